@@ -1,0 +1,1 @@
+"""From a microscope's growing file to frames at the right time."""

@@ -1,0 +1,1 @@
+"""Signals while the mouse runs, and the session read back afterwards."""

@@ -1,0 +1,1 @@
+"""Real and simulated devices behind small Protocols."""

@@ -1,0 +1,38 @@
+"""One time for the whole rig: ns since the session's zero, on the hub machine's monotonic clock."""
+
+import time
+from typing import Protocol
+
+
+def monotonic_ns() -> int:
+    """The machine's monotonic clock, shared by all its processes."""
+    return time.monotonic_ns()
+
+
+class Clock(Protocol):
+    """Tells the session's time in ns."""
+
+    def now(self) -> int: ...
+
+
+class RealClock:
+    """Time as it passes; zero is the session's t0."""
+
+    def __init__(self, t0_ns: int) -> None:
+        self._t0_ns = t0_ns
+
+    def now(self) -> int:
+        return monotonic_ns() - self._t0_ns
+
+
+class SetClock:
+    """Time that stands where it was last set: a session in virtual time, or a recorded one."""
+
+    def __init__(self) -> None:
+        self._now = 0
+
+    def now(self) -> int:
+        return self._now
+
+    def set(self, now: int) -> None:
+        self._now = max(self._now, now)

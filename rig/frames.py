@@ -1,0 +1,78 @@
+"""Imaging pixels between processes: a ring of slots in shared memory, and the file as fallback."""
+
+import mmap
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+_HEADER_BYTES = 64
+_EMPTY = 0
+
+
+class RingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the ring lies and how large it is."""
+
+    path: str
+    slots: int
+    slot_bytes: int
+
+
+class Ring:
+    """The last `slots` frames, each in slot index % slots under its number.
+
+    One process writes. A reader copies a slot out and then checks that its number still stands,
+    so a slow reader never blocks the writer and never gets a torn frame.
+    """
+
+    def __init__(self, plan: RingPlan, create: bool = False) -> None:
+        """Map the ring's file; `create` makes it, empty. Raises OSError if it cannot be had."""
+        self._plan = plan
+        self._stride = _HEADER_BYTES + plan.slot_bytes
+        if create:
+            with Path(plan.path).open("xb") as file:
+                file.truncate(plan.slots * self._stride)
+        with Path(plan.path).open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 0)
+
+    def write(self, index: int, pixels: NDArray[Any]) -> None:
+        """Put a frame into its slot. Raises ValueError if it is larger than a slot."""
+        if pixels.nbytes > self._plan.slot_bytes:
+            raise ValueError(
+                f"a frame of {pixels.nbytes} bytes does not fit a ring slot of "
+                f"{self._plan.slot_bytes}; set rig.ring_slot_mb higher"
+            )
+        start = (index % self._plan.slots) * self._stride
+        self._number(start)[0] = _EMPTY
+        body = np.frombuffer(self._map, np.uint8, pixels.nbytes, start + _HEADER_BYTES)
+        body[:] = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
+        self._number(start)[0] = index + 1
+
+    def read(self, index: int, shape: tuple[int, int], dtype: str) -> NDArray[Any] | None:
+        """Return a copy of frame `index`, or None if it has been overwritten or is not there."""
+        start = (index % self._plan.slots) * self._stride
+        if self._number(start)[0] != index + 1:
+            return None
+        count = shape[0] * shape[1]
+        pixels = np.frombuffer(self._map, dtype, count, start + _HEADER_BYTES).reshape(shape).copy()
+        return pixels if self._number(start)[0] == index + 1 else None
+
+    def close(self) -> None:
+        """Let the mapping go; the file stays for whoever made it to remove."""
+        self._map.close()
+
+    def _number(self, start: int) -> NDArray[np.uint64]:
+        return np.frombuffer(self._map, np.uint64, 1, start)
+
+
+def read_pixels(
+    path: Path, offset_bytes: int, shape: tuple[int, int], dtype: str
+) -> NDArray[Any] | None:
+    """Read a frame's uncompressed pixels from its file; None if the file does not have them."""
+    try:
+        pixels = np.fromfile(path, dtype, shape[0] * shape[1], offset=offset_bytes)
+    except OSError:
+        return None
+    return pixels.reshape(shape) if pixels.size == shape[0] * shape[1] else None

@@ -1,0 +1,220 @@
+"""Every word that crosses a process border: the whole vocabulary, one speaker a word.
+
+`t` is the time of the cause in ns of the session clock. Fields are only ever appended, with
+defaults. A wish (Arm, Order) has an id and a deadline and is answered by a fact with that id.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """One fact or one wish."""
+
+    t: int
+
+
+# -- the run itself: launch, and every node ---------------------------------------------------
+
+
+class Start(Message, frozen=True, tag="Start"):
+    """Launch: the session begins. Holds the whole resolved session, so a log explains itself."""
+
+    session: dict[str, Any]
+
+
+class Stop(Message, frozen=True, tag="Stop"):
+    """Launch: the named nodes end now. Drivers are named first, then deciders, then recorder."""
+
+    reason: str
+    nodes: tuple[str, ...]
+
+
+class Order(Message, frozen=True, tag="Order"):
+    """Launch: what the operator wants; answered by Position.order."""
+
+    id: int
+    deadline: int
+    verb: Literal["pause", "resume", "note", "stop"]
+    text: str = ""
+
+
+class Beat(Message, frozen=True, tag="Beat"):
+    """Every node, five times a second, from its work loop: alive; ready once it hears itself."""
+
+    ready: bool
+
+
+class Fault(Message, frozen=True, tag="Fault"):
+    """Every node: something is wrong, in one sentence for the person at the rig."""
+
+    what: str
+
+
+class Ended(Message, frozen=True, tag="Ended"):
+    """Every node's last word: why, and for each kind it said how many and their running CRC."""
+
+    reason: str
+    failed: bool
+    words: dict[str, tuple[int, int]]
+
+
+# -- hardware ---------------------------------------------------------------------------------
+
+
+class Wheel(Message, frozen=True, tag="Wheel"):
+    """Hardware, every tick, also at rest: counts since Start, and the same as cm forward."""
+
+    counts: int
+    cm: float
+
+
+class Lick(Message, frozen=True, tag="Lick"):
+    """Hardware: the onset of a lick at a spout."""
+
+    line: str
+
+
+class Edge(Message, frozen=True, tag="Edge"):
+    """Hardware: a digital input line changed."""
+
+    line: str
+    up: bool
+
+
+class Valve(Message, frozen=True, tag="Valve"):
+    """Hardware: the answer to an Arm: a valve opened at t for open_ms, or why it was refused."""
+
+    id: int
+    line: str
+    open_ms: float
+    volume_ul: float
+    lick_t: int | None = None
+    refused: str = ""
+
+
+# -- task -------------------------------------------------------------------------------------
+
+
+class Position(Message, frozen=True, tag="Position"):
+    """Task, for every Wheel: where the corridor stands. Renews the lease of an armed valve.
+
+    position_m counts from the start of the trial's corridor; trial is -1 and position 0 where
+    there is no corridor. order is the id of the last Order obeyed (0: none yet).
+    """
+
+    trial: int
+    position_m: float
+    speed_cm_s: float
+    moving: bool
+    phase: Literal["grey", "corridor", "paused", "done"]
+    order: int = 0
+
+
+class TrialStart(Message, frozen=True, tag="TrialStart"):
+    """Task: a corridor begins, with everything that was drawn for it."""
+
+    trial: int
+    stimulus: str
+    next_stimulus: str | None
+    rewarded: bool
+    texture_m: float
+    grey_m: float
+    cue_position_m: float | None
+    reward_mode: Literal["none", "passive", "active"]
+    reward_delay_ms: float
+
+
+class TrialEnd(Message, frozen=True, tag="TrialEnd"):
+    """Task: a corridor ends; an aborted one is left out of signals and counts."""
+
+    trial: int
+    outcome: Literal["done", "aborted"]
+
+
+class Cue(Message, frozen=True, tag="Cue"):
+    """Task: the sound cue is due now."""
+
+    trial: int
+    position_m: float
+
+
+class Arm(Message, frozen=True, tag="Arm"):
+    """Task: open this valve once, now or at the next lick, before the deadline."""
+
+    id: int
+    deadline: int
+    line: str
+    on: Literal["now", "lick"]
+    volume_ul: float
+    lick_t: int | None = None
+
+
+class Disarm(Message, frozen=True, tag="Disarm"):
+    """Task: the Arm of that id is void."""
+
+    id: int
+
+
+# -- display, stream, online, mesoscope ---------------------------------------------------------
+
+
+class Flip(Message, frozen=True, tag="Flip"):
+    """Display: a picture was shown at t (after the swap), of the position said at wheel_t."""
+
+    number: int
+    position_m: float
+    wheel_t: int
+    before_swap_t: int
+    late: bool
+
+
+class Frame(Message, frozen=True, tag="Frame"):
+    """Stream: an imaging frame is complete; offset_bytes is where its pixels start in the file.
+
+    The file is named relative to the session folder. timestamp_s is the microscope's own.
+    """
+
+    index: int
+    file: str
+    offset_bytes: int
+    height_px: int
+    width_px: int
+    timestamp_s: float
+    dtype: str = "<i2"
+    pixels: Any = None  # filled in by the wire on arrival, never sent
+
+
+class Decoded(Message, frozen=True, tag="Decoded"):
+    """Online, after every Frame: traces and running d', little-endian float32, one a cell."""
+
+    frame: int
+    trial: int
+    stimulus: str | None
+    position_m: float
+    moving: bool
+    traces: bytes
+    d_prime: bytes
+    selective_fraction: float | None
+
+
+class Pulse(Message, frozen=True, tag="Pulse"):
+    """Mesoscope (simulated): a TTL pulse on a line of the rig."""
+
+    line: str
+
+
+WORDS: tuple[type[Message], ...] = (
+    Start, Stop, Order, Beat, Fault, Ended,
+    Wheel, Lick, Edge, Valve,
+    Position, TrialStart, TrialEnd, Cue, Arm, Disarm,
+    Flip, Frame, Decoded, Pulse,
+)  # fmt: skip
+"""Every kind, in the order of this page."""
+EVERYONE_SAYS = (Beat, Fault, Ended)
+
+
+def kind(word: type[Message] | Message) -> str:
+    """The name of a word's kind, as on the wire."""
+    return str(word.__struct_config__.tag)

@@ -1,0 +1,135 @@
+"""The one shape of a process, and the one loop that drives it: live, replayed or in virtual time."""
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from rig.bus import Envelope
+from rig.clock import Clock
+from rig.messages import Message, Start, Stop
+
+Say = Callable[[Message], None]
+
+
+class Node:
+    """Hears some words, says others; ticks only if it touches the world (a driver).
+
+    A node never catches its own failure to go on: it raises, and close() leaves the world safe.
+    """
+
+    name: ClassVar[str]
+    hears: ClassVar[tuple[type[Message] | type[Envelope], ...]] = ()
+    says: ClassVar[tuple[type[Message], ...]] = ()
+    period_s: float | None = None
+    """How often a driver ticks; None for a decider."""
+    patience_s: ClassVar[float] = 0.0
+    """How long a word may wait so that several are heard at one waking."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """What the node's table in the setup may say."""
+
+        run: str = ""
+
+    clock: Clock
+    """Set by drive on drivers alone: a decider cannot read the time."""
+    ended: str | None = None
+    """Set by a node that has come to its own end: the reason."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        """Check and keep the settings. Nothing is opened here."""
+        self.settings = settings
+        self.say = say
+
+    def open(self) -> None:
+        """Take hold of what this node owns; raise Refused if it cannot be had."""
+
+    def hear(self, word: Any) -> None:
+        """Answer one word (or Envelope, where `hears` names that: every word as it passed)."""
+
+    def tick(self, now: int) -> None:
+        """Touch the world once, every period_s; now in ns of the session clock."""
+
+    def close(self) -> None:
+        """Say the last words, let go, leave the world safe. Called once, however the node ends."""
+
+
+class Wire(Protocol):
+    """Where words come from and go to: a bus, a log, or a list."""
+
+    def meet(self) -> None:
+        """Return when every word said from now on will be heard."""
+
+    def hear(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
+        """Words in hub order; waits for one, at most until that session time (ns) or a beat."""
+
+    def end(self, speaker: str, reason: str, failed: bool) -> None:
+        """Say Ended for a node, with what it said."""
+
+
+def drive(nodes: Sequence[Node], wire: Wire, clock: Clock) -> None:
+    """Open the nodes, let them hear and tick until each has ended, close them whatever happens.
+
+    Raises whatever a node raised, after closing all of them and saying why.
+    """
+    held: list[Node] = []
+    try:
+        for node in nodes:
+            held.append(node)
+            if node.period_s is not None:
+                node.clock = clock
+            node.open()
+        wire.meet()
+        gc.collect()
+        gc.freeze()
+        _loop(held, wire, clock)
+    except BaseException as error:
+        reason = str(error) or type(error).__name__
+        while held:
+            _end(held.pop(0), wire, reason, failed=True)
+        raise
+
+
+def _loop(held: list[Node], wire: Wire, clock: Clock) -> None:
+    due: dict[str, int] = {}
+    while held:
+        for envelope, word in wire.hear(min(due.values(), default=None)):
+            if isinstance(word, Start):
+                due = {n.name: clock.now() for n in held if n.period_s is not None}
+            for node in tuple(held):
+                if isinstance(word, node.hears):
+                    node.hear(word)
+                elif Envelope in node.hears:
+                    node.hear(envelope)
+                if isinstance(word, Stop) and node.name in word.nodes:
+                    _leave(node, held, due, wire, word.reason)
+        now = clock.now()
+        for node in tuple(held):
+            if node.name in due and now >= due[node.name]:
+                node.tick(now)
+                due[node.name] = _next(due[node.name], now, node.period_s or 0.0)
+            if node.ended is not None:
+                _leave(node, held, due, wire, node.ended)
+
+
+def _next(due: int, now: int, period_s: float) -> int:
+    """When to tick again: in step if the loop keeps up, else from now (missed ticks are gone)."""
+    period = int(period_s * 1e9)
+    return due + period if now - due < period else now + period
+
+
+def _leave(node: Node, held: list[Node], due: dict[str, int], wire: Wire, reason: str) -> None:
+    held.remove(node)
+    due.pop(node.name, None)
+    _end(node, wire, reason, failed=False)
+
+
+def _end(node: Node, wire: Wire, reason: str, failed: bool) -> None:
+    try:
+        node.close()
+    except BaseException as error:
+        reason, failed = f"{reason}; closing failed: {error}", True
+        raise
+    finally:
+        wire.end(node.name, reason, failed)

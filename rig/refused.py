@@ -1,0 +1,5 @@
+"""The one error that speaks to the person at the rig."""
+
+
+class Refused(Exception):
+    """Something cannot be done. Its text is one sentence: what is wrong, where, what to do."""

@@ -1,0 +1,1 @@
+"""One run, begun and ended."""
