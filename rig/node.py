@@ -1,4 +1,4 @@
-"""The one shape of a process, and the one loop that drives it: live, replayed or in virtual time."""
+"""The one shape of a process, and the one loop that drives it: live, replayed or virtual."""
 
 import gc
 from collections.abc import Callable, Sequence
