@@ -1,14 +1,198 @@
 """Carries words between processes through one hub, in one order that all of them see."""
 
-import msgspec
+import select
+import threading
+import time
+from collections.abc import Sequence
+
+import zmq
+
+from rig.clock import Clock
+from rig.envelope import Envelope, Garbled, Keeper, Ledger, Voice, pack, unpack
+from rig.messages import Beat, Ended, Fault, Frame, Message, Start, kind
+from rig.pixels import Pixels
+from rig.refused import Refused
+
+HIGH_WATER_WORDS = 100_000
+BEAT_NS = 200_000_000
+SILENCE_NS = 1_500_000_000
+BEHIND_NS = 1_000_000_000
+_DRAIN_WORDS = 2_000
+_MEET_NS = 20_000_000
 
 
-class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """What the bus puts round a word; the log keeps it as it was on the wire."""
+class BusError(Exception):
+    """The wire can no longer be trusted; the node must end."""
 
-    speaker: str
-    life: int
-    seq: int
-    sent: int
-    crc: int
-    body: msgspec.Raw
+
+class Hub:
+    """Passes every word on, from `port` to `port + 1`, in one order for all who hear."""
+
+    def __init__(self, port: int) -> None:
+        """Take both ports. Raises Refused if one is in use."""
+        self._context = zmq.Context()
+        self._front = self._context.socket(zmq.XSUB)
+        self._back = self._context.socket(zmq.XPUB)
+        for socket, at in ((self._front, port), (self._back, port + 1)):
+            socket.linger = 0
+            socket.rcvhwm = socket.sndhwm = HIGH_WATER_WORDS
+            try:
+                socket.bind(f"tcp://127.0.0.1:{at}")
+            except zmq.ZMQError as error:
+                self._context.destroy(linger=0)
+                raise Refused(
+                    f"port {at} on this machine is in use ({error}): a session already runs on "
+                    "this rig, or set rig.hub_port to a free one"
+                ) from error
+        self._front.send(b"\x01")  # every kind from every speaker, heard or not
+        self._thread = threading.Thread(target=self._pass_on, name="hub", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop passing words on and free the ports."""
+        self._context.term()
+        self._thread.join()
+
+    def _pass_on(self) -> None:
+        try:
+            zmq.proxy(self._front, self._back)
+        except zmq.ContextTerminated:
+            pass
+        finally:
+            self._front.close()
+            self._back.close()
+
+
+class Bus:
+    """One speaker's place on the hub. Words are heard in hub order, all of them or none."""
+
+    def __init__(
+        self,
+        voice: Voice,
+        port: int,
+        hears: tuple[type, ...],
+        clock: Clock,
+        keeper: Keeper,
+        patience_s: float = 0.0,
+    ) -> None:
+        """Connect to the hub. An Envelope among `hears` means every kind of word."""
+        self._voice, self._clock, self._keeper = voice, clock, keeper
+        self._patience_s = patience_s
+        self._pixels = Pixels() if Frame in hears else None
+        self._heard = Ledger()
+        self._ready = False
+        self._beat_due = self._own_beat_t = clock.now()
+        self._early: list[tuple[Envelope, Message]] = []
+        self._context = zmq.Context()
+        self._out = self._context.socket(zmq.PUB)
+        self._in = self._context.socket(zmq.SUB)
+        for socket, at in ((self._out, port), (self._in, port + 1)):
+            socket.rcvhwm = socket.sndhwm = HIGH_WATER_WORDS
+            socket.connect(f"tcp://127.0.0.1:{at}")
+        for name in _topics(hears):
+            self._in.subscribe(name)
+        self._fd = int(self._in.getsockopt(zmq.FD))
+
+    def say(self, word: Message) -> None:
+        """Keep the word, then say it."""
+        envelope = self._voice.wrap(word)
+        data = pack(envelope)
+        name = kind(word)
+        self._keeper.append(name, envelope, data)
+        self._out.send(name.encode() + b" " + data)
+
+    def meet(self) -> None:
+        """Beat until the beat is heard: then everything said from now on is heard."""
+        while not self._ready:
+            self.say(Beat(self._clock.now(), ready=False))
+            self._wait(_MEET_NS)
+            self._early += self._drain()
+        self._own_beat_t = self._clock.now()
+
+    def hear(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
+        """Return the words that have come; wait for one until that time (ns) or the next beat.
+
+        Raises BusError if words were lost, are over a second old, or the hub is silent.
+        """
+        now = self._clock.now()
+        if now >= self._beat_due:
+            self._beat(now)
+        words, self._early = self._early + self._drain(), []
+        if not words:
+            end = self._beat_due if until is None else min(until, self._beat_due)
+            if self._wait(end - self._clock.now()) and self._patience_s:
+                time.sleep(self._patience_s)
+            words = self._drain()
+        return words
+
+    def end(self, speaker: str, reason: str, failed: bool) -> None:
+        """Say Ended, with the count and the running CRC of each kind said."""
+        words = self._voice.ledger.of(speaker)
+        self.say(Ended(self._clock.now(), reason, failed, words))
+
+    def close(self) -> None:
+        """Leave the hub, after what was said has gone out (half a second at most)."""
+        if self._pixels is not None:
+            self._pixels.close()
+        self._context.destroy(linger=500)
+
+    def _beat(self, now: int) -> None:
+        if now - self._own_beat_t > SILENCE_NS:
+            raise BusError("the hub is silent: its process has died or hangs")
+        self.say(Beat(now, self._ready))
+        self._beat_due = now + BEAT_NS
+
+    def _wait(self, ns: int) -> bool:
+        """Wait in microseconds on the socket's descriptor: poll counts whole ms."""
+        if ns <= 0 or int(self._in.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            return True
+        return bool(select.select([self._fd], [], [], ns / 1e9)[0])
+
+    def _drain(self) -> list[tuple[Envelope, Message]]:
+        words = []
+        for _ in range(_DRAIN_WORDS):
+            try:
+                frame = self._in.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            try:
+                envelope, word = unpack(frame[frame.index(b" ") + 1 :])
+            except (Garbled, ValueError) as error:
+                self.say(Fault(self._clock.now(), f"a word on the wire was garbled: {error}"))
+                continue
+            self._check(envelope, word)
+            words.append((envelope, self._with_pixels(word)))
+        return words
+
+    def _check(self, envelope: Envelope, word: Message) -> None:
+        name = kind(word)
+        missing = self._heard.add(name, envelope)
+        if missing > 0:
+            raise BusError(f"{missing} {name} words of {envelope.speaker} were lost")
+        age = self._clock.now() - envelope.sent
+        if self._ready and age > BEHIND_NS:
+            raise BusError(f"fell behind: heard {envelope.speaker}'s {name} {age / 1e9:.1f} s late")
+        if isinstance(word, Beat) and envelope.speaker == self._voice.speaker:
+            self._ready = True
+            self._own_beat_t = self._clock.now()
+
+    def _with_pixels(self, word: Message) -> Message:
+        if self._pixels is None:
+            return word
+        if isinstance(word, Start):
+            self._pixels.open(word)
+        if not isinstance(word, Frame):
+            return word
+        filled = self._pixels.of(word)
+        if filled.pixels is None:
+            lost = f"frame {word.index} is neither in the ring nor in {word.file}"
+            self.say(Fault(self._clock.now(), lost, frame=word.index))
+        return filled
+
+
+def _topics(hears: tuple[type, ...]) -> list[bytes]:
+    """Return what to subscribe to; Beat last, so that a heard Beat proves the others."""
+    if Envelope in hears:
+        return [b""]
+    names = {kind(word) for word in hears if issubclass(word, Message)}
+    return [f"{name} ".encode() for name in sorted(names - {"Beat"})] + [b"Beat "]

@@ -47,9 +47,13 @@ class Beat(Message, frozen=True, tag="Beat"):
 
 
 class Fault(Message, frozen=True, tag="Fault"):
-    """Every node: something is wrong, in one sentence for the person at the rig."""
+    """Every node: something is wrong, in one sentence for the person at the rig.
+
+    frame is the index of an imaging frame whose pixels were lost to the speaker.
+    """
 
     what: str
+    frame: int | None = None
 
 
 class Ended(Message, frozen=True, tag="Ended"):

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from rig.bus import Envelope
 from rig.clock import Clock
-from rig.messages import Message, Start, Stop
+from rig.envelope import Envelope
+from rig.messages import Fault, Message, Start, Stop
 
 Say = Callable[[Message], None]
 
@@ -43,10 +43,10 @@ class Node:
         self.say = say
 
     def open(self) -> None:
-        """Take hold of what this node owns; raise Refused if it cannot be had."""
+        """Take hold of what this node owns; raise Refused if it cannot be had. Say nothing yet."""
 
     def hear(self, word: Any) -> None:
-        """Answer one word (or Envelope, where `hears` names that: every word as it passed)."""
+        """Answer one word; or, where `hears` names Envelope, every word with its envelope."""
 
     def tick(self, now: int) -> None:
         """Touch the world once, every period_s; now in ns of the session clock."""
@@ -87,7 +87,7 @@ def drive(nodes: Sequence[Node], wire: Wire, clock: Clock) -> None:
     except BaseException as error:
         reason = str(error) or type(error).__name__
         while held:
-            _end(held.pop(0), wire, reason, failed=True)
+            _fail(held.pop(0), wire, clock, reason)
         raise
 
 
@@ -101,7 +101,7 @@ def _loop(held: list[Node], wire: Wire, clock: Clock) -> None:
                 if isinstance(word, node.hears):
                     node.hear(word)
                 elif Envelope in node.hears:
-                    node.hear(envelope)
+                    node.hear((envelope, word))
                 if isinstance(word, Stop) and node.name in word.nodes:
                     _leave(node, held, due, wire, word.reason)
         now = clock.now()
@@ -122,14 +122,20 @@ def _next(due: int, now: int, period_s: float) -> int:
 def _leave(node: Node, held: list[Node], due: dict[str, int], wire: Wire, reason: str) -> None:
     held.remove(node)
     due.pop(node.name, None)
-    _end(node, wire, reason, failed=False)
-
-
-def _end(node: Node, wire: Wire, reason: str, failed: bool) -> None:
+    failed = True
     try:
         node.close()
-    except BaseException as error:
-        reason, failed = f"{reason}; closing failed: {error}", True
-        raise
+        failed = False
     finally:
         wire.end(node.name, reason, failed)
+
+
+def _fail(node: Node, wire: Wire, clock: Clock, reason: str) -> None:
+    """Close a node that failed. What it says after this Fault no replay can expect."""
+    try:
+        node.say(Fault(clock.now(), reason))
+    finally:
+        try:
+            node.close()
+        finally:
+            wire.end(node.name, reason, failed=True)

@@ -1,0 +1,38 @@
+# make demo: set up, then one simulated imaging session.   make test: set up, then the test suite.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SYSTEM := libgl1 libglu1-mesa libglx-mesa0 libgl1-mesa-dri libegl1 libegl-mesa0 libfontconfig1
+
+.PHONY: demo test check setup system clean
+
+demo: setup
+	$(BIN)/rig demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(READY) system
+
+$(READY): requirements.txt setup.cfg pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and \
+	  'this needs Python 3.11 or 3.12: make PYTHON=python3.12 ...')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+# The few system libraries that the corridor's window needs; without them the display stays off.
+system: $(READY)
+	@$(BIN)/python -m stimuli.system_libraries "$(SYSTEM)"
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,24 @@
+"""rig demo: one simulated imaging session of a task mouse, about a minute long."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+import rig
+from rig.cli.run import Data, Seed, Sets, run_session
+
+_TRIALS = 5
+
+
+def demo(data: Data = Path("data"), seed: Seed = 1, sets: Sets = None) -> None:
+    """Run a simulated imaging session of a task mouse: five trials, about a minute."""
+    from stimuli.psychopy_screen import missing
+
+    changes = [f"task.trials={_TRIALS}"]
+    if (lack := missing()) is not None:
+        Console().print(f"[bold red]The display is off: {lack}[/bold red]", highlight=False)
+        changes.append("nodes.display.screen={is='stimuli.simulated:SimulatedScreen'}")
+    package = Path(rig.__file__).parent
+    setup = package / "setups" / "simulated.toml"
+    task = package.parent / "behavior" / "tasks" / "train1.toml"
+    run_session(setup, task, "demo", seed, data, changes + list(sets or []))

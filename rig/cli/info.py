@@ -1,0 +1,30 @@
+"""rig info: what is in a session, and whether it is whole."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rig.cli.ending import SUMMARY_FILE, print_table
+from rig.log import LOG_FILE, read_verdict
+from rig.refused import Refused
+
+
+def info(
+    folder: Annotated[Path, typer.Argument(metavar="SESSION_DIR", help="A session folder.")],
+) -> None:
+    """Show what is in a session, whether it is whole, and its end table."""
+    console = Console()
+    try:
+        verdict = read_verdict(folder / LOG_FILE)
+    except OSError as error:
+        raise Refused(f"{folder} holds no log ({error.strerror}); check the path") from error
+    if verdict is None or not (folder / SUMMARY_FILE).exists():
+        raise Refused(f"{folder} was never closed; run: rig recover {folder}")
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        console.print(f"  {path.relative_to(folder)}  {path.stat().st_size / 1e6:.2f} MB")
+    whole = "[green]whole[/green]" if verdict.whole else "[bold red]words are missing[/bold red]"
+    console.print(f"log: {whole}{'; missing: ' + verdict.missing if verdict.missing else ''}")
+    print_table(json.loads((folder / SUMMARY_FILE).read_text()), console)

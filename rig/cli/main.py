@@ -1,0 +1,32 @@
+"""The roof: `rig VERB`. A refusal is one sentence on the terminal and exit code 2."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from rig.cli.bench import bench
+from rig.cli.demo import demo
+from rig.cli.info import info
+from rig.cli.recover import recover
+from rig.cli.replay import replay
+from rig.cli.run import run
+from rig.refused import Refused
+
+app = typer.Typer(
+    help="Run, watch, replay and read sessions of a head-fixed mouse in virtual corridors.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for verb in (demo, run, replay, info, recover, bench):
+    app.command()(verb)
+
+
+def main() -> None:
+    """Be the `rig` command."""
+    try:
+        app()
+    except Refused as refusal:
+        Console(stderr=True).print(f"[bold red]{refusal}[/bold red]", highlight=False)
+        sys.exit(2)

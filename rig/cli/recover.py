@@ -1,0 +1,29 @@
+"""rig recover: close a session whose launching process died."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rig.cli.ending import end
+from rig.config import read_session
+from rig.session.folder import SubjectLock
+from rig.session.recover import settle
+
+
+def recover(
+    folder: Annotated[Path, typer.Argument(metavar="SESSION_DIR", help="A session folder.")],
+) -> None:
+    """Complete the log of a session that was cut off, from its journals, and close it."""
+    folder = folder.resolve()
+    session = read_session(folder)
+    lock = SubjectLock(folder.parent.parent, session.subject)
+    try:
+        verdict = settle(folder)
+    finally:
+        lock.release()
+    console = Console()
+    end(folder, "recovered after the launching process died", console)
+    if verdict.missing:
+        console.print(f"not in the log, because it was never said: {verdict.missing}")

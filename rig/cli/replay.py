@@ -1,0 +1,45 @@
+"""rig replay: say a session's log again to fresh deciders."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rig.cli.run import Sets
+from rig.session.about import about
+
+
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="SESSION_DIR", help="A session folder.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Exit with 1 if anything is said otherwise.")
+    ] = False,
+    sets: Sets = None,
+) -> None:
+    """Feed the recorded words and frames to fresh deciders and compare everything they say.
+
+    With --set, see what the deciders would have said with other settings.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from rig.replay import replay as feed
+
+    console = Console()
+    report = feed(folder.resolve(), sets or [], about())
+    how = "bit for bit" if report.exact else "floats within 1e-5 (recorded on another machine)"
+    for speaker, count in report.compared.items():
+        console.print(f"{speaker}: {count} words compared, {how}")
+    for speaker, count in report.unproven.items():
+        console.print(f"{speaker}: {count} words not provable: what was heard is not in the log")
+    if report.first is None:
+        console.print(f"[green]the same: {sum(report.compared.values())} words[/green]")
+        return
+    first = report.first
+    console.print(
+        f"[bold red]{first.speaker} differs[/bold red] in trial {first.trial} at "
+        f"{first.t / 1e9:.6f} s\n  old: {first.old}\n  new: {first.new}",
+        highlight=False,
+    )
+    raise typer.Exit(1 if verify else 0)

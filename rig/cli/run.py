@@ -1,0 +1,63 @@
+"""rig run: one session, from settings to end table."""
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rig.cli.ending import end
+from rig.config import resolve
+from rig.session.launch import launch
+
+RECORDED_MOUSE = "behavior.recorded_mouse:RecordedMouse"
+
+Data = Annotated[Path, typer.Option(help="Folder in which sub-NAME/ses-DATE_N is made.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of all that is drawn; else a new one.", min=0)]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
+]
+
+
+def run(
+    setup: Annotated[Path, typer.Argument(help="What is bolted down, e.g. simulated.toml.")],
+    task: Annotated[Path, typer.Argument(help="What the animal experiences, e.g. train1.toml.")],
+    subject: Annotated[str, typer.Option(help="Name of the animal: letters and digits.")],
+    trials: Annotated[int | None, typer.Option(help="End after so many trials.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="End after so long.")] = None,
+    seed: Seed = None,
+    data: Data = Path("data"),
+    mouse: Annotated[
+        Path | None, typer.Option(help="A recorded mouse (csv.gz) in place of the simulated one.")
+    ] = None,
+    sets: Sets = None,
+) -> None:
+    """Run one session. Keys: p pause or resume, n note, s stop after this trial, q stop now.
+
+    Exit code 0: the session came to its end. 1: something failed and ended it. 2: it was refused
+    before anything moved.
+    """
+    changes = list(sets or [])
+    if mouse is not None:
+        path = str(mouse.resolve())
+        changes.append(
+            f"nodes.hardware.boards.bench.mouse={{is='{RECORDED_MOUSE}', mouse_file='{path}'}}"
+        )
+    if trials is not None:
+        changes.append(f"task.trials={trials}")
+    if minutes is not None:
+        changes.append(f"task.minutes={minutes}")
+    run_session(setup, task, subject, seed, data, changes)
+
+
+def run_session(
+    setup: Path, task: Path, subject: str, seed: int | None, data: Path, changes: list[str]
+) -> None:
+    """Run a session and print its end table; exit with 1 if it failed."""
+    console = Console()
+    drawn = secrets.randbelow(2**31) if seed is None else seed
+    outcome = launch(resolve(setup, task, subject, drawn, changes), data, console)
+    end(outcome.folder, outcome.reason, console)
+    raise typer.Exit(1 if outcome.failed else 0)

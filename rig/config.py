@@ -1,0 +1,167 @@
+"""One session from three files' worth of answers: the setup, the task, and the command line."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from rig.frames import RingPlan
+from rig.refused import Refused
+
+SETTINGS_FILE = "settings.json"
+FILES_FOLDER = "files"
+T = TypeVar("T")
+
+
+class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The [rig] table of a setup: what is one per rig."""
+
+    name: str
+    hub_port: Annotated[int, msgspec.Meta(ge=1024, le=65534)] = 5571
+    """Words go in at this port and out at the next one, on loopback."""
+    disk_mb_s: Annotated[float, msgspec.Meta(ge=0.0)]
+    """What a session writes, MB a second; the data folder must have room for it."""
+    ring_slots: Annotated[int, msgspec.Meta(ge=2, le=256)] = 8
+    ring_slot_mb: Annotated[float, msgspec.Meta(gt=0.0, le=512.0)] = 1.0
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that was decided before a session began; Start carries it whole."""
+
+    subject: str
+    seed: int
+    task_name: str
+    rig: Rig
+    task: dict[str, Any]
+    nodes: dict[str, dict[str, Any]]
+    ring: RingPlan | None = None
+    files: dict[str, str] = {}
+    """SHA-256 of each file the settings name, by its path in the session folder."""
+    t0_ns: int = 0
+    """The session's zero on the hub machine's monotonic clock."""
+    began: str = ""
+    """Wall-clock time of the zero, ISO 8601 with zone."""
+    about: dict[str, str] = {}
+    """Versions of the program, its schema and packages, the commit, the CPU."""
+
+    def table(self, node: str) -> dict[str, Any]:
+        """Return a node's settings; the task's are the task's facts and the seed."""
+        table = dict(self.nodes[node])
+        return {**table, **self.task, "seed": self.seed} if node == "task" else table
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """A resolved session, and the files its settings name: path in the folder, path now."""
+
+    session: Session
+    files: dict[str, Path]
+
+
+def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -> Answers:
+    """Put setup, task and command line together. Raises Refused with one sentence."""
+    if not re.fullmatch(r"[A-Za-z0-9]+", subject):
+        raise Refused(f"subject {subject!r}: use letters and digits only, as in --subject VR2")
+    files: dict[str, Path] = {}
+    tree = {
+        **_named_files(read_toml(setup), setup, files),
+        "subject": subject,
+        "seed": seed,
+        "task_name": task.stem,
+        "task": _named_files(read_toml(task), task, files),
+    }
+    for text in sets:
+        _set(tree, text)
+    tree = _named_files(tree, Path.cwd() / "--set", files)
+    return Answers(convert(tree, Session, str(setup)), files)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file. Raises Refused if it is not there or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{path} cannot be read ({error}); check the path") from error
+    except tomllib.TOMLDecodeError as error:
+        raise Refused(f"{path} is not valid TOML: {error}; mend that line") from error
+
+
+def convert(table: Any, kind: type[T], where: str) -> T:
+    """Make typed settings from a table; `where` names it. Raises Refused with one sentence."""
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        text = str(error).replace("$.", "").replace("Object ", "").replace("`$`", "the table")
+        raise Refused(f"{where}: {text[0].lower()}{text[1:]}; correct that key") from error
+
+
+def read_session(folder: Path) -> Session:
+    """Read back the settings that a session folder holds. Raises Refused if it is not one."""
+    try:
+        return msgspec.json.decode((folder / SETTINGS_FILE).read_bytes(), type=Session)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Refused(f"{folder} is not a session folder ({error}); check the path") from error
+
+
+def _set(tree: dict[str, Any], text: str) -> None:
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise Refused(f"--set {text}: write SECTION.KEY=VALUE, as in task.reward_ul=3.0")
+    *tables, key = path.strip().split(".")
+    for name in tables:
+        if not isinstance(tree.get(name), dict):
+            known = ", ".join(sorted(k for k, v in tree.items() if isinstance(v, dict)))
+            raise Refused(f"--set {text}: no table {name!r}; there are: {known or 'none'}")
+        tree = tree[name]
+    tree[key] = _toml_value(value.strip())
+
+
+def apply_sets(session: Session, sets: list[str]) -> Session:
+    """Return the session with `--set` texts applied. Raises Refused with one sentence."""
+    tree = msgspec.to_builtins(session)
+    for text in sets:
+        _set(tree, text)
+    return convert(tree, Session, "--set")
+
+
+def _toml_value(text: str) -> Any:
+    """Read a value as TOML; a bare word is text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _named_files(table: Any, source: Path, files: dict[str, Path]) -> Any:
+    """Return the table with each `..._file` key's path as it will be in the session folder."""
+    if not isinstance(table, dict):
+        return table
+    return {key: _named_file(key, value, source, files) for key, value in table.items()}
+
+
+def _named_file(key: str, value: Any, source: Path, files: dict[str, Path]) -> Any:
+    if not key.endswith("_file") or not isinstance(value, str) or value in files:
+        return _named_files(value, source, files)
+    path = (source.parent / value).resolve()
+    if not path.is_file():
+        raise Refused(f"{key} = {value!r}: there is no file {path}; check {source.name}")
+    name = f"{FILES_FOLDER}/{path.name}"
+    if files.setdefault(name, path) != path:
+        raise Refused(f"{path} and {files[name]} have one name; rename one of them")
+    return name
+
+
+def located(session: Session, folder: Path) -> Session:
+    """Return the session with its `..._file` paths joined to the folder that holds them."""
+    return msgspec.structs.replace(session, nodes=_joined(session.nodes, folder))
+
+
+def _joined(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    joined: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            joined[key] = _joined(value, folder)
+        else:
+            joined[key] = str(folder / value) if key.endswith("_file") else value
+    return joined

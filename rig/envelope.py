@@ -1,0 +1,108 @@
+"""What goes round each word: who said it, in which order, when, and a checksum over it all."""
+
+import zlib
+from typing import Protocol, Union
+
+import msgspec
+
+from rig.clock import Clock
+from rig.messages import WORDS, Message, kind
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """What the bus puts round a word; the log keeps it as it was on the wire."""
+
+    speaker: str
+    life: int
+    seq: int
+    sent: int
+    crc: int
+    body: msgspec.Raw
+
+    def checksum(self) -> int:
+        """Return the CRC-32 that the other fields ask for."""
+        head = f"{self.speaker} {self.life} {self.seq} {self.sent} "
+        return zlib.crc32(self.body, zlib.crc32(head.encode()))
+
+
+class Garbled(Exception):
+    """Bytes that are no word of ours, or were changed on the way."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+_decode_word = msgspec.msgpack.Decoder(Union[WORDS]).decode  # noqa: UP007 (made from a tuple)
+
+
+def unpack(data: bytes) -> tuple[Envelope, Message]:
+    """Read an envelope and the word in it. Raises Garbled."""
+    try:
+        envelope = _decode_envelope(data)
+        if envelope.crc != envelope.checksum():
+            raise Garbled(f"the CRC of word {envelope.seq} of {envelope.speaker} is wrong")
+        return envelope, _decode_word(envelope.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Garbled(str(error)) from error
+
+
+def pack(envelope: Envelope) -> bytes:
+    """Return an envelope's bytes, as on the wire and in the log."""
+    return _encode(envelope)
+
+
+class Ledger:
+    """Counts words and chains their CRCs per speaker and kind; notices what is missing."""
+
+    def __init__(self) -> None:
+        self._words: dict[tuple[str, str], tuple[int, int]] = {}
+        self._next: dict[tuple[str, str, int], int] = {}
+
+    def add(self, name: str, envelope: Envelope) -> int:
+        """Count a word of that kind; return how many of its kind went missing before it.
+
+        Beats are said before everyone listens, so the first that is heard may have any number.
+        """
+        who = (envelope.speaker, name)
+        count, crc = self._words.get(who, (0, 0))
+        self._words[who] = (count + 1, zlib.crc32(envelope.crc.to_bytes(4, "little"), crc))
+        stream = (envelope.speaker, name, envelope.life)
+        missing = envelope.seq - self._next.get(stream, envelope.seq if name == "Beat" else 0)
+        self._next[stream] = envelope.seq + 1
+        return missing
+
+    def lacks(self, name: str, envelope: Envelope) -> bool:
+        """Whether a word comes after all that were counted of its kind, speaker and life."""
+        return envelope.seq >= self._next.get((envelope.speaker, name, envelope.life), 0)
+
+    def of(self, speaker: str) -> dict[str, tuple[int, int]]:
+        """Return (count, running CRC) of each kind that speaker said."""
+        return {k: words for (who, k), words in self._words.items() if who == speaker}
+
+
+class Voice:
+    """Puts envelopes round one speaker's words."""
+
+    def __init__(self, speaker: str, clock: Clock, life: int = 0) -> None:
+        self.speaker = speaker
+        self.ledger = Ledger()
+        self._clock = clock
+        self._life = life
+        self._seq: dict[str, int] = {}
+
+    def wrap(self, word: Message) -> Envelope:
+        """Return the word in its envelope, numbered, stamped, and counted."""
+        name = kind(word)
+        seq = self._seq.get(name, 0)
+        self._seq[name] = seq + 1
+        body = msgspec.Raw(_encode(word))
+        bare = Envelope(self.speaker, self._life, seq, self._clock.now(), 0, body)
+        envelope = Envelope(bare.speaker, bare.life, seq, bare.sent, bare.checksum(), body)
+        self.ledger.add(name, envelope)
+        return envelope
+
+
+class Keeper(Protocol):
+    """Where a speaker's words are kept before they are said."""
+
+    def append(self, name: str, envelope: Envelope, data: bytes) -> None:
+        """Keep one word of that kind."""

@@ -1,0 +1,167 @@
+"""Words on disk: the wire, saved. A session's log, and each speaker's own journal."""
+
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+import zstandard
+from mcap.exceptions import McapError
+from mcap.reader import make_reader
+from mcap.records import Message as Record
+from mcap.records import Metadata
+from mcap.stream_reader import CRCValidationError, StreamReader
+from mcap.writer import CompressionType, IndexType, Writer
+
+from rig.envelope import Envelope, Garbled, unpack
+from rig.messages import WORDS, Message, kind
+
+LOG_FILE = "log.mcap"
+JOURNAL_FOLDER = "journal"
+_CHUNK_BYTES = 64 * 1024
+_SYNC_S = 1.0
+_VERDICT = "verdict"
+_WORDS = {kind(word): word for word in WORDS}
+_TORN = (
+    McapError,
+    CRCValidationError,
+    struct.error,
+    UnicodeDecodeError,
+    zstandard.ZstdError,
+    Garbled,
+)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What a closed log says of itself."""
+
+    whole: bool
+    """Every word that every speaker said is in it, by count and running CRC."""
+    in_hub_order: int
+    """So many of its words stand in hub order; those after it were added from journals."""
+    missing: str = ""
+    """Who did not come to an end, or whose words are missing."""
+
+
+class LogWriter:
+    """Appends words to an MCAP file, one channel for each speaker, kind and life."""
+
+    def __init__(self, path: Path, chunked: bool = True) -> None:
+        """Make the file. Chunks are compressed and indexed; without them each word is flushed."""
+        self._chunked = chunked
+        self._file = path.open("xb")
+        self._writer = Writer(
+            self._file,
+            chunk_size=_CHUNK_BYTES,
+            compression=CompressionType.ZSTD if chunked else CompressionType.NONE,
+            index_types=IndexType.ALL if chunked else IndexType.NONE,
+            use_chunking=chunked,
+        )
+        self._writer.start(profile="rig")
+        self._channels: dict[tuple[str, str, int], int] = {}
+        self._schemas: dict[str, int] = {}
+        self.count = 0
+
+    def append(self, name: str, envelope: Envelope, data: bytes) -> None:
+        """Keep one word of that kind; `data` is the envelope as it was on the wire."""
+        channel = (envelope.speaker, name, envelope.life)
+        number = self._channels.get(channel) or self._register(channel)
+        self._writer.add_message(number, envelope.sent, data, envelope.sent, envelope.seq)
+        self.count += 1
+        if not self._chunked:
+            self._file.flush()
+
+    def close(self, verdict: Verdict | None = None) -> None:
+        """Finish the file, with what is to be said of it."""
+        if verdict is not None:
+            text = msgspec.json.encode(verdict).decode()
+            self._writer.add_metadata(_VERDICT, {_VERDICT: text})
+        self._writer.finish()  # type: ignore[no-untyped-call]  # mcap leaves it untyped
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def sync(self) -> None:
+        """Have the disk hold what was flushed."""
+        os.fdatasync(self._file.fileno())
+
+    def _register(self, channel: tuple[str, str, int]) -> int:
+        speaker, name, life = channel
+        if name not in self._schemas:
+            schema = msgspec.json.encode(msgspec.json.schema(_WORDS[name]))
+            self._schemas[name] = self._writer.register_schema(name, "jsonschema", schema)
+        self._channels[channel] = self._writer.register_channel(
+            f"{speaker}/{name}", "msgpack", self._schemas[name], {"life": str(life)}
+        )
+        return self._channels[channel]
+
+
+class Journal:
+    """One speaker's words, each flushed before it is said; on the disk within a second."""
+
+    def __init__(self, folder: Path, speaker: str) -> None:
+        """Make the journal in a session folder, and begin to sync it in a thread."""
+        self._writer = LogWriter(folder / JOURNAL_FOLDER / f"{speaker}.mcap", chunked=False)
+        self._closing = threading.Event()
+        self._syncing = threading.Thread(target=self._sync, name="fdatasync", daemon=True)
+        self._syncing.start()
+
+    def append(self, name: str, envelope: Envelope, data: bytes) -> None:
+        """Keep one word; it survives the death of this process at once."""
+        self._writer.append(name, envelope, data)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._closing.set()
+        self._syncing.join()
+        self._writer.close()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self,
+        kind_: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _sync(self) -> None:
+        while not self._closing.wait(_SYNC_S):
+            self._writer.sync()
+
+
+def read(path: Path) -> Iterator[tuple[Envelope, Message]]:
+    """Yield the words of a log or journal as they were written, up to the first torn one."""
+    for envelope, word, _ in read_bytes(path):
+        yield envelope, word
+
+
+def read_bytes(path: Path) -> Iterator[tuple[Envelope, Message, bytes]]:
+    """Yield the words with their bytes on the wire, up to the first torn one."""
+    with path.open("rb") as file:
+        try:
+            for record in StreamReader(file, validate_crcs=True).records:
+                if isinstance(record, Record):
+                    yield *unpack(record.data), record.data
+        except _TORN:
+            return
+
+
+def read_verdict(path: Path) -> Verdict | None:
+    """Return what a closed log says of itself; None if it was never closed.
+
+    Raises OSError if there is no file.
+    """
+    with path.open("rb") as file:
+        try:
+            for record in make_reader(file).iter_metadata():
+                if isinstance(record, Metadata) and record.name == _VERDICT:
+                    return msgspec.json.decode(record.metadata[_VERDICT], type=Verdict)
+        except (*_TORN, OSError):
+            return None
+    return None

@@ -1,0 +1,113 @@
+"""From a resolved session to a running process: find a node's class, make it, run it."""
+
+import ctypes
+import inspect
+import os
+import signal
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+
+from rig.bus import Bus
+from rig.clock import RealClock
+from rig.config import Session, convert, read_session
+from rig.envelope import Voice
+from rig.log import Journal
+from rig.messages import Message, Start, Stop
+from rig.node import Node, Say, drive
+from rig.refused import Refused
+
+RECORDER = "recorder"
+_PR_SET_PDEATHSIG = 1
+
+
+class Terminated(Exception):
+    """SIGTERM came: the launching process is gone, or has lost patience."""
+
+
+def node_class(run: str) -> type[Node]:
+    """Return the one Node class of a module such as "behavior.task". Raises Refused."""
+    try:
+        module = import_module(run)
+    except ImportError as error:
+        raise Refused(f'run = "{run}": {error}; name a module such as "behavior.task"') from error
+    classes = [
+        c
+        for c in vars(module).values()
+        if inspect.isclass(c) and issubclass(c, Node) and c.__module__ == run
+    ]
+    if len(classes) != 1:
+        raise Refused(f'run = "{run}": that module has {len(classes)} nodes; it must have one')
+    return classes[0]
+
+
+def make(session: Session, name: str, say: Say) -> Node:
+    """Make a node from its table in the session; nothing is opened. Raises Refused."""
+    run = session.nodes[name].get("run")
+    if not isinstance(run, str):
+        raise Refused(f'[nodes.{name}]: `run` is missing; add run = "some.module"')
+    found = node_class(run)
+    if found.name != name:
+        raise Refused(f"[nodes.{name}]: {run} is the node {found.name!r}; name the table so")
+    where = f"task {session.task_name}" if name == "task" else f"[nodes.{name}]"
+    return found(convert(session.table(name), found.Settings, where), say)
+
+
+def completed(session: Session) -> Session:
+    """Return the session with every default of every node's settings filled in.
+
+    Makes each node and so checks all settings; opens nothing. Raises Refused with one sentence.
+    """
+    nodes = {}
+    task: dict[str, Any] = session.task
+    for name in session.nodes:
+        settings = msgspec.to_builtins(make(session, name, _unheard).settings)
+        if name == "task":
+            task = {k: v for k, v in settings.items() if k not in ("run", "seed")}
+            settings = {"run": settings["run"]}
+        nodes[name] = settings
+    return msgspec.structs.replace(session, nodes=nodes, task=task)
+
+
+def _unheard(word: Message) -> None:
+    """Take what a node says that is made only to check its settings."""
+
+
+def run(kind: type[Node]) -> None:
+    """Be that node's process, from the settings in the session folder given as argument."""
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _terminate)
+    folder = Path(sys.argv[1]).resolve()
+    os.chdir(folder)
+    session = read_session(folder)
+    clock = RealClock(session.t0_ns)
+    hears = (*kind.hears, Start, Stop)
+    with Journal(folder, kind.name) as journal:
+        voice = Voice(kind.name, clock)
+        bus = Bus(voice, session.rig.hub_port, hears, clock, journal, kind.patience_s)
+        try:
+            drive([make(session, kind.name, bus.say)], bus, clock)
+        except Refused as refusal:
+            sys.exit(f"{kind.name}: {refusal}")
+        finally:
+            bus.close()
+
+
+def _terminate(number: int, at: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated("terminated: the launching process is gone or has stopped waiting")
+
+
+def _die_with_parent() -> None:
+    """Have SIGTERM sent to this process when its parent dies, whatever kills the parent."""
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit("the launching process died at once")

@@ -1,0 +1,60 @@
+"""What this machine and program are, so that a replay knows whether it may demand every bit."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_PACKAGES = ("rig", "numpy", "msgspec", "pyzmq", "mcap", "psychopy")
+_SCHEMA = "1"
+
+
+def about() -> dict[str, str]:
+    """Return versions of the program, its schema, Python and packages, the commit, and the CPU."""
+    packages = {name: _version(name) for name in _PACKAGES}
+    return {
+        "schema": _SCHEMA,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "cpu": _cpu(),
+        **packages,
+    }
+
+
+def same_arithmetic(recorded: dict[str, str], here: dict[str, str]) -> bool:
+    """Whether both machines must come to the same bits: same CPU type, Python and numpy."""
+    return all(recorded.get(key) == here.get(key) for key in ("cpu", "python", "numpy"))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _commit() -> str:
+    """Return the checkout's commit, marked if it has changes; "installed" outside of one."""
+    git = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+    ]
+    try:
+        found = subprocess.run(git, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "installed"
+    return found.stdout.strip()
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,61 @@
+"""The operator's keys: p pause or resume, n note, s stop after this trial, q stop now."""
+
+import select
+import sys
+from types import TracebackType
+
+HELP = "p pause   n note   s stop after this trial   q stop now"
+
+
+class Keys:
+    """Single keys from the terminal, without Enter; none where there is no terminal."""
+
+    def __init__(self) -> None:
+        self.note: str | None = None
+        """What has been typed of a note so far; None while none is being typed."""
+        self._saved: list[object] | None = None
+
+    def __enter__(self) -> "Keys":
+        if sys.stdin is not None and sys.stdin.isatty() and sys.platform != "win32":
+            import termios
+            import tty
+
+            self._saved = termios.tcgetattr(sys.stdin)
+            tty.setcbreak(sys.stdin)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self._saved is not None:
+            import termios
+
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]
+
+    def poll(self) -> list[tuple[str, str]]:
+        """Return what was asked for since the last call: (verb, text of the note)."""
+        if self._saved is None:
+            return []
+        asked = []
+        while select.select([sys.stdin], [], [], 0.0)[0]:
+            key = sys.stdin.read(1)
+            if not key:
+                break
+            asked += self.press(key)
+        return asked
+
+    def press(self, key: str) -> list[tuple[str, str]]:
+        """Take one key; return the verb it completes, if any."""
+        if self.note is None:
+            verbs = {"p": "pause", "s": "stop", "q": "quit"}
+            if key == "n":
+                self.note = ""
+            return [(verbs[key], "")] if key in verbs else []
+        if key in "\r\n":
+            text, self.note = self.note, None
+            return [("note", text)] if text else []
+        self.note = self.note[:-1] if key in "\b\x7f" else self.note + key
+        return []

@@ -1,0 +1,69 @@
+"""The live line: what the person at the rig sees while a session runs."""
+
+from rich.text import Text
+
+from rig.envelope import Envelope
+from rig.messages import Fault, Lick, Message, Position, TrialStart, Valve
+from rig.session.keys import HELP
+
+
+class Line:
+    """Hears words, and shows the newest of each in one line."""
+
+    hears = (Position, TrialStart, Lick, Valve, Fault)
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self._position: Position | None = None
+        self._trial: TrialStart | None = None
+        self._lick_t: int | None = None
+        self._water_ul = 0.0
+        self._rewards = 0
+
+    @property
+    def paused(self) -> bool:
+        """Whether the task stands still on the operator's word."""
+        return self._position is not None and self._position.phase == "paused"
+
+    def hear(self, envelope: Envelope, word: Message) -> None:
+        """Take note of one word."""
+        match word:
+            case Position():
+                self._position = word
+            case TrialStart():
+                self._trial = word
+            case Lick():
+                self._lick_t = word.t
+            case Valve(refused=""):
+                self._water_ul += word.volume_ul
+                self._rewards += 1
+            case Fault():
+                self.faults.append(f"{envelope.speaker}: {word.what}")
+            case _:
+                pass
+
+    def text(self, now: int, note: str | None) -> Text:
+        """Return the line as it is at that session time (ns)."""
+        if note is not None:
+            return Text(f"note: {note}▌  (Enter to keep)", "bold yellow")
+        line = Text(f"{now // 60_000_000_000:2d}:{now // 1_000_000_000 % 60:02d}  ")
+        place = self._position
+        if place is None or place.phase != "corridor" or self._trial is None:
+            line.append("PAUSED" if self.paused else "grey", "bold yellow" if self.paused else "")
+        else:
+            reward = " (rewarded)" if self._trial.rewarded else ""
+            line.append(f"trial {self._trial.trial} {self._trial.stimulus}{reward}", "bold")
+            line.append(f"  {place.position_m:4.2f} m")
+        speed = 0.0 if place is None else place.speed_cm_s
+        line.append(f"  {speed:3.0f} cm/s  ")
+        line.append("last lick -" if self._lick_t is None else self._lick(now))
+        line.append(f"  water {self._water_ul:.1f} ul ({self._rewards})  ")
+        if self.faults:
+            line.append(f"{len(self.faults)} FAULTS: {self.faults[-1]}", "bold red")
+        else:
+            line.append("no faults", "green")
+        line.append(f"   [{HELP}]", "dim")
+        return line
+
+    def _lick(self, now: int) -> str:
+        return f"last lick {(now - (self._lick_t or now)) / 1e9:.1f} s ago"

@@ -1,0 +1,122 @@
+"""Keeps an eye on the processes of a session: who is ready, who has ended, died or hangs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rig.config import Session
+from rig.envelope import Envelope
+from rig.log import JOURNAL_FOLDER, read
+from rig.messages import Beat, Ended, Message
+
+HANG_NS = 1_300_000_000
+_ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+}
+
+
+class Watch:
+    """The processes of a session, and what they were last heard to say of themselves."""
+
+    def __init__(self, folder: Path, session: Session) -> None:
+        self._folder, self._session = folder, session
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._beat: dict[str, int] = {}
+        self._ready: set[str] = set()
+        self._ended: dict[str, Ended] = {}
+
+    def start(self, name: str) -> None:
+        """Start a node's process: `python -m module FOLDER`, out of reach of Ctrl-C."""
+        run = str(self._session.nodes[name]["run"])
+        with self._errors(name).open("wb") as errors:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", run, str(self._folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                env={**os.environ, **_ONE_THREAD},
+                start_new_session=True,
+            )
+
+    def hear(self, envelope: Envelope, word: Message, now: int) -> None:
+        """Take note of a Beat or an Ended."""
+        if isinstance(word, Beat):
+            self._beat[envelope.speaker] = now
+            if word.ready:
+                self._ready.add(envelope.speaker)
+        elif isinstance(word, Ended):
+            self._ended[envelope.speaker] = word
+
+    def unready(self) -> list[str]:
+        """Return the nodes that have not yet heard themselves."""
+        return [name for name in self._processes if name not in self._ready]
+
+    def ended(self) -> tuple[str, bool] | None:
+        """Return why the session must end and whether that is a failure; None if it need not."""
+        for name, word in self._ended.items():
+            return _why(name, word)
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                return self._last_words(name, process.returncode)
+        return None
+
+    def end_hanging(self, now: int) -> str | None:
+        """Kill a node whose work loop has been silent for too long, and say so."""
+        for name, beat in self._beat.items():
+            if name in self._processes and now - beat > HANG_NS:
+                self.kill(name)
+                return f"{name} hung: no beat for {(now - beat) / 1e9:.1f} s"
+        return None
+
+    def running(self, names: list[str]) -> list[str]:
+        """Return those of the names that have neither ended nor died."""
+        alive = self._processes
+        return [n for n in names if n not in self._ended and alive[n].poll() is None]
+
+    def end(self, patience_s: float) -> None:
+        """Wait for every process to leave; terminate those that stay, kill those that still do."""
+        for number in (None, signal.SIGTERM, signal.SIGKILL):
+            alive = [p for p in self._processes.values() if p.poll() is None]
+            for process in alive if number is not None else []:
+                process.send_signal(number or signal.SIGTERM)
+            deadline = time.monotonic() + patience_s
+            for process in alive:
+                try:
+                    process.wait(max(0.0, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    break
+
+    def kill(self, name: str) -> None:
+        """End a process that no longer listens."""
+        self._processes[name].kill()
+
+    def sweep(self) -> None:
+        """Remove the empty files of what the processes printed."""
+        for name in self._processes:
+            if self._errors(name).stat().st_size == 0:
+                self._errors(name).unlink()
+
+    def _errors(self, name: str) -> Path:
+        return self._folder / f"{name}.err.txt"
+
+    def _last_words(self, name: str, code: int) -> tuple[str, bool]:
+        """Say why a process is gone: its own reason, else what it printed last, else the signal."""
+        journal = self._folder / JOURNAL_FOLDER / f"{name}.mcap"
+        if journal.exists():
+            for _, word in read(journal):
+                if isinstance(word, Ended):
+                    return _why(name, word)
+        if code < 0:
+            return f"{name} died: {signal.Signals(-code).name}", True
+        printed = self._errors(name).read_text(errors="replace").strip().splitlines()
+        return f"{name} died: {printed[-1] if printed else f'exit code {code}'}", True
+
+
+def _why(name: str, word: Ended) -> tuple[str, bool]:
+    return (f"{name}: {word.reason}", True) if word.failed else (word.reason, False)

@@ -1,0 +1,1 @@
+"""Processes killed, hung and starved by real signals."""

@@ -1,0 +1,116 @@
+"""A log keeps what was said, up to the byte at which its writer died."""
+
+from pathlib import Path
+
+import pytest
+
+from rig.clock import SetClock
+from rig.envelope import Envelope, Voice, pack
+from rig.log import JOURNAL_FOLDER, LOG_FILE, Journal, LogWriter, Verdict, read, read_verdict
+from rig.messages import Beat, Ended, Lick, Message, Start, Wheel, kind
+from rig.refused import Refused
+from rig.session.recover import settle
+
+
+def said(speaker: str, words: list[Message]) -> list[tuple[Envelope, Message]]:
+    clock = SetClock()
+    voice = Voice(speaker, clock)
+    result = []
+    for word in words:
+        clock.set(word.t)
+        result.append((voice.wrap(word), word))
+    return result
+
+
+def write(path: Path, pairs: list[tuple[Envelope, Message]], chunked: bool = True) -> LogWriter:
+    writer = LogWriter(path, chunked)
+    for envelope, word in pairs:
+        writer.append(kind(word), envelope, pack(envelope))
+    return writer
+
+
+WORDS: list[Message] = [Wheel(t, t, t * 0.1) for t in range(1, 6)] + [Lick(9, "centre")]
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_what_is_written_is_read_back_in_order(tmp_path: Path, chunked: bool) -> None:
+    path = tmp_path / "x.mcap"
+    pairs = said("hardware", WORDS)
+    write(path, pairs, chunked).close(Verdict(True, len(pairs)))
+    assert list(read(path)) == pairs
+    if chunked:
+        assert read_verdict(path) == Verdict(True, len(pairs))
+
+
+def test_an_unclosed_journal_cut_anywhere_gives_a_clean_beginning(tmp_path: Path) -> None:
+    pairs = said("hardware", WORDS)
+    whole = tmp_path / "whole.mcap"
+    writer = write(whole, pairs, chunked=False)
+    data = whole.read_bytes()
+    writer.close()
+    cut = tmp_path / "cut.mcap"
+    lengths = set()
+    for end in range(len(data) + 1):
+        cut.write_bytes(data[:end])
+        got = list(read(cut))
+        assert got == pairs[: len(got)]
+        lengths.add(len(got))
+        assert read_verdict(cut) is None
+    assert lengths == set(range(len(pairs) + 1))
+
+
+def test_a_flipped_byte_never_gives_a_wrong_word(tmp_path: Path) -> None:
+    pairs = said("hardware", WORDS)
+    path = tmp_path / "x.mcap"
+    write(path, pairs, chunked=False).close()
+    data = path.read_bytes()
+    for at in range(0, len(data), 3):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
+        for _, word in read(path):
+            assert word in WORDS
+
+
+def journalled(folder: Path, speaker: str, pairs: list[tuple[Envelope, Message]]) -> None:
+    with Journal(folder, speaker) as journal:
+        for envelope, word in pairs:
+            journal.append(kind(word), envelope, pack(envelope))
+
+
+def a_session(folder: Path) -> dict[str, list[tuple[Envelope, Message]]]:
+    nodes = {"hardware": {"run": "behavior.devices.hardware"}}
+    launch = said("launch", [Start(0, {"nodes": nodes})])
+    hardware = said("hardware", [*WORDS, Beat(10, True), Ended(11, "done", False, {})])
+    (folder / JOURNAL_FOLDER).mkdir()
+    journalled(folder, "launch", launch)
+    journalled(folder, "hardware", hardware)
+    return {"launch": launch, "hardware": hardware}
+
+
+def test_recovering_completes_a_log_from_the_journals(tmp_path: Path) -> None:
+    pairs = a_session(tmp_path)
+    kept = pairs["launch"] + pairs["hardware"][:3]
+    write(tmp_path / LOG_FILE, kept).close(Verdict(False, len(kept), "the end of hardware"))
+    verdict = settle(tmp_path)
+    assert verdict == Verdict(True, len(kept))
+    assert list(read(tmp_path / LOG_FILE)) == pairs["launch"] + pairs["hardware"]
+    assert not (tmp_path / JOURNAL_FOLDER).exists()
+    assert settle(tmp_path) == verdict
+
+
+def test_recovering_without_a_log_takes_the_order_of_saying(tmp_path: Path) -> None:
+    pairs = a_session(tmp_path)
+    verdict = settle(tmp_path)
+    assert verdict == Verdict(True, 0)
+    assert list(read(tmp_path / LOG_FILE)) == pairs["launch"] + pairs["hardware"]
+
+
+def test_a_log_that_lost_words_in_its_middle_says_so(tmp_path: Path) -> None:
+    pairs = a_session(tmp_path)
+    kept = pairs["launch"] + pairs["hardware"][:1] + pairs["hardware"][2:]
+    write(tmp_path / LOG_FILE, kept).close(Verdict(False, len(kept)))
+    assert not settle(tmp_path).whole
+
+
+def test_a_folder_without_log_or_journals_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="nothing to recover"):
+        settle(tmp_path)
