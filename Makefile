@@ -30,9 +30,22 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(READY)
 
-# The few system libraries that the corridor's window needs; without them the display stays off.
+# The few system libraries of the corridor's window; without them the display stays off.
+INSTALL := apt-get install -y -qq --no-install-recommends $(SYSTEM)
+MISSING := $(BIN)/python -c "import sys; from stimuli.psychopy_screen import missing; \
+  sys.exit(missing() is not None)"
+
 system: $(READY)
-	@$(BIN)/python -m stimuli.system_libraries "$(SYSTEM)"
+	@$(MISSING) || { \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    echo "installing: $(SYSTEM)"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(INSTALL) >/dev/null; \
+	  elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+	    echo "installing: $(SYSTEM)"; \
+	    sudo -n apt-get update -qq && sudo -n $(INSTALL) >/dev/null; \
+	  fi; }
+	@$(MISSING) || printf '\033[1;31m%s\033[0m\n' \
+	  "The display stays off: system libraries are missing. To have it, run: sudo $(INSTALL)"
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -104,6 +104,8 @@ def _loop(held: list[Node], wire: Wire, clock: Clock) -> None:
                     node.hear((envelope, word))
                 if isinstance(word, Stop) and node.name in word.nodes:
                     _leave(node, held, due, wire, word.reason)
+                elif node.ended is not None:
+                    _leave(node, held, due, wire, node.ended)
         now = clock.now()
         for node in tuple(held):
             if node.name in due and now >= due[node.name]:

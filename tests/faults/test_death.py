@@ -1,0 +1,124 @@
+"""A process that dies or hangs ends the session at once, with a reason; nothing said is lost."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from rig.cli.ending import SUMMARY_FILE
+from rig.config import read_session
+from rig.log import LOG_FILE, read, read_verdict
+from rig.messages import Ended, Position, Stop, Valve, kind
+from rig.replay import replay
+from rig.session.about import about
+from rig.session.recover import settle
+from tests.live import NO_SCREEN, Live
+
+WITHIN_S = 1.5
+SLACK = 4
+QUICK = (NO_SCREEN, "task.grey_before_s=0.2", "task.minutes=2")
+NODES = {
+    "hardware": "behavior.devices.hardware",
+    "task": "behavior.task",
+    "display": "stimuli.display",
+    "mesoscope": "acquisition.mesoscope",
+    "stream": "acquisition.stream",
+    "online": "analysis.online",
+    "recorder": "rig.recorder",
+}
+
+
+def stopped_after_s(live: Live, struck_s: float) -> float:
+    """Return how long after a blow launch said Stop, from its own time stamp."""
+    _, stop = live.until(Stop)
+    return read_session(live.folder).t0_ns / 1e9 + stop.t / 1e9 - struck_s
+
+
+def check_nothing_is_lost(live: Live) -> None:
+    kept = {(e.speaker, kind(w), e.seq) for e, w in read(live.folder / LOG_FILE)}
+    assert live.heard <= kept
+    verdict = read_verdict(live.folder / LOG_FILE)
+    assert verdict is not None
+    assert verdict.whole
+    report = replay(live.folder, [], about())
+    assert report.first is None
+    assert report.compared["task"] > 0
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_a_killed_process_ends_the_session(name: str, tmp_path: Path) -> None:
+    with Live(tmp_path, *QUICK) as live:
+        live.until(Position, phase="corridor", moving=True)
+        struck_s = live.signal(NODES[name], signal.SIGKILL)
+        assert stopped_after_s(live, struck_s) < WITHIN_S * SLACK
+        code, output = live.end()
+        assert code == 1, output
+        assert f"{name} died: SIGKILL" in output
+        summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        assert summary["end_reason"] == f"{name} died: SIGKILL"
+        assert summary["gaps"] == 0
+        check_nothing_is_lost(live)
+
+
+@pytest.mark.parametrize("name", ["hardware", "task"])
+def test_a_hanging_process_ends_the_session(name: str, tmp_path: Path) -> None:
+    with Live(tmp_path, *QUICK) as live:
+        live.until(Position, phase="corridor", moving=True)
+        struck_s = live.signal(NODES[name], signal.SIGSTOP)
+        assert stopped_after_s(live, struck_s) < WITHIN_S * SLACK
+        code, output = live.end()
+        assert code == 1, output
+        assert f"{name} hung" in output
+        check_nothing_is_lost(live)
+
+
+def test_after_the_launching_process_is_killed_all_end_and_the_log_is_recovered(
+    tmp_path: Path,
+) -> None:
+    with Live(tmp_path, *QUICK) as live:
+        live.until(Position, phase="corridor", moving=True)
+        pids = [live.pid(module) for module in NODES.values()]
+        live.signal("launch", signal.SIGKILL)
+        live.end()
+        for pid in pids:
+            while Path(f"/proc/{pid}").exists() and _state(pid) != "Z":
+                pass
+        ended = {
+            envelope.speaker
+            for journal in (live.folder / "journal").glob("*.mcap")
+            for envelope, word in read(journal)
+            if isinstance(word, Ended)
+        }
+        assert ended == set(NODES)
+        settle(live.folder)
+        check_nothing_is_lost(live)
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "Z"
+
+
+def test_ctrl_c_ends_the_session_in_order(tmp_path: Path) -> None:
+    with Live(tmp_path, *QUICK) as live:
+        live.until(Position, phase="corridor", moving=True)
+        live.signal("launch", signal.SIGINT)
+        code, output = live.end()
+        assert code == 0, output
+        ends = {e.speaker: w for e, w in read(live.folder / LOG_FILE) if isinstance(w, Ended)}
+        assert set(ends) >= set(NODES) - {"recorder"}
+        assert {w.reason for w in ends.values()} == {"Ctrl-C"}
+        check_nothing_is_lost(live)
+
+
+def test_no_pulse_outlasts_the_ceiling(tmp_path: Path) -> None:
+    with Live(tmp_path, *QUICK, "task.reward_mode='passive'", "task.reward_delay_ms=0") as live:
+        live.until(Valve)
+        live.signal(NODES["task"], signal.SIGKILL)
+        live.end()
+        pulses = [w for _, w in read(live.folder / LOG_FILE) if isinstance(w, Valve)]
+        assert pulses
+        assert all(0 < w.open_ms <= 150 for w in pulses)

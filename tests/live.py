@@ -1,0 +1,113 @@
+"""A real session, run by the real command, for tests that look on, signal and kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import zmq
+
+import rig
+from rig.envelope import Envelope, unpack
+from rig.messages import Message
+from tests.ports import free_port
+
+PACKAGE = Path(rig.__file__).parent
+SETUP = PACKAGE / "setups" / "simulated.toml"
+TASK = PACKAGE.parent / "behavior" / "tasks" / "train1.toml"
+NO_SCREEN = "nodes.display.screen={is='stimuli.simulated:SimulatedScreen'}"
+W = TypeVar("W", bound=Message)
+
+
+class Live:
+    """One `rig run` process and its children, heard from outside."""
+
+    def __init__(
+        self,
+        data: Path,
+        *sets: str,
+        setup: Path = SETUP,
+        task: Path = TASK,
+        args: tuple[str, ...] = (),
+        subject: str = "test",
+        env: dict[str, str] | None = None,
+    ) -> None:
+        self.port = free_port()
+        self.data, self.subject = data, subject
+        self.heard: set[tuple[str, str, int]] = set()
+        """Every word that passed the hub: speaker, kind, seq."""
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._in = self._context.socket(zmq.SUB)
+        self._in.rcvhwm = 0
+        self._in.subscribe(b"")
+        self._in.connect(f"tcp://127.0.0.1:{self.port + 1}")
+        command = [sys.executable, "-c", "from rig.cli.main import main; main()", "run"]
+        command += [str(setup), str(task), "--subject", subject, "--data", str(data), *args]
+        for text in (f"rig.hub_port={self.port}", *sets):
+            command += ["--set", text]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "COLUMNS": "200", **(env or {})},
+        )
+
+    @property
+    def folder(self) -> Path:
+        """The session's folder."""
+        (folder,) = (self.data / f"sub-{self.subject}").glob("ses-*")
+        return folder
+
+    def until(self, kind: type[W], **fields: object) -> tuple[Envelope, W]:
+        """Wait for a word of that kind with those fields; fail if the session ends without."""
+        while True:
+            if self._in.poll(200):
+                frame: bytes = self._in.recv()
+                envelope, word = unpack(frame[frame.index(b" ") + 1 :])
+                self.heard.add((envelope.speaker, type(word).__name__, envelope.seq))
+                if isinstance(word, kind) and all(getattr(word, k) == v for k, v in fields.items()):
+                    return envelope, word
+            elif self.process.poll() is not None:
+                raise AssertionError(f"ended without {kind.__name__}: {self.process.stdout.read()}")
+
+    def pid(self, module: str) -> int:
+        """Return the process id of a node, by its module."""
+        for line in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            for child in line.read_text().split():
+                words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if module.encode() in words:
+                    return int(child)
+        raise AssertionError(f"{module} does not run")
+
+    def signal(self, module: str, number: signal.Signals) -> float:
+        """Send a signal to a node (or to "launch"); return the moment (s, monotonic)."""
+        pid = self.process.pid if module == "launch" else self.pid(module)
+        os.kill(pid, number)
+        return time.monotonic()
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return the exit code and what was printed."""
+        output, _ = self.process.communicate(timeout=240)
+        return self.process.returncode, output
+
+    def __enter__(self) -> "Live":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self._context.destroy(linger=0)

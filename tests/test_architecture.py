@@ -1,0 +1,101 @@
+"""The plan of the code holds: layers, one speaker a word, every shipped table, every pin."""
+
+import re
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from rig.config import resolve
+from rig.messages import EVERYONE_SAYS, WORDS, Order, Start, Stop, kind
+from rig.process import completed, node_class
+from tests.live import SETUP, TASK
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("rig", "behavior", "stimuli", "acquisition", "analysis")
+NODES = (
+    "behavior.devices.hardware",
+    "behavior.task",
+    "stimuli.display",
+    "acquisition.mesoscope",
+    "acquisition.stream",
+    "analysis.online",
+    "rig.recorder",
+)
+LAUNCH_SAYS = {Start, Stop, Order}
+
+
+def test_imports_go_down() -> None:
+    run = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+
+
+def test_every_word_has_one_speaker_and_every_heard_word_is_said() -> None:
+    nodes = [node_class(module) for module in NODES]
+    said = [w for node in nodes for w in node.says if w not in EVERYONE_SAYS]
+    assert len(said) == len(set(said))
+    assert set(said) | LAUNCH_SAYS | set(EVERYONE_SAYS) == set(WORDS)
+    heard = {w for node in nodes for w in node.hears if w in WORDS}
+    assert heard <= set(WORDS)
+
+
+def test_every_word_is_known_by_its_name() -> None:
+    assert [kind(word) for word in WORDS] == [word.__name__ for word in WORDS]
+
+
+@pytest.mark.parametrize("setup", sorted((ROOT / "rig" / "setups").glob("*.toml")), ids=str)
+def test_every_shipped_setup_is_valid(setup: Path) -> None:
+    completed(resolve(setup, TASK, "test", 1, []).session)
+
+
+@pytest.mark.parametrize("task", sorted((ROOT / "behavior" / "tasks").glob("*.toml")), ids=str)
+def test_every_shipped_task_is_valid(task: Path) -> None:
+    completed(resolve(SETUP, task, "test", 1, []).session)
+
+
+def test_modules_import_without_vendor_libraries() -> None:
+    code = "import sys\n" + "".join(f"import {module}\n" for module in NODES)
+    code += "print([v for v in ('psychopy', 'pyglet', 'ScanImageTiffReader') if v in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_every_module_opens_with_a_sentence() -> None:
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            doc = import_module(name.removesuffix(".__init__")).__doc__
+            assert doc, name
+            assert doc.split("\n")[0].endswith((".", ":")), name
+
+
+def test_every_requirement_is_pinned_within_its_range() -> None:
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), re.M))
+    pins = {name.lower().replace("_", "-"): Version(pin) for name, pin in pins.items()}
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lines = config["options"]["install_requires"].split("\n")
+    for extra in config["options.extras_require"].values():
+        lines += extra.split("\n")
+    for line in filter(None, lines):
+        wanted = Requirement(line)
+        assert pins[wanted.name.lower()] in wanted.specifier, line
+        assert version(wanted.name) == str(pins[wanted.name.lower()]), "installed is not pinned"
+
+
+def test_no_file_of_the_project_is_too_long() -> None:
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            assert len(path.read_text().splitlines()) <= 250, path

@@ -1,0 +1,180 @@
+"""Bad input gets one clear sentence and exit code 2, before anything moves, and leaves nothing."""
+
+import gzip
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig.cli.main import main
+from rig.session.folder import SubjectLock
+from tests.live import NO_SCREEN, SETUP, TASK
+from tests.ports import free_port
+
+
+LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
+
+
+def refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
+) -> str:
+    """Run the command; return the sentence it refused with."""
+    monkeypatch.setattr(sys, "argv", ["rig", *map(str, arguments)])
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    said = capsys.readouterr().err.strip()
+    assert exit_.value.code == 2, said
+    assert len(said.splitlines()) == 1, said
+    return said
+
+
+class Try:
+    """One `rig run` that must be refused, and must leave nothing behind."""
+
+    def __init__(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, data: Path
+    ) -> None:
+        self._capsys, self._monkeypatch, self.data = capsys, monkeypatch, data
+
+    def __call__(self, *arguments: object, setup: Path = SETUP, task: Path = TASK) -> str:
+        given = ["run", setup, task, "--subject", "test", "--data", self.data, "--set", NO_SCREEN]
+        said = refused(self._capsys, self._monkeypatch, *given, *arguments)
+        assert not self.data.exists()
+        return said
+
+
+@pytest.fixture
+def attempt(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Try:
+    return Try(capsys, monkeypatch, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("task.no_such_key=1", "task train1: .*no_such_key"),
+        ("task.corridor_cm_s=-1", "task train1: .*corridor_cm_s"),
+        ("task.corridor_cm_s=fast", "task train1: .*corridor_cm_s"),
+        ("task.trials=0", "task train1: .*trials"),
+        ("rig.hub_port=80", "simulated.toml: .*rig.hub_port"),
+        ("rig.nothing=1", "simulated.toml: .*nothing"),
+        ("nodes.display.refresh_hz=0", r"\[nodes.display\]: .*refresh_hz"),
+        ("nodes.stream.colour=1", r"\[nodes.stream\]: .*colour"),
+        ("nodes.stream.run=acquisition.nowhere", "acquisition.nowhere"),
+        ("nodes.hardware.wheel.is=behavior.devices.simulated:Nothing", "Nothing"),
+        ("nodes.hardware.wheel.cm_per_count=no", "cm_per_count"),
+        ("nodes.hardware.valve.centre.ul_per_ms=0", "ul_per_ms"),
+        ("nodes.nobody.x=1", "no table 'nobody'"),
+        ("nonsense", "write SECTION.KEY=VALUE"),
+    ],
+)
+def test_a_wrong_setting(attempt: Try, change: str, sentence: str) -> None:
+    assert re.search(sentence, attempt("--set", change))
+
+
+def test_a_missing_key(attempt: Try, tmp_path: Path) -> None:
+    setup = tmp_path / "mine.toml"
+    shutil.copy(SETUP.parent / "simulated_cells.csv", tmp_path)
+    setup.write_text(SETUP.read_text().replace("disk_mb_s", "#"))
+    assert "disk_mb_s" in attempt(setup=setup)
+
+
+def test_a_file_that_is_no_toml_or_not_there(attempt: Try, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[rig\n")
+    assert "broken.toml is not valid TOML" in attempt(setup=broken)
+    assert "nowhere.toml cannot be read" in attempt(task=tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "there is no file"),
+        (b"", "empty"),
+        (gzip.compress(b"a,b\n1,2\n" * 4), "column"),
+        (gzip.compress(b"lap,time_ms\n" + b"1,2\n" * 9999)[:-20], "cut"),
+    ],
+)
+def test_a_bad_mouse_file(
+    attempt: Try, tmp_path: Path, content: bytes | None, sentence: str
+) -> None:
+    mouse = tmp_path / "mouse.csv.gz"
+    if content is not None:
+        mouse.write_bytes(content)
+    port = free_port()
+    assert sentence in attempt("--mouse", mouse, "--set", f"rig.hub_port={port}")
+
+
+def test_a_data_folder_that_cannot_be_made(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    attempt = Try(capsys, monkeypatch, blocked / "data")
+    assert "is not writable" in attempt()
+    assert blocked.read_text() == "not a folder"
+
+
+def test_a_disk_without_room(attempt: Try) -> None:
+    said = attempt("--minutes", "60", "--set", "rig.disk_mb_s=1e9")
+    assert "MB free and the session may need" in said
+
+
+def test_a_session_of_the_subject_already_running(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lock = SubjectLock(tmp_path, "test")
+    given = ["run", SETUP, TASK, "--subject", "test", "--data", tmp_path, "--set", NO_SCREEN]
+    said = refused(capsys, monkeypatch, *given)
+    lock.release()
+    assert "a session of subject test is already running" in said
+    assert not (tmp_path / "sub-test").exists()
+
+
+def test_a_port_in_use(attempt: Try) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        said = attempt("--set", f"rig.hub_port={port}")
+    assert f"port {port} on this machine is in use" in said
+
+
+def test_a_subject_that_is_no_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = ["run", SETUP, TASK, "--subject", "../x", "--data", tmp_path / "data"]
+    assert "letters and digits" in refused(capsys, monkeypatch, *given)
+
+
+@pytest.mark.parametrize("verb", ["replay", "info", "recover"])
+def test_a_folder_that_is_no_session(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str
+) -> None:
+    assert str(tmp_path) in refused(capsys, monkeypatch, verb, tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide a library from a process")
+def test_no_display(tmp_path: Path) -> None:
+    """A machine without EGL and without a screen: libEGL is hidden in a mount namespace."""
+    data = tmp_path / "data"
+    command = [sys.executable, "-c", "from rig.cli.main import main; main()", "run"]
+    command += [str(SETUP), str(TASK), "--subject", "test", "--data", str(data)]
+    command += ["--set", f"rig.hub_port={free_port()}"]
+    found = [path for folder in LIBRARIES for path in Path(folder).glob("libEGL.so.1")]
+    hide = "".join(f"mount --bind /dev/null {path.resolve()}; " for path in found)
+    run = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f'{hide} exec "$@"', "sh", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={k: v for k, v in os.environ.items() if k != "DISPLAY"},
+    )
+    assert run.returncode == 2, run.stderr
+    assert "apt-get install" in run.stderr
+    assert not data.exists()
