@@ -16,7 +16,6 @@ from rig.session.folder import SubjectLock
 from tests.live import NO_SCREEN, SETUP, TASK
 from tests.ports import free_port
 
-
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
 
 
