@@ -183,11 +183,7 @@ class Bus:
             self._pixels.open(word)
         if not isinstance(word, Frame):
             return word
-        filled = self._pixels.of(word)
-        if filled.pixels is None:
-            lost = f"frame {word.index} is neither in the ring nor in {word.file}"
-            self.say(Fault(self._clock.now(), lost, frame=word.index))
-        return filled
+        return self._pixels.of(word)
 
 
 def _topics(hears: tuple[type, ...]) -> list[bytes]:

@@ -1,12 +1,15 @@
 """Imaging pixels between processes: a ring of slots in shared memory, and the file as fallback."""
 
 import mmap
+import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from rig.refused import Refused
 
 _HEADER_BYTES = 64
 _EMPTY = 0
@@ -16,8 +19,8 @@ class RingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the ring lies and how large it is."""
 
     path: str
-    slots: int
-    slot_bytes: int
+    slots: Annotated[int, msgspec.Meta(ge=1)]
+    slot_bytes: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Ring:
@@ -30,17 +33,21 @@ class Ring:
     def __init__(self, plan: RingPlan, create: bool = False) -> None:
         """Map the ring's file; `create` makes it, empty. Raises OSError if it cannot be had."""
         self._plan = plan
-        self._stride = _HEADER_BYTES + plan.slot_bytes
+        # Slots begin at whole header sizes: only an aligned number is written in one piece.
+        self._stride = _HEADER_BYTES * (1 + -(-plan.slot_bytes // _HEADER_BYTES))
+        total_bytes = plan.slots * self._stride
         if create:
             with Path(plan.path).open("xb") as file:
-                file.truncate(plan.slots * self._stride)
+                file.truncate(total_bytes)
         with Path(plan.path).open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 0)
+            if os.fstat(file.fileno()).st_size != total_bytes:
+                raise OSError(f"{plan.path} is not the ring of this session; start a new one")
+            self._map = mmap.mmap(file.fileno(), total_bytes)
 
     def write(self, index: int, pixels: NDArray[Any]) -> None:
-        """Put a frame into its slot. Raises ValueError if it is larger than a slot."""
+        """Put a frame into its slot. Raises Refused if it is larger than a slot."""
         if pixels.nbytes > self._plan.slot_bytes:
-            raise ValueError(
+            raise Refused(
                 f"a frame of {pixels.nbytes} bytes does not fit a ring slot of "
                 f"{self._plan.slot_bytes}; set rig.ring_slot_mb higher"
             )
@@ -53,9 +60,10 @@ class Ring:
     def read(self, index: int, shape: tuple[int, int], dtype: str) -> NDArray[Any] | None:
         """Return a copy of frame `index`, or None if it has been overwritten or is not there."""
         start = (index % self._plan.slots) * self._stride
-        if self._number(start)[0] != index + 1:
-            return None
         count = shape[0] * shape[1]
+        too_large = count * np.dtype(dtype).itemsize > self._plan.slot_bytes
+        if too_large or self._number(start)[0] != index + 1:
+            return None
         pixels = np.frombuffer(self._map, dtype, count, start + _HEADER_BYTES).reshape(shape).copy()
         return pixels if self._number(start)[0] == index + 1 else None
 

@@ -84,6 +84,11 @@ class LogWriter:
         os.fsync(self._file.fileno())
         self._file.close()
 
+    def flush(self) -> None:
+        """Hand what was appended to the system: it survives the death of this process."""
+        self._writer.flush()  # type: ignore[no-untyped-call]  # mcap leaves it untyped
+        self._file.flush()
+
     def sync(self) -> None:
         """Have the disk hold what was flushed."""
         os.fdatasync(self._file.fileno())

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import msgspec
 
@@ -31,6 +31,8 @@ class Node:
         """What the node's table in the setup may say."""
 
         run: str = ""
+        nice: Annotated[int, msgspec.Meta(ge=-20, le=19)] = 0
+        """Priority of its process, where the system allows it: below 0 comes first."""
 
     clock: Clock
     """Set by drive on drivers alone: a decider cannot read the time."""

@@ -5,6 +5,7 @@ import inspect
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -67,8 +68,8 @@ def completed(session: Session) -> Session:
     for name in session.nodes:
         settings = msgspec.to_builtins(make(session, name, _unheard).settings)
         if name == "task":
-            task = {k: v for k, v in settings.items() if k not in ("run", "seed")}
-            settings = {"run": settings["run"]}
+            task = {k: v for k, v in settings.items() if k not in ("run", "nice", "seed")}
+            settings = {k: settings[k] for k in ("run", "nice")}
         nodes[name] = settings
     return msgspec.structs.replace(session, nodes=nodes, task=task)
 
@@ -85,6 +86,7 @@ def run(kind: type[Node]) -> None:
     folder = Path(sys.argv[1]).resolve()
     os.chdir(folder)
     session = read_session(folder)
+    prioritise(int(session.nodes[kind.name].get("nice", 0)))
     clock = RealClock(session.t0_ns)
     hears = (*kind.hears, Start, Stop)
     with Journal(folder, kind.name) as journal:
@@ -96,6 +98,19 @@ def run(kind: type[Node]) -> None:
             sys.exit(f"{kind.name}: {refusal}")
         finally:
             bus.close()
+
+
+def prioritise(nice: int) -> None:
+    """Give this process that niceness; where it may not have it, it stays as it is."""
+    if sys.platform != "linux":
+        return
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    group = Path("/proc/self/autogroup")
+    if os.getsid(0) == os.getpid() and group.exists():
+        # a process that leads its session is weighed by its session's niceness, not its own
+        with suppress(OSError):
+            group.write_text(str(nice))
 
 
 def _terminate(number: int, at: FrameType | None) -> None:

@@ -8,6 +8,8 @@ from rig.messages import Ended, Message, Start, kind
 from rig.node import Node
 from rig.process import RECORDER, run
 
+_FLUSH_NS = 500_000_000
+
 
 class Recorder(Node):
     """Hears everything, says nothing, leaves last."""
@@ -19,6 +21,7 @@ class Recorder(Node):
     def open(self) -> None:
         self._log = LogWriter(Path(LOG_FILE))
         self._ledger = Ledger()
+        self._flushed = 0
         self._speakers: set[str] = set()
         self._missing: list[str] = []
 
@@ -26,6 +29,9 @@ class Recorder(Node):
         envelope, word = heard
         name = kind(word)
         self._log.append(name, envelope, pack(envelope))
+        if envelope.sent - self._flushed > _FLUSH_NS:
+            self._log.flush()
+            self._flushed = envelope.sent
         if isinstance(word, Start):
             self._speakers = set(word.session["nodes"]) - {self.name}
         if isinstance(word, Ended):

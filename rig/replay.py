@@ -24,6 +24,9 @@ from rig.refused import Refused
 Words = Sequence[tuple[Envelope, Message]]
 _AT_ONCE = 1000
 _FLOAT_TOLERANCE = 1e-5
+_SAME_BITS = ("cpu", "python", "numpy")
+"""What must be the same here as where it was recorded for every bit to be the same."""
+_NOBODY = Envelope("", 0, 0, 0, 0, msgspec.Raw())
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -64,7 +67,8 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
     nodes = [make(session, n, partial(wire.say, n)) for n in names]
     drive(nodes, wire, SetClock())
     with_tail = verdict.in_hub_order < len(words)
-    return _compare(nodes, words, wire.said, with_tail, exact=recorded.about == here)
+    exact = all(recorded.about.get(key) == here.get(key) for key in _SAME_BITS)
+    return _compare(nodes, words, wire.said, with_tail, exact)
 
 
 def _closed(folder: Path) -> Verdict:
@@ -111,8 +115,7 @@ class _LogWire:
         if heard:
             return [(envelope, self._with_pixels(word)) for envelope, word in heard]
         self._at = len(self._words) + 1  # what is said from here on, nobody said
-        last = self._words[-1][0]
-        return [(last, Stop(last.sent, "the log ends here", self._names))]
+        return [(_NOBODY, Stop(0, "the log ends here", self._names))]
 
     def end(self, speaker: str, reason: str, failed: bool) -> None:
         pass

@@ -1,0 +1,49 @@
+"""From a device's table in the setup to the device: `is` names its class, the rest its settings."""
+
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+from rig.config import convert
+from rig.refused import Refused
+
+Table = dict[str, Any]
+
+
+def make(table: Table, where: str, *rest: Any) -> Any:
+    """Return Class(settings, *rest) of a table's `is`; `where` names the table.
+
+    Raises Refused if the class is not there or the other keys are not its settings.
+    """
+    keys = dict(table)
+    kind = _class(keys.pop("is", None), where)
+    return kind(convert(keys, kind.Settings, where), *rest)
+
+
+def make_on_board(table: Table, where: str, name: str, boards: dict[str, Any]) -> Any:
+    """Return the device of a table, on the board that its key `board` names, if it names one."""
+    keys = dict(table)
+    board = keys.pop("board", None)
+    if board is not None and board not in boards:
+        known = ", ".join(boards) or "none"
+        raise Refused(f"{where}: there is no board {board!r}; there are: {known}")
+    return make(keys, where, name, None if board is None else boards[board])
+
+
+def completed(table: Table, device: Any) -> Table:
+    """Return a device's table with every default of its settings filled in."""
+    return {**table, **msgspec.to_builtins(device.settings)}
+
+
+def _class(path: Any, where: str) -> Any:
+    if not isinstance(path, str) or path.count(":") != 1:
+        raise Refused(f'{where}: `is` must name a class, as in is = "some.module:Class"')
+    module, _, name = path.partition(":")
+    try:
+        kind = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Refused(f'{where}: is = "{path}" cannot be had ({error}); correct it') from error
+    if not hasattr(kind, "Settings"):
+        raise Refused(f'{where}: is = "{path}" is no device: it has no Settings; name another')
+    return kind

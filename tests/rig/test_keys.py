@@ -1,0 +1,48 @@
+"""The operator's keys and the live line."""
+
+from rig.clock import SetClock
+from rig.envelope import Voice
+from rig.messages import Fault, Lick, Message, Position, TrialStart, Valve
+from rig.session.keys import Keys
+from rig.session.line import Line
+
+
+def typed(text: str) -> list[tuple[str, str]]:
+    keys = Keys()
+    return [asked for key in text for asked in keys.press(key)]
+
+
+def test_a_key_is_a_verb_and_others_are_nothing() -> None:
+    assert typed("xp?sq") == [("pause", ""), ("stop", ""), ("quit", "")]
+
+
+def test_a_note_takes_all_keys_until_enter() -> None:
+    assert typed("nquiet mousr\x7fe\ns") == [("note", "quiet mouse"), ("stop", "")]
+    assert typed("n\n") == []
+
+
+def shown(*words: Message, now: int = 0) -> str:
+    line = Line()
+    voice = Voice("task", SetClock())
+    for word in words:
+        line.hear(voice.wrap(word), word)
+    return line.text(now, None).plain
+
+
+def test_the_line_shows_the_newest_of_everything() -> None:
+    trial = TrialStart(0, 7, "leaf1", None, True, 4.0, 2.0, 1.0, "active", 0.0)
+    text = shown(
+        trial,
+        Position(1, 7, 1.25, 33.0, True, "corridor"),
+        Lick(1_000_000_000, "centre"),
+        Valve(1, 1, "centre", 60.0, 3.0),
+        Valve(1, 2, "centre", 0.0, 0.0, None, "too soon"),
+        now=3_000_000_000,
+    )
+    assert "trial 7 leaf1 (rewarded)  1.25 m   33 cm/s" in text
+    assert "last lick 2.0 s ago  water 3.0 ul (1)  no faults" in text
+
+
+def test_the_line_says_pause_and_faults() -> None:
+    assert "PAUSED" in shown(Position(1, -1, 0.0, 0.0, False, "paused"))
+    assert "1 FAULTS: task: the spout is wet" in shown(Fault(1, "the spout is wet"))
