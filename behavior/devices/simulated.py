@@ -1,0 +1,148 @@
+"""Simulated devices: a mouse behind the wheel and the spouts, and lines that follow its world."""
+
+from collections import deque
+from typing import Annotated, Any, Protocol
+
+import msgspec
+
+from rig import device
+from rig.messages import Message, Pulse
+from rig.refused import Refused
+
+SPOUT = "centre"
+"""The spout that the simulated mouse licks at."""
+
+
+class Mouse(Protocol):
+    """What runs on a simulated wheel and licks at a simulated spout."""
+
+    settings: Any
+
+    def open(self) -> None:
+        """Read what it needs. Raises Refused if that cannot be had."""
+
+    def hear(self, word: Message) -> None:
+        """Live through a word: the session begins, a corridor, a cue, water."""
+
+    def counts(self, now: int) -> int:
+        """Return the wheel's counts so far, at now (ns)."""
+
+    def licks(self, now: int) -> list[int]:
+        """Return the lick onsets (ns) since the last call, none after now."""
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Board:
+    """The bench that the simulated devices stand on, with a mouse."""
+
+    class Settings(_Settings, frozen=True, kw_only=True):
+        """`mouse` is a table: its `is` names the mouse, the rest are the mouse's settings."""
+
+        mouse: dict[str, Any]
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.mouse: Mouse = device.make(settings.mouse, f"[nodes.hardware.boards.{name}.mouse]")
+        self.settings = msgspec.structs.replace(
+            settings, mouse=device.completed(settings.mouse, self.mouse)
+        )
+        self.lines: dict[str, deque[int]] = {}
+        """Pulses heard and not yet seen, by line."""
+
+    def open(self) -> None:
+        self.mouse.open()
+
+    def hear(self, word: Message) -> None:
+        if isinstance(word, Pulse) and word.line in self.lines:
+            self.lines[word.line].append(word.t)
+        self.mouse.hear(word)
+
+    def close(self) -> None:
+        pass
+
+
+def _bench(board: Any, name: str) -> Board:
+    if not isinstance(board, Board):
+        raise Refused(
+            f"simulated device {name}: it needs a board whose `is` is "
+            '"behavior.devices.simulated:Board"; name it with the key `board`'
+        )
+    return board
+
+
+class Wheel:
+    """The wheel under the simulated mouse."""
+
+    class Settings(_Settings, frozen=True, kw_only=True):
+        """The calibration of the wheel."""
+
+        cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._mouse = _bench(board, name).mouse
+
+    def counts(self, now: int) -> int:
+        return self._mouse.counts(now)
+
+
+class Lick:
+    """The lick sensor: the simulated mouse licks at the spout "centre" only."""
+
+    Settings = _Settings
+
+    def __init__(self, settings: _Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._mouse = _bench(board, name).mouse if name == SPOUT else None
+
+    def onsets(self, now: int) -> list[int]:
+        return [] if self._mouse is None else self._mouse.licks(now)
+
+
+class Valve:
+    """A valve that opens at once and is shut by its own timer."""
+
+    class Settings(_Settings, frozen=True, kw_only=True):
+        """The calibration of the valve."""
+
+        ul_per_ms: Annotated[float, msgspec.Meta(gt=0, le=10)]
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self.name = name
+        _bench(board, name)
+        self.pulses: list[tuple[int, float]] = []
+        """(t, open_ms) of each pulse so far."""
+
+    def pulse(self, now: int, open_ms: float) -> int:
+        self.pulses.append((now, open_ms))
+        return now
+
+    def close(self) -> None:
+        pass
+
+
+class Line:
+    """An input line wired to the simulated microscope: each Pulse of its name goes up and down."""
+
+    class Settings(_Settings, frozen=True, kw_only=True):
+        """The pulse's shape."""
+
+        pulse_ms: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 5.0
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._pulses = _bench(board, name).lines.setdefault(name, deque())
+        self._edges: deque[tuple[int, bool]] = deque()
+
+    def edges(self, now: int) -> list[tuple[int, bool]]:
+        while self._pulses:
+            t = self._pulses.popleft()
+            self._edges.append((t, True))
+            self._edges.append((t + round(self.settings.pulse_ms * 1e6), False))
+        seen = []
+        while self._edges and self._edges[0][0] <= now:
+            seen.append(self._edges.popleft())
+        return seen

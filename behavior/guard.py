@@ -1,0 +1,72 @@
+"""The last word on water: what no valve may do, whatever asks for it. Pure; its caller has no key.
+
+Nothing here trusts the task: a pulse is checked against limits that stand in the setup of the rig.
+"""
+
+import math
+from collections import deque
+from typing import Annotated
+
+import msgspec
+
+_MINUTE_NS = 60_000_000_000
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The [nodes.hardware.guard] table. The bounds hold for every rig."""
+
+    max_open_ms: Annotated[float, msgspec.Meta(gt=0, le=150)] = 150.0
+    """The longest pulse."""
+    min_gap_ms: Annotated[float, msgspec.Meta(ge=10, le=60_000)] = 200.0
+    """The shortest time from a pulse's end to the next one's start, over all valves."""
+    max_per_minute: Annotated[int, msgspec.Meta(ge=1, le=60)] = 30
+    """The most pulses in any minute."""
+    max_session_ul: Annotated[float, msgspec.Meta(gt=0, le=2000)] = 1000.0
+    """The most water in a session, microlitres."""
+
+
+class Guard:
+    """Allows a pulse or refuses it, and books what it allowed as given."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._opened: set[int] = set()
+        self._starts: deque[int] = deque()
+        self._free_at: int | None = None
+        self._given_ul = 0.0
+
+    def allow(self, wish: int, now: int, open_ms: float, volume_ul: float) -> str:
+        """Return "" and book the pulse if it may start now (ns); else return why not.
+
+        `wish` is the id of the Arm: no id is allowed twice.
+        """
+        reason = self._against(wish, now, open_ms, volume_ul)
+        if not reason:
+            self._opened.add(wish)
+            self._starts.append(now)
+            self._free_at = now + math.ceil((open_ms + self._limits.min_gap_ms) * 1e6)
+            self._given_ul += volume_ul
+        return reason
+
+    def _against(self, wish: int, now: int, open_ms: float, volume_ul: float) -> str:
+        # each comparison of amounts is written so that NaN fails it
+        if not 0.0 < volume_ul < math.inf:
+            return f"{volume_ul} ul is no volume"
+        limits = self._limits
+        if not 0.0 < open_ms <= limits.max_open_ms:
+            return f"a pulse of {open_ms:g} ms is over the limit of {limits.max_open_ms:g} ms"
+        if self._given_ul + volume_ul > limits.max_session_ul:
+            return f"the session's limit of {limits.max_session_ul:g} ul is reached"
+        if wish in self._opened:
+            return f"wish {wish} was already granted"
+        return self._too_soon(now)
+
+    def _too_soon(self, now: int) -> str:
+        limits = self._limits
+        while self._starts and now - self._starts[0] >= _MINUTE_NS:
+            self._starts.popleft()
+        if self._free_at is not None and now < self._free_at:
+            return f"the last pulse ended less than {limits.min_gap_ms:g} ms ago"
+        if len(self._starts) >= limits.max_per_minute:
+            return f"there were {limits.max_per_minute} pulses in the last minute"
+        return ""

@@ -1,0 +1,131 @@
+"""One trial: when the cue is due, and when its one reward may be asked for. Knows no clock."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from rig.messages import Arm, Cue, Disarm, Fault, Message, TrialStart, Valve
+
+ARMED_NS = 60_000_000_000
+"""How long a valve stays armed for a lick before it must be armed anew."""
+AT_ONCE_NS = 1_000_000_000
+"""How old a wish for water at once may get."""
+
+
+class Water(msgspec.Struct, frozen=True):
+    """What a reward is: from which spout, how much, and who looks for the lick."""
+
+    spout: str
+    volume_ul: float
+    decided_by: Literal["device", "task"]
+
+
+class Trial:
+    """A corridor from its start to its end.
+
+    The reward window opens at the cue and shuts when the texture is left. At most one reward is
+    given: a wish for water at once is said once; a valve armed for a lick is disarmed before it is
+    armed anew; and the first Valve heard, open or refused, settles the trial.
+    """
+
+    def __init__(self, start: TrialStart, water: Water, ids: Iterator[int]) -> None:
+        """`ids` gives the numbers of the wishes, unique in the session."""
+        self.start = start
+        self._water, self._ids = water, ids
+        self._cue_t: int | None = None
+        self._shut_t: int | None = None
+        self._armed: Arm | None = None
+        self._asked: set[int] = set()
+        self._settled = not start.rewarded
+        self._licks: list[int] = []
+
+    def move(self, t: int, position_m: float) -> list[Message]:
+        """Return what is due at t (ns) with the mouse at position_m of this corridor."""
+        words: list[Message] = []
+        cue_m = self.start.cue_position_m
+        if self._cue_t is None and cue_m is not None and position_m >= cue_m:
+            self._cue_t = t
+            words.append(Cue(t, self.start.trial, position_m))
+        if position_m >= self.start.texture_m:
+            return words + self.shut(t)
+        return words + self._reward(t)
+
+    def lick(self, t: int) -> list[Message]:
+        """Take a lick, judged at its own t (ns), whenever it is heard."""
+        if self._settled or self._water.decided_by == "device" or not self._active:
+            return []
+        if self._cue_t is None:
+            # the wheel that brings the cue may be heard after a lick that came later
+            self._licks.append(t)
+            return []
+        return self._at_once(t, t) if self._inside(t) else []
+
+    def valve(self, word: Valve) -> list[Message]:
+        """Take the answer to one of this trial's wishes; others are no matter."""
+        if word.id not in self._asked:
+            return []
+        words: list[Message] = []
+        if self._armed is not None and self._armed.id != word.id:
+            words.append(Disarm(word.t, self._armed.id))
+        self._armed = None
+        self._settled = True
+        if not word.refused and word.lick_t is not None and not self._inside(word.lick_t):
+            words.append(Fault(word.t, self._outside(word.lick_t)))
+        return words
+
+    def shut(self, t: int) -> list[Message]:
+        """Shut the reward window: the texture is left or the trial is over."""
+        if self._shut_t is None:
+            self._shut_t = t
+        return self._disarm(t)
+
+    @property
+    def _active(self) -> bool:
+        return self.start.reward_mode == "active"
+
+    def _inside(self, t: int) -> bool:
+        """Whether t lies in the reward window."""
+        after_cue = self._cue_t is not None and t >= self._cue_t
+        return after_cue and (self._shut_t is None or t <= self._shut_t)
+
+    def _outside(self, lick_t: int) -> str:
+        if self._shut_t is None or lick_t < self._shut_t:
+            place = "before the cue"
+        else:
+            place = f"{(lick_t - self._shut_t) / 1e6:.1f} ms after the texture was left"
+        return f"trial {self.start.trial} got water for a lick {place}; look at how late words are"
+
+    def _reward(self, t: int) -> list[Message]:
+        """Ask for the reward if it is due, the mouse being in the texture."""
+        if self._settled or self._cue_t is None:
+            return []
+        if not self._active:
+            due = self._cue_t + round(self.start.reward_delay_ms * 1e6)
+            return self._at_once(t, None) if t >= due else []
+        if self._water.decided_by == "device":
+            return self._arm_for_lick(t)
+        early = [lick for lick in self._licks if self._inside(lick)]
+        return self._at_once(t, min(early)) if early else []
+
+    def _arm_for_lick(self, t: int) -> list[Message]:
+        if self._armed is not None and t <= self._armed.deadline:
+            return []
+        return [*self._disarm(t), self._arm(t, t + ARMED_NS, "lick", None)]
+
+    def _at_once(self, t: int, lick_t: int | None) -> list[Message]:
+        self._settled = True
+        return [self._arm(t, t + AT_ONCE_NS, "now", lick_t)]
+
+    def _arm(self, t: int, deadline: int, on: Literal["now", "lick"], lick_t: int | None) -> Arm:
+        water = self._water
+        arm = Arm(t, next(self._ids), deadline, water.spout, on, water.volume_ul, lick_t)
+        self._asked.add(arm.id)
+        self._armed = arm
+        return arm
+
+    def _disarm(self, t: int) -> list[Message]:
+        if self._armed is None:
+            return []
+        armed, self._armed = self._armed, None
+        return [Disarm(t, armed.id)]

@@ -1,0 +1,89 @@
+"""Devices that do as a test tells them: stuck ones, failing ones, licks at given times."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from rig.messages import Message
+from rig.refused import Refused
+
+
+class Board:
+    """Notes what it is told; may refuse to open, and fail to close."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        opens: bool = True
+        closes: bool = True
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.settings = settings
+        self.told: list[Message] = []
+        self.opened = self.closed = 0
+        self.failing = False
+        self.counts = 100
+        self.licks: list[int] = []
+        self.acts: list[str] = []
+
+    def open(self) -> None:
+        if not self.settings.opens:
+            raise Refused("the board is not plugged in; plug it in")
+        self.opened += 1
+
+    def hear(self, word: Message) -> None:
+        self.told.append(word)
+
+    def close(self) -> None:
+        self.acts.append("board closed")
+        if not self.settings.closes:
+            raise OSError("the board is gone")
+
+
+class Wheel:
+    """Stands at the board's counts; fails when told to."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        cm_per_count: Annotated[float, msgspec.Meta(gt=0)] = 0.5
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings, self._board = settings, board
+
+    def counts(self, now: int) -> int:
+        if self._board.failing:
+            raise OSError("the encoder does not answer")
+        return int(self._board.counts)
+
+
+class Lick:
+    """Hands out the board's licks, each once."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        pass
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings, self._board = settings, board
+
+    def onsets(self, now: int) -> list[int]:
+        onsets = [t for t in self._board.licks if t <= now]
+        self._board.licks = [t for t in self._board.licks if t > now]
+        return onsets
+
+
+class Valve:
+    """Notes its pulses with the board; opens a little later than asked."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        ul_per_ms: Annotated[float, msgspec.Meta(gt=0)] = 0.05
+        late_ns: int = 7
+        closes: bool = True
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings, self._name, self._board = settings, name, board
+
+    def pulse(self, now: int, open_ms: float) -> int:
+        self._board.acts.append(f"{self._name} {open_ms:g} ms")
+        return now + self.settings.late_ns
+
+    def close(self) -> None:
+        self._board.acts.append(f"{self._name} shut")
+        if not self.settings.closes:
+            raise OSError("the valve is gone")

@@ -1,0 +1,127 @@
+"""Tasks and rigs for tests: settings as a setup would give them, and words as a rig would say."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from behavior.devices.hardware import Hardware
+from behavior.task import Task
+from rig.clock import SetClock
+from rig.config import Rig, Session, read_toml
+from rig.messages import Lick, Message, Position, Start, TrialEnd, TrialStart, Valve, Wheel
+from rig.node import Say
+
+T = TypeVar("T")
+MS = 1_000_000
+S = 1_000 * MS
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+TRAIN1 = read_toml(ROOT / "behavior" / "tasks" / "train1.toml")
+SHORT = {"grey_before_s": 5.0, "grey_after_s": 5.0, "seed": 1}
+
+
+def task(said: list[Message], **facts: Any) -> Task:
+    """Return train1 with other facts, saying into a list."""
+    return Task(msgspec.convert({**TRAIN1, **SHORT, **facts}, Task.Settings), said.append)
+
+
+def hardware_table(mouse: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the table of a simulated rig, with a mouse."""
+    bench = {"board": "bench"}
+    simulated = "behavior.devices.simulated"
+    return {
+        "boards": {
+            "bench": {
+                "is": f"{simulated}:Board",
+                "mouse": mouse or {"is": "behavior.mouse:SimulatedMouse"},
+            }
+        },
+        "wheel": {"is": f"{simulated}:Wheel", "cm_per_count": 0.0135, **bench},
+        "lick": {"centre": {"is": f"{simulated}:Lick", **bench}},
+        "valve": {"centre": {"is": f"{simulated}:Valve", "ul_per_ms": 0.05, **bench}},
+        "lines": {"frame_clock": {"is": f"{simulated}:Line", **bench}},
+    }
+
+
+def hardware(table: dict[str, Any], say: Say) -> tuple[Hardware, SetClock]:
+    """Return a driver, opened, and its clock."""
+    node = Hardware(msgspec.convert(table, Hardware.Settings), say)
+    clock = node.clock = SetClock()
+    node.open()
+    return node, clock
+
+
+def session(seed: int, mouse: dict[str, Any] | None = None, **facts: Any) -> Session:
+    """Return a session of driver and task alone."""
+    return Session(
+        subject="X",
+        seed=seed,
+        task_name="train1",
+        rig=Rig(name="test", disk_mb_s=0.0),
+        task={**TRAIN1, "grey_before_s": 5.0, "grey_after_s": 5.0, **facts},
+        nodes={
+            "hardware": {"run": "behavior.devices.hardware", **hardware_table(mouse)},
+            "task": {"run": "behavior.task"},
+        },
+    )
+
+
+class Walk:
+    """A mouse on rails: runs for so long, so fast, and says the wheel's words to a task."""
+
+    def __init__(self, node: Task, said: list[Message], step_ms: int = 10) -> None:
+        self.node, self.said = node, said
+        self.t, self.cm = 0, 0.0
+        self._step_ns = step_ms * MS
+        node.hear(Start(0, {}))
+
+    def on(self, seconds: float, cm_s: float = 30.0) -> None:
+        """Run on for a while."""
+        for _ in range(round(seconds * S / self._step_ns)):
+            self.t += self._step_ns
+            self.cm += cm_s * self._step_ns / S
+            self.node.hear(Wheel(self.t, round(self.cm / 0.0135), self.cm))
+
+    def until(self, kind: type[Message], seconds: float = 60.0) -> Message:
+        """Run on until the task says a word of that kind; return it."""
+        for _ in range(round(seconds * S / self._step_ns)):
+            before = len(self.said)
+            self.on(self._step_ns / S)
+            for word in self.said[before:]:
+                if isinstance(word, kind):
+                    return word
+        raise AssertionError(f"no {kind.__name__} within {seconds} s")
+
+    def lick(self, ago_ns: int = 0) -> None:
+        """Lick at the spout, that long ago."""
+        self.node.hear(Lick(self.t - ago_ns, "centre"))
+
+    def opened(self, wish: int, lick_t: int | None = None) -> None:
+        """Say that the valve opened for a wish."""
+        self.node.hear(Valve(self.t, wish, "centre", 60.0, 3.0, lick_t))
+
+
+def of(kind: type[T], said: list[Message]) -> list[T]:
+    """Return the words of that kind."""
+    return [word for word in said if isinstance(word, kind)]
+
+
+def check_trials(said: list[Message]) -> None:
+    """Assert that trials are complete and in order, and positions belong to them."""
+    running: int | None = None
+    begun = 0
+    for word in said:
+        match word:
+            case TrialStart():
+                assert running is None
+                assert word.trial == begun
+                running, begun = begun, begun + 1
+            case TrialEnd():
+                assert word.trial == running
+                running = None
+            case Position():
+                assert word.trial == (-1 if running is None else running)
+                assert (word.phase == "corridor") == (running is not None)
+                assert running is not None or (word.position_m, word.moving) == (0.0, False)
+    assert running is None

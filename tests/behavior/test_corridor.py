@@ -1,0 +1,88 @@
+"""The running rule: forward path over a window, and a corridor that moves at one speed."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from behavior.corridor import LONGEST_STEP_NS, Corridor, Running
+
+MS = 1_000_000
+
+paths = st.lists(st.tuples(st.integers(1, 2000), st.floats(-5, 5)), min_size=1, max_size=100)
+
+
+def _summed(steps: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    t, cm = 0, 0.0
+    path = []
+    for ms, forward_cm in steps:
+        t, cm = t + ms * MS, cm + forward_cm
+        path.append((t, cm))
+    return path
+
+
+def _run(cm_s: float, seconds: float, window_ms: float = 100, stop_cm_s: float = 6) -> Running:
+    running = Running(window_ms, 6, stop_cm_s)
+    for ms in range(int(seconds * 1000) + 1):
+        running.step(ms * MS, cm_s * ms / 1000)
+    return running
+
+
+@pytest.mark.parametrize(("cm_s", "moving"), [(0, False), (5.9, False), (6.1, True), (40, True)])
+def test_a_mouse_runs_above_the_threshold(cm_s: float, moving: bool) -> None:
+    running = _run(cm_s, 0.5)
+    assert running.speed_cm_s == pytest.approx(cm_s)
+    assert running.moving is moving
+
+
+def test_backwards_counts_nothing() -> None:
+    running = _run(-50, 0.5)
+    assert (running.speed_cm_s, running.moving) == (0.0, False)
+
+
+def test_it_stops_below_the_lower_threshold_only() -> None:
+    running = _run(10, 0.5, stop_cm_s=3)
+    path_cm = 5.0
+    for ms in range(501, 801):
+        path_cm += 0.004
+        running.step(ms * MS, path_cm)
+    assert running.speed_cm_s == pytest.approx(4)
+    assert running.moving
+    for ms in range(801, 1001):
+        path_cm += 0.002
+        running.step(ms * MS, path_cm)
+    assert not running.moving
+
+
+def test_after_a_silence_the_path_is_spread_over_it() -> None:
+    running = Running(100, 6, 6)
+    running.step(0, 0.0)
+    running.step(1000 * MS, 20.0)
+    assert running.speed_cm_s == pytest.approx(20)
+
+
+@given(paths)
+def test_speed_is_the_forward_path_of_the_last_window(steps: list[tuple[int, float]]) -> None:
+    path = _summed(steps)
+    running = Running(100, 6, 6)
+    times = np.array([t for t, _ in path])
+    steps_cm = np.diff([cm for _, cm in path], prepend=path[0][1])
+    forward_cm = np.cumsum(np.maximum(steps_cm, 0.0))
+    for row, (t, cm) in enumerate(path):
+        running.step(t, cm)
+        before_cm = np.interp(t - 100 * MS, times[: row + 1], forward_cm[: row + 1])
+        assert running.speed_cm_s == pytest.approx((forward_cm[row] - before_cm) / 0.1, abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(-50, 400), st.booleans()), max_size=100))
+def test_the_corridor_moves_at_its_speed_and_never_jumps(steps: list[tuple[int, bool]]) -> None:
+    corridor = Corridor(60)
+    t = newest = 0
+    corridor.step(0, False)
+    for ms, moving in steps:
+        t += ms * MS
+        before_m = corridor.position_m
+        corridor.step(t, moving)
+        passed_ns = min(max(0, t - newest), LONGEST_STEP_NS) if moving else 0
+        newest = max(newest, t)
+        assert corridor.position_m - before_m == pytest.approx(0.6 * passed_ns / 1e9)

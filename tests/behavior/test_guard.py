@@ -1,0 +1,82 @@
+"""No caller gets more water past the guard than its limits allow."""
+
+import math
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavior.guard import Guard, Limits
+
+MS = 1_000_000
+S = 1_000 * MS
+LIMITS = msgspec.convert(
+    {"max_open_ms": 100, "min_gap_ms": 50, "max_per_minute": 10, "max_session_ul": 60}, Limits
+)
+
+anything = st.floats(allow_nan=True, allow_infinity=True)
+wishes = st.tuples(
+    st.integers(0, 40),
+    st.integers(-1000, 20_000),
+    st.one_of(st.floats(1, 120), anything),
+    st.one_of(st.floats(0.1, 6), anything),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(wishes, max_size=150))
+def test_whatever_is_asked_the_limits_hold(asked: list[tuple[int, int, float, float]]) -> None:
+    guard = Guard(LIMITS)
+    now = 0
+    given_: list[tuple[int, int, float, float]] = []
+    for wish, wait_ms, open_ms, volume_ul in asked:
+        now += wait_ms * MS
+        if not guard.allow(wish, now, open_ms, volume_ul):
+            given_.append((wish, now, open_ms, volume_ul))
+    assert all(0 < open_ms <= 100 and 0 < ul < math.inf for _, _, open_ms, ul in given_)
+    assert sum(ul for *_, ul in given_) <= 60 + 1e-9
+    assert len({wish for wish, *_ in given_}) == len(given_)
+    for (_, t, open_ms, _), (_, after, *_) in pairwise(given_):
+        assert after >= t + (open_ms + 50) * MS
+    starts = [t for _, t, *_ in given_]
+    assert all(sum(1 for s in starts if t - 60 * S < s <= t) <= 10 for t in starts)
+
+
+@given(st.lists(st.floats(0.1, 5), min_size=1, max_size=20))
+def test_a_modest_mouse_is_never_refused(volumes_ul: list[float]) -> None:
+    guard = Guard(msgspec.convert({}, Limits))
+    for wish, volume_ul in enumerate(volumes_ul):
+        assert guard.allow(wish, wish * 10 * S, 60, volume_ul) == ""
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, 0.0])
+def test_no_number_and_no_volume_are_refused_and_not_booked(bad: float) -> None:
+    guard = Guard(LIMITS)
+    assert guard.allow(1, 0, bad, 3.0)
+    assert guard.allow(1, 0, 60.0, bad)
+    assert guard.allow(1, 0, 60.0, 3.0) == ""
+
+
+def test_each_refusal_says_which_limit_it_was() -> None:
+    guard = Guard(LIMITS)
+    assert guard.allow(1, 0, 60, 3) == ""
+    assert "over the limit of 100 ms" in guard.allow(2, S, 101, 3)
+    assert "already granted" in guard.allow(1, S, 60, 3)
+    assert "less than 50 ms" in guard.allow(2, 109 * MS, 60, 3)
+    assert guard.allow(2, 110 * MS, 60, 3) == ""
+    for wish in range(3, 11):
+        assert guard.allow(wish, wish * S, 60, 3) == ""
+    assert "10 pulses in the last minute" in guard.allow(11, 11 * S, 60, 3)
+    for wish in range(12, 22):
+        assert guard.allow(wish, (60 + wish) * S, 60, 3) == ""
+    assert "limit of 60 ul" in guard.allow(22, 300 * S, 60, 3)
+
+
+@pytest.mark.parametrize(
+    "table", [{"max_open_ms": 151}, {"max_open_ms": 0}, {"max_session_ul": 2001}, {"min_gap_ms": 0}]
+)
+def test_the_setup_cannot_loosen_the_limits_beyond_their_bounds(table: dict[str, float]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(table, Limits)

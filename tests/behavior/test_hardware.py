@@ -1,0 +1,232 @@
+"""The driver: licks fire valves, the guard stands before them, and the end is safe."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from behavior.devices.hardware import Hardware
+from rig.clock import SetClock
+from rig.messages import (
+    Arm,
+    Disarm,
+    Edge,
+    Fault,
+    Lick,
+    Message,
+    Position,
+    Pulse,
+    Start,
+    Valve,
+    Wheel,
+)
+from rig.refused import Refused
+from tests.behavior.scripted import Board
+from tests.behavior.sessions import MS, S, hardware, hardware_table, of
+
+SCRIPTED = "tests.behavior.scripted"
+
+
+def _table(**board: Any) -> dict[str, Any]:
+    on = {"board": "b"}
+    return {
+        "boards": {"b": {"is": f"{SCRIPTED}:Board", **board}},
+        "wheel": {"is": f"{SCRIPTED}:Wheel", **on},
+        "lick": {"centre": {"is": f"{SCRIPTED}:Lick", **on}},
+        "valve": {"centre": {"is": f"{SCRIPTED}:Valve", **on}},
+    }
+
+
+class _Rig:
+    """A driver with scripted devices, a clock, and a task that is alive."""
+
+    def __init__(self, table: dict[str, Any] | None = None) -> None:
+        self.said: list[Message] = []
+        self.node, self.clock = hardware(table or _table(), self.said.append)
+        board = self.node._boards["b"]
+        assert isinstance(board, Board)
+        self.board = board
+        self.node.hear(Start(0, {"seed": 1}))
+
+    def at(self, now: int, *words: Message, alive: bool = True) -> list[Message]:
+        """Let time be now (ns), say these words, tick; return what the driver said."""
+        self.clock.set(now)
+        before = len(self.said)
+        if alive:
+            self.node.hear(Position(now, 0, 1.0, 30.0, True, "corridor"))
+        for word in words:
+            self.node.hear(word)
+        self.node.tick(now)
+        return self.said[before:]
+
+
+def _arm(id_: int, t: int, on: Any = "lick", **changes: Any) -> Arm:
+    fields = {"deadline": t + 60 * S, "line": "centre", "volume_ul": 3.0, **changes}
+    return Arm(t, id_, on=on, **fields)
+
+
+def test_every_tick_says_the_wheel_since_start_in_counts_and_cm() -> None:
+    rig = _Rig()
+    assert rig.at(1 * MS) == [Wheel(1 * MS, 0, 0.0)]
+    rig.board.counts = 130
+    assert rig.at(2 * MS) == [Wheel(2 * MS, 30, 15.0)]
+    rig.board.counts = 96
+    assert rig.at(3 * MS) == [Wheel(3 * MS, -4, -2.0)]
+
+
+def test_a_lick_opens_the_armed_valve_before_anything_else_is_done() -> None:
+    rig = _Rig()
+    rig.at(1 * MS, _arm(1, 1 * MS))
+    rig.board.licks = [5 * MS + 1, 5 * MS + 2]
+    valve, *others = rig.at(6 * MS)
+    assert valve == Valve(6 * MS + 7, 1, "centre", 60.0, 3.0, 5 * MS + 1)
+    assert others[:2] == [Lick(5 * MS + 1, "centre"), Lick(5 * MS + 2, "centre")]
+    assert rig.board.acts == ["centre 60 ms"]
+    assert valve in rig.board.told
+
+
+def test_water_at_once_comes_without_waiting_for_a_tick() -> None:
+    rig = _Rig()
+    rig.at(1 * MS)
+    rig.clock.set(2 * MS)
+    rig.node.hear(_arm(1, 2 * MS, on="now"))
+    assert rig.said[-1] == Valve(2 * MS + 7, 1, "centre", 60.0, 3.0, None)
+
+
+def test_a_disarmed_valve_stays_shut() -> None:
+    rig = _Rig()
+    rig.at(1 * MS, _arm(1, 1 * MS), Disarm(1 * MS, 1))
+    rig.board.licks = [2 * MS]
+    rig.at(3 * MS)
+    assert not of(Valve, rig.said)
+
+
+@pytest.mark.parametrize(
+    ("arm", "says"),
+    [
+        (_arm(1, 1 * MS, "now", volume_ul=9.0), "over the limit of 150 ms"),
+        (_arm(1, 1 * MS, "now", volume_ul=float("nan")), "no volume"),
+        (_arm(1, 1 * MS, "now", line="left"), "no such valve"),
+        (_arm(1, 1 * MS, "now", deadline=1 * MS - 1), "deadline"),
+    ],
+)
+def test_a_refusal_is_answered_and_told(arm: Arm, says: str) -> None:
+    rig = _Rig()
+    rig.at(1 * MS, arm)
+    (valve,) = of(Valve, rig.said)
+    assert (valve.id, valve.open_ms, valve.volume_ul) == (1, 0.0, 0.0)
+    assert says in valve.refused
+    assert says in of(Fault, rig.said)[0].what
+    assert not rig.board.acts
+
+
+def test_two_rewards_without_a_gap_are_one() -> None:
+    rig = _Rig()
+    rig.at(1 * MS, _arm(1, 1 * MS, "now"), _arm(2, 1 * MS, "now"), _arm(1, 1 * MS, "now"))
+    assert [bool(valve.refused) for valve in of(Valve, rig.said)] == [False, True]
+    assert rig.board.acts == ["centre 60 ms"]
+
+
+def test_if_the_task_falls_silent_its_valves_are_void_within_a_second() -> None:
+    rig = _Rig()
+    rig.at(1 * MS, _arm(1, 1 * MS))
+    assert not of(Valve, rig.at(1 * S, alive=False))
+    (valve,) = of(Valve, rig.at(1 * S + 2 * MS, alive=False))
+    assert "fell silent" in valve.refused
+    rig.board.licks = [1 * S + 3 * MS]
+    rig.at(1 * S + 4 * MS, _arm(2, 1 * S, "now"), alive=False)
+    assert not rig.board.acts
+
+
+def test_a_device_that_fails_ends_the_driver() -> None:
+    rig = _Rig()
+    rig.board.failing = True
+    with pytest.raises(OSError, match="does not answer"):
+        rig.at(1 * MS)
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_closing_shuts_every_valve_whatever_else_fails(opened: bool) -> None:
+    table = _table(closes=False)
+    table["valve"]["left"] = {"is": f"{SCRIPTED}:Valve", "board": "b", "closes": False}
+    rig = _Rig(table) if opened else None
+    node = rig.node if rig is not None else _made(table)
+    board = node._boards["b"]
+    assert isinstance(board, Board)
+    with pytest.raises(OSError, match="gone"):
+        node.close()
+    assert set(board.acts[:2]) == {"left shut", "centre shut"}
+    assert board.acts[2] == "board closed"
+
+
+def test_after_closing_nothing_opens() -> None:
+    rig = _Rig()
+    rig.at(1 * MS, _arm(1, 1 * MS))
+    rig.node.close()
+    rig.board.acts.clear()
+    rig.board.licks = [2 * MS]
+    rig.at(3 * MS, alive=False)
+    rig.node.hear(_arm(2, 3 * MS, "now"))
+    assert not rig.board.acts
+
+
+def _made(table: dict[str, Any]) -> Hardware:
+    said: list[Message] = []
+    node = Hardware(msgspec.convert(table, Hardware.Settings), said.append)
+    node.clock = SetClock()
+    return node
+
+
+def test_a_board_that_cannot_be_had_refuses_the_session() -> None:
+    with pytest.raises(Refused, match="plug it in"):
+        _Rig(_table(opens=False))
+
+
+def test_a_pulse_of_the_microscope_comes_back_as_two_edges() -> None:
+    said: list[Message] = []
+    node, clock = hardware(hardware_table(), said.append)
+    node.hear(Start(0, {"seed": 1}))
+    node.hear(Pulse(10 * MS, "frame_clock"))
+    node.hear(Pulse(10 * MS, "nowhere"))
+    for ms in (9, 12, 20):
+        clock.set(ms * MS)
+        node.tick(ms * MS)
+    assert of(Edge, said) == [
+        Edge(10 * MS, "frame_clock", True),
+        Edge(15 * MS, "frame_clock", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("wheel.is", "behavior.devices.simulated:Ball", r"\[nodes.hardware.wheel\].*Ball"),
+        ("wheel.is", "no.such.module:Wheel", "cannot be had"),
+        ("wheel.is", "Wheel", "must name a class"),
+        ("wheel.is", "rig.clock:RealClock", "no device"),
+        ("wheel.cm_per_count", -1.0, "cm_per_count"),
+        ("wheel.colour", "red", "colour"),
+        ("wheel.board", "bank", "no board 'bank'; there are: bench"),
+        ("wheel.board", None, "needs a board"),
+        ("boards.bench.mouse.run_cm_s", "fast", r"boards.bench.mouse\].*run_cm_s"),
+        ("valve.centre.ul_per_ms", 0.0, r"valve.centre\].*ul_per_ms"),
+    ],
+)
+def test_a_wrong_table_is_refused_before_anything_is_opened(
+    path: str, value: Any, says: str
+) -> None:
+    table = hardware_table()
+    *parents, key = path.split(".")
+    at = table
+    for parent in parents:
+        at = at[parent]
+    at[key] = value
+    with pytest.raises(Refused, match=says):
+        _made(table)
+
+
+def test_its_settings_come_back_whole_and_make_the_same_again() -> None:
+    whole = msgspec.to_builtins(_made(hardware_table()).settings)
+    assert whole["boards"]["bench"]["mouse"]["run_cm_s"] > 0
+    assert whole["lines"]["frame_clock"]["pulse_ms"] > 0
+    assert msgspec.to_builtins(_made(whole).settings) == whole

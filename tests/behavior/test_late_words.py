@@ -1,0 +1,134 @@
+"""Driver and task with slow wires and hang-ups between them: the water stays right."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavior import trial
+from rig.messages import Arm, Cue, Disarm, Fault, Message, Start, TrialEnd, TrialStart, Valve
+from rig.node import Node
+from tests.behavior.sessions import MS, S, check_trials, hardware, hardware_table, of, task
+
+TICK_NS = 5 * MS
+EAGER = {"is": "behavior.mouse:SimulatedMouse", "idle_bursts_per_min": 40.0, "idle_burst_s": 2.0}
+FACTS = {
+    "corridor_cm_s": 200.0,
+    "trials": 8,
+    "minutes": 0.7,
+    "grey_before_s": 0.5,
+    "grey_after_s": 0.0,
+    "grey_m": 1.0,
+    "cue_to_m": 2.5,
+}
+
+
+class _Wire:
+    """Words in the order in which they were said, each late, some after a hang-up."""
+
+    def __init__(self, seed: int, late_ms: float, hangs_s: float) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._late_ms, self._hangs_s = late_ms, hangs_s
+        self._words: deque[tuple[int, Message]] = deque()
+        self._free_at = 0
+
+    def put(self, now: int, words: list[Message]) -> None:
+        for word in words:
+            if self._rng.random() < 0.0005:
+                self._free_at = now + round(self._rng.uniform(0, self._hangs_s) * S)
+            late = round(self._rng.uniform(0, self._late_ms) * MS)
+            self._free_at = max(self._free_at, now + late)
+            self._words.append((self._free_at, word))
+
+    def due(self, now: int) -> list[Message]:
+        words = []
+        while self._words and self._words[0][0] <= now:
+            words.append(self._words.popleft()[1])
+        return words
+
+
+def _session(seed: int, late_ms: float, hangs_s: float, facts: dict[str, Any]) -> list[Message]:
+    """Return all that driver and task said, in the order of its saying."""
+    said: list[Message] = []
+    from_task: list[Message] = []
+    from_driver: list[Message] = []
+    decider = task(from_task, **{**FACTS, **facts, "seed": seed})
+    driver, clock = hardware(hardware_table(EAGER), from_driver.append)
+    there, back = _Wire(seed, late_ms, hangs_s), _Wire(seed + 1, late_ms, hangs_s)
+
+    def hand_on(node: Node, words: list[Message], wire: _Wire, mouth: list[Message]) -> None:
+        for word in words:
+            if isinstance(word, node.hears) and node.ended is None:
+                node.hear(word)
+        wire.put(clock.now(), mouth)
+        said.extend(mouth)
+        mouth.clear()
+
+    start = Start(0, {"seed": seed})
+    driver.hear(start)
+    decider.hear(start)
+    while decider.ended is None and clock.now() < 60 * S:
+        clock.set(clock.now() + TICK_NS)
+        hand_on(driver, back.due(clock.now()), there, from_driver)
+        driver.tick(clock.now())
+        hand_on(driver, [], there, from_driver)
+        hand_on(decider, there.due(clock.now()), back, from_task)
+    decider.close()
+    return said + from_task
+
+
+def _check(said: list[Message]) -> None:
+    trials = {start.trial: start for start in of(TrialStart, said)}
+    cues = {cue.trial: cue.t for cue in of(Cue, said)}
+    where, of_wish = -1, {}
+    for word in said:
+        if isinstance(word, TrialStart):
+            where = word.trial
+        elif isinstance(word, Arm):
+            of_wish[word.id] = where
+    opened = [valve for valve in of(Valve, said) if not valve.refused]
+    watered = [of_wish[valve.id] for valve in opened]
+    assert len(watered) == len(set(watered)), "two rewards in a trial"
+    for valve, number in zip(opened, watered, strict=True):
+        assert trials[number].rewarded
+        assert valve.t >= cues[number]
+        assert valve.lick_t is None or cues[number] <= valve.lick_t <= valve.t
+    answers = [valve.id for valve in of(Valve, said)]
+    assert len(answers) == len(set(answers))
+
+
+@pytest.fixture(autouse=True)
+def _armed_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arm anew every 300 ms, so that wishes and their answers cross often."""
+    monkeypatch.setattr(trial, "ARMED_NS", 300 * MS)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 2**31),
+    st.sampled_from([0.0, 2.0, 40.0, 400.0]),
+    st.sampled_from([0.0, 3.0]),
+    st.sampled_from(["active", "passive"]),
+    st.sampled_from(["device", "task"]),
+)
+def test_one_reward_a_trial_however_late_the_words_are(
+    seed: int, late_ms: float, hangs_s: float, mode: str, decided_by: str
+) -> None:
+    said = _session(seed, late_ms, hangs_s, {"reward_mode": mode, "decided_by": decided_by})
+    check_trials(said)
+    _check(said)
+
+
+def test_on_a_quick_wire_nothing_is_out_of_place() -> None:
+    for seed in range(3):
+        said = _session(seed, 0.0, 0.0, {})
+        _check(said)
+        assert len(of(Valve, said)) >= 2
+        assert not of(Fault, said)
+        ends = {end.trial: end for end in of(TrialEnd, said)}
+        answered = {v.id for v in of(Valve, said)} | {d.id for d in of(Disarm, said)}
+        assert answered >= {arm.id for arm in of(Arm, said)}
+        assert len(ends) == 8
