@@ -1,0 +1,98 @@
+"""Closed files: the vendor's reader agrees with ours, and is never shown what would kill it."""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from ScanImageTiffReader import ScanImageTiffReader
+
+from acquisition.closed import pages_in
+from acquisition.follow import FileFollower
+from acquisition.writer import Link
+from rig.refused import Refused
+from tests.acquisition.files import RATE_HZ, SHAPE, pictures, save, start
+
+LINKS: tuple[Link, ...] = ("pre", "post")
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_three_readers_agree_on_every_pixel(tmp_path: Path, link: Link, count: int) -> None:
+    frames = np.stack(pictures(count))
+    path = save(tmp_path / "a.tif", list(frames), link)
+    with closing(FileFollower(path)) as follower:
+        ours = np.stack([follower.pixels(page) for page in follower.poll()])
+    with ScanImageTiffReader(str(path)) as reader:
+        theirs = reader.data()
+    np.testing.assert_array_equal(ours, frames)
+    np.testing.assert_array_equal(theirs.reshape(frames.shape), frames)
+    np.testing.assert_array_equal(tifffile.imread(path).reshape(frames.shape), frames)
+    assert pages_in(path) == count
+
+
+def test_a_real_movie_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    movie = SHARED / "mesoscope_movie" / "frames_000_127.tif"
+    if not movie.exists():
+        pytest.skip(f"{movie.name} is not on this machine")
+    frames = tifffile.imread(movie)[:10]
+    path = save(tmp_path / "movie.tif", list(frames))
+    with ScanImageTiffReader(str(path)) as reader:
+        np.testing.assert_array_equal(reader.data(), frames)
+    assert pages_in(path) == 10
+
+
+def test_both_other_readers_know_the_file_as_scanimages(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", pictures(3))
+    with tifffile.TiffFile(path) as file:
+        assert file.is_scanimage and file.scanimage_metadata is not None
+        facts = file.scanimage_metadata["FrameData"]
+        assert facts["SI.hRoiManager.scanFrameRate"] == RATE_HZ
+        regions = file.scanimage_metadata["RoiGroups"]
+        software = file.pages[0].tags["Software"].value  # type: ignore[union-attr]
+    field = regions["imagingRoiGroup"]["rois"]["scanfields"]
+    assert field["pixelResolutionXY"] == [SHAPE[1], SHAPE[0]]
+    assert "SI.hRoiManager.scanFrameRate = 10.0" in software
+    with ScanImageTiffReader(str(path)) as reader:
+        assert "frameNumbers = 3\n" in reader.description(2)
+        assert "frameTimestamps_sec = 0.200000000\n" in reader.description(2)
+        assert "epoch = [2025 03 04 09 30 5.250]" in reader.description(2)
+        metadata = reader.metadata()
+    with closing(FileFollower(path)) as follower:
+        list(follower.poll())
+        assert follower.regions["RoiGroups"] == regions
+        assert follower.static is not None and follower.static in metadata
+        assert follower.frame_period_s == 1 / RATE_HZ
+
+
+def test_a_file_without_frames_has_none(tmp_path: Path) -> None:
+    assert pages_in(save(tmp_path / "a.tif", [])) == 0
+
+
+def test_a_file_that_was_not_closed_is_refused(tmp_path: Path) -> None:
+    writer = start(tmp_path / "a.tif")
+    writer.append(pictures(1)[0], 0.0)
+    with pytest.raises(Refused, match="not closed after its 1 pages"):
+        pages_in(tmp_path / "a.tif")
+    writer.close()
+    assert pages_in(tmp_path / "a.tif") == 1
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("lost_bytes", [10, 110, 500])
+def test_a_torn_file_is_refused(tmp_path: Path, link: Link, lost_bytes: int) -> None:
+    raw = save(tmp_path / "a.tif", pictures(2), link).read_bytes()
+    (tmp_path / "torn.tif").write_bytes(raw[:-lost_bytes])
+    with pytest.raises(Refused, match=r"torn\.tif breaks off after 1 whole pages"):
+        pages_in(tmp_path / "torn.tif")
+
+
+def test_what_is_no_scanimage_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "short.tif").write_bytes(b"II")
+    with pytest.raises(Refused, match="breaks off after 0 whole pages"):
+        pages_in(tmp_path / "short.tif")
+    tifffile.imwrite(tmp_path / "zlib.tif", pictures(1)[0], bigtiff=True, compression="zlib")
+    with pytest.raises(Refused, match="without ScanImage's header"):
+        pages_in(tmp_path / "zlib.tif")

@@ -1,0 +1,230 @@
+"""Following: every frame once, as soon as it is whole and never before; damage is a sentence."""
+
+import struct
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from acquisition.follow import FileFollower, FolderFollower
+from acquisition.scanimage import FIRST_LINK_AT, Page
+from acquisition.writer import Link
+from rig.refused import Refused
+from tests.acquisition.files import RATE_HZ, pictures, save, start, states
+
+LINKS: tuple[Link, ...] = ("pre", "post")
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+any_path = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def read_all(path: Path) -> list[Page]:
+    with closing(FileFollower(path)) as follower:
+        return list(follower.poll())
+
+
+def first_page_at(raw: bytes | bytearray) -> int:
+    return int(struct.unpack_from("<Q", raw, FIRST_LINK_AT)[0])
+
+
+def tag_at(raw: bytes | bytearray, page_at: int, tag: int) -> int:
+    """Return where the entry of a tag stands."""
+    count = struct.unpack_from("<Q", raw, page_at)[0]
+    entries = range(page_at + 8, page_at + 8 + 20 * count, 20)
+    return next(at for at in entries if struct.unpack_from("<H", raw, at)[0] == tag)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_every_frame_comes_once_with_its_pixels(tmp_path: Path, link: Link) -> None:
+    frames = pictures(5)
+    follower = FileFollower(save(tmp_path / "a.tif", frames, link))
+    pages = list(follower.poll())
+    assert [page.number for page in pages] == [1, 2, 3, 4, 5]
+    assert [page.timestamp_s for page in pages] == [i / RATE_HZ for i in range(5)]
+    for page, frame in zip(pages, frames, strict=True):
+        np.testing.assert_array_equal(follower.pixels(page), frame)
+    assert list(follower.poll()) == []
+    assert follower.ends and not follower.torn_bytes
+    follower.close()
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_page_comes_as_soon_as_it_is_there_and_never_torn(tmp_path: Path, link: Link) -> None:
+    """The file grows by single bytes: what is out is always exactly what is whole."""
+    frames = pictures(3)
+    begun, *after = states(tmp_path / "whole.tif", frames, link)[:-1]
+    path = tmp_path / "growing.tif"
+    path.write_bytes(b"")
+    follower = FileFollower(path)
+    with path.open("r+b", buffering=0) as file:
+        for at in range(len(begun)):
+            file.write(begun[at : at + 1])
+            assert list(follower.poll()) == []
+        for state, frame in zip(after, frames, strict=True):
+            pixels_end = state.rindex(frame.tobytes()) + frame.nbytes
+            for at in range(path.stat().st_size, len(state)):
+                file.write(state[at : at + 1])
+                whole = link == "pre" and at + 1 == pixels_end
+                assert len(list(follower.poll())) == whole
+            if link == "post":
+                file.seek(0)
+                file.write(state)  # differs from what is there in the link to the new page alone
+                assert len(list(follower.poll())) == 1
+    follower.close()
+
+
+def test_a_file_is_finished_when_the_link_ahead_is_taken_back(tmp_path: Path) -> None:
+    writer = start(tmp_path / "a.tif")
+    follower = FileFollower(tmp_path / "a.tif")
+    finished = []
+    for state in ("begun", "one frame", "closed"):
+        if state == "one frame":
+            writer.append(pictures(1)[0], 0.0)
+        if state == "closed":
+            writer.close()
+        list(follower.poll())
+        finished.append(follower.finished)
+    assert finished == [False, False, True]
+    follower.close()
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_file_cut_anywhere_gives_the_whole_pages_before_the_cut(
+    tmp_path: Path, link: Link
+) -> None:
+    frames = pictures(3)
+    *_, before, last, _ = states(tmp_path / "whole.tif", frames, link)
+    pixels_end = last.rindex(frames[-1].tobytes()) + frames[-1].nbytes
+    path = tmp_path / "cut.tif"
+    for cut in range(len(before), pixels_end):
+        path.write_bytes(last[:cut])
+        follower = FileFollower(path)
+        assert len(list(follower.poll())) == 2
+        torn = follower.torn_bytes
+        assert torn == (cut - len(before) if cut - len(before) > 8 else 0)
+        follower.close()
+
+
+def cut_and_changed(raw: bytes, cut: int, changes: list[tuple[int, int]]) -> bytes:
+    damaged = bytearray(raw)
+    for at, value in changes:
+        damaged[at % len(raw)] = value
+    return bytes(damaged[: len(raw) - cut])
+
+
+@any_path
+@given(
+    cut=st.integers(0, 400),
+    changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=4),
+)
+def test_no_damage_is_worse_than_a_refusal(
+    tmp_path: Path, cut: int, changes: list[tuple[int, int]]
+) -> None:
+    whole = tmp_path / "whole.tif"
+    raw = whole.read_bytes() if whole.exists() else save(whole, pictures(2)).read_bytes()
+    path = tmp_path / "damaged.tif"
+    path.write_bytes(cut_and_changed(raw, cut, changes))
+    follower = FileFollower(path)
+    try:
+        for page in follower.poll():
+            assert follower.pixels(page).shape == (page.height_px, page.width_px)
+    except Refused as refusal:
+        assert str(refusal).startswith(path.as_posix())
+    finally:
+        follower.close()
+
+
+def test_links_that_go_in_a_circle_are_refused(tmp_path: Path) -> None:
+    raw = bytearray(save(tmp_path / "a.tif", pictures(3)).read_bytes())
+    first = first_page_at(raw)
+    link_at = first + 8 + 20 * struct.unpack_from("<Q", raw, first)[0]
+    second = struct.unpack_from("<Q", raw, link_at)[0]
+    struct.pack_into("<Q", raw, second + (link_at - first), first)
+    (tmp_path / "circle.tif").write_bytes(raw)
+    with pytest.raises(Refused, match=r"circle.tif has a page that links back"):
+        read_all(tmp_path / "circle.tif")
+
+
+def test_only_scanimages_own_files_are_read(tmp_path: Path) -> None:
+    stack = np.zeros((2, 8, 8), np.int16)
+    tifffile.imwrite(tmp_path / "classic.tif", stack)
+    tifffile.imwrite(tmp_path / "plain.tif", stack, bigtiff=True)
+    (tmp_path / "text.tif").write_text("not a picture at all, but long enough to be looked at")
+    for name, why in (
+        ("classic.tif", "not a little-endian BigTIFF"),
+        ("plain.tif", "without ScanImage's header"),
+        ("text.tif", "not a little-endian BigTIFF"),
+    ):
+        with pytest.raises(Refused, match=f"{name} is .*{why}"):
+            read_all(tmp_path / name)
+    with pytest.raises(Refused, match="cannot be opened"):
+        FileFollower(tmp_path / "none.tif")
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "why"),
+    [
+        (259, 8, "compressed"),
+        (258, 12, "12-bit"),
+        (339, 6, "kind that ScanImage does not write"),
+        (257, 7, "120 bytes for 7 x 10"),
+        (279, 64, "64 bytes for 6 x 10"),
+    ],
+)
+def test_pages_of_another_kind_are_refused(tmp_path: Path, tag: int, value: int, why: str) -> None:
+    raw = bytearray(save(tmp_path / "a.tif", pictures(1)).read_bytes())
+    struct.pack_into("<Q", raw, tag_at(raw, first_page_at(raw), tag) + 12, value)
+    (tmp_path / "b.tif").write_bytes(raw)
+    with pytest.raises(Refused, match=rf"b\.tif .*{why}"):
+        read_all(tmp_path / "b.tif")
+
+
+def test_a_page_without_its_number_is_refused(tmp_path: Path) -> None:
+    raw = save(tmp_path / "a.tif", pictures(1)).read_bytes()
+    (tmp_path / "b.tif").write_bytes(raw.replace(b"frameNumbers", b"frameNombres"))
+    with pytest.raises(Refused, match="lacks frameNumbers"):
+        read_all(tmp_path / "b.tif")
+
+
+def test_a_real_movie_that_is_no_raw_recording_is_refused() -> None:
+    movie = SHARED / "mesoscope_movie" / "frames_000_127.tif"
+    if not movie.exists():
+        pytest.skip(f"{movie.name} is not on this machine")
+    with pytest.raises(Refused, match="not a little-endian BigTIFF"):
+        read_all(movie)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_the_next_file_is_followed_once_it_has_a_page(tmp_path: Path, link: Link) -> None:
+    folder = FolderFollower(tmp_path)
+    assert list(folder.poll()) == []
+    frames = pictures(4)
+    first = start(tmp_path / "scan_00001.tif", link)
+    first.append(frames[0], 0.0)
+    said = list(folder.poll())
+    second = start(tmp_path / "scan_00002.tif", link)
+    said += folder.poll()
+    first.append(frames[1], 0.1)
+    said += folder.poll()
+    first.append(frames[2], 0.2)
+    first.close()
+    second.append(frames[3], 0.3)
+    said += folder.poll()
+    second.close()
+    names = [file.path.name for file, _ in said]
+    assert names == ["scan_00001.tif"] * 3 + ["scan_00002.tif"]
+    for (file, page), frame in zip(said, frames, strict=True):
+        np.testing.assert_array_equal(file.pixels(page), frame)
+    folder.close()
+
+
+def test_a_file_left_inside_a_frame_is_refused(tmp_path: Path) -> None:
+    raw = save(tmp_path / "scan_1.tif", pictures(2)).read_bytes()
+    (tmp_path / "scan_1.tif").write_bytes(raw[:-60])
+    save(tmp_path / "scan_2.tif", pictures(1))
+    why = r"scan_1\.tif ends inside a frame .* and another follows"
+    with closing(FolderFollower(tmp_path)) as folder, pytest.raises(Refused, match=why):
+        list(folder.poll())

@@ -1,0 +1,250 @@
+"""The stream: one Frame for each page saved, with its pixels in the ring; gaps and damage told."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from ScanImageTiffReader import ScanImageTiffReader
+
+from acquisition.mesoscope import Mesoscope
+from acquisition.stream import Stream
+from acquisition.writer import Link
+from rig.clock import SetClock
+from rig.frames import Ring, RingPlan, read_pixels
+from rig.messages import Fault, Frame, Message, Start
+from rig.refused import Refused
+from tests.acquisition.files import RATE_HZ, SHAPE, numbered, pictures, save
+from tests.acquisition.files import start as start_file
+
+LINKS: tuple[Link, ...] = ("pre", "post")
+SHIPPED = Path(__file__).parents[2] / "rig" / "setups" / "simulated_cells.csv"
+
+
+@pytest.fixture(autouse=True)
+def imaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Be in a session folder whose imaging folder is there."""
+    monkeypatch.chdir(tmp_path)
+    Path("imaging").mkdir()
+    return Path("imaging")
+
+
+def ring(slots: int = 4, slot_bytes: int = 128) -> dict[str, Any]:
+    """Make a ring as launch does, and return how Start names it."""
+    plan = {"path": "ring", "slots": slots, "slot_bytes": slot_bytes}
+    Ring(msgspec.convert(plan, RingPlan), create=True).close()
+    return plan
+
+
+def streaming(said: list[Message], plan: dict[str, Any] | None = None) -> Stream:
+    stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
+    stream.clock = SetClock()
+    stream.open()
+    stream.tick(0)
+    stream.hear(Start(0, {"seed": 1, "ring": plan}))
+    return stream
+
+
+def pixels_of(frame: Frame) -> Any:
+    shape = (frame.height_px, frame.width_px)
+    return read_pixels(Path(frame.file), frame.offset_bytes, shape, frame.dtype)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_each_page_is_said_once_with_its_pixels_in_ring_and_file(imaging: Path, link: Link) -> None:
+    said: list[Any] = []
+    plan = ring(slots=4)
+    reader = Ring(msgspec.convert(plan, RingPlan))
+    stream = streaming(said, plan)
+    frames = pictures(6)
+    writer = start_file(imaging / "a_1.tif", link)
+    for index, frame in enumerate(frames):
+        writer.append(frame, index / RATE_HZ)
+        stream.tick(index)
+        assert [word.index for word in said] == list(range(index + 1))
+        found = reader.read(index, SHAPE, said[-1].dtype)
+        np.testing.assert_array_equal(found, frame)
+    stream.tick(7)
+    writer.close()
+    stream.close()
+    reader.close()
+    assert len(said) == 6
+    for index, (word, frame) in enumerate(zip(said, frames, strict=True)):
+        assert isinstance(word, Frame)
+        assert (word.file, word.timestamp_s) == ("imaging/a_1.tif", index / RATE_HZ)
+        np.testing.assert_array_equal(pixels_of(word), frame)
+
+
+def test_what_is_streamed_is_what_the_vendors_reader_finds() -> None:
+    """Microscope and stream side by side, as in a session."""
+    said: list[Any] = []
+    table = {"cells_file": str(SHIPPED), "height_px": 128, "width_px": 128}
+    scope = Mesoscope(msgspec.convert(table, Mesoscope.Settings), said.append)
+    scope.clock = SetClock()
+    scope.open()
+    plan = ring(slots=4, slot_bytes=128 * 128 * 2)
+    reader = Ring(msgspec.convert(plan, RingPlan))
+    frames: list[Message] = []
+    stream = streaming(frames, plan)
+    scope.hear(Start(0, {"seed": 3}))
+    streamed = []
+    for index in range(12):
+        scope.tick(index * 333_333_333)
+        stream.tick(index * 333_333_333)
+        streamed.append(reader.read(index, (128, 128), "<i2"))
+    scope.close()
+    stream.close()
+    reader.close()
+    (path,) = Path("imaging").glob("*.tif")
+    with ScanImageTiffReader(str(path)) as vendor:
+        theirs = vendor.data()
+    assert len(frames) == 12
+    np.testing.assert_array_equal(np.stack(streamed), theirs)  # type: ignore[arg-type]
+
+
+def test_frames_saved_before_the_end_are_said_at_the_end(imaging: Path) -> None:
+    said: list[Message] = []
+    stream = streaming(said)
+    save(imaging / "a.tif", pictures(5))
+    stream.close()
+    assert [word.index for word in said if isinstance(word, Frame)] == [0, 1, 2, 3, 4]
+
+
+def test_frames_still_being_saved_at_the_end_are_waited_for(
+    imaging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The microscope saves on while the stream, told to stop, looks again and again."""
+    said: list[Message] = []
+    stream = streaming(said)
+    writer = start_file(imaging / "a.tif")
+    frames = iter(pictures(3))
+    waits = []
+
+    def save_on(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) % 20 == 0:
+            frame = next(frames, None)
+            if frame is None:
+                writer.close()
+            else:
+                writer.append(frame, 0.0)
+
+    monkeypatch.setattr("acquisition.stream.time.sleep", save_on)
+    stream.tick(1)
+    stream.close()
+    assert len([word for word in said if isinstance(word, Frame)]) == 3
+    assert len(waits) == 80
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_it_does_not_wait_for_ever_for_a_file_that_is_never_closed(
+    imaging: Path, monkeypatch: pytest.MonkeyPatch, link: Link
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("acquisition.stream.time.sleep", waits.append)
+    said: list[Message] = []
+    stream = streaming(said)
+    writer = start_file(imaging / "a.tif", link)
+    writer.append(pictures(1)[0], 0.0)
+    stream.close()
+    writer.close()
+    assert len(said) == 1
+    assert 2 / RATE_HZ - 0.01 <= sum(waits) <= 1
+
+
+def test_a_frame_cut_short_is_told_and_left_out(
+    imaging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("acquisition.stream.time.sleep", waits.append)
+    said: list[Message] = []
+    stream = streaming(said)
+    raw = save(imaging / "a.tif", pictures(3)).read_bytes()
+    (imaging / "a.tif").write_bytes(raw[:-50])
+    stream.tick(1)
+    stream.close()
+    *frames, fault = said
+    assert len(frames) == 2
+    assert fault == Fault(0, "imaging/a.tif ends inside a frame, which is left out")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "missing"),
+    [
+        ([1, 2, 3], None),
+        ([4, 5], None),
+        ([1, 2, 4, 5], "frame 3 missing in imaging/a.tif"),
+        ([1, 6], "frames 2 to 5 missing in imaging/a.tif"),
+    ],
+)
+def test_a_gap_in_the_microscopes_count_is_told(
+    imaging: Path, numbers: list[int], missing: str | None
+) -> None:
+    said: list[Message] = []
+    stream = streaming(said)
+    numbered(imaging / "a.tif", numbers)
+    stream.tick(1)
+    frames = [word for word in said if isinstance(word, Frame)]
+    faults = [word.what for word in said if isinstance(word, Fault)]
+    assert [frame.index for frame in frames] == list(range(len(numbers)))
+    assert [fault.partition(":")[0] for fault in faults] == ([missing] if missing else [])
+    (imaging / "a.tif").unlink()
+    stream.close()
+
+
+@pytest.mark.parametrize(
+    ("second", "missing"),
+    [
+        ([3, 4], []),
+        ([1, 2], []),
+        ([5], ["frames 3 to 4 missing in imaging/b.tif: ScanImage did not save them"]),
+    ],
+)
+def test_the_index_runs_on_over_files(imaging: Path, second: list[int], missing: list[str]) -> None:
+    said: list[Message] = []
+    stream = streaming(said)
+    numbered(imaging / "a.tif", [1, 2])
+    stream.tick(1)
+    numbered(imaging / "b.tif", second)
+    stream.tick(2)
+    stream.close()
+    frames = [word for word in said if isinstance(word, Frame)]
+    assert [frame.index for frame in frames] == list(range(2 + len(second)))
+    assert [frame.file for frame in frames[2:]] == ["imaging/b.tif"] * len(second)
+    assert [word.what for word in said if isinstance(word, Fault)] == missing
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: numbered(path, [1, 1]), "frame 1 after frame 1; record one channel"),
+        (
+            lambda path: path.write_bytes(b"no TIFF, and long enough to be looked at at all"),
+            "BigTIFF",
+        ),
+    ],
+)
+def test_a_damaged_file_ends_the_stream_with_a_sentence(
+    imaging: Path, spoil: Any, why: str
+) -> None:
+    stream = streaming([])
+    spoil(imaging / "a.tif")
+    with pytest.raises(Refused, match=f"imaging/a.tif .*{why}"):
+        stream.tick(1)
+    stream.close()
+
+
+def test_a_frame_larger_than_the_ring_ends_the_stream(imaging: Path) -> None:
+    stream = streaming([], ring(slot_bytes=16))
+    save(imaging / "a.tif", pictures(1))
+    with pytest.raises(Refused, match="ring_slot_mb"):
+        stream.tick(1)
+    stream.close()
+
+
+def test_it_closes_without_any_file_and_without_start(imaging: Path) -> None:
+    said: list[Message] = []
+    streaming(said, ring()).close()
+    Stream(msgspec.convert({}, Stream.Settings), said.append).close()
+    assert said == []
