@@ -1,0 +1,63 @@
+"""What a screen must be able to do, what it is asked to show, and how one is chosen in a setup."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.refused import Refused
+from stimuli.geometry import Corridor, Laps, View
+from stimuli.textures import Picture
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """One picture: where the animal stands in which laps (None: uniform grey), and the patch."""
+
+    laps: Laps | None
+    position_m: float
+    patch_bright: bool
+
+
+GREY_SCENE = Scene(None, 0.0, False)
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """All that stays while a session runs: screens, corridor, pictures, and who sets the pace."""
+
+    views: tuple[View, ...]
+    corridor: Corridor
+    pictures: Mapping[str, Picture]
+    waits_for_vblank: bool
+
+
+class Screen(Protocol):
+    """Shows scenes. Real and simulated screens behave alike, except that one is seen."""
+
+    Settings: ClassVar[type[msgspec.Struct]]
+
+    def __init__(self, settings: Any) -> None: ...
+
+    def open(self, stage: Stage) -> None:
+        """Take hold of the display and show grey; raise Refused if it cannot be had."""
+
+    def draw(self, scene: Scene) -> None:
+        """Make the scene ready, unseen. Raises Refused if a lap's stimulus has no picture."""
+
+    def flip(self) -> None:
+        """Show what was drawn last; return when it is shown."""
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return the scene drawn last: height by width over all views, row 0 on top."""
+
+    def close(self) -> None:
+        """Show grey once more and let go. Does nothing if nothing is open."""
+
+
+def check_pictures(scene: Scene, stage: Stage) -> None:
+    """Raise Refused if a lap of the scene shows a stimulus that has no picture."""
+    for lap in scene.laps or ():
+        if lap.stimulus is not None and lap.stimulus not in stage.pictures:
+            known = ", ".join(stage.pictures)
+            raise Refused(f"stimulus {lap.stimulus!r} has no picture; the task may use: {known}")

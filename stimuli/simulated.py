@@ -1,0 +1,51 @@
+"""A screen that nobody sees: for sessions and tests in which pixels are not needed."""
+
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from stimuli.screen import GREY_SCENE, Scene, Stage, check_pictures
+from stimuli.textures import GREY
+
+
+class SimulatedScreen:
+    """Takes scenes as a real screen does, remembers the last one shown, draws nothing."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """How large the screen would be."""
+
+        size_px: tuple[
+            Annotated[int, msgspec.Meta(ge=16, le=8192)],
+            Annotated[int, msgspec.Meta(ge=16, le=8192)],
+        ] = (400, 300)
+        """Width and height of one view."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.shown: Scene | None = None
+        """The scene on the screen; None while it is not open."""
+        self._settings = settings
+        self._stage: Stage | None = None
+        self._drawn = GREY_SCENE
+
+    def open(self, stage: Stage) -> None:
+        self._stage = stage
+        self.draw(GREY_SCENE)
+        self.flip()
+
+    def draw(self, scene: Scene) -> None:
+        assert self._stage is not None, "open the screen first"
+        check_pictures(scene, self._stage)
+        self._drawn = scene
+
+    def flip(self) -> None:
+        self.shown = self._drawn
+
+    def picture(self) -> NDArray[np.uint8]:
+        assert self._stage is not None, "open the screen first"
+        width, height = self._settings.size_px
+        return np.full((height, width * len(self._stage.views)), GREY, np.uint8)
+
+    def close(self) -> None:
+        self.shown, self._stage = None, None

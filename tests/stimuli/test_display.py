@@ -1,0 +1,209 @@
+"""The display: which corridor is shown when, and what is said of each flip."""
+
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rig import virtual
+from rig.clock import SetClock
+from rig.config import Session
+from rig.messages import Flip, Message, Position, TrialEnd, TrialStart
+from rig.refused import Refused
+from stimuli.display import Display
+from stimuli.geometry import Lap, Laps
+from stimuli.screen import Scene
+from stimuli.simulated import SimulatedScreen
+
+SIMULATED = {"is": "stimuli.simulated:SimulatedScreen"}
+STIMULI = ("leaf1", "circle1", "leaf2", "circle2")
+
+
+class SlowScreen(SimulatedScreen):
+    """A screen whose flips take as long as the test says."""
+
+    clock: ClassVar[SetClock]
+    flip_ns: ClassVar[int] = 0
+
+    def flip(self) -> None:
+        self.clock.set(self.clock.now() + self.flip_ns)
+        super().flip()
+
+
+def display(said: list[Message] | None = None, **table: Any) -> Display:
+    settings = msgspec.convert({"screen": SIMULATED, **table}, Display.Settings)
+    unheard: list[Message] = []
+    node = Display(settings, (unheard if said is None else said).append)
+    node.clock = SlowScreen.clock = SetClock()
+    return node
+
+
+@pytest.fixture(autouse=True)
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulated screen needs names, not pixels."""
+    monkeypatch.setattr("stimuli.display.pictures", lambda: dict.fromkeys(STIMULI))
+
+
+def begins(trial: int, upcoming: str | None = None, grey_m: float = 2.0) -> TrialStart:
+    stimulus = STIMULI[trial % 4]
+    return TrialStart(0, trial, stimulus, upcoming, False, 4.0, grey_m, 2.0, "none", 0.0)
+
+
+def at(trial: int, position_m: float, phase: Any = "corridor", t: int = 0) -> Position:
+    return Position(t, trial, position_m, 0.0, True, phase)
+
+
+def scene(node: Display) -> Scene:
+    """Tick, and return what is on the screen."""
+    node.tick(0)
+    screen: Any = node.screen
+    assert isinstance(screen.shown, Scene)
+    return screen.shown
+
+
+def shown(node: Display) -> Laps | None:
+    """Tick, and return the laps on the screen."""
+    return scene(node).laps
+
+
+def told(*words: Message) -> Display:
+    node = display()
+    node.open()
+    for word in words:
+        node.hear(word)
+    return node
+
+
+def test_grey_until_a_corridor_begins() -> None:
+    assert shown(told()) is None
+    assert shown(told(at(-1, 0.0, "grey"))) is None
+
+
+def test_a_trial_shows_its_corridor_grey_behind_and_the_next_ahead() -> None:
+    laps = shown(told(begins(0, "circle1", grey_m=1.5), at(0, 0.1)))
+    assert laps == (Lap(None, 4.0, 1.5), Lap("leaf1", 4.0, 1.5), Lap("circle1", 4.0, 1.5))
+
+
+def test_a_corridor_run_to_its_end_lies_behind_the_next_one() -> None:
+    laps = shown(told(begins(0), at(0, 5.9), TrialEnd(0, 0, "done"), begins(1), at(1, 0.0)))
+    assert laps is not None
+    assert [lap.stimulus for lap in laps] == ["leaf1", "circle1", None]
+
+
+def test_an_aborted_corridor_does_not_lie_behind_the_next_one() -> None:
+    laps = shown(told(begins(0), at(0, 3.0), TrialEnd(0, 0, "aborted"), begins(1), at(1, 0.0)))
+    assert laps is not None
+    assert [lap.stimulus for lap in laps] == [None, "circle1", None]
+
+
+@pytest.mark.parametrize("phase", ["paused", "done"])
+def test_grey_while_paused_and_when_done(phase: str) -> None:
+    node = told(begins(0), at(0, 3.0))
+    assert shown(node) is not None
+    node.hear(at(0, 3.0, phase))
+    assert shown(node) is None
+    node.hear(at(0, 3.0))
+    assert shown(node) is not None
+
+
+def test_a_corridor_that_ended_without_a_next_one_gives_way_to_grey() -> None:
+    node = told(begins(0), at(0, 5.9), TrialEnd(0, 0, "done"))
+    assert shown(node) is not None
+    node.hear(at(0, 5.9))
+    assert shown(node) is None
+
+
+@given(st.permutations([begins(1), at(1, 0.0), TrialEnd(0, 0, "done")]), st.integers(0, 3))
+def test_no_grey_flashes_between_corridors(words: list[Message], ticks_after: int) -> None:
+    """A tick may fall between any two words, and a word from another life may come early."""
+    if words.index(begins(1)) < words.index(TrialEnd(0, 0, "done")):
+        words.remove(begins(1))
+        words.append(begins(1))
+    node = told(begins(0, "circle1"), at(0, 5.99))
+    for number, word in enumerate(words):
+        node.hear(word)
+        if number < ticks_after:
+            assert shown(node) is not None
+    node.hear(at(1, 0.01))
+    laps = shown(node)
+    assert laps is not None
+    assert laps[1].stimulus == "circle1"
+
+
+def test_a_flip_tells_the_newest_position_heard_and_both_sides_of_the_swap() -> None:
+    said: list[Message] = []
+    node = display(said, screen={"is": "tests.stimuli.test_display:SlowScreen"})
+    node.open()
+    for word in (begins(0), at(0, 1.0, t=10), at(0, 1.2, t=20)):
+        node.hear(word)
+    SlowScreen.flip_ns = 3_000
+    node.clock = SlowScreen.clock = SetClock()
+    SlowScreen.clock.set(1_000)
+    node.tick(0)
+    node.tick(0)
+    assert said == [Flip(4_000, 0, 1.2, 20, 1_000, False), Flip(7_000, 1, 1.2, 20, 4_000, False)]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1), st.sampled_from([60.0, 120.0]))
+def test_late_means_more_than_one_and_a_half_periods(gaps_ms: list[int], hz: float) -> None:
+    said: list[Message] = []
+    node = display(said, refresh_hz=hz)
+    clock = node.clock = SetClock()
+    node.open()
+    node.tick(0)
+    for gap in gaps_ms:
+        clock.set(clock.now() + gap * 1_000_000)
+        node.tick(0)
+    late = [word.late for word in said if isinstance(word, Flip)]
+    assert late == [False] + [gap > 1500 / hz for gap in gaps_ms]
+
+
+def test_the_patch_changes_with_every_flip() -> None:
+    node = told()
+    seen = [scene(node).patch_bright for _ in range(4)]
+    assert seen in ([True, False] * 2, [False, True] * 2)
+
+
+@pytest.mark.parametrize(("flip_ms", "runs"), [(16.7, True), (8.3, False), (0.0, False)])
+def test_a_screen_that_should_set_the_pace_must_keep_its_rate(flip_ms: float, runs: bool) -> None:
+    node = display(paced="vblank", screen={"is": "tests.stimuli.test_display:SlowScreen"})
+    SlowScreen.flip_ns = int(flip_ms * 1e6)
+    if runs:
+        node.open()
+    else:
+        with pytest.raises(Refused, match="not at refresh_hz = 60"):
+            node.open()
+    node.close()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"screen": {"is": "stimuli.nowhere:Screen"}},
+        {"corridor": {"fog_from_m": 9.0}},
+        {"views": [{"lower_left": [0, 0, 0], "lower_right": [0, 0, 0], "upper_left": [0, 0, 0]}]},
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_opened(table: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        display(**table)
+
+
+def test_one_flip_a_refresh_when_driven() -> None:
+    table = {"run": "stimuli.display", "screen": SIMULATED, "refresh_hz": 50.0}
+    session = msgspec.convert(
+        {
+            "subject": "VR1",
+            "seed": 1,
+            "task_name": "none",
+            "rig": {"name": "test", "disk_mb_s": 0.0},
+            "task": {},
+            "nodes": {"display": table},
+        },
+        Session,
+    )
+    flips = [w for _, w in virtual.run(session, end_ns=1_000_000_000) if isinstance(w, Flip)]
+    assert len(flips) in (50, 51)
+    assert not any(flip.late for flip in flips)

@@ -1,0 +1,105 @@
+"""The real window, pixel by pixel."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import stimuli.psychopy_screen
+from stimuli.geometry import Lap
+from stimuli.psychopy_screen import PsychopyScreen, missing
+from stimuli.screen import Scene
+from stimuli.textures import GREY
+
+GREY_LAP = Lap(None, 4.0, 2.0)
+WIDTH = 400
+SEAMS = (WIDTH, 2 * WIDTH)
+
+
+def lap(stimulus: str) -> Lap:
+    return Lap(stimulus, 4.0, 2.0)
+
+
+def seen(screen: PsychopyScreen, *laps: Lap, position_m: float) -> NDArray[Any]:
+    behind, here, ahead = laps
+    screen.draw(Scene((behind, here, ahead), position_m, False))
+    return screen.picture().astype(float)
+
+
+def test_the_grid_runs_on_across_the_seams(real: PsychopyScreen) -> None:
+    """Over one period of the grid, neighbouring columns differ no more at a seam than beside it."""
+    positions_m = 1.0 + np.arange(16) * (64 / 1024) / 16
+    pictures = [seen(real, *[lap("grid")] * 3, position_m=at_m) for at_m in positions_m]
+    steps = np.mean([np.abs(np.diff(picture, axis=1)).mean(axis=0) for picture in pictures], axis=0)
+    for seam in SEAMS:
+        beside = np.r_[steps[seam - 30 : seam - 1], steps[seam : seam + 30]]
+        assert steps[seam - 1] < 1.1 * beside.max()
+
+
+def test_both_walls_mirror_each_other(real: PsychopyScreen) -> None:
+    picture = seen(real, lap("circle1"), lap("leaf1"), lap("circle1"), position_m=1.3)
+    assert np.abs(picture - picture[:, ::-1]).mean() < 0.5
+    assert picture.std() > 10
+
+
+def test_the_horizon_is_where_the_eye_is_level(real: PsychopyScreen) -> None:
+    """The eye is 10 of 30 cm up the screen; the walls narrow towards that row."""
+    picture = seen(real, *[lap("black")] * 3, position_m=1.0)
+    far = picture[:, WIDTH + 190]
+    rows = np.flatnonzero(far < GREY - 20)
+    up, down = 200 - rows.min(), rows.max() - 200
+    assert up / down == pytest.approx(12 / 8, rel=0.2)
+
+
+def test_pictures_are_laid_by_the_metre(real: PsychopyScreen) -> None:
+    for position_m, level in ((1.5, 0), (2.5, 255), (3.5, 0)):
+        picture = seen(real, GREY_LAP, lap("third metre"), GREY_LAP, position_m=position_m)
+        assert picture[150, WIDTH // 2] == level
+        assert picture[150, 5 * WIDTH // 2] == level
+
+
+def test_the_gap_is_grey_and_the_next_corridor_stands_ahead(real: PsychopyScreen) -> None:
+    picture = seen(real, lap("leaf1"), lap("leaf1"), GREY_LAP, position_m=5.0)
+    assert (picture == GREY).all()
+    picture = seen(real, lap("leaf1"), lap("leaf1"), lap("black"), position_m=5.0)
+    assert (picture[:, :WIDTH] == GREY).all()
+    assert (picture[:, 2 * WIDTH :] == GREY).all()
+    dark_px = (picture[:, WIDTH : 2 * WIDTH] < GREY // 4).sum()
+    nearer = seen(real, lap("leaf1"), lap("leaf1"), lap("black"), position_m=5.5)
+    assert 100 < dark_px < (nearer < GREY // 4).sum()
+
+
+def test_fog_leaves_nothing_to_pop_in(real: PsychopyScreen) -> None:
+    """A lap that would be seen to begin or end at the sight's end is not seen there at all."""
+    with_next = seen(real, lap("black"), lap("leaf1"), lap("black"), position_m=0.0)
+    without = seen(real, lap("black"), lap("leaf1"), GREY_LAP, position_m=0.0)
+    assert np.array_equal(with_next, without)
+
+
+def test_a_machine_without_psychopy_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stimuli.psychopy_screen, "find_spec", lambda _: None)
+    assert "package psychopy" in str(missing())
+
+
+def test_a_machine_without_a_library_is_told_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = ctypes.CDLL
+
+    def load_but_glu(name: str) -> ctypes.CDLL:
+        if name == "libGLU.so.1":
+            raise OSError(name)
+        return load(name)
+
+    monkeypatch.setattr(stimuli.psychopy_screen, "find_spec", lambda name: name)
+    monkeypatch.setattr(ctypes, "CDLL", load_but_glu)
+    lack = str(missing())
+    assert "libGLU.so.1" in lack
+    assert "apt-get install" in lack
+
+
+def test_a_display_that_is_not_there_is_named(
+    window: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPLAY", ":7777")
+    assert "no X server answers at DISPLAY = :7777" in str(missing())

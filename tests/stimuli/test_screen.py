@@ -1,0 +1,97 @@
+"""What every screen does, and how one is chosen."""
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import pytest
+
+from rig.refused import Refused
+from stimuli.display import Display
+from stimuli.geometry import Lap
+from stimuli.psychopy_screen import draw_cost_ms
+from stimuli.screen import GREY_SCENE, Scene, Screen, Stage
+from stimuli.textures import GREY
+
+LEAF, UNKNOWN = Lap("leaf1", 4.0, 2.0), Lap("fish1", 4.0, 2.0)
+
+
+def test_a_screen_opens_on_grey_over_all_views(make: Callable[[], Screen], stage: Stage) -> None:
+    screen = make()
+    screen.open(stage)
+    picture = screen.picture()
+    screen.close()
+    assert picture.shape == (48, 3 * 64)
+    assert picture.dtype == np.uint8
+    assert (picture[:24] == GREY).all()
+
+
+def test_a_screen_takes_scenes_and_goes_back_to_grey(
+    make: Callable[[], Screen], stage: Stage
+) -> None:
+    screen = make()
+    screen.open(stage)
+    for number in range(5):
+        screen.draw(Scene((LEAF, LEAF, LEAF), float(number), number % 2 == 0))
+        screen.flip()
+    screen.draw(GREY_SCENE)
+    screen.flip()
+    picture = screen.picture()
+    screen.close()
+    assert (picture[:24] == GREY).all()
+
+
+def test_a_stimulus_without_picture_is_refused(make: Callable[[], Screen], stage: Stage) -> None:
+    screen = make()
+    screen.open(stage)
+    with pytest.raises(Refused, match=r"'fish1' has no picture; the task may use: .*leaf3"):
+        screen.draw(Scene((LEAF, LEAF, UNKNOWN), 0.0, False))
+    screen.close()
+
+
+def test_a_screen_may_be_closed_unopened_twice_and_opened_again(
+    make: Callable[[], Screen], stage: Stage
+) -> None:
+    screen = make()
+    screen.close()
+    for _ in range(2):
+        screen.open(stage)
+        screen.flip()
+        screen.close()
+    screen.close()
+
+
+def display(screen: dict[str, object]) -> Display:
+    return Display(msgspec.convert({"screen": screen}, Display.Settings), [].append)
+
+
+@pytest.mark.parametrize("kind", ["stimuli.simulated:SimulatedScreen", None])
+def test_the_setup_chooses_the_screen(kind: str | None) -> None:
+    table = {"is": kind or "stimuli.psychopy_screen:PsychopyScreen", "size_px": [320, 200]}
+    made = display(table).screen
+    assert f"{type(made).__module__}:{type(made).__name__}" == table["is"]
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ({}, "must name a class"),
+        ({"is": 3}, "must name a class"),
+        ({"is": "stimuli.simulated"}, "must name a class"),
+        ({"is": "stimuli.nowhere:Screen"}, "cannot be had"),
+        ({"is": "stimuli.simulated:Nothing"}, "cannot be had"),
+        ({"is": "stimuli.screen:Scene"}, "is no device"),
+        ({"is": "stimuli.simulated:SimulatedScreen", "colour": 1}, "colour"),
+        ({"is": "stimuli.psychopy_screen:PsychopyScreen", "size_px": [0, 300]}, "size_px"),
+    ],
+)
+def test_a_table_that_names_no_screen_is_refused(table: dict[str, object], sentence: str) -> None:
+    with pytest.raises(Refused, match=sentence):
+        display(table)
+
+
+def test_drawing_costs_are_measured(
+    window: None, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stimuli.psychopy_screen.pictures", lambda: stage.pictures)
+    assert draw_cost_ms(20) > 0
