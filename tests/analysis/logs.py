@@ -1,0 +1,88 @@
+"""Small sessions: words said by hand, in a log as the recorder writes it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rig.clock import SetClock
+from rig.envelope import Envelope, Voice, pack
+from rig.log import LOG_FILE, LogWriter, Verdict
+from rig.messages import (
+    Cue,
+    Decoded,
+    Flip,
+    Frame,
+    Lick,
+    Message,
+    Position,
+    Start,
+    Stop,
+    TrialEnd,
+    TrialStart,
+    Valve,
+    Wheel,
+    kind,
+)
+
+MS = 1_000_000
+SPEAKERS: dict[type[Message], str] = {
+    Start: "launch",
+    Stop: "launch",
+    Wheel: "hardware",
+    Lick: "hardware",
+    Valve: "hardware",
+    Position: "task",
+    TrialStart: "task",
+    TrialEnd: "task",
+    Cue: "task",
+    Flip: "display",
+    Frame: "stream",
+    Decoded: "online",
+}
+START = Start(
+    0,
+    {
+        "subject": "VR2",
+        "seed": 7,
+        "task_name": "train1",
+        "task": {"cohort": "task"},
+        "nodes": {},
+        "about": {"rig": "0.1.0"},
+    },
+)
+
+
+def corridor(trial: int, stimulus: str, t: int = 0, cue: float | None = 1.0) -> TrialStart:
+    """A corridor of 4 m texture and 2 m grey; leaf1 is rewarded."""
+    rewarded = stimulus == "leaf1"
+    mode = "active" if rewarded else "none"
+    return TrialStart(t, trial, stimulus, None, rewarded, 4.0, 2.0, cue, mode, 0.0)
+
+
+def standing(t: int, trial: int, position_m: float, moving: bool = True) -> Position:
+    """Where the corridor stands, running at 20 cm/s if at all."""
+    phase = "grey" if trial < 0 else "corridor"
+    return Position(t, trial, position_m, 20.0 if moving else 0.0, moving, phase)
+
+
+def enveloped(
+    words: Iterable[Message | tuple[str, Message]], delay: int = 0
+) -> list[tuple[Envelope, Message]]:
+    """Put words into envelopes, sent `delay` ns after their t; (speaker, word) names who."""
+    clock = SetClock()
+    voices: dict[str, Voice] = {}
+    pairs = []
+    for item in words:
+        speaker, word = item if isinstance(item, tuple) else (SPEAKERS[type(item)], item)
+        clock.set(word.t + delay)
+        voice = voices.setdefault(speaker, Voice(speaker, clock))
+        pairs.append((voice.wrap(word), word))
+    return pairs
+
+
+def write_log(folder: Path, pairs: list[tuple[Envelope, Message]]) -> Path:
+    """Write the session's log; return the folder."""
+    writer = LogWriter(folder / LOG_FILE)
+    for envelope, word in pairs:
+        writer.append(kind(word), envelope, pack(envelope))
+    writer.close(Verdict(True, len(pairs)))
+    return folder

@@ -1,0 +1,226 @@
+"""The running signals equal the definition on the whole recording, whatever the session was."""
+
+import tracemalloc
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from analysis.online import Online
+from rig.messages import Decoded, Fault, Frame, Message, Position, TrialEnd, TrialStart
+from rig.refused import Refused
+from tests.analysis.logs import MS, corridor, standing
+
+SHAPE = (9, 12)
+CELLS = "cell,y_px,x_px,radius_px\n0,2,2,1\n1,5,6,2\n2,6,10,1.5\n"
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cells") / "cells.csv"
+    path.write_text(CELLS)
+    return path
+
+
+def online(cells: Path, **table: object) -> tuple[Online, list[Message]]:
+    said: list[Message] = []
+    node = Online(
+        msgspec.convert({"cells_file": str(cells), **table}, Online.Settings), said.append
+    )
+    node.open()
+    return node, said
+
+
+def frame(t: int, index: int, pixels: NDArray[np.int16] | None) -> Frame:
+    height, width = SHAPE if pixels is None else pixels.shape
+    return Frame(t, index, "imaging/a.tif", 0, height, width, t / 1e9, pixels=pixels)
+
+
+def tell(node: Online, words: list[Message]) -> None:
+    for word in words:
+        node.hear(word)
+
+
+step = st.tuples(
+    st.floats(0, 5.9),  # where
+    st.booleans(),  # moving
+    st.sampled_from(["none", "early", "late", "lost", "flat"]),  # what the microscope does
+)
+trial = st.tuples(
+    st.sampled_from(["leaf1", "circle1", "leaf2"]),
+    st.sampled_from(["done", "done", "aborted"]),
+    st.lists(step, max_size=8),
+)
+
+
+def recording(trials: list[tuple[str, str, list[tuple[float, bool, str]]]]) -> list[Message]:
+    """The words of such a session; frames overtake Positions on the wire, or lag behind them."""
+    rng = np.random.default_rng(len(trials))
+    words: list[Message] = []
+    lagging: list[Message] = []
+    t, index = 0, 0
+    for number, (stimulus, outcome, steps) in enumerate(trials):
+        words.append(corridor(number, stimulus, t))
+        for position_m, moving, imaging in steps:
+            t += 10 * MS
+            shown = [standing(t, number, position_m, moving), *lagging]
+            lagging = []
+            if imaging != "none":
+                pixels = rng.integers(0, 2000, SHAPE).astype(np.int16)
+                if imaging == "flat":
+                    pixels = np.full(SHAPE, 700, np.int16)
+                word = frame(t + 3 * MS, index, None if imaging == "lost" else pixels)
+                index += 1
+                if imaging == "early":
+                    shown.insert(0, word)
+                elif imaging == "late":
+                    lagging.append(word)
+                else:
+                    shown.append(word)
+            words += shown
+        t += 10 * MS
+        words.append(TrialEnd(t, number, outcome))
+    return [*words, *lagging]
+
+
+def by_definition(
+    frames: list[tuple[str | None, bool, NDArray[np.float32]]],
+) -> NDArray[np.float64]:
+    """d' = 2 (mean_A - mean_B) / (sd_A + sd_B) over the moving texture frames, all at once."""
+    a, b = (
+        np.array([x for stimulus, use, x in frames if use and stimulus == s], np.float64)
+        for s in ("leaf1", "circle1")
+    )
+    if not len(a) or not len(b):
+        return np.full(3, np.nan)
+    spread = a.std(axis=0) + b.std(axis=0)
+    d_prime = np.full(3, np.nan)
+    np.divide(2 * (a.mean(axis=0) - b.mean(axis=0)), spread, out=d_prime, where=spread > 0)
+    return d_prime
+
+
+@settings(max_examples=150, deadline=None)
+@given(trials=st.lists(trial, max_size=6))
+def test_after_every_frame_the_signals_are_those_of_the_definition(
+    cells: Path, trials: list[tuple[str, str, list[tuple[float, bool, str]]]]
+) -> None:
+    node, said = online(cells)
+    words = recording(trials)
+    aborted_by: list[set[int]] = []
+    aborted: set[int] = set()
+    for word in words:
+        if isinstance(word, TrialEnd) and word.outcome == "aborted":
+            aborted = aborted | {word.trial}
+        node.hear(word)
+        aborted_by += [aborted] * (len(said) - len(aborted_by))
+    node.close()
+    aborted_by += [aborted] * (len(said) - len(aborted_by))
+    positions = [w for w in words if isinstance(w, Position)]
+    starts = {w.trial: w for w in words if isinstance(w, TrialStart)}
+    frames = {w.index: w for w in words if isinstance(w, Frame)}
+    seen: list[tuple[int, str | None, bool, NDArray[np.float32]]] = []
+    for word, known in zip(said, aborted_by, strict=True):
+        if isinstance(word, Fault):
+            continue
+        assert isinstance(word, Decoded)
+        assert word.t == frames[word.frame].t
+        place = max((p for p in positions if p.t <= word.t), key=lambda p: p.t)
+        stimulus = starts[place.trial].stimulus
+        state = (word.trial, word.stimulus, word.position_m, word.moving)
+        assert state == (place.trial, stimulus, place.position_m, place.moving)
+        use = place.moving and place.position_m < 4.0
+        seen.append((place.trial, stimulus, use, np.frombuffer(word.traces, "<f4")))
+        wanted = by_definition([f[1:] for f in seen if f[0] not in known])
+        got = np.frombuffer(word.d_prime, "<f4")
+        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-6)
+        defined = got[~np.isnan(got)]
+        share = float(np.mean(np.abs(defined) >= 0.3)) if len(defined) else None
+        assert word.selective_fraction == share
+    lost = [w.index for w in words if isinstance(w, Frame) and w.pixels is None]
+    assert [w.frame for w in said if isinstance(w, Fault)] == lost
+    assert sorted([f.frame for f in said]) == sorted(frames)  # type: ignore[attr-defined]
+
+
+@settings(max_examples=20, deadline=None)
+@given(trials=st.lists(trial, max_size=5))
+def test_the_same_words_give_the_same_bits(
+    cells: Path, trials: list[tuple[str, str, list[tuple[float, bool, str]]]]
+) -> None:
+    runs = []
+    for _ in range(2):
+        node, said = online(cells)
+        tell(node, recording(trials))
+        node.close()
+        runs.append(msgspec.msgpack.encode(said))
+    assert runs[0] == runs[1]
+
+
+def test_a_frame_waits_for_the_first_position_after_it(cells: Path) -> None:
+    node, said = online(cells)
+    pixels = np.ones(SHAPE, np.int16)
+    words = [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)]
+    tell(node, [*words, standing(20, 0, 2.0)])
+    assert said == []
+    node.hear(standing(30, 0, 3.0))
+    (decoded,) = said
+    assert isinstance(decoded, Decoded)
+    assert (decoded.t, decoded.frame, decoded.position_m) == (20, 0, 2.0)
+
+
+def test_a_trial_taken_back_leaves_no_trace_in_later_signals(cells: Path) -> None:
+    d_primes = []
+    for trials in (["leaf1", "circle1"], ["leaf1", "aborted", "circle1"]):
+        node, said = online(cells)
+        rng, spoiled = np.random.default_rng(3), np.random.default_rng(4)
+        for number, stimulus in enumerate(trials):
+            aborted = stimulus == "aborted"
+            node.hear(corridor(number, "circle1" if aborted else stimulus))
+            for i in range(1, 4):
+                t = 100 * number + 10 * i
+                pixels = (spoiled if aborted else rng).integers(0, 900, SHAPE).astype(np.int16)
+                node.hear(standing(t, number, 1.0))
+                node.hear(frame(t, 10 * number + i, pixels))
+            node.hear(standing(100 * number + 50, number, 5.0))
+            node.hear(TrialEnd(100 * number + 60, number, "aborted" if aborted else "done"))
+        last = said[-1]
+        assert isinstance(last, Decoded)
+        d_primes.append(last.d_prime)
+    assert d_primes[0] == d_primes[1]
+    assert not np.isnan(np.frombuffer(d_primes[0], "<f4")).any()
+
+
+def test_an_hour_without_imaging_needs_no_more_memory_than_its_last_seconds(cells: Path) -> None:
+    node, said = online(cells)
+    tracemalloc.start()
+    try:
+        for tenth in range(36_000):
+            node.hear(standing(tenth * 100 * MS, -1, 0.0, moving=False))
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 200_000
+    assert said == []
+
+
+def test_a_cell_outside_the_field_ends_the_node_at_its_first_frame(cells: Path) -> None:
+    node, said = online(cells)
+    with pytest.raises(Refused, match=r"cell 1 .* leaves the frame of 6 x 6 px"):
+        node.hear(frame(0, 0, np.ones((6, 6), np.int16)))
+    node.close()
+    assert said == []
+
+
+def test_a_field_that_changes_its_size_ends_the_node(cells: Path) -> None:
+    node, _ = online(cells)
+    node.hear(frame(0, 0, np.ones(SHAPE, np.int16)))
+    with pytest.raises(Refused, match="frame 1 has 20 x 20 px, those before it 9 x 12"):
+        node.hear(frame(1, 1, np.ones((20, 20), np.int16)))
+
+
+def test_comparing_a_stimulus_with_itself_is_refused(cells: Path) -> None:
+    with pytest.raises(Refused, match="name two stimuli"):
+        online(cells, a="leaf1", b="leaf1")

@@ -1,0 +1,134 @@
+"""The end numbers are those of the log, and JSON can hold them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.summary import summarise
+from rig.messages import (
+    Cue,
+    Decoded,
+    Fault,
+    Flip,
+    Frame,
+    Lick,
+    Message,
+    Stop,
+    TrialEnd,
+    Valve,
+    Wheel,
+)
+from tests.analysis.logs import MS, START, corridor, enveloped, standing, write_log
+
+Said = list[Message | tuple[str, Message]]
+
+
+def a_trial(k: int, stimulus: str, outcome: str | None, licks: int) -> Said:
+    """100 ms at 1 m; a rewarded one brings 2.5 ul, 1.5 ms after its first lick."""
+    t = (100 * k + 1) * MS
+    words: Said = [Wheel(t, 10 * k, 0.5 * k), corridor(k, stimulus, t), standing(t, k, 1.0)]
+    words.append(Cue(t, k, 1.0))
+    words += [Lick(t + (10 + i) * MS, "centre") for i in range(licks)]
+    if stimulus == "leaf1" and licks:
+        lick_t = t + 10 * MS
+        words.append(Valve(lick_t + 1_500_000, k, "centre", 50.0, 2.5, lick_t))
+    words += [Flip(t + (8 + 16 * i) * MS, 2 * k + i, 1.0, t, t, i > 0) for i in range(2)]
+    words.append(Frame(t + 60 * MS, k, "imaging/a.tif", 0, 2, 2, 0.0))
+    fraction = None if k == 0 else 0.25
+    traces = b"\0" * 4
+    words.append(Decoded(t + 60 * MS, k, k, stimulus, 1.0, True, traces, traces, fraction))
+    return words if outcome is None else [*words, TrialEnd(t + 90 * MS, k, outcome)]
+
+
+def summary_of(folder: Path, words: Said) -> dict[str, Any]:
+    found = summarise(write_log(folder, enveloped(words, delay=3 * MS)), frames_written=11)
+    return dict(json.loads(json.dumps(found, allow_nan=False)))
+
+
+def test_the_numbers_of_a_session(tmp_path: Path) -> None:
+    words: Said = [START, Flip(0, 99, 0.0, -1, 0, False)]
+    words += a_trial(0, "leaf1", "done", 3)
+    words += a_trial(1, "circle1", "done", 1)
+    words += a_trial(2, "leaf1", "aborted", 2)
+    words += [("stream", Fault(400 * MS, "frame 5 is missing")), Stop(500 * MS, "Ctrl-C", ())]
+    summary = summary_of(tmp_path, words)
+    assert [summary[k] for k in ("subject", "task", "cohort", "seed", "version")] == [
+        "VR2",
+        "train1",
+        "task",
+        7,
+        "0.1.0",
+    ]
+    assert summary["trials"] == [
+        listed(0, "leaf1", "done", 1.0, 3),
+        listed(1, "circle1", "done", None, 1),
+        listed(2, "leaf1", "aborted", 1.0, 2),
+    ]
+    assert summary["trials_done"] == 2
+    assert (summary["rewards"], summary["water_ul"], summary["licks"]) == (2, 5.0, 6)
+    assert summary["distance_m"] == pytest.approx(0.01)
+    frames = [summary[f"frames_{how}"] for how in ("written", "streamed", "analysed")]
+    assert frames == [11, 3, 3]
+    assert (summary["flips"], summary["flips_late"]) == (7, 3)
+    assert summary["selective_fraction"] == 0.25
+    assert (summary["gaps"], summary["end_reason"]) == (0, "Ctrl-C")
+    (fault,) = summary["faults"]
+    assert fault == {"t_s": 0.4, "speaker": "stream", "what": "frame 5 is missing", "frame": None}
+    for name, (n, ms) in {
+        "lick_to_valve": (2, 1.5),
+        "wheel_to_flip": (3, 8.0),
+        "frame_to_decoded": (3, 3.0),
+    }.items():
+        numbers = summary["latency_ms"][name]
+        assert numbers == {"n": n, **{k: pytest.approx(ms) for k in ("p50", "p99", "max")}}
+
+
+def listed(
+    number: int, stimulus: str, outcome: str, reward_m: float | None, licks: int
+) -> dict[str, Any]:
+    return {
+        "number": number,
+        "stimulus": stimulus,
+        "rewarded": stimulus == "leaf1",
+        "outcome": outcome,
+        "cue_position_m": 1.0,
+        "reward_position_m": reward_m,
+        "licks": licks,
+    }
+
+
+def test_a_session_that_never_began_has_numbers_too(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, [])
+    assert summary["subject"] is None
+    assert summary["trials"] == []
+    assert summary["latency_ms"]["lick_to_valve"] == {"p50": None, "p99": None, "max": None, "n": 0}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    trials=st.lists(
+        st.tuples(
+            st.sampled_from(["leaf1", "circle1"]),
+            st.sampled_from(["done", "aborted", None]),
+            st.integers(0, 3),
+        ),
+        max_size=5,
+    )
+)
+def test_whatever_happened_the_counts_add_up(
+    tmp_path_factory: pytest.TempPathFactory, trials: list[tuple[str, str | None, int]]
+) -> None:
+    words: Said = [START]
+    for k, (stimulus, outcome, licks) in enumerate(trials):
+        words += a_trial(k, stimulus, outcome, licks)
+    summary = summary_of(tmp_path_factory.mktemp("session"), words)
+    assert [t["outcome"] for t in summary["trials"]] == [outcome for _, outcome, _ in trials]
+    assert summary["licks"] == sum(t["licks"] for t in summary["trials"])
+    rewarded = [t for t in summary["trials"] if t["reward_position_m"] is not None]
+    assert summary["rewards"] == len(rewarded)
+    assert all(t["rewarded"] and t["licks"] for t in rewarded)
+    assert summary["water_ul"] == 2.5 * len(rewarded)

@@ -1,0 +1,86 @@
+"""A trace is the mean of a cell's pixels; a table of cells that cannot be used is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.traces import Cell, Masks, read_cells
+from rig.refused import Refused
+
+HEAD = "cell,y_px,x_px,radius_px,prefers"
+SHIPPED = Path(__file__).parents[2] / "rig" / "setups" / "simulated_cells.csv"
+
+
+def table(folder: Path, *lines: str) -> Path:
+    path = folder / "cells.csv"
+    path.write_text("\n".join(lines) + "\n" if lines else "", encoding="utf-8")
+    return path
+
+
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 8), dtype=st.sampled_from(["<i2", "<u2"]))
+def test_a_trace_is_the_mean_of_the_pixels_within_the_radius(
+    seed: int, count: int, dtype: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = 24, 37
+    pixels = rng.integers(0, 2**15, (height, width)).astype(dtype)
+    cells = []
+    for number in range(count):
+        radius = rng.uniform(1, 5)
+        y, x = rng.uniform(radius, height - 1 - radius), rng.uniform(radius, width - 1 - radius)
+        cells.append(Cell(str(number), y, x, radius))
+    means = Masks(cells, (height, width)).means(pixels)
+    for cell, mean in zip(cells, means, strict=True):
+        inside = [
+            float(pixels[y, x])
+            for y in range(height)
+            for x in range(width)
+            if (y - cell.y_px) ** 2 + (x - cell.x_px) ** 2 <= cell.radius_px**2
+        ]
+        assert mean == np.float32(sum(inside) / len(inside))
+
+
+def test_cells_come_in_the_order_of_the_table(tmp_path: Path) -> None:
+    path = table(tmp_path, HEAD, "b,5,6,2.5,leaf1", "a,7.5,8,3,circle1")
+    assert read_cells(path) == [Cell("b", 5, 6, 2.5), Cell("a", 7.5, 8, 3)]
+
+
+def test_the_shipped_cells_lie_in_their_frame() -> None:
+    assert Masks(read_cells(SHIPPED), (128, 128)).means(np.ones((128, 128))).all()
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ((), "is empty"),
+        ((HEAD,), "is empty"),
+        (("cell,y_px,x_px", "0,5,6"), "no column 'radius_px'"),
+        ((HEAD, "0,5,6,2,x", "1,5,here,2,x"), "line 3: x_px = 'here' is not a number"),
+        ((HEAD, "0,5"), "line 2: x_px = None is not a number"),
+        ((HEAD, "0,nan,6,2,x"), "y_px = 'nan' is not finite"),
+        ((HEAD, "0,5,6,0.5,x"), "below one pixel"),
+        ((HEAD, "0,5,6,2,x", "0,9,9,2,x"), "names cell 0 2 times"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused(
+    lines: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match=sentence):
+        read_cells(table(tmp_path, *lines))
+
+
+def test_a_missing_or_binary_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="cannot be read"):
+        read_cells(tmp_path / "absent.csv")
+    (tmp_path / "image.csv").write_bytes(b"\xff\xfe\x00\x81" * 10)
+    with pytest.raises(Refused, match="cannot be read"):
+        read_cells(tmp_path / "image.csv")
+
+
+@pytest.mark.parametrize(("y", "x"), [(0.5, 8), (8, 0.5), (15, 8), (8, 40), (-8, 8)])
+def test_a_cell_that_leaves_the_frame_is_refused(y: float, x: float) -> None:
+    with pytest.raises(Refused, match=r"cell 3 .* leaves the frame of 16 x 24 px"):
+        Masks([Cell("3", y, x, 2.0)], (16, 24))
