@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SYSTEM := libgl1 libglu1-mesa libglx-mesa0 libgl1-mesa-dri libegl1 libegl-mesa0 libfontconfig1
+SYSTEM := libgl1 libglu1-mesa libegl1
 
 .PHONY: demo test check setup system clean
 

@@ -13,7 +13,7 @@ import zmq
 
 import rig
 from rig.envelope import Envelope, unpack
-from rig.messages import Message
+from rig.messages import Beat, Message
 from tests.ports import free_port
 
 PACKAGE = Path(rig.__file__).parent
@@ -39,7 +39,7 @@ class Live:
         self.port = free_port()
         self.data, self.subject = data, subject
         self.heard: set[tuple[str, str, int]] = set()
-        """Every word that passed the hub: speaker, kind, seq."""
+        """Every word but Beats that passed the hub: speaker, kind, seq."""
         self._context: zmq.Context[Any] = zmq.Context()
         self._in = self._context.socket(zmq.SUB)
         self._in.rcvhwm = 0
@@ -70,7 +70,8 @@ class Live:
             if self._in.poll(200):
                 frame: bytes = self._in.recv()
                 envelope, word = unpack(frame[frame.index(b" ") + 1 :])
-                self.heard.add((envelope.speaker, type(word).__name__, envelope.seq))
+                if not isinstance(word, Beat):
+                    self.heard.add((envelope.speaker, type(word).__name__, envelope.seq))
                 if isinstance(word, kind) and all(getattr(word, k) == v for k, v in fields.items()):
                     return envelope, word
             elif self.process.poll() is not None:

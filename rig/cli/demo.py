@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 import rig
 from rig.cli.run import Data, Seed, Sets, run_session
@@ -16,7 +17,7 @@ def demo(data: Data = Path("data"), seed: Seed = 1, sets: Sets = None) -> None:
 
     changes = [f"task.trials={_TRIALS}"]
     if (lack := missing()) is not None:
-        Console().print(f"[bold red]The display is off: {lack}[/bold red]", highlight=False)
+        Console().print(Text(f"The display is off: {lack}", "bold red"))
         changes.append("nodes.display.screen={is='stimuli.simulated:SimulatedScreen'}")
     package = Path(rig.__file__).parent
     setup = package / "setups" / "simulated.toml"

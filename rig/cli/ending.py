@@ -6,22 +6,40 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from rig.refused import Refused
 
 SUMMARY_FILE = "summary.json"
 
 
 def end(folder: Path, reason: str, console: Console) -> None:
     """Write summary.json from the log and the TIFFs alone, and print the end table."""
-    from acquisition.closed import pages_in
     from analysis.summary import summarise
 
-    written = sum(pages_in(path) for path in sorted(folder.glob("imaging/*.tif")))
+    written = sum(_pages(path, console) for path in sorted(folder.glob("imaging/*.tif")))
     summary = summarise(folder, written)
     summary["end_reason"] = summary.get("end_reason") or reason
     text = json.dumps(summary, indent=2, allow_nan=False)
     (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
     print_table(summary, console)
     console.print(f"session folder: {folder}", soft_wrap=True)
+
+
+def _pages(path: Path, console: Console) -> int:
+    """Count a TIFF's pages with the vendor's reader; if it was not closed, its whole pages."""
+    from acquisition.closed import pages_in
+    from acquisition.follow import FileFollower
+
+    try:
+        return pages_in(path)
+    except Refused as damaged:
+        console.print(Text(str(damaged), "bold red"))
+    follower = FileFollower(path)
+    try:
+        return sum(1 for _ in follower.poll())
+    finally:
+        follower.close()
 
 
 def print_table(summary: dict[str, Any], console: Console) -> None:

@@ -4,6 +4,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from rig.cli.bench import bench
 from rig.cli.demo import demo
@@ -28,5 +29,5 @@ def main() -> None:
     try:
         app()
     except Refused as refusal:
-        Console(stderr=True).print(f"[bold red]{refusal}[/bold red]", highlight=False)
+        Console(stderr=True).print(Text(str(refusal), "bold red"))
         sys.exit(2)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from rig.cli.run import Sets
 from rig.session.about import about
@@ -37,9 +38,6 @@ def replay(
         console.print(f"[green]the same: {sum(report.compared.values())} words[/green]")
         return
     first = report.first
-    console.print(
-        f"[bold red]{first.speaker} differs[/bold red] in trial {first.trial} at "
-        f"{first.t / 1e9:.6f} s\n  old: {first.old}\n  new: {first.new}",
-        highlight=False,
-    )
+    where = f"{first.speaker} differs in trial {first.trial} at {first.t / 1e9:.6f} s"
+    console.print(Text(f"{where}\n  old: {first.old}\n  new: {first.new}", "red"))
     raise typer.Exit(1 if verify else 0)

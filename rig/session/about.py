@@ -21,11 +21,6 @@ def about() -> dict[str, str]:
     }
 
 
-def same_arithmetic(recorded: dict[str, str], here: dict[str, str]) -> bool:
-    """Whether both machines must come to the same bits: same CPU type, Python and numpy."""
-    return all(recorded.get(key) == here.get(key) for key in ("cpu", "python", "numpy"))
-
-
 def _version(package: str) -> str:
     try:
         return version(package)

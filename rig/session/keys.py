@@ -1,5 +1,6 @@
 """The operator's keys: p pause or resume, n note, s stop after this trial, q stop now."""
 
+import os
 import select
 import sys
 from types import TracebackType
@@ -39,13 +40,11 @@ class Keys:
         """Return what was asked for since the last call: (verb, text of the note)."""
         if self._saved is None:
             return []
-        asked = []
-        while select.select([sys.stdin], [], [], 0.0)[0]:
-            key = sys.stdin.read(1)
-            if not key:
-                break
-            asked += self.press(key)
-        return asked
+        terminal = sys.stdin.fileno()
+        if not select.select([terminal], [], [], 0.0)[0]:
+            return []
+        typed = os.read(terminal, 1024).decode(errors="replace")
+        return [asked for key in typed for asked in self.press(key)]
 
     def press(self, key: str) -> list[tuple[str, str]]:
         """Take one key; return the verb it completes, if any."""

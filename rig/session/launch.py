@@ -9,6 +9,7 @@ from typing import Literal, cast
 import msgspec
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from rig.bus import Bus, BusError, Hub
 from rig.clock import RealClock, monotonic_ns
@@ -16,7 +17,7 @@ from rig.config import Answers, Session
 from rig.envelope import Envelope, Voice
 from rig.log import Journal, Verdict
 from rig.messages import Beat, Ended, Message, Order, Start, Stop
-from rig.process import RECORDER, completed, node_class
+from rig.process import RECORDER, completed, node_class, prioritise
 from rig.refused import Refused
 from rig.session import folder as folders
 from rig.session.about import about
@@ -49,6 +50,7 @@ def launch(answers: Answers, data: Path, console: Console) -> Outcome:
     lock = folders.SubjectLock(data, answers.session.subject)
     try:
         folders.check_space(data, answers.session)
+        prioritise(answers.session.rig.hub_nice)
         hub = Hub(answers.session.rig.hub_port)
         try:
             return _in_folder(answers, lock.folder, console)
@@ -202,7 +204,7 @@ class _Run:
         known = len(self._line.faults)
         self._line.hear(envelope, word)
         for fault in self._line.faults[known:]:
-            self._console.print(f"[bold red]{fault}[/bold red]")
+            self._console.print(Text(fault, "bold red"))
 
     def _signalled(self, number: int, at: FrameType | None) -> None:
         self._asked_to_end = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
