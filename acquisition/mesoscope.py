@@ -26,6 +26,7 @@ class Mesoscope(Node):
     hears = (Start, Position, TrialStart, TrialEnd)
     says = (Pulse,)
     period_s = 1.0 / 3.0
+    patience_s = 0.005
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What the microscope sees, how fast, and where it saves it."""

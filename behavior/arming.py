@@ -9,7 +9,7 @@ import msgspec
 from rig.messages import Arm
 
 LEASE_NS = 1_000_000_000
-"""How long after the last Position the armed valves stay armed: the task must be alive."""
+"""How long armed valves stay armed after a wish was said (again): the task must be alive."""
 OLDEST_LICK_NS = 1_000_000_000
 """A lick that is heard of later than this is no reason for water any more."""
 
@@ -42,7 +42,7 @@ class Arming:
         self._leased_until = now + LEASE_NS
 
     def take(self, arm: Arm, now: int) -> Fire | Refusal | None:
-        """Take a wish: fire or refuse it at once, or let it wait. A repeated one does nothing."""
+        """Take a wish: fire it, refuse it, or let it wait; a repeated one changes nothing."""
         if arm.id in self._seen:
             return None
         self._seen.add(arm.id)

@@ -9,6 +9,8 @@ from rig.messages import Arm, Cue, Disarm, Fault, Message, TrialStart, Valve
 
 ARMED_NS = 60_000_000_000
 """How long a valve stays armed for a lick before it must be armed anew."""
+RENEW_NS = 250_000_000
+"""How often a wish that waits is said again, which keeps the valve armed: a sign of life."""
 AT_ONCE_NS = 1_000_000_000
 """How old a wish for water at once may get."""
 
@@ -36,6 +38,7 @@ class Trial:
         self._cue_t: int | None = None
         self._shut_t: int | None = None
         self._armed: Arm | None = None
+        self._said_t = 0
         self._asked: set[int] = set()
         self._settled = not start.rewarded
         self._licks: list[int] = []
@@ -109,9 +112,12 @@ class Trial:
         return self._at_once(t, min(early)) if early else []
 
     def _arm_for_lick(self, t: int) -> list[Message]:
-        if self._armed is not None and t <= self._armed.deadline:
+        if self._armed is None or t > self._armed.deadline:
+            return [*self._disarm(t), self._arm(t, t + ARMED_NS, "lick", None)]
+        if t - self._said_t < RENEW_NS:
             return []
-        return [*self._disarm(t), self._arm(t, t + ARMED_NS, "lick", None)]
+        self._said_t = t
+        return [self._armed]
 
     def _at_once(self, t: int, lick_t: int | None) -> list[Message]:
         self._settled = True
@@ -122,6 +128,7 @@ class Trial:
         arm = Arm(t, next(self._ids), deadline, water.spout, on, water.volume_ul, lick_t)
         self._asked.add(arm.id)
         self._armed = arm
+        self._said_t = t
         return arm
 
     def _disarm(self, t: int) -> list[Message]:

@@ -81,6 +81,7 @@ class Bus:
         self._pixels = Pixels() if Frame in hears else None
         self._heard = Ledger()
         self._ready = False
+        self._empty = False
         self._beat_due = self._own_beat_t = clock.now()
         self._early: list[tuple[Envelope, Message]] = []
         self._context = zmq.Context()
@@ -104,9 +105,9 @@ class Bus:
     def meet(self) -> None:
         """Beat until the beat is heard: then everything said from now on is heard."""
         while not self._ready:
-            self.say(Beat(self._clock.now(), ready=False))
-            self._wait(_MEET_NS)
-            self._early += self._drain()
+            now = self._clock.now()
+            self.say(Beat(now, ready=False))
+            self._early += self._take(now + _MEET_NS)
         self._own_beat_t = self._clock.now()
 
     def hear(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
@@ -117,13 +118,10 @@ class Bus:
         now = self._clock.now()
         if now >= self._beat_due:
             self._beat(now)
-        words, self._early = self._early + self._drain(), []
-        if not words:
-            end = self._beat_due if until is None else min(until, self._beat_due)
-            if self._wait(end - self._clock.now()) and self._patience_s:
-                time.sleep(self._patience_s)
-            words = self._drain()
-        return words
+        if self._early:
+            words, self._early = self._early, []
+            return words
+        return self._take(self._beat_due if until is None else min(until, self._beat_due))
 
     def end(self, speaker: str, reason: str, failed: bool) -> None:
         """Say Ended, with the count and the running CRC of each kind said."""
@@ -142,18 +140,29 @@ class Bus:
         self.say(Beat(now, self._ready))
         self._beat_due = now + BEAT_NS
 
-    def _wait(self, ns: int) -> bool:
-        """Wait in microseconds on the socket's descriptor: poll counts whole ms."""
-        if ns <= 0 or int(self._in.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            return True
-        return bool(select.select([self._fd], [], [], ns / 1e9)[0])
+    def _take(self, until: int) -> list[tuple[Envelope, Message]]:
+        """Wait for words on the socket's descriptor, in microseconds: poll counts whole ms.
+
+        The descriptor tells of what comes after the socket was found empty, so it is waited for
+        only then.
+        """
+        if self._empty:
+            wait_s = (until - self._clock.now()) / 1e9
+            if not select.select([self._fd], [], [], max(0.0, wait_s))[0]:
+                return []
+            if self._patience_s:
+                left_s = (until - self._clock.now()) / 1e9
+                time.sleep(max(0.0, min(self._patience_s, left_s)))
+        return self._drain()
 
     def _drain(self) -> list[tuple[Envelope, Message]]:
         words = []
+        self._empty = False
         for _ in range(_DRAIN_WORDS):
             try:
                 frame = self._in.recv(zmq.NOBLOCK)
             except zmq.Again:
+                self._empty = True
                 break
             try:
                 envelope, word = unpack(frame[frame.index(b" ") + 1 :])

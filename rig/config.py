@@ -21,8 +21,8 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: str
     hub_port: Annotated[int, msgspec.Meta(ge=1024, le=65534)] = 5571
     """Words go in at this port and out at the next one, on loopback."""
-    hub_nice: Annotated[int, msgspec.Meta(ge=-20, le=19)] = 0
-    """Priority of the hub's process, where the system allows it: below 0 comes first."""
+    hub_realtime: bool = True
+    """Whether the hub comes before all ordinary processes, where the system allows it."""
     disk_mb_s: Annotated[float, msgspec.Meta(ge=0.0)]
     """What a session writes, MB a second; the data folder must have room for it."""
     ring_slots: Annotated[int, msgspec.Meta(ge=2, le=256)] = 8

@@ -102,7 +102,7 @@ class Valve(Message, frozen=True, tag="Valve"):
 
 
 class Position(Message, frozen=True, tag="Position"):
-    """Task, for every Wheel: where the corridor stands. Renews the lease of an armed valve.
+    """Task, for every Wheel: where the corridor stands.
 
     position_m counts from the start of the trial's corridor; trial is -1 and position 0 where
     there is no corridor. order is the id of the last Order obeyed (0: none yet).
@@ -145,7 +145,11 @@ class Cue(Message, frozen=True, tag="Cue"):
 
 
 class Arm(Message, frozen=True, tag="Arm"):
-    """Task: open this valve once, now or at the next lick, before the deadline."""
+    """Task: open this valve once, now or at the next lick, before the deadline.
+
+    Said again under the same id it changes nothing, but keeps the valve armed: an armed valve that
+    is not asked for anew within a second is armed no more.
+    """
 
     id: int
     deadline: int

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -25,14 +25,14 @@ class Node:
     period_s: float | None = None
     """How often a driver ticks; None for a decider."""
     patience_s: ClassVar[float] = 0.0
-    """How long a word may wait so that several are heard at one waking."""
+    """How long a word may wait, never past a due tick, so that several are heard at one waking."""
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What the node's table in the setup may say."""
 
         run: str = ""
-        nice: Annotated[int, msgspec.Meta(ge=-20, le=19)] = 0
-        """Priority of its process, where the system allows it: below 0 comes first."""
+        realtime: bool = False
+        """Whether its process comes before all ordinary ones, where the system allows it."""
 
     clock: Clock
     """Set by drive on drivers alone: a decider cannot read the time."""

@@ -68,8 +68,8 @@ def completed(session: Session) -> Session:
     for name in session.nodes:
         settings = msgspec.to_builtins(make(session, name, _unheard).settings)
         if name == "task":
-            task = {k: v for k, v in settings.items() if k not in ("run", "nice", "seed")}
-            settings = {k: settings[k] for k in ("run", "nice")}
+            task = {k: v for k, v in settings.items() if k not in ("run", "realtime", "seed")}
+            settings = {k: settings[k] for k in ("run", "realtime")}
         nodes[name] = settings
     return msgspec.structs.replace(session, nodes=nodes, task=task)
 
@@ -86,7 +86,7 @@ def run(kind: type[Node]) -> None:
     folder = Path(sys.argv[1]).resolve()
     os.chdir(folder)
     session = read_session(folder)
-    prioritise(int(session.nodes[kind.name].get("nice", 0)))
+    prioritise(bool(session.nodes[kind.name].get("realtime", False)))
     clock = RealClock(session.t0_ns)
     hears = (*kind.hears, Start, Stop)
     with Journal(folder, kind.name) as journal:
@@ -100,17 +100,15 @@ def run(kind: type[Node]) -> None:
             bus.close()
 
 
-def prioritise(nice: int) -> None:
-    """Give this process that niceness; where it may not have it, it stays as it is."""
-    if sys.platform != "linux":
-        return
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, nice)
-    group = Path("/proc/self/autogroup")
-    if os.getsid(0) == os.getpid() and group.exists():
-        # a process that leads its session is weighed by its session's niceness, not its own
-        with suppress(OSError):
-            group.write_text(str(nice))
+def prioritise(realtime: bool) -> None:
+    """Put this thread, and those it starts from now on, before all ordinary ones, or not.
+
+    Where the system does not allow that (on Linux: `ulimit -r` is 0), it stays ordinary.
+    """
+    if sys.platform == "linux":
+        policy = os.SCHED_RR if realtime else os.SCHED_OTHER
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, policy, os.sched_param(1 if realtime else 0))
 
 
 def _terminate(number: int, at: FrameType | None) -> None:

@@ -22,6 +22,7 @@ class Display(Node):
     hears = (Position, TrialStart, TrialEnd)
     says = (Flip,)
     period_s = 1 / 60
+    patience_s = 0.02
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The screens round the animal, the corridor's cross-section, and the pace."""

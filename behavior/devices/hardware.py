@@ -18,7 +18,6 @@ from rig.messages import (
     Fault,
     Lick,
     Message,
-    Position,
     Pulse,
     Start,
     TrialStart,
@@ -27,7 +26,7 @@ from rig.messages import (
 )
 from rig.node import Node, Say
 
-_TOLD = (Start, TrialStart, Position, Cue, Pulse)
+_TOLD = (Start, TrialStart, Cue, Pulse)
 
 
 class Hardware(Node):
@@ -38,7 +37,7 @@ class Hardware(Node):
     """
 
     name = "hardware"
-    hears = (Start, Arm, Disarm, TrialStart, Position, Cue, Pulse)
+    hears = (Start, Arm, Disarm, TrialStart, Cue, Pulse)
     says = (Wheel, Lick, Edge, Valve)
     period_s = 0.001
 
@@ -68,6 +67,7 @@ class Hardware(Node):
         self._guard = Guard(settings.guard)
         self._arming = Arming()
         self._zero: int | None = None
+        self._closed = False
 
     def open(self) -> None:
         for board in self._boards.values():
@@ -77,11 +77,10 @@ class Hardware(Node):
         now = self.clock.now()
         match word:
             case Arm():
+                self._arming.renew(now)
                 self._obey(self._arming.take(word, now), now)
             case Disarm():
                 self._arming.disarm(word.id)
-            case Position():
-                self._arming.renew(now)
         if isinstance(word, _TOLD):
             self._tell(word)
 
@@ -103,8 +102,7 @@ class Hardware(Node):
             self._obey(refusal, now)
 
     def close(self) -> None:
-        # nothing is armed any more, and without a lease nothing can be
-        self._arming = Arming()
+        self._closed = True
         with ExitStack() as stack:
             # last in, first out, and none is left out if another raises: the valves come first
             for board in self._boards.values():
@@ -122,6 +120,8 @@ class Hardware(Node):
     def _open_valve(self, fire: Fire, now: int) -> None:
         """Open a valve if the guard allows it: the only place where one is opened."""
         arm = fire.arm
+        if self._closed:
+            return
         valve = self._valves.get(arm.line)
         if valve is None:
             self._refuse(arm, "there is no such valve in the setup", now)

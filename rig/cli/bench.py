@@ -24,7 +24,7 @@ from rig.clock import Clock, RealClock, monotonic_ns
 from rig.config import Answers, Rig, Session, resolve
 from rig.envelope import Envelope, Voice, unpack
 from rig.log import LOG_FILE, read
-from rig.messages import Beat, Message, Position, Start, Stop, Valve, Wheel
+from rig.messages import Beat, Lick, Message, Position, Start, Stop, Valve, Wheel
 from rig.refused import Refused
 from rig.session import folder as folders
 from rig.session.launch import launch
@@ -80,8 +80,12 @@ def _session_rows(data: Path, seconds: float) -> Iterator[tuple[str, ...]]:
     if outcome.failed:
         raise Refused(f"the measured session failed: {outcome.reason}")
     words = list(read(outcome.folder / LOG_FILE))
-    to_valve = [(w.t - w.lick_t) / 1e6 for _, w in words if isinstance(w, Valve) and w.lick_t]
-    yield _row("lick to valve, decided over the hub, ms", to_valve, "p50 under 1")
+    read_at = {w.t: e.sent for e, w in words if isinstance(w, Lick)}
+    fired = [w for _, w in words if isinstance(w, Valve) and w.lick_t in read_at]
+    from_tongue = [(w.t - (w.lick_t or 0)) / 1e6 for w in fired]
+    from_read = [(w.t - read_at[w.lick_t or 0]) / 1e6 for w in fired]
+    yield _row("lick read to valve, decided over the hub, ms", from_read, "p50 under 1")
+    yield _row("lick itself to valve, sampled at 1 kHz, ms", from_tongue, "")
     yield _row("wheel to task to a third process, ms", probe.ages_ms, "p50 under 1")
     ticks = np.diff([w.t for _, w in words if isinstance(w, Wheel)]) / 1e6
     yield _row("wheel period, ms", ticks, "1")

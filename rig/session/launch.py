@@ -50,8 +50,9 @@ def launch(answers: Answers, data: Path, console: Console) -> Outcome:
     lock = folders.SubjectLock(data, answers.session.subject)
     try:
         folders.check_space(data, answers.session)
-        prioritise(answers.session.rig.hub_nice)
+        prioritise(answers.session.rig.hub_realtime)
         hub = Hub(answers.session.rig.hub_port)
+        prioritise(False)  # the hub's threads stay as they were started
         try:
             return _in_folder(answers, lock.folder, console)
         finally:
@@ -164,7 +165,7 @@ class _Run:
                     return self._asked_to_end, False
                 if (ended := self._watch.ended()) is not None:
                     return ended
-                if (hung := self._watch.end_hanging(now)) is not None:
+                if (hung := self._watch.end_hanging()) is not None:
                     return hung, True
 
     def _order(self, verb: str, text: str) -> None:
@@ -200,7 +201,7 @@ class _Run:
             self._take(envelope, word)
 
     def _take(self, envelope: Envelope, word: Message) -> None:
-        self._watch.hear(envelope, word, self._clock.now())
+        self._watch.hear(envelope, word)
         known = len(self._line.faults)
         self._line.hear(envelope, word)
         for fault in self._line.faults[known:]:

@@ -28,6 +28,7 @@ class Watch:
         self._folder, self._session = folder, session
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._beat: dict[str, int] = {}
+        self._heard_until = 0
         self._ready: set[str] = set()
         self._ended: dict[str, Ended] = {}
 
@@ -44,10 +45,11 @@ class Watch:
                 start_new_session=True,
             )
 
-    def hear(self, envelope: Envelope, word: Message, now: int) -> None:
-        """Take note of a Beat or an Ended."""
+    def hear(self, envelope: Envelope, word: Message) -> None:
+        """Take note of a Beat or an Ended, and of how far the words have come."""
+        self._heard_until = max(self._heard_until, envelope.sent)
         if isinstance(word, Beat):
-            self._beat[envelope.speaker] = now
+            self._beat[envelope.speaker] = envelope.sent
             if word.ready:
                 self._ready.add(envelope.speaker)
         elif isinstance(word, Ended):
@@ -66,12 +68,16 @@ class Watch:
                 return self._last_words(name, process.returncode)
         return None
 
-    def end_hanging(self, now: int) -> str | None:
-        """Kill a node whose work loop has been silent for too long, and say so."""
+    def end_hanging(self) -> str | None:
+        """Kill a node whose work loop has been silent for too long, and say so.
+
+        Silent while others spoke: that this process hears late is no sign of a hanging node.
+        """
         for name, beat in self._beat.items():
-            if name in self._processes and now - beat > HANG_NS:
+            silent_ns = self._heard_until - beat
+            if name in self._processes and silent_ns > HANG_NS:
                 self.kill(name)
-                return f"{name} hung: no beat for {(now - beat) / 1e9:.1f} s"
+                return f"{name} hung: no beat for {silent_ns / 1e9:.1f} s"
         return None
 
     def running(self, names: list[str]) -> list[str]:

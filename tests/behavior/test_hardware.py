@@ -14,7 +14,6 @@ from rig.messages import (
     Fault,
     Lick,
     Message,
-    Position,
     Pulse,
     Start,
     Valve,
@@ -42,6 +41,8 @@ class _Rig:
 
     def __init__(self, table: dict[str, Any] | None = None) -> None:
         self.said: list[Message] = []
+        self.arms: list[Arm] = []
+        """What a task that is alive says again."""
         self.node, self.clock = hardware(table or _table(), self.said.append)
         board = self.node._boards["b"]
         assert isinstance(board, Board)
@@ -52,10 +53,11 @@ class _Rig:
         """Let time be now (ns), say these words, tick; return what the driver said."""
         self.clock.set(now)
         before = len(self.said)
-        if alive:
-            self.node.hear(Position(now, 0, 1.0, 30.0, True, "corridor"))
+        for arm in self.arms if alive else ():
+            self.node.hear(arm)
         for word in words:
             self.node.hear(word)
+        self.arms += [word for word in words if isinstance(word, Arm)]
         self.node.tick(now)
         return self.said[before:]
 
@@ -134,7 +136,7 @@ def test_if_the_task_falls_silent_its_valves_are_void_within_a_second() -> None:
     (valve,) = of(Valve, rig.at(1 * S + 2 * MS, alive=False))
     assert "fell silent" in valve.refused
     rig.board.licks = [1 * S + 3 * MS]
-    rig.at(1 * S + 4 * MS, _arm(2, 1 * S, "now"), alive=False)
+    rig.at(1 * S + 4 * MS, _arm(1, 1 * MS), alive=False)
     assert not rig.board.acts
 
 
