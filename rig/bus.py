@@ -4,6 +4,7 @@ import select
 import threading
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import zmq
 
@@ -16,9 +17,15 @@ from rig.refused import Refused
 HIGH_WATER_WORDS = 100_000
 BEAT_NS = 200_000_000
 SILENCE_NS = 1_500_000_000
-BEHIND_NS = 1_000_000_000
 _DRAIN_WORDS = 2_000
 _MEET_NS = 20_000_000
+
+
+class Pace(NamedTuple):
+    """How long words may wait so that several are heard at once, and how old they may get."""
+
+    patience_s: float = 0.0
+    may_lag_s: float = 1.0
 
 
 class BusError(Exception):
@@ -73,11 +80,11 @@ class Bus:
         hears: tuple[type, ...],
         clock: Clock,
         keeper: Keeper,
-        patience_s: float = 0.0,
+        pace: Pace = Pace(),  # noqa: B008 (a constant)
     ) -> None:
         """Connect to the hub. An Envelope among `hears` means every kind of word."""
         self._voice, self._clock, self._keeper = voice, clock, keeper
-        self._patience_s = patience_s
+        self._pace = pace
         self._pixels = Pixels() if Frame in hears else None
         self._heard = Ledger()
         self._ready = False
@@ -113,7 +120,7 @@ class Bus:
     def hear(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
         """Return the words that have come; wait for one until that time (ns) or the next beat.
 
-        Raises BusError if words were lost, are over a second old, or the hub is silent.
+        Raises BusError if words were lost, are older than may_lag_s, or the hub is silent.
         """
         now = self._clock.now()
         if now >= self._beat_due:
@@ -150,9 +157,9 @@ class Bus:
             wait_s = (until - self._clock.now()) / 1e9
             if not select.select([self._fd], [], [], max(0.0, wait_s))[0]:
                 return []
-            if self._patience_s:
+            if self._pace.patience_s:
                 left_s = (until - self._clock.now()) / 1e9
-                time.sleep(max(0.0, min(self._patience_s, left_s)))
+                time.sleep(max(0.0, min(self._pace.patience_s, left_s)))
         return self._drain()
 
     def _drain(self) -> list[tuple[Envelope, Message]]:
@@ -179,7 +186,7 @@ class Bus:
         if missing > 0:
             raise BusError(f"{missing} {name} words of {envelope.speaker} were lost")
         age = self._clock.now() - envelope.sent
-        if self._ready and age > BEHIND_NS:
+        if self._ready and age > self._pace.may_lag_s * 1e9:
             raise BusError(f"fell behind: heard {envelope.speaker}'s {name} {age / 1e9:.1f} s late")
         if isinstance(word, Beat) and envelope.speaker == self._voice.speaker:
             self._ready = True

@@ -34,6 +34,8 @@ class Node:
         realtime: bool = False
         """Whether its process comes before all ordinary ones, where the system allows it."""
 
+    may_lag_s: ClassVar[float] = 1.0
+    """How old a heard word may be before the node has fallen behind and must end."""
     clock: Clock
     """Set by drive on drivers alone: a decider cannot read the time."""
     ended: str | None = None

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from rig.bus import Bus
+from rig.bus import Bus, Pace
 from rig.clock import RealClock
 from rig.config import Session, convert, read_session
 from rig.envelope import Voice
@@ -91,7 +91,8 @@ def run(kind: type[Node]) -> None:
     hears = (*kind.hears, Start, Stop)
     with Journal(folder, kind.name) as journal:
         voice = Voice(kind.name, clock)
-        bus = Bus(voice, session.rig.hub_port, hears, clock, journal, kind.patience_s)
+        pace = Pace(kind.patience_s, kind.may_lag_s)
+        bus = Bus(voice, session.rig.hub_port, hears, clock, journal, pace)
         try:
             drive([make(session, kind.name, bus.say)], bus, clock)
         except Refused as refusal:

@@ -17,6 +17,7 @@ class Recorder(Node):
     name = RECORDER
     hears = (Envelope,)
     patience_s = 0.02
+    may_lag_s = 10.0  # a disk that stalls delays it; what it has not written yet waits in its queue
 
     def open(self) -> None:
         self._log = LogWriter(Path(LOG_FILE))

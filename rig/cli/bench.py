@@ -113,8 +113,7 @@ def _draw_rows() -> Iterator[tuple[str, ...]]:
     if (lack := missing()) is not None:
         yield (f"draw calls: not measured, {lack}", "-", "", "", "", "under 0.2")
         return
-    cost = f"mean {draw_cost_ms(600):.3f}"
-    yield ("draw calls of a frame, ms of CPU", cost, "", "", "600", "under 0.2")
+    yield _row("draw calls of a frame, ms of CPU", draw_cost_ms(600), "under 0.2")
 
 
 class _Probe:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from rig.bus import Bus, BusError, Hub
+from rig.bus import Bus, BusError, Hub, Pace
 from rig.clock import RealClock, monotonic_ns
 from rig.config import Answers, Session
 from rig.envelope import Envelope, Voice
@@ -75,7 +75,9 @@ def _in_folder(answers: Answers, subject_folder: Path, console: Console) -> Outc
     try:
         with Journal(folder, LAUNCH) as journal, Keys() as keys:
             hears = (*Line.hears, Beat, Ended)
-            bus = Bus(Voice(LAUNCH, clock), session.rig.hub_port, hears, clock, journal, _LOOK_S)
+            bus = Bus(
+                Voice(LAUNCH, clock), session.rig.hub_port, hears, clock, journal, Pace(_LOOK_S)
+            )
             try:
                 run = _Run(folder, session, clock, bus, keys, console)
                 reason, failed = run.to_its_end()
