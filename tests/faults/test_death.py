@@ -9,11 +9,11 @@ import pytest
 from rig.cli.ending import SUMMARY_FILE
 from rig.config import read_session
 from rig.log import LOG_FILE, read, read_verdict
-from rig.messages import Ended, Position, Stop, Valve, kind
+from rig.messages import Beat, Ended, Position, Start, Stop, Valve, kind
 from rig.replay import replay
 from rig.session.about import about
 from rig.session.recover import settle
-from tests.live import NO_SCREEN, Live
+from tests.live import NO_SCREEN, SETUP, Live
 
 WITHIN_S = 1.5
 SLACK = 4
@@ -111,6 +111,45 @@ def test_ctrl_c_ends_the_session_in_order(tmp_path: Path) -> None:
         ends = {e.speaker: w for e, w in read(live.folder / LOG_FILE) if isinstance(w, Ended)}
         assert set(ends) >= set(NODES) - {"recorder"}
         assert {w.reason for w in ends.values()} == {"Ctrl-C"}
+        check_nothing_is_lost(live)
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Live(data, *QUICK) as live:
+        live.until(Beat)
+        live.signal("launch", signal.SIGINT)
+        code, output = live.end()
+        assert code == 2, output
+        assert "ended before it began: Ctrl-C" in output
+        assert not data.exists()
+
+
+def test_ctrl_c_again_while_it_ends_changes_nothing(tmp_path: Path) -> None:
+    with Live(tmp_path, *QUICK) as live:
+        live.until(Position, phase="corridor", moving=True)
+        live.signal("launch", signal.SIGINT)
+        live.until(Stop)
+        live.signal("launch", signal.SIGINT)
+        code, output = live.end()
+        assert code == 0, output
+        check_nothing_is_lost(live)
+
+
+def test_a_node_that_falls_behind_ends_the_session(tmp_path: Path) -> None:
+    setup = tmp_path / "slow.toml"
+    slow = '[nodes.slow]\nrun = "tests.faults.slow"\n'
+    cells = 'cells_file = "simulated_cells.csv"'
+    here = f'cells_file = "{SETUP.parent / "simulated_cells.csv"}"'
+    setup.write_text(SETUP.read_text().replace(cells, here) + slow)
+    env = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with Live(tmp_path / "data", *QUICK, setup=setup, env=env) as live:
+        _, start = live.until(Start)
+        _, stop = live.until(Stop)
+        assert "slow: fell behind" in stop.reason
+        assert (stop.t - start.t) / 1e9 < WITHIN_S * SLACK
+        code, output = live.end()
+        assert code == 1, output
         check_nothing_is_lost(live)
 
 

@@ -1,0 +1,21 @@
+"""A decider that cannot keep up with the wheel, for the test of falling behind."""
+
+from rig.messages import Wheel
+from rig.node import Node
+
+
+class Slow(Node):
+    """Takes five milliseconds of work for each word that comes every millisecond."""
+
+    name = "slow"
+    hears = (Wheel,)
+
+    def hear(self, word: Wheel) -> None:
+        for _ in range(200_000):
+            pass
+
+
+if __name__ == "__main__":
+    from rig.process import run
+
+    run(Slow)
