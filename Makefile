@@ -23,12 +23,13 @@ check: setup
 setup: $(READY) system
 
 $(READY): requirements.txt setup.cfg pyproject.toml
-	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and \
-	  'this needs Python 3.11 or 3.12: make PYTHON=python3.12 ...')"
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps -r requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $(READY)
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and \
+	  'this needs Python 3.11 or 3.12; name one: make PYTHON=python3.12 demo')"
+	@echo "setting up $(VENV): a minute or two"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --no-deps -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
 
 # The few system libraries of the corridor's window; without them the display stays off.
 INSTALL := apt-get install -y -qq --no-install-recommends $(SYSTEM)
