@@ -213,11 +213,22 @@ class Pulse(Message, frozen=True, tag="Pulse"):
     line: str
 
 
+# -- referee ------------------------------------------------------------------------------------
+
+
+class Verdict(Message, frozen=True, tag="Verdict"):
+    """Referee, on every trial that has ended: the names of its violations, none if it was sound."""
+
+    trial: int
+    violations: tuple[str, ...]
+
+
 WORDS: tuple[type[Message], ...] = (
     Start, Stop, Order, Beat, Fault, Ended,
     Wheel, Lick, Edge, Valve,
     Position, TrialStart, TrialEnd, Cue, Arm, Disarm,
     Flip, Frame, Decoded, Pulse,
+    Verdict,
 )  # fmt: skip
 """Every kind, in the order of this page."""
 EVERYONE_SAYS = (Beat, Fault, Ended)

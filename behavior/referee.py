@@ -1,0 +1,241 @@
+"""The referee: a second opinion on every cue, reward and trial, from the raw words alone.
+
+It shares no code with the task, so that one mistake cannot be made twice unseen.
+"""
+
+from collections import deque
+
+import msgspec
+
+from behavior.judged import Judged, cause_t
+from behavior.rules import LATE_NS, SAME_M, Rules, Way
+from rig.messages import (
+    Arm,
+    Cue,
+    Fault,
+    Lick,
+    Message,
+    Order,
+    Position,
+    Start,
+    TrialEnd,
+    TrialStart,
+    Valve,
+    Verdict,
+    Wheel,
+)
+from rig.node import Node, Say
+
+_REMEMBERED = 8
+"""How many trials are kept for what is heard late."""
+
+
+class Referee(Node):
+    """Says a Fault for each violation as soon as it is certain, and a Verdict on each trial.
+
+    Everything is judged by its own t, once a wheel and the task's words on it have passed that t.
+    A valve that opens after the window was shut is right if its lick lay in the window: its
+    Disarm was on the way.
+    """
+
+    name = "referee"
+    hears = (Start, Wheel, Lick, Valve, Order, Position, TrialStart, TrialEnd, Cue, Arm)
+    says = (Verdict,)
+    patience_s = 0.005
+
+    def __init__(self, settings: Node.Settings, say: Say) -> None:
+        super().__init__(settings, say)
+        self._rules: Rules | None = None
+        self._start_t = self._known_t = 0
+        self._wheels: deque[Wheel] = deque()
+        self._turns: list[TrialStart | TrialEnd] = []
+        self._licks: list[int] = []
+        self._heard_licks: deque[int] = deque(maxlen=1000)
+        self._valves: list[Valve] = []
+        self._wishes: dict[int, Arm] = {}
+        self._trials: deque[Judged] = deque(maxlen=_REMEMBERED)
+        self._open: deque[Judged] = deque()
+        self._trial: Judged | None = None
+        self._done = self._in_a_row = 0
+        self._repeated = ""
+        self._expected: str | None = None
+        self._asked_t: int | None = None
+        self._stopping = False
+
+    def hear(self, word: Message) -> None:
+        if isinstance(word, Start):
+            self._rules = msgspec.convert(word.session["task"], Rules)
+            self._way = Way(self._rules)
+            self._start_t = word.t
+        if self._rules is None:
+            return
+        match word:
+            case Wheel():
+                self._wheels.append(word)
+            case Position():
+                self._pass(word, self._rules)
+            case TrialStart() | TrialEnd():
+                self._turns.append(word)
+            case Cue():
+                self._cue(word)
+            case Lick() if word.line == self._rules.spout:
+                self._licks.append(word.t)
+                self._heard_licks.append(word.t)
+            case Arm():
+                self._wishes.setdefault(word.id, word)
+            case Valve():
+                self._valves.append(word)
+            case Order(verb="pause" | "stop"):
+                self._asked_t = word.t
+                self._stopping = self._stopping or word.verb == "stop"
+
+    def close(self) -> None:
+        # what was not heard any more gets the benefit of the doubt
+        if self._rules is not None:
+            self._settle()
+            self._judge_water(None)
+            for trial in self._open:
+                self._verdict(trial)
+
+    def _pass(self, position: Position, rules: Rules) -> None:
+        """Settle the wheel before, then take this one with its turns of trials."""
+        self._settle()
+        agreed = True
+        while self._wheels and self._wheels[0].t <= position.t:
+            wheel = self._wheels.popleft()
+            said_cm_s = position.speed_cm_s if wheel.t == position.t else None
+            agreed = self._way.step(wheel.t, wheel.cm, said_cm_s)
+        if self._trial is not None:
+            self._trial.move(position.t, self._way.moved_ns)
+        ended = None
+        for turn in self._turns:
+            if isinstance(turn, TrialEnd):
+                ended = self._end(turn, rules) or ended
+            else:
+                self._begin(turn, rules, ended)
+        self._turns.clear()
+        if self._trial is None and ended is not None and self._goes_on(ended, position.t, rules):
+            ended.blame(position.t, "dead zone", "no trial began where this one ended")
+        if self._trial is not None:
+            self._compare(self._trial, position, agreed)
+        self._known_t = max(self._known_t, position.t)
+
+    def _settle(self) -> None:
+        """Judge all up to the last wheel: every word on it has been heard."""
+        if self._trial is not None:
+            self._trial.settle()
+        if self._licks:
+            for t in [t for t in self._licks if t <= self._known_t]:
+                trial = self._at(t)
+                if trial is not None:
+                    trial.lick(t)
+            self._licks = [t for t in self._licks if t > self._known_t]
+        if self._valves:
+            self._judge_water(self._known_t)
+        for trial in self._open:
+            trial.look_for_missed(self._known_t)
+        while self._open and (end := self._open[0].end) is not None:
+            if self._known_t <= end.t + LATE_NS:
+                break
+            self._verdict(self._open.popleft())
+
+    def _judge_water(self, known_t: int | None) -> None:
+        """Judge water whose cause is not after known_t (ns); all of it if that is None."""
+        waiting = []
+        for valve in self._valves:
+            wish = self._wishes.get(valve.id)
+            cause = cause_t(valve, wish)
+            if known_t is not None and max(cause, valve.t) > known_t:
+                waiting.append(valve)
+                continue
+            trial = self._at(cause)
+            if trial is not None:
+                trial.water(valve, wish, valve.lick_t in self._heard_licks)
+            elif not valve.refused:
+                text = f"{valve.volume_ul:g} ul of water outside any trial"
+                self.say(Fault(valve.t, f"{text}; look at what asked for it"))
+        self._valves = waiting
+
+    def _at(self, t: int) -> Judged | None:
+        """Return the trial that ran at t (ns)."""
+        for trial in reversed(self._trials):
+            if trial.start.t <= t:
+                return trial if trial.end is None or t <= trial.end.t else None
+        return None
+
+    def _begin(self, start: TrialStart, rules: Rules, ended: Judged | None) -> None:
+        carry_m = 0.0
+        if ended is not None and ended.end and ended.end.outcome == "done":
+            carry_m = ended.position_m - rules.lap_m
+        before = self._trials[-1] if self._trials else None
+        trial = Judged(start, rules, self._way.moved_ns, carry_m, self.say)
+        number = 0 if before is None else before.start.trial + 1
+        if start.trial != number:
+            trial.blame(start.t, "wrong number", f"the next trial is {number}")
+        if self._trial is not None:
+            trial.blame(start.t, "no end before", "it began before the one before it ended")
+        if start.t - self._start_t < rules.grey_before_s * 1e9:
+            trial.blame(start.t, "too soon", f"before {rules.grey_before_s:g} s of grey were over")
+        if self._expected is not None and start.stimulus != self._expected:
+            trial.blame(start.t, "wrong order", f"{start.stimulus}, not {self._expected}")
+        in_a_row = self._in_a_row + 1 if start.stimulus == self._repeated else 1
+        if in_a_row > rules.max_repeats and len(rules.stimuli) > 1:
+            trial.blame(start.t, "wrong order", f"{start.stimulus} {in_a_row} times in a row")
+        self._trial = trial
+        self._trials.append(trial)
+        self._open.append(trial)
+
+    def _end(self, end: TrialEnd, rules: Rules) -> Judged | None:
+        trial = self._trial
+        if trial is None or end.trial != trial.start.trial:
+            self.say(Fault(end.t, f"trial {end.trial} ended, but did not run"))
+            return None
+        recent = self._asked_t is not None and self._asked_t >= trial.start.t - LATE_NS
+        trial.finish(end, recent or self._is_over(end.t, rules))
+        self._trial = None
+        if end.outcome == "aborted":
+            self._expected = trial.start.stimulus
+            return trial
+        self._expected = trial.start.next_stimulus
+        self._done += 1
+        same = trial.start.stimulus == self._repeated
+        self._in_a_row = self._in_a_row + 1 if same else 1
+        self._repeated = trial.start.stimulus
+        return trial
+
+    def _is_over(self, t: int, rules: Rules) -> bool:
+        return t - self._start_t >= rules.minutes * 60e9
+
+    def _goes_on(self, ended: Judged, t: int, rules: Rules) -> bool:
+        """Whether another trial is to follow at once."""
+        done = ended.end is not None and ended.end.outcome == "done"
+        over = self._done >= rules.trials or self._stopping or self._is_over(t, rules)
+        return done and not over
+
+    def _compare(self, trial: Judged, position: Position, agreed: bool) -> None:
+        """Compare where the task says that the corridor stands with the wheel's own way."""
+        if not agreed:
+            speeds = f"{position.speed_cm_s:.3f}, by the wheel {self._way.speed_cm_s:.3f} cm/s"
+            trial.blame(position.t, "wrong speed", speeds)
+        if position.trial != trial.start.trial or (
+            abs(position.position_m - trial.position_m) > SAME_M
+        ):
+            places = f"{position.position_m:.4f} m of trial {position.trial}"
+            text = f"{places}, by the wheel {trial.position_m:.4f} m"
+            trial.blame(position.t, "wrong place", text)
+
+    def _cue(self, cue: Cue) -> None:
+        if self._trial is None:
+            self.say(Fault(cue.t, f"a cue at {cue.position_m:.2f} m, and no trial was running"))
+        else:
+            self._trial.cue(cue)
+
+    def _verdict(self, trial: Judged) -> None:
+        t = self._known_t if trial.end is None else trial.end.t
+        self.say(Verdict(t, trial.start.trial, tuple(trial.violations)))
+
+
+if __name__ == "__main__":
+    from rig.process import run
+
+    run(Referee)

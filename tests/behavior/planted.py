@@ -1,0 +1,252 @@
+"""Tasks with the bugs that the field has had, each the real task but for one mistake."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from behavior import trial
+from behavior.task import Task
+from rig.messages import Arm, Cue, Disarm, Lick, Message, Position, TrialStart, Valve, Wheel
+from rig.node import Say
+from tests.behavior.sessions import MS
+
+OFF_NS = 8 * MS
+
+
+class _Planted(Task):
+    """The real task, whose words pass through `change` on their way out."""
+
+    name = "task"
+
+    def __init__(self, settings: Task.Settings, say: Say) -> None:
+        super().__init__(settings, self._change_and_say)
+        self._out = say
+        self._ids = iter(range(10_000, 20_000))
+        self.start: TrialStart | None = None
+
+    def _change_and_say(self, word: Message) -> None:
+        if isinstance(word, TrialStart):
+            self.start = word
+        for changed in self.change(word):
+            self._out(changed)
+
+    def change(self, word: Message) -> Iterator[Message]:
+        yield word
+
+    def give(self, t: int, lick_t: int | None = None) -> Arm:
+        """Return a wish for water at once, against the rules."""
+        facts = self.settings
+        return Arm(t, next(self._ids), t + 10**9, facts.spout, "now", facts.reward_ul, lick_t)
+
+
+class PaysLicksBeforeTheCue(_Planted):
+    """An early lick, 8 ms before the cue, is paid at the cue."""
+
+    def change(self, word: Message) -> Iterator[Message]:
+        yield word
+        if isinstance(word, Cue) and self.start and self.start.rewarded:
+            yield self.give(word.t, word.t - OFF_NS)
+
+
+class LeavesTheWindowOpen(_Planted):
+    """The valve is disarmed 8 ms after the texture is left; a lick in between is paid."""
+
+    def __init__(self, settings: Task.Settings, say: Say) -> None:
+        super().__init__(settings, say)
+        self.waiting: list[Disarm] = []
+
+    def change(self, word: Message) -> Iterator[Message]:
+        if isinstance(word, Disarm):
+            self.waiting.append(word)
+        else:
+            yield word
+
+    def hear(self, word: Message) -> None:
+        super().hear(word)
+        for disarm in self.waiting:
+            if word.t >= disarm.t + OFF_NS:
+                self._out(disarm)
+        self.waiting = [d for d in self.waiting if word.t < d.t + OFF_NS]
+
+
+class PaysLate(_Planted):
+    """The passive reward is asked for 8 ms after its time."""
+
+    wrong_ns = OFF_NS
+
+    def change(self, word: Message) -> Iterator[Message]:
+        if isinstance(word, TrialStart):
+            # the trial waits otherwise than it says
+            yield word
+            delay_ms = word.reward_delay_ms + self.wrong_ns / MS
+            self.start = msgspec.structs.replace(word, reward_delay_ms=delay_ms)
+        else:
+            yield word
+
+    def _begin_trial(self, t: int) -> None:
+        super()._begin_trial(t)
+        assert self._trial is not None
+        assert self.start is not None
+        self._trial.start = self.start
+
+
+class PaysEarly(PaysLate):
+    """The passive reward is asked for 8 ms before its time."""
+
+    wrong_ns = -OFF_NS
+
+
+class PaysTwice(_Planted):
+    """A second reward, half a second after the first."""
+
+    paid_t: int | None = None
+
+    def hear(self, word: Message) -> None:
+        super().hear(word)
+        if isinstance(word, Valve) and not word.refused and word.id < 10_000:
+            self.paid_t = word.t
+        if isinstance(word, Wheel) and self.paid_t is not None and word.t > self.paid_t + 500 * MS:
+            self.paid_t = None
+            self._out(self.give(word.t))
+
+
+class PaysInTheGrey(_Planted):
+    """The reward comes where the texture has been left."""
+
+    def change(self, word: Message) -> Iterator[Message]:
+        if isinstance(word, Arm):
+            return
+        yield word
+
+    def hear(self, word: Message) -> None:
+        super().hear(word)
+        start = self.start
+        if start and start.rewarded and self._corridor.position_m > start.texture_m + 0.1:
+            self.start = None
+            self._out(self.give(word.t))
+
+
+class PaysInEveryCorridor(_Planted):
+    """All corridors are paid; the trials do not say so."""
+
+    def _begin_trial(self, t: int) -> None:
+        super()._begin_trial(t)
+        assert self._trial is not None
+        paid = msgspec.structs.replace(self._trial.start, rewarded=True)
+        if paid.reward_mode == "none":
+            paid = msgspec.structs.replace(paid, reward_mode=self.settings.reward_mode)
+        self._trial = trial.Trial(paid, self._water, self._wishes)
+
+
+class ForgetsRewards(_Planted):
+    """No reward is ever asked for."""
+
+    def change(self, word: Message) -> Iterator[Message]:
+        if not isinstance(word, Arm):
+            yield word
+
+
+class IgnoresAfterEarlyLicks(_Planted):
+    """A lick before the cue makes the trial deaf for those after it."""
+
+    def hear(self, word: Message) -> None:
+        if isinstance(word, Lick) and self._trial and self._trial._cue_t is None:
+            self._trial._settled = True
+        super().hear(word)
+
+
+class CuesTwice(_Planted):
+    """The cue comes again half a metre on."""
+
+    again: Cue | None = None
+    place_m = 0.0
+
+    def change(self, word: Message) -> Iterator[Message]:
+        yield word
+        if isinstance(word, Cue):
+            self.again, self.place_m = word, word.position_m + 0.5
+        elif isinstance(word, Position) and self.again and word.position_m > self.place_m:
+            yield Cue(word.t, self.again.trial, word.position_m)
+            self.again = None
+
+
+class CuesLate(_Planted):
+    """The cue comes one wheel late."""
+
+    held: Cue | None = None
+
+    def change(self, word: Message) -> Iterator[Message]:
+        if isinstance(word, Cue):
+            self.held = word
+            return
+        yield word
+        if self.held and isinstance(word, Position):
+            yield msgspec.structs.replace(self.held, t=word.t)
+            self.held = None
+
+
+class RestsBetweenTrials(_Planted):
+    """A trial begins some wheels after the last one ended: a dead zone."""
+
+    def _finish_trial(self, t: int) -> None:
+        self._end_trial(t, "done")
+        self._trials_done += 1
+        self._corridor.position_m = 0.0
+        self._phase = "grey"
+        self._resume_t = t + 30 * MS
+        if self._trials_done == len(self._order):
+            self._begin_tail(t, "all trials done")
+
+    _resume_t = 0
+
+    def _change_phase(self, t: int, passed_ns: int) -> None:
+        if self._phase != "grey" or t >= self._resume_t:
+            super()._change_phase(t, passed_ns)
+
+
+class EndsEarly(_Planted):
+    """A trial ends half a metre before its corridor."""
+
+    def _change_phase(self, t: int, passed_ns: int) -> None:
+        lap_m = self.settings.lap_m
+        if self._phase == "corridor" and lap_m - 0.5 <= self._corridor.position_m < lap_m:
+            self._finish_trial(t)
+        else:
+            super()._change_phase(t, passed_ns)
+
+
+class RunsFromSlower(_Planted):
+    """The corridor moves where the mouse does not run fast enough."""
+
+    def __init__(self, settings: Task.Settings, say: Say) -> None:
+        super().__init__(settings, say)
+        self._running._start_cm_s = self._running._stop_cm_s = settings.stop_cm_s / 2
+
+
+Facts = dict[str, Any]
+ACTIVE: Facts = {"reward_mode": "active"}
+BY_TASK: Facts = {"reward_mode": "active", "decided_by": "task"}
+PASSIVE: Facts = {"reward_mode": "passive", "reward_delay_ms": 200.0}
+UNREWARDED: Facts = {"cohort": "unrewarded"}
+
+BUGS: list[tuple[type[_Planted], Facts, str]] = [
+    (PaysLicksBeforeTheCue, ACTIVE, "reward before the cue"),
+    (PaysLicksBeforeTheCue, BY_TASK, "reward before the cue"),
+    (PaysLate, PASSIVE, "reward too late"),
+    (PaysEarly, PASSIVE, "reward too early"),
+    (PaysTwice, ACTIVE, "two rewards"),
+    (PaysTwice, PASSIVE, "two rewards"),
+    (PaysInTheGrey, ACTIVE, "reward in the grey"),
+    (PaysInEveryCorridor, ACTIVE, "reward for nothing"),
+    (PaysInEveryCorridor, UNREWARDED, "reward for nothing"),
+    (ForgetsRewards, ACTIVE, "missed reward"),
+    (ForgetsRewards, PASSIVE, "missed reward"),
+    (IgnoresAfterEarlyLicks, ACTIVE, "missed reward"),
+    (IgnoresAfterEarlyLicks, BY_TASK, "missed reward"),
+    (CuesTwice, ACTIVE, "cue twice"),
+    (CuesLate, ACTIVE, "no cue"),
+    (RestsBetweenTrials, ACTIVE, "dead zone"),
+    (EndsEarly, ACTIVE, "ended too early"),
+    (RunsFromSlower, ACTIVE, "wrong place"),
+]

@@ -1,0 +1,138 @@
+"""Sessions with a referee in virtual time, and their words, for one of them to be changed."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from behavior.devices.hardware import Hardware
+from behavior.referee import Referee
+from behavior.task import Task
+from rig import process, virtual
+from rig.config import Session
+from rig.messages import Cue, Fault, Message, TrialStart, Verdict, Wheel
+from rig.node import Node, Say
+from tests.behavior.sessions import MS, S, of, session
+
+QUICK: dict[str, Any] = {
+    "corridor_cm_s": 200.0,
+    "grey_m": 1.0,
+    "cue_to_m": 2.5,
+    "grey_before_s": 0.5,
+    "grey_after_s": 0.5,
+}
+EAGER = {"is": "behavior.mouse:SimulatedMouse", "idle_bursts_per_min": 40.0, "idle_burst_s": 2.0}
+JUST_OUTSIDE = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": 9.0}
+JUST_INSIDE = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": -9.0}
+
+
+class LicksOnce:
+    """A mouse that runs on and licks once a corridor, so long after its texture is left."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        cm_per_count: float = 0.0135
+        corridor_cm_s: float = 200.0
+        after_ms: float
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._texture_m = 0.0
+        self._lick_t: int | None = None
+
+    def open(self) -> None:
+        pass
+
+    def hear(self, word: Message) -> None:
+        if isinstance(word, TrialStart):
+            self._texture_m = word.texture_m
+        elif isinstance(word, Cue):
+            way_m = self._texture_m - word.position_m
+            after_ns = way_m / self.settings.corridor_cm_s * 100e9 + self.settings.after_ms * MS
+            self._lick_t = word.t + round(after_ns)
+
+    def counts(self, now: int) -> int:
+        return int(30.0 * now / 1e9 / self.settings.cm_per_count)
+
+    def licks(self, now: int) -> list[int]:
+        if self._lick_t is None or now < self._lick_t:
+            return []
+        t, self._lick_t = self._lick_t, None
+        return [t]
+
+
+def refereed(seed: int, mouse: dict[str, Any] | None = None, **facts: Any) -> Session:
+    """Return a quick session of driver, task and referee."""
+    chosen = session(seed, mouse, **{**QUICK, **facts})
+    nodes = {**chosen.nodes, "referee": {"run": "behavior.referee"}}
+    return process.completed(msgspec.structs.replace(chosen, nodes=nodes))
+
+
+def run(chosen: Session, end_s: float = 300.0) -> list[Message]:
+    """Return all that is said in it, in virtual time, ticking every 5 ms."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hardware, "period_s", 0.005)
+        return [word for _, word in virtual.run(chosen, round(end_s * S))]
+
+
+def plant(kind: type[Task], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the session's task be of that class."""
+    make = virtual.make
+
+    def made(chosen: Session, name: str, say: Say) -> Node:
+        if name != "task":
+            return make(chosen, name, say)
+        return kind(msgspec.convert(chosen.table("task"), Task.Settings), say)
+
+    monkeypatch.setattr(virtual, "make", made)
+
+
+def check_sound(said: list[Message]) -> None:
+    """Assert that there is a verdict on each trial, and nothing to blame."""
+    assert of(Fault, said) == []
+    verdicts = of(Verdict, said)
+    assert [v.trial for v in verdicts] == [s.trial for s in of(TrialStart, said)]
+    assert all(v.violations == () for v in verdicts)
+
+
+def names(said: list[Message]) -> set[str]:
+    """Return the names of all violations."""
+    return {name for verdict in of(Verdict, said) for name in verdict.violations}
+
+
+class Said:
+    """What was said in a sound session; changed, and judged again."""
+
+    def __init__(self, mouse: dict[str, Any] = EAGER) -> None:
+        self.words = run(refereed(3, mouse, trials=4))
+
+    def judged(self) -> tuple[set[str], list[Fault]]:
+        """Return what a referee makes of the words: names of violations, and Faults."""
+        said: list[Message] = []
+        referee = Referee(Referee.Settings(), said.append)
+        for word in self.words:
+            if isinstance(word, Referee.hears):
+                referee.hear(word)
+        referee.close()
+        return names(said), of(Fault, said)
+
+    def insert(self, new: Message) -> None:
+        """Let a word be said before the first wheel that is not older."""
+        wheels = (i for i, w in enumerate(self.words) if isinstance(w, Wheel) and w.t >= new.t)
+        self.words.insert(next(wheels), new)
+
+    def delay(self, ms: float) -> None:
+        """Let the task's words be heard so long after the driver's."""
+        heard, waiting, now = [], [], 0
+        for word in self.words:
+            now = max(now, word.t)
+            while waiting and waiting[0][0] <= now:
+                heard.append(waiting.pop(0)[1])
+            if isinstance(word, Task.says):
+                waiting.append((now + round(ms * MS), word))
+            else:
+                heard.append(word)
+        self.words = heard + [word for _, word in waiting]
+
+    def change(self, old: Message, *new: Message) -> None:
+        at = self.words.index(old)
+        self.words[at : at + 1] = new
