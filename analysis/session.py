@@ -21,6 +21,7 @@ from rig.messages import (
     Frame,
     Lick,
     Message,
+    Order,
     Position,
     Start,
     Stop,
@@ -95,6 +96,11 @@ class Session:
         valves = self._table(Valve)
         kept = ["t_s", "line", "id", "volume_ul", "open_ms", "lick_t_s"]
         return self._placed(valves.loc[valves.open_ms > 0, kept].reset_index(drop=True))
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """What the operator asked for: t_s, verb (pause, resume, note, stop), text."""
+        return self._table(Order)[["t_s", "verb", "text"]]
 
     @cached_property
     def wheel(self) -> pd.DataFrame:

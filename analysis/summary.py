@@ -36,6 +36,7 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "task": settings.get("task_name"),
         "cohort": settings.get("task", {}).get("cohort"),
         "seed": settings.get("seed"),
+        "began": settings.get("began"),
         "version": settings.get("about", {}).get("rig"),
         "trials": list(_rows(trials[list(_TRIAL)].rename(columns=_TRIAL))),
         "trials_done": int((trials.outcome == "done").sum()),
@@ -52,6 +53,7 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "selective_fraction": _plain(fractions.iloc[-1]) if len(fractions) else None,
         "gaps": session.gaps.total(),
         "faults": list(_rows(session.faults)),
+        "notes": list(_rows(session.orders.loc[session.orders.verb == "note", ["t_s", "text"]])),
         "end_reason": session.end_reason,
     }
 

@@ -17,8 +17,9 @@ from rig.refused import Refused
 HIGH_WATER_WORDS = 100_000
 BEAT_NS = 200_000_000
 SILENCE_NS = 1_500_000_000
-_DRAIN_WORDS = 2_000
+_DRAIN_WORDS = 100
 _MEET_NS = 20_000_000
+_MEET_WITHIN_NS = 60_000_000_000
 
 
 class Pace(NamedTuple):
@@ -89,7 +90,10 @@ class Bus:
         self._heard = Ledger()
         self._ready = False
         self._empty = False
-        self._beat_due = self._own_beat_t = clock.now()
+        self._interrupted: str | None = None
+        self._beat_due = clock.now()
+        self._unheard_beat_t: int | None = None
+        """When the first beat was said that has not come back from the hub yet."""
         self._early: list[tuple[Envelope, Message]] = []
         self._context = zmq.Context()
         self._out = self._context.socket(zmq.PUB)
@@ -111,11 +115,13 @@ class Bus:
 
     def meet(self) -> None:
         """Beat until the beat is heard: then everything said from now on is heard."""
+        deadline = self._clock.now() + _MEET_WITHIN_NS
         while not self._ready:
             now = self._clock.now()
+            if now > deadline:
+                raise BusError("no hub answers: the launching process is gone")
             self.say(Beat(now, ready=False))
             self._early += self._take(now + _MEET_NS)
-        self._own_beat_t = self._clock.now()
 
     def hear(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
         """Return the words that have come; wait for one until that time (ns) or the next beat.
@@ -130,6 +136,13 @@ class Bus:
             return words
         return self._take(self._beat_due if until is None else min(until, self._beat_due))
 
+    def interrupt(self, reason: str) -> None:
+        """Have the next hear (or the one that waits now) raise BusError with that reason.
+
+        For a signal's handler: words that are being kept or said are finished first.
+        """
+        self._interrupted = reason
+
     def end(self, speaker: str, reason: str, failed: bool) -> None:
         """Say Ended, with the count and the running CRC of each kind said."""
         words = self._voice.ledger.of(speaker)
@@ -142,10 +155,20 @@ class Bus:
         self._context.destroy(linger=500)
 
     def _beat(self, now: int) -> None:
-        if now - self._own_beat_t > SILENCE_NS:
+        waited_ns = 0 if self._unheard_beat_t is None else now - self._unheard_beat_t
+        if waited_ns > SILENCE_NS and not self._catches_up():
             raise BusError("the hub is silent: its process has died or hangs")
+        if self._unheard_beat_t is None:
+            self._unheard_beat_t = now
         self.say(Beat(now, self._ready))
         self._beat_due = now + BEAT_NS
+
+    def _catches_up(self) -> bool:
+        """Whether it was this process that was kept waiting: its beat is in what lies ready."""
+        self._empty = False
+        while not self._empty:
+            self._early += self._drain()
+        return self._unheard_beat_t is None
 
     def _take(self, until: int) -> list[tuple[Envelope, Message]]:
         """Wait for words on the socket's descriptor, in microseconds: poll counts whole ms.
@@ -153,6 +176,8 @@ class Bus:
         The descriptor tells of what comes after the socket was found empty, so it is waited for
         only then.
         """
+        if self._interrupted is not None:
+            raise BusError(self._interrupted)
         if self._empty:
             wait_s = (until - self._clock.now()) / 1e9
             if not select.select([self._fd], [], [], max(0.0, wait_s))[0]:
@@ -190,7 +215,7 @@ class Bus:
             raise BusError(f"fell behind: heard {envelope.speaker}'s {name} {age / 1e9:.1f} s late")
         if isinstance(word, Beat) and envelope.speaker == self._voice.speaker:
             self._ready = True
-            self._own_beat_t = self._clock.now()
+            self._unheard_beat_t = None
 
     def _with_pixels(self, word: Message) -> Message:
         if self._pixels is None:

@@ -66,8 +66,13 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
     if not re.fullmatch(r"[A-Za-z0-9]+", subject):
         raise Refused(f"subject {subject!r}: use letters and digits only, as in --subject VR2")
     files: dict[str, Path] = {}
+    bolted = read_toml(setup)
+    if "rig" not in bolted or "nodes" not in bolted:
+        raise Refused(
+            f"{setup} is no setup: it lacks [rig] or [nodes]; name the setup first, then the task"
+        )
     tree = {
-        **_named_files(read_toml(setup), setup, files),
+        **_named_files(bolted, setup, files),
         "subject": subject,
         "seed": seed,
         "task_name": task.stem,
@@ -147,7 +152,7 @@ def _named_file(key: str, value: Any, source: Path, files: dict[str, Path]) -> A
         return _named_files(value, source, files)
     path = (source.parent / value).resolve()
     if not path.is_file():
-        raise Refused(f"{key} = {value!r}: there is no file {path}; check {source.name}")
+        raise Refused(f"{key} = {value!r}: there is no file {path}; correct the path")
     name = f"{FILES_FOLDER}/{path.name}"
     if files.setdefault(name, path) != path:
         raise Refused(f"{path} and {files[name]} have one name; rename one of them")
@@ -156,7 +161,8 @@ def _named_file(key: str, value: Any, source: Path, files: dict[str, Path]) -> A
 
 def located(session: Session, folder: Path) -> Session:
     """Return the session with its `..._file` paths joined to the folder that holds them."""
-    return msgspec.structs.replace(session, nodes=_joined(session.nodes, folder))
+    nodes, task = _joined(session.nodes, folder), _joined(session.task, folder)
+    return msgspec.structs.replace(session, nodes=nodes, task=task)
 
 
 def _joined(table: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from mcap.exceptions import McapError
 from mcap.reader import make_reader
 from mcap.records import Message as Record
 from mcap.records import Metadata
-from mcap.stream_reader import CRCValidationError, StreamReader
+from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, IndexType, Writer
 
 from rig.envelope import Envelope, Garbled, unpack
@@ -27,12 +27,16 @@ _VERDICT = "verdict"
 _WORDS = {kind(word): word for word in WORDS}
 _TORN = (
     McapError,
-    CRCValidationError,
     struct.error,
-    UnicodeDecodeError,
+    ValueError,
+    KeyError,
+    OverflowError,
+    MemoryError,
     zstandard.ZstdError,
+    msgspec.MsgspecError,
     Garbled,
 )
+"""What reading bytes that are no MCAP can raise; CRC and UTF-8 errors are ValueErrors."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -110,12 +114,18 @@ class Journal:
     def __init__(self, folder: Path, speaker: str) -> None:
         """Make the journal in a session folder, and begin to sync it in a thread."""
         self._writer = LogWriter(folder / JOURNAL_FOLDER / f"{speaker}.mcap", chunked=False)
+        self._sync_error: OSError | None = None
         self._closing = threading.Event()
         self._syncing = threading.Thread(target=self._sync, name="fdatasync", daemon=True)
         self._syncing.start()
 
     def append(self, name: str, envelope: Envelope, data: bytes) -> None:
-        """Keep one word; it survives the death of this process at once."""
+        """Keep one word; it survives the death of this process at once.
+
+        Raises OSError if it cannot be kept, or if the disk did not take what was kept before.
+        """
+        if self._sync_error is not None:
+            raise self._sync_error
         self._writer.append(name, envelope, data)
 
     def close(self) -> None:
@@ -137,7 +147,11 @@ class Journal:
 
     def _sync(self) -> None:
         while not self._closing.wait(_SYNC_S):
-            self._writer.sync()
+            try:
+                self._writer.sync()
+            except OSError as error:
+                self._sync_error = error  # the next word raises it
+                return
 
 
 def read(path: Path) -> Iterator[tuple[Envelope, Message]]:

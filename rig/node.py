@@ -2,6 +2,8 @@
 
 import gc
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -45,6 +47,9 @@ class Node:
         """Check and keep the settings. Nothing is opened here."""
         self.settings = settings
         self.say = say
+
+    def check(self, task: dict[str, Any]) -> None:
+        """Refuse task facts that this node could not serve, before anything is opened."""
 
     def open(self) -> None:
         """Take hold of what this node owns; raise Refused if it cannot be had. Say nothing yet."""
@@ -132,16 +137,22 @@ def _leave(node: Node, held: list[Node], due: dict[str, int], wire: Wire, reason
     try:
         node.close()
         failed = False
+    except BaseException as error:
+        reason = f"closing failed: {error or type(error).__name__}"
+        raise
     finally:
         wire.end(node.name, reason, failed)
 
 
 def _fail(node: Node, wire: Wire, clock: Clock, reason: str) -> None:
-    """Close a node that failed. What it says after this Fault no replay can expect."""
-    try:
-        node.say(Fault(clock.now(), reason))
-    finally:
-        try:
-            node.close()
-        finally:
-            wire.end(node.name, reason, failed=True)
+    """Close a node that failed: a driver first makes the world safe, then says why.
+
+    A decider says why first: what it says after that Fault no replay can expect.
+    """
+    say_why = partial(node.say, Fault(clock.now(), reason))
+    driver = node.period_s is not None
+    first, then = (node.close, say_why) if driver else (say_why, node.close)
+    with ExitStack() as stack:  # last in, first out; none is left out if another raises
+        stack.callback(wire.end, node.name, reason, failed=True)
+        stack.callback(then)
+        stack.callback(first)

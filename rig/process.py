@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -13,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from rig.bus import Bus, Pace
+from rig.bus import Bus, BusError, Pace
 from rig.clock import RealClock
 from rig.config import Session, convert, read_session
 from rig.envelope import Voice
@@ -24,10 +25,8 @@ from rig.refused import Refused
 
 RECORDER = "recorder"
 _PR_SET_PDEATHSIG = 1
-
-
-class Terminated(Exception):
-    """SIGTERM came: the launching process is gone, or has lost patience."""
+_TERMINATE_WITHIN_S = 5
+_TERMINATED = "terminated: the launching process is gone or has stopped waiting"
 
 
 def node_class(run: str) -> type[Node]:
@@ -65,12 +64,15 @@ def completed(session: Session) -> Session:
     """
     nodes = {}
     task: dict[str, Any] = session.task
-    for name in session.nodes:
-        settings = msgspec.to_builtins(make(session, name, _unheard).settings)
+    made = {name: make(session, name, _unheard) for name in session.nodes}
+    for name, node in made.items():
+        settings = msgspec.to_builtins(node.settings)
         if name == "task":
             task = {k: v for k, v in settings.items() if k not in ("run", "realtime", "seed")}
             settings = {k: settings[k] for k in ("run", "realtime")}
         nodes[name] = settings
+    for node in made.values():
+        node.check(task)
     return msgspec.structs.replace(session, nodes=nodes, task=task)
 
 
@@ -79,11 +81,10 @@ def _unheard(word: Message) -> None:
 
 
 def run(kind: type[Node]) -> None:
-    """Be that node's process, from the settings in the session folder given as argument."""
-    _die_with_parent()
+    """Be that node's process: `python -m MODULE FOLDER PARENT`, the parent's process id."""
+    folder, parent = Path(sys.argv[1]).resolve(), int(sys.argv[2])
+    _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _terminate)
-    folder = Path(sys.argv[1]).resolve()
     os.chdir(folder)
     session = read_session(folder)
     prioritise(bool(session.nodes[kind.name].get("realtime", False)))
@@ -93,10 +94,11 @@ def run(kind: type[Node]) -> None:
         voice = Voice(kind.name, clock)
         pace = Pace(kind.patience_s, kind.may_lag_s)
         bus = Bus(voice, session.rig.hub_port, hears, clock, journal, pace)
+        signal.signal(signal.SIGTERM, partial(_terminate, bus))
         try:
             drive([make(session, kind.name, bus.say)], bus, clock)
-        except Refused as refusal:
-            sys.exit(f"{kind.name}: {refusal}")
+        except (Refused, BusError) as reason:
+            sys.exit(f"{kind.name}: {reason}")
         finally:
             bus.close()
 
@@ -112,16 +114,17 @@ def prioritise(realtime: bool) -> None:
             os.sched_setscheduler(0, policy, os.sched_param(1 if realtime else 0))
 
 
-def _terminate(number: int, at: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated("terminated: the launching process is gone or has stopped waiting")
+def _terminate(bus: Bus, number: int, at: FrameType | None) -> None:
+    """End in order; if the node hangs and never listens again, end all the same."""
+    bus.interrupt(_TERMINATED)
+    if hasattr(signal, "alarm"):
+        signal.alarm(_TERMINATE_WITHIN_S)
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """Have SIGTERM sent to this process when its parent dies, whatever kills the parent."""
     if sys.platform != "linux":
         return
-    parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit("the launching process died at once")

@@ -8,7 +8,7 @@ from rig.messages import Ended, Message, Start, kind
 from rig.node import Node
 from rig.process import RECORDER, run
 
-_FLUSH_NS = 500_000_000
+_FLUSH_NS = 200_000_000
 
 
 class Recorder(Node):

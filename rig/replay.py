@@ -77,7 +77,7 @@ def _closed(folder: Path) -> Verdict:
     except OSError as error:
         raise Refused(f"{folder} holds no log ({error}); check the path") from error
     if verdict is None:
-        raise Refused(f"{folder} was never closed; run: rig recover {folder}")
+        raise Refused(f"{folder} is not closed; unless it still runs, run: rig recover {folder}")
     return verdict
 
 

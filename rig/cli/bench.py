@@ -196,7 +196,9 @@ def _recorder_share(data: Path) -> float:
     hub = Hub(_PORT)
     clock = RealClock(t0_ns)
     talker = Bus(Voice("talker", clock), _PORT, (Beat,), clock, _Forget())
-    recorder = subprocess.Popen([sys.executable, "-m", "rig.recorder", str(folder)])
+    recorder = subprocess.Popen(
+        [sys.executable, "-m", "rig.recorder", str(folder), str(os.getpid())]
+    )
     talker.meet()
     ready = False
     while not ready:

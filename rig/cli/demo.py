@@ -15,7 +15,8 @@ def demo(data: Data = Path("data"), seed: Seed = 1, sets: Sets = None) -> None:
     """Run a simulated imaging session of a task mouse: five trials, about a minute."""
     from stimuli.psychopy_screen import missing
 
-    changes = [f"task.trials={_TRIALS}"]
+    Console().print("A simulated task mouse runs five corridors, about a minute. Keys: see below.")
+    changes = [f"task.trials={_TRIALS}", "task.minutes=10"]
     if (lack := missing()) is not None:
         Console().print(Text(f"The display is off: {lack}", "bold red"))
         changes.append("nodes.display.screen={is='stimuli.simulated:SimulatedScreen'}")

@@ -1,6 +1,7 @@
 """What stands at the end of a session: summary.json and the end table."""
 
 import json
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,21 @@ from rig.refused import Refused
 SUMMARY_FILE = "summary.json"
 
 
-def end(folder: Path, reason: str, console: Console) -> None:
-    """Write summary.json from the log and the TIFFs alone, and print the end table."""
+def end(folder: Path, reason: str | None, console: Console) -> None:
+    """Write summary.json from the log and the TIFFs, and print the end table.
+
+    Where nobody knows the reason of the end any more (None), it is what the log says.
+    """
     from analysis.summary import summarise
 
     written = sum(_pages(path, console) for path in sorted(folder.glob("imaging/*.tif")))
     summary = summarise(folder, written)
-    summary["end_reason"] = summary.get("end_reason") or reason
+    summary["end_reason"] = reason or summary["end_reason"] or "the launching process died"
     text = json.dumps(summary, indent=2, allow_nan=False)
     (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
     print_table(summary, console)
     console.print(f"session folder: {folder}", soft_wrap=True)
+    console.print(f"say it again: rig replay {folder} --verify", soft_wrap=True)
 
 
 def _pages(path: Path, console: Console) -> int:
@@ -35,11 +40,15 @@ def _pages(path: Path, console: Console) -> int:
         return pages_in(path)
     except Refused as damaged:
         console.print(Text(str(damaged), "bold red"))
-    follower = FileFollower(path)
-    try:
-        return sum(1 for _ in follower.poll())
-    finally:
-        follower.close()
+    pages = 0
+    with suppress(Refused), closing(FileFollower(path)) as follower:
+        for _ in follower.poll():
+            pages += 1
+    return pages
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.0f} %"
 
 
 def print_table(summary: dict[str, Any], console: Console) -> None:
@@ -49,15 +58,17 @@ def print_table(summary: dict[str, Any], console: Console) -> None:
     selective = summary["selective_fraction"]
     rows = {
         "subject, task, cohort": f"{summary['subject']}, {summary['task']}, {summary['cohort']}",
-        "trials": f"{len(done)}",
+        "began, seed": f"{summary['began']}, {summary['seed']}",
+        "trials": f"{len(done)} ({len(summary['trials']) - len(done)} aborted)",
         "rewards": f"{summary['rewards']} ({summary['water_ul']:.1f} ul)",
         "licks": f"{summary['licks']}",
         "distance": f"{summary['distance_m']:.1f} m",
         "frames written = streamed = analysed": " = ".join(str(n) for n in frames),
-        "selective cells": "-" if selective is None else f"{100 * selective:.0f} %",
+        "selective cells (|d'| at least 0.3)": _percent(selective),
         "flips (late)": f"{summary['flips']} ({summary['flips_late']})",
         "gaps": f"{summary['gaps']}",
         "faults": f"{len(summary['faults'])}",
+        "notes": "; ".join(note["text"] for note in summary["notes"]) or "-",
     }
     for name, numbers in summary["latency_ms"].items():
         if numbers["n"]:

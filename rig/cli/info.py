@@ -22,7 +22,7 @@ def info(
     except OSError as error:
         raise Refused(f"{folder} holds no log ({error.strerror}); check the path") from error
     if verdict is None or not (folder / SUMMARY_FILE).exists():
-        raise Refused(f"{folder} was never closed; run: rig recover {folder}")
+        raise Refused(f"{folder} is not closed; unless it still runs, run: rig recover {folder}")
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         console.print(f"  {path.relative_to(folder)}  {path.stat().st_size / 1e6:.2f} MB")
     whole = "[green]whole[/green]" if verdict.whole else "[bold red]words are missing[/bold red]"

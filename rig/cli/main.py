@@ -1,6 +1,10 @@
 """The roof: `rig VERB`. A refusal is one sentence on the terminal and exit code 2."""
 
+import os
 import sys
+
+# before numpy is loaded by any of the verbs: one thread adds up in one order
+os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")})
 
 import typer
 from rich.console import Console
@@ -13,6 +17,7 @@ from rig.cli.recover import recover
 from rig.cli.replay import replay
 from rig.cli.run import run
 from rig.refused import Refused
+from rig.session.launch import Unsettled
 
 app = typer.Typer(
     help="Run, watch, replay and read sessions of a head-fixed mouse in virtual corridors.",
@@ -28,6 +33,9 @@ def main() -> None:
     """Be the `rig` command."""
     try:
         app()
+    except Unsettled as failure:
+        Console(stderr=True).print(Text(str(failure), "bold red"))
+        sys.exit(1)
     except Refused as refusal:
         Console(stderr=True).print(Text(str(refusal), "bold red"))
         sys.exit(2)

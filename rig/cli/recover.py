@@ -8,7 +8,7 @@ from rich.console import Console
 
 from rig.cli.ending import end
 from rig.config import read_session
-from rig.session.folder import SubjectLock
+from rig.session.folder import SubjectLock, sweep
 from rig.session.recover import settle
 
 
@@ -21,9 +21,12 @@ def recover(
     lock = SubjectLock(folder.parent.parent, session.subject)
     try:
         verdict = settle(folder)
+        sweep(session)
     finally:
         lock.release()
     console = Console()
-    end(folder, "recovered after the launching process died", console)
+    end(folder, None, console)
+    whole = "whole" if verdict.whole else "NOT whole"
+    console.print(f"the log is {whole}; {verdict.in_hub_order} words of it stand in hub order")
     if verdict.missing:
         console.print(f"not in the log, because it was never said: {verdict.missing}")

@@ -1,6 +1,5 @@
 """rig replay: say a session's log again to fresh deciders."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rig.cli.run import Sets
+from rig.replay import replay as feed
 from rig.session.about import about
 
 
@@ -23,17 +23,17 @@ def replay(
 
     With --set, see what the deciders would have said with other settings.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from rig.replay import replay as feed
-
     console = Console()
     report = feed(folder.resolve(), sets or [], about())
     how = "bit for bit" if report.exact else "floats within 1e-5 (recorded on another machine)"
-    for speaker, count in report.compared.items():
+    for speaker, count in report.compared.items() if report.first is None else ():
         console.print(f"{speaker}: {count} words compared, {how}")
     for speaker, count in report.unproven.items():
         console.print(f"{speaker}: {count} words not provable: what was heard is not in the log")
+    idle = [speaker for speaker, count in report.compared.items() if not count]
+    if report.first is None and idle:
+        console.print(Text(f"nothing proved: no word of {', '.join(idle)} to compare", "bold red"))
+        raise typer.Exit(1 if verify else 0)
     if report.first is None:
         console.print(f"[green]the same: {sum(report.compared.values())} words[/green]")
         return

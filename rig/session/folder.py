@@ -45,7 +45,8 @@ class SubjectLock:
 
     def release(self) -> None:
         """Let the lock go, and every folder that taking it made and nobody filled."""
-        (self.folder / _LOCK_FILE).unlink(missing_ok=True)
+        if self._made and not any(self.folder.glob("ses-*")):
+            (self.folder / _LOCK_FILE).unlink(missing_ok=True)
         self._file.close()
         for made in self._made:
             if made.exists() and not any(made.iterdir()):

@@ -5,7 +5,8 @@ import select
 import sys
 from types import TracebackType
 
-HELP = "p pause   n note   s stop after this trial   q stop now"
+HELP = "p pause (ends the trial) or resume   n note   s stop after this trial   q stop now"
+_ESCAPE, _ERASE = "\x1b", "\b\x7f"
 
 
 class Keys:
@@ -56,5 +57,10 @@ class Keys:
         if key in "\r\n":
             text, self.note = self.note, None
             return [("note", text)] if text else []
-        self.note = self.note[:-1] if key in "\b\x7f" else self.note + key
+        if key == _ESCAPE:
+            self.note = None
+        elif key in _ERASE:
+            self.note = self.note[:-1]
+        elif key.isprintable():
+            self.note += key
         return []

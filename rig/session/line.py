@@ -14,6 +14,8 @@ class Line:
 
     def __init__(self) -> None:
         self.faults: list[str] = []
+        self.stopping = False
+        """Whether the operator has asked for an end after this trial."""
         self._position: Position | None = None
         self._trial: TrialStart | None = None
         self._lick_t: int | None = None
@@ -45,7 +47,7 @@ class Line:
     def text(self, now: int, note: str | None) -> Text:
         """Return the line as it is at that session time (ns)."""
         if note is not None:
-            return Text(f"note: {note}▌  (Enter to keep)", "bold yellow")
+            return Text(f"note: {note}▌  (Enter keeps it, Esc drops it)", "bold yellow")
         line = Text(f"{now // 60_000_000_000:2d}:{now // 1_000_000_000 % 60:02d}  ")
         place = self._position
         if place is None or place.phase != "corridor" or self._trial is None:
@@ -62,7 +64,9 @@ class Line:
             line.append(f"{len(self.faults)} FAULTS: {self.faults[-1]}", "bold red")
         else:
             line.append("no faults", "green")
-        line.append(f"   [{HELP}]", "dim")
+        if self.stopping:
+            line.append("  STOPPING after this trial", "bold yellow")
+        line.append(f"\n{HELP}", "dim")
         return line
 
     def _lick(self, now: int) -> str:

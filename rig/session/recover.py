@@ -1,5 +1,6 @@
 """Completes a log that did not get every word, from the journals of those who said them."""
 
+import heapq
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from rig.refused import Refused
 
 
 def settle(folder: Path) -> Verdict:
-    """Make the log whole if it is not, then drop the journals; return what the log says of itself.
+    """Make the log whole, then drop the journals; return what the log says of itself.
+
+    If words are missing from the journals, too, what there is of them stays.
 
     Exact in content: every word that anyone said is in it. The order is the hub's up to the last
     word the recorder kept, and by the time of saying after it. Safe to repeat, and to interrupt.
@@ -22,7 +25,8 @@ def settle(folder: Path) -> Verdict:
             verdict = _complete(folder)
         elif verdict is None:
             raise Refused(f"{folder} holds neither a closed log nor journals; nothing to recover")
-    shutil.rmtree(folder / JOURNAL_FOLDER, ignore_errors=True)
+    if verdict.whole:
+        shutil.rmtree(folder / JOURNAL_FOLDER, ignore_errors=True)
     return verdict
 
 
@@ -36,14 +40,10 @@ def _complete(folder: Path) -> Verdict:
         for envelope, word, data in read_bytes(log):
             copy.add(envelope, word, data)
     in_hub_order = writer.count
-    late = [
-        (envelope, word, data)
-        for journal in sorted((folder / JOURNAL_FOLDER).glob("*.mcap"))
-        for envelope, word, data in read_bytes(journal)
-        if copy.ledger.lacks(kind(word), envelope)
-    ]
-    for envelope, word, data in sorted(late, key=lambda item: item[0].sent):
-        copy.add(envelope, word, data)
+    journals = [read_bytes(path) for path in sorted((folder / JOURNAL_FOLDER).glob("*.mcap"))]
+    for envelope, word, data in heapq.merge(*journals, key=lambda item: item[0].sent):
+        if copy.ledger.lacks(kind(word), envelope):
+            copy.add(envelope, word, data)
     verdict = Verdict(copy.gaps == 0, in_hub_order, copy.missing())
     writer.close(verdict)
     fresh.replace(log)

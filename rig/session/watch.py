@@ -9,16 +9,12 @@ from pathlib import Path
 
 from rig.config import Session
 from rig.envelope import Envelope
-from rig.log import JOURNAL_FOLDER, read
 from rig.messages import Beat, Ended, Message
+from rig.process import node_class
 
 HANG_NS = 1_300_000_000
-_ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
-}
+_ENDED_MAY_TAKE_S = 0.5
+"""How long the last word of a process that has left may still be on its way."""
 
 
 class Watch:
@@ -27,7 +23,12 @@ class Watch:
     def __init__(self, folder: Path, session: Session) -> None:
         self._folder, self._session = folder, session
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._patience_ns = {
+            name: max(HANG_NS, int(node_class(str(table["run"])).may_lag_s * 1e9))
+            for name, table in session.nodes.items()
+        }
         self._beat: dict[str, int] = {}
+        self._gone: dict[str, float] = {}
         self._heard_until = 0
         self._ready: set[str] = set()
         self._ended: dict[str, Ended] = {}
@@ -37,11 +38,10 @@ class Watch:
         run = str(self._session.nodes[name]["run"])
         with self._errors(name).open("wb") as errors:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", run, str(self._folder)],
+                [sys.executable, "-m", run, str(self._folder), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
-                env={**os.environ, **_ONE_THREAD},
                 start_new_session=True,
             )
 
@@ -65,8 +65,15 @@ class Watch:
             return _why(name, word)
         for name, process in self._processes.items():
             if process.poll() is not None:
-                return self._last_words(name, process.returncode)
+                gone_s = time.monotonic() - self._gone.setdefault(name, time.monotonic())
+                if process.returncode < 0 or gone_s > _ENDED_MAY_TAKE_S:
+                    return self._last_words(name, process.returncode), True
         return None
+
+    def failure(self) -> str:
+        """Return the reason of a node that said it failed; empty if none did."""
+        reasons = [_why(name, word)[0] for name, word in self._ended.items() if word.failed]
+        return "; ".join(reasons)
 
     def end_hanging(self) -> str | None:
         """Kill a node whose work loop has been silent for too long, and say so.
@@ -75,7 +82,7 @@ class Watch:
         """
         for name, beat in self._beat.items():
             silent_ns = self._heard_until - beat
-            if name in self._processes and silent_ns > HANG_NS:
+            if name in self._processes and silent_ns > self._patience_ns[name]:
                 self.kill(name)
                 return f"{name} hung: no beat for {silent_ns / 1e9:.1f} s"
         return None
@@ -111,17 +118,13 @@ class Watch:
     def _errors(self, name: str) -> Path:
         return self._folder / f"{name}.err.txt"
 
-    def _last_words(self, name: str, code: int) -> tuple[str, bool]:
-        """Say why a process is gone: its own reason, else what it printed last, else the signal."""
-        journal = self._folder / JOURNAL_FOLDER / f"{name}.mcap"
-        if journal.exists():
-            for _, word in read(journal):
-                if isinstance(word, Ended):
-                    return _why(name, word)
+    def _last_words(self, name: str, code: int) -> str:
+        """Say why a process is gone: the signal, or what it printed last."""
         if code < 0:
-            return f"{name} died: {signal.Signals(-code).name}", True
+            return f"{name} died: {signal.Signals(-code).name}"
         printed = self._errors(name).read_text(errors="replace").strip().splitlines()
-        return f"{name} died: {printed[-1] if printed else f'exit code {code}'}", True
+        last = printed[-1] if printed else f"exit code {code}"
+        return last if last.startswith(f"{name}: ") else f"{name} died: {last}"
 
 
 def _why(name: str, word: Ended) -> tuple[str, bool]:

@@ -19,6 +19,8 @@ def test_a_key_is_a_verb_and_others_are_nothing() -> None:
 def test_a_note_takes_all_keys_until_enter() -> None:
     assert typed("nquiet mousr\x7fe\ns") == [("note", "quiet mouse"), ("stop", "")]
     assert typed("n\n") == []
+    assert typed("noops\x1bs") == [("stop", "")]
+    assert typed("na\x15b\n") == [("note", "ab")]
 
 
 def shown(*words: Message, now: int = 0) -> str:

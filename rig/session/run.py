@@ -1,0 +1,182 @@
+"""The session between its first process and its last: begin, look on, end in order."""
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Literal, cast
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from rig.bus import Bus, BusError
+from rig.clock import RealClock
+from rig.config import Session
+from rig.envelope import Envelope
+from rig.messages import Message, Order, Start, Stop
+from rig.process import RECORDER, node_class
+from rig.refused import Refused
+from rig.session.keys import Keys
+from rig.session.line import Line
+from rig.session.watch import Watch
+
+LAUNCH = "launch"
+LOOK_S = 0.05
+_MEET_NS = 60_000_000_000
+_SHOW_NS = 200_000_000
+_LAST_WORDS_NS = 2_000_000_000
+_LEAVE_S = 2.0
+_ORDER_NS = 2_000_000_000
+_ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+_SUSPENDING = [getattr(signal, n) for n in ("SIGTSTP", "SIGTTOU") if hasattr(signal, n)]
+"""A suspended launch would stop the hub."""
+
+
+class Run:
+    """The session between the first process and the last."""
+
+    def __init__(
+        self,
+        folder: Path,
+        session: Session,
+        clock: RealClock,
+        bus: Bus,
+        keys: Keys,
+        console: Console,
+    ) -> None:
+        self._session, self._clock, self._bus, self._keys = session, clock, bus, keys
+        self._console = console
+        self._watch = Watch(folder, session)
+        self._line = Line()
+        self._asked_to_end: str | None = None
+        self._began = False
+        self._orders = 0
+
+    def to_its_end(self) -> tuple[str, bool]:
+        """Begin, look on, end; return the reason and whether it is a failure."""
+        old = {number: signal.signal(number, self._signalled) for number in _ENDING}
+        old |= {number: signal.signal(number, signal.SIG_IGN) for number in _SUSPENDING}
+        try:
+            try:
+                self._meet()
+            except Refused as refusal:
+                everyone = tuple(self._session.nodes)
+                self._bus.say(Stop(self._clock.now(), str(refusal), everyone))
+                raise
+            try:
+                reason, failed = self._look_on()
+            except (BusError, OSError) as error:
+                reason, failed = f"{LAUNCH}: {error}", True
+            late = self._stop(reason)
+            if not failed and (why := late or self._watch.failure()):
+                reason, failed = f"{reason}; {why}", True
+            return reason, failed
+        finally:
+            self._watch.end(_LEAVE_S)
+            self._watch.sweep()
+            for number, handler in old.items():
+                # what was begun is now brought to its end, whatever keys are pressed
+                signal.signal(number, signal.SIG_IGN if self._began else handler)
+
+    def _meet(self) -> None:
+        """Start the recorder, then the others; return when all hear. Raises Refused."""
+        deadline = self._clock.now() + _MEET_NS
+        self._bus.meet()
+        others = [name for name in self._session.nodes if name != RECORDER]
+        with self._console.status("starting") as status:
+            for names in ([RECORDER], others):
+                for name in names:
+                    self._watch.start(name)
+                while unready := self._watch.unready():
+                    status.update(f"waiting for {', '.join(unready)}")
+                    self._hear()
+                    gone = self._watch.ended()
+                    if gone is not None:
+                        raise Refused(gone[0])
+                    if self._asked_to_end is not None:
+                        raise Refused(f"ended before it began: {self._asked_to_end}")
+                    if self._clock.now() > deadline:
+                        raise Refused(f"{', '.join(unready)} did not get ready within a minute")
+        self._bus.say(Start(self._clock.now(), msgspec.to_builtins(self._session)))
+        self._began = True
+
+    def _look_on(self) -> tuple[str, bool]:
+        shown = 0
+        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+            while True:
+                self._hear()
+                now = self._clock.now()
+                if now - shown > _SHOW_NS:
+                    live.update(self._line.text(now, self._keys.note), refresh=True)
+                    shown = now
+                for verb, text in self._keys.poll():
+                    self._order(verb, text)
+                if self._asked_to_end is not None:
+                    return self._asked_to_end, False
+                if (ended := self._watch.ended()) is not None:
+                    return ended
+                if (hung := self._watch.end_hanging()) is not None:
+                    return hung, True
+
+    def _order(self, verb: str, text: str) -> None:
+        if verb == "quit":
+            self._asked_to_end = "stopped by the operator"
+            return
+        if verb == "pause" and self._line.paused:
+            verb = "resume"
+        self._orders += 1
+        now = self._clock.now()
+        if verb == "note":
+            self._console.print(f"note at {now / 1e9:.1f} s: {text}", markup=False)
+        self._line.stopping |= verb == "stop"
+        known = cast(Literal["pause", "resume", "note", "stop"], verb)
+        self._bus.say(Order(now, self._orders, now + _ORDER_NS, known, text))
+
+    def _stop(self, reason: str) -> str:
+        """Stop drivers, then deciders, then the recorder, each once those before have ended.
+
+        Goes on whatever the bus does. Returns a sentence if a node had to be killed.
+        """
+        names = [name for name in self._session.nodes if name != RECORDER]
+        drivers = [n for n in names if self._period(n) is not None]
+        deciders = [n for n in names if n not in drivers]
+        killed: list[str] = []
+        for stage in (drivers, deciders, [RECORDER]):
+            with suppress(BusError, OSError):  # who does not hear it is terminated below
+                self._bus.say(Stop(self._clock.now(), reason, tuple(stage)))
+            deadline = self._clock.now() + _LAST_WORDS_NS
+            while (late := self._watch.running(stage)) and self._clock.now() < deadline:
+                try:
+                    self._hear()
+                except (BusError, OSError):
+                    time.sleep(LOOK_S)
+            for name in late:
+                self._watch.kill(name)
+            killed += late
+        return f"{', '.join(killed)} did not end within 2 s and was killed" if killed else ""
+
+    def _period(self, name: str) -> float | None:
+        return node_class(str(self._session.nodes[name]["run"])).period_s
+
+    def _hear(self) -> None:
+        for envelope, word in self._bus.hear(self._clock.now() + int(LOOK_S * 1e9)):
+            self._take(envelope, word)
+
+    def _take(self, envelope: Envelope, word: Message) -> None:
+        self._watch.hear(envelope, word)
+        known = len(self._line.faults)
+        self._line.hear(envelope, word)
+        for fault in self._line.faults[known:] if self._began else ():
+            self._console.print(Text(fault, "bold red"))
+
+    def _signalled(self, number: int, at: FrameType | None) -> None:
+        if number == signal.SIGHUP:  # the terminal is gone: nothing may be printed to it any more
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.dup2(nowhere, sys.stderr.fileno())
+        self._asked_to_end = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
