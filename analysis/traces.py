@@ -93,6 +93,15 @@ def _disc(cell: Cell, shape: tuple[int, int]) -> NDArray[np.intp]:
                 f"cell {cell.cell} at y {cell.y_px}, x {cell.x_px} px leaves the frame of "
                 f"{shape[0]} x {shape[1]} px; correct cells_file"
             )
-    y, x = np.ogrid[: shape[0], : shape[1]]
-    inside = (y - cell.y_px) ** 2 + (x - cell.x_px) ** 2 <= cell.radius_px**2
-    return np.flatnonzero(inside)
+    # only the box round the disc is looked at: all cells are laid between two frames
+    y = _span(cell.y_px, cell.radius_px, shape[0])
+    x = _span(cell.x_px, cell.radius_px, shape[1])
+    dy_px, dx_px = y - cell.y_px, x - cell.x_px
+    rows, columns = np.nonzero((dy_px**2)[:, None] + dx_px**2 <= cell.radius_px**2)
+    return y[rows] * shape[1] + x[columns]
+
+
+def _span(centre_px: float, radius_px: float, size_px: int) -> NDArray[np.intp]:
+    """Return the rows, or columns, of the frame that a disc can reach."""
+    first, last = math.floor(centre_px - radius_px), math.ceil(centre_px + radius_px)
+    return np.arange(max(first, 0), min(last + 1, size_px), dtype=np.intp)

@@ -9,9 +9,10 @@ import msgspec
 from rig.messages import Arm
 
 LEASE_NS = 1_000_000_000
-"""How long armed valves stay armed after a wish was said (again): the task must be alive."""
+"""How long a valve stays armed after its wish was heard (again): the task must be alive."""
 OLDEST_LICK_NS = 1_000_000_000
 """A lick that is heard of later than this is no reason for water any more."""
+_SILENT = "the task fell silent"
 
 
 class Fire(msgspec.Struct, frozen=True):
@@ -35,21 +36,17 @@ class Arming:
         self._armed: dict[str, Arm] = {}
         self._seen: set[int] = set()
         self._last_lick: dict[str, int] = {}
-        self._leased_until: int | None = None
-
-    def renew(self, now: int) -> None:
-        """Take a sign of life of the task."""
-        self._leased_until = now + LEASE_NS
+        self._heard: dict[int, int] = {}
+        """When each wish was last heard: an Arm said again does not tell when that was."""
 
     def take(self, arm: Arm, now: int) -> Fire | Refusal | None:
-        """Take a wish: fire it, refuse it, or let it wait; a repeated one changes nothing."""
+        """Take a wish: fire it, refuse it, or let it wait; a repeated one waits on, no more."""
+        self._heard[arm.id] = now
         if arm.id in self._seen:
             return None
         self._seen.add(arm.id)
         if now > arm.deadline:
             return Refusal(arm, f"it came {(now - arm.deadline) / 1e6:.0f} ms after its deadline")
-        if not self._leased(now):
-            return Refusal(arm, "the task has been silent for a second")
         waiting = self._armed.get(arm.line)
         if waiting is not None and now <= waiting.deadline:
             return Refusal(arm, f"valve {arm.line} is still armed by wish {waiting.id}")
@@ -72,12 +69,9 @@ class Arming:
 
     def lapse(self, now: int) -> list[Refusal]:
         """Drop what is past its deadline, and refuse what the task no longer stands behind."""
-        self._armed = {line: arm for line, arm in self._armed.items() if now <= arm.deadline}
-        if not self._armed or self._leased(now):
-            return []
-        refused = [Refusal(arm, "the task fell silent") for arm in self._armed.values()]
-        self._armed.clear()
-        return refused
+        kept = [arm for arm in self._armed.values() if now <= arm.deadline]
+        self._armed = {arm.line: arm for arm in kept if self._leased(arm, now)}
+        return [Refusal(arm, _SILENT) for arm in kept if not self._leased(arm, now)]
 
     def _fire(self, line: str, lick_t: int, now: int) -> Fire | Refusal | None:
         arm = self._armed.get(line)
@@ -86,9 +80,9 @@ class Arming:
         if now - lick_t > OLDEST_LICK_NS:
             return None
         del self._armed[line]
-        if not self._leased(now):
-            return Refusal(arm, "the task fell silent")
+        if not self._leased(arm, now):
+            return Refusal(arm, _SILENT)
         return Fire(arm, lick_t)
 
-    def _leased(self, now: int) -> bool:
-        return self._leased_until is not None and now <= self._leased_until
+    def _leased(self, arm: Arm, now: int) -> bool:
+        return now - self._heard[arm.id] <= LEASE_NS

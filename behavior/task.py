@@ -182,7 +182,10 @@ class Task(Node):
         match order.verb:
             case "pause" if self._phase in ("grey", "corridor"):
                 self._abort(self._now)
-                self._phase = "paused"
+                if self._reason is None:
+                    self._phase = "paused"
+                else:  # it was to end after this trial, and the trial is over
+                    self._begin_tail(self._now, self._reason)
             case "resume" if self._phase == "paused":
                 # the next wheel begins a trial, unless the first grey is not over yet
                 self._phase = "grey"

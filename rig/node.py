@@ -95,8 +95,9 @@ def drive(nodes: Sequence[Node], wire: Wire, clock: Clock) -> None:
         _loop(held, wire, clock)
     except BaseException as error:
         reason = str(error) or type(error).__name__
-        while held:
-            _fail(held.pop(0), wire, clock, reason)
+        with ExitStack() as stack:  # last in, first out; none is left out if another raises
+            for node in reversed(held):
+                stack.callback(_fail, node, wire, clock, reason)
         raise
 
 
@@ -152,7 +153,7 @@ def _fail(node: Node, wire: Wire, clock: Clock, reason: str) -> None:
     say_why = partial(node.say, Fault(clock.now(), reason))
     driver = node.period_s is not None
     first, then = (node.close, say_why) if driver else (say_why, node.close)
-    with ExitStack() as stack:  # last in, first out; none is left out if another raises
+    with ExitStack() as stack:
         stack.callback(wire.end, node.name, reason, failed=True)
         stack.callback(then)
         stack.callback(first)

@@ -10,7 +10,7 @@ from rig.node import Node, Say
 from rig.refused import Refused
 from stimuli.geometry import THREE_VIEWS, Corridor, Lap, Laps, View, check
 from stimuli.screen import Scene, Screen, Stage
-from stimuli.textures import pictures
+from stimuli.textures import STIMULI, pictures
 
 _CHECKED_FLIPS = 30
 
@@ -52,6 +52,16 @@ class Display(Node):
         self._behind: TrialStart | None = None
         self._laps: Laps | None = None
         self._position: Position | None = None
+
+    def check(self, task: dict[str, Any]) -> None:
+        match task:
+            case {"stimuli": list(stimuli)}:
+                unknown = [f'"{name}"' for name in stimuli if name not in STIMULI]
+                if unknown:
+                    raise Refused(
+                        f"the task has stimuli without a picture: {', '.join(unknown)}; correct "
+                        f"stimuli (there are: {', '.join(STIMULI)})"
+                    )
 
     def open(self) -> None:
         waits = self.settings.paced == "vblank"

@@ -1,5 +1,6 @@
 """The driver of wheel, licks, valves and lines; it alone opens a valve, and only past the guard."""
 
+import math
 from contextlib import ExitStack
 from typing import Any
 
@@ -25,6 +26,7 @@ from rig.messages import (
     Wheel,
 )
 from rig.node import Node, Say
+from rig.refused import Refused
 
 _TOLD = (Start, TrialStart, Cue, Pulse)
 
@@ -69,6 +71,17 @@ class Hardware(Node):
         self._zero: int | None = None
         self._closed = False
 
+    def check(self, task: dict[str, Any]) -> None:
+        match task:
+            case {
+                "cohort": "task",
+                "rewarded": [_, *_],
+                "spout": str(spout),
+                "reward_ul": float(reward_ul),
+            }:
+                self._check_spout(spout)
+                self._check_volume(spout, reward_ul)
+
     def open(self) -> None:
         for board in self._boards.values():
             board.open()
@@ -77,7 +90,6 @@ class Hardware(Node):
         now = self.clock.now()
         match word:
             case Arm():
-                self._arming.renew(now)
                 self._obey(self._arming.take(word, now), now)
             case Disarm():
                 self._arming.disarm(word.id)
@@ -109,6 +121,27 @@ class Hardware(Node):
                 stack.callback(board.close)
             for valve in self._valves.values():
                 stack.callback(valve.close)
+
+    def _check_spout(self, spout: str) -> None:
+        lines: dict[str, dict[str, Any]] = {"lick": self._licks, "valve": self._valves}
+        for kind, known in lines.items():
+            if spout not in known:
+                raise Refused(
+                    f'the task has spout = "{spout}", and there is no [nodes.hardware.{kind}.'
+                    f"{spout}] in the setup (there are: {', '.join(known) or 'none'}); "
+                    "correct spout, or add that table"
+                )
+
+    def _check_volume(self, spout: str, reward_ul: float) -> None:
+        ul_per_ms = self._valves[spout].settings.ul_per_ms
+        max_open_ms = self.settings.guard.max_open_ms
+        if reward_ul / ul_per_ms > max_open_ms:
+            raise Refused(
+                f"the task has reward_ul = {reward_ul:g}, which opens valve {spout} for "
+                f"{reward_ul / ul_per_ms:g} ms, over guard.max_open_ms = {max_open_ms:g}; "
+                f"set reward_ul to {_largest_ul(ul_per_ms, max_open_ms):g} or less, "
+                "or correct the valve's ul_per_ms"
+            )
 
     def _obey(self, verdict: Fire | Refusal | None, now: int) -> None:
         match verdict:
@@ -166,6 +199,12 @@ class Hardware(Node):
 
 def _all_completed(settings: dict[str, Table], devices: dict[str, Any]) -> dict[str, Table]:
     return {name: device.completed(table, devices[name]) for name, table in settings.items()}
+
+
+def _largest_ul(ul_per_ms: float, max_open_ms: float) -> float:
+    """Return the largest volume in whole nanolitres that is not over the limit, also if rounded."""
+    nl = math.floor(max_open_ms * ul_per_ms * 1000)
+    return next(n / 1000 for n in (nl, nl - 1) if n / 1000 / ul_per_ms <= max_open_ms)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,34 @@ def test_a_trace_is_the_mean_of_the_pixels_within_the_radius(
         assert mean == np.float32(sum(inside) / len(inside))
 
 
+@given(seed=st.integers(0, 2**32))
+def test_a_cell_has_all_the_pixels_that_it_just_touches(seed: int) -> None:
+    """Centres on whole and half pixels, up to the very rim of the frame."""
+    rng = np.random.default_rng(seed)
+    shape = (16, 24)
+    radius = rng.integers(2, 7) / 2
+    y, x = (rng.choice(np.arange(radius - 0.5, size - radius, 0.5)) for size in shape)
+    inside = [
+        (row, column)
+        for row in range(shape[0])
+        for column in range(shape[1])
+        if (row - y) ** 2 + (column - x) ** 2 <= radius**2
+    ]
+    masks = Masks([Cell("0", y, x, radius)], shape)
+    for place in np.ndindex(shape):
+        pixels = np.zeros(shape, "<i2")
+        pixels[place] = 1000
+        (mean,) = masks.means(pixels)
+        assert mean == np.float32(1000 / len(inside) if place in inside else 0)
+
+
+def test_what_cells_cost_does_not_grow_with_the_frame() -> None:
+    """A mask of this frame would be a terabyte for each cell."""
+    size = 2**20
+    cells = [Cell(str(n), 1000.0 * n + 500, size - 1000.0 * n - 500, 4.0) for n in range(1000)]
+    assert Masks(cells, (size, size)).shape == (size, size)
+
+
 def test_cells_come_in_the_order_of_the_table(tmp_path: Path) -> None:
     path = table(tmp_path, HEAD, "b,5,6,2.5,leaf1", "a,7.5,8,3,circle1")
     assert read_cells(path) == [Cell("b", 5, 6, 2.5), Cell("a", 7.5, 8, 3)]

@@ -197,38 +197,3 @@ def test_a_pulse_of_the_microscope_comes_back_as_two_edges() -> None:
         Edge(10 * MS, "frame_clock", True),
         Edge(15 * MS, "frame_clock", False),
     ]
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "says"),
-    [
-        ("wheel.is", "behavior.devices.simulated:Ball", r"\[nodes.hardware.wheel\].*Ball"),
-        ("wheel.is", "no.such.module:Wheel", "cannot be had"),
-        ("wheel.is", "Wheel", "must name a class"),
-        ("wheel.is", "rig.clock:RealClock", "no device"),
-        ("wheel.cm_per_count", -1.0, "cm_per_count"),
-        ("wheel.colour", "red", "colour"),
-        ("wheel.board", "bank", "no board 'bank'; there are: bench"),
-        ("wheel.board", None, "needs a board"),
-        ("boards.bench.mouse.run_cm_s", "fast", r"boards.bench.mouse\].*run_cm_s"),
-        ("valve.centre.ul_per_ms", 0.0, r"valve.centre\].*ul_per_ms"),
-    ],
-)
-def test_a_wrong_table_is_refused_before_anything_is_opened(
-    path: str, value: Any, says: str
-) -> None:
-    table = hardware_table()
-    *parents, key = path.split(".")
-    at = table
-    for parent in parents:
-        at = at[parent]
-    at[key] = value
-    with pytest.raises(Refused, match=says):
-        _made(table)
-
-
-def test_its_settings_come_back_whole_and_make_the_same_again() -> None:
-    whole = msgspec.to_builtins(_made(hardware_table()).settings)
-    assert whole["boards"]["bench"]["mouse"]["run_cm_s"] > 0
-    assert whole["lines"]["frame_clock"]["pulse_ms"] > 0
-    assert msgspec.to_builtins(_made(whole).settings) == whole

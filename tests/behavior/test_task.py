@@ -133,6 +133,22 @@ def test_stop_in_a_pause_ends_after_the_last_grey() -> None:
     assert len(of(TrialStart, said)) == 1
 
 
+def test_a_pause_of_the_last_trial_ends_it_and_the_session() -> None:
+    said, walk = _walk(trials=4)
+    walk.on(8)
+    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "stop"))
+    walk.on(1)
+    paused_t = walk.t
+    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "pause"))
+    walk.on(6)
+    assert [(end.t, end.outcome) for end in of(TrialEnd, said)] == [(paused_t, "aborted")]
+    after = [word for word in of(Position, said) if word.t > paused_t]
+    assert {(word.phase, word.order) for word in after} == {("done", 2)}
+    assert after[-1].t == paused_t + 5 * S
+    assert walk.node.ended == "stopped by the operator"
+    check_trials(said)
+
+
 def test_a_stale_or_repeated_order_does_nothing() -> None:
     said, walk = _walk(trials=4)
     walk.on(8)

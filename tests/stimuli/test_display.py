@@ -12,6 +12,7 @@ from rig.clock import SetClock
 from rig.config import Session
 from rig.messages import Flip, Message, Position, TrialEnd, TrialStart
 from rig.refused import Refused
+from stimuli import textures
 from stimuli.display import Display
 from stimuli.geometry import Lap, Laps
 from stimuli.screen import Scene
@@ -189,6 +190,13 @@ def test_a_screen_that_should_set_the_pace_must_keep_its_rate(flip_ms: float, ru
 def test_bad_settings_are_refused_before_anything_is_opened(table: dict[str, Any]) -> None:
     with pytest.raises(Refused):
         display(**table)
+
+
+def test_a_stimulus_without_a_picture_is_refused_and_those_that_exist_are_named() -> None:
+    node = display()
+    node.check({"stimuli": list(textures.STIMULI)})
+    with pytest.raises(Refused, match=r'picture: "leaf9", "fern1"; .*are: circle1, .*leaf3'):
+        node.check({"stimuli": ["leaf1", "leaf9", "fern1"]})
 
 
 def test_one_flip_a_refresh_when_driven() -> None:
