@@ -21,19 +21,35 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The shortest time from a pulse's end to the next one's start, over all valves."""
     max_per_minute: Annotated[int, msgspec.Meta(ge=1, le=60)] = 30
     """The most pulses in any minute."""
-    max_session_ul: Annotated[float, msgspec.Meta(gt=0, le=2000)] = 1000.0
-    """The most water in a session, microlitres."""
+    max_day_ul: Annotated[float, msgspec.Meta(gt=0, le=2000)] = 1000.0
+    """The most water an animal gets in a day, over all its sessions, microlitres."""
+    max_unconsumed: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
+    """So many rewards without a lick after any of them, and there is no more until one comes."""
+    reserve_rewards: Annotated[int, msgspec.Meta(ge=3, le=50)] = 5
+    """Water is set aside on the disk in blocks of so many rewards before it is given."""
 
 
 class Guard:
     """Allows a pulse or refuses it, and books what it allowed as given."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, given_today_ul: float = 0.0) -> None:
+        """Begin a session of an animal that was given so much before it on that day."""
         self._limits = limits
+        self._before_ul = given_today_ul
         self._opened: set[int] = set()
         self._starts: deque[int] = deque()
         self._free_at: int | None = None
-        self._given_ul = 0.0
+        self._last_start: int | None = None
+        self._unconsumed = 0
+        self.given_ul = 0.0
+        """What was allowed so far, microlitres."""
+        self.reserved_ul = math.inf
+        """No more than this in all: what is set aside on the disk, where there is one."""
+
+    def lick(self, t: int) -> None:
+        """Take a lick at t (ns): what was given before it is consumed."""
+        if self._last_start is None or t > self._last_start:
+            self._unconsumed = 0
 
     def allow(self, wish: int, now: int, open_ms: float, volume_ul: float) -> str:
         """Return "" and book the pulse if it may start now (ns); else return why not.
@@ -45,7 +61,9 @@ class Guard:
             self._opened.add(wish)
             self._starts.append(now)
             self._free_at = now + math.ceil((open_ms + self._limits.min_gap_ms) * 1e6)
-            self._given_ul += volume_ul
+            self._last_start = now
+            self._unconsumed += 1
+            self.given_ul += volume_ul
         return reason
 
     def _against(self, wish: int, now: int, open_ms: float, volume_ul: float) -> str:
@@ -55,11 +73,19 @@ class Guard:
         limits = self._limits
         if not 0.0 < open_ms <= limits.max_open_ms:
             return f"a pulse of {open_ms:g} ms is over the limit of {limits.max_open_ms:g} ms"
-        if self._given_ul + volume_ul > limits.max_session_ul:
-            return f"the session's limit of {limits.max_session_ul:g} ul is reached"
         if wish in self._opened:
             return f"wish {wish} was already granted"
-        return self._too_soon(now)
+        return self._too_much(volume_ul) or self._too_soon(now)
+
+    def _too_much(self, volume_ul: float) -> str:
+        limits = self._limits
+        if not self._before_ul + self.given_ul + volume_ul <= limits.max_day_ul:
+            return f"the day's limit of {limits.max_day_ul:g} ul is reached"
+        if self._unconsumed >= limits.max_unconsumed:
+            return f"the last {self._unconsumed} rewards were not licked up"
+        if not self.given_ul + volume_ul <= self.reserved_ul:
+            return "the disk has not yet noted that so much may be given"
+        return ""
 
     def _too_soon(self, now: int) -> str:
         limits = self._limits

@@ -47,6 +47,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Wall-clock time of the zero, ISO 8601 with zone."""
     about: dict[str, str] = {}
     """Versions of the program, its schema and packages, the commit, the CPU."""
+    given_today_ul: float = 0.0
+    """The water the animal was given on that local date before this session, microlitres."""
+    override: str = ""
+    """Why the operator ran it in spite of what spoke against it, and what that was."""
 
     def table(self, node: str) -> dict[str, Any]:
         """Return a node's settings; the task's are the task's facts and the seed."""

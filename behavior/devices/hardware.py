@@ -2,6 +2,7 @@
 
 import math
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,8 +28,13 @@ from rig.messages import (
 )
 from rig.node import Node, Say
 from rig.refused import Refused
+from rig.session.reserve import Reservation
 
 _TOLD = (Start, TrialStart, Cue, Pulse)
+_REWARD_UL = 3.0
+"""What a block of set-aside water is counted in where the task names no volume."""
+_LOW_REWARDS = 2
+"""With less than so many rewards left of a block, the next one is set aside."""
 
 
 class Hardware(Node):
@@ -66,7 +72,8 @@ class Hardware(Node):
         self._valves: dict[str, protocols.Valve] = self._all("valve", settings.valve)
         self._lines: dict[str, protocols.Line] = self._all("lines", settings.lines)
         super().__init__(self._completed(settings), say)
-        self._guard = Guard(settings.guard)
+        self._guard: Guard | None = None
+        self._reservation: Reservation | None = None
         self._arming = Arming()
         self._zero: int | None = None
         self._closed = False
@@ -89,6 +96,8 @@ class Hardware(Node):
     def hear(self, word: Message) -> None:
         now = self.clock.now()
         match word:
+            case Start():
+                self._begin(word.session)
             case Arm():
                 self._obey(self._arming.take(word, now), now)
             case Disarm():
@@ -99,6 +108,8 @@ class Hardware(Node):
     def tick(self, now: int) -> None:
         for line, lick in self._licks.items():
             for t in lick.onsets(now):
+                if self._guard is not None:
+                    self._guard.lick(t)
                 # the valve before the word: nothing is to delay the water
                 self._obey(self._arming.lick(line, t, now), now)
                 self.say(Lick(t, line))
@@ -112,11 +123,15 @@ class Hardware(Node):
                 self.say(Edge(t, name, up))
         for refusal in self._arming.lapse(now):
             self._obey(refusal, now)
+        if self._guard is not None and self._reservation is not None:
+            self._reservation.used(self._guard.given_ul)
 
     def close(self) -> None:
         self._closed = True
         with ExitStack() as stack:
             # last in, first out, and none is left out if another raises: the valves come first
+            if self._reservation is not None:
+                stack.callback(self._reservation.close)
             for board in self._boards.values():
                 stack.callback(board.close)
             for valve in self._valves.values():
@@ -143,6 +158,17 @@ class Hardware(Node):
                 "or correct the valve's ul_per_ms"
             )
 
+    def _begin(self, session: dict[str, Any]) -> None:
+        """Let there be water, less what the animal had today; a second Start changes nothing."""
+        if self._guard is not None:
+            return
+        limits = self.settings.guard
+        self._guard = Guard(limits, session.get("given_today_ul", 0.0))
+        if session.get("began"):  # else it is in virtual time and has no folder
+            reward_ul = float(session["task"].get("reward_ul") or _REWARD_UL)
+            block_ul = limits.reserve_rewards * reward_ul
+            self._reservation = Reservation(Path(), block_ul, _LOW_REWARDS * reward_ul)
+
     def _obey(self, verdict: Fire | Refusal | None, now: int) -> None:
         match verdict:
             case Fire():
@@ -159,6 +185,11 @@ class Hardware(Node):
         if valve is None:
             self._refuse(arm, "there is no such valve in the setup", now)
             return
+        if self._guard is None:
+            self._refuse(arm, "the session has not begun", now)
+            return
+        if self._reservation is not None:
+            self._guard.reserved_ul = self._reservation.durable_ul
         open_ms = arm.volume_ul / valve.settings.ul_per_ms
         reason = self._guard.allow(arm.id, now, open_ms, arm.volume_ul)
         if reason:

@@ -16,6 +16,7 @@ from rig.cli.info import info
 from rig.cli.recover import recover
 from rig.cli.replay import replay
 from rig.cli.run import run
+from rig.cli.subject import subject
 from rig.refused import Refused
 from rig.session.launch import Unsettled
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for verb in (demo, run, replay, info, recover, bench):
     app.command()(verb)
+app.add_typer(subject, name="subject")
 
 
 def main() -> None:

@@ -8,8 +8,10 @@ from rich.console import Console
 
 from rig.cli.ending import end
 from rig.config import read_session
+from rig.session.admit import book
 from rig.session.folder import SubjectLock, sweep
 from rig.session.recover import settle
+from rig.session.water import settle_water
 
 
 def recover(
@@ -21,11 +23,13 @@ def recover(
     lock = SubjectLock(folder.parent.parent, session.subject)
     try:
         verdict = settle(folder)
+        settle_water(folder)
         sweep(session)
     finally:
         lock.release()
     console = Console()
     end(folder, None, console)
+    book(folder, "recovered after the launching process died")
     whole = "whole" if verdict.whole else "NOT whole"
     console.print(f"the log is {whole}; {verdict.in_hub_order} words of it stand in hub order")
     if verdict.missing:

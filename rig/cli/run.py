@@ -9,6 +9,7 @@ from rich.console import Console
 
 from rig.cli.ending import end
 from rig.config import resolve
+from rig.session.admit import book
 from rig.session.launch import launch
 
 RECORDED_MOUSE = "behavior.recorded_mouse:RecordedMouse"
@@ -18,6 +19,11 @@ Seed = Annotated[int | None, typer.Option(help="Seed of all that is drawn; else 
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
+]
+
+Override = Annotated[
+    str,
+    typer.Option(metavar="REASON", help="Run in spite of what speaks against it; logged."),
 ]
 
 
@@ -32,6 +38,7 @@ def run(
     mouse: Annotated[
         Path | None, typer.Option(help="A recorded mouse (csv.gz) in place of the simulated one.")
     ] = None,
+    override: Override = "",
     sets: Sets = None,
 ) -> None:
     """Run one session. Keys: p pause or resume, n note, s stop after this trial, q stop now.
@@ -49,15 +56,22 @@ def run(
         changes.append(f"task.trials={trials}")
     if minutes is not None:
         changes.append(f"task.minutes={minutes}")
-    run_session(setup, task, subject, seed, data, changes)
+    run_session(setup, task, subject, seed, data, changes, override)
 
 
 def run_session(
-    setup: Path, task: Path, subject: str, seed: int | None, data: Path, changes: list[str]
+    setup: Path,
+    task: Path,
+    subject: str,
+    seed: int | None,
+    data: Path,
+    changes: list[str],
+    override: str = "",
 ) -> None:
     """Run a session and print its end table; exit with 1 if it failed."""
     console = Console()
     drawn = secrets.randbelow(2**31) if seed is None else seed
-    outcome = launch(resolve(setup, task, subject, drawn, changes), data, console)
+    outcome = launch(resolve(setup, task, subject, drawn, changes), data, console, override)
     end(outcome.folder, outcome.reason, console)
+    book(outcome.folder, outcome.reason)
     raise typer.Exit(1 if outcome.failed else 0)

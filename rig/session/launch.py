@@ -16,10 +16,12 @@ from rig.process import RECORDER, completed, prioritise
 from rig.refused import Refused
 from rig.session import folder as folders
 from rig.session.about import about
+from rig.session.admit import admit
 from rig.session.keys import Keys
 from rig.session.line import Line
 from rig.session.recover import settle
 from rig.session.run import LAUNCH, LOOK_S, Run
+from rig.session.water import settle_water
 
 _PACE = Pace(LOOK_S, may_lag_s=60.0)
 """launch decides nothing: that it hears late harms nobody."""
@@ -38,11 +40,16 @@ class Outcome(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
-def launch(answers: Answers, data: Path, console: Console) -> Outcome:
-    """Run one session to its end. Raises Refused before anything moves if it cannot be run."""
+def launch(answers: Answers, data: Path, console: Console, override: str = "") -> Outcome:
+    """Run one session to its end. Raises Refused before anything moves if it cannot be run.
+
+    `override` is the operator's reason to run in spite of what can be overridden.
+    """
     answers = _completed(answers)
     lock = folders.SubjectLock(data, answers.session.subject)
     try:
+        session = admit(answers.session, data, override, console)
+        answers = Answers(session, answers.files)
         folders.check_space(data, answers.session)
         prioritise(answers.session.rig.hub_realtime)
         hub = Hub(answers.session.rig.hub_port)
@@ -74,7 +81,9 @@ def _in_folder(answers: Answers, subject_folder: Path, console: Console) -> Outc
         reason, failed = f"{LAUNCH}: {error}", True
     folders.sweep(session)
     try:
-        return Outcome(folder, reason, failed, settle(folder))
+        verdict = settle(folder)
+        settle_water(folder)
+        return Outcome(folder, reason, failed, verdict)
     except OSError as error:
         raise Unsettled(
             f"{reason}; the log cannot be completed ({error}): everything said is in {folder}; "

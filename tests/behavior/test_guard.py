@@ -13,8 +13,9 @@ from behavior.guard import Guard, Limits
 MS = 1_000_000
 S = 1_000 * MS
 LIMITS = msgspec.convert(
-    {"max_open_ms": 100, "min_gap_ms": 50, "max_per_minute": 10, "max_session_ul": 60}, Limits
+    {"max_open_ms": 100, "min_gap_ms": 50, "max_per_minute": 10, "max_day_ul": 60}, Limits
 )
+PATIENT = msgspec.structs.replace(LIMITS, max_unconsumed=50)
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
 wishes = st.tuples(
@@ -33,6 +34,7 @@ def test_whatever_is_asked_the_limits_hold(asked: list[tuple[int, int, float, fl
     given_: list[tuple[int, int, float, float]] = []
     for wish, wait_ms, open_ms, volume_ul in asked:
         now += wait_ms * MS
+        guard.lick(now)
         if not guard.allow(wish, now, open_ms, volume_ul):
             given_.append((wish, now, open_ms, volume_ul))
     assert all(0 < open_ms <= 100 and 0 < ul < math.inf for _, _, open_ms, ul in given_)
@@ -49,6 +51,7 @@ def test_a_modest_mouse_is_never_refused(volumes_ul: list[float]) -> None:
     guard = Guard(msgspec.convert({}, Limits))
     for wish, volume_ul in enumerate(volumes_ul):
         assert guard.allow(wish, wish * 10 * S, 60, volume_ul) == ""
+        guard.lick(wish * 10 * S + S)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, 0.0])
@@ -60,7 +63,7 @@ def test_no_number_and_no_volume_are_refused_and_not_booked(bad: float) -> None:
 
 
 def test_each_refusal_says_which_limit_it_was() -> None:
-    guard = Guard(LIMITS)
+    guard = Guard(PATIENT)
     assert guard.allow(1, 0, 60, 3) == ""
     assert "over the limit of 100 ms" in guard.allow(2, S, 101, 3)
     assert "already granted" in guard.allow(1, S, 60, 3)
@@ -75,8 +78,60 @@ def test_each_refusal_says_which_limit_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [{"max_open_ms": 151}, {"max_open_ms": 0}, {"max_session_ul": 2001}, {"min_gap_ms": 0}]
+    "table", [{"max_open_ms": 151}, {"max_open_ms": 0}, {"max_day_ul": 2001}, {"min_gap_ms": 0}]
 )
 def test_the_setup_cannot_loosen_the_limits_beyond_their_bounds(table: dict[str, float]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(table, Limits)
+
+
+@given(st.floats(0, 60), st.lists(st.floats(0.1, 6), max_size=40))
+def test_the_limit_is_the_days_over_all_sessions(before_ul: float, asked: list[float]) -> None:
+    guard = Guard(LIMITS, before_ul)
+    given_ul = before_ul
+    for wish, volume_ul in enumerate(asked):
+        guard.lick(wish * 10 * S)
+        if guard.allow(wish, wish * 10 * S, 60, volume_ul):
+            assert given_ul + volume_ul > 60 - 1e-9
+        else:
+            given_ul += volume_ul
+            assert given_ul <= 60 + 1e-9
+    assert guard.allow(99, 9999 * S, 60, 60.1 - before_ul)
+
+
+def test_a_day_that_is_no_number_gives_no_water() -> None:
+    assert "limit" in Guard(LIMITS, math.nan).allow(1, 0, 60, 3)
+
+
+@given(st.lists(st.booleans(), min_size=6, max_size=40))
+def test_rewards_that_nobody_licks_up_come_to_an_end(licks: list[bool]) -> None:
+    guard = Guard(msgspec.convert({"max_unconsumed": 3}, Limits))
+    waiting = 0
+    for wish, licked in enumerate(licks):
+        now = wish * 10 * S
+        refused = guard.allow(wish, now, 60, 3)
+        assert bool(refused) == (waiting == 3)
+        assert not refused or "not licked up" in refused
+        waiting += not refused
+        if licked:
+            guard.lick(now + S)
+            waiting = 0
+
+
+def test_a_lick_from_before_the_reward_did_not_consume_it() -> None:
+    guard = Guard(msgspec.convert({"max_unconsumed": 1}, Limits))
+    assert guard.allow(1, 10 * S, 60, 3) == ""
+    guard.lick(10 * S - 1)
+    assert "not licked up" in guard.allow(2, 20 * S, 60, 3)
+    guard.lick(10 * S + 1)
+    assert guard.allow(2, 20 * S, 60, 3) == ""
+
+
+def test_no_more_than_is_set_aside() -> None:
+    guard = Guard(PATIENT)
+    guard.reserved_ul = 7.0
+    assert guard.allow(1, 0, 60, 3) == ""
+    assert guard.allow(2, S, 60, 3) == ""
+    assert "disk" in guard.allow(3, 2 * S, 60, 3)
+    guard.reserved_ul = 9.0
+    assert guard.allow(3, 2 * S, 60, 3) == ""

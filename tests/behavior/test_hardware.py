@@ -1,5 +1,7 @@
 """The driver: licks fire valves, the guard stands before them, and the end is safe."""
 
+import threading
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,6 +22,7 @@ from rig.messages import (
     Wheel,
 )
 from rig.refused import Refused
+from rig.session import reserve
 from tests.behavior.scripted import Board
 from tests.behavior.sessions import MS, S, hardware, hardware_table, of
 
@@ -39,7 +42,9 @@ def _table(**board: Any) -> dict[str, Any]:
 class _Rig:
     """A driver with scripted devices, a clock, and a task that is alive."""
 
-    def __init__(self, table: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, table: dict[str, Any] | None = None, session: dict[str, Any] | None = None
+    ) -> None:
         self.said: list[Message] = []
         self.arms: list[Arm] = []
         """What a task that is alive says again."""
@@ -47,7 +52,8 @@ class _Rig:
         board = self.node._boards["b"]
         assert isinstance(board, Board)
         self.board = board
-        self.node.hear(Start(0, {"seed": 1}))
+        self.start = Start(0, {"seed": 1, **(session or {})})
+        self.node.hear(self.start)
 
     def at(self, now: int, *words: Message, alive: bool = True) -> list[Message]:
         """Let time be now (ns), say these words, tick; return what the driver said."""
@@ -145,6 +151,71 @@ def test_a_device_that_fails_ends_the_driver() -> None:
     rig.board.failing = True
     with pytest.raises(OSError, match="does not answer"):
         rig.at(1 * MS)
+
+
+def test_before_start_there_is_no_water() -> None:
+    node = _made(_table())
+    node.hear(_arm(1, 0, "now"))
+    board = node._boards["b"]
+    assert isinstance(board, Board)
+    assert not board.acts
+
+
+def test_the_water_of_the_day_before_this_session_counts_and_start_again_changes_nothing() -> None:
+    rig = _Rig(session={"given_today_ul": 996.0})
+    for number in range(3):
+        rig.node.hear(rig.start)
+        rig.at((number + 1) * S, _arm(number, (number + 1) * S, "now"))
+    assert [bool(valve.refused) for valve in of(Valve, rig.said)] == [False, True, True]
+    assert "day's limit of 1000 ul" in of(Fault, rig.said)[0].what
+
+
+def test_rewards_that_nobody_licks_up_are_refused_until_a_lick_comes() -> None:
+    rig = _Rig()
+    for second in range(1, 8):
+        rig.at(second * S, _arm(second, second * S, "now"))
+    assert [bool(valve.refused) for valve in of(Valve, rig.said)] == [False] * 5 + [True] * 2
+    rig.board.licks = [8 * S]
+    rig.at(8 * S + MS)
+    rig.at(9 * S, _arm(9, 9 * S, "now"))
+    assert not of(Valve, rig.said)[-1].refused
+
+
+def test_water_is_set_aside_on_the_disk_before_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rig = _Rig(session={"began": "now", "task": {"reward_ul": 3.0}})
+    for reward in range(1, 12):
+        reservation = rig.node._reservation
+        assert reservation is not None
+        while reservation.durable_ul < reward * 3.0:
+            rig.node.tick(rig.clock.now())
+        rig.board.licks = [reward * S - MS]
+        rig.at(reward * S)
+        valves = of(Valve, rig.at(reward * S, _arm(reward, reward * S, "now")))
+        assert [valve.volume_ul for valve in valves] == [3.0]
+        assert reward * 3.0 <= _reserved_ul(tmp_path) <= (reward + 5) * 3.0 + 0.001
+    rig.node.close()
+
+
+def test_without_a_disk_that_notes_it_there_is_no_water(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stalled = threading.Event()
+    monkeypatch.setattr(reserve.os, "fsync", lambda _: stalled.wait())
+    rig = _Rig(session={"began": "now", "task": {"reward_ul": 3.0}})
+    rig.at(1 * S, _arm(1, 1 * S, "now"))
+    stalled.set()
+    rig.node.close()
+    assert "disk has not yet noted" in of(Valve, rig.said)[0].refused
+    assert "centre 60 ms" not in rig.board.acts
+
+
+def _reserved_ul(folder: Path) -> float:
+    reserved = reserve.read_reserved(folder)
+    return 0.0 if reserved is None else reserved.total_ul
 
 
 @pytest.mark.parametrize("opened", [True, False])

@@ -1,0 +1,135 @@
+"""rig subject: the animals' record: add, weigh, show, water."""
+
+import math
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rig.cli.run import Data
+from rig.refused import Refused
+from rig.session.admit import water_of_day
+from rig.session.subjects import (
+    Subject,
+    Weighing,
+    find,
+    record,
+    supplement_ml,
+    underweight,
+)
+from rig.session.water import Given, day_of, session_folders
+
+subject = typer.Typer(
+    help="Keep the animals' record: who they are, what they weigh, what they were given.",
+    no_args_is_help=True,
+)
+Name = Annotated[str, typer.Argument(help="Name of the animal.")]
+
+
+@subject.command()
+def add(
+    name: Name,
+    cohort: Annotated[str, typer.Option(help="Its cohort: task, unrewarded, naive, ...")],
+    stage: Annotated[str, typer.Option(help="Where it stands in its training.")],
+    baseline_g: Annotated[float, typer.Option(help="Its weight before any restriction, grams.")],
+    restricted: Annotated[
+        bool, typer.Option("--restricted/--free", help="Whether its water is restricted.")
+    ],
+    need_ml: Annotated[float, typer.Option(help="What it must drink a day, ml.")] = 1.0,
+    data: Data = Path("data"),
+) -> None:
+    """Write an animal into the record. Its sessions then run on real devices only."""
+    if not re.fullmatch(r"[A-Za-z0-9]+", name):
+        raise Refused(f"subject {name!r}: use letters and digits only, as in VR2")
+    _check(baseline_g, "--baseline-g", 5.0, 100.0, "g")
+    _check(need_ml, "--need-ml", 0.0, 5.0, "ml")
+    with record(data) as open_record:
+        open_record.add(Subject(name, cohort, stage, baseline_g, restricted, need_ml))
+    Console().print(f"{name} is in the record of {data}")
+
+
+@subject.command()
+def weigh(
+    name: Name,
+    grams: Annotated[float, typer.Argument(help="Its weight now, grams.")],
+    condition: Annotated[str, typer.Option(help="How it looks.")] = "",
+    note: Annotated[str, typer.Option(help="Anything else.")] = "",
+    data: Data = Path("data"),
+) -> None:
+    """Write today's weight down, before or after a session, and show what is due."""
+    _check(grams, "GRAMS", 5.0, 100.0, "g")
+    _known(data, name)
+    with record(data) as open_record:
+        open_record.weigh(name, Weighing(date.today().isoformat(), grams, condition, note))
+    show(name, data)
+
+
+@subject.command()
+def show(name: Name, data: Data = Path("data")) -> None:
+    """Show an animal: its weight, its water today, the supplement due."""
+    animal = _known(data, name)
+    with record(data) as open_record:
+        weights = open_record.weights(name)
+        sessions = open_record.sessions(name)
+    today = water_of_day(data, name, date.today())
+    drunk_ul = sum(one.water_ul for one in today)
+    table = Table(title=name, show_header=False)
+    table.add_row("cohort, stage", f"{animal.cohort}, {animal.stage}")
+    table.add_row("baseline", f"{animal.baseline_g:g} g")
+    for last in weights[-1:]:
+        share = last.grams / animal.baseline_g
+        rest = "".join(f", {text}" for text in (last.condition, last.note) if text)
+        table.add_row("last weight", f"{last.day}: {last.grams:g} g ({share:.1%}){rest}")
+    table.add_row("water", "restricted" if animal.restricted else "free")
+    table.add_row("sessions", f"{len(sessions)}")
+    table.add_row("water today", f"{drunk_ul:g} ul{_unknown(today)}")
+    if animal.restricted:
+        due_ml = supplement_ml(animal, drunk_ul)
+        table.add_row("supplement due", f"{due_ml:.3f} ml of {animal.need_ml:g} ml a day")
+    Console().print(table)
+    if why := underweight(animal, weights, date.today()):
+        Console().print(Text(why, "bold red"))
+
+
+@subject.command()
+def water(name: Name, data: Data = Path("data")) -> None:
+    """Show every microlitre the animal was given, by day and session, from its logs."""
+    folders = session_folders(data / f"sub-{name}")
+    days = {day for folder in folders if (day := day_of(folder)) is not None}
+    if find(data, name) is not None:
+        with record(data) as open_record:
+            days |= {date.fromisoformat(row.day) for row in open_record.sessions(name)}
+    elif not folders:
+        _known(data, name)
+    table = Table("day", "session", "water")
+    for day in sorted(days):
+        sessions = water_of_day(data, name, day)
+        for one in sessions:
+            table.add_row("", one.folder.name, one.unreadable or f"{one.water_ul:g} ul")
+        total = f"{sum(one.water_ul for one in sessions):g} ul{_unknown(sessions)}"
+        table.add_row(f"{day}", "all", total, end_section=True)
+    Console().print(table)
+
+
+def _known(data: Path, name: str) -> Subject:
+    animal = find(data, name)
+    if animal is None:
+        raise Refused(
+            f"there is no subject {name} in the record of {data}; add it: rig subject add"
+        )
+    return animal
+
+
+def _unknown(sessions: list[Given]) -> str:
+    lost = [one.folder.name for one in sessions if one.unreadable]
+    return f", and what {', '.join(lost)} gave is not known" if lost else ""
+
+
+def _check(value: float, name: str, low: float, high: float, unit: str) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise Refused(f"{name} {value:g}: say a number from {low:g} to {high:g} {unit}")

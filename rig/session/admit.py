@@ -1,0 +1,132 @@
+"""Whether a session may begin: the animal, its weight, its water today, its open sessions.
+
+The animal's devices are those of [nodes.hardware]; one is simulated if its module is named
+`simulated`, and real in any other case.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from rig.config import Session, read_session
+from rig.refused import Refused
+from rig.session.subjects import RECORD_FILE, Row, Subject, find, record, underweight
+from rig.session.water import HARDWARE, Given, day_of, given, is_open, session_folders
+
+
+def admit(session: Session, data: Path, override: str, console: Console) -> Session:
+    """Return the session with the animal's water of today; say aloud what was overridden.
+
+    Raises Refused if it may not begin, or may not without an override.
+    """
+    subject = find(data, session.subject)
+    real, simulated = devices(session)
+    if subject is not None and simulated:
+        raise Refused(
+            f"{subject.name} is a real animal and {simulated[0]} is simulated; "
+            "take a setup of real devices, or another name for a simulated animal"
+        )
+    objections = list(_objections(session, data, subject, real))
+    if objections and not override:
+        raise Refused(f'{"; ".join(objections)}; or say why it may run: --override "REASON"')
+    today_ul = _water_today_ul(session, data)
+    if objections:
+        override = f"{override} (against: {'; '.join(objections)})"
+        console.print(Text(f"OVERRIDDEN: {override}", "bold red"))
+    if subject is None and not real:
+        banner = f" SIMULATED ANIMAL {session.subject}: no mouse, no water, no weight "
+        console.print(Text(banner, "bold black on yellow"))
+    return msgspec.structs.replace(session, given_today_ul=today_ul, override=override)
+
+
+def devices(session: Session) -> tuple[list[str], list[str]]:
+    """Return the names of the animal's real devices and of its simulated ones."""
+    real: list[str] = []
+    simulated: list[str] = []
+    for name, path in _named(session.nodes.get(HARDWARE, {}), f"nodes.{HARDWARE}"):
+        module = path.partition(":")[0]
+        (simulated if module.rpartition(".")[2] == "simulated" else real).append(name)
+    return real, simulated
+
+
+def water_of_day(data: Path, name: str, day: date) -> list[Given]:
+    """Return what each of the animal's sessions of a day gave.
+
+    Read from the session folders; what the record alone knows of was moved away, and counts too.
+    """
+    found = [given(folder) for folder in session_folders(data / f"sub-{name}", day)]
+    if find(data, name) is not None:
+        there = {one.folder.name for one in found}
+        with record(data) as open_record:
+            rows = open_record.sessions(name)
+        found += [
+            Given(data / f"sub-{name}" / row.folder, row.water_ul)
+            for row in rows
+            if row.day == day.isoformat() and row.folder not in there
+        ]
+    return found
+
+
+def book(folder: Path, reason: str) -> None:
+    """Write an ended session into the record, if the record knows its animal."""
+    session = read_session(folder)
+    data = folder.parent.parent
+    if find(data, session.subject) is None:
+        return
+    day = day_of(folder) or date.today()
+    row = Row(folder.name, day.isoformat(), session.task_name, given(folder).water_ul, reason)
+    with record(data) as open_record:
+        open_record.book(session.subject, row)
+
+
+def _objections(
+    session: Session, data: Path, subject: Subject | None, real: list[str]
+) -> Iterator[str]:
+    name = session.subject
+    if subject is None and real:
+        yield f"subject {name} is not in {data / RECORD_FILE}; add it: rig subject add {name}"
+    if subject is not None:
+        with record(data) as open_record:
+            weights = open_record.weights(name)
+        if why := underweight(subject, weights, date.today()):
+            yield why
+    for folder in session_folders(data / f"sub-{name}"):
+        if is_open(folder):
+            yield f"{folder} was never closed; run: rig recover {folder}"
+
+
+def _water_today_ul(session: Session, data: Path) -> float:
+    """Return what the animal was given today. Raises Refused if that is the day's limit."""
+    today = water_of_day(data, session.subject, date.today())
+    total_ul = sum(one.water_ul for one in today)
+    if HARDWARE not in session.nodes:
+        return total_ul
+    limit_ul = float(session.nodes[HARDWARE]["guard"]["max_day_ul"])
+    for one in today:
+        if one.unreadable:
+            raise Refused(
+                f"what {one.folder} gave cannot be known and counts as the day's whole water of "
+                f"{limit_ul:g} ul: {one.unreadable}; run: rig recover {one.folder}; if "
+                "that does not help, run it tomorrow"
+            )
+    if total_ul + float(session.task.get("reward_ul") or 0.0) > limit_ul or total_ul >= limit_ul:
+        raise Refused(
+            f"{session.subject} was given {total_ul:g} ul today and the day's limit is "
+            f"{limit_ul:g} ul; run it tomorrow"
+        )
+    return total_ul
+
+
+def _named(table: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """Yield the path and the class of each device; what a device holds is its own affair."""
+    if isinstance(table.get("is"), str):
+        yield path, table["is"]
+        return
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _named(value, f"{path}.{key}")

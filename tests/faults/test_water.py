@@ -1,0 +1,61 @@
+"""Whatever is killed, the day's water is known: exactly, once the session was recovered."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from rig.cli.recover import recover
+from rig.log import JOURNAL_FOLDER, read
+from rig.messages import Stop, Valve
+from rig.session.reserve import RESERVE_FILE, read_reserved
+from rig.session.water import given, is_open
+from tests.faults.test_death import NODES, QUICK
+from tests.live import Live
+
+WATER = (*QUICK, "task.reward_mode='passive'", "task.reward_delay_ms=0")
+
+
+def said_ul(folder: Path) -> float:
+    journal = folder / JOURNAL_FOLDER / "hardware.mcap"
+    return sum(word.volume_ul for _, word in read(journal) if isinstance(word, Valve))
+
+
+@pytest.mark.parametrize("order", [("launch", "hardware"), ("hardware", "launch")])
+def test_after_kill_9_of_both_it_is_never_less_and_recovered_exact(
+    tmp_path: Path, order: tuple[str, str]
+) -> None:
+    with Live(tmp_path, *WATER) as live:
+        _, valve = live.until(Valve)
+        # stopped first, so that neither can act on the other's death
+        pids = {"launch": live.process.pid, "hardware": live.pid(NODES["hardware"])}
+        for name in order:
+            live.signal(name if name == "launch" else NODES[name], signal.SIGSTOP)
+        for name in order:
+            os.kill(pids[name], signal.SIGKILL)
+        live.end()
+        folder = live.folder
+    spoken_ul = said_ul(folder)
+    reserved = read_reserved(folder)
+    assert reserved is not None
+    assert spoken_ul >= valve.volume_ul
+    assert is_open(folder)
+    assert spoken_ul <= given(folder).water_ul == reserved.total_ul <= spoken_ul + 15.001
+    recover(folder)
+    assert given(folder).water_ul == spoken_ul
+    assert not is_open(folder)
+    assert not (folder / RESERVE_FILE).exists()
+
+
+def test_after_kill_9_of_the_driver_alone_it_is_exact(tmp_path: Path) -> None:
+    with Live(tmp_path, *WATER) as live:
+        live.until(Valve)
+        live.signal(NODES["hardware"], signal.SIGKILL)
+        live.until(Stop)
+        code, output = live.end()
+        assert code == 1, output
+        folder = live.folder
+    spoken_ul = sum(w.volume_ul for _, w in read(folder / "log.mcap") if isinstance(w, Valve))
+    assert given(folder).water_ul == spoken_ul > 0
+    assert not (folder / RESERVE_FILE).exists()
