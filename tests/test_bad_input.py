@@ -183,6 +183,7 @@ def test_a_session_left_open(
 ) -> None:
     folder = tmp_path / "sub-test" / "ses-20260101_1"
     (folder / "journal").mkdir(parents=True)
+    (folder / "settings.json").write_text("{}")
     given = ["run", SETUP, TASK, "--subject", "test", "--data", tmp_path, "--set", NO_SCREEN]
     assert f"rig recover {folder}" in refused(capsys, monkeypatch, *given)
     assert list((tmp_path / "sub-test").iterdir()) == [folder]

@@ -29,7 +29,8 @@ def recover(
         lock.release()
     console = Console()
     end(folder, None, console)
-    book(folder, "recovered after the launching process died")
+    if due := book(folder, "recovered after the launching process died"):
+        console.print(due, soft_wrap=True)
     whole = "whole" if verdict.whole else "NOT whole"
     console.print(f"the log is {whole}; {verdict.in_hub_order} words of it stand in hub order")
     if verdict.missing:

@@ -73,5 +73,6 @@ def run_session(
     drawn = secrets.randbelow(2**31) if seed is None else seed
     outcome = launch(resolve(setup, task, subject, drawn, changes), data, console, override)
     end(outcome.folder, outcome.reason, console)
-    book(outcome.folder, outcome.reason)
+    if due := book(outcome.folder, outcome.reason):
+        console.print(due, soft_wrap=True)
     raise typer.Exit(1 if outcome.failed else 0)

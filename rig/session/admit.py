@@ -15,7 +15,7 @@ from rich.text import Text
 
 from rig.config import Session, read_session
 from rig.refused import Refused
-from rig.session.subjects import RECORD_FILE, Row, Subject, find, record, underweight
+from rig.session.subjects import RECORD_FILE, Row, Subject, find, record, supplement_ml, underweight
 from rig.session.water import HARDWARE, Given, day_of, given, is_open, session_folders
 
 
@@ -72,16 +72,24 @@ def water_of_day(data: Path, name: str, day: date) -> list[Given]:
     return found
 
 
-def book(folder: Path, reason: str) -> None:
-    """Write an ended session into the record, if the record knows its animal."""
+def book(folder: Path, reason: str) -> str:
+    """Write an ended session into the record, if the record knows its animal.
+
+    Returns what is to be done for the animal now, in one sentence; "" for one nobody knows.
+    """
     session = read_session(folder)
     data = folder.parent.parent
-    if find(data, session.subject) is None:
-        return
+    subject = find(data, session.subject)
+    if subject is None:
+        return ""
     day = day_of(folder) or date.today()
     row = Row(folder.name, day.isoformat(), session.task_name, given(folder).water_ul, reason)
     with record(data) as open_record:
-        open_record.book(session.subject, row)
+        open_record.book(subject.name, row)
+    drunk_ul = sum(one.water_ul for one in water_of_day(data, subject.name, day))
+    due = f"supplement due {supplement_ml(subject, drunk_ul):.3f} ml; " * subject.restricted
+    how = f"rig subject weigh {subject.name} GRAMS --condition TEXT --note TEXT"
+    return f"{subject.name} was given {drunk_ul:g} ul on {day}; {due}write down: {how}"
 
 
 def _objections(

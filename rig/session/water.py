@@ -17,6 +17,7 @@ from mcap.records import Channel
 from mcap.records import Message as Record
 from mcap.stream_reader import CRCValidationError, StreamReader
 
+from rig.config import SETTINGS_FILE
 from rig.envelope import Garbled, unpack
 from rig.log import JOURNAL_FOLDER, LOG_FILE, read_verdict
 from rig.messages import Ended, Message, Valve, kind
@@ -70,6 +71,8 @@ def given(folder: Path) -> Given:
 
 def is_open(folder: Path) -> bool:
     """Whether a session was never closed: its log is not finished, or its journals remain."""
+    if _never_began(folder):
+        return False
     log = folder / LOG_FILE
     return (folder / JOURNAL_FOLDER).is_dir() or not log.exists() or read_verdict(log) is None
 
@@ -88,7 +91,15 @@ def settle_water(folder: Path) -> None:
         (folder / RESERVE_FILE).unlink()
 
 
+def _never_began(folder: Path) -> bool:
+    """Whether its launching process died while it made the folder: nothing was started yet."""
+    names = (SETTINGS_FILE, LOG_FILE, RESERVE_FILE, f"{JOURNAL_FOLDER}/{HARDWARE}.mcap")
+    return not any((folder / name).exists() for name in names)
+
+
 def _water_ul(folder: Path) -> float:
+    if _never_began(folder):
+        return 0.0
     words = _words(folder)
     valves = [word for word in words if isinstance(word, Valve) and not word.refused]
     opened = {word.id: word.volume_ul for word in valves}

@@ -21,12 +21,27 @@ from rig.session.subjects import (
     supplement_ml,
     underweight,
 )
+from tests.live import Live
 from tests.rig.test_water import closed, cut_off, ended, set_aside, valves
 
 TODAY = date.today()
 VR2 = Subject("VR2", "task", "train1", 25.0, restricted=True, need_ml=1.0)
 SIMULATED = "behavior.devices.simulated"
 REAL = "tests.behavior.scripted"
+
+BENCH = f"""
+[rig]
+name = "bench"
+disk_mb_s = 0.1
+[nodes.hardware]
+run = "behavior.devices.hardware"
+boards.b = {{ is = "{REAL}:Board" }}
+wheel = {{ is = "{REAL}:Wheel", board = "b" }}
+lick.centre = {{ is = "{REAL}:Lick", board = "b" }}
+valve.centre = {{ is = "{REAL}:Valve", board = "b" }}
+[nodes.task]
+run = "behavior.task"
+"""
 
 
 def session(module: str, name: str = "VR2") -> Session:
@@ -176,7 +191,7 @@ def test_an_ended_session_is_booked_once(tmp_path: Path) -> None:
     closed(folder, [*valves(4), ended(4)])
     (folder / "settings.json").write_bytes(msgspec.json.encode(session(REAL)))
     book(folder, "crashed")
-    book(folder, "all trials done")
+    assert "supplement due 0.988 ml" in book(folder, "all trials done")
     with record(tmp_path) as open_record:
         rows = open_record.sessions("VR2")
     expected = Row(folder.name, TODAY.isoformat(), "train1", 12.0, "all trials done")
@@ -206,3 +221,17 @@ def test_the_supplement_is_the_need_less_what_was_drunk() -> None:
     free = msgspec.structs.replace(VR2, restricted=False)
     assert supplement_ml(free, 0.0) == 0.0
     assert not underweight(free, [], TODAY)
+
+
+def test_a_session_of_a_real_animal_is_in_the_record_at_its_end(tmp_path: Path) -> None:
+    setup = tmp_path / "bench.toml"
+    setup.write_text(BENCH)
+    known(tmp_path, (TODAY, 24.0))
+    args = ("--minutes", "0.03")
+    with Live(tmp_path, "task.grey_before_s=0.2", setup=setup, args=args, subject="VR2") as live:
+        code, output = live.end()
+    assert code == 0, output
+    assert "supplement due 1.000 ml" in output
+    with record(tmp_path) as open_record:
+        (row,) = open_record.sessions("VR2")
+    assert (row.folder, row.water_ul, row.reason) == (live.folder.name, 0.0, "time is up")

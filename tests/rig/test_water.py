@@ -143,6 +143,7 @@ def test_a_damaged_closed_log_never_counts_less(tmp_path: Path, seed: int) -> No
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text("{}")
     assert "neither a closed log nor journals" in given(tmp_path).unreadable
     journal = cut_off(tmp_path, [])
     journal.write_bytes(b"nonsense, and much of it")
@@ -151,6 +152,13 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert given(tmp_path).water_ul == 0.0
     (tmp_path / RESERVE_FILE).write_text("a boot\nmuch\n")
     assert RESERVE_FILE in given(tmp_path).unreadable
+
+
+def test_a_folder_in_which_nothing_was_started_gave_nothing(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    assert given(tmp_path).water_ul == 0.0
+    assert not given(tmp_path).unreadable
+    assert not is_open(tmp_path)
 
 
 def test_the_sessions_of_a_day_are_those_of_its_date_in_order(tmp_path: Path) -> None:
