@@ -186,7 +186,7 @@ def test_a_session_left_open(
     (folder / "settings.json").write_text("{}")
     given = ["run", SETUP, TASK, "--subject", "test", "--data", tmp_path, "--set", NO_SCREEN]
     assert f"rig recover {folder}" in refused(capsys, monkeypatch, *given)
-    assert list((tmp_path / "sub-test").iterdir()) == [folder]
+    assert list((tmp_path / "sub-test").glob("ses-*")) == [folder]
 
 
 @pytest.mark.parametrize(
