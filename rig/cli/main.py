@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from rig.cli.bench import bench
+from rig.cli.bench.wire import wire
 from rig.cli.demo import demo
 from rig.cli.info import info
 from rig.cli.recover import recover
@@ -26,9 +26,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, run, replay, info, recover, bench):
+for verb in (demo, run, replay, info, recover):
     app.command()(verb)
 app.add_typer(subject, name="subject")
+bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
+for part in (wire,):
+    bench.command()(part)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

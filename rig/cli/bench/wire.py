@@ -1,4 +1,4 @@
-"""rig bench: how fast the parts are on this machine, as percentiles and shares in one run."""
+"""rig bench wire: how fast words travel on this machine, beside busy cores."""
 
 import os
 import subprocess
@@ -7,7 +7,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +15,10 @@ import numpy as np
 import typer
 import zmq
 from rich.console import Console
-from rich.table import Table
 
 import rig
 from rig.bus import Bus, Hub
+from rig.cli.bench.harness import busy, percentiles, row
 from rig.clock import Clock, RealClock, monotonic_ns
 from rig.config import Answers, Rig, Session, resolve
 from rig.envelope import Envelope, Voice, unpack
@@ -46,24 +45,19 @@ _SHORT_CORRIDORS = (
 )
 
 
-def bench(
-    what: Annotated[str, typer.Argument(help="What to measure: wire.")],
+def wire(
     seconds: Annotated[float, typer.Option(help="Length of the measured session.")] = 40.0,
 ) -> None:
     """Measure the wire beside two busy cores: latencies, CPU shares, the recorder, the display."""
-    if what != "wire":
-        raise Refused(f"rig bench {what}: there is no such bench; there is: wire")
-    table = Table(title="rig bench wire, beside a busy process on each core")
-    for column in ("what", "p50", "p99", "max", "n", "wanted"):
-        table.add_column(column)
-    with tempfile.TemporaryDirectory() as data, _busy():
-        for row in _session_rows(Path(data), seconds):
-            table.add_row(*row)
+    table = percentiles("rig bench wire, beside a busy process on each core")
+    with tempfile.TemporaryDirectory() as data, busy():
+        for line in _session_rows(Path(data), seconds):
+            table.add_row(*line)
         share = _recorder_share(Path(data))
         wanted = f"under 10 % at {_WORDS_A_SECOND} words/s"
         table.add_row("recorder, % of a core", f"{100 * share:.1f}", "", "", "", wanted)
-    for row in _draw_rows():
-        table.add_row(*row)
+    for line in _draw_rows():
+        table.add_row(*line)
     Console().print(table)
 
 
@@ -84,11 +78,11 @@ def _session_rows(data: Path, seconds: float) -> Iterator[tuple[str, ...]]:
     fired = [w for _, w in words if isinstance(w, Valve) and w.lick_t in read_at]
     from_tongue = [(w.t - (w.lick_t or 0)) / 1e6 for w in fired]
     from_read = [(w.t - read_at[w.lick_t or 0]) / 1e6 for w in fired]
-    yield _row("lick read to valve, decided over the hub, ms", from_read, "p50 under 1")
-    yield _row("lick itself to valve, sampled at 1 kHz, ms", from_tongue, "")
-    yield _row("wheel to task to a third process, ms", probe.ages_ms, "p50 under 1")
+    yield row("lick read to valve, decided over the hub, ms", from_read, "p50 under 1")
+    yield row("lick itself to valve, sampled at 1 kHz, ms", from_tongue, "")
+    yield row("wheel to task to a third process, ms", probe.ages_ms, "p50 under 1")
     ticks = np.diff([w.t for _, w in words if isinstance(w, Wheel)]) / 1e6
-    yield _row("wheel period, ms", ticks, "1")
+    yield row("wheel period, ms", ticks, "1")
     for name, share in probe.shares().items():
         yield (f"{name}, % of a core", f"{100 * share:.1f}", "", "", "", "")
     frames = {name: _count(words, name) for name in ("Pulse", "Frame", "Decoded")}
@@ -100,20 +94,13 @@ def _count(words: list[tuple[Envelope, Message]], name: str) -> int:
     return sum(type(word).__name__ == name for _, word in words)
 
 
-def _row(what: str, values: Any, wanted: str) -> tuple[str, ...]:
-    if len(values) == 0:
-        return (what, "-", "-", "-", "0", wanted)
-    p50, p99, most = np.percentile(values, [50, 99, 100])
-    return (what, f"{p50:.3f}", f"{p99:.3f}", f"{most:.3f}", str(len(values)), wanted)
-
-
 def _draw_rows() -> Iterator[tuple[str, ...]]:
     from stimuli.psychopy_screen import draw_cost_ms, missing
 
     if (lack := missing()) is not None:
         yield (f"draw calls: not measured, {lack}", "-", "", "", "", "under 0.2")
         return
-    yield _row("draw calls of a frame, ms of CPU", draw_cost_ms(600), "under 0.2")
+    yield row("draw calls of a frame, ms of CPU", draw_cost_ms(600), "under 0.2")
 
 
 class _Probe:
@@ -225,16 +212,3 @@ class _Forget:
 
     def append(self, name: str, envelope: Envelope, data: bytes) -> None:
         pass
-
-
-@contextmanager
-def _busy() -> Iterator[None]:
-    """Keep every core busy with a process of ordinary priority."""
-    code = "while True: pass"
-    burners = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(os.cpu_count() or 1)]
-    try:
-        yield
-    finally:
-        for burner in burners:
-            burner.kill()
-            burner.wait()

@@ -1,0 +1,37 @@
+"""What every bench shares: busy cores beside the measured thing, and a table of percentiles."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+
+def percentiles(title: str) -> Table:
+    """Return an empty table for rows of percentiles."""
+    return Table("what", "p50", "p99", "max", "n", "wanted", title=title)
+
+
+def row(what: str, values: Any, wanted: str) -> tuple[str, ...]:
+    """Return the row of some measured values; "-" where there are none."""
+    if len(values) == 0:
+        return (what, "-", "-", "-", "0", wanted)
+    p50, p99, most = np.percentile(values, [50, 99, 100])
+    return (what, f"{p50:.3f}", f"{p99:.3f}", f"{most:.3f}", str(len(values)), wanted)
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Keep every core busy with a process of ordinary priority."""
+    code = "while True: pass"
+    burners = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
