@@ -32,11 +32,14 @@ class Stop(Message, frozen=True, tag="Stop"):
 
 
 class Order(Message, frozen=True, tag="Order"):
-    """Launch: what the operator wants; answered by Position.order."""
+    """Launch: what the operator wants; answered by Position.order.
+
+    pause aborts the trial, stop ends the session after it, water is one reward at once, by hand.
+    """
 
     id: int
     deadline: int
-    verb: Literal["pause", "resume", "note", "stop"]
+    verb: Literal["pause", "resume", "note", "stop", "water"]
     text: str = ""
 
 
@@ -96,6 +99,7 @@ class Valve(Message, frozen=True, tag="Valve"):
     volume_ul: float
     lick_t: int | None = None
     refused: str = ""
+    manual: bool = False
 
 
 # -- task -------------------------------------------------------------------------------------
@@ -105,19 +109,26 @@ class Position(Message, frozen=True, tag="Position"):
     """Task, for every Wheel: where the corridor stands.
 
     position_m counts from the start of the trial's corridor; trial is -1 and position 0 where
-    there is no corridor. order is the id of the last Order obeyed (0: none yet).
+    there is no trial. In a trial without a corridor the phase is "picture" while its picture is
+    on, and "grey" then. order is the id of the last Order obeyed (0: none yet).
     """
 
     trial: int
     position_m: float
     speed_cm_s: float
     moving: bool
-    phase: Literal["grey", "corridor", "paused", "done"]
+    phase: Literal["grey", "corridor", "picture", "paused", "done"]
     order: int = 0
 
 
 class TrialStart(Message, frozen=True, tag="TrialStart"):
-    """Task: a corridor begins, with everything that was drawn for it."""
+    """Task: a trial begins, with everything that was drawn for it.
+
+    Most are corridors. Another picture (an image, a drifting bar, plain grey) is on for show_s,
+    then there is blank_s of grey, wherever the mouse is. A reward may be had from zone_from_m to
+    zone_to_m, or while the picture is on; in a corridor with a cue, from the cue on. A rescue is
+    given freely, after too many misses.
+    """
 
     trial: int
     stimulus: str
@@ -128,6 +139,13 @@ class TrialStart(Message, frozen=True, tag="TrialStart"):
     cue_position_m: float | None
     reward_mode: Literal["none", "passive", "active"]
     reward_delay_ms: float
+    block: int = 0
+    picture: Literal["corridor", "image", "bar", "grey"] = "corridor"
+    show_s: float = 0.0
+    blank_s: float = 0.0
+    zone_from_m: float = 0.0
+    zone_to_m: float = 0.0
+    rescue: bool = False
 
 
 class TrialEnd(Message, frozen=True, tag="TrialEnd"):
@@ -157,6 +175,7 @@ class Arm(Message, frozen=True, tag="Arm"):
     on: Literal["now", "lick"]
     volume_ul: float
     lick_t: int | None = None
+    manual: bool = False
 
 
 class Disarm(Message, frozen=True, tag="Disarm"):
