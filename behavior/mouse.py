@@ -5,59 +5,67 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
+from behavior.motion import Chance, Legs, Moves, Seconds, Tongue, ns
 from rig.messages import Cue, Message, Start, TrialStart, Valve
-
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=600)]
-Chance = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class SimulatedMouse:
-    """A mouse that has learned the task: it licks after the cue of a rewarded corridor.
+    """A mouse with an expectation of water for each corridor, which its licks follow.
 
-    All that it draws comes from the session's seed.
+    A trained mouse expects it in rewarded corridors alone; one that is not tries the spout now and
+    then in any. Each corridor's expectation follows what it brought (Rescorla and Wagner, 1972), so
+    that a mouse can be watched while it learns. All that it draws comes from the session's seed.
     """
 
-    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """How it runs and licks."""
+    class Settings(Moves, frozen=True, kw_only=True):
+        """Its body and its mind; [recorded] and [ours] as in Moves."""
 
         cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.0135
-        run_cm_s: Annotated[float, msgspec.Meta(ge=0, le=100)] = 25.0
-        """Its speed in a bout, on average."""
-        run_sd_cm_s: Annotated[float, msgspec.Meta(ge=0, le=50)] = 5.0
-        """How much that differs from bout to bout."""
-        run_change_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.15
-        """Time constant of starting and stopping."""
-        bout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 8.0
-        """How long a bout lasts on average, at least half of it."""
-        rest_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 1.2
-        """How long it stands between bouts on average, at least half of it."""
-        lick_every_ms: Annotated[float, msgspec.Meta(ge=60, le=1000)] = 140.0
-        """Time between licks of a burst; a lick comes up to a tenth sooner or later."""
-        idle_bursts_per_min: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.5
-        """Bursts for no reason."""
-        idle_burst_s: Seconds = 0.5
-        anticipation: Chance = 0.97
-        """How often it licks after the cue of a rewarded corridor."""
-        anticipation_after_s: Seconds = 0.3
-        """How long after the cue that burst begins, up to half sooner or later."""
-        anticipation_s: Seconds = 1.0
+        trained: Chance = 1.0
+        """How much it knows at the session's start: 0 nothing, 1 which corridor has water."""
+        learning_rate: Chance = 0.02
+        """How far a trial's outcome moves its expectation, as a share of the surprise [ours]."""
+        explores: Chance = 0.35
+        """How often it tries the spout in a corridor of which it knows nothing [ours]."""
+        lapses: Chance = 0.03
+        """How often, once trained, it expects water where there is none, or none where it is."""
+        anticipates: Chance = 0.7
+        """How often an expecting mouse licks before the cue, too [ours]."""
+        anticipates_after_s: Seconds = 2.5
+        """How long after the corridor's start it begins to, on average [ours]."""
+        gives_up_s: Seconds = 7.0
+        """How long after the corridor's start it expects no more: 4 m at 60 cm/s take 6.7."""
+        burst_s: Seconds = 0.7
+        """How long such a burst lasts on average [recorded: 2.5-4.8 licks]."""
+        pause_s: Seconds = 0.9
+        """How long it pauses before the next one, on average [ours]."""
+        reacts_after_s: Seconds = 0.3
+        """How long after the cue an expecting mouse licks, up to half sooner or later [ours]."""
+        reaction_s: Seconds = 1.0
+        """How long it licks then [ours]."""
         drinks_after_s: Seconds = 0.1
-        """How long after the valve opened it drinks, if it is not licking already."""
+        """How long after the valve opened it drinks, if it is not licking already [ours]."""
         drinks_s: Seconds = 2.0
+        """How long it licks at water [ours]."""
+        drinks_at: Chance = 0.6
+        """The share of its speed that is left while it drinks [ours]."""
+        sated_ul: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 1000.0
+        """After so much water it expects nothing any more [ours: what such mice get in a day]."""
+        idle_bursts_per_min: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.5
+        """Bursts for no reason [ours]."""
+        idle_burst_s: Seconds = 0.5
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._rng = np.random.default_rng(0)
-        self._began: int | None = None
-        self._rewarded = False
-        self._cm = 0.0
-        self._speed_cm_s = 0.0
-        self._target_cm_s = 0.0
-        self._at = 0
-        self._turn_at = 0
-        self._lick_at = 0
-        self._lick_until = 0
+        self._mind = self._idle = np.random.default_rng(0)
+        self._legs: Legs | None = None
+        self._tongue = Tongue(settings, self._mind)
         self._idle_at = 0
+        self._expects: dict[str, float] = {}
+        """The chance that it expects water in a corridor, by stimulus."""
+        self._corridor: TrialStart | None = None
+        self._got_water = False
+        self._drunk_ul = 0.0
 
     def open(self) -> None:
         pass
@@ -67,76 +75,84 @@ class SimulatedMouse:
             case Start():
                 self._begin(word)
             case TrialStart():
-                self._rewarded = word.rewarded
-            case Cue() if self._rewarded and self._rng.random() < self.settings.anticipation:
-                after_s = self.settings.anticipation_after_s * self._rng.uniform(0.5, 1.5)
-                self._lick_burst(word.t + _ns(after_s), self.settings.anticipation_s)
+                self._learn()
+                self._enter(word)
+            case Cue() if self._tries():
+                after_s = self.settings.reacts_after_s * self._mind.uniform(0.5, 1.5)
+                self._tongue.plan(word.t + ns(after_s), self.settings.reaction_s)
             case Valve(refused=""):
-                self._lick_burst(word.t + _ns(self.settings.drinks_after_s), self.settings.drinks_s)
+                self._drink(word)
             case _:
                 pass
 
     def counts(self, now: int) -> int:
-        if self._began is None:
+        if self._legs is None:
             return 0
-        while self._turn_at <= now:
-            self._run_until(self._turn_at)
-            self._turn()
-        self._run_until(now)
-        return int(self._cm / self.settings.cm_per_count)
+        self._legs.step(now)
+        return int(self._legs.cm / self.settings.cm_per_count)
 
     def licks(self, now: int) -> list[int]:
-        if self._began is None:
+        if self._legs is None:
             return []
         while self._idle_at <= now:
-            self._lick_burst(self._idle_at, self.settings.idle_burst_s)
+            self._tongue.plan(self._idle_at, self.settings.idle_burst_s)
             self._idle_at += self._wait_idle()
-        onsets = []
-        while self._lick_at <= now and self._lick_at < self._lick_until:
-            onsets.append(self._lick_at)
-            wait_ms = self.settings.lick_every_ms * self._rng.uniform(0.9, 1.1)
-            self._lick_at += _ns(wait_ms / 1e3)
-        return onsets
+        return self._tongue.licks(now)
 
     def _begin(self, start: Start) -> None:
-        self._rng = np.random.default_rng([int(start.session["seed"]), 2])
-        self._began = self._at = self._turn_at = start.t
-        self._lick_at = self._lick_until = start.t
+        seed = int(start.session["seed"])
+        legs, tongue, self._mind, self._idle = (
+            np.random.default_rng([seed, 2, n]) for n in range(4)
+        )
+        self._legs = Legs(self.settings, legs, start.t)
+        self._tongue = Tongue(self.settings, tongue)
         self._idle_at = start.t + self._wait_idle()
 
-    def _turn(self) -> None:
-        """Go from a rest to a bout, or from a bout to a rest."""
+    def _learn(self) -> None:
+        """Move the expectation of the corridor that is over towards what it brought."""
+        if self._corridor is not None:
+            name = self._corridor.stimulus
+            surprise = float(self._got_water) - self._expects[name]
+            self._expects[name] += self.settings.learning_rate * surprise
+
+    def _enter(self, corridor: TrialStart) -> None:
+        """Begin a corridor: what was expected in the last one is forgotten."""
         settings = self.settings
-        if self._target_cm_s > 0.0:
-            self._target_cm_s, mean_s = 0.0, settings.rest_s
-        else:
-            drawn = self._rng.normal(settings.run_cm_s, settings.run_sd_cm_s)
-            self._target_cm_s, mean_s = max(0.1, float(drawn)), settings.bout_s
-        lasts_s = mean_s * (0.5 + self._rng.exponential(0.5))
-        self._turn_at += max(1, _ns(lasts_s))
+        self._tongue.forget(corridor.t)
+        self._corridor, self._got_water = corridor, False
+        known = 1.0 - settings.lapses if corridor.rewarded else settings.lapses
+        at_first = settings.trained * known + (1.0 - settings.trained) * settings.explores
+        self._expects.setdefault(corridor.stimulus, at_first)
+        if self._tries() and self._mind.random() < settings.anticipates:
+            self._anticipate(corridor.t)
 
-    def _run_until(self, t: int) -> None:
-        """Approach the target speed exponentially; the path is its exact integral."""
-        passed_s = (t - self._at) / 1e9
-        if passed_s <= 0.0:
-            return
-        tau_s = self.settings.run_change_s
-        decay = float(np.exp(-passed_s / tau_s))
-        lag_cm_s = self._speed_cm_s - self._target_cm_s
-        self._cm += self._target_cm_s * passed_s + lag_cm_s * tau_s * (1.0 - decay)
-        self._speed_cm_s = self._target_cm_s + lag_cm_s * decay
-        self._at = t
+    def _tries(self) -> bool:
+        """Draw whether it expects water in this corridor."""
+        drawn = self._mind.random()
+        if self._corridor is None or self._drunk_ul >= self.settings.sated_ul:
+            return False
+        return bool(drawn < self._expects[self._corridor.stimulus])
 
-    def _lick_burst(self, t: int, lasts_s: float) -> None:
-        """Lick from t on; a burst that is under way goes on instead."""
-        if t >= self._lick_until:
-            self._lick_at = max(t, self._lick_at)
-        self._lick_until = max(self._lick_until, t + _ns(lasts_s))
+    def _anticipate(self, began: int) -> None:
+        """Plan bursts and pauses until it gives up; water makes it forget those to come."""
+        settings = self.settings
+        after_s = float(self._mind.gamma(4.0, settings.anticipates_after_s / 4.0))
+        while after_s < settings.gives_up_s:
+            lasts_s = settings.burst_s * (0.5 + self._mind.exponential(0.5))
+            self._tongue.plan(began + ns(after_s), lasts_s)
+            pause_s = settings.pause_s * (0.5 + self._mind.exponential(0.5))
+            after_s += max(0.1, lasts_s + pause_s)
+
+    def _drink(self, valve: Valve) -> None:
+        settings = self.settings
+        drinks_at = valve.t + ns(settings.drinks_after_s)
+        self._tongue.forget(drinks_at)
+        self._tongue.plan(drinks_at, settings.drinks_s)
+        if self._legs is not None:
+            self._legs.slow(drinks_at + ns(settings.drinks_s), settings.drinks_at)
+        self._got_water = True
+        self._drunk_ul += valve.volume_ul
 
     def _wait_idle(self) -> int:
         per_s = self.settings.idle_bursts_per_min / 60
-        return _ns(self._rng.exponential(1 / per_s)) if per_s > 0.0 else _ns(1e9)
-
-
-def _ns(seconds: float) -> int:
-    return round(seconds * 1e9)
+        return ns(self._idle.exponential(1 / per_s)) if per_s > 0.0 else ns(1e9)

@@ -1,17 +1,20 @@
-"""The simulated mouse: seeded, runs most of the time, and expects what it has learned."""
+"""The simulated mouse: runs in bouts, licks in bursts, and expects what it has learned."""
 
 from itertools import pairwise
 from typing import Any
 
 import msgspec
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from behavior.mouse import SimulatedMouse
 from rig.messages import Cue, Start, TrialStart, Valve
 from tests.behavior.sessions import MS, S
 
 MINUTE_MS = 60_000
+TRIAL_S = 12
 
 
 def _mouse(seed: int = 1, **parameters: Any) -> SimulatedMouse:
@@ -21,8 +24,19 @@ def _mouse(seed: int = 1, **parameters: Any) -> SimulatedMouse:
     return mouse
 
 
-def _trial(rewarded: bool) -> TrialStart:
-    return TrialStart(0, 0, "leaf1", None, rewarded, 4.0, 2.0, 1.0, "active", 0.0)
+def _quiet(seed: int = 1, **parameters: Any) -> SimulatedMouse:
+    return _mouse(seed, idle_bursts_per_min=0.0, **parameters)
+
+
+def _trial(rewarded: bool, trial: int = 0, stimulus: str = "") -> TrialStart:
+    name = stimulus or ("leaf1" if rewarded else "circle1")
+    return TrialStart(trial * TRIAL_S * S, trial, name, None, rewarded, 4.0, 2.0, 2.0, "active", 0)
+
+
+def _speeds_cm_s(mouse: SimulatedMouse, minutes: float = 3) -> NDArray[np.float64]:
+    """Return its speed in steps of 100 ms."""
+    counts = [mouse.counts(ms * MS) for ms in range(0, round(minutes * MINUTE_MS), 100)]
+    return np.diff(counts) * 0.0135 / 0.1
 
 
 def test_before_the_session_it_does_nothing() -> None:
@@ -33,13 +47,25 @@ def test_before_the_session_it_does_nothing() -> None:
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**31))
 def test_it_runs_most_of_the_time_and_stands_at_times(seed: int) -> None:
-    mouse = _mouse(seed)
-    counts = [mouse.counts(ms * MS) for ms in range(0, 3 * MINUTE_MS, 100)]
-    speed_cm_s = [(b - a) * 0.0135 / 0.1 for a, b in pairwise(counts)]
-    running = sum(speed > 6 for speed in speed_cm_s) / len(speed_cm_s)
-    assert 0.7 < running < 0.99
-    assert min(speed_cm_s) < 2
-    assert max(speed_cm_s) < 60
+    speed_cm_s = _speeds_cm_s(_mouse(seed))
+    assert 0.7 < (speed_cm_s > 6).mean() < 0.99
+    assert speed_cm_s.min() < 2
+    assert speed_cm_s.max() < 70
+
+
+def test_it_runs_in_bouts_whose_speed_wanders() -> None:
+    speed_cm_s = _speeds_cm_s(_mouse(3), minutes=20)
+    runs = speed_cm_s > 6
+    turns = np.flatnonzero(np.diff(runs.astype(int)))
+    lengths_s = np.diff(turns) * 0.1
+    bouts_s, rests_s = sorted((lengths_s[0::2], lengths_s[1::2]), key=np.median)[::-1]
+    assert 4 < np.median(bouts_s[bouts_s > 1]) < 12
+    assert 0.5 < np.median(rests_s) < 2
+    inside = runs[:-5] & runs[5:]
+    wander_cm_s = (speed_cm_s[5:] - speed_cm_s[:-5])[inside]
+    assert 2 < wander_cm_s.std() < 9
+    steady = _speeds_cm_s(_mouse(3, stride_sd_cm_s=0.0, run_sd_cm_s=0.0), minutes=5)
+    assert np.median(np.abs(steady[steady > 6] - 25)) < 0.2
 
 
 @settings(max_examples=10, deadline=None)
@@ -50,30 +76,126 @@ def test_the_same_seed_is_the_same_mouse_and_another_is_not(seed: int) -> None:
     assert lives[0] == lives[1] != lives[2]
 
 
-def _licks_after_cue(rewarded: bool, cues: int = 200) -> int:
-    mouse = _mouse(idle_bursts_per_min=0.0)
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 400))
+def test_it_lives_the_same_life_however_often_it_is_looked_at(seed: int, every_ms: int) -> None:
+    often, rarely = (_mouse(seed, idle_bursts_per_min=20.0) for _ in range(2))
+    licks = [t for ms in range(0, 20_000, every_ms) for t in often.licks(ms * MS)]
+    paths = [often.counts(ms * MS) for ms in range(0, 20_000, every_ms)]
+    assert licks + often.licks(20 * S) == rarely.licks(20 * S)
+    assert abs(often.counts(20 * S) - rarely.counts(20 * S)) <= 1
+    assert paths == sorted(paths)
+
+
+def test_it_licks_in_bursts_of_six_to_eight_a_second() -> None:
+    mouse = _quiet()
+    for drop in range(100):
+        mouse.hear(Valve(drop * 5 * S, drop, "centre", 60.0, 3.0))
+        mouse.licks((drop * 5 + 4) * S)
+    mouse.hear(Valve(500 * S, 101, "centre", 60.0, 3.0))
+    licks = np.array(mouse.licks(510 * S))
+    gaps_ms = np.diff(licks) / MS
+    assert 10 < len(licks) < 18
+    assert 6 < 1000 / gaps_ms.mean() < 8
+    assert gaps_ms.min() >= 72.5
+
+
+def _life(mouse: SimulatedMouse, trials: int, water: bool) -> list[tuple[bool, int, list[int]]]:
+    """Live through trials with a cue after 4 s; return (rewarded, start, licks) of each.
+
+    With water, the first lick after the cue of a rewarded corridor is answered by a drop.
+    """
+    lived = []
+    for trial in range(trials):
+        start = _trial(trial % 2 == 0, trial)
+        mouse.licks(start.t)
+        mouse.hear(start)
+        licks = mouse.licks(start.t + 4 * S)
+        mouse.hear(Cue(start.t + 4 * S, trial, 2.0))
+        for ms in range(4000, 7000, 20):
+            new = mouse.licks(start.t + ms * MS)
+            licks += new
+            if new and start.rewarded and water:
+                mouse.hear(Valve(new[0], trial, "centre", 60.0, 3.0, new[0]))
+                break
+        licks += mouse.licks(start.t + (TRIAL_S * S) - 1)
+        lived.append((start.rewarded, start.t, licks))
+    return lived
+
+
+def _rate(lived: list[tuple[bool, int, list[int]]], rewarded: bool) -> float:
+    """Return the share of corridors in which it licked at all."""
+    return float(np.mean([bool(licks) for of, _, licks in lived if of == rewarded]))
+
+
+def test_a_trained_mouse_licks_in_rewarded_corridors_and_hardly_in_others() -> None:
+    lived = _life(_quiet(), 200, water=True)
+    assert _rate(lived, True) > 0.9
+    assert _rate(lived, False) < 0.15
+
+
+def test_a_trained_mouse_licks_before_the_cue_and_at_once_after_it() -> None:
+    lived = [(t, licks) for rewarded, t, licks in _life(_quiet(), 200, water=True) if rewarded]
+    before = [any(lick < t + 4 * S for lick in licks) for t, licks in lived]
+    assert 0.4 < np.mean(before) < 0.8
+    first_s = [min(k for k in licks if k >= t + 4 * S) - t for t, licks in lived if licks]
+    assert 0.0 <= np.median(first_s) / S - 4 < 0.4
+    only_cue = _life(_quiet(anticipates=0.0), 50, water=True)
+    latency_s = np.array([licks[0] - t for rewarded, t, licks in only_cue if rewarded and licks])
+    assert latency_s.min() / S >= 4.15
+    assert np.percentile(latency_s, 90) / S < 4.5
+
+
+def test_an_untrained_mouse_tries_both_corridors_alike() -> None:
+    lived = _life(_quiet(trained=0.0, learning_rate=0.0), 600, water=True)
+    rates = [_rate(lived, rewarded) for rewarded in (True, False)]
+    assert max(rates) - min(rates) < 0.15
+    assert 0.3 < np.mean(rates) < 0.75
+
+
+def test_an_untrained_mouse_learns_from_what_the_corridors_bring() -> None:
+    lived = _life(_quiet(trained=0.0, learning_rate=0.1), 300, water=True)
+    early, late = lived[:40], lived[-100:]
+    assert _rate(late, True) - _rate(late, False) > 0.7
+    assert _rate(early, True) - _rate(early, False) < 0.6
+
+
+def test_without_water_it_learns_that_there_is_none() -> None:
+    lived = _life(_quiet(2, learning_rate=0.05), 300, water=False)
+    assert _rate(lived[:10], True) > 0.7
+    assert _rate(lived[-100:], True) < 0.2
+
+
+def test_an_unrewarded_mouse_hardly_licks() -> None:
+    mouse = _quiet()
     licked = 0
-    for cue in range(1, cues + 1):
-        t = cue * 10 * S
-        mouse.hear(_trial(rewarded))
-        mouse.hear(Cue(t, 0, 1.0))
-        licked += bool(mouse.licks(t + 800 * MS))
-        mouse.licks(t + 9 * S)
-    return licked
+    for trial in range(100):
+        mouse.hear(_trial(False, trial, "leaf1"))
+        licked += bool(mouse.licks((trial * TRIAL_S + 10) * S))
+    assert licked < 15
 
 
-def test_it_licks_after_the_cue_of_nearly_every_rewarded_corridor_and_of_no_other() -> None:
-    assert _licks_after_cue(rewarded=True) > 180
-    assert _licks_after_cue(rewarded=False) == 0
-
-
-def test_it_drinks_what_it_gets_and_nothing_else() -> None:
-    mouse = _mouse(idle_bursts_per_min=0.0)
+def test_it_drinks_what_it_gets_and_slows_down_for_it() -> None:
+    mouse = _quiet(rest_s=0.001, stride_sd_cm_s=0.0, run_sd_cm_s=0.0)
     mouse.hear(Valve(10 * S, 1, "centre", 0.0, 0.0, None, "refused"))
     assert mouse.licks(15 * S) == []
+    way = [mouse.counts(t * S) for t in (18, 20)]
     mouse.hear(Valve(20 * S, 2, "centre", 60.0, 3.0))
     licks = mouse.licks(30 * S)
     assert 10 < len(licks) < 20
-    gaps_ms = [(b - a) / MS for a, b in pairwise(licks)]
-    assert min(gaps_ms) > 120
-    assert max(gaps_ms) < 160
+    assert 20.05 < licks[0] / S < 20.3
+    way += [mouse.counts(22 * S)]
+    first, second = np.diff(way)
+    assert 0.5 < second / first < 0.8
+
+
+def test_a_sated_mouse_works_no_more() -> None:
+    mouse = _quiet(sated_ul=30.0)
+    lived = _life(mouse, 100, water=True)
+    assert sum(bool(licks) for rewarded, _, licks in lived if rewarded) in range(10, 13)
+    assert not any(licks for _, _, licks in lived[30:])
+
+
+def test_licks_come_once_and_in_order() -> None:
+    licks = [t for _, _, licks in _life(_mouse(5), 100, water=True) for t in licks]
+    assert all(b - a >= 72 * MS for a, b in pairwise(licks))

@@ -1,0 +1,139 @@
+"""How a simulated mouse moves: legs that run in bouts, and a tongue that licks in bursts.
+
+Both draw from generators of their own, at times of their own: what they do does not depend on how
+often they are looked at. [recorded] marks what was read off the three sessions of Linear Track set1
+(github.com/sn-lab/MouseGoggles); [ours] is a choice of this project.
+"""
+
+import heapq
+from typing import Annotated
+
+import msgspec
+import numpy as np
+
+Chance = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=600)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=600)]
+
+
+class Moves(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The parameters of legs and tongue."""
+
+    run_cm_s: Annotated[float, msgspec.Meta(ge=0, le=100)] = 25.0
+    """Its speed in a bout, on average [ours; recorded: 14]."""
+    run_sd_cm_s: Annotated[float, msgspec.Meta(ge=0, le=50)] = 5.0
+    """How much that differs from bout to bout [ours]."""
+    bout_s: Positive = 8.0
+    """How long a bout lasts on average, at least half of it [ours; recorded: 1-2]."""
+    rest_s: Positive = 1.2
+    """How long it stands between bouts on average, at least half of it [recorded: 1.1-4.3]."""
+    stride_s: Positive = 0.3
+    """How long it keeps one speed within a bout [ours]."""
+    stride_sd_cm_s: Annotated[float, msgspec.Meta(ge=0, le=50)] = 4.0
+    """How much its speed wanders within a bout [recorded: 5-6 over all bouts]."""
+    run_change_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.15
+    """Time constant of a change of speed [ours]."""
+    lick_every_ms: Annotated[float, msgspec.Meta(ge=60, le=1000)] = 145.0
+    """Time between licks of a burst, 6.9 a second [recorded: medians of 146-156]."""
+    lick_spread: Annotated[float, msgspec.Meta(ge=0, le=0.3)] = 0.1
+    """Standard deviation of that, as a share [recorded: quartiles of 130 and 180 ms]."""
+
+
+class Legs:
+    """Turn between rests and bouts; in a bout the speed wanders from stride to stride."""
+
+    def __init__(self, moves: Moves, rng: np.random.Generator, began: int) -> None:
+        """Stand still at `began` (ns)."""
+        self._moves, self._rng = moves, rng
+        self._at = self._stride_at = self._turn_at = began
+        self._running = False
+        self._bout_cm_s = self._wander_cm_s = 0.0
+        self._speed_cm_s = self._target_cm_s = 0.0
+        self._slow_until, self._slow_share = began, 1.0
+        self.cm = 0.0
+        """The path so far."""
+
+    def slow(self, until: int, share: float) -> None:
+        """Run at a share of the speed until then (ns), from the next stride on."""
+        self._slow_until, self._slow_share = until, share
+
+    def step(self, now: int) -> None:
+        """Move on to now (ns)."""
+        while min(self._stride_at, self._turn_at) <= now:
+            self._run_until(min(self._stride_at, self._turn_at))
+            if self._turn_at <= self._at:
+                self._turn()
+            if self._stride_at <= self._at:
+                # a walk that forgets half of where it was within a stride or two
+                drawn_cm_s = self._moves.stride_sd_cm_s * float(self._rng.standard_normal())
+                self._wander_cm_s = 0.6 * self._wander_cm_s + 0.8 * drawn_cm_s
+                self._stride_at += max(1, ns(self._moves.stride_s))
+            self._target_cm_s = self._aim()
+        self._run_until(now)
+
+    def _turn(self) -> None:
+        """Go from a rest to a bout, or from a bout to a rest."""
+        moves = self._moves
+        self._running = not self._running
+        if self._running:
+            self._bout_cm_s = float(self._rng.normal(moves.run_cm_s, moves.run_sd_cm_s))
+        mean_s = moves.bout_s if self._running else moves.rest_s
+        self._turn_at += max(1, ns(mean_s * (0.5 + self._rng.exponential(0.5))))
+
+    def _aim(self) -> float:
+        if not self._running:
+            return 0.0
+        share = self._slow_share if self._at < self._slow_until else 1.0
+        return max(0.1, share * (self._bout_cm_s + self._wander_cm_s))
+
+    def _run_until(self, t: int) -> None:
+        """Approach the aimed speed exponentially; the path is its exact integral."""
+        passed_s = (t - self._at) / 1e9
+        if passed_s <= 0.0:
+            return
+        tau_s = self._moves.run_change_s
+        decay = float(np.exp(-passed_s / tau_s))
+        lag_cm_s = self._speed_cm_s - self._target_cm_s
+        self.cm += self._target_cm_s * passed_s + lag_cm_s * tau_s * (1.0 - decay)
+        self._speed_cm_s = self._target_cm_s + lag_cm_s * decay
+        self._at = t
+
+
+class Tongue:
+    """Licks in the bursts that were planned; bursts that overlap are one."""
+
+    def __init__(self, moves: Moves, rng: np.random.Generator) -> None:
+        self._moves, self._rng = moves, rng
+        self._bursts: list[tuple[int, int]] = []
+        self._free_at: int | None = None
+
+    def plan(self, begins: int, lasts_s: float) -> None:
+        """Lick from then on (ns), for so long."""
+        heapq.heappush(self._bursts, (begins, begins + ns(lasts_s)))
+
+    def forget(self, t: int) -> None:
+        """Lick from t (ns) on in none of the bursts that were planned so far."""
+        self._bursts = [(begins, min(ends, t)) for begins, ends in self._bursts if begins < t]
+        heapq.heapify(self._bursts)
+
+    def licks(self, now: int) -> list[int]:
+        """Return the onsets (ns) since the last call, none after now."""
+        onsets: list[int] = []
+        while self._bursts and self._bursts[0][0] <= now:
+            begins, ends = self._bursts[0]
+            t = begins if self._free_at is None else max(begins, self._free_at)
+            if t >= ends:
+                heapq.heappop(self._bursts)
+                continue
+            if t > now:
+                break
+            onsets.append(t)
+            # no tongue is back in less than half its time
+            share = max(0.5, 1.0 + self._moves.lick_spread * float(self._rng.standard_normal()))
+            self._free_at = t + ns(self._moves.lick_every_ms / 1e3 * share)
+        return onsets
+
+
+def ns(seconds: float) -> int:
+    """Return seconds as whole ns."""
+    return round(seconds * 1e9)
