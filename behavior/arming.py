@@ -73,6 +73,11 @@ class Arming:
         self._armed = {arm.line: arm for arm in kept if self._leased(arm, now)}
         return [Refusal(arm, _SILENT) for arm in kept if not self._leased(arm, now)]
 
+    def waiting(self) -> list[tuple[Arm, int]]:
+        """Return each wish that waits, and until when (ns) if it is not heard again."""
+        lease = self._heard
+        return [(a, min(a.deadline, lease[a.id] + LEASE_NS)) for a in self._armed.values()]
+
     def _fire(self, line: str, lick_t: int, now: int) -> Fire | Refusal | None:
         arm = self._armed.get(line)
         if arm is None or not arm.t <= lick_t <= arm.deadline or now > arm.deadline:

@@ -30,7 +30,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Guard:
-    """Allows a pulse or refuses it, and books what it allowed as given."""
+    """Allows a pulse or refuses it, and books what it allowed as given.
+
+    A pulse that a device may start by itself is pledged before the device is armed. While one is,
+    there is no other: it is settled with the moment at which it came, or released unfired.
+    """
 
     def __init__(self, limits: Limits, given_today_ul: float = 0.0) -> None:
         """Begin a session of an animal that was given so much before it on that day."""
@@ -41,8 +45,9 @@ class Guard:
         self._free_at: int | None = None
         self._last_start: int | None = None
         self._unconsumed = 0
+        self._pledged: tuple[int, float] | None = None
         self.given_ul = 0.0
-        """What was allowed so far, microlitres."""
+        """What was allowed so far, microlitres, without what is pledged."""
         self.reserved_ul = math.inf
         """No more than this in all: what is set aside on the disk, where there is one."""
 
@@ -58,13 +63,40 @@ class Guard:
         """
         reason = self._against(wish, now, open_ms, volume_ul)
         if not reason:
-            self._opened.add(wish)
-            self._starts.append(now)
-            self._free_at = now + math.ceil((open_ms + self._limits.min_gap_ms) * 1e6)
-            self._last_start = now
-            self._unconsumed += 1
-            self.given_ul += volume_ul
+            self._book(wish, now, open_ms, volume_ul)
         return reason
+
+    def pledge(self, wish: int, now: int, open_ms: float, volume_ul: float) -> str:
+        """Return "" and set aside a pulse that may start at any time from now; else why not."""
+        reason = self._against(wish, now, open_ms, volume_ul)
+        if not reason:
+            self._pledged = (wish, volume_ul)
+        return reason
+
+    def settle(self, t: int, open_ms: float, lick_t: int) -> None:
+        """Book the pledged pulse: it started at t (ns) for the lick at lick_t."""
+        if self._pledged is None:
+            raise ValueError("a pulse that was not pledged cannot be settled")
+        self.lick(lick_t)
+        (wish, volume_ul), self._pledged = self._pledged, None
+        self._book(wish, t, open_ms, volume_ul)
+
+    def release(self) -> None:
+        """Let the pledged pulse go: it did not start and will not."""
+        self._pledged = None
+
+    @property
+    def spoken_for_ul(self) -> float:
+        """What was given and what is pledged, microlitres."""
+        return self.given_ul + (0.0 if self._pledged is None else self._pledged[1])
+
+    def _book(self, wish: int, t: int, open_ms: float, volume_ul: float) -> None:
+        self._opened.add(wish)
+        self._starts.append(t)
+        self._free_at = t + math.ceil((open_ms + self._limits.min_gap_ms) * 1e6)
+        self._last_start = t
+        self._unconsumed += 1
+        self.given_ul += volume_ul
 
     def _against(self, wish: int, now: int, open_ms: float, volume_ul: float) -> str:
         # each comparison of amounts is written so that NaN fails it
@@ -75,6 +107,8 @@ class Guard:
             return f"a pulse of {open_ms:g} ms is over the limit of {limits.max_open_ms:g} ms"
         if wish in self._opened:
             return f"wish {wish} was already granted"
+        if self._pledged is not None:
+            return f"wish {self._pledged[0]} is armed in its device and may open at any moment"
         return self._too_much(volume_ul) or self._too_soon(now)
 
     def _too_much(self, volume_ul: float) -> str:

@@ -84,7 +84,7 @@ class Lick(Message, frozen=True, tag="Lick"):
 
 
 class Edge(Message, frozen=True, tag="Edge"):
-    """Hardware: a digital input line changed."""
+    """Hardware: a digital input line changed, or an output line was put up or down."""
 
     line: str
     up: bool
@@ -242,12 +242,23 @@ class Verdict(Message, frozen=True, tag="Verdict"):
     violations: tuple[str, ...]
 
 
+# -- hardware, continued --------------------------------------------------------------------------
+
+
+class Exposures(Message, frozen=True, tag="Exposures"):
+    """Hardware, once a second and at its end: how many exposures a camera has begun so far."""
+
+    camera: str
+    count: int
+
+
 WORDS: tuple[type[Message], ...] = (
     Start, Stop, Order, Beat, Fault, Ended,
     Wheel, Lick, Edge, Valve,
     Position, TrialStart, TrialEnd, Cue, Arm, Disarm,
     Flip, Frame, Decoded, Pulse,
     Verdict,
+    Exposures,
 )  # fmt: skip
 """Every kind, in the order of this page."""
 EVERYONE_SAYS = (Beat, Fault, Ended)

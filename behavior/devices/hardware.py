@@ -1,15 +1,15 @@
-"""The driver of wheel, licks, valves and lines; it alone opens a valve, and only past the guard."""
+"""The driver of wheel, licks, valves, lines, outputs and cameras; its clock is the session's."""
 
 import math
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from behavior.arming import Arming, Fire, Refusal
 from behavior.devices import protocols
-from behavior.guard import Guard, Limits
+from behavior.devices.outputs import Cameras, Outputs
+from behavior.devices.watering import Watering
+from behavior.guard import Limits
 from rig import device
 from rig.device import Table
 from rig.messages import (
@@ -17,36 +17,31 @@ from rig.messages import (
     Cue,
     Disarm,
     Edge,
-    Fault,
+    Exposures,
     Lick,
     Message,
     Pulse,
     Start,
+    TrialEnd,
     TrialStart,
     Valve,
     Wheel,
 )
 from rig.node import Node, Say
 from rig.refused import Refused
-from rig.session.reserve import Reservation
 
-_TOLD = (Start, TrialStart, Cue, Pulse)
-_REWARD_UL = 3.0
-"""What a block of set-aside water is counted in where the task names no volume."""
-_LOW_REWARDS = 2
-"""With less than so many rewards left of a block, the next one is set aside."""
+_TOLD = (Start, TrialStart, TrialEnd, Cue, Pulse)
 
 
 class Hardware(Node):
-    """Reads the devices every millisecond, and answers each Arm.
+    """Reads the devices every millisecond, and answers each Arm with one Valve.
 
-    The answer is one Valve when the wish is fired or refused (a refusal is a Fault too). A wish
-    that is disarmed, or over at its deadline, needs no answer: who made it knows.
+    A wish that is disarmed, or over at its deadline, needs no answer: who made it knows.
     """
 
     name = "hardware"
-    hears = (Start, Arm, Disarm, TrialStart, Cue, Pulse)
-    says = (Wheel, Lick, Edge, Valve)
+    hears = (Start, Arm, Disarm, TrialStart, TrialEnd, Cue, Pulse)
+    says = (Wheel, Lick, Edge, Valve, Exposures)
     period_s = 0.001
 
     class Settings(Node.Settings, frozen=True, kw_only=True):
@@ -57,6 +52,8 @@ class Hardware(Node):
         lick: dict[str, Table] = msgspec.field(default_factory=dict)
         valve: dict[str, Table] = msgspec.field(default_factory=dict)
         lines: dict[str, Table] = msgspec.field(default_factory=dict)
+        outputs: dict[str, Table] = msgspec.field(default_factory=dict)
+        cameras: dict[str, Table] = msgspec.field(default_factory=dict)
         guard: Limits = msgspec.field(default_factory=Limits)
 
     settings: Settings
@@ -71,12 +68,13 @@ class Hardware(Node):
         self._licks: dict[str, protocols.Lick] = self._all("lick", settings.lick)
         self._valves: dict[str, protocols.Valve] = self._all("valve", settings.valve)
         self._lines: dict[str, protocols.Line] = self._all("lines", settings.lines)
+        self._outputs: dict[str, protocols.Output] = self._all("outputs", settings.outputs)
+        self._cameras: dict[str, protocols.Camera] = self._all("cameras", settings.cameras)
         super().__init__(self._completed(settings), say)
-        self._guard: Guard | None = None
-        self._reservation: Reservation | None = None
-        self._arming = Arming()
+        self._watering = Watering(self._valves, settings.guard, say, self._tell)
+        self._raising = Outputs(self._outputs, self._lines, say)
+        self._counting = Cameras(self._cameras, say)
         self._zero: int | None = None
-        self._closed = False
 
     def check(self, task: dict[str, Any]) -> None:
         match task:
@@ -94,24 +92,20 @@ class Hardware(Node):
             board.open()
 
     def hear(self, word: Message) -> None:
-        now = self.clock.now()
         match word:
             case Start():
-                self._begin(word.session)
-            case Arm():
-                self._obey(self._arming.take(word, now), now)
-            case Disarm():
-                self._arming.disarm(word.id)
+                self._watering.begin(word.session)
+            case Arm() | Disarm():
+                self._watering.hear(word, self.clock.now())
         if isinstance(word, _TOLD):
             self._tell(word)
 
     def tick(self, now: int) -> None:
+        self._watering.collect(now)
         for line, lick in self._licks.items():
             for t in lick.onsets(now):
-                if self._guard is not None:
-                    self._guard.lick(t)
                 # the valve before the word: nothing is to delay the water
-                self._obey(self._arming.lick(line, t, now), now)
+                self._watering.lick(line, t, now)
                 self.say(Lick(t, line))
         counts = self._wheel.counts(now)
         if self._zero is None:
@@ -121,21 +115,21 @@ class Hardware(Node):
         for name, line_in in self._lines.items():
             for t, up in line_in.edges(now):
                 self.say(Edge(t, name, up))
-        for refusal in self._arming.lapse(now):
-            self._obey(refusal, now)
-        if self._guard is not None and self._reservation is not None:
-            self._reservation.used(self._guard.given_ul)
+        self._watering.tick(now)
+        self._raising.tick(now)
+        self._counting.tick(now)
 
     def close(self) -> None:
-        self._closed = True
         with ExitStack() as stack:
             # last in, first out, and none is left out if another raises: the valves come first
-            if self._reservation is not None:
-                stack.callback(self._reservation.close)
             for board in self._boards.values():
                 stack.callback(board.close)
-            for valve in self._valves.values():
-                stack.callback(valve.close)
+            for output in self._outputs.values():
+                stack.callback(output.close)
+            if self._zero is not None:
+                stack.callback(self._counting.close, self.clock.now())
+                stack.callback(self._raising.close, self.clock.now())
+            stack.callback(self._watering.close, self.clock.now())
 
     def _check_spout(self, spout: str) -> None:
         lines: dict[str, dict[str, Any]] = {"lick": self._licks, "valve": self._valves}
@@ -158,53 +152,8 @@ class Hardware(Node):
                 "or correct the valve's ul_per_ms"
             )
 
-    def _begin(self, session: dict[str, Any]) -> None:
-        """Let there be water, less what the animal had today; a second Start changes nothing."""
-        if self._guard is not None:
-            return
-        limits = self.settings.guard
-        self._guard = Guard(limits, session.get("given_today_ul", 0.0))
-        if session.get("began"):  # else it is in virtual time and has no folder
-            reward_ul = float(session["task"].get("reward_ul") or _REWARD_UL)
-            block_ul = limits.reserve_rewards * reward_ul
-            self._reservation = Reservation(Path(), block_ul, _LOW_REWARDS * reward_ul)
-
-    def _obey(self, verdict: Fire | Refusal | None, now: int) -> None:
-        match verdict:
-            case Fire():
-                self._open_valve(verdict, now)
-            case Refusal():
-                self._refuse(verdict.arm, verdict.reason, now)
-
-    def _open_valve(self, fire: Fire, now: int) -> None:
-        """Open a valve if the guard allows it: the only place where one is opened."""
-        arm = fire.arm
-        if self._closed:
-            return
-        valve = self._valves.get(arm.line)
-        if valve is None:
-            self._refuse(arm, "there is no such valve in the setup", now)
-            return
-        if self._guard is None:
-            self._refuse(arm, "the session has not begun", now)
-            return
-        if self._reservation is not None:
-            self._guard.reserved_ul = self._reservation.durable_ul
-        open_ms = arm.volume_ul / valve.settings.ul_per_ms
-        reason = self._guard.allow(arm.id, now, open_ms, arm.volume_ul)
-        if reason:
-            self._refuse(arm, reason, now)
-            return
-        opened_t = valve.pulse(now, open_ms)
-        word = Valve(opened_t, arm.id, arm.line, open_ms, arm.volume_ul, fire.lick_t)
-        self.say(word)
-        self._tell(word)
-
-    def _refuse(self, arm: Arm, reason: str, now: int) -> None:
-        self.say(Valve(now, arm.id, arm.line, 0.0, 0.0, arm.lick_t, reason))
-        self.say(Fault(now, f"valve {arm.line} stayed shut: {reason}"))
-
     def _tell(self, word: Message) -> None:
+        self._raising.hear(word, self.clock.now())
         for board in self._boards.values():
             board.hear(word)
 
@@ -225,6 +174,8 @@ class Hardware(Node):
             lick=_all_completed(settings.lick, self._licks),
             valve=_all_completed(settings.valve, self._valves),
             lines=_all_completed(settings.lines, self._lines),
+            outputs=_all_completed(settings.outputs, self._outputs),
+            cameras=_all_completed(settings.cameras, self._cameras),
         )
 
 

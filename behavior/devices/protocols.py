@@ -5,7 +5,9 @@ board that its table names, or None; making it opens nothing. All times are ns o
 A device that does not answer raises; it never hands out an old value as a new one.
 """
 
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+
+import msgspec
 
 from rig.messages import Message
 
@@ -54,8 +56,63 @@ class Valve(Device, Protocol):
         """Shut it, whatever it was doing; also if its board was never opened."""
 
 
+class Fired(msgspec.Struct, frozen=True):
+    """What an armed valve did by itself: it opened at opened_t for open_ms, for that lick."""
+
+    lick_t: int
+    opened_t: int
+    open_ms: float
+
+
+@runtime_checkable
+class ArmedValve(Valve, Protocol):
+    """A valve whose device watches the lick sensor of its spout, and can hold a reward by itself.
+
+    The driver arms it only with what the guard has set aside, one reward at a time; it takes that
+    back before it asks for a pulse.
+    """
+
+    def arm(self, now: int, open_ms: float, until: int) -> None:
+        """Open once, for open_ms, at the first lick from now on; at none after until."""
+
+    def keep(self, until: int) -> None:
+        """Hold what is armed until then (ns), not until what was said before."""
+
+    def fired(self, now: int) -> Fired | None:
+        """Return what it fired with, once; None if it has not fired since it was armed."""
+
+    def disarm(self, now: int) -> Fired | None:
+        """Take the reward back: it fires no more. Return what it had fired with before, if so."""
+
+
 class Line(Device, Protocol):
     """A digital input line."""
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
         """Return (t, up) of each change since the last call, in order, none after now."""
+
+
+class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the table of every output says, beside its wiring."""
+
+    on: Literal["session", "trial", "cue", "reward"]
+    """What raises it: the session from start to end, each trial, each cue, each drop of water."""
+    pulse_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
+    """How long it stays up, by the driver's clock; 0: as long as what raises it lasts."""
+
+
+class Output(Device, Protocol):
+    """A digital output line. Its settings are OutputSettings."""
+
+    def set(self, now: int, up: bool) -> int:
+        """Put it up or down; return when that was done (ns)."""
+
+    def close(self) -> None:
+        """Put it down; also if its board was never opened."""
+
+
+class Camera(Device, Protocol):
+    """A camera that films the animal: its exposure line, counted by the device."""
+
+    def exposures(self, now: int) -> int:
+        """Return how many exposures have begun since its board was opened."""

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
+from behavior.devices.protocols import Fired, OutputSettings
 from rig import device
-from rig.messages import Message, Pulse
+from rig.messages import Message, Pulse, Start
 from rig.refused import Refused
 
 SPOUT = "centre"
@@ -50,6 +51,13 @@ class Board:
         )
         self.lines: dict[str, deque[int]] = {}
         """Pulses heard and not yet seen, by line."""
+        self.began = 0
+        self._licks: list[deque[int]] = []
+
+    def licks(self) -> "Licks":
+        """Return the licks once more: each who asks for them sees each."""
+        self._licks.append(deque())
+        return Licks(self.mouse, self._licks[-1], self._licks)
 
     def open(self) -> None:
         self.mouse.open()
@@ -57,10 +65,28 @@ class Board:
     def hear(self, word: Message) -> None:
         if isinstance(word, Pulse) and word.line in self.lines:
             self.lines[word.line].append(word.t)
+        if isinstance(word, Start):
+            self.began = word.t
         self.mouse.hear(word)
 
     def close(self) -> None:
         pass
+
+
+class Licks:
+    """The licks of a simulated mouse, seen by one of those who watch it."""
+
+    def __init__(self, mouse: Mouse, mine: deque[int], everyones: list[deque[int]]) -> None:
+        self._mouse, self._mine, self._everyones = mouse, mine, everyones
+
+    def until(self, now: int) -> list[int]:
+        """Return the onsets since the last call, none after now."""
+        onsets = self._mouse.licks(now)
+        for waiting in self._everyones:
+            waiting.extend(onsets)
+        seen = list(self._mine)
+        self._mine.clear()
+        return seen
 
 
 def _bench(board: Any, name: str) -> Board:
@@ -95,10 +121,11 @@ class Lick:
 
     def __init__(self, settings: _Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._mouse = _bench(board, name).mouse if name == SPOUT else None
+        bench = _bench(board, name)
+        self._licks = bench.licks() if name == SPOUT else None
 
     def onsets(self, now: int) -> list[int]:
-        return [] if self._mouse is None else self._mouse.licks(now)
+        return [] if self._licks is None else self._licks.until(now)
 
 
 class Valve:
@@ -124,6 +151,43 @@ class Valve:
         pass
 
 
+class ArmedValve(Valve):
+    """A valve that can hold a reward by itself, as a board with firmware can."""
+
+    def __init__(self, settings: Valve.Settings, name: str, board: Any) -> None:
+        super().__init__(settings, name, board)
+        bench = _bench(board, name)
+        self._licks = bench.licks() if name == SPOUT else None
+        self._armed_ms: float | None = None
+        self._until = 0
+
+    def arm(self, now: int, open_ms: float, until: int) -> None:
+        self._seen(now)
+        self._armed_ms, self._until = open_ms, until
+
+    def keep(self, until: int) -> None:
+        self._until = until
+
+    def fired(self, now: int) -> Fired | None:
+        licks = self._seen(now)
+        if self._armed_ms is None or not licks or licks[0] > self._until:
+            return None
+        open_ms, self._armed_ms = self._armed_ms, None
+        self.pulses.append((licks[0], open_ms))
+        return Fired(licks[0], licks[0], open_ms)
+
+    def disarm(self, now: int) -> Fired | None:
+        fired = self.fired(now)
+        self._armed_ms = None
+        return fired
+
+    def close(self) -> None:
+        self._armed_ms = None
+
+    def _seen(self, now: int) -> list[int]:
+        return [] if self._licks is None else self._licks.until(now)
+
+
 class Line:
     """An input line wired to the simulated microscope: each Pulse of its name goes up and down."""
 
@@ -146,3 +210,40 @@ class Line:
         while self._edges and self._edges[0][0] <= now:
             seen.append(self._edges.popleft())
         return seen
+
+
+class Output:
+    """An output line with nothing behind it but a record of what was put on it."""
+
+    class Settings(OutputSettings, frozen=True, kw_only=True):
+        """What raises it."""
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        _bench(board, name)
+        self.changes: list[tuple[int, bool]] = []
+        """(t, up) of each change so far."""
+
+    def set(self, now: int, up: bool) -> int:
+        self.changes.append((now, up))
+        return now
+
+    def close(self) -> None:
+        if self.changes and self.changes[-1][1]:
+            self.changes.append((self.changes[-1][0], False))
+
+
+class Camera:
+    """A camera that films at an even pace from Start on."""
+
+    class Settings(_Settings, frozen=True, kw_only=True):
+        """How fast it films."""
+
+        rate_hz: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 30.0
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._bench = _bench(board, name)
+
+    def exposures(self, now: int) -> int:
+        return int((now - self._bench.began) * self.settings.rate_hz / 1e9)

@@ -87,3 +87,30 @@ class Valve:
         self._board.acts.append(f"{self._name} shut")
         if not self.settings.closes:
             raise OSError("the valve is gone")
+
+
+class Mouse:
+    """A mouse for the simulated bench: licks and turns as a test says."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        pass
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.turned = 0
+        self.tongue: list[int] = []
+        """Onsets to come, and not yet handed out."""
+
+    def open(self) -> None:
+        pass
+
+    def hear(self, word: Message) -> None:
+        pass
+
+    def counts(self, now: int) -> int:
+        return self.turned
+
+    def licks(self, now: int) -> list[int]:
+        due = [t for t in self.tongue if t <= now]
+        self.tongue = [t for t in self.tongue if t > now]
+        return due

@@ -1,127 +1,239 @@
 """What each Protocol promises, asked of every implementation of it."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from behavior.devices import protocols
 from behavior.devices.simulated import SPOUT
-from rig import device
-from rig.messages import Cue, Message, Pulse, Start, TrialStart, Valve
-from tests.behavior.sessions import MS, S
+from rig.messages import Cue, Message, Pulse, TrialStart, Valve
+from tests.behavior.worlds import MS, WORLDS, SimulatedWorld, World, having
 
-SIMULATED = "behavior.devices.simulated"
-SCRIPTED = "tests.behavior.scripted"
-MOUSE = {"mouse": {"is": "behavior.mouse:SimulatedMouse", "idle_bursts_per_min": 60.0}}
-RIGS = {SIMULATED: MOUSE, SCRIPTED: {}}
-TRIAL = TrialStart(0, 0, "leaf1", None, True, 4.0, 2.0, 1.0, "active", 0.0)
+UL = {"ul_per_ms": 0.05}
+LONG = 60_000 * MS
 
 
-def _board(module: str) -> protocols.Board:
-    board: protocols.Board = device.make({"is": f"{module}:Board", **RIGS[module]}, "[b]", "b")
-    return board
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    made = WORLDS[request.param]()
+    try:
+        yield made
+    finally:
+        made.board.close()
+        made.close()
 
 
-def _begun(module: str, seed: int = 1) -> protocols.Board:
-    board = _board(module)
-    board.open()
-    board.hear(Start(0, {"seed": seed}))
-    return board
+def serving(kind: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("world", having(kind), indirect=True)
 
 
-def _device(module: str, kind: str, board: protocols.Board, name: str, **keys: Any) -> Any:
-    table = {"is": f"{module}:{kind}", "board": "b", **keys}
-    return device.make_on_board(table, f"[{name}]", name, {"b": board})
+def _near(told: int, true: int, world: World) -> bool:
+    return abs(told - true) <= world.slack_ns
 
 
-boards = pytest.mark.parametrize("module", RIGS)
-waits = st.lists(st.integers(0, 2000), min_size=1, max_size=40)
-
-
-@boards
-def test_a_board_hears_every_word_and_closes_in_every_state(module: str) -> None:
+@pytest.mark.parametrize("world", WORLDS, indirect=True)
+def test_a_board_hears_every_word_and_closes_in_every_state(world: World) -> None:
     words: list[Message] = [
-        Start(0, {"seed": 1}),
-        TRIAL,
+        TrialStart(0, 0, "leaf1", None, True, 4.0, 2.0, 1.0, "active", 0.0),
         Cue(1, 0, 1.0),
         Valve(2, 1, "centre", 60.0, 3.0),
         Pulse(3, "frame_clock"),
     ]
-    _board(module).close()
-    board = _board(module)
-    board.open()
+    world.board.close()
+    world.open()
     for word in words:
-        board.hear(word)
-    board.close()
-    board.close()
+        world.board.hear(word)
+    world.board.close()
+    world.board.close()
 
 
-@boards
-@settings(deadline=None)
-@given(waits_ms=waits)
-def test_a_wheel_counts_whole_counts_and_has_a_calibration(
-    module: str, waits_ms: list[int]
-) -> None:
-    wheel: protocols.Wheel = _device(module, "Wheel", _begun(module), "wheel", cm_per_count=0.0135)
+@serving("Wheel")
+def test_a_wheel_counts_forward_and_backward_and_has_a_calibration(world: World) -> None:
+    wheel: protocols.Wheel = world.device("Wheel", "wheel", cm_per_count=0.0135)
     assert wheel.settings.cm_per_count == 0.0135
-    now = 0
-    for wait_ms in waits_ms:
-        now += wait_ms * MS
-        counts = wheel.counts(now)
-        assert isinstance(counts, int)
-        assert counts == wheel.counts(now)
+    world.open()
+    zero = wheel.counts(world.wait(1))
+    for counts, in_all in ((100, 100), (0, 100), (-250, -150), (3, -147)):
+        world.turn(counts)
+        now = world.wait(20)
+        assert wheel.counts(now) - zero == in_all
 
 
-@boards
-@settings(deadline=None)
-@given(waits_ms=waits)
-def test_licks_come_once_in_order_and_not_before_their_time(
-    module: str, waits_ms: list[int]
-) -> None:
-    board = _begun(module)
-    if module == SCRIPTED:
-        board.licks = list(range(0, 60 * S, 130 * MS))  # type: ignore[attr-defined]
-    lick: protocols.Lick = _device(module, "Lick", board, SPOUT)
-    now, all_onsets = 0, []
-    for wait_ms in waits_ms:
-        now += wait_ms * MS
+@serving("Lick")
+def test_licks_come_once_in_order_and_not_before_their_time(world: World) -> None:
+    lick: protocols.Lick = world.device("Lick", SPOUT)
+    world.open()
+    assert lick.onsets(world.wait(1)) == []
+    true, told = [], []
+    for wait_ms in (30, 1, 30, 60, 1):
+        true.append(world.lick())
+        now = world.wait(wait_ms)
         onsets = lick.onsets(now)
         assert all(t <= now for t in onsets)
-        all_onsets += onsets
+        told += onsets
         assert lick.onsets(now) == []
-    assert all_onsets == sorted(set(all_onsets))
+    told += lick.onsets(world.wait(50))
+    assert told == sorted(set(told))
+    assert len(told) == len(true)
+    assert all(_near(a, b, world) for a, b in zip(told, true, strict=True))
 
 
-@boards
-def test_a_valve_tells_when_it_opened_and_shuts_in_every_state(module: str) -> None:
-    board = _board(module)
-    valve: protocols.Valve = _device(module, "Valve", board, "centre", ul_per_ms=0.05)
+@serving("Valve")
+def test_a_valve_tells_when_it_opened_is_shut_by_the_device_and_shuts_in_every_state(
+    world: World,
+) -> None:
+    valve: protocols.Valve = world.device("Valve", "centre", **UL)
     assert valve.settings.ul_per_ms == 0.05
     valve.close()
-    board.open()
-    assert 5 * S <= valve.pulse(5 * S, 60.0) < 5 * S + MS
+    world.open()
+    told = [valve.pulse(world.wait(200), open_ms) for open_ms in (60.0, 25.5)]
+    world.wait(200)
+    opened = world.openings("centre")
+    assert [ms for _, ms in opened] == pytest.approx([60.0, 25.5], abs=0.05)
+    assert all(_near(t, at, world) for t, (at, _) in zip(told, opened, strict=True))
     valve.close()
     valve.close()
+
+
+@serving("ArmedValve")
+def test_an_armed_valve_fires_once_at_the_first_lick_and_tells_it_once(world: World) -> None:
+    valve: protocols.ArmedValve = world.device("ArmedValve", "centre", **UL)
+    assert isinstance(valve, protocols.ArmedValve)
+    world.open()
+    world.lick()
+    assert valve.fired(world.wait(20)) is None
+    now = world.wait(20)
+    valve.arm(now, 60.0, now + LONG)
+    assert valve.fired(world.wait(20)) is None
+    lick_t = world.lick()
+    world.lick()
+    fired = valve.fired(world.wait(200))
+    assert fired is not None
+    assert _near(fired.lick_t, lick_t, world)
+    assert fired.open_ms == pytest.approx(60.0, abs=0.05)
+    ((opened_t, open_ms),) = world.openings("centre")
+    assert _near(fired.opened_t, opened_t, world)
+    assert open_ms == pytest.approx(60.0, abs=0.05)
+    assert opened_t >= lick_t
+    assert valve.fired(world.wait(1)) is None
+    assert valve.disarm(world.wait(1)) is None
+    world.lick()
+    world.wait(200)
+    assert len(world.openings("centre")) == 1
+
+
+@serving("ArmedValve")
+def test_a_disarmed_valve_stays_shut_and_can_be_armed_or_opened_again(world: World) -> None:
+    valve: protocols.ArmedValve = world.device("ArmedValve", "centre", **UL)
+    world.open()
+    assert valve.disarm(world.wait(1)) is None
+    for _ in range(2):
+        now = world.wait(1)
+        valve.arm(now, 40.0, now + LONG)
+        assert valve.disarm(world.wait(20)) is None
+        world.lick()
+        assert valve.fired(world.wait(200)) is None
+    valve.pulse(world.wait(1), 30.0)
+    world.wait(200)
+    now = world.wait(1)
+    valve.arm(now, 40.0, now + LONG)
+    world.lick()
+    fired = valve.disarm(world.wait(200))
+    assert fired is not None
+    assert [ms for _, ms in world.openings("centre")] == pytest.approx([30.0, 40.0], abs=0.05)
+
+
+@serving("ArmedValve")
+def test_what_is_armed_is_void_after_its_time_unless_it_is_kept(world: World) -> None:
+    valve: protocols.ArmedValve = world.device("ArmedValve", "centre", **UL)
+    world.open()
+    now = world.wait(1)
+    valve.arm(now, 40.0, now + 60 * MS)
+    for _ in range(8):
+        assert valve.fired(world.wait(20)) is None
+    world.lick()
+    assert valve.fired(world.wait(100)) is None
+    assert world.openings("centre") == []
+    assert valve.disarm(world.wait(1)) is None
+    now = world.wait(1)
+    valve.arm(now, 40.0, now + 60 * MS)
+    for _ in range(8):
+        now = world.wait(20)
+        valve.keep(now + 60 * MS)
+        assert valve.fired(now) is None
+    world.lick()
+    assert valve.fired(world.wait(100)) is not None
+    assert len(world.openings("centre")) == 1
+
+
+@serving("Line")
+def test_a_line_goes_up_and_down_once_a_pulse(world: World) -> None:
+    line: protocols.Line = world.device("Line", "frame_clock")
+    world.open()
+    assert line.edges(world.wait(1)) == []
+    true, told = [], []
+    for wait_ms in (1, 20, 33, 1):
+        true.append(world.frame())
+        now = world.wait(wait_ms)
+        edges = line.edges(now)
+        assert all(at <= now for at, _ in edges)
+        told += edges
+    told += line.edges(world.wait(50))
+    assert [up for _, up in told] == [True, False] * len(true)
+    assert told == sorted(told)
+    rises = [at for at, up in told if up]
+    assert all(_near(a, b, world) for a, b in zip(rises, true, strict=True))
+
+
+@serving("Output")
+def test_an_output_is_as_it_was_put_and_down_at_the_end(world: World) -> None:
+    output: protocols.Output = world.device("Output", "sync", on="trial")
+    assert (output.settings.on, output.settings.pulse_ms) == ("trial", 0.0)
+    output.close()
+    world.open()
+    assert not world.level("sync")
+    for up in (True, False, False, True, True, False, True):
+        now = world.wait(5)
+        assert _near(output.set(now, up), now, world)
+        assert world.level("sync") is up
+    output.close()
+    output.close()
+    assert not world.level("sync")
+
+
+@serving("Camera")
+def test_a_camera_counts_its_exposures(world: World) -> None:
+    camera: protocols.Camera = world.device("Camera", "face")
+    world.open()
+    before = camera.exposures(world.wait(0))
+    for exposures in (1, 0, 5, 30):
+        world.film(exposures)
+        counted = camera.exposures(world.wait(0))
+        assert counted - before == exposures
+        before = counted
+
+
+waits = st.lists(st.integers(0, 2000), min_size=1, max_size=40)
 
 
 @given(waits_ms=waits, pulses_ms=st.lists(st.integers(10, 500), max_size=20))
-def test_a_line_goes_up_and_down_once_a_pulse(waits_ms: list[int], pulses_ms: list[int]) -> None:
-    board = _begun(SIMULATED)
-    line: protocols.Line = _device(SIMULATED, "Line", board, "frame_clock")
+def test_a_simulated_line_loses_no_pulse(waits_ms: list[int], pulses_ms: list[int]) -> None:
+    world = SimulatedWorld()
+    line: protocols.Line = world.device("Line", "frame_clock")
+    world.open()
     t, sent = 0, []
     for pulse_ms in pulses_ms:
         t += pulse_ms * MS
         sent.append(t)
-        board.hear(Pulse(t, "frame_clock"))
-    now, edges = 0, []
+        world.board.hear(Pulse(t, "frame_clock"))
+    edges = []
     for wait_ms in [*waits_ms, 20_000]:
-        now += wait_ms * MS
+        now = world.wait(wait_ms)
         seen = line.edges(now)
         assert all(at <= now for at, _ in seen)
         edges += seen
-        assert line.edges(now) == []
     assert [at for at, up in edges if up] == sent
     assert edges == sorted(edges)
     assert [up for _, up in edges] == [True, False] * len(sent)

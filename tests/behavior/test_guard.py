@@ -135,3 +135,46 @@ def test_no_more_than_is_set_aside() -> None:
     assert "disk" in guard.allow(3, 2 * S, 60, 3)
     guard.reserved_ul = 9.0
     assert guard.allow(3, 2 * S, 60, 3) == ""
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.sampled_from("apsr"), st.integers(0, 3000)), max_size=150))
+def test_what_devices_fire_by_themselves_keeps_the_limits_too(acts: list[tuple[str, int]]) -> None:
+    """Ask (a), pledge (p), settle (s) at the moment or release (r): no pulse breaks a limit."""
+    guard = Guard(LIMITS)
+    now, pledged = 0, False
+    pulses: list[int] = []
+    for wish, (act, wait_ms) in enumerate(acts):
+        now += wait_ms * MS
+        match act:
+            case "a":
+                refused = guard.allow(wish, now, 60, 4)
+                assert not (pledged and not refused)
+                pulses += [] if refused else [now]
+            case "p" if not guard.pledge(wish, now, 60, 4):
+                assert not pledged
+                pledged = True
+                assert guard.spoken_for_ul == guard.given_ul + 4
+            case "s" if pledged:
+                guard.settle(now, 60, now)
+                pledged = False
+                pulses.append(now)
+            case "r":
+                guard.release()
+                pledged = False
+        guard.lick(now + 1)
+    assert guard.given_ul == 4 * len(pulses) <= 60
+    assert all(after >= t + 110 * MS for t, after in pairwise(pulses))
+    assert all(sum(1 for s in pulses if t - 60 * S < s <= t) <= 10 for t in pulses)
+
+
+def test_a_wish_is_granted_once_also_if_a_device_fired_it() -> None:
+    guard = Guard(LIMITS)
+    assert guard.pledge(1, 0, 60, 3) == ""
+    assert "wish 1 is armed in its device" in guard.allow(2, 0, 60, 3)
+    guard.release()
+    assert guard.pledge(1, 0, 60, 3) == ""
+    guard.settle(5 * S, 60, 5 * S)
+    assert "already granted" in guard.pledge(1, 10 * S, 60, 3)
+    with pytest.raises(ValueError, match="not pledged"):
+        guard.settle(6 * S, 60, 6 * S)

@@ -187,7 +187,7 @@ def test_water_is_set_aside_on_the_disk_before_it_is_given(
     monkeypatch.chdir(tmp_path)
     rig = _Rig(session={"began": "now", "task": {"reward_ul": 3.0}})
     for reward in range(1, 12):
-        reservation = rig.node._reservation
+        reservation = rig.node._watering._reservation
         assert reservation is not None
         while reservation.durable_ul < reward * 3.0:
             rig.node.tick(rig.clock.now())

@@ -1,0 +1,201 @@
+"""Whichever layer fires a reward, it is the same water; what a device holds is never loose."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavior.devices.hardware import Hardware
+from behavior.devices.protocols import Fired
+from behavior.devices.simulated import ArmedValve, Board
+from rig import virtual
+from rig.clock import SetClock
+from rig.config import Session
+from rig.messages import Arm, Cue, Disarm, Fault, Message, Start, TrialEnd, TrialStart, Valve
+from tests.behavior.scripted import Mouse
+from tests.behavior.sessions import MS, S, hardware, hardware_table, of, session
+
+SIMULATED = "behavior.devices.simulated"
+LAYERS = ("Valve", "ArmedValve")
+
+
+def _table(valve: str, **guard: Any) -> dict[str, Any]:
+    table = hardware_table({"is": "tests.behavior.scripted:Mouse"})
+    table["valve"]["centre"]["is"] = f"{SIMULATED}:{valve}"
+    return {**table, "guard": guard}
+
+
+class _Rig:
+    """A driver with the simulated devices and a mouse that does as it is told."""
+
+    def __init__(self, valve: str, **guard: Any) -> None:
+        self.said: list[Message] = []
+        self.node, self.clock = hardware(_table(valve, **guard), self.said.append)
+        board = self.node._boards["bench"]
+        assert isinstance(board, Board)
+        assert isinstance(board.mouse, Mouse)
+        self.mouse = board.mouse
+        self.valve: Any = self.node._valves["centre"]
+        self.node.hear(Start(0, {"seed": 1}))
+
+    def at(self, now: int, *words: Message) -> None:
+        self.clock.set(now)
+        for word in words:
+            self.node.hear(word)
+        self.node.tick(now)
+
+    def valves(self) -> list[Valve]:
+        return of(Valve, self.said)
+
+
+def _arm(id_: int, t: int, on: Any = "lick", lasts: int = 60 * S) -> Arm:
+    return Arm(t, id_, t + lasts, "centre", on, 3.0)
+
+
+acts = st.lists(
+    st.tuples(
+        st.sampled_from(["lick", "lick", "arm", "late", "again", "disarm", "now", "wait"]),
+        st.sampled_from([0, 1, 7, 150, 300, 1200]),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(acts, st.sampled_from([{"max_per_minute": 6}, {"max_unconsumed": 1}]))
+def test_the_device_and_the_driver_give_the_same_water(
+    script: list[tuple[str, int]], guard: dict[str, Any]
+) -> None:
+    """A late wish comes after a lick that nobody has seen yet, and that it was meant for."""
+    answers = []
+    for layer in LAYERS:
+        rig = _Rig(layer, **guard)
+        now, armed, wish = 0, None, 0
+        for act, wait_ms in script:
+            now += 2 * MS
+            words: list[Message] = []
+            match act:
+                case "lick":
+                    rig.mouse.tongue.append(now - 1 * MS)
+                case "arm" | "late" | "now":
+                    wish += 1
+                    if act == "late":
+                        rig.mouse.tongue.append(now - 1 * MS)
+                    t = now - 2 * MS if act == "late" else now
+                    words = [_arm(wish, t, "now" if act == "now" else "lick")]
+                    armed = armed if act == "now" else words[0]
+                case "again" if armed is not None:
+                    words = [armed]
+                case "disarm" if armed is not None:
+                    words = [Disarm(now, wish)]
+            rig.at(now, *words)
+            for _ in range(wait_ms // 50):
+                now += 50 * MS
+                rig.at(now)
+            rig.at(now + MS)
+        rig.node.close()
+        answers.append([(v.id, v.open_ms, v.lick_t, v.refused) for v in rig.valves()])
+        assert len(rig.valve.pulses) == sum(not v.refused for v in rig.valves())
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_session_has_the_same_trials_and_water_whichever_layer_fires(
+    layer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hardware, "period_s", 0.005)
+    said = _session(layer)
+    drops = [valve for valve in of(Valve, said) if not valve.refused]
+    assert not of(Fault, said)
+    rewarded = [start.trial for start in of(TrialStart, said) if start.rewarded]
+    assert len(rewarded) - 1 <= len(drops) <= len(rewarded)
+    assert [end.outcome for end in of(TrialEnd, said)] == ["done"] * 8
+    assert len(of(Cue, said)) == 8
+    # the device opens at the lick, the driver at its next tick
+    late = [valve.t - (valve.lick_t or 0) for valve in drops]
+    assert all(t == 0 for t in late) if layer == "ArmedValve" else all(t >= 0 for t in late)
+    reference = [word for word in _session("Valve") if isinstance(word, TrialStart | Cue)]
+    assert [(w.trial, type(w)) for w in reference] == [
+        (w.trial, type(w)) for w in said if isinstance(w, TrialStart | Cue)
+    ]
+
+
+def _session(layer: str) -> list[Message]:
+    chosen: Session = session(3, trials=8)
+    chosen.nodes["hardware"]["valve"]["centre"]["is"] = f"{SIMULATED}:{layer}"
+    return [word for _, word in virtual.run(chosen, 300 * S)]
+
+
+def test_the_device_is_armed_at_once_and_disarmed_with_the_word() -> None:
+    rig = _Rig("ArmedValve")
+    rig.at(1 * MS)
+    rig.clock.set(2 * MS)
+    rig.node.hear(_arm(1, 2 * MS))
+    assert rig.valve._armed_ms == 60.0
+    rig.node.hear(Disarm(2 * MS, 1))
+    assert rig.valve._armed_ms is None
+
+
+def test_a_silent_task_and_a_closed_driver_leave_nothing_armed() -> None:
+    for end in ("silence", "close"):
+        rig = _Rig("ArmedValve")
+        rig.at(1 * MS, _arm(1, 1 * MS))
+        if end == "close":
+            rig.node.close()
+        else:
+            rig.at(1 * S + 2 * MS)
+        assert rig.valve._armed_ms is None
+        rig.mouse.tongue.append(2 * S)
+        assert rig.valve.fired(2 * S) is None
+        assert not rig.valve.pulses
+
+
+def test_the_device_itself_forgets_a_reward_that_nobody_asks_for_any_more() -> None:
+    rig = _Rig("ArmedValve")
+    rig.at(1 * MS, _arm(1, 1 * MS))
+    rig.mouse.tongue.append(1 * S + 2 * MS)
+    assert rig.valve.fired(2 * S) is None
+
+
+def test_water_that_a_device_gave_at_the_last_moment_is_said() -> None:
+    rig = _Rig("ArmedValve")
+    rig.at(1 * MS, _arm(1, 1 * MS))
+    rig.mouse.tongue.append(2 * MS)
+    rig.clock.set(3 * MS)
+    rig.node.close()
+    assert rig.valves() == [Valve(2 * MS, 1, "centre", 60.0, 3.0, 2 * MS)]
+
+
+def test_water_at_once_comes_though_the_device_holds_a_reward_and_is_settled_by_itself() -> None:
+    rig = _Rig("ArmedValve")
+    rig.at(1 * MS, _arm(1, 1 * MS))
+    rig.mouse.tongue.append(2 * MS)
+    rig.at(3 * MS, Arm(3 * MS, 1, 60 * S, "centre", "lick", 3.0))
+    rig.at(4 * MS, _arm(2, 4 * MS, "now"))
+    first, second = rig.valves()
+    assert (first.id, first.refused) == (1, "")
+    assert (second.id, "less than 200 ms" in second.refused) == (2, True)
+
+
+class _Lost(ArmedValve):
+    """A valve whose device is gone while it is armed."""
+
+    def disarm(self, now: int) -> Fired | None:
+        raise OSError("the board is gone")
+
+
+def test_a_reward_that_is_lost_with_its_device_counts_as_given() -> None:
+    table = _table("Valve")
+    table["valve"]["centre"]["is"] = f"{__name__}:_Lost"
+    said: list[Message] = []
+    node = Hardware(msgspec.convert(table, Hardware.Settings), said.append)
+    node.clock = SetClock()
+    node.open()
+    node.hear(Start(0, {"seed": 1}))
+    node.hear(_arm(1, 0))
+    with pytest.raises(OSError, match="the board is gone"):
+        node.close()
+    assert of(Valve, said) == [Valve(0, 1, "centre", 60.0, 3.0)]
+    assert "may have opened" in of(Fault, said)[0].what

@@ -1,0 +1,127 @@
+"""What a board stands in, for the contract of every Protocol: a test moves the animal, and looks.
+
+A world is made, then its devices, then it is opened. Its time is virtual or real; `wait` passes it.
+Another implementation joins the contract tests by a world of its own and a row of WORLDS.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+from behavior.devices import protocols, simulated
+from rig import device
+from rig.messages import Pulse, Start
+from tests.behavior.scripted import Mouse
+
+MS = 1_000_000
+
+
+class World(Protocol):
+    """A board with the animal, the lines and the valves about it."""
+
+    kinds: ClassVar[frozenset[str]]
+    """The Protocols that the implementation serves."""
+    slack_ns: ClassVar[int]
+    """How far a time that the board tells may be from the true one."""
+    board: protocols.Board
+
+    def device(self, kind: str, name: str, **keys: Any) -> Any:
+        """Make a device by its Protocol's name, wired as this world is; before open."""
+
+    def open(self) -> None:
+        """Open the board and begin a session."""
+
+    def close(self) -> None:
+        """Take the world down, after the board was closed."""
+
+    def wait(self, ms: float) -> int:
+        """Let time pass; return the session time (ns)."""
+
+    def lick(self) -> int:
+        """Touch the spout "centre" for a few ms; return when (ns)."""
+
+    def turn(self, counts: int) -> None:
+        """Turn the wheel by so many counts."""
+
+    def frame(self) -> int:
+        """Raise and lower the line "frame_clock"; return when it rose (ns)."""
+
+    def film(self, exposures: int) -> None:
+        """Begin so many exposures of the camera "face"."""
+
+    def openings(self, valve: str) -> list[tuple[int, float]]:
+        """Return (t in ns, open ms) of each time that a valve was open and is shut again."""
+
+    def level(self, output: str) -> bool:
+        """Return whether an output line is up."""
+
+
+class SimulatedWorld:
+    """The simulated devices, on a bench with a mouse that does as it is told."""
+
+    kinds: ClassVar[frozenset[str]] = frozenset(
+        {"Wheel", "Lick", "Valve", "ArmedValve", "Line", "Output", "Camera"}
+    )
+    slack_ns: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        mouse = {"is": "tests.behavior.scripted:Mouse"}
+        table = {"is": "behavior.devices.simulated:Board", "mouse": mouse}
+        self.board: simulated.Board = device.make(table, "[b]", "b")
+        assert isinstance(self.board.mouse, Mouse)
+        self._mouse = self.board.mouse
+        self._now = 0
+        self._made: dict[str, Any] = {}
+
+    def device(self, kind: str, name: str, **keys: Any) -> Any:
+        table = {"is": f"behavior.devices.simulated:{kind}", "board": "b", **keys}
+        made = device.make_on_board(table, f"[{name}]", name, {"b": self.board})
+        self._made[name] = made
+        return made
+
+    def open(self) -> None:
+        self.board.open()
+        self.board.hear(Start(0, {"seed": 1}))
+
+    def close(self) -> None:
+        pass
+
+    def wait(self, ms: float) -> int:
+        self._now += round(ms * MS)
+        return self._now
+
+    def lick(self) -> int:
+        t = self.wait(1)
+        self._mouse.tongue.append(t)
+        self.wait(5)
+        return t
+
+    def turn(self, counts: int) -> None:
+        self._mouse.turned += counts
+
+    def frame(self) -> int:
+        t = self.wait(1)
+        self.board.hear(Pulse(t, "frame_clock"))
+        self.wait(10)
+        return t
+
+    def film(self, exposures: int) -> None:
+        self.wait(1000 * exposures / self._made["face"].settings.rate_hz + 0.001)
+
+    def openings(self, valve: str) -> list[tuple[int, float]]:
+        pulses = self._made[valve].pulses
+        return [(t, ms) for t, ms in pulses if t + ms * MS <= self._now]
+
+    def level(self, output: str) -> bool:
+        changes = self._made[output].changes
+        return bool(changes) and bool(changes[-1][1])
+
+
+WORLDS: dict[str, Callable[[], World]] = {
+    "simulated": SimulatedWorld,
+}
+"""Every implementation of the Protocols, by its name in the tests."""
+
+
+def having(kind: str) -> list[str]:
+    """Return the worlds whose implementation serves a Protocol."""
+    return [name for name, world in WORLDS.items() if kind in getattr(world, "kinds", ())]
