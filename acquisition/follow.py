@@ -1,28 +1,30 @@
-"""Follows a growing ScanImage file, and the next one of its folder, a whole page at a time."""
+"""Follows a growing ScanImage file, a whole page at a time."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.header import Header, parse_header
 from acquisition.scanimage import (
-    FIRST_LINK_AT,
-    LINK,
+    BIG,
     PREAMBLE_BYTES,
+    Layout,
     NotScanImage,
     Page,
-    number_of,
     parse_page,
     parse_preamble,
     regions_of,
     text_of,
 )
-from rig.frames import read_pixels
 from rig.refused import Refused
 
 _PADDING_BYTES = 8
+_WINDOW_BYTES = 1024
+"""Holds the tags and the description of a page of a file of 2016 or later."""
 
 
 class FileFollower:
@@ -30,28 +32,43 @@ class FileFollower:
 
     Knows both kinds of writer: one links to where the next page will be, the other puts the link in
     when it is there. An unfinished end is waited for; bytes that can never become a page are
-    refused.
+    refused. Where a file's size says nothing of what has been written, as on a network share, be
+    `strict`: a page then counts when the next one has begun, or the file is closed. A file that is
+    longer than what has been written into it is found out, and then followed so.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, strict: bool = False) -> None:
         """Open the file. Raises Refused if it cannot be."""
         self.path = path
         self.static: str | None = None
         """The static metadata, once it is on disk."""
         self.regions: dict[str, Any] = {}
+        self.header = Header()
+        """What the static metadata say, once they are on disk."""
+        self._strict = strict
+        self._layout: Layout = BIG
         self._end = PREAMBLE_BYTES
         self._page_at = 0
-        self._link_at = FIRST_LINK_AT
+        self._link_at = BIG.first_link_at
+        self._began = False
         self._linked_ahead = False
+        self._withheld_at = -1
+        """The link of a page that was linked on, but not followed by another, when last seen."""
+        self._size = 0
+        self._window = (0, b"")
         try:
             self._file = path.open("rb", buffering=0)
         except OSError as error:
             raise self.refused(f"cannot be opened ({error.strerror})") from error
 
-    def poll(self) -> Iterator[Page]:
-        """Yield the pages that have become complete. Raises Refused if the file is damaged."""
+    def poll(self, ended: bool = False) -> Iterator[Page]:
+        """Yield the pages that have become whole. Raises Refused if the file is damaged.
+
+        `ended` says that nothing is written any more: a closed file's last page then counts even if
+        strict.
+        """
         try:
-            while (page := self._next_page()) is not None:
+            while (page := self._next_page(ended)) is not None:
                 yield page
         except NotScanImage as error:
             raise self.refused(str(error)) from error
@@ -61,16 +78,29 @@ class FileFollower:
     @property
     def frame_period_s(self) -> float | None:
         """The time between frames that the metadata state, once they are on disk."""
-        rate_hz = number_of(self.static or "", "SI.hRoiManager.scanFrameRate")
+        rate_hz = self.header.frame_rate_hz
         return 1.0 / rate_hz if rate_hz else None
 
     def pixels(self, page: Page) -> NDArray[Any]:
         """Read a page's pixels, height x width. Raises Refused if the file has lost them."""
-        shape = (page.height_px, page.width_px)
-        pixels = read_pixels(self.path, page.offset_bytes, shape, page.dtype)
-        if pixels is None:
-            raise self.refused(f"has lost frame {page.number}, which was there")
+        pixels = np.empty((page.height_px, page.width_px), page.dtype)
+        self.read_into(page, pixels.reshape(-1).view(np.uint8))
         return pixels
+
+    def read_into(self, page: Page, body: NDArray[np.uint8]) -> None:
+        """Read a page's pixels into bytes of just that size.
+
+        Raises Refused if the file has lost them.
+        """
+        left = body.data
+        try:
+            self._file.seek(page.offset_bytes)
+            while left and (count := self._file.readinto(left)):
+                left = left[count:]
+        except OSError as error:
+            raise self.refused(f"cannot be read ({error.strerror})") from error
+        if left:
+            raise self.refused(f"has lost frame {page.number}, which was there")
 
     @property
     def finished(self) -> bool:
@@ -84,55 +114,96 @@ class FileFollower:
 
     @property
     def torn_bytes(self) -> int:
-        """How many bytes stand behind the last complete page: the beginning of another."""
+        """How many bytes stand behind the last whole page: the beginning of another."""
         size = os.fstat(self._file.fileno()).st_size
-        torn = size - max(self._end, self._link())
+        next_at = self._link()
+        if self._strict:  # what stands there counts only if a page has begun
+            begun = next_at and self._number(next_at, self._layout.entries)
+            return size - next_at if begun else 0
+        torn = size - max(self._end, next_at)
         return torn if torn > _PADDING_BYTES else 0
 
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
 
-    def _next_page(self) -> Page | None:
-        if self.static is None and not self._read_metadata():
+    def _next_page(self, ended: bool) -> Page | None:
+        self._window = (0, b"")
+        if not self._began and not self._read_metadata():
             return None
         at = self._link()
         if at == 0:
             return None
-        if at <= self._page_at or at < PREAMBLE_BYTES:
+        if at <= self._page_at or at < self._layout.first_link_at:
             # Pages are written in order; a link back would be followed for ever.
             raise NotScanImage(f"has a page that links back, from byte {self._link_at} to {at}")
-        page = parse_page(self._read, at)
-        if page is None:
+        page = parse_page(self._read, at, self._layout)
+        if page is None or not self._is_whole(page, ended):
             self._linked_ahead = True
             return None
+        if self.static is None:
+            self._take_static(page.text)
         self._page_at, self._link_at = at, page.link_at
-        self._end = max(page.end, page.link_at + LINK.size)
+        self._end = page.end
         return page
+
+    def _is_whole(self, page: Page, ended: bool) -> bool:
+        """Whether all of a page whose last byte is there has really been written."""
+        after = self._number(page.link_at, self._layout.link)
+        if after:
+            begun = self._number(after, self._layout.entries)
+            self._strict |= begun == 0  # room was made for a page that has not been written
+            self._withheld_at = page.link_at
+            return bool(begun) or not self._strict
+        if not self._strict or self._withheld_at == page.link_at:
+            return True
+        return ended and os.fstat(self._file.fileno()).st_size <= page.end + _PADDING_BYTES
 
     def _read_metadata(self) -> bool:
         raw = self._read(0, PREAMBLE_BYTES)
         if raw is None:
             return False
-        sizes = parse_preamble(raw)
-        blocks = self._read(PREAMBLE_BYTES, sizes.static_bytes + sizes.regions_bytes)
-        if blocks is None:
-            return False
-        self.regions = regions_of(blocks[sizes.static_bytes :])
-        self.static = text_of(blocks[: sizes.static_bytes])
-        self._end = PREAMBLE_BYTES + len(blocks)
+        preamble = parse_preamble(raw)
+        if preamble.has_blocks:
+            blocks = self._read(PREAMBLE_BYTES, preamble.static_bytes + preamble.regions_bytes)
+            if blocks is None:
+                return False
+            self.regions = regions_of(blocks[preamble.static_bytes :])
+            self._end = PREAMBLE_BYTES + len(blocks)
+            self._take_static(text_of(blocks[: preamble.static_bytes]))
+        self._layout = preamble.layout
+        self._link_at = self._layout.first_link_at
+        self._began = True
         return True
 
+    def _take_static(self, text: str) -> None:
+        self.static, self.header = text, parse_header(text)
+
     def _link(self) -> int:
-        raw = self._read(self._link_at, LINK.size)
-        return int(LINK.unpack(raw)[0]) if raw else 0
+        self._window = (0, b"")
+        return self._number(self._link_at, self._layout.link) or 0
+
+    def _number(self, at: int, layout: Any) -> int | None:
+        """Read an integer; None where there are no bytes yet."""
+        raw = self._read(at, layout.size)
+        return None if raw is None else int(layout.unpack(raw)[0])
 
     def _read(self, offset: int, count: int) -> bytes | None:
-        if offset + count > os.fstat(self._file.fileno()).st_size:
-            return None
+        start, window = self._window
+        if start <= offset and offset + count <= start + len(window):
+            return window[offset - start : offset - start + count]
+        if offset + count > self._size:
+            self._size = os.fstat(self._file.fileno()).st_size
+            if offset + count > self._size:
+                return None
         self._file.seek(offset)
-        raw = self._file.read(count)
-        return raw if len(raw) == count else None
+        if count == 1:  # the last byte of the pixels: tags are not to be read anew for it
+            return self._file.read(1) or None
+        raw = self._file.read(max(count, _WINDOW_BYTES))
+        if raw is None or len(raw) < count:
+            return None
+        self._window = (offset, raw)
+        return raw[:count]
 
     def refused(self, what: str) -> Refused:
         """Return the error that says what is wrong with this file."""
@@ -140,57 +211,3 @@ class FileFollower:
             f"{self.path.as_posix()} {what}; end the acquisition, and keep only whole ScanImage "
             "TIFFs in that folder"
         )
-
-
-class FolderFollower:
-    """Reads the pages of a folder's files, one file after the other in the order of their names."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file: FileFollower | None = None
-        """The file now followed, if there is one yet."""
-        self._folder = folder
-
-    def poll(self) -> Iterator[tuple[FileFollower, Page]]:
-        """Yield the pages that have become complete, with their file. Raises Refused."""
-        while True:
-            yield from self._pages()
-            successor = self._successor()
-            if successor is None:
-                return
-            # The next file has a page, so the writer is done with this one: a last look.
-            yield from self._pages()
-            self._leave()
-            self.file = FileFollower(successor)
-
-    def close(self) -> None:
-        """Let the file go."""
-        if self.file is not None:
-            self.file.close()
-
-    def _pages(self) -> Iterator[tuple[FileFollower, Page]]:
-        if self.file is not None:
-            for page in self.file.poll():
-                yield self.file, page
-
-    def _successor(self) -> Path | None:
-        """Return the next file of the folder; unless it is the first, only once it has a page."""
-        last = self.file.path.name if self.file is not None else ""
-        later = [path for path in self._folder.glob("*.tif") if path.name > last]
-        path = min(later, default=None)
-        return path if path is not None and (self.file is None or _has_a_page(path)) else None
-
-    def _leave(self) -> None:
-        if self.file is None:
-            return
-        torn = self.file.torn_bytes
-        if torn:
-            raise self.file.refused(f"ends inside a frame ({torn} bytes of it) and another follows")
-        self.file.close()
-
-
-def _has_a_page(path: Path) -> bool:
-    probe = FileFollower(path)
-    try:
-        return next(probe.poll(), None) is not None
-    finally:
-        probe.close()

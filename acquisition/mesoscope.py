@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from acquisition.cells import Cell, Field, Floats, next_calcium, rates_hz, read_cells
+from acquisition.packing import Recording
 from acquisition.writer import Link, Writer
 from rig.messages import Position, Pulse, Start, TrialEnd, TrialStart
 from rig.node import Node, Say
@@ -103,7 +104,8 @@ class Mesoscope(Node):
         time = datetime.fromisoformat(began) if began else _EPOCH
         number = 1 + sum(1 for _ in self._folder.glob("*.tif"))
         path = self._folder / f"field_{number:05d}.tif"
-        writer = Writer(path, self._shape, self.settings.frame_rate_hz, time, self.settings.link)
+        recording = Recording(shape=self._shape, rate_hz=self.settings.frame_rate_hz)
+        writer = Writer(path, recording, time, self.settings.link)
         rng = np.random.default_rng([start.session["seed"], self.settings.field_seed])
         calcium = np.zeros(len(self._cells))
         self._scan = _Scan(self.period_s, self.settings.decay_s, self._field, calcium, writer, rng)

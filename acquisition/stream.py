@@ -6,14 +6,26 @@ from typing import Annotated
 
 import msgspec
 
-from acquisition.follow import FileFollower, FolderFollower
-from acquisition.scanimage import Page
+from acquisition.before import last_header, remember
+from acquisition.count import Count, Place
+from acquisition.folder import FolderFollower
+from acquisition.follow import FileFollower
+from acquisition.header import Header, differences
+from acquisition.scan import scan_of, strips_of
+from acquisition.scanimage import NotScanImage, Page
 from rig.frames import Ring, RingPlan
-from rig.messages import Fault, Frame, Start
+from rig.messages import Fault, Frame, Scan, Start
 from rig.node import Node, Say
 from rig.refused import Refused
 
 _LOOK_S = 0.005
+_KEEN_LOOK_S = 0.0005
+"""How often it looks when a page is due."""
+_KEEN_FROM = 0.8
+_KEEN_UNTIL = 1.3
+"""Of the time between two pages: when the next one is due."""
+_FOLDER_NS = 100_000_000
+"""How often it asks the folder for new files, which takes long on another machine's."""
 _LAST_LOOKS = 200
 """How often it looks at the end for what is still being saved: for 1 s."""
 
@@ -23,33 +35,56 @@ class Stream(Node):
 
     name = "stream"
     hears = (Start,)
-    says = (Frame,)
+    says = (Frame, Scan)
     period_s = _LOOK_S
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where the files come."""
 
         imaging_folder: Annotated[str, msgspec.Meta(min_length=1)] = "imaging"
+        strict: bool = False
+        """Whether a page counts only when the next one has begun: for a folder of another PC."""
+
+    settings: Settings
 
     def __init__(self, settings: Settings, say: Say) -> None:
         super().__init__(settings, say)
-        self._imaging = Path(settings.imaging_folder)
         self._folder: FolderFollower | None = None
         self._ring: Ring | None = None
+        self._following = False
         self._frames = 0
-        self._last: tuple[Path, int] | None = None
-        """The file and the microscope's number of the last frame."""
+        self._count: Count | None = None
+        self._file: FileFollower | None = None
+        """The file of the last page."""
+        self._header: Header | None = None
+        self._looked = -_FOLDER_NS
+        self._page_t = 0
+        self._between_ns = 0
+
+    def open(self) -> None:
+        """Take note of what is in the folder already. Raises Refused if it cannot be read."""
+        self._folder = FolderFollower(Path(self.settings.imaging_folder), self.settings.strict)
 
     def hear(self, word: Start) -> None:
         """Begin to look for files."""
         plan = word.session.get("ring")
         if plan is not None:
             self._ring = Ring(msgspec.convert(plan, RingPlan))
-        self._folder = FolderFollower(self._imaging)
+        self._following = True
 
     def tick(self, now: int) -> None:
         """Say every frame that has become whole. Raises Refused if a file is damaged."""
-        self._follow()
+        look = self._following and now - self._looked >= _FOLDER_NS
+        if look:
+            self._looked = now
+        before = self._frames
+        self._follow(look)
+        if self._frames > before:
+            self._between_ns = now - self._page_t
+            self._page_t = now
+        # A page is looked for often when it is due, and not much in between.
+        due = self._between_ns * _KEEN_FROM <= now - self._page_t <= self._between_ns * _KEEN_UNTIL
+        self.period_s = _KEEN_LOOK_S if due else _LOOK_S
 
     def close(self) -> None:
         """Follow to the end of what is saved, for 1 s at most, and say those frames too."""
@@ -61,36 +96,73 @@ class Stream(Node):
             if self._ring is not None:
                 self._ring.close()
 
-    def _follow(self) -> None:
-        if self._folder is None:
+    def _follow(self, look: bool = True, ended: bool = False) -> None:
+        if self._folder is None or not self._following:
             return
         try:
-            for file, page in self._folder.poll():
-                self._check_number(file, page)
-                self._say_frame(file, page)
+            for file, page in self._folder.poll(look, ended):
+                try:
+                    self._take(file, page)
+                except NotScanImage as error:
+                    raise file.refused(str(error)) from error
         except Refused:
             # What is broken is not followed again, not even to its end.
-            self._folder.close()
-            self._folder = None
+            self._following = False
             raise
+        while self._folder.torn:
+            self._say_torn(self._folder.torn.pop())
 
     def _follow_to_the_end(self) -> None:
         quiet_s = 0.0
+        file = None
         for _ in range(_LAST_LOOKS):
             before = self._frames
             self._follow()
-            file = self._folder.file if self._folder is not None else None
+            file = self._folder.file if self._folder is not None and self._following else None
             if file is None or file.finished:
-                return
+                break
             quiet_s = quiet_s + _LOOK_S if self._frames == before else 0.0
             if file.frame_period_s is not None and quiet_s > 2 * file.frame_period_s:
                 break
             time.sleep(_LOOK_S)
+        self._follow(ended=True)
         if file is not None and file.torn_bytes:
-            what = f"{file.path.as_posix()} ends inside a frame, which is left out"
-            self.say(Fault(self.clock.now(), what))
+            self._say_torn(file.path)
 
-    def _say_frame(self, file: FileFollower, page: Page) -> None:
+    def _take(self, file: FileFollower, page: Page) -> None:
+        if file is not self._file:
+            self._begin(file, page)
+        if self._count is None:
+            return
+        place = self._count.take(page.number)
+        for what in self._count.faults:
+            self.say(Fault(self.clock.now(), f"{file.path.as_posix()}: {what}"))
+        self._count.faults.clear()
+        if place is not None:
+            self._say_frame(file, page, place)
+
+    def _begin(self, file: FileFollower, page: Page) -> None:
+        """Say what a new file says of its recording, unless the last one said the same."""
+        self._file = file
+        if page.number == 0:
+            raise NotScanImage("is of a ScanImage before 5.0, which does not number its frames")
+        if self._count is None or not self._count.goes_on(file.header, page.number):
+            self._count = Count(file.header)
+        if file.header == self._header:
+            return
+        here = Path.cwd()
+        before = self._header or last_header(here)
+        self._header = file.header
+        changed = differences(file.header, before) if before is not None else ()
+        try:
+            planes = strips_of(file.header, file.regions, page)
+        except NotScanImage as error:
+            self.say(Fault(self.clock.now(), f"{file.path.as_posix()} {error}"))
+            planes = []
+        self.say(scan_of(self.clock.now(), file.path.as_posix(), file.header, planes, changed))
+        remember(here, file.header)
+
+    def _say_frame(self, file: FileFollower, page: Page, place: Place) -> None:
         if self._ring is not None:
             self._ring.write(self._frames, file.pixels(page))
         self.say(
@@ -103,26 +175,16 @@ class Stream(Node):
                 page.width_px,
                 page.timestamp_s,
                 page.dtype,
+                number=page.number,
+                channel=place.channel,
+                plane=place.plane,
             )
         )
         self._frames += 1
 
-    def _check_number(self, file: FileFollower, page: Page) -> None:
-        """Say which frames are missing, if any. Raises Refused if one comes twice."""
-        last_file, last = self._last or (file.path, page.number - 1)
-        self._last = (file.path, page.number)
-        if file.path != last_file and page.number == 1:
-            return  # a new acquisition, not the same one continued in its next file
-        if page.number <= last:
-            raise file.refused(
-                f"has frame {page.number} after frame {last}; record one channel and one plane"
-            )
-        if page.number > last + 1:
-            missing = f"frames {last + 1} to {page.number - 1}"
-            if page.number == last + 2:
-                missing = f"frame {last + 1}"
-            what = f"{missing} missing in {file.path.as_posix()}: ScanImage did not save them"
-            self.say(Fault(self.clock.now(), what))
+    def _say_torn(self, path: Path) -> None:
+        what = f"{path.as_posix()} ends inside a frame, which is left out"
+        self.say(Fault(self.clock.now(), what))
 
 
 if __name__ == "__main__":

@@ -1,42 +1,38 @@
 """Writes a ScanImage BigTIFF page by page, as the simulated microscope does."""
 
-import json
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acquisition.scanimage import (
-    FIRST_LINK_AT,
-    LINK,
+from acquisition.packing import (
     PAGE_TAGS_BYTES,
-    PREAMBLE_BYTES,
-    Preamble,
+    Recording,
+    describe,
     pack_page_tags,
     pack_preamble,
 )
+from acquisition.scanimage import FIRST_LINK_AT, LINK, PREAMBLE_BYTES, Preamble
 
 Link = Literal["pre", "post"]
-_FIELD_DEGREES = 9.0
 
 
 class Writer:
-    """One growing file of one region, one plane and one channel.
+    """One growing file.
 
     With link "pre" each page already holds the offset where the next one will be, with "post" that
     offset is put in once the next page is there. ScanImage's files have been seen in both states.
     """
 
-    def __init__(
-        self, path: Path, shape: tuple[int, int], rate_hz: float, began: datetime, link: Link
-    ) -> None:
-        """Make the file; shape is (height_px, width_px). Raises OSError."""
-        self._shape, self._began, self._link = shape, began, link
+    def __init__(self, path: Path, recording: Recording, began: datetime, link: Link) -> None:
+        """Make the file. Raises OSError."""
+        self._recording, self._began, self._link = recording, began, link
         self._pages = 0
-        static = _static(shape, rate_hz).encode() + b"\0"
-        regions = json.dumps(_regions(shape), indent=2).encode() + b"\0"
+        static = recording.static().encode() + b"\0"
+        regions = recording.groups().encode() + b"\0"
         self._preamble = Preamble(len(static), len(regions))
         self._next = _aligned(PREAMBLE_BYTES + len(static) + len(regions))
         self._link_at = FIRST_LINK_AT
@@ -45,18 +41,45 @@ class Writer:
         head = pack_preamble(static, regions, self._next if link == "pre" else 0)
         self._put(0, (head + static + regions).ljust(self._next, b"\0"))
 
-    def append(self, pixels: NDArray[np.int16], timestamp_s: float) -> None:
-        """Write one page. Raises ValueError if the pixels have another shape than the file."""
-        if pixels.shape != self._shape:
-            raise ValueError(f"a frame of {pixels.shape} px in a file of {self._shape} px")
+    def append(
+        self, pixels: NDArray[np.int16], timestamp_s: float, number: int | None = None
+    ) -> None:
+        """Write one page: of the next channel of a frame, or of the next frame.
+
+        number is the frame's; by default frames count from 1. Raises ValueError if the pixels have
+        another shape than the file.
+        """
+        for _ in self.pieces(pixels, timestamp_s, number):
+            pass
+
+    def pieces(
+        self,
+        pixels: NDArray[np.int16],
+        timestamp_s: float,
+        number: int | None = None,
+        piece_bytes: int | None = None,
+    ) -> Iterator[int]:
+        """Write one page in pieces; yield after each how many bytes of the page are on disk.
+
+        Who stops in between has a file that ends inside a page. Raises ValueError as `append`.
+        """
+        shape = self._recording.shape
+        if pixels.shape != shape:
+            raise ValueError(f"a frame of {pixels.shape} px in a file of {shape} px")
         at = self._next
-        text = _description(self._pages + 1, timestamp_s, self._began).encode() + b"\0"
+        frame = 1 + self._pages // len(self._recording.channels) if number is None else number
+        text = describe(frame, timestamp_s, self._began).encode() + b"\0"
         text = text.ljust(_aligned(PAGE_TAGS_BYTES + len(text)) - PAGE_TAGS_BYTES, b"\0")
-        raw = pixels.astype("<i2").tobytes()
+        raw = pixels.astype("<i2", copy=False).tobytes()
         end = _aligned(at + PAGE_TAGS_BYTES + len(text) + len(raw))
-        link = end if self._link == "pre" else 0
-        tags = pack_page_tags(self._shape, self._preamble, at, len(text), link)
-        self._put(at, (tags + text + raw).ljust(end - at, b"\0"))
+        tags = pack_page_tags(
+            shape, self._preamble, at, len(text), end if self._link == "pre" else 0
+        )
+        page = (tags + text + raw).ljust(end - at, b"\0")
+        step = piece_bytes or len(page)
+        for start in range(0, len(page), step):
+            self._put(at + start, page[start : start + step])
+            yield min(start + step, len(page))
         if self._link == "post":
             self._put(self._link_at, LINK.pack(at))
         self._link_at = at + PAGE_TAGS_BYTES - LINK.size
@@ -69,6 +92,10 @@ class Writer:
             self._put(self._link_at, LINK.pack(0))
         self._file.close()
 
+    def abandon(self) -> None:
+        """Let the file go as it is, as a microscope that crashes does."""
+        self._file.close()
+
     def _put(self, offset: int, raw: bytes) -> None:
         self._file.seek(offset)
         left = memoryview(raw)
@@ -78,83 +105,3 @@ class Writer:
 
 def _aligned(offset: int) -> int:
     return -(-offset // 8) * 8
-
-
-def _static(shape: tuple[int, int], rate_hz: float) -> str:
-    height, width = shape
-    period_s = 1.0 / rate_hz
-    facts: dict[str, Any] = {
-        "SI.LINE_FORMAT_VERSION": 1,
-        "SI.TIFF_FORMAT_VERSION": 4,
-        "SI.VERSION_MAJOR": "'2020'",
-        "SI.VERSION_MINOR": "'1'",
-        "SI.acqState": "'grab'",
-        "SI.acqsPerLoop": 1,
-        "SI.hChannels.channelSave": 1,
-        "SI.hChannels.channelsActive": 1,
-        "SI.hFastZ.enable": "false",
-        "SI.hRoiManager.imagingFovUm": "[-675 -675;675 -675;675 675;-675 675]",
-        "SI.hRoiManager.linePeriod": period_s / height,
-        "SI.hRoiManager.linesPerFrame": height,
-        "SI.hRoiManager.mroiEnable": "false",
-        "SI.hRoiManager.pixelsPerLine": width,
-        "SI.hRoiManager.scanFramePeriod": period_s,
-        "SI.hRoiManager.scanFrameRate": rate_hz,
-        "SI.hRoiManager.scanVolumeRate": rate_hz,
-        "SI.hScan2D.flybackTimePerFrame": 0,
-        "SI.hScan2D.flytoTimePerScanfield": 0,
-        "SI.hScan2D.logFramesPerFile": "Inf",
-        "SI.hStackManager.framesPerSlice": "Inf",
-        "SI.hStackManager.numSlices": 1,
-        "SI.objectiveResolution": 150,
-    }
-    return "\n".join(f"{key} = {value}" for key, value in facts.items())
-
-
-def _regions(shape: tuple[int, int]) -> dict[str, Any]:
-    """The RoiGroups of one square region; ScanImage writes a lone region not as a list."""
-    height, width = shape
-    size, edge = _FIELD_DEGREES, -_FIELD_DEGREES / 2
-    scanfield = {
-        "ver": 1,
-        "classname": "scanimage.mroi.scanfield.fields.RotatedRectangle",
-        "name": "",
-        "centerXY": [0, 0],
-        "sizeXY": [size, size],
-        "rotationDegrees": 0,
-        "enable": 1,
-        "pixelResolutionXY": [width, height],
-        "pixelToRefTransform": [[size / width, 0, edge], [0, size / height, edge], [0, 0, 1]],
-        "affine": [[size, 0, edge], [0, size, edge], [0, 0, 1]],
-    }
-    region = {
-        "ver": 1,
-        "classname": "scanimage.mroi.Roi",
-        "name": "field",
-        "zs": 0,
-        "scanfields": scanfield,
-        "discretePlaneMode": 0,
-        "enable": 1,
-    }
-    group = {"ver": 1, "classname": "scanimage.mroi.RoiGroup", "name": "imaging", "rois": region}
-    return {"RoiGroups": {"imagingRoiGroup": group, "photostimRoiGroups": None}}
-
-
-def _description(number: int, timestamp_s: float, began: datetime) -> str:
-    seconds = began.second + began.microsecond / 1e6
-    epoch = f"{began:%Y %m %d %H %M} {seconds:.3f}"
-    lines = [
-        f"frameNumbers = {number}",
-        "acquisitionNumbers = 1",
-        f"frameNumberAcquisition = {number}",
-        f"frameTimestamps_sec = {timestamp_s:.9f}",
-        "acqTriggerTimestamps_sec = -0.000087000",
-        "nextFileMarkerTimestamps_sec = -1.000000000",
-        "endOfAcquisition = 0",
-        "endOfAcquisitionMode = 0",
-        "dcOverVoltage = 0",
-        f"epoch = [{epoch}]",
-        *(f"auxTrigger{i} = []" for i in range(4)),
-        "I2CData = {}",
-    ]
-    return "\n".join(lines)

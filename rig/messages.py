@@ -200,7 +200,8 @@ class Flip(Message, frozen=True, tag="Flip"):
 class Frame(Message, frozen=True, tag="Frame"):
     """Stream: an imaging frame is complete; offset_bytes is where its pixels start in the file.
 
-    The file is named relative to the session folder. timestamp_s is the microscope's own.
+    The file is named relative to the session folder, unless it lies elsewhere. timestamp_s is the
+    microscope's own. A frame of the microscope is said once for each channel saved: one page each.
     """
 
     index: int
@@ -211,6 +212,11 @@ class Frame(Message, frozen=True, tag="Frame"):
     timestamp_s: float
     dtype: str = "<i2"
     pixels: Any = None  # filled in by the wire on arrival, never sent
+    number: int = 0
+    """The microscope's own count of frames, from 1 in an acquisition: one an edge of its clock."""
+    channel: int = 1
+    plane: int = 0
+    """Index of the depth in Scan.depths_um."""
 
 
 class Decoded(Message, frozen=True, tag="Decoded"):
@@ -252,6 +258,25 @@ class Exposures(Message, frozen=True, tag="Exposures"):
     count: int
 
 
+# -- stream ------------------------------------------------------------------------------------
+
+
+class Scan(Message, frozen=True, tag="Scan"):
+    """Stream, when a file begins that was recorded otherwise than the last: what its header says.
+
+    header is acquisition.header.Header: rates, channels, laser power, gains, zoom, objective ...
+    regions tell of every plane and region which rows of the page they are (first_row, height_px,
+    width_px) and where they lie side by side (y_px, x_px). changed says what differs from the
+    animal's last session, or from the file before.
+    """
+
+    file: str
+    header: dict[str, Any]
+    depths_um: tuple[float, ...]
+    regions: tuple[dict[str, Any], ...] = ()
+    changed: tuple[str, ...] = ()
+
+
 WORDS: tuple[type[Message], ...] = (
     Start, Stop, Order, Beat, Fault, Ended,
     Wheel, Lick, Edge, Valve,
@@ -259,6 +284,7 @@ WORDS: tuple[type[Message], ...] = (
     Flip, Frame, Decoded, Pulse,
     Verdict,
     Exposures,
+    Scan,
 )  # fmt: skip
 """Every kind, in the order of this page."""
 EVERYONE_SAYS = (Beat, Fault, Ended)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.packing import Recording
 from acquisition.writer import Link, Writer
 
 RATE_HZ = 10.0
@@ -26,7 +27,7 @@ def pictures(count: int, shape: tuple[int, int] = SHAPE, seed: int = 0) -> list[
 
 def start(path: Path, link: Link = "pre", shape: tuple[int, int] = SHAPE) -> Writer:
     """Begin a file."""
-    return Writer(path, shape, RATE_HZ, BEGAN, link)
+    return Writer(path, Recording(shape=shape, rate_hz=RATE_HZ), BEGAN, link)
 
 
 def save(path: Path, frames: Pictures, link: Link = "pre") -> Path:

@@ -54,7 +54,7 @@ def test_both_other_readers_know_the_file_as_scanimages(tmp_path: Path) -> None:
         software = file.pages[0].tags["Software"].value  # type: ignore[union-attr]
     field = regions["imagingRoiGroup"]["rois"]["scanfields"]
     assert field["pixelResolutionXY"] == [SHAPE[1], SHAPE[0]]
-    assert "SI.hRoiManager.scanFrameRate = 10.0" in software
+    assert "SI.hRoiManager.scanFrameRate = 10\n" in software
     with ScanImageTiffReader(str(path)) as reader:
         assert "frameNumbers = 3\n" in reader.description(2)
         assert "frameTimestamps_sec = 0.200000000\n" in reader.description(2)
@@ -94,5 +94,5 @@ def test_what_is_no_scanimage_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="breaks off after 0 whole pages"):
         pages_in(tmp_path / "short.tif")
     tifffile.imwrite(tmp_path / "zlib.tif", pictures(1)[0], bigtiff=True, compression="zlib")
-    with pytest.raises(Refused, match="without ScanImage's header"):
+    with pytest.raises(Refused, match="is compressed"):
         pages_in(tmp_path / "zlib.tif")
