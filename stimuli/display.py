@@ -8,8 +8,10 @@ from rig import device
 from rig.messages import Flip, Message, Position, TrialEnd, TrialStart
 from rig.node import Node, Say
 from rig.refused import Refused
-from stimuli.geometry import THREE_VIEWS, Corridor, Lap, Laps, View, check
+from stimuli.geometry import Corridor, Lap, Laps, check_corridor
+from stimuli.panes import THREE_VIEWS, View, Warp, check_views, panes
 from stimuli.screen import Scene, Screen, Stage
+from stimuli.shaders import MOST_PANES
 from stimuli.textures import STIMULI, pictures
 
 _CHECKED_FLIPS = 30
@@ -32,15 +34,22 @@ class Display(Node):
         refresh_hz: Annotated[float, msgspec.Meta(ge=10.0, le=500.0)] = 60.0
         paced: Literal["software", "vblank"] = "software"
         """Who says when to flip: this node, or a screen that makes flip wait for its refresh."""
-        views: Annotated[tuple[View, ...], msgspec.Meta(min_length=1, max_length=8)] = THREE_VIEWS
-        """From left to right."""
+        views: dict[str, View] = msgspec.field(default_factory=dict)
+        """Flat screens by name, from left to right; where there is no screen at all, three."""
+        warps: dict[str, Warp] = msgspec.field(default_factory=dict)
+        """Screens that are seen through a mesh: a cylinder, a dome, a projector."""
         corridor: Corridor = Corridor()
 
     settings: Settings
 
     def __init__(self, settings: Settings, say: Say) -> None:
+        if not settings.views and not settings.warps:
+            settings = msgspec.structs.replace(settings, views=THREE_VIEWS)
         super().__init__(settings, say)
-        check(settings.views, settings.corridor)
+        check_corridor(settings.corridor)
+        check_views(settings.views)
+        if len(settings.views) + len(settings.warps) > MOST_PANES:
+            raise Refused(f"[nodes.display] has more than {MOST_PANES} screens; leave some out")
         self.screen: Screen = device.make(settings.screen, "[nodes.display.screen]")
         # At a vblank pace the flip waits; a tick is then due as soon as the flip is done.
         waits = settings.paced == "vblank"
@@ -65,7 +74,8 @@ class Display(Node):
 
     def open(self) -> None:
         waits = self.settings.paced == "vblank"
-        stage = Stage(self.settings.views, self.settings.corridor, pictures(), waits)
+        shown = panes(self.settings.views, self.settings.warps)
+        stage = Stage(shown, self.settings.corridor, pictures(), waits)
         self.screen.open(stage)
         if waits:
             self._check_refresh()

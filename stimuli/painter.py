@@ -1,129 +1,166 @@
-"""Draws the corridor with OpenGL into whatever window is current: one mesh, one call a view.
+"""Draws the corridor with OpenGL into whatever window is current: one call for all flat screens.
 
 The OpenGL functions are handed in, so that this file imports no vendor's library.
 """
 
-import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rig.refused import Refused
-from stimuli.geometry import Lap, Laps, fog_m, projection, walls
+from stimuli.gamma import common_range, lookup
+from stimuli.geometry import Lap, Laps, fog_m, projection, repeats, walls
+from stimuli.panes import Area, Layout, Mesh, Pane
 from stimuli.screen import Scene, Stage
-from stimuli.textures import GREY
+from stimuli.shaders import FLAT_FRAGMENT, FLAT_VERTEX, MESH_FRAGMENT, MESH_VERTEX
+from stimuli.textures import GREY, PICTURE_HEIGHT_M, PICTURE_M
+from stimuli.upload import Program, Vertices, curves_texture, pictures_texture
 
-_VERTEX_SHADER = b"""#version 330
-layout(location = 0) in vec3 place;
-layout(location = 1) in vec3 laid;
-uniform mat4 view;
-uniform float position_m;
-uniform float layers[3];
-out vec3 from_eye;
-out vec2 on_wall;
-flat out float layer;
-void main() {
-    from_eye = place + vec3(0.0, 0.0, position_m);
-    gl_Position = view * vec4(from_eye, 1.0);
-    on_wall = laid.xy;
-    layer = layers[int(laid.z + 0.5)];
-}"""
-
-_FRAGMENT_SHADER = b"""#version 330
-in vec3 from_eye;
-in vec2 on_wall;
-flat in float layer;
-uniform sampler2DArray pictures;
-uniform vec2 fog_m;
-uniform float grey;
-out vec4 colour;
-void main() {
-    float level = layer < 0.0 ? grey : texture(pictures, vec3(on_wall, layer)).r;
-    float fog = clamp((length(from_eye) - fog_m.x) / (fog_m.y - fog_m.x), 0.0, 1.0);
-    colour = vec4(vec3(mix(level, grey, fog)), 1.0);
-}"""
-
-_FLOAT_BYTES = 4
-_VERTEX_BYTES = 6 * _FLOAT_BYTES
+_LIT = ("pictures", "gamma", "colours", "fog_m", "grey", "position_m", "layers")
+_BENT = ("pane", "tube_m", "texture_m", "length_m", "repeats", "picture_m")
 
 
 class Painter:
     """The corridor's mesh, pictures and shaders in the current OpenGL context."""
 
-    def __init__(
-        self, gl: Any, stage: Stage, size_px: tuple[int, int], patch_px: int, anisotropy: float
-    ) -> None:
-        """Upload everything; size_px is the whole window's. Raises Refused if the GPU cannot."""
-        self._gl, self._size_px, self._patch_px = gl, size_px, patch_px
-        self._corridor = stage.corridor
+    def __init__(self, gl: Any, stage: Stage, layout: Layout, anisotropy: float) -> None:
+        """Upload everything. Raises Refused if the graphics card cannot."""
+        self._gl, self._layout, self._corridor = gl, layout, stage.corridor
         self._layer = {name: float(n) for n, name in enumerate(stage.pictures)}
-        flat = [projection(view).T.ravel() for view in stage.views]
-        self._views = [(gl.GLfloat * 16)(*matrix) for matrix in flat]
         self._laps: Laps | None = None
-        self._program = _program(gl)
-        self._at = {
-            name: gl.glGetUniformLocation(self._program, ctypes.create_string_buffer(name))
-            for name in (b"view", b"position_m", b"layers", b"fog_m", b"grey")
-        }
-        self._texture = _texture(gl, stage, anisotropy)
-        self._vertex_array, self._buffers = _vertex_array(gl)
+        curves = _curves(stage.panes)
+        colours = np.array([pane.look.colour for pane in stage.panes])
+        grounds = colours * curves[:, GREY, None]
+        self._ground = tuple(grounds[0])
+        self._others = [
+            (area, tuple(ground))
+            for area, ground in zip(layout.areas, grounds, strict=True)
+            if tuple(ground) != self._ground
+        ]
+        self._white = _colour_at(layout, colours)
+        self._pictures = pictures_texture(gl, stage.pictures, anisotropy)
+        self._curves = curves_texture(gl, curves)
+        flat = [n for n, pane in enumerate(stage.panes) if not isinstance(pane.surface, Mesh)]
+        self._flat_count = len(flat)
+        self._walls = Vertices(gl, (3, 3))
+        self._flat = Program(gl, FLAT_VERTEX, FLAT_FRAGMENT, (*_LIT, "views", "areas"))
+        self._bent = Program(gl, MESH_VERTEX, MESH_FRAGMENT, (*_LIT, *_BENT))
+        self._meshes = [
+            (n, _mesh(gl, pane.surface, _inside(layout.areas[n], layout.size_px)))
+            for n, pane in enumerate(stage.panes)
+            if isinstance(pane.surface, Mesh)
+        ]
+        self._set_once(stage.panes[: self._flat_count], colours)
 
     def draw(self, scene: Scene) -> None:
-        """Draw a scene into the back buffer: grey, the walls of every view, the patch."""
+        """Draw a scene into the back buffer: grey, the walls of every screen, the patch."""
         gl = self._gl
         gl.glDisable(gl.GL_SCISSOR_TEST)
-        self._clear(GREY / 255)
+        self._clear(self._ground)
+        if self._others:
+            self._clear_parts(self._others)
         if scene.laps is not None:
             self._draw_walls(scene.laps, scene.position_m)
-        if self._patch_px:
-            gl.glEnable(gl.GL_SCISSOR_TEST)
-            gl.glScissor(0, 0, self._patch_px, self._patch_px)
-            self._clear(float(scene.patch_bright))
-            gl.glDisable(gl.GL_SCISSOR_TEST)
+        if self._layout.patch is not None:
+            level = self._white if scene.patch_bright else (0.0, 0.0, 0.0)
+            self._clear_parts(((self._layout.patch, level),))
 
-    def _clear(self, level: float) -> None:
-        self._gl.glClearColor(level, level, level, 1.0)
+    def draw_image(self, image: NDArray[np.uint8]) -> None:
+        """Put an image on the whole window: its height x width x 3 levels, row 0 on top."""
+        gl, (width, height) = self._gl, self._layout.size_px
+        assert image.shape == (height, width, 3), "the image must have the window's size"
+        rows = np.ascontiguousarray(image[::-1])
+        for test in (gl.GL_SCISSOR_TEST, gl.GL_DEPTH_TEST, gl.GL_TEXTURE_2D):
+            gl.glDisable(test)
+        gl.glPixelStorei(gl.GL_UNPACK_ALIGNMENT, 1)
+        gl.glWindowPos2i(0, 0)
+        gl.glDrawPixels(width, height, gl.GL_RGB, gl.GL_UNSIGNED_BYTE, rows.ctypes.data)
+
+    def _set_once(self, flat: Sequence[Pane], colours: NDArray[np.float64]) -> None:
+        """Set what stays: where the screens are, their colours, and how far a line is cut."""
+        gl, floats = self._gl, self._gl.GLfloat
+        masks = colours.astype(np.float32).ravel()
+        for program in (self._flat, self._bent):
+            gl.glUseProgram(program.id)
+            gl.glUniform1i(program.at["pictures"], 0)
+            gl.glUniform1i(program.at["gamma"], 1)
+            gl.glUniform3fv(program.at["colours"], len(colours), (floats * masks.size)(*masks))
+            gl.glUniform1f(program.at["grey"], GREY / 255)
+        tube = (self._corridor.half_width_cm, self._corridor.floor_cm, self._corridor.ceiling_cm)
+        gl.glUniform3f(self._bent.at["tube_m"], *(side / 100 for side in tube))
+        gl.glUniform2f(self._bent.at["picture_m"], PICTURE_M, PICTURE_HEIGHT_M)
+        gl.glUseProgram(self._flat.id)
+        for n, pane in enumerate(flat):
+            assert not isinstance(pane.surface, Mesh)
+            view = (floats * 16)(*projection(pane.surface).T.ravel())
+            gl.glUniformMatrix4fv(self._flat.at["views"] + n, 1, 0, view)
+            inside = _inside(self._layout.areas[n], self._layout.size_px)
+            gl.glUniform4f(self._flat.at["areas"] + n, *inside)
+        gl.glUseProgram(0)
+        gl.glActiveTexture(gl.GL_TEXTURE1)
+        gl.glBindTexture(gl.GL_TEXTURE_2D, self._curves)
+        gl.glActiveTexture(gl.GL_TEXTURE0)
+        for edge in range(4):  # an instance ends where its screen does
+            gl.glEnable(gl.GL_CLIP_DISTANCE0 + edge)
+
+    def _clear(self, colour: tuple[float, float, float]) -> None:
+        self._gl.glClearColor(*colour, 1.0)
         self._gl.glClear(self._gl.GL_COLOR_BUFFER_BIT)
 
+    def _clear_parts(self, parts: Sequence[tuple[Area, tuple[float, float, float]]]) -> None:
+        gl = self._gl
+        gl.glEnable(gl.GL_SCISSOR_TEST)
+        for area, colour in parts:
+            gl.glScissor(*area)
+            self._clear(colour)
+        gl.glDisable(gl.GL_SCISSOR_TEST)
+
     def _draw_walls(self, laps: Laps, position_m: float) -> None:
-        """Nothing hides behind anything between two walls, so no depth buffer is needed."""
-        gl, at = self._gl, self._at
-        gl.glUseProgram(self._program)
-        gl.glBindVertexArray(self._vertex_array)
-        gl.glBindTexture(gl.GL_TEXTURE_2D_ARRAY, self._texture)
-        gl.glDisable(gl.GL_BLEND)
-        gl.glDisable(gl.GL_DEPTH_TEST)
+        """Nothing hides behind anything inside a tube, so no depth buffer is needed."""
+        gl = self._gl
         if laps != self._laps:
             self._lay(laps)
-        gl.glUniform1f(at[b"position_m"], position_m)
-        width, height = self._size_px[0] // len(self._views), self._size_px[1]
-        for number, view in enumerate(self._views):
-            gl.glViewport(number * width, 0, width, height)
-            gl.glUniformMatrix4fv(at[b"view"], 1, 0, view)
-            gl.glDrawElements(gl.GL_TRIANGLES, self._count, gl.GL_UNSIGNED_INT, None)
+        gl.glBindTexture(gl.GL_TEXTURE_2D_ARRAY, self._pictures)
+        gl.glDisable(gl.GL_BLEND)
+        gl.glDisable(gl.GL_DEPTH_TEST)
+        if self._flat_count:
+            gl.glUseProgram(self._flat.id)
+            gl.glUniform1f(self._flat.at["position_m"], position_m)
+            gl.glBindVertexArray(self._walls.id)
+            triangles, kind = self._walls.count, gl.GL_UNSIGNED_INT
+            gl.glDrawElementsInstanced(gl.GL_TRIANGLES, triangles, kind, None, self._flat_count)
+        if self._meshes:
+            self._draw_meshes(position_m)
         # PsychoPy's flip draws with the old pipeline and expects the context as it left it.
-        gl.glViewport(0, 0, *self._size_px)
         gl.glBindTexture(gl.GL_TEXTURE_2D_ARRAY, 0)
         gl.glBindVertexArray(0)
         gl.glUseProgram(0)
         gl.glEnable(gl.GL_BLEND)
 
+    def _draw_meshes(self, position_m: float) -> None:
+        gl = self._gl
+        gl.glUseProgram(self._bent.id)
+        gl.glUniform1f(self._bent.at["position_m"], position_m)
+        for n, mesh in self._meshes:
+            gl.glUniform1i(self._bent.at["pane"], n)
+            gl.glBindVertexArray(mesh.id)
+            gl.glDrawElements(gl.GL_TRIANGLES, mesh.count, gl.GL_UNSIGNED_INT, None)
+
     def _lay(self, laps: Laps) -> None:
         """Say which picture is on which lap; build the walls anew only if a length changed."""
-        gl, at = self._gl, self._at
+        gl, corridor = self._gl, self._corridor
         if self._laps is None or _lengths(laps) != _lengths(self._laps):
-            vertices, indices = walls(laps, self._corridor)
-            self._count = indices.size
-            for target, array in zip(
-                (gl.GL_ARRAY_BUFFER, gl.GL_ELEMENT_ARRAY_BUFFER), (vertices, indices), strict=True
-            ):
-                gl.glBindBuffer(target, self._buffers[target])
-                gl.glBufferData(target, array.nbytes, array.ctypes.data, gl.GL_STATIC_DRAW)
-            gl.glBindBuffer(gl.GL_ARRAY_BUFFER, 0)
-            gl.glUniform2f(at[b"fog_m"], *fog_m(laps, self._corridor))
-            gl.glUniform1f(at[b"grey"], GREY / 255)
-        layers = [-1.0 if lap.stimulus is None else self._layer[lap.stimulus] for lap in laps]
-        gl.glUniform1fv(at[b"layers"], 3, (gl.GLfloat * 3)(*layers))
+            self._walls.fill(*walls(laps, corridor))
+        names = (*(lap.stimulus for lap in laps), corridor.floor or None, corridor.ceiling or None)
+        layers = (gl.GLfloat * 5)(*(-1.0 if n is None else self._layer[n] for n in names))
+        for program in (self._flat, self._bent):
+            gl.glUseProgram(program.id)
+            gl.glUniform1fv(program.at["layers"], 5, layers)
+            gl.glUniform2f(program.at["fog_m"], *fog_m(laps, corridor))
+        gl.glUniform3f(self._bent.at["texture_m"], *(lap.texture_m for lap in laps))
+        gl.glUniform3f(self._bent.at["length_m"], *(lap.length_m for lap in laps))
+        gl.glUniform3f(self._bent.at["repeats"], *(repeats(lap) for lap in laps))
         self._laps = laps
 
 
@@ -131,65 +168,38 @@ def _lengths(laps: tuple[Lap, ...]) -> list[tuple[float, float]]:
     return [(lap.texture_m, lap.grey_m) for lap in laps]
 
 
-def _program(gl: Any) -> int:
-    program: int = gl.glCreateProgram()
-    shaders = ((_VERTEX_SHADER, gl.GL_VERTEX_SHADER), (_FRAGMENT_SHADER, gl.GL_FRAGMENT_SHADER))
-    for source, stage in shaders:
-        shader = gl.glCreateShader(stage)
-        text = ctypes.cast(ctypes.create_string_buffer(source), ctypes.POINTER(gl.GLchar))
-        gl.glShaderSource(shader, 1, ctypes.pointer(text), None)
-        gl.glCompileShader(shader)
-        gl.glAttachShader(program, shader)
-    gl.glLinkProgram(program)
-    linked = gl.GLint()
-    gl.glGetProgramiv(program, gl.GL_LINK_STATUS, ctypes.byref(linked))
-    if not linked.value:
-        why = ctypes.create_string_buffer(1024)
-        gl.glGetProgramInfoLog(program, 1024, None, why)
-        raise Refused(
-            f"the graphics driver refuses the corridor's shaders ({why.value.decode().strip()}); "
-            "use a driver with OpenGL 3.3"
-        )
-    return program
+def _curves(panes: Sequence[Pane]) -> NDArray[np.float32]:
+    """Return a gamma curve a screen; those that were measured show the same luminances."""
+    black, white = common_range([p.readings for p in panes if p.readings is not None])
+    return np.array([lookup(pane.readings, black, white) for pane in panes])
 
 
-def _texture(gl: Any, stage: Stage, anisotropy: float) -> int:
-    """Upload the pictures as layers of one texture, with mipmaps."""
-    layers = np.ascontiguousarray(np.stack(list(stage.pictures.values())))
-    depth, height, width = layers.shape
-    name = gl.GLuint()
-    gl.glGenTextures(1, ctypes.byref(name))
-    kind = gl.GL_TEXTURE_2D_ARRAY
-    gl.glBindTexture(kind, name)
-    gl.glPixelStorei(gl.GL_UNPACK_ALIGNMENT, 1)
-    pixels = layers.ctypes.data
-    size = (width, height, depth)
-    gl.glTexImage3D(kind, 0, gl.GL_R8, *size, 0, gl.GL_RED, gl.GL_UNSIGNED_BYTE, pixels)
-    gl.glGenerateMipmap(kind)
-    gl.glTexParameteri(kind, gl.GL_TEXTURE_MIN_FILTER, gl.GL_LINEAR_MIPMAP_LINEAR)
-    gl.glTexParameteri(kind, gl.GL_TEXTURE_MAG_FILTER, gl.GL_LINEAR)
-    gl.glTexParameteri(kind, gl.GL_TEXTURE_WRAP_S, gl.GL_REPEAT)
-    gl.glTexParameteri(kind, gl.GL_TEXTURE_WRAP_T, gl.GL_REPEAT)
-    if anisotropy > 1:
-        gl.glTexParameterf(kind, gl.GL_TEXTURE_MAX_ANISOTROPY_EXT, anisotropy)
-    gl.glBindTexture(kind, 0)
-    return int(name.value)
+def _colour_at(layout: Layout, colours: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the white of the patch: through the colour mask of the screen that it stands on."""
+    patch = layout.patch
+    for area, colour in zip(layout.areas, colours.tolist(), strict=True):
+        if patch and 0 <= patch.x - area.x < area.width and 0 <= patch.y - area.y < area.height:
+            return tuple(colour)
+    return 1.0, 1.0, 1.0
 
 
-def _vertex_array(gl: Any) -> tuple[int, dict[int, int]]:
-    """Make room for the mesh: three floats of place, three of how the picture is laid."""
-    array, buffers = gl.GLuint(), (gl.GLuint * 2)()
-    gl.glGenVertexArrays(1, ctypes.byref(array))
-    gl.glGenBuffers(2, buffers)
-    gl.glBindVertexArray(array)
-    gl.glBindBuffer(gl.GL_ARRAY_BUFFER, buffers[0])
-    gl.glBindBuffer(gl.GL_ELEMENT_ARRAY_BUFFER, buffers[1])
-    for place in (0, 1):
-        offset = place * 3 * _FLOAT_BYTES
-        gl.glEnableVertexAttribArray(place)
-        gl.glVertexAttribPointer(place, 3, gl.GL_FLOAT, gl.GL_FALSE, _VERTEX_BYTES, offset)
+def _inside(area: Area, size_px: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return the middle and the half sides of an area, where the window goes from -1 to 1."""
+    width, height = size_px
+    half_x, half_y = area.width / width, area.height / height
+    return 2 * area.x / width - 1 + half_x, 2 * area.y / height - 1 + half_y, half_x, half_y
+
+
+def _mesh(gl: Any, mesh: Mesh, inside: tuple[float, float, float, float]) -> Vertices:
+    """Upload a warp: where in the window, and towards which point (m from the eye)."""
+    x, y, half_x, half_y = inside
+    across, up = np.meshgrid(x + half_x * (2 * mesh.across - 1), y + half_y * (2 * mesh.up - 1))
+    points = mesh.points_cm.reshape(-1, 3) / 100
+    vertices = np.column_stack([across.ravel(), up.ravel(), points]).astype(np.float32)
+    rows, columns = across.shape
+    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()[:, None]
+    triangles = first + np.array([0, 1, columns, columns, 1, columns + 1])
+    made = Vertices(gl, (2, 3))
+    made.fill(vertices, triangles.ravel().astype(np.uint32))
     gl.glBindVertexArray(0)
-    gl.glBindBuffer(gl.GL_ARRAY_BUFFER, 0)
-    return int(array.value), dict(
-        zip((gl.GL_ARRAY_BUFFER, gl.GL_ELEMENT_ARRAY_BUFFER), buffers, strict=True)
-    )
+    return made

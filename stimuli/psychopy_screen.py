@@ -20,55 +20,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.refused import Refused
-from stimuli.geometry import THREE_VIEWS, Corridor, Lap
 from stimuli.painter import Painter
+from stimuli.panes import Layout, laid_out
 from stimuli.screen import GREY_SCENE, Scene, Stage, check_pictures
-from stimuli.textures import pictures
 
 APT_LINE = "apt-get install -y --no-install-recommends libgl1 libglu1-mesa libegl1"
 _LIBRARIES = ("libGL.so.1", "libGLU.so.1")
 _EGL_PLATFORM_SURFACELESS = 0x31DD
+_SPIN_NS = 500_000
+"""How long before a due flip a paced screen stops sleeping and watches the clock."""
 
 _Pixels = Annotated[int, msgspec.Meta(ge=16, le=8192)]
+_Place = Annotated[int, msgspec.Meta(ge=0, le=32768)]
 
 
 class PsychopyScreen:
-    """Draws the corridor into one borderless window that spans the views from left to right."""
+    """Draws the corridor into one borderless window that spans all screens of the desktop."""
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The window on the desktop, and how much the graphics card may be asked for."""
 
         size_px: tuple[_Pixels, _Pixels] = (400, 300)
-        """Width and height of one view; the window is as many times wider as there are views."""
+        """Width and height of one view, where the views have no area_px of their own."""
         position_px: tuple[int, int] = (0, 0)
         full_screen: bool = False
         """Only where the driver presents all screens as one."""
         anisotropy: Annotated[float, msgspec.Meta(ge=1.0, le=16.0)] = 1.0
         """Sharpness of walls seen at a slant; 8 is good, and slow without a graphics card."""
         patch_px: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 24
-        """Side of the photodiode's patch, lower left; 0 for none."""
+        """Side of the photodiode's patch; 0 for none."""
+        patch_at_px: tuple[_Place, _Place] | None = None
+        """Its left and top in the window, which grows to hold it; None: the lower left corner."""
+
+    layout: Layout
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._window: Any = None
         self._painter: Painter | None = None
-        self._drawn = GREY_SCENE
+        self._drawn: Scene | NDArray[np.uint8] = GREY_SCENE
 
     def open(self, stage: Stage) -> None:
+        """Open the window. A layout that cannot be is refused before that."""
+        asked = self._settings
+        self._stage = stage
+        self.layout = laid_out(stage.panes, asked.size_px, asked.patch_px, asked.patch_at_px)
         if (lack := missing()) is not None:
             raise Refused(lack)
-        width, height = self._settings.size_px
-        self._stage = stage
         self._window, self._gl = _open_window(
-            size=(width * len(stage.views), height),
-            pos=self._settings.position_px,
-            fullscr=self._settings.full_screen,
+            size=self.layout.size_px,
+            pos=asked.position_px,
+            fullscr=asked.full_screen,
             waitBlanking=stage.waits_for_vblank,
         )
-        wide, high = (int(side) for side in self._window.frameBufferSize)
-        self._size_px = (wide, high)
-        patch_px, anisotropy = self._settings.patch_px, self._settings.anisotropy
-        self._painter = Painter(self._gl, stage, self._size_px, patch_px, anisotropy)
+        self._window.winHandle.set_vsync(stage.waits_for_vblank)
+        size_px = tuple(int(side) for side in self._window.frameBufferSize)
+        if size_px != self.layout.size_px:
+            raise Refused(
+                f"the window is {size_px[0]} x {size_px[1]} pixels, and the screens need "
+                f"{self.layout.size_px[0]} x {self.layout.size_px[1]}; correct size_px or area_px"
+            )
+        self._painter = Painter(self._gl, stage, self.layout, asked.anisotropy)
         self.draw(GREY_SCENE)
         self.flip()
 
@@ -79,16 +91,29 @@ class PsychopyScreen:
         self._drawn = scene
         self._gl.glFinish()
 
-    def flip(self) -> None:
+    def draw_image(self, image: NDArray[np.uint8]) -> None:
+        assert self._painter is not None, "open the screen first"
+        self._painter.draw_image(image)
+        self._drawn = image
+
+    def flip(self, wait_ns: int = 0) -> None:
+        due = time.monotonic_ns() + wait_ns
+        if wait_ns > _SPIN_NS:
+            time.sleep((wait_ns - _SPIN_NS) / 1e9)
+        while time.monotonic_ns() < due:
+            pass
         self._window.flip(clearBuffer=False)
 
     def picture(self) -> NDArray[np.uint8]:
-        gl, (width, height) = self._gl, self._size_px
-        self.draw(self._drawn)
-        rows = np.empty((height, width), np.uint8)
+        gl, (width, height) = self._gl, self.layout.size_px
+        if isinstance(self._drawn, Scene):
+            self.draw(self._drawn)
+        else:
+            self.draw_image(self._drawn)
+        rows = np.empty((height, width, 3), np.uint8)
         gl.glPixelStorei(gl.GL_PACK_ALIGNMENT, 1)
         gl.glReadBuffer(gl.GL_BACK)
-        gl.glReadPixels(0, 0, width, height, gl.GL_RED, gl.GL_UNSIGNED_BYTE, rows.ctypes.data)
+        gl.glReadPixels(0, 0, width, height, gl.GL_RGB, gl.GL_UNSIGNED_BYTE, rows.ctypes.data)
         return rows[::-1]
 
     def close(self) -> None:
@@ -123,29 +148,6 @@ def missing() -> str | None:
         at = os.environ["DISPLAY"]
         return f"no X server answers at DISPLAY = {at}; correct it, or unset it to draw in memory"
     return None
-
-
-def draw_cost_ms(frames: int) -> list[float]:
-    """Return the CPU time of this thread (ms) that drawing each frame takes without its pixels.
-
-    Opens a window of three views; the rasterizer is off, so a slow one does not blur the figure.
-    """
-    screen = PsychopyScreen(msgspec.convert({}, PsychopyScreen.Settings))
-    lap = Lap("leaf1", 4.0, 2.0)
-    screen.open(Stage(THREE_VIEWS, msgspec.convert({}, Corridor), pictures(), False))
-    try:
-        gl: Any = screen._gl
-        painter: Any = screen._painter
-        gl.glEnable(gl.GL_RASTERIZER_DISCARD)
-        painter.draw(Scene((lap, lap, lap), 0.0, False))
-        stamps_ns = [time.thread_time_ns()]
-        for frame in range(frames):
-            painter.draw(Scene((lap, lap, lap), frame % 400 / 100, frame % 2 == 0))
-            stamps_ns.append(time.thread_time_ns())
-        gl.glDisable(gl.GL_RASTERIZER_DISCARD)
-    finally:
-        screen.close()
-    return [float(ns) / 1e6 for ns in np.diff(stamps_ns)]
 
 
 def _headless() -> bool:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.refused import Refused
-from stimuli.geometry import Corridor, Laps, View
+from stimuli.geometry import Corridor, Laps
+from stimuli.panes import Layout, Pane
 from stimuli.textures import Picture
 
 
@@ -26,7 +27,7 @@ GREY_SCENE = Scene(None, 0.0, False)
 class Stage(msgspec.Struct, frozen=True):
     """All that stays while a session runs: screens, corridor, pictures, and who sets the pace."""
 
-    views: tuple[View, ...]
+    panes: tuple[Pane, ...]
     corridor: Corridor
     pictures: Mapping[str, Picture]
     waits_for_vblank: bool
@@ -36,6 +37,8 @@ class Screen(Protocol):
     """Shows scenes. Real and simulated screens behave alike, except that one is seen."""
 
     Settings: ClassVar[type[msgspec.Struct]]
+    layout: Layout
+    """Where everything is in the window; there once it is open."""
 
     def __init__(self, settings: Any) -> None: ...
 
@@ -45,11 +48,17 @@ class Screen(Protocol):
     def draw(self, scene: Scene) -> None:
         """Make the scene ready, unseen. Raises Refused if a lap's stimulus has no picture."""
 
-    def flip(self) -> None:
-        """Show what was drawn last; return when it is shown."""
+    def draw_image(self, image: NDArray[np.uint8]) -> None:
+        """Make an image of the whole window ready: height x width x 3 levels, row 0 on top."""
+
+    def flip(self, wait_ns: int = 0) -> None:
+        """Show what was drawn last; return when it is shown.
+
+        A screen that has no refresh of its own waits for so long first; all others for theirs.
+        """
 
     def picture(self) -> NDArray[np.uint8]:
-        """Return the scene drawn last: height by width over all views, row 0 on top."""
+        """Return what was drawn last: height x width x 3 of the whole window, row 0 on top."""
 
     def close(self) -> None:
         """Show grey once more and let go. Does nothing if nothing is open."""

@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from stimuli.geometry import THREE_VIEWS, Corridor
+from stimuli.geometry import Corridor
+from stimuli.panes import THREE_VIEWS, panes
 from stimuli.psychopy_screen import PsychopyScreen, missing
 from stimuli.screen import Screen, Stage
 from stimuli.simulated import SimulatedScreen
@@ -28,7 +29,7 @@ def stage(drawn: dict[str, Picture]) -> Stage:
     third_metre = np.zeros_like(grid)
     third_metre[:, 2048:3072] = 255
     charts = {"grid": grid, "black": np.zeros_like(grid), "third metre": third_metre}
-    return Stage(THREE_VIEWS, msgspec.convert({}, Corridor), {**drawn, **charts}, False)
+    return Stage(panes(THREE_VIEWS, {}), msgspec.convert({}, Corridor), {**drawn, **charts}, False)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ class SlowScreen(SimulatedScreen):
     clock: ClassVar[SetClock]
     flip_ns: ClassVar[int] = 0
 
-    def flip(self) -> None:
+    def flip(self, wait_ns: int = 0) -> None:
         self.clock.set(self.clock.now() + self.flip_ns)
         super().flip()
 
@@ -184,7 +184,7 @@ def test_a_screen_that_should_set_the_pace_must_keep_its_rate(flip_ms: float, ru
     [
         {"screen": {"is": "stimuli.nowhere:Screen"}},
         {"corridor": {"fog_from_m": 9.0}},
-        {"views": [{"lower_left": [0, 0, 0], "lower_right": [0, 0, 0], "upper_left": [0, 0, 0]}]},
+        {"views": {"a": {c: [0, 0, 0] for c in ("lower_left", "lower_right", "upper_left")}}},
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_opened(table: dict[str, Any]) -> None:

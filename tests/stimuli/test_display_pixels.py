@@ -67,5 +67,5 @@ def test_the_patch_toggles_and_stays_in_its_corner(node: Display) -> None:
         picture = node.screen.picture()
         assert np.ptp(picture[-20:, :20]) == 0
         assert (picture[-20:, 20:] == GREY).all()
-        levels.append(int(picture[-1, 0]))
+        levels.append(int(picture[-1, 0, 0]))
     assert levels in ([0, 255, 0, 255], [255, 0, 255, 0])

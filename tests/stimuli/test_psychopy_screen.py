@@ -25,7 +25,7 @@ def lap(stimulus: str) -> Lap:
 def seen(screen: PsychopyScreen, *laps: Lap, position_m: float) -> NDArray[Any]:
     behind, here, ahead = laps
     screen.draw(Scene((behind, here, ahead), position_m, False))
-    return screen.picture().astype(float)
+    return screen.picture()[..., 0].astype(float)
 
 
 def test_the_grid_runs_on_across_the_seams(real: PsychopyScreen) -> None:

@@ -9,7 +9,6 @@ import pytest
 from rig.refused import Refused
 from stimuli.display import Display
 from stimuli.geometry import Lap
-from stimuli.psychopy_screen import draw_cost_ms
 from stimuli.screen import GREY_SCENE, Scene, Screen, Stage
 from stimuli.textures import GREY
 
@@ -21,7 +20,7 @@ def test_a_screen_opens_on_grey_over_all_views(make: Callable[[], Screen], stage
     screen.open(stage)
     picture = screen.picture()
     screen.close()
-    assert picture.shape == (48, 3 * 64)
+    assert picture.shape == (48, 3 * 64, 3)
     assert picture.dtype == np.uint8
     assert (picture[:24] == GREY).all()
 
@@ -88,10 +87,3 @@ def test_the_setup_chooses_the_screen(kind: str | None) -> None:
 def test_a_table_that_names_no_screen_is_refused(table: dict[str, object], sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
         display(table)
-
-
-def test_drawing_costs_are_measured(
-    window: None, stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stimuli.psychopy_screen.pictures", lambda: stage.pictures)
-    assert sum(draw_cost_ms(20)) > 0

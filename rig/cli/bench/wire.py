@@ -48,7 +48,7 @@ _SHORT_CORRIDORS = (
 def wire(
     seconds: Annotated[float, typer.Option(help="Length of the measured session.")] = 40.0,
 ) -> None:
-    """Measure the wire beside two busy cores: latencies, CPU shares, the recorder, the display."""
+    """Measure the wire beside two busy cores: latencies, CPU shares, the recorder."""
     table = percentiles("rig bench wire, beside a busy process on each core")
     with tempfile.TemporaryDirectory() as data, busy():
         for line in _session_rows(Path(data), seconds):
@@ -56,8 +56,6 @@ def wire(
         share = _recorder_share(Path(data))
         wanted = f"under 10 % at {_WORDS_A_SECOND} words/s"
         table.add_row("recorder, % of a core", f"{100 * share:.1f}", "", "", "", wanted)
-    for line in _draw_rows():
-        table.add_row(*line)
     Console().print(table)
 
 
@@ -92,15 +90,6 @@ def _session_rows(data: Path, seconds: float) -> Iterator[tuple[str, ...]]:
 
 def _count(words: list[tuple[Envelope, Message]], name: str) -> int:
     return sum(type(word).__name__ == name for _, word in words)
-
-
-def _draw_rows() -> Iterator[tuple[str, ...]]:
-    from stimuli.psychopy_screen import draw_cost_ms, missing
-
-    if (lack := missing()) is not None:
-        yield (f"draw calls: not measured, {lack}", "-", "", "", "", "under 0.2")
-        return
-    yield row("draw calls of a frame, ms of CPU", draw_cost_ms(600), "under 0.2")
 
 
 class _Probe:
