@@ -11,13 +11,22 @@ from numpy.typing import NDArray
 
 from stimuli.gamma import common_range, lookup
 from stimuli.geometry import Lap, Laps, fog_m, projection, repeats, walls
-from stimuli.panes import Area, Layout, Mesh, Pane
+from stimuli.layout import Area, Layout
+from stimuli.panes import Mesh, Pane
 from stimuli.screen import Scene, Stage
-from stimuli.shaders import FLAT_FRAGMENT, FLAT_VERTEX, MESH_FRAGMENT, MESH_VERTEX
+from stimuli.shaders import (
+    CORRECTED,
+    FLAT_FRAGMENT,
+    FLAT_VERTEX,
+    MESH_FRAGMENT,
+    MESH_VERTEX,
+    VERSION,
+)
 from stimuli.textures import GREY, PICTURE_HEIGHT_M, PICTURE_M
 from stimuli.upload import Program, Vertices, curves_texture, pictures_texture
 
 _LIT = ("pictures", "gamma", "colours", "fog_m", "grey", "position_m", "layers")
+_FLAT = ("views", "areas")
 _BENT = ("pane", "tube_m", "texture_m", "length_m", "repeats", "picture_m")
 
 
@@ -44,8 +53,9 @@ class Painter:
         flat = [n for n, pane in enumerate(stage.panes) if not isinstance(pane.surface, Mesh)]
         self._flat_count = len(flat)
         self._walls = Vertices(gl, (3, 3))
-        self._flat = Program(gl, FLAT_VERTEX, FLAT_FRAGMENT, (*_LIT, "views", "areas"))
-        self._bent = Program(gl, MESH_VERTEX, MESH_FRAGMENT, (*_LIT, *_BENT))
+        how = VERSION + (CORRECTED if _corrected(stage.panes) else b"")
+        self._flat = Program(gl, VERSION + FLAT_VERTEX, how + FLAT_FRAGMENT, (*_LIT, *_FLAT))
+        self._bent = Program(gl, VERSION + MESH_VERTEX, how + MESH_FRAGMENT, (*_LIT, *_BENT))
         self._meshes = [
             (n, _mesh(gl, pane.surface, _inside(layout.areas[n], layout.size_px)))
             for n, pane in enumerate(stage.panes)
@@ -166,6 +176,11 @@ class Painter:
 
 def _lengths(laps: tuple[Lap, ...]) -> list[tuple[float, float]]:
     return [(lap.texture_m, lap.grey_m) for lap in laps]
+
+
+def _corrected(panes: Sequence[Pane]) -> bool:
+    """Whether a luminance is to become a level or a colour: without a card that takes time."""
+    return any(p.readings is not None or p.look.colour != (1.0, 1.0, 1.0) for p in panes)
 
 
 def _curves(panes: Sequence[Pane]) -> NDArray[np.float32]:

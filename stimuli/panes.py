@@ -1,4 +1,4 @@
-"""Where the screens stand round the eye, how they look, and which part of the window is whose.
+"""Where the screens stand round the eye, and how they look.
 
 A screen is flat (three corners) or lit through a mesh (a cylinder, a dome, a projector): points
 in cm from the eye, x right, y up, z backward (forward is -z).
@@ -7,7 +7,7 @@ in cm from the eye, x right, y up, z backward (forward is -z).
 import csv
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -66,23 +66,6 @@ class Pane(msgspec.Struct, frozen=True):
     readings: Readings | None = None
 
 
-class Area(NamedTuple):
-    """A part of the window in pixels, from its lower left."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-
-class Layout(NamedTuple):
-    """The window: its size, each screen's area in it, and the photodiode's patch, if any."""
-
-    size_px: tuple[int, int]
-    areas: tuple[Area, ...]
-    patch: Area | None
-
-
 THREE_VIEWS = {
     "left": View(lower_left=(-20, -10, 20), lower_right=(-20, -10, -20), upper_left=(-20, 20, 20)),
     "front": View(
@@ -137,40 +120,11 @@ def read_mesh(path: Path) -> Mesh:
     grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
     if min(across.size, up.size) < 2 or not np.array_equal(ordered[:, :2], grid):
         raise Refused(f"mesh_file {path} is no full grid of across and up; add what is missing")
-    if not np.isfinite(table).all() or across.min() < 0 or up.min() < 0 or grid.max() > 1:
-        raise Refused(f"mesh_file {path}: across and up go from 0 to 1; correct them")
+    if not np.isfinite(table).all() or grid.min() < 0 or grid.max() > 1:
+        raise Refused(
+            f"mesh_file {path}: across and up go from 0 to 1, and all must be numbers; correct them"
+        )
     return Mesh(across, up, ordered[:, 2:].reshape(up.size, across.size, 3))
-
-
-def laid_out(
-    shown: tuple[Pane, ...],
-    size_px: tuple[int, int],
-    patch_px: int = 0,
-    patch_at_px: tuple[int, int] | None = None,
-) -> Layout:
-    """Say where in the window each screen and the patch are. Raises Refused if two collide.
-
-    size_px is one screen's where none has an area of its own; patch_at_px is the patch's left and
-    top (None: the window's lower left corner). The window is as large as all of them need.
-    """
-    boxes = _boxes(shown, size_px)
-    width = max(left + wide for left, _, wide, _ in boxes)
-    height = max(top + high for _, top, _, high in boxes)
-    patch = None
-    if patch_px:
-        left, top = (0, height - patch_px) if patch_at_px is None else patch_at_px
-        patch = (left, top, patch_px, patch_px)
-        width, height = max(width, left + patch_px), max(height, top + patch_px)
-    for (one, box), (other, beside) in combinations(zip(shown, boxes, strict=True), 2):
-        if _meet(box, beside):
-            raise Refused(
-                f"screens {one.name} and {other.name} have one part of the window; correct area_px"
-            )
-    if patch is not None:
-        _check_patch(patch, shown, boxes)
-    areas = tuple(Area(x, height - top - high, wide, high) for x, top, wide, high in boxes)
-    at = None if patch is None else Area(patch[0], height - patch[1] - patch_px, *patch[2:])
-    return Layout((width, height), areas, at)
 
 
 def directions(pane: Pane, width: int, height: int) -> NDArray[np.float64]:
@@ -238,41 +192,6 @@ def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
         0
     )
     return not parted.any()
-
-
-def _boxes(shown: tuple[Pane, ...], size_px: tuple[int, int]) -> list[tuple[int, int, int, int]]:
-    given = [pane.look.area_px for pane in shown]
-    if all(box is None for box in given):
-        width, height = size_px
-        return [(number * width, 0, width, height) for number in range(len(shown))]
-    boxes = [box for box in given if box is not None]
-    if len(boxes) < len(given):
-        without = next(pane.name for pane in shown if pane.look.area_px is None)
-        raise Refused(f"screen {without} has no area_px and others have; give it to all or to none")
-    return boxes
-
-
-def _meet(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    return all(
-        one[side] < other[side] + other[side + 2] and other[side] < one[side] + one[side + 2]
-        for side in (0, 1)
-    )
-
-
-def _check_patch(
-    patch: tuple[int, ...], shown: tuple[Pane, ...], boxes: list[tuple[int, int, int, int]]
-) -> None:
-    """Raise Refused if the patch stands inside a screen's picture but not in a corner of it."""
-    for pane, box in zip(shown, boxes, strict=True):
-        edges = [
-            {patch[side] - box[side], patch[side] + patch[side + 2] - box[side] - box[side + 2]}
-            for side in (0, 1)
-        ]
-        if _meet(patch, box) and not all(0 in edge for edge in edges):
-            raise Refused(
-                f"the photodiode's patch stands in the midst of screen {pane.name}; put "
-                "patch_at_px into a corner of it, or outside of all screens"
-            )
 
 
 def _readings(name: str, look: View | Warp) -> Readings | None:

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.refused import Refused
+from stimuli.layout import Layout, laid_out
 from stimuli.painter import Painter
-from stimuli.panes import Layout, laid_out
 from stimuli.screen import GREY_SCENE, Scene, Stage, check_pictures
 
 APT_LINE = "apt-get install -y --no-install-recommends libgl1 libglu1-mesa libegl1"

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from rig.refused import Refused
 from stimuli.geometry import Corridor, Laps
-from stimuli.panes import Layout, Pane
+from stimuli.layout import Layout
+from stimuli.panes import Pane
 from stimuli.textures import Picture
 
 

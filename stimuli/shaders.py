@@ -5,8 +5,11 @@ Both end in the same colour: a picture's luminance, lost in fog, by the screen's
 
 MOST_PANES = 8
 
-_LIT = b"""#version 330
-uniform sampler2DArray pictures;
+VERSION = b"#version 330\n"
+CORRECTED = b"#define CORRECTED\n"
+"""Goes before a fragment shader where a screen has a gamma curve or a colour mask."""
+
+_LIT = b"""uniform sampler2DArray pictures;
 uniform sampler2D gamma;
 uniform vec3 colours[8];
 uniform vec2 fog_m;
@@ -14,15 +17,18 @@ uniform float grey;
 out vec4 colour;
 void light(float level, float distance_m, int pane) {
     float fog = clamp((distance_m - fog_m.x) / (fog_m.y - fog_m.x), 0.0, 1.0);
+    float luminance = mix(level, grey, fog);
+#ifdef CORRECTED
     vec2 size = vec2(textureSize(gamma, 0));
-    float luminance = mix(level, grey, fog) * (size.x - 1.0);
-    float sent = texture(gamma, (vec2(luminance, pane) + 0.5) / size).r;
-    colour = vec4(colours[pane] * sent, 1.0);
+    vec2 at = (vec2(luminance * (size.x - 1.0), pane) + 0.5) / size;
+    colour = vec4(colours[pane] * texture(gamma, at).r, 1.0);
+#else
+    colour = vec4(vec3(luminance), 1.0);
+#endif
 }
 """
 
-FLAT_VERTEX = b"""#version 330
-layout(location = 0) in vec3 place;
+FLAT_VERTEX = b"""layout(location = 0) in vec3 place;
 layout(location = 1) in vec3 laid;
 uniform mat4 views[8];
 uniform vec4 areas[8];
@@ -60,8 +66,7 @@ void main() {
 }"""
 )
 
-MESH_VERTEX = b"""#version 330
-layout(location = 0) in vec2 at;
+MESH_VERTEX = b"""layout(location = 0) in vec2 at;
 layout(location = 1) in vec3 point;
 out vec3 toward;
 out float gl_ClipDistance[4];

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stimuli.panes import Layout, laid_out
+from stimuli.layout import Layout, laid_out
 from stimuli.screen import GREY_SCENE, Scene, Stage, check_pictures
 from stimuli.textures import GREY
 

@@ -1,0 +1,170 @@
+"""Every pixel of every screen shows what stands in its direction: flat, bent, masked, corrected."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stimuli.gamma import checked, lookup, write_gamma
+from stimuli.geometry import Corridor, Lap, Laps
+from stimuli.panes import THREE_VIEWS, Pane, View, Warp, directions, panes
+from stimuli.psychopy_screen import PsychopyScreen
+from stimuli.screen import GREY_SCENE, Scene, Stage
+from stimuli.textures import GREY, Picture
+from tests.stimuli.sight import seen, wave
+from tests.stimuli.test_gamma import measured
+from tests.stimuli.test_panes import cylinder
+
+CLEAR = Corridor(fog_from_m=90.0, fog_to_m=99.0)
+WAVE, EYE_LINE = Lap("wave", 4.0, 2.0), Lap("eye line", 4.0, 2.0)
+LAPS = (WAVE, WAVE, WAVE)
+NEAR_M = 0.8
+"""Nearer than this a picture is shown at its own sharpness."""
+
+
+def charts() -> dict[str, Picture]:
+    up_m, along_m = np.meshgrid(
+        (np.arange(256) + 0.5) / 1024, (np.arange(4096) + 0.5) / 1024, indexing="ij"
+    )
+    eye_line = np.where(up_m < 0.08, 0, 255)
+    return {
+        "wave": np.rint(wave(along_m, up_m)).astype(np.uint8),
+        "eye line": eye_line.astype(np.uint8),
+    }
+
+
+def opened(shown: tuple[Pane, ...], corridor: Corridor = CLEAR, **table: Any) -> PsychopyScreen:
+    screen = PsychopyScreen(msgspec.convert({"patch_px": 0, **table}, PsychopyScreen.Settings))
+    screen.open(Stage(shown, corridor, charts(), False))
+    return screen
+
+
+def drawn(screen: PsychopyScreen, laps: Laps = LAPS, position_m: float = 1.3) -> NDArray[Any]:
+    screen.draw(Scene(laps, position_m, False))
+    return screen.picture().astype(float)
+
+
+def difference(picture: NDArray[Any], pane: Pane, **differing: Any) -> NDArray[Any]:
+    """Return how far each near pixel of a pane's picture is from what should be seen there."""
+    height, width = picture.shape[:2]
+    corridor = differing.get("corridor", CLEAR)
+    level, reach = seen(directions(pane, width, height), 1.3, LAPS, corridor, wave)
+    return np.where(reach < NEAR_M, picture[..., 0] - level, 0.0)
+
+
+@pytest.fixture(scope="module")
+def flat(window: None) -> Iterator[PsychopyScreen]:
+    screen = opened(panes(THREE_VIEWS, {}))
+    yield screen
+    screen.close()
+
+
+def test_every_pixel_of_three_screens_shows_what_stands_there(flat: PsychopyScreen) -> None:
+    picture = drawn(flat)
+    for number, pane in enumerate(panes(THREE_VIEWS, {})):
+        wrong = difference(picture[:, 400 * number : 400 * (number + 1)], pane)
+        edge = np.abs(wrong) > 6  # pixels cut by the edge of a wall are a mixture
+        assert edge.mean() < 0.005
+        assert np.abs(wrong[~edge]).mean() < 0.6
+        assert np.abs(wrong[:, [0, 1, -2, -1]]).mean() < 1.5
+
+
+def test_the_horizon_is_one_line_round_270_degrees(flat: PsychopyScreen) -> None:
+    """A line on the walls at the height of the eye is level in every column near enough to see."""
+    picture = drawn(flat, (EYE_LINE,) * 3)[..., 0]
+    assert picture.shape == (300, 1200)
+    columns = np.r_[0:480, 720:1200]
+    dark = picture[:, columns] < GREY
+    assert (dark[205:220].all()) and not dark[180:195].any()
+    rows = 180 + (~dark[180:220]).sum(axis=0)
+    assert rows.min() >= 199
+    assert rows.max() <= 201
+
+
+def test_a_slanted_line_meets_itself_at_the_seams(flat: PsychopyScreen) -> None:
+    """The wave's crest, found between pixels in each column, goes on at a seam as before it."""
+    picture = drawn(flat, position_m=1.27)[..., 0]
+    for seam in (400, 800):
+        about = picture[:, seam - 8 : seam + 8]
+        rows = np.arange(300)[150:250, None]
+        weight = (about[150:250] - about[150:250].min(axis=0)) ** 8
+        crest = (rows * weight).sum(axis=0) / weight.sum(axis=0)
+        left, right = (np.polyfit(np.arange(8) + 8 * k, crest[8 * k :][:8], 1) for k in (0, 1))
+        assert np.polyval(left, 7.5) == pytest.approx(np.polyval(right, 7.5), abs=0.6)
+
+
+@pytest.mark.usefixtures("window")
+def test_a_flat_screen_through_a_mesh_is_the_same_screen(tmp_path: Path) -> None:
+    front = THREE_VIEWS["front"]
+    flat_mesh = tmp_path / "flat.csv"
+    flat_mesh.write_text(
+        "across,up,x_cm,y_cm,z_cm\n0,0,-20,-10,-20\n1,0,20,-10,-20\n0,1,-20,20,-20\n1,1,20,20,-20\n"
+    )
+    (warped,) = panes({}, {"front": Warp(mesh_file=str(flat_mesh))})
+    pictures = []
+    for shown in (panes({"front": front}, {}), (warped,)):
+        screen = opened(shown, Corridor(floor="wave", ceiling="wave"))
+        pictures.append(drawn(screen))
+        screen.close()
+    gap = np.abs(pictures[0] - pictures[1])
+    assert np.percentile(gap, 99) <= 3
+    assert gap.mean() < 0.5
+    assert pictures[0].std() > 20
+
+
+@pytest.mark.usefixtures("window")
+def test_every_pixel_of_a_cylinder_shows_what_stands_there(tmp_path: Path) -> None:
+    (round_screen,) = panes({}, {"round": Warp(mesh_file=str(cylinder(tmp_path / "c.csv")))})
+    screen = opened((round_screen,), size_px=[810, 200])
+    wrong = difference(drawn(screen), round_screen)
+    screen.close()
+    edge = np.abs(wrong) > 6
+    assert edge.mean() < 0.01
+    assert np.abs(wrong[~edge]).mean() < 0.6
+
+
+@pytest.mark.usefixtures("window")
+def test_each_screen_has_its_own_gamma_and_colours(tmp_path: Path) -> None:
+    table = checked(measured(2.2, 0.0, 100.0), "left")
+    write_gamma(tmp_path / "left.csv", table, [])
+    views: dict[str, View] = {
+        "left": msgspec.structs.replace(
+            THREE_VIEWS["left"], gamma_file=str(tmp_path / "left.csv"), colour=(1.0, 0.5, 0.0)
+        ),
+        "front": THREE_VIEWS["front"],
+    }
+    plain = opened(panes({n: THREE_VIEWS[n] for n in views}, {}), size_px=[64, 48])
+    wanted = drawn(plain)
+    plain.close()
+    screen = opened(panes(views, {}), size_px=[64, 48], patch_px=8)
+    picture = drawn(screen)
+    screen.draw(GREY_SCENE)
+    grey = screen.picture()
+    screen.draw(Scene(None, 0.0, True))
+    patch = screen.picture()[-8:, :8]
+    screen.close()
+    curve = lookup(table, 0.0, 100.0).astype(float) * 255
+    corrected = curve[wanted[:40, :64, 0].astype(int)]
+    assert picture[:40, :64, 0] == pytest.approx(corrected, abs=1.5)
+    assert picture[:40, :64, 1] == pytest.approx(corrected / 2, abs=1.5)
+    assert not picture[:, :64, 2].any()
+    assert picture[:, 64:] == pytest.approx(wanted[:, 64:], abs=1)
+    assert grey[0, 0] == pytest.approx([curve[GREY], curve[GREY] / 2, 0], abs=1)
+    assert (grey[:, 64:] == GREY).all()
+    assert (patch == (255, 128, 0)).all()
+
+
+@pytest.mark.usefixtures("window")
+def test_a_floor_and_a_ceiling_close_where_one_lap_becomes_the_next() -> None:
+    screen = opened(panes(THREE_VIEWS, {}), Corridor(floor="wave", ceiling="wave"))
+    before, after = (
+        drawn(screen, laps, position_m) for laps, position_m in ((LAPS, 5.999999), (LAPS, 0.000001))
+    )
+    screen.close()
+    assert np.abs(before - after).mean() < 0.1
+    assert np.ptp(before[-40:, 400:800]) > 50
+    assert np.ptp(before[:40, 500:700]) > 50
