@@ -33,7 +33,7 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 
 # The few system libraries of the corridor's window; without them the display stays off.
 INSTALL := apt-get install -y -qq --no-install-recommends $(SYSTEM)
-MISSING := $(BIN)/python -c "import sys; from stimuli.psychopy_screen import missing; \
+MISSING := $(BIN)/python -c "import sys; from stimuli.missing import missing; \
   sys.exit(missing() is not None)"
 
 system: $(READY)

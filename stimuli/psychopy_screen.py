@@ -3,14 +3,11 @@
 On Linux without a DISPLAY it is the same window on EGL, rendered in memory.
 """
 
-import ctypes
 import os
-import sys
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -21,12 +18,10 @@ from numpy.typing import NDArray
 
 from rig.refused import Refused
 from stimuli.layout import Layout, laid_out
+from stimuli.missing import headless, missing
 from stimuli.painter import Painter
 from stimuli.screen import GREY_SCENE, Scene, Stage, check_pictures
 
-APT_LINE = "apt-get install -y --no-install-recommends libgl1 libglu1-mesa libegl1"
-_LIBRARIES = ("libGL.so.1", "libGLU.so.1")
-_EGL_PLATFORM_SURFACELESS = 0x31DD
 _SPIN_NS = 500_000
 """How long before a due flip a paced screen stops sleeping and watches the clock."""
 
@@ -128,66 +123,10 @@ class PsychopyScreen:
             self._window = self._painter = None
 
 
-def missing() -> str | None:
-    """Return in one sentence what this machine lacks to open the window, or None. Quick."""
-    absent = [name for name in ("psychopy", "pyglet") if find_spec(name) is None]
-    if absent:
-        return (
-            f"the corridor's window needs the Python package {absent[0]}; "
-            "run: pip install --no-deps -r requirements.txt"
-        )
-    if sys.platform != "linux":
-        return None
-    wanted = (*_LIBRARIES, "libEGL.so.1" if _headless() else "libX11.so.6")
-    absent = [name for name in wanted if not _loads(name)]
-    if not absent and _headless() and not _egl_starts():
-        absent = ["a driver for libEGL (Mesa)"]
-    if absent:
-        return f"the corridor's window needs {' and '.join(absent)}; run: {APT_LINE}"
-    if not _headless() and not _x_answers():
-        at = os.environ["DISPLAY"]
-        return f"no X server answers at DISPLAY = {at}; correct it, or unset it to draw in memory"
-    return None
-
-
-def _headless() -> bool:
-    return sys.platform == "linux" and not os.environ.get("DISPLAY")
-
-
-def _loads(library: str) -> bool:
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True
-
-
-def _egl_starts() -> bool:
-    """Whether EGL finds a driver here and starts it."""
-    egl = ctypes.CDLL("libEGL.so.1")
-    egl.eglGetPlatformDisplay.restype = ctypes.c_void_p
-    display = egl.eglGetPlatformDisplay(_EGL_PLATFORM_SURFACELESS, None, None)
-    if not display:
-        return False
-    started = egl.eglInitialize(ctypes.c_void_p(display), None, None)
-    egl.eglTerminate(ctypes.c_void_p(display))
-    return bool(started)
-
-
-def _x_answers() -> bool:
-    """Whether there is an X server at DISPLAY that lets this person in."""
-    x11 = ctypes.CDLL("libX11.so.6")
-    x11.XOpenDisplay.restype = ctypes.c_void_p
-    display = x11.XOpenDisplay(None)
-    if display:
-        x11.XCloseDisplay(ctypes.c_void_p(display))
-    return bool(display)
-
-
 def _open_window(**options: Any) -> tuple[Any, Any]:
     """Open PsychoPy's window; return it and its OpenGL functions. Raises Refused."""
     with _quietly():
-        if _headless():
+        if headless():
             _prepare_egl()
         from psychopy import logging as psychopy_logging
 

@@ -14,7 +14,7 @@ from rig.frames import read_pixels
 from rig.log import JOURNAL_FOLDER
 from rig.replay import replay
 from rig.session.about import about
-from stimuli.psychopy_screen import missing
+from stimuli.missing import missing
 from tests.live import NO_SCREEN, Live
 
 SHORT = (

@@ -13,7 +13,7 @@ _TRIALS = 5
 
 def demo(data: Data = Path("data"), seed: Seed = 1, sets: Sets = None) -> None:
     """Run a simulated imaging session of a task mouse: five trials, about a minute."""
-    from stimuli.psychopy_screen import missing
+    from stimuli.missing import missing
 
     Console().print("A simulated task mouse runs five corridors, about a minute. Keys: see below.")
     changes = [f"task.trials={_TRIALS}", "task.minutes=10"]

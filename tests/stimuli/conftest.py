@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from stimuli.geometry import Corridor
+from stimuli.missing import missing
 from stimuli.panes import THREE_VIEWS, panes
-from stimuli.psychopy_screen import PsychopyScreen, missing
+from stimuli.psychopy_screen import PsychopyScreen
 from stimuli.screen import Screen, Stage
 from stimuli.simulated import SimulatedScreen
 from stimuli.textures import Picture, pictures

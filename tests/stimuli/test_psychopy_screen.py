@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import stimuli.psychopy_screen
+import stimuli.missing
 from stimuli.geometry import Lap
-from stimuli.psychopy_screen import PsychopyScreen, missing
+from stimuli.missing import missing
+from stimuli.psychopy_screen import PsychopyScreen
 from stimuli.screen import Scene
 from stimuli.textures import GREY
 
@@ -79,7 +80,7 @@ def test_fog_leaves_nothing_to_pop_in(real: PsychopyScreen) -> None:
 
 
 def test_a_machine_without_psychopy_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stimuli.psychopy_screen, "find_spec", lambda _: None)
+    monkeypatch.setattr(stimuli.missing, "find_spec", lambda _: None)
     assert "package psychopy" in str(missing())
 
 
@@ -91,7 +92,7 @@ def test_a_machine_without_a_library_is_told_which(monkeypatch: pytest.MonkeyPat
             raise OSError(name)
         return load(name)
 
-    monkeypatch.setattr(stimuli.psychopy_screen, "find_spec", lambda name: name)
+    monkeypatch.setattr(stimuli.missing, "find_spec", lambda name: name)
     monkeypatch.setattr(ctypes, "CDLL", load_but_glu)
     lack = str(missing())
     assert "libGLU.so.1" in lack
