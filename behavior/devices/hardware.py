@@ -8,6 +8,7 @@ import msgspec
 
 from behavior.devices import protocols
 from behavior.devices.outputs import Cameras, Outputs
+from behavior.devices.spout import LickLimits, Spout
 from behavior.devices.watering import Watering
 from behavior.guard import Limits
 from rig import device
@@ -18,6 +19,7 @@ from rig.messages import (
     Disarm,
     Edge,
     Exposures,
+    Fault,
     Lick,
     Message,
     Pulse,
@@ -54,6 +56,7 @@ class Hardware(Node):
         lines: dict[str, Table] = msgspec.field(default_factory=dict)
         outputs: dict[str, Table] = msgspec.field(default_factory=dict)
         cameras: dict[str, Table] = msgspec.field(default_factory=dict)
+        licks: LickLimits = msgspec.field(default_factory=LickLimits)
         guard: Limits = msgspec.field(default_factory=Limits)
 
     settings: Settings
@@ -72,6 +75,7 @@ class Hardware(Node):
         self._cameras: dict[str, protocols.Camera] = self._all("cameras", settings.cameras)
         super().__init__(self._completed(settings), say)
         self._watering = Watering(self._valves, settings.guard, say, self._tell)
+        self._spouts = {name: Spout(name, settings.licks) for name in self._licks}
         self._raising = Outputs(self._outputs, self._lines, say)
         self._counting = Cameras(self._cameras, say)
         self._zero: int | None = None
@@ -103,10 +107,14 @@ class Hardware(Node):
     def tick(self, now: int) -> None:
         self._watering.collect(now)
         for line, lick in self._licks.items():
-            for t in lick.onsets(now):
+            spout = self._spouts[line]
+            for t in spout.take(lick.onsets(now)):
                 # the valve before the word: nothing is to delay the water
                 self._watering.lick(line, t, now)
                 self.say(Lick(t, line))
+            if wrong := spout.look(lick.touched_since(now), now):
+                self.say(Fault(now, wrong))
+            self._watering.doubt(line, not spout.believed(now))
         counts = self._wheel.counts(now)
         if self._zero is None:
             self._zero = counts
@@ -118,6 +126,9 @@ class Hardware(Node):
         self._watering.tick(now)
         self._raising.tick(now)
         self._counting.tick(now)
+        for board in self._boards.values():
+            for remark in board.remarks():
+                self.say(Fault(now, remark))
 
     def close(self) -> None:
         with ExitStack() as stack:

@@ -28,6 +28,9 @@ class Board(Device, Protocol):
     def hear(self, word: Message) -> None:
         """Take a word that the driver heard, or the Valve that it said."""
 
+    def remarks(self) -> list[str]:
+        """Return what the person at the rig is to know, a sentence each, each once."""
+
     def close(self) -> None:
         """Let go, all valves shut; also if it was never opened, and more than once."""
 
@@ -44,6 +47,9 @@ class Lick(Device, Protocol):
 
     def onsets(self, now: int) -> list[int]:
         """Return the onsets since the last call, each once, in order, none after now."""
+
+    def touched_since(self, now: int) -> int | None:
+        """Return since when (ns) something has touched the spout; None if nothing does."""
 
 
 class Valve(Device, Protocol):

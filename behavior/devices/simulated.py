@@ -69,6 +69,9 @@ class Board:
             self.began = word.t
         self.mouse.hear(word)
 
+    def remarks(self) -> list[str]:
+        return []
+
     def close(self) -> None:
         pass
 
@@ -84,9 +87,7 @@ class Licks:
         onsets = self._mouse.licks(now)
         for waiting in self._everyones:
             waiting.extend(onsets)
-        seen = list(self._mine)
-        self._mine.clear()
-        return seen
+        return [self._mine.popleft() for _ in range(len(self._mine))]
 
 
 def _bench(board: Any, name: str) -> Board:
@@ -121,11 +122,13 @@ class Lick:
 
     def __init__(self, settings: _Settings, name: str, board: Any) -> None:
         self.settings = settings
-        bench = _bench(board, name)
-        self._licks = bench.licks() if name == SPOUT else None
+        self._licks = _bench(board, name).licks() if name == SPOUT else None
 
     def onsets(self, now: int) -> list[int]:
         return [] if self._licks is None else self._licks.until(now)
+
+    def touched_since(self, now: int) -> int | None:
+        return None  # its tongue is quick: an onset is all there is
 
 
 class Valve:
@@ -141,7 +144,6 @@ class Valve:
         self.name = name
         _bench(board, name)
         self.pulses: list[tuple[int, float]] = []
-        """(t, open_ms) of each pulse so far."""
 
     def pulse(self, now: int, open_ms: float) -> int:
         self.pulses.append((now, open_ms))
@@ -156,8 +158,7 @@ class ArmedValve(Valve):
 
     def __init__(self, settings: Valve.Settings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)
-        bench = _bench(board, name)
-        self._licks = bench.licks() if name == SPOUT else None
+        self._licks = _bench(board, name).licks() if name == SPOUT else None
         self._armed_ms: float | None = None
         self._until = 0
 
@@ -204,8 +205,7 @@ class Line:
     def edges(self, now: int) -> list[tuple[int, bool]]:
         while self._pulses:
             t = self._pulses.popleft()
-            self._edges.append((t, True))
-            self._edges.append((t + round(self.settings.pulse_ms * 1e6), False))
+            self._edges += ((t, True), (t + round(self.settings.pulse_ms * 1e6), False))
         seen = []
         while self._edges and self._edges[0][0] <= now:
             seen.append(self._edges.popleft())
@@ -222,7 +222,6 @@ class Output:
         self.settings = settings
         _bench(board, name)
         self.changes: list[tuple[int, bool]] = []
-        """(t, up) of each change so far."""
 
     def set(self, now: int, up: bool) -> int:
         self.changes.append((now, up))

@@ -49,6 +49,7 @@ class Watering:
             name: valve for name, valve in valves.items() if isinstance(valve, protocols.ArmedValve)
         }
         self._arming = Arming()
+        self._doubted: set[str] = set()
         self._guard: Guard | None = None
         self._reservation: Reservation | None = None
         self._held: _Held | None = None
@@ -84,6 +85,13 @@ class Watering:
             self._guard.lick(t)
         self._obey(self._arming.lick(line, t, now), now)
 
+    def doubt(self, line: str, doubted: bool) -> None:
+        """Have no device watch a lick line whose next onset may be no lick, or let it again."""
+        if doubted:
+            self._doubted.add(line)
+        else:
+            self._doubted.discard(line)
+
     def tick(self, now: int) -> None:
         """Drop what is over, arm what waits, set more water aside if little is left."""
         for refusal in self._arming.lapse(now):
@@ -106,7 +114,7 @@ class Watering:
         """Have the device hold what waits, and nothing else."""
         if self._closed or self._guard is None:
             return
-        waiting = self._arming.waiting()
+        waiting = [(a, t) for a, t in self._arming.waiting() if a.line not in self._doubted]
         held = self._held
         if held is not None:
             until = next((until for arm, until in waiting if arm.id == held.arm.id), None)

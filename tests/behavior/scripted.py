@@ -22,6 +22,8 @@ class Board:
         self.failing = False
         self.counts = 100
         self.licks: list[int] = []
+        self.touched_since: int | None = None
+        self.to_say: list[str] = []
         self.acts: list[str] = []
 
     def open(self) -> None:
@@ -31,6 +33,10 @@ class Board:
 
     def hear(self, word: Message) -> None:
         self.told.append(word)
+
+    def remarks(self) -> list[str]:
+        said, self.to_say = self.to_say, []
+        return said
 
     def close(self) -> None:
         self.acts.append("board closed")
@@ -66,6 +72,10 @@ class Lick:
         onsets = [t for t in self._board.licks if t <= now]
         self._board.licks = [t for t in self._board.licks if t > now]
         return onsets
+
+    def touched_since(self, now: int) -> int | None:
+        since: int | None = self._board.touched_since
+        return since
 
 
 class Valve:

@@ -85,10 +85,10 @@ def test_every_tick_says_the_wheel_since_start_in_counts_and_cm() -> None:
 def test_a_lick_opens_the_armed_valve_before_anything_else_is_done() -> None:
     rig = _Rig()
     rig.at(1 * MS, _arm(1, 1 * MS))
-    rig.board.licks = [5 * MS + 1, 5 * MS + 2]
-    valve, *others = rig.at(6 * MS)
-    assert valve == Valve(6 * MS + 7, 1, "centre", 60.0, 3.0, 5 * MS + 1)
-    assert others[:2] == [Lick(5 * MS + 1, "centre"), Lick(5 * MS + 2, "centre")]
+    rig.board.licks = [5 * MS + 1, 35 * MS + 2]
+    valve, *others = rig.at(36 * MS)
+    assert valve == Valve(36 * MS + 7, 1, "centre", 60.0, 3.0, 5 * MS + 1)
+    assert others[:2] == [Lick(5 * MS + 1, "centre"), Lick(35 * MS + 2, "centre")]
     assert rig.board.acts == ["centre 60 ms"]
     assert valve in rig.board.told
 

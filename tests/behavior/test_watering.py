@@ -57,7 +57,7 @@ def _arm(id_: int, t: int, on: Any = "lick", lasts: int = 60 * S) -> Arm:
 acts = st.lists(
     st.tuples(
         st.sampled_from(["lick", "lick", "arm", "late", "again", "disarm", "now", "wait"]),
-        st.sampled_from([0, 1, 7, 150, 300, 1200]),
+        st.sampled_from([0, 1, 7, 60, 150, 300, 1200]),
     ),
     max_size=60,
 )
@@ -177,6 +177,17 @@ def test_water_at_once_comes_though_the_device_holds_a_reward_and_is_settled_by_
     first, second = rig.valves()
     assert (first.id, first.refused) == (1, "")
     assert (second.id, "less than 200 ms" in second.refused) == (2, True)
+
+
+def test_a_device_is_not_left_to_watch_a_line_that_cannot_be_believed() -> None:
+    rig = _Rig("ArmedValve")
+    rig.at(1 * MS, _arm(1, 1 * MS))
+    rig.node._spouts["centre"].sound = False
+    rig.at(2 * MS)
+    assert rig.valve._armed_ms is None
+    rig.node._spouts["centre"].sound = True
+    rig.at(3 * MS)
+    assert rig.valve._armed_ms == 60.0
 
 
 class _Lost(ArmedValve):
