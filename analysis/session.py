@@ -28,6 +28,7 @@ from rig.messages import (
     TrialEnd,
     TrialStart,
     Valve,
+    Verdict,
     Wheel,
 )
 from rig.refused import Refused
@@ -56,8 +57,10 @@ class Session:
     def trials(self) -> pd.DataFrame:
         """One row a trial: what was drawn, and what came of it.
 
+        picture is "corridor" for most; a trial of another picture has no place.
         outcome is "done", "aborted", or NaN if the log ends within the trial. cue_position_m and
-        reward_position_m (of the first reward) are where they happened.
+        reward_position_m (of the first reward) are where they happened; drawn_cue_m is where the
+        cue was to come, NaN if none was to.
         """
         drawn = self._table(TrialStart).rename(columns={"t_s": "start_s"})
         ends = self._table(TrialEnd).set_index("trial")
@@ -67,6 +70,8 @@ class Session:
         of = drawn.trial
         columns = {
             "trial": of,
+            "block": drawn.block,
+            "picture": drawn.picture,
             "stimulus": drawn.stimulus,
             "rewarded": drawn.rewarded,
             "outcome": of.map(ends.outcome).astype("str"),
@@ -75,6 +80,8 @@ class Session:
             "texture_m": drawn.texture_m,
             "grey_m": drawn.grey_m,
             "reward_mode": drawn.reward_mode,
+            "reward_delay_ms": drawn.reward_delay_ms,
+            "drawn_cue_m": drawn.cue_position_m,
             "cue_position_m": of.map(cues.position_m),
             "cue_s": of.map(cues.t_s),
             "reward_position_m": of.map(rewards.position_m),
@@ -92,9 +99,9 @@ class Session:
 
     @cached_property
     def rewards(self) -> pd.DataFrame:
-        """Every opening of a valve: t_s, volume_ul, open_ms, lick_t_s, trial, position_m ..."""
+        """Every opening of a valve: t_s, volume_ul, lick_t_s, manual, trial, position_m ..."""
         valves = self._table(Valve)
-        kept = ["t_s", "line", "id", "volume_ul", "open_ms", "lick_t_s"]
+        kept = ["t_s", "line", "id", "volume_ul", "open_ms", "lick_t_s", "manual"]
         return self._placed(valves.loc[valves.open_ms > 0, kept].reset_index(drop=True))
 
     @cached_property
@@ -147,6 +154,11 @@ class Session:
     def faults(self) -> pd.DataFrame:
         """Every fault: t_s, speaker, what, and the imaging frame it names."""
         return self._table(Fault)[["t_s", "speaker", "what", "frame"]]
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """What the referee found: t_s, trial, violations (a tuple, empty if it was sound)."""
+        return self._table(Verdict)[["t_s", "trial", "violations"]]
 
     @cached_property
     def ended(self) -> dict[str, str]:

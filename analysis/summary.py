@@ -49,7 +49,7 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "frames_analysed": len(session.decoded),
         "flips": len(session.flips),
         "flips_late": int(session.flips.late.sum()),
-        "latency_ms": {name: _spread(values) for name, values in _latencies_s(session).items()},
+        "latency_ms": {name: _spread(values) for name, values in latencies_s(session).items()},
         "selective_fraction": _plain(fractions.iloc[-1]) if len(fractions) else None,
         "gaps": session.gaps.total(),
         "faults": list(_rows(session.faults)),
@@ -63,7 +63,8 @@ def _distance_m(wheel: pd.DataFrame) -> float:
     return float(wheel.cm.iloc[-1]) / 100 if len(wheel) else 0.0
 
 
-def _latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
+def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
+    """Return each latency of the rig by its name, s, one value an event; empty where none was."""
     rewards = session.rewards.dropna(subset="lick_t_s")
     flips, decoded = session.flips, session.decoded
     # Before the first Position a flip shows no tick of the wheel.

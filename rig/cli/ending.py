@@ -29,6 +29,7 @@ def end(folder: Path, reason: str | None, console: Console) -> None:
     print_table(summary, console)
     console.print(f"session folder: {folder}", soft_wrap=True)
     console.print(f"say it again: rig replay {folder} --verify", soft_wrap=True)
+    console.print(f"see it on a page: rig report {folder}", soft_wrap=True)
 
 
 def _pages(path: Path, console: Console) -> int:

@@ -15,6 +15,7 @@ from rig.cli.demo import demo
 from rig.cli.info import info
 from rig.cli.recover import recover
 from rig.cli.replay import replay
+from rig.cli.report import report
 from rig.cli.run import run
 from rig.cli.subject import subject
 from rig.refused import Refused
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, run, replay, info, recover):
+for verb in (demo, run, replay, report, info, recover):
     app.command()(verb)
 app.add_typer(subject, name="subject")
 bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)

@@ -1,0 +1,1 @@
+"""The report of a session: what it was, as one self-contained page."""
