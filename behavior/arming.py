@@ -30,7 +30,10 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Arming:
-    """Holds the wishes that wait, at most one a spout. All times are the driver's own, in ns."""
+    """Holds the wishes that wait, at most one a spout. All times are the driver's own, in ns.
+
+    Water by hand is given though another wish waits.
+    """
 
     def __init__(self) -> None:
         self._armed: dict[str, Arm] = {}
@@ -48,7 +51,7 @@ class Arming:
         if now > arm.deadline:
             return Refusal(arm, f"it came {(now - arm.deadline) / 1e6:.0f} ms after its deadline")
         waiting = self._armed.get(arm.line)
-        if waiting is not None and now <= waiting.deadline:
+        if waiting is not None and now <= waiting.deadline and not arm.manual:
             return Refusal(arm, f"valve {arm.line} is still armed by wish {waiting.id}")
         if arm.on == "now":
             return Fire(arm, arm.lick_t)

@@ -1,6 +1,7 @@
 """The running rule: from the wheel's path to the speed of the mouse and the way of the corridor."""
 
 from collections import deque
+from typing import Literal
 
 LONGEST_STEP_NS = 100_000_000
 """The corridor advances by no more than this at once, however long the wheel was silent."""
@@ -17,15 +18,19 @@ class Running:
         self._path_cm = 0.0
         self._last_cm: float | None = None
         self.speed_cm_s = 0.0
+        self.forward_cm = 0.0
+        """How far the mouse came forward with the last wheel."""
         self.moving = False
 
     def step(self, t: int, cm: float) -> None:
         """Take the wheel's path cm at t (ns). A wheel older than the last one changes nothing."""
+        self.forward_cm = 0.0
         if self._steps and t <= self._steps[-1][0]:
             return
-        forward_cm = 0.0 if self._last_cm is None else cm - self._last_cm
+        if self._last_cm is not None:
+            self.forward_cm = max(0.0, cm - self._last_cm)
         self._last_cm = cm
-        self._path_cm += max(0.0, forward_cm)
+        self._path_cm += self.forward_cm
         self._steps.append((t, self._path_cm))
         before_cm = self._path_at(t - self._window_ns)
         self.speed_cm_s = (self._path_cm - before_cm) / (self._window_ns / 1e9)
@@ -47,18 +52,31 @@ class Running:
 
 
 class Corridor:
-    """Where the mouse stands in the corridor: it advances at one speed while the mouse runs."""
+    """Where the mouse stands in the corridor, and how its running moves it on."""
 
-    def __init__(self, speed_cm_s: float) -> None:
+    def __init__(
+        self, motion: Literal["running", "gain", "always"], speed_cm_s: float, gain: float
+    ) -> None:
+        """It moves at one speed while the mouse runs, gain times as far as it, or always."""
+        self._motion, self._gain = motion, gain
         self._m_per_ns = speed_cm_s / 100 / 1e9
         self._t: int | None = None
         self.position_m = 0.0
 
-    def step(self, t: int, moving: bool) -> None:
-        """Let time pass until t (ns); a t that goes back passes no time."""
+    def step(self, t: int, running: Running, free: bool) -> bool:
+        """Let time pass until t (ns); return whether it moves, which it does only if free.
+
+        A t that goes back passes no time.
+        """
         passed_ns = 0 if self._t is None else min(t - self._t, LONGEST_STEP_NS)
-        if passed_ns < 0:
-            return
-        self._t = t
-        if moving:
-            self.position_m += passed_ns * self._m_per_ns
+        if passed_ns >= 0:
+            self._t = t
+        if not free:
+            return False
+        if self._motion == "gain":
+            self.position_m += running.forward_cm / 100 * self._gain
+            return running.speed_cm_s > 0.0
+        moves = running.moving or self._motion == "always"
+        if moves:
+            self.position_m += max(passed_ns, 0) * self._m_per_ns
+        return moves

@@ -1,6 +1,6 @@
 """One trial before the referee: what was to come in it, what came, and what was wrong."""
 
-from behavior.rules import LATE_NS, SAME_M, Rules
+from behavior.rules import LATE_NS, SAME_M, BlockRules, Rules
 from rig.messages import Arm, Cue, Fault, TrialEnd, TrialStart, Valve
 from rig.node import Say
 
@@ -11,22 +11,29 @@ class Judged:
     A wheel's words follow its Position, so a wheel is judged (settle) when the next one comes.
     """
 
-    def __init__(self, start: TrialStart, rules: Rules, began_ns: int, carry_m: float, say: Say):
-        """`began_ns`: how long the corridor had moved; carry_m: where it stood at the start."""
-        self.start = start
+    def __init__(
+        self, start: TrialStart, rules: Rules, block: BlockRules, carry_m: float, say: Say
+    ):
+        """`carry_m`: where the corridor stood at the start."""
+        self.start, self.block = start, block
         self.end: TrialEnd | None = None
         self.violations: list[str] = []
+        self.watered = False
+        self._lick_ts: list[int] = []
         self._rules, self._say = rules, say
-        self._began_ns, self._carry_m = began_ns, carry_m
-        self.rewards = rules.rewards(start.stimulus)
+        self._carry_m = carry_m
+        self.rewards = rules.watered and start.stimulus in block.rewarded
+        self._mode = "passive" if start.rescue else block.reward_mode
         self.t, self.position_m = start.t, carry_m
+        self._said_m = carry_m
         self._cue_t: int | None = None
+        self._open_t: int | None = None
         self._shut_t: int | None = None
         self._due_t: int | None = None
-        """When the reward was due: at the first lick in the window, or the delay after the cue."""
-        self._answered = self._watered = False
-        for name, text in rules.against(start):
-            self.blame(start.t, name, text)
+        """When the reward was due: at the first lick in the window, or a delay after it opened."""
+        self._gone_t = start.t + round(block.show_s * 1e9)
+        """When its picture was gone, if it is no corridor."""
+        self._answered = False
 
     def blame(self, t: int, name: str, text: str) -> None:
         """Say what was wrong, once."""
@@ -34,10 +41,16 @@ class Judged:
             self.violations.append(name)
             self._say(Fault(t, f"trial {self.start.trial}: {name}: {text}"))
 
-    def move(self, t: int, moved_ns: int) -> None:
-        """Let the corridor have moved for so long at t (ns)."""
+    def move(self, t: int, way_m: float) -> None:
+        """Let the corridor have come so far since the start at t (ns)."""
         self.t = t
-        self.position_m = self._carry_m + (moved_ns - self._began_ns) * self._rules.m_per_ns
+        self.position_m = self._said_m = self._carry_m + way_m
+
+    def compare(self, said_m: float) -> bool:
+        """Return whether the task's place is this one; just at a limit, its rounding decides."""
+        same = abs(said_m - self.position_m) <= SAME_M
+        self._said_m = said_m if same else self.position_m
+        return same
 
     def cue(self, word: Cue) -> None:
         """Take the cue, right after its wheel."""
@@ -58,12 +71,15 @@ class Judged:
         if self._cue_t is None and place_m is not None and self.position_m > place_m + SAME_M:
             text = f"drawn for {place_m:.3f} m, and not yet at {self.position_m:.3f} m"
             self.blame(t, "no cue", text)
-        if self._shut_t is None and self.position_m > self._rules.texture_m + SAME_M:
+        if self._open_t is None and self._opens():
+            self._open_t = t
+        if self._shut_t is None and self._shuts(t):
             self._shut_t = t
         if self._due_t is None and self._is_passive_due(t):
             self._due_t = t
-        if self.end is None and self.position_m > self._rules.lap_m + SAME_M:
-            self.blame(t, "no end", f"it goes on at {self.position_m:.2f} m")
+        if self.end is None and self._is_past(t):
+            where = f"at {self.position_m:.2f} m" if self.block.runs else f"at {t / 1e9:.3f} s"
+            self.blame(t, "no end", f"it goes on {where}")
 
     def finish(self, end: TrialEnd, asked: bool) -> None:
         """Take its end; `asked` is whether there was a reason to abort it."""
@@ -73,47 +89,79 @@ class Judged:
         if end.outcome == "aborted":
             if not asked:
                 self.blame(end.t, "aborted for no reason", "nobody asked for it")
-        elif self.position_m < self._rules.lap_m - SAME_M:
-            text = f"at {self.position_m:.3f} m of {self._rules.lap_m:g} m"
+        elif self.block.runs and self.position_m < self.block.lap_m - SAME_M:
+            text = f"at {self.position_m:.3f} m of {self.block.lap_m:g} m"
             self.blame(end.t, "ended too early", text)
+
+    def conclude(self) -> None:
+        """Judge what can be judged only once all of it has been heard."""
+        end = self.end
+        if end is None or end.outcome == "aborted" or self.block.runs:
+            return
+        early_ns = self._gone_t + round(self.block.blank_s * 1e9) - end.t
+        if early_ns > 0:
+            self.blame(end.t, "ended too early", f"{early_ns / 1e6:.1f} ms before its time")
+
+    def heard_lick(self, t: int) -> None:
+        """Note a lick as soon as it is heard of, for whether there was one at all."""
+        self._lick_ts.append(t)
+
+    def was_licked(self, before_end_ns: int) -> bool:
+        """Whether there was a lick in it, so long before its end."""
+        end_t = self.t if self.end is None else self.end.t
+        return any(self.start.t <= t <= end_t - before_end_ns for t in self._lick_ts)
 
     def lick(self, t: int) -> None:
         """Take a lick at the spout at t (ns), which a settled wheel has passed."""
-        active = self.rewards and self._rules.reward_mode == "active"
+        active = self.rewards and self._mode == "active"
         if active and self._in_window(t) and (self._due_t is None or t < self._due_t):
             self._due_t = t
 
     def water(self, valve: Valve, wish: Arm | None, licked: bool) -> None:
         """Take the answer to a wish; `licked` is whether its lick was heard of."""
         self._answered = True
+        self._gone_t = min(self._gone_t, valve.t)
         if valve.refused:
             return
-        if self._watered:
+        if self.watered:
             self.blame(valve.t, "two rewards", "water came again")
-        self._watered = True
+        self.watered = True
         if not self.rewards:
             text = f"water in {self.start.stimulus}, cohort {self._rules.cohort}"
             self.blame(valve.t, "reward for nothing", text)
             return
-        if (valve.line, valve.volume_ul) != (self._rules.spout, self._rules.reward_ul):
+        if (valve.line, valve.volume_ul) != (self._rules.spout, self.block.reward_ul):
             text = f"{valve.volume_ul:g} ul from {valve.line}"
             self.blame(valve.t, "wrong amount", text)
         if wish is None:
             self.blame(valve.t, "water unasked", "no wish was said for it")
-        elif self._rules.reward_mode == "active" and not licked:
+        elif self._mode == "active" and not licked:
             self.blame(valve.t, "water without a lick", "no lick was heard of at its time")
         self._water_in_time(valve, cause_t(valve, wish))
 
+    def look_for_missed(self, known_t: int) -> None:
+        """Blame a due reward that has not come, all up to known_t (ns) being heard."""
+        if self._due_t is None or self._answered or known_t <= self._due_t + LATE_NS:
+            return
+        if self.end is None or self.end.t > self._due_t + LATE_NS:
+            after_ms = (self._due_t - (self._open_t or 0)) / 1e6
+            text = f"no water, though it was due {after_ms:.0f} ms after its window opened"
+            self.blame(self._due_t, "missed reward", text)
+
     def _water_in_time(self, valve: Valve, cause: int) -> None:
-        if self._cue_t is None or cause < self._cue_t:
-            self.blame(valve.t, "reward before the cue", _ago("water, ", self._cue_t, cause))
+        if self._open_t is None or cause < self._open_t:
+            ago = "" if self._open_t is None else f" {(self._open_t - cause) / 1e6:.1f} ms"
+            name = "reward before the zone"
+            if self.start.cue_position_m is not None:
+                name = "reward before the cue"
+            self.blame(valve.t, name, f"water,{ago} before it might be had")
             return
         if self._shut_t is not None and cause > self._shut_t:
-            text = f"water, {(cause - self._shut_t) / 1e6:.1f} ms after the texture was left"
+            text = f"water, {(cause - self._shut_t) / 1e6:.1f} ms after its place was left"
             self.blame(valve.t, "reward in the grey", text)
             return
-        if self._rules.reward_mode == "passive":
-            early_ns = self._cue_t + self._delay_ns - cause
+        if self._mode == "passive":
+            early_ns = self._open_t + self._delay_ns - cause
             if early_ns > 0:
                 self.blame(valve.t, "reward too early", f"{early_ns / 1e6:.1f} ms before its time")
             elif self._due_t is not None and cause > self._due_t:
@@ -124,27 +172,35 @@ class Judged:
             text = f"the valve opened {(valve.t - due_t) / 1e6:.1f} ms after its cause"
             self.blame(valve.t, "reward too late", text)
 
-    def look_for_missed(self, known_t: int) -> None:
-        """Blame a due reward that has not come, all up to known_t (ns) being heard."""
-        if self._due_t is None or self._answered or known_t <= self._due_t + LATE_NS:
-            return
-        if self.end is None or self.end.t > self._due_t + LATE_NS:
-            after_ms = (self._due_t - (self._cue_t or 0)) / 1e6
-            text = f"no water, though it was due {after_ms:.0f} ms after the cue"
-            self.blame(self._due_t, "missed reward", text)
-
     @property
     def _delay_ns(self) -> int:
-        return round(self._rules.reward_delay_ms * 1e6)
+        return round(self.block.reward_delay_ms * 1e6)
+
+    def _opens(self) -> bool:
+        if not self.block.runs:
+            return True
+        cued = self._cue_t is not None or self.start.cue_position_m is None
+        return cued and self._said_m >= self.block.zone_m[0]
+
+    def _shuts(self, t: int) -> bool:
+        if not self.block.runs:
+            return t >= self._gone_t
+        return self.position_m > self.block.zone_m[1] + SAME_M
+
+    def _is_past(self, t: int) -> bool:
+        """Whether it should have ended by now."""
+        if self.block.runs:
+            return self.position_m > self.block.lap_m + SAME_M
+        return t > self._gone_t + round(self.block.blank_s * 1e9) + LATE_NS
 
     def _is_passive_due(self, t: int) -> bool:
-        if not self.rewards or self._rules.reward_mode != "passive" or self._cue_t is None:
+        if not self.rewards or self._mode != "passive" or self._open_t is None:
             return False
-        return self._shut_t is None and t >= self._cue_t + self._delay_ns
+        return self._shut_t is None and t >= self._open_t + self._delay_ns
 
     def _in_window(self, t: int) -> bool:
-        after_cue = self._cue_t is not None and t >= self._cue_t
-        return after_cue and (self._shut_t is None or t <= self._shut_t)
+        opened = self._open_t is not None and t >= self._open_t
+        return opened and (self._shut_t is None or t <= self._shut_t)
 
 
 def cause_t(valve: Valve, wish: Arm | None) -> int:
@@ -152,9 +208,3 @@ def cause_t(valve: Valve, wish: Arm | None) -> int:
     if valve.lick_t is not None:
         return valve.lick_t
     return valve.t if wish is None or wish.on == "lick" else wish.t
-
-
-def _ago(what: str, cue_t: int | None, cause: int) -> str:
-    if cue_t is None:
-        return f"{what}and there was no cue yet"
-    return f"{what}{(cue_t - cause) / 1e6:.1f} ms before the cue"

@@ -5,10 +5,10 @@ It shares no code with the task, so that one mistake cannot be made twice unseen
 
 from collections import deque
 
-import msgspec
-
+from behavior.course import Course
 from behavior.judged import Judged, cause_t
-from behavior.rules import LATE_NS, SAME_M, Rules, Way
+from behavior.rules import LATE_NS, Rules, read_rules
+from behavior.way import Way
 from rig.messages import (
     Arm,
     Cue,
@@ -46,7 +46,7 @@ class Referee(Node):
     def __init__(self, settings: Node.Settings, say: Say) -> None:
         super().__init__(settings, say)
         self._rules: Rules | None = None
-        self._start_t = self._known_t = 0
+        self._known_t = 0
         self._wheels: deque[Wheel] = deque()
         self._turns: list[TrialStart | TrialEnd] = []
         self._licks: list[int] = []
@@ -56,17 +56,14 @@ class Referee(Node):
         self._trials: deque[Judged] = deque(maxlen=_REMEMBERED)
         self._open: deque[Judged] = deque()
         self._trial: Judged | None = None
-        self._done = self._in_a_row = 0
-        self._repeated = ""
-        self._expected: str | None = None
-        self._asked_t: int | None = None
-        self._stopping = False
+        self._by_hand = 0
+        """How much water by hand was ordered and has not come."""
 
     def hear(self, word: Message) -> None:
         if isinstance(word, Start):
-            self._rules = msgspec.convert(word.session["task"], Rules)
+            self._rules = read_rules(word.session["task"])
             self._way = Way(self._rules)
-            self._start_t = word.t
+            self._course = Course(self._rules, word.t)
         if self._rules is None:
             return
         match word:
@@ -79,15 +76,14 @@ class Referee(Node):
             case Cue():
                 self._cue(word)
             case Lick() if word.line == self._rules.spout:
-                self._licks.append(word.t)
-                self._heard_licks.append(word.t)
+                self._lick(word.t)
             case Arm():
                 self._wishes.setdefault(word.id, word)
             case Valve():
-                self._valves.append(word)
-            case Order(verb="pause" | "stop"):
-                self._asked_t = word.t
-                self._stopping = self._stopping or word.verb == "stop"
+                self._water(word, self._rules)
+            case Order():
+                self._course.order(word)
+                self._by_hand += word.verb == "water"
 
     def close(self) -> None:
         # what was not heard any more gets the benefit of the doubt
@@ -105,16 +101,16 @@ class Referee(Node):
             wheel = self._wheels.popleft()
             said_cm_s = position.speed_cm_s if wheel.t == position.t else None
             agreed = self._way.step(wheel.t, wheel.cm, said_cm_s)
-        if self._trial is not None:
-            self._trial.move(position.t, self._way.moved_ns)
+            if self._trial is not None:
+                self._trial.move(position.t, self._way.go(self._trial.block))
         ended = None
         for turn in self._turns:
             if isinstance(turn, TrialEnd):
-                ended = self._end(turn, rules) or ended
+                ended = self._end(turn) or ended
             else:
                 self._begin(turn, rules, ended)
         self._turns.clear()
-        if self._trial is None and ended is not None and self._goes_on(ended, position.t, rules):
+        if self._trial is None and ended is not None and self._goes_on(ended, position.t):
             ended.blame(position.t, "dead zone", "no trial began where this one ended")
         if self._trial is not None:
             self._compare(self._trial, position, agreed)
@@ -163,63 +159,69 @@ class Referee(Node):
                 return trial if trial.end is None or t <= trial.end.t else None
         return None
 
-    def _begin(self, start: TrialStart, rules: Rules, ended: Judged | None) -> None:
-        carry_m = 0.0
-        if ended is not None and ended.end and ended.end.outcome == "done":
-            carry_m = ended.position_m - rules.lap_m
-        before = self._trials[-1] if self._trials else None
-        trial = Judged(start, rules, self._way.moved_ns, carry_m, self.say)
-        number = 0 if before is None else before.start.trial + 1
-        if start.trial != number:
-            trial.blame(start.t, "wrong number", f"the next trial is {number}")
+    def _lick(self, t: int) -> None:
+        self._licks.append(t)
+        self._heard_licks.append(t)
         if self._trial is not None:
-            trial.blame(start.t, "no end before", "it began before the one before it ended")
-        if start.t - self._start_t < rules.grey_before_s * 1e9:
-            trial.blame(start.t, "too soon", f"before {rules.grey_before_s:g} s of grey were over")
-        if self._expected is not None and start.stimulus != self._expected:
-            trial.blame(start.t, "wrong order", f"{start.stimulus}, not {self._expected}")
-        in_a_row = self._in_a_row + 1 if start.stimulus == self._repeated else 1
-        if in_a_row > rules.max_repeats and len(rules.stimuli) > 1:
-            trial.blame(start.t, "wrong order", f"{start.stimulus} {in_a_row} times in a row")
+            self._trial.heard_lick(t)
+
+    def _water(self, valve: Valve, rules: Rules) -> None:
+        self._course.water(valve)
+        if valve.manual:
+            self._judge_by_hand(valve, rules)
+        else:
+            self._valves.append(valve)
+
+    def _judge_by_hand(self, valve: Valve, rules: Rules) -> None:
+        """Judge water that the operator is said to have asked for."""
+        if valve.refused:
+            return
+        if not self._by_hand:
+            what = f"{valve.volume_ul:g} ul of water by hand that nobody asked for"
+            self.say(Fault(valve.t, f"{what}; look at what opens the valve"))
+        elif not rules.watered:
+            self.say(Fault(valve.t, f"water by hand for a mouse of cohort {rules.cohort}"))
+        self._by_hand = max(0, self._by_hand - 1)
+
+    def _begin(self, start: TrialStart, rules: Rules, ended: Judged | None) -> None:
+        wrong = list(self._course.begin(start))
+        wrong += rules.against(start, self._course.misses)
+        block = rules.each[min(start.block, len(rules.each) - 1)]
+        carry_m = 0.0
+        if ended is not None and ended.end and ended.end.outcome == "done" and block.runs:
+            carry_m = ended.position_m - ended.block.lap_m
+        trial = Judged(start, rules, block, carry_m, self.say)
+        if self._trial is not None:
+            wrong.append(("no end before", "it began before the one before it ended"))
+        for name, text in wrong:
+            trial.blame(start.t, name, text)
+        self._way.begin()
         self._trial = trial
         self._trials.append(trial)
         self._open.append(trial)
 
-    def _end(self, end: TrialEnd, rules: Rules) -> Judged | None:
+    def _end(self, end: TrialEnd) -> Judged | None:
         trial = self._trial
         if trial is None or end.trial != trial.start.trial:
             self.say(Fault(end.t, f"trial {end.trial} ended, but did not run"))
             return None
-        recent = self._asked_t is not None and self._asked_t >= trial.start.t - LATE_NS
-        trial.finish(end, recent or self._is_over(end.t, rules))
+        trial.finish(end, self._course.may_abort(trial, end.t))
         self._trial = None
-        if end.outcome == "aborted":
-            self._expected = trial.start.stimulus
-            return trial
-        self._expected = trial.start.next_stimulus
-        self._done += 1
-        same = trial.start.stimulus == self._repeated
-        self._in_a_row = self._in_a_row + 1 if same else 1
-        self._repeated = trial.start.stimulus
+        self._course.end(trial, end.outcome == "aborted")
         return trial
 
-    def _is_over(self, t: int, rules: Rules) -> bool:
-        return t - self._start_t >= rules.minutes * 60e9
-
-    def _goes_on(self, ended: Judged, t: int, rules: Rules) -> bool:
+    def _goes_on(self, ended: Judged, t: int) -> bool:
         """Whether another trial is to follow at once."""
         done = ended.end is not None and ended.end.outcome == "done"
-        over = self._done >= rules.trials or self._stopping or self._is_over(t, rules)
-        return done and not over
+        return done and self._course.goes_on(t)
 
     def _compare(self, trial: Judged, position: Position, agreed: bool) -> None:
         """Compare where the task says that the corridor stands with the wheel's own way."""
         if not agreed:
             speeds = f"{position.speed_cm_s:.3f}, by the wheel {self._way.speed_cm_s:.3f} cm/s"
             trial.blame(position.t, "wrong speed", speeds)
-        if position.trial != trial.start.trial or (
-            abs(position.position_m - trial.position_m) > SAME_M
-        ):
+        same = trial.compare(position.position_m)
+        if position.trial != trial.start.trial or not same:
             places = f"{position.position_m:.4f} m of trial {position.trial}"
             text = f"{places}, by the wheel {trial.position_m:.4f} m"
             trial.blame(position.t, "wrong place", text)
@@ -231,6 +233,7 @@ class Referee(Node):
             self._trial.cue(cue)
 
     def _verdict(self, trial: Judged) -> None:
+        trial.conclude()
         t = self._known_t if trial.end is None else trial.end.t
         self.say(Verdict(t, trial.start.trial, tuple(trial.violations)))
 

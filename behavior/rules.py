@@ -3,48 +3,58 @@
 The source is the description of the experiment: Zhong et al., Nature 2025, and a task's facts.
 """
 
-from collections import deque
-from typing import Literal
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any, Literal
 
 import msgspec
 
 from rig.messages import TrialStart
 
-LONGEST_STEP_NS = 100_000_000
-"""A wheel that was silent for longer moves the corridor no further than this."""
 SAME_M = 1e-6
 """Two sums of one path differ by rounding, under a nanometre; one step of a wheel is 600 times
 this and more at 60 cm/s and 1 kHz."""
-SAME_CM_S = 1e-6
 LATE_NS = 200_000_000
 """How long after its cause water may come: what a busy hub and device take, and then some."""
+NEVER_WATER = {"unrewarded", "naive", "grating"}
 
 Blame = tuple[str, str]
 """The name of a violation, and the rest of its sentence."""
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a task's facts the referee needs."""
+class BlockRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a block's facts the referee needs."""
 
-    cohort: str
+    picture: str
     stimuli: list[str]
-    rewarded: list[str]
+    images_files: list[str]
+    order: str
     max_repeats: int
-    texture_m: float
-    grey_m: float
-    corridor_cm_s: float
-    run_threshold_cm_s: float
-    stop_cm_s: float
-    speed_window_ms: float
-    cue_from_m: float
-    cue_to_m: float
-    reward_mode: Literal["passive", "active"]
-    reward_delay_ms: float
-    reward_ul: float
-    spout: str
     trials: int
     minutes: float
     grey_before_s: float
+    show_s: float
+    blank_s: float
+    texture_m: float
+    grey_m: float
+    motion: str
+    corridor_cm_s: float
+    gain: float
+    cue: bool
+    cue_from_m: float
+    cue_to_m: float
+    zone_from_m: float
+    zone_to_m: float
+    rewarded: list[str]
+    reward_mode: Literal["none", "passive", "active"]
+    reward_delay_ms: float
+    reward_ul: float
+    rescue_after_misses: int
+
+    @property
+    def runs(self) -> bool:
+        """Whether its trials are ways to be run."""
+        return self.picture == "corridor"
 
     @property
     def lap_m(self) -> float:
@@ -52,86 +62,94 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         return self.texture_m + self.grey_m
 
     @property
-    def m_per_ns(self) -> float:
-        """How fast the corridor moves."""
-        return self.corridor_cm_s / 100 / 1e9
+    def shown(self) -> list[str]:
+        """What may be shown: the stimuli, else all images, else grey."""
+        if self.stimuli:
+            return self.stimuli
+        return [PurePath(name).stem for name in self.images_files] or ["grey"]
 
-    def rewards(self, stimulus: str) -> bool:
-        """Whether this mouse may get water in that corridor."""
-        return self.cohort == "task" and stimulus in self.rewarded
+    @property
+    def zone_m(self) -> tuple[float, float]:
+        """From where to where a reward may be had."""
+        return self.zone_from_m, self.zone_to_m if self.zone_to_m > 0 else self.texture_m
 
-    def against(self, start: TrialStart) -> list[Blame]:
-        """Return what in a drawn trial contradicts the facts."""
-        found: list[Blame] = []
-        if start.stimulus not in self.stimuli:
-            found.append(("wrong stimulus", f"{start.stimulus} is none of the task's stimuli"))
-        if (start.texture_m, start.grey_m) != (self.texture_m, self.grey_m):
-            found.append(("wrong corridor", f"{start.texture_m:g} + {start.grey_m:g} m long"))
-        if start.rewarded != self.rewards(start.stimulus):
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a task's facts the referee needs."""
+
+    cohort: str
+    water_for: list[str]
+    run_threshold_cm_s: float
+    stop_cm_s: float
+    speed_window_ms: float
+    spout: str
+    minutes: float
+    water_ul: float
+    disengaged_after: int
+    each: tuple[BlockRules, ...] = ()
+    """The rules of each block."""
+
+    @property
+    def watered(self) -> bool:
+        """Whether this mouse may get water."""
+        return self.cohort in self.water_for and self.cohort not in NEVER_WATER
+
+    def against(self, start: TrialStart, misses: int) -> Iterator[Blame]:
+        """Yield what in a trial contradicts the facts, after so many missed rewards."""
+        if start.block >= len(self.each):
+            yield "wrong block", f"there is no block {start.block}"
+            return
+        block = self.each[start.block]
+        if start.stimulus not in block.shown:
+            yield "wrong stimulus", f"{start.stimulus} is none of the task's stimuli"
+        yield from _against_length(start, block)
+        yield from _against_cue(start, block)
+        yield from self._against_reward(start, block, misses)
+
+    def _against_reward(self, start: TrialStart, block: BlockRules, misses: int) -> Iterator[Blame]:
+        rewards = self.watered and start.stimulus in block.rewarded
+        if start.rewarded != rewards:
             not_ = "" if start.rewarded else "not "
-            found.append(
-                ("wrong cohort", f"{start.stimulus} is {not_}to be rewarded for this mouse")
-            )
+            yield "wrong cohort", f"{start.stimulus} is {not_}to be rewarded for this mouse"
+        rescue = rewards and 0 < block.rescue_after_misses <= misses
+        if start.rescue != rescue:
+            yield "wrong rescue", f"after {misses} misses in a row"
         mode, delay_ms = ("none", 0.0)
-        if self.cohort == "task":
-            mode, delay_ms = self.reward_mode, self.reward_delay_ms
+        if self.watered:
+            mode = "passive" if rescue else block.reward_mode
+            delay_ms = block.reward_delay_ms
         if (start.reward_mode, start.reward_delay_ms) != (mode, delay_ms):
             said = f"{start.reward_mode} after {start.reward_delay_ms:g} ms"
-            found.append(
-                ("wrong mode", f"{said}, where the task says {mode} after {delay_ms:g} ms")
-            )
-        cue_m = start.cue_position_m
-        if cue_m is None or not self.cue_from_m <= cue_m <= self.cue_to_m:
-            between = f"{self.cue_from_m:g} to {self.cue_to_m:g} m"
-            found.append(("wrong cue place", f"drawn at {cue_m} m, and not in {between}"))
-        return found
+            yield "wrong mode", f"{said}, where the task says {mode} after {delay_ms:g} ms"
 
 
-class Way:
-    """How long the corridor has moved, from the wheel: whole nanoseconds, so no sum can drift."""
+def read_rules(task: dict[str, Any]) -> Rules:
+    """Read the facts of a task, as Start has them."""
+    rules = msgspec.convert(task, Rules)
+    tables = task["blocks"] or [{}]
+    each = tuple(msgspec.convert({**task, **table}, BlockRules) for table in tables)
+    return msgspec.structs.replace(rules, each=each)
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._window_ns = int(rules.speed_window_ms * 1e6)
-        self._forward: deque[tuple[int, float]] = deque()
-        self._cm = 0.0
-        self._runs = False
-        self.t = 0
-        self.moved_ns = 0
-        self.speed_cm_s = 0.0
 
-    def step(self, t: int, cm: float, said_cm_s: float | None) -> bool:
-        """Take the wheel at t (ns), and return whether the task's speed is this one.
+def _against_length(start: TrialStart, block: BlockRules) -> Iterator[Blame]:
+    if start.picture != block.picture:
+        yield "wrong picture", f"{start.picture}, and not {block.picture}"
+    length = (block.texture_m, block.grey_m, 0.0, 0.0)
+    zone = block.zone_m
+    if not block.runs:
+        length, zone = (0.0, 0.0, block.show_s, block.blank_s), (0.0, 0.0)
+    if (start.texture_m, start.grey_m, start.show_s, start.blank_s) != length:
+        said = f"{start.texture_m:g} + {start.grey_m:g} m, {start.show_s:g} + {start.blank_s:g} s"
+        yield "wrong corridor", f"{said} long"
+    if (start.zone_from_m, start.zone_to_m) != zone:
+        yield "wrong zone", f"from {start.zone_from_m:g} to {start.zone_to_m:g} m"
 
-        Just at a limit rounding would decide whether the mouse runs: a said speed that is the
-        same within SAME_CM_S then decides, so that both decide alike.
-        """
-        first = not self._forward
-        if first:
-            self._forward.append((t, 0.0))
-        elif t > self.t:
-            self._forward.append((t, self._forward[-1][1] + max(cm - self._cm, 0.0)))
-        else:
-            return True
-        passed_ns = 0 if first else min(t - self.t, LONGEST_STEP_NS)
-        self.t, self._cm = t, cm
-        path_cm = self._forward[-1][1] - self._before(t - self._window_ns)
-        self.speed_cm_s = path_cm / self._window_ns * 1e9
-        agreed = said_cm_s is None or abs(said_cm_s - self.speed_cm_s) <= SAME_CM_S
-        speed_cm_s = said_cm_s if agreed and said_cm_s is not None else self.speed_cm_s
-        rules = self._rules
-        starts = speed_cm_s > rules.run_threshold_cm_s
-        self._runs = speed_cm_s >= rules.stop_cm_s if self._runs else starts
-        if self._runs:
-            self.moved_ns += passed_ns
-        return agreed
 
-    def _before(self, t: int) -> float:
-        """Return the forward path (cm) at t, on the straight line between two wheels."""
-        while len(self._forward) > 2 and self._forward[1][0] <= t:
-            self._forward.popleft()
-        earlier, later = self._forward[0], self._forward[min(1, len(self._forward) - 1)]
-        if t <= earlier[0]:
-            return earlier[1]
-        share = (t - earlier[0]) / (later[0] - earlier[0])
-        return earlier[1] + share * (later[1] - earlier[1]) if share < 1 else later[1]
+def _against_cue(start: TrialStart, block: BlockRules) -> Iterator[Blame]:
+    cue_m = start.cue_position_m
+    if not (block.cue and block.runs):
+        if cue_m is not None:
+            yield "wrong cue place", f"drawn at {cue_m} m, and there is to be none"
+    elif cue_m is None or not block.cue_from_m <= cue_m <= block.cue_to_m:
+        between = f"{block.cue_from_m:g} to {block.cue_to_m:g} m"
+        yield "wrong cue place", f"drawn at {cue_m} m, and not in {between}"

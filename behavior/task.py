@@ -4,16 +4,17 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Literal
 
-import numpy as np
-
+from behavior.checks import check
 from behavior.corridor import Corridor, Running
-from behavior.facts import Facts, check
-from behavior.schedule import draw_order
-from behavior.trial import Trial, Water
+from behavior.facts import Facts
+from behavior.plan import Plan
+from behavior.tally import Tally
+from behavior.trial import AT_ONCE_NS, Trial, Water
 from rig.messages import (
     Arm,
     Cue,
     Disarm,
+    Fault,
     Lick,
     Message,
     Order,
@@ -34,8 +35,18 @@ _OPERATOR = "stopped by the operator"
 class Task(Node):
     """Says one Position for every Wheel, and the trials, cues and wishes for water between them.
 
-    Grey, then trials back to back, then grey again, and the session has come to its end. A pause
-    aborts the trial; its stimulus comes again in the next one. Time is the largest t heard.
+    The session's phases, at each Wheel:
+
+        grey   ---[the block's grey is over, or a pause is] TrialStart-----------> trial
+        trial  ---[it is over] TrialEnd done, the next TrialStart----------------> trial
+               ---[it was the block's last, or the block's time is up]-----------> grey
+               ---[it was the last of all, or the session is to end after it]----> done
+               ---[the session's time is up] TrialEnd aborted--------------------> done
+        paused ---[Order resume]-------------------------------------------------> grey
+        any    ---[Order pause] TrialEnd aborted, its stimulus comes again-------> paused
+        done   ---[the last grey is over]: the session has come to its end
+
+    Time is the largest t heard.
     """
 
     name = "task"
@@ -51,26 +62,21 @@ class Task(Node):
         """Draw the order of the trials. Raises Refused if the facts contradict each other."""
         super().__init__(settings, say)
         check(settings)
-        self._order = draw_order(
-            settings.stimuli, settings.shares, settings.max_repeats, settings.trials, settings.seed
-        )
-        self._cues = np.random.default_rng([settings.seed, 1])
+        self._plan = Plan(settings)
         self._running = Running(
             settings.speed_window_ms, settings.run_threshold_cm_s, settings.stop_cm_s
         )
-        self._corridor = Corridor(settings.corridor_cm_s)
-        self._water = Water(settings.spout, settings.reward_ul, settings.decided_by)
+        self._tally = Tally(settings.water_ul, settings.disengaged_after)
         self._wishes: Iterator[int] = count(1)
-        self._phase: Literal["grey", "corridor", "paused", "done"] = "grey"
+        self._phase: Literal["grey", "trial", "paused", "done"] = "grey"
         self._trial: Trial | None = None
-        self._trials_begun = 0
-        self._trials_done = 0
         self._now = 0
         self._began: int | None = None
         self._tail_began = 0
         self._reason: str | None = None
         self._last_order = 0
         self._obeyed: set[int] = set()
+        self._enter(0)
 
     def hear(self, word: Message) -> None:
         # silent after its end: how many words one waking brings must not change what is said
@@ -78,34 +84,46 @@ class Task(Node):
             return
         self._now = max(self._now, word.t)
         if self._began is None:
-            self._began = word.t
+            self._began = self._block_began = word.t
         match word:
             case Wheel():
                 self._move(word, word.t - self._began)
             case Lick() if self._trial is not None and word.line == self.settings.spout:
                 self._say_all(self._trial.lick(word.t))
-            case Valve() if self._trial is not None:
-                self._say_all(self._trial.valve(word))
+            case Valve():
+                self._tally.valve(word)
+                if self._trial is not None:
+                    self._say_all(self._trial.valve(word))
             case Order():
                 self._obey(word)
 
     def close(self) -> None:
         self._abort(self._now)
 
+    def _enter(self, t: int) -> None:
+        """Begin the block that the plan stands in at t (ns), with its grey."""
+        block, facts = self._plan.block, self.settings
+        self._block_began = t
+        self._water = Water(facts.spout, block.reward_ul, facts.decided_by)
+        self._corridor = Corridor(block.motion, block.corridor_cm_s, block.gain)
+        self._phase = "grey"
+
     def _move(self, wheel: Wheel, passed_ns: int) -> None:
         self._running.step(wheel.t, wheel.cm)
-        moved = self._phase == "corridor" and self._running.moving
-        self._corridor.step(wheel.t, moved)
+        trial = self._trial
+        free = trial is not None and trial.start.picture == "corridor"
+        moved = self._corridor.step(wheel.t, self._running, free)
         self._change_phase(wheel.t, passed_ns)
         trial = self._trial
+        phase = self._phase if trial is None else trial.phase(wheel.t)
         self.say(
             Position(
                 wheel.t,
                 -1 if trial is None else trial.start.trial,
                 self._corridor.position_m,
                 self._running.speed_cm_s,
-                moved and self._phase == "corridor",
-                self._phase,
+                moved and phase == "corridor",
+                "grey" if phase == "trial" else phase,
                 self._last_order,
             )
         )
@@ -113,49 +131,48 @@ class Task(Node):
             self._say_all(trial.move(wheel.t, self._corridor.position_m))
 
     def _change_phase(self, t: int, passed_ns: int) -> None:
-        facts = self.settings
+        block = self._plan.block
         if self._phase == "done":
-            if t - self._tail_began >= facts.grey_after_s * 1e9:
+            if t - self._tail_began >= self.settings.grey_after_s * 1e9:
                 self.ended = self._reason
-        elif passed_ns >= facts.minutes * 60e9:
+        elif passed_ns >= self.settings.minutes * 60e9:
             self._abort(t)
             self._begin_tail(t, _TIME_UP)
-        elif self._phase == "grey" and passed_ns >= facts.grey_before_s * 1e9:
-            self._phase = "corridor"
+        elif self._phase != "paused" and t - self._block_began >= block.minutes * 60e9:
+            self._abort(t)
+            self._end_block(t, _TIME_UP)
+        elif self._phase == "grey" and t - self._block_began >= block.grey_before_s * 1e9:
+            self._phase = "trial"
             self._begin_trial(t)
-        elif self._phase == "corridor" and self._corridor.position_m >= facts.lap_m:
+        elif self._trial is not None and self._trial.is_over(t, self._corridor.position_m):
             self._finish_trial(t)
 
     def _begin_trial(self, t: int) -> None:
-        facts = self.settings
-        upcoming = self._order[self._trials_done :]
-        rewards = facts.cohort == "task"
-        start = TrialStart(
-            t,
-            self._trials_begun,
-            upcoming[0],
-            upcoming[1] if len(upcoming) > 1 else None,
-            rewards and upcoming[0] in facts.rewarded,
-            facts.texture_m,
-            facts.grey_m,
-            float(self._cues.uniform(facts.cue_from_m, facts.cue_to_m)),
-            facts.reward_mode if rewards else "none",
-            facts.reward_delay_ms if rewards else 0.0,
-        )
-        self._trials_begun += 1
+        start = self._plan.draw(t, self._tally.misses)
         self._trial = Trial(start, self._water, self._wishes)
         self.say(start)
 
     def _finish_trial(self, t: int) -> None:
+        trial = self._trial
         self._end_trial(t, "done")
-        self._trials_done += 1
-        if self._trials_done == len(self._order):
-            self._begin_tail(t, _ALL_DONE)
-        elif self._reason is not None:
-            self._begin_tail(t, self._reason)
+        if trial is not None:
+            self._tally.done(trial.start, trial.licked, trial.watered)
+        self._plan.done()
+        reason = self._reason or self._tally.end()
+        if reason is not None:
+            self._begin_tail(t, reason)
+        elif self._plan.is_block_over:
+            self._end_block(t, _ALL_DONE)
         else:
-            self._corridor.position_m -= self.settings.lap_m
+            if self._plan.block.is_corridor:
+                self._corridor.position_m -= self._plan.block.lap_m
             self._begin_trial(t)
+
+    def _end_block(self, t: int, reason: str) -> None:
+        if self._plan.next_block():
+            self._enter(t)
+        else:
+            self._begin_tail(t, reason)
 
     def _abort(self, t: int) -> None:
         self._end_trial(t, "aborted")
@@ -180,21 +197,32 @@ class Task(Node):
         self._obeyed.add(order.id)
         self._last_order = order.id
         match order.verb:
-            case "pause" if self._phase in ("grey", "corridor"):
+            case "pause" if self._phase in ("grey", "trial"):
                 self._abort(self._now)
                 if self._reason is None:
                     self._phase = "paused"
                 else:  # it was to end after this trial, and the trial is over
                     self._begin_tail(self._now, self._reason)
             case "resume" if self._phase == "paused":
-                # the next wheel begins a trial, unless the first grey is not over yet
+                # the next wheel begins a trial, unless the block's grey is not over yet
                 self._phase = "grey"
-            case "stop" if self._phase == "corridor":
-                self._reason = self._reason or _OPERATOR
+            case "stop" if self._phase == "trial":
+                self._reason = self._reason or order.text or _OPERATOR
             case "stop" if self._phase != "done":
-                self._begin_tail(self._now, _OPERATOR)
+                self._begin_tail(self._now, order.text or _OPERATOR)
+            case "water":
+                self._give_by_hand()
             case _:
                 pass
+
+    def _give_by_hand(self) -> None:
+        facts, t = self.settings, self._now
+        if not facts.watered:
+            self.say(Fault(t, f"no water by hand: cohort {facts.cohort} gets none in this task"))
+            return
+        volume_ul = self._plan.block.reward_ul
+        wish = next(self._wishes)
+        self.say(Arm(t, wish, t + AT_ONCE_NS, facts.spout, "now", volume_ul, None, manual=True))
 
     def _say_all(self, words: Sequence[Message]) -> None:
         for word in words:

@@ -24,24 +24,60 @@ class Water(msgspec.Struct, frozen=True):
 
 
 class Trial:
-    """A corridor from its start to its end.
+    """A trial from its start to its end.
 
-    The reward window opens at the cue and shuts when the texture is left. At most one reward is
-    given: a wish for water at once is said once; a valve armed for a lick is disarmed before it is
-    armed anew; and the first Valve heard, open or refused, settles the trial.
+    The window in which its reward may be had:
+
+        before ---[a corridor: the cue has come, if there is one, and the zone is reached]--> open
+               ---[another picture: at once]------------------------------------------------> open
+        open   ---[a corridor: the zone is left]-------------------------------------------> shut
+               ---[another picture: it was on for show_s, or the reward was answered]------> shut
+
+    and, in the window of a rewarded trial:
+
+        due    ---[passive: the delay after the window opened] Arm now--------------------> settled
+               ---[active, the task decides: first lick in the window] Arm now-------------> settled
+               ---[active, the device decides] Arm for a lick------------------------------> armed
+        armed  ---[every RENEW_NS] the same Arm; [past its deadline] Disarm, a new Arm-----> armed
+               ---[the window shuts] Disarm------------------------------------------------> shut
+               ---[Valve, open or refused]-------------------------------------------------> settled
+
+    At most one reward is given: a wish for water at once is said once; a valve armed for a lick is
+    disarmed before it is armed anew; and the first Valve heard settles the trial, also one that
+    comes after its Disarm.
     """
 
     def __init__(self, start: TrialStart, water: Water, ids: Iterator[int]) -> None:
         """`ids` gives the numbers of the wishes, unique in the session."""
         self.start = start
+        self.licked = False
+        """Whether there was a lick in it."""
+        self.watered = False
+        """Whether its reward was given."""
         self._water, self._ids = water, ids
         self._cue_t: int | None = None
+        self._open_t: int | None = None
         self._shut_t: int | None = None
+        self._gone_t = start.t + round(start.show_s * 1e9)
+        """When the picture is gone, if it is no corridor."""
         self._armed: Arm | None = None
         self._said_t = 0
         self._asked: set[int] = set()
         self._settled = not start.rewarded
         self._licks: list[int] = []
+
+    def phase(self, t: int) -> Literal["corridor", "picture", "grey"]:
+        """Return what is on at t (ns)."""
+        if self.start.picture == "corridor":
+            return "corridor"
+        return "picture" if t < self._gone_t else "grey"
+
+    def is_over(self, t: int, position_m: float) -> bool:
+        """Return whether all of it has passed at t (ns), with the mouse at position_m."""
+        start = self.start
+        if start.picture == "corridor":
+            return position_m >= start.texture_m + start.grey_m
+        return t >= self._gone_t + round(start.blank_s * 1e9)
 
     def move(self, t: int, position_m: float) -> list[Message]:
         """Return what is due at t (ns) with the mouse at position_m of this corridor."""
@@ -50,16 +86,19 @@ class Trial:
         if self._cue_t is None and cue_m is not None and position_m >= cue_m:
             self._cue_t = t
             words.append(Cue(t, self.start.trial, position_m))
-        if position_m >= self.start.texture_m:
+        if self._open_t is None and self._opens(position_m):
+            self._open_t = t
+        if self._shuts(t, position_m):
             return words + self.shut(t)
         return words + self._reward(t)
 
     def lick(self, t: int) -> list[Message]:
         """Take a lick, judged at its own t (ns), whenever it is heard."""
+        self.licked |= t >= self.start.t
         if self._settled or self._water.decided_by == "device" or not self._active:
             return []
-        if self._cue_t is None:
-            # the wheel that brings the cue may be heard after a lick that came later
+        if self._open_t is None:
+            # the wheel that opens the window may be heard after a lick that came later
             self._licks.append(t)
             return []
         return self._at_once(t, t) if self._inside(t) else []
@@ -73,12 +112,14 @@ class Trial:
             words.append(Disarm(word.t, self._armed.id))
         self._armed = None
         self._settled = True
+        self.watered |= not word.refused
+        self._gone_t = min(self._gone_t, word.t)
         if not word.refused and word.lick_t is not None and not self._inside(word.lick_t):
             words.append(Fault(word.t, self._outside(word.lick_t)))
         return words
 
     def shut(self, t: int) -> list[Message]:
-        """Shut the reward window: the texture is left or the trial is over."""
+        """Shut the reward window: the zone is left or the trial is over."""
         if self._shut_t is None:
             self._shut_t = t
         return self._disarm(t)
@@ -87,24 +128,35 @@ class Trial:
     def _active(self) -> bool:
         return self.start.reward_mode == "active"
 
+    def _opens(self, position_m: float) -> bool:
+        if self.start.picture != "corridor":
+            return True
+        cued = self._cue_t is not None or self.start.cue_position_m is None
+        return cued and position_m >= self.start.zone_from_m
+
+    def _shuts(self, t: int, position_m: float) -> bool:
+        if self.start.picture != "corridor":
+            return t >= self._gone_t
+        return position_m >= self.start.zone_to_m
+
     def _inside(self, t: int) -> bool:
         """Whether t lies in the reward window."""
-        after_cue = self._cue_t is not None and t >= self._cue_t
-        return after_cue and (self._shut_t is None or t <= self._shut_t)
+        opened = self._open_t is not None and t >= self._open_t
+        return opened and (self._shut_t is None or t <= self._shut_t)
 
     def _outside(self, lick_t: int) -> str:
         if self._shut_t is None or lick_t < self._shut_t:
-            place = "before the cue"
+            place = "before its cue or zone"
         else:
-            place = f"{(lick_t - self._shut_t) / 1e6:.1f} ms after the texture was left"
+            place = f"{(lick_t - self._shut_t) / 1e6:.1f} ms after its reward zone was left"
         return f"trial {self.start.trial} got water for a lick {place}; look at how late words are"
 
     def _reward(self, t: int) -> list[Message]:
-        """Ask for the reward if it is due, the mouse being in the texture."""
-        if self._settled or self._cue_t is None:
+        """Ask for the reward if it is due, the window being open or not yet."""
+        if self._settled or self._open_t is None:
             return []
         if not self._active:
-            due = self._cue_t + round(self.start.reward_delay_ms * 1e6)
+            due = self._open_t + round(self.start.reward_delay_ms * 1e6)
             return self._at_once(t, None) if t >= due else []
         if self._water.decided_by == "device":
             return self._arm_for_lick(t)

@@ -12,6 +12,7 @@ from rig.refused import Refused
 
 SETTINGS_FILE = "settings.json"
 FILES_FOLDER = "files"
+IMAGES_FOLDER = "images_folder"
 T = TypeVar("T")
 
 
@@ -56,6 +57,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Return a node's settings; the task's are the task's facts and the seed."""
         table = dict(self.nodes[node])
         return {**table, **self.task, "seed": self.seed} if node == "task" else table
+
+
+def blocks(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a task's facts block by block: its own keys, and those of each of [[blocks]]."""
+    return [{**task, **block} for block in task.get("blocks") or [{}]]
 
 
 class Answers(msgspec.Struct, frozen=True):
@@ -145,10 +151,19 @@ def _toml_value(text: str) -> Any:
 
 
 def _named_files(table: Any, source: Path, files: dict[str, Path]) -> Any:
-    """Return the table with each `..._file` key's path as it will be in the session folder."""
+    """Return the table with each `..._file` key's path as it will be in the session folder.
+
+    An `images_folder` names a folder; the names of its files are put beside it as `images_files`.
+    """
+    if isinstance(table, list):
+        return [_named_files(value, source, files) for value in table]
     if not isinstance(table, dict):
         return table
-    return {key: _named_file(key, value, source, files) for key, value in table.items()}
+    named = {key: _named_file(key, value, source, files) for key, value in table.items()}
+    folder = table.get(IMAGES_FOLDER)
+    if isinstance(folder, str) and folder and not folder.startswith(f"{FILES_FOLDER}/"):
+        named |= _named_images(source.parent / folder, files)
+    return named
 
 
 def _named_file(key: str, value: Any, source: Path, files: dict[str, Path]) -> Any:
@@ -157,7 +172,20 @@ def _named_file(key: str, value: Any, source: Path, files: dict[str, Path]) -> A
     path = (source.parent / value).resolve()
     if not path.is_file():
         raise Refused(f"{key} = {value!r}: there is no file {path}; correct the path")
-    name = f"{FILES_FOLDER}/{path.name}"
+    return _name(path, f"{FILES_FOLDER}/{path.name}", files)
+
+
+def _named_images(folder: Path, files: dict[str, Path]) -> dict[str, Any]:
+    paths = sorted(path.resolve() for path in folder.glob("[!.]*") if path.is_file())
+    if not paths:
+        raise Refused(f"{IMAGES_FOLDER}: there is no file in {folder}; correct the path")
+    where = f"{FILES_FOLDER}/{folder.resolve().name}"
+    for path in paths:
+        _name(path, f"{where}/{path.name}", files)
+    return {IMAGES_FOLDER: where, "images_files": [path.name for path in paths]}
+
+
+def _name(path: Path, name: str, files: dict[str, Path]) -> str:
     if files.setdefault(name, path) != path:
         raise Refused(f"{path} and {files[name]} have one name; rename one of them")
     return name
@@ -169,11 +197,13 @@ def located(session: Session, folder: Path) -> Session:
     return msgspec.structs.replace(session, nodes=nodes, task=task)
 
 
-def _joined(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    joined: dict[str, Any] = {}
+def _joined(table: Any, folder: Path) -> Any:
+    if isinstance(table, list):
+        return [_joined(value, folder) for value in table]
+    if not isinstance(table, dict):
+        return table
+    joined = {key: _joined(value, folder) for key, value in table.items()}
     for key, value in table.items():
-        if isinstance(value, dict):
-            joined[key] = _joined(value, folder)
-        else:
-            joined[key] = str(folder / value) if key.endswith("_file") else value
+        if isinstance(value, str) and value and (key.endswith("_file") or key == IMAGES_FOLDER):
+            joined[key] = str(folder / value)
     return joined

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from rig import device
+from rig.config import blocks
 from rig.messages import Flip, Message, Position, TrialEnd, TrialStart
 from rig.node import Node, Say
 from rig.refused import Refused
@@ -63,14 +64,15 @@ class Display(Node):
         self._position: Position | None = None
 
     def check(self, task: dict[str, Any]) -> None:
-        match task:
-            case {"stimuli": list(stimuli)}:
-                unknown = [f'"{name}"' for name in stimuli if name not in STIMULI]
-                if unknown:
-                    raise Refused(
-                        f"the task has stimuli without a picture: {', '.join(unknown)}; correct "
-                        f"stimuli (there are: {', '.join(STIMULI)})"
-                    )
+        for block in blocks(task):
+            if block.get("picture", "corridor") != "corridor":
+                continue
+            unknown = [f'"{name}"' for name in block.get("stimuli", ()) if name not in STIMULI]
+            if unknown:
+                raise Refused(
+                    f"the task has stimuli without a picture: {', '.join(unknown)}; correct "
+                    f"stimuli (there are: {', '.join(STIMULI)})"
+                )
 
     def open(self) -> None:
         waits = self.settings.paced == "vblank"
@@ -111,7 +113,7 @@ class Display(Node):
         if position.trial > self._announced:
             return
         self._position = position
-        if self._trial is None or position.trial < 0 or position.phase in ("paused", "done"):
+        if self._trial is None or position.trial < 0 or position.phase != "corridor":
             self._laps = None
         else:
             self._laps = self._laps_round(self._trial)

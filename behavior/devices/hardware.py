@@ -12,6 +12,7 @@ from behavior.devices.spout import LickLimits, Spout
 from behavior.devices.watering import Watering
 from behavior.guard import Limits
 from rig import device
+from rig.config import blocks
 from rig.device import Table
 from rig.messages import (
     Arm,
@@ -81,15 +82,10 @@ class Hardware(Node):
         self._zero: int | None = None
 
     def check(self, task: dict[str, Any]) -> None:
-        match task:
-            case {
-                "cohort": "task",
-                "rewarded": [_, *_],
-                "spout": str(spout),
-                "reward_ul": float(reward_ul),
-            }:
-                self._check_spout(spout)
-                self._check_volume(spout, reward_ul)
+        if task.get("cohort") in task.get("water_for", ()):
+            self._check_spout(task["spout"])
+            for block in blocks(task):
+                self._check_volume(task["spout"], block["reward_ul"])
 
     def open(self) -> None:
         for board in self._boards.values():

@@ -10,6 +10,7 @@ import msgspec
 from behavior.arming import Arming, Fire, Refusal
 from behavior.devices import protocols
 from behavior.guard import Guard, Limits
+from rig.config import blocks
 from rig.messages import Arm, Disarm, Fault, Message, Valve
 from rig.session.reserve import Reservation
 
@@ -61,7 +62,8 @@ class Watering:
             return
         self._guard = Guard(self._limits, session.get("given_today_ul", 0.0))
         if session.get("began"):  # else it is in virtual time and has no folder
-            reward_ul = float(session["task"].get("reward_ul") or _REWARD_UL)
+            each_ul = [block.get("reward_ul", _REWARD_UL) for block in blocks(session["task"])]
+            reward_ul = float(max(each_ul))
             block_ul = self._limits.reserve_rewards * reward_ul
             self._reservation = Reservation(Path(), block_ul, _LOW_REWARDS * reward_ul)
 
@@ -197,7 +199,10 @@ class Watering:
             self._refuse(arm, reason, now)
             return
         opened_t = valve.pulse(now, open_ms)
-        self._opened(Valve(opened_t, arm.id, arm.line, open_ms, arm.volume_ul, fire.lick_t))
+        volume_ul, lick_t = arm.volume_ul, fire.lick_t
+        self._opened(
+            Valve(opened_t, arm.id, arm.line, open_ms, volume_ul, lick_t, manual=arm.manual)
+        )
 
     def _look_at_the_disk(self, guard: Guard) -> None:
         if self._reservation is not None:
@@ -208,5 +213,5 @@ class Watering:
         self._tell(word)
 
     def _refuse(self, arm: Arm, reason: str, now: int) -> None:
-        self._say(Valve(now, arm.id, arm.line, 0.0, 0.0, arm.lick_t, reason))
+        self._say(Valve(now, arm.id, arm.line, 0.0, 0.0, arm.lick_t, reason, arm.manual))
         self._say(Fault(now, f"valve {arm.line} stayed shut: {reason}"))

@@ -86,6 +86,7 @@ def make(
     (folder / FILES_FOLDER).mkdir()
     hashes = {}
     for name, source in answers.files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(source, folder / name)
         hashes[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     session = msgspec.structs.replace(
