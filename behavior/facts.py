@@ -15,7 +15,9 @@ Seconds = Annotated[float, Meta(ge=0, le=7200)]
 GreySeconds = Annotated[float, Meta(ge=0, le=600)]
 """An imaging session wants 15 frames of grey: 5 s at three frames a second. A bench wants none."""
 Count = Annotated[int, Meta(ge=0, le=1000)]
-Cohort = Literal["task", "unrewarded", "naive", "grating", "pretrained", "not_pretrained"]
+Cohort = Literal[
+    "task", "unrewarded", "naive", "grating", "pretrained", "grating_pretrained", "not_pretrained"
+]
 
 
 class Block(Node.Settings, frozen=True, kw_only=True):

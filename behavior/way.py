@@ -56,6 +56,8 @@ class Way:
 
     def go(self, block: BlockRules) -> float:
         """Let the corridor move with the last wheel; return its way since `begin`, m."""
+        if not block.runs:
+            return 0.0
         if block.motion == "gain":
             self._gained_cm += self._step_cm
             return self._gained_cm / 100 * block.gain

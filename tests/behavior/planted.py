@@ -14,7 +14,7 @@ from tests.behavior.sessions import MS
 OFF_NS = 8 * MS
 
 
-class _Planted(Task):
+class Planted(Task):
     """The real task, whose words pass through `change` on their way out."""
 
     name = "task"
@@ -40,7 +40,7 @@ class _Planted(Task):
         return Arm(t, next(self._ids), t + 10**9, facts.spout, "now", facts.reward_ul, lick_t)
 
 
-class PaysLicksBeforeTheCue(_Planted):
+class PaysLicksBeforeTheCue(Planted):
     """An early lick, 8 ms before the cue, is paid at the cue."""
 
     def change(self, word: Message) -> Iterator[Message]:
@@ -49,7 +49,7 @@ class PaysLicksBeforeTheCue(_Planted):
             yield self.give(word.t, word.t - OFF_NS)
 
 
-class LeavesTheWindowOpen(_Planted):
+class LeavesTheWindowOpen(Planted):
     """The valve is disarmed 8 ms after the texture is left; a lick in between is paid."""
 
     def __init__(self, settings: Task.Settings, say: Say) -> None:
@@ -70,7 +70,7 @@ class LeavesTheWindowOpen(_Planted):
         self.waiting = [d for d in self.waiting if word.t < d.t + OFF_NS]
 
 
-class PaysLate(_Planted):
+class PaysLate(Planted):
     """The passive reward is asked for 8 ms after its time."""
 
     wrong_ns = OFF_NS
@@ -97,7 +97,7 @@ class PaysEarly(PaysLate):
     wrong_ns = -OFF_NS
 
 
-class PaysTwice(_Planted):
+class PaysTwice(Planted):
     """A second reward, half a second after the first."""
 
     paid_t: int | None = None
@@ -111,7 +111,7 @@ class PaysTwice(_Planted):
             self._out(self.give(word.t))
 
 
-class PaysInTheGrey(_Planted):
+class PaysInTheGrey(Planted):
     """The reward comes where the texture has been left."""
 
     def change(self, word: Message) -> Iterator[Message]:
@@ -127,7 +127,7 @@ class PaysInTheGrey(_Planted):
             self._out(self.give(word.t))
 
 
-class PaysInEveryCorridor(_Planted):
+class PaysInEveryCorridor(Planted):
     """All corridors are paid; the trials do not say so."""
 
     def _begin_trial(self, t: int) -> None:
@@ -139,7 +139,7 @@ class PaysInEveryCorridor(_Planted):
         self._trial = trial.Trial(paid, self._water, self._wishes)
 
 
-class ForgetsRewards(_Planted):
+class ForgetsRewards(Planted):
     """No reward is ever asked for."""
 
     def change(self, word: Message) -> Iterator[Message]:
@@ -147,16 +147,16 @@ class ForgetsRewards(_Planted):
             yield word
 
 
-class IgnoresAfterEarlyLicks(_Planted):
+class IgnoresAfterEarlyLicks(Planted):
     """A lick before the cue makes the trial deaf for those after it."""
 
     def hear(self, word: Message) -> None:
-        if isinstance(word, Lick) and self._trial and self._trial._cue_t is None:
+        if isinstance(word, Lick) and self._trial and self._trial._open_t is None:
             self._trial._settled = True
         super().hear(word)
 
 
-class CuesTwice(_Planted):
+class CuesTwice(Planted):
     """The cue comes again half a metre on."""
 
     again: Cue | None = None
@@ -171,7 +171,7 @@ class CuesTwice(_Planted):
             self.again = None
 
 
-class CuesLate(_Planted):
+class CuesLate(Planted):
     """The cue comes one wheel late."""
 
     held: Cue | None = None
@@ -186,16 +186,16 @@ class CuesLate(_Planted):
             self.held = None
 
 
-class RestsBetweenTrials(_Planted):
+class RestsBetweenTrials(Planted):
     """A trial begins some wheels after the last one ended: a dead zone."""
 
     def _finish_trial(self, t: int) -> None:
         self._end_trial(t, "done")
-        self._trials_done += 1
+        self._plan.done()
         self._corridor.position_m = 0.0
         self._phase = "grey"
         self._resume_t = t + 30 * MS
-        if self._trials_done == len(self._order):
+        if self._plan.is_block_over:
             self._begin_tail(t, "all trials done")
 
     _resume_t = 0
@@ -205,18 +205,18 @@ class RestsBetweenTrials(_Planted):
             super()._change_phase(t, passed_ns)
 
 
-class EndsEarly(_Planted):
+class EndsEarly(Planted):
     """A trial ends half a metre before its corridor."""
 
     def _change_phase(self, t: int, passed_ns: int) -> None:
         lap_m = self.settings.lap_m
-        if self._phase == "corridor" and lap_m - 0.5 <= self._corridor.position_m < lap_m:
+        if self._phase == "trial" and lap_m - 0.5 <= self._corridor.position_m < lap_m:
             self._finish_trial(t)
         else:
             super()._change_phase(t, passed_ns)
 
 
-class RunsFromSlower(_Planted):
+class RunsFromSlower(Planted):
     """The corridor moves where the mouse does not run fast enough."""
 
     def __init__(self, settings: Task.Settings, say: Say) -> None:
@@ -230,7 +230,7 @@ BY_TASK: Facts = {"reward_mode": "active", "decided_by": "task"}
 PASSIVE: Facts = {"reward_mode": "passive", "reward_delay_ms": 200.0}
 UNREWARDED: Facts = {"cohort": "unrewarded"}
 
-BUGS: list[tuple[type[_Planted], Facts, str]] = [
+BUGS: list[tuple[type[Planted], Facts, str]] = [
     (PaysLicksBeforeTheCue, ACTIVE, "reward before the cue"),
     (PaysLicksBeforeTheCue, BY_TASK, "reward before the cue"),
     (PaysLate, PASSIVE, "reward too late"),

@@ -23,6 +23,7 @@ QUICK: dict[str, Any] = {
 }
 EAGER = {"is": "behavior.mouse:SimulatedMouse", "idle_bursts_per_min": 40.0, "idle_burst_s": 2.0}
 JUST_OUTSIDE = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": 9.0}
+NEVER_LICKS = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": 1e9}
 JUST_INSIDE = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": -9.0}
 
 
@@ -62,7 +63,11 @@ class LicksOnce:
 
 def refereed(seed: int, mouse: dict[str, Any] | None = None, **facts: Any) -> Session:
     """Return a quick session of driver, task and referee."""
-    chosen = session(seed, mouse, **{**QUICK, **facts})
+    return with_referee(session(seed, mouse, **{**QUICK, **facts}))
+
+
+def with_referee(chosen: Session) -> Session:
+    """Return the session with a referee, and every default filled in."""
     nodes = {**chosen.nodes, "referee": {"run": "behavior.referee"}}
     return process.completed(msgspec.structs.replace(chosen, nodes=nodes))
 

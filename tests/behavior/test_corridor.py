@@ -76,13 +76,35 @@ def test_speed_is_the_forward_path_of_the_last_window(steps: list[tuple[int, flo
 
 @given(st.lists(st.tuples(st.integers(-50, 400), st.booleans()), max_size=100))
 def test_the_corridor_moves_at_its_speed_and_never_jumps(steps: list[tuple[int, bool]]) -> None:
-    corridor = Corridor(60)
+    corridor, stands = Corridor("always", 60, 1), Running(100, 6, 6)
     t = newest = 0
-    corridor.step(0, False)
-    for ms, moving in steps:
+    corridor.step(0, stands, False)
+    for ms, free in steps:
         t += ms * MS
         before_m = corridor.position_m
-        corridor.step(t, moving)
-        passed_ns = min(max(0, t - newest), LONGEST_STEP_NS) if moving else 0
+        assert corridor.step(t, stands, free) is free
+        passed_ns = min(max(0, t - newest), LONGEST_STEP_NS) if free else 0
         newest = max(newest, t)
         assert corridor.position_m - before_m == pytest.approx(0.6 * passed_ns / 1e9)
+
+
+@pytest.mark.parametrize(("cm_s", "moves"), [(3, False), (30, True)])
+def test_a_corridor_that_waits_for_running_moves_with_it(cm_s: float, moves: bool) -> None:
+    running, corridor = _run(cm_s, 0.5), Corridor("running", 60, 1)
+    corridor.step(0, running, True)
+    assert corridor.step(100 * MS, running, True) is moves
+    assert corridor.position_m == pytest.approx(0.06 if moves else 0.0)
+
+
+@given(paths, st.sampled_from([0.5, 1.0, 2.0]))
+def test_with_a_gain_the_corridor_goes_as_far_as_the_mouse_came_forward(
+    steps: list[tuple[int, float]], gain: float
+) -> None:
+    running, corridor = Running(100, 6, 6), Corridor("gain", 60, gain)
+    way_cm, last_cm = 0.0, None
+    for t, cm in _summed(steps):
+        running.step(t, cm)
+        corridor.step(t, running, True)
+        way_cm += 0.0 if last_cm is None else max(0.0, cm - last_cm)
+        last_cm = cm
+    assert corridor.position_m == pytest.approx(way_cm / 100 * gain)

@@ -12,8 +12,8 @@ from rig.messages import Message
 from rig.refused import Refused
 from tests.behavior.sessions import hardware_table
 
-WATER = {"cohort": "task", "rewarded": ["leaf1"], "spout": "centre", "reward_ul": 3.0}
-NO_WATER: list[dict[str, Any]] = [{"cohort": "unrewarded"}, {"rewarded": []}]
+WATER = {"cohort": "task", "water_for": ["task"], "spout": "centre", "reward_ul": 3.0}
+NO_WATER: list[dict[str, Any]] = [{"cohort": "unrewarded"}, {"water_for": []}]
 
 
 def _made(table: dict[str, Any]) -> Hardware:

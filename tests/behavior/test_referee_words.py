@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavior.rules import Rules, Way
+from behavior.rules import read_rules
+from behavior.way import Way
 from rig.messages import (
     Arm,
     Cue,
@@ -24,7 +25,7 @@ from rig.messages import (
     Wheel,
 )
 from tests.behavior.refereed import EAGER, JUST_INSIDE, JUST_OUTSIDE, Said
-from tests.behavior.sessions import MS, TRAIN1, of
+from tests.behavior.sessions import MS, TRAIN1, facts, of
 
 
 def test_words_as_they_were_are_judged_as_they_were() -> None:
@@ -161,23 +162,24 @@ def test_water_nobody_asked_for_is_named() -> None:
 
 @given(st.lists(st.integers(0, 60), min_size=5, max_size=60), st.sampled_from([33.0, 100.0]))
 def test_the_way_is_the_speed_rule_on_every_step(counts: list[int], window_ms: float) -> None:
-    table = {**TRAIN1, "spout": "centre", "speed_window_ms": window_ms, "stop_cm_s": 4.0}
-    rules = msgspec.convert(table, Rules)
+    rules = read_rules(facts(speed_window_ms=window_ms, stop_cm_s=4.0))
     way, t = Way(rules), 7 * MS * np.arange(len(counts))
     path_cm = 0.0135 * np.concatenate(([0.0], np.cumsum(counts[1:])))
-    runs, moved_ns = False, 0
+    runs, moved_ns, way_m = False, 0, 0.0
     for n, now in enumerate(t):
         way.step(int(now), float(path_cm[n]), None)
+        way_m = way.go(rules.each[0])
         speed = (path_cm[n] - np.interp(now - window_ms * MS, t, path_cm)) / (window_ms / 1000)
         assert way.speed_cm_s == pytest.approx(speed)
         runs = speed >= 4.0 if runs else speed > 6.0
         moved_ns += 7 * MS if runs and n else 0
-    assert way.moved_ns == moved_ns
+    assert way_m == pytest.approx(moved_ns / 1e9 * 0.6, rel=1e-12)
 
 
 @pytest.mark.parametrize(("said_cm_s", "runs"), [(6.0, False), (6.0 + 1e-9, True), (7.0, False)])
 def test_at_the_limit_a_said_speed_decides_if_it_is_the_same(said_cm_s: float, runs: bool) -> None:
-    way = Way(msgspec.convert({**TRAIN1, "spout": "centre"}, Rules))
+    rules = read_rules(facts())
+    way = Way(rules)
     way.step(MS, 0.0, 0.0)
     assert way.step(101 * MS, 0.6, said_cm_s) == (said_cm_s < 7.0)
-    assert (way.moved_ns > 0) == runs
+    assert (way.go(rules.each[0]) > 0) == runs

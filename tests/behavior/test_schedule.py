@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavior.schedule import draw_order
+from behavior.facts import Block
+from behavior.schedule import draw_order as draw_block
 from rig.refused import Refused
 
 LEAF = ["leaf1", "circle1", "leaf2", "circle2"]
@@ -22,6 +23,15 @@ PLANS = [
     ([0.6, 0.4], 3),
     ([1.0], 3),
 ]
+
+
+def draw_order(
+    stimuli: list[str], shares: list[float], most: int, trials: int, seed: int
+) -> list[str]:
+    block = Block(stimuli=stimuli, shares=shares, max_repeats=most, trials=trials)
+    return draw_block(block, seed, 0)
+
+
 plans = st.sampled_from(PLANS)
 seeds = st.integers(0, 2**32)
 
