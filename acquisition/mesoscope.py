@@ -1,16 +1,20 @@
-"""The simulated microscope: grows a ScanImage file of cells that see the corridor."""
+"""The simulated microscope: grows a ScanImage file of a brain that sees the corridor."""
 
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import numpy as np
 
-from acquisition.cells import Cell, Field, Floats, next_calcium, rates_hz, read_cells
+from acquisition.cells import table
+from acquisition.grab import Grab
+from acquisition.layout import Layout
 from acquisition.packing import Recording
+from acquisition.planted import Planted
+from acquisition.regions import Field, Region
+from acquisition.specimen import Brain, Specimen
+from acquisition.truth import TruthWriter
 from acquisition.writer import Link, Writer
 from rig.messages import Position, Pulse, Start, TrialEnd, TrialStart
 from rig.node import Node, Say
@@ -18,10 +22,13 @@ from rig.refused import Refused
 
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 """Stands in the file where the session does not tell when it began."""
+_DEGREES_A_PX = 0.01
+_FIRST_Z_UM, _NEXT_Z_UM = 100.0, 80.0
+FRAME_CLOCK = "frame_clock"
 
 
 class Mesoscope(Node):
-    """Completes a frame every tick from Start on: saves it, then says the frame clock's Pulse."""
+    """Says the frame clock's Pulse as a frame begins, and saves it once the next one begins."""
 
     name = "mesoscope"
     hears = (Start, Position, TrialStart, TrialEnd)
@@ -30,19 +37,28 @@ class Mesoscope(Node):
     patience_s = 0.005
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """What the microscope sees, how fast, and where it saves it."""
+        """What the microscope scans, how fast, and where it saves it."""
 
-        cells_file: Annotated[str, msgspec.Meta(min_length=1)]
         imaging_folder: Annotated[str, msgspec.Meta(min_length=1)] = "imaging"
         frame_rate_hz: Annotated[float, msgspec.Meta(gt=0.0, le=60.0)] = 3.0
-        height_px: Annotated[int, msgspec.Meta(ge=16, le=2048)] = 128
+        """Pages a second, of all depths together."""
+        height_px: Annotated[int, msgspec.Meta(ge=16, le=4096)] = 128
+        """The rows of one strip."""
         width_px: Annotated[int, msgspec.Meta(ge=16, le=2048)] = 128
+        rois: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+        """Strips, side by side in the brain, one upon another in a page."""
+        fly_rows: Annotated[int, msgspec.Meta(ge=0, le=512)] = 12
+        """Rows of a page between two strips, while the beam flies."""
+        depths: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+        """Scanned in turns, a page each."""
         link: Link = "pre"
         """Whether a page links to the next one before or after that is there."""
-        field_seed: Annotated[int, msgspec.Meta(ge=0)] = 1
-        """Another number, another background behind the same cells."""
-        decay_s: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 0.7
-        """How long a calcium transient takes to fall to 1/e."""
+        piece_kb: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 0
+        """A page is written in pieces of that size; 0: in one."""
+        cells_file: str = ""
+        """A table of the cells; without one they are drawn."""
+        brain: Brain = Brain()
+        planted: Planted = Planted()
 
     settings: Settings
 
@@ -50,18 +66,19 @@ class Mesoscope(Node):
         super().__init__(settings, say)
         self.period_s = 1.0 / settings.frame_rate_hz
         self._folder = Path(settings.imaging_folder)
-        self._shape = (settings.height_px, settings.width_px)
-        self._cells: list[Cell] = []
-        self._field: Field | None = None
-        self._scan: _Scan | None = None
-        self._trial: TrialStart | None = None
-        self._place_m: float | None = None
-        """Where the animal runs in the texture; None in grey and at rest."""
+        fly_rows = settings.fly_rows if settings.rois > 1 else 0
+        self._layout = Layout(settings.height_px, settings.width_px, settings.rois, fly_rows)
+        self._specimen: Specimen | None = None
+        self._cells = ""
+        self._grab: Grab | None = None
+        self._position: Position | None = None
 
     def open(self) -> None:
-        """Read the cells and try the folder. Raises Refused if either cannot be had."""
-        self._cells = read_cells(Path(self.settings.cells_file), self._shape)
-        self._field = Field(self._cells, self._shape, self.settings.field_seed)
+        """Grow the brain and try the folder. Raises Refused if either cannot be had."""
+        settings = self.settings
+        cells_file = Path(settings.cells_file) if settings.cells_file else None
+        self._specimen = Specimen(settings.brain, self._layout, settings.depths, cells_file)
+        self._cells = table(self._specimen.cells)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._folder):
@@ -74,68 +91,63 @@ class Mesoscope(Node):
 
     def hear(self, word: Start | Position | TrialStart | TrialEnd) -> None:
         """Begin a file at Start; else take in what the animal now sees."""
+        if self._specimen is None:
+            return
         match word:
             case Start():
-                self._begin(word)
+                self._grab = self._begin(word, self._specimen)
             case TrialStart():
-                self._trial = word
+                self._specimen.tuning.begin(word)
             case TrialEnd():
-                self._trial = None
+                self._specimen.tuning.end()
             case Position():
-                self._place_m = self._texture_place_m(word)
+                self._position = word
 
     def tick(self, now: int) -> None:
-        """Save the frame that has just been scanned, then pulse."""
-        if self._scan is None:
+        """Begin the next frame with its edges, then save the one that is over."""
+        if self._grab is None:
             return
-        stimulus = self._trial.stimulus if self._trial is not None else None
-        self._scan.complete(now, rates_hz(self._cells, stimulus, self._place_m))
-        self.say(Pulse(now, "frame_clock"))
+        for t in self._grab.begin(now):
+            self.say(Pulse(t, FRAME_CLOCK))
+        self._grab.save(self._position)
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._scan is not None:
-            self._scan.writer.close()
+        """Finish the frame that is being scanned, and the file."""
+        if self._grab is not None:
+            self._grab.close(self._position)
 
-    def _begin(self, start: Start) -> None:
-        if self._field is None:
-            return
+    def _begin(self, start: Start, specimen: Specimen) -> Grab:
+        settings = self.settings
         began = start.session.get("began")
         time = datetime.fromisoformat(began) if began else _EPOCH
         number = 1 + sum(1 for _ in self._folder.glob("*.tif"))
         path = self._folder / f"field_{number:05d}.tif"
-        recording = Recording(shape=self._shape, rate_hz=self.settings.frame_rate_hz)
-        writer = Writer(path, recording, time, self.settings.link)
-        rng = np.random.default_rng([start.session["seed"], self.settings.field_seed])
-        calcium = np.zeros(len(self._cells))
-        self._scan = _Scan(self.period_s, self.settings.decay_s, self._field, calcium, writer, rng)
+        specimen.begin(int(start.session["seed"]))
+        writer = Writer(path, self._recording(), time, settings.link)
+        truth = TruthWriter(path, self._cells, specimen.blocks_px)
+        return Grab(specimen, writer, truth, settings.planted, settings.piece_kb * 1024)
 
-    def _texture_place_m(self, word: Position) -> float | None:
-        trial = self._trial
-        if trial is None or trial.trial != word.trial or not word.moving:
-            return None
-        return word.position_m if word.position_m < trial.texture_m else None
-
-
-@dataclass
-class _Scan:
-    """One acquisition: what is seen, the cells' calcium, and the file it is saved to."""
-
-    period_s: float
-    decay_s: float
-    field: Field
-    calcium: Floats
-    writer: Writer
-    rng: np.random.Generator
-    first: int | None = None
-
-    def complete(self, now: int, rate_hz: Floats) -> None:
-        """Save the next frame, of cells that have spiked at that rate since the last one."""
-        self.calcium = next_calcium(self.calcium, rate_hz, self.period_s, self.decay_s, self.rng)
-        if self.first is None:
-            self.first = now
-        picture = self.field.picture(self.calcium, self.rng)
-        self.writer.append(picture, (now - self.first) / 1e9)
+    def _recording(self) -> Recording:
+        settings, layout = self.settings, self._layout
+        zs_um = tuple(_FIRST_Z_UM + _NEXT_Z_UM * i for i in range(settings.depths))
+        size_deg = layout.width_px * _DEGREES_A_PX, layout.height_px * _DEGREES_A_PX
+        px = layout.width_px, layout.height_px
+        middle = (layout.rois - 1) / 2
+        regions = tuple(
+            Region(
+                f"strip {slot}",
+                tuple(Field(z, ((slot - middle) * size_deg[0], 0.0), size_deg, px) for z in zs_um),
+                discrete=settings.depths > 1,
+            )
+            for slot in layout.slots
+        )
+        return Recording(
+            shape=layout.page_shape,
+            rate_hz=settings.frame_rate_hz,
+            regions=regions,
+            zs_um=zs_um,
+            fly_to_lines=layout.fly_rows,
+        )
 
 
 if __name__ == "__main__":

@@ -1,91 +1,77 @@
-"""The simulated cells answer to what they prefer, strongly enough to be found."""
+"""The simulated cells: a table that is read and written, or a field drawn as the study found it."""
 
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from acquisition.cells import Cell, Field, next_calcium, rates_hz, read_cells
+from acquisition.cells import PREFERS, Cells, arrays, read_cells, table
+from acquisition.layout import Layout
+from acquisition.population import ANTERIOR, MEDIAL, V1, draw_cells
+from acquisition.vessels import vessels
 from rig.refused import Refused
 
 SHIPPED = Path(__file__).parents[2] / "rig" / "setups" / "simulated_cells.csv"
-SHAPE = (128, 128)
+FIELD = Layout(128, 128)
+STRIPS = Layout(200, 60, rois=5, fly_rows=12)
 COLUMNS = "cell,y_px,x_px,radius_px,prefers,place_m"
-FRAME_S = 1 / 3
 
 
-def cell(prefers: str, place_m: float) -> Cell:
-    row = {"cell": 0, "y_px": 9, "x_px": 9, "radius_px": 3, "prefers": prefers, "place_m": place_m}
-    return msgspec.convert(row, Cell)
+def drawn(layout: Layout = STRIPS, depths: int = 2, count: int = 300, seed: int = 1) -> Cells:
+    shadows = [vessels(layout, 4.0, seed, plane) for plane in range(depths)]
+    return draw_cells(layout, shadows, count, 4.0, 4.0, seed)
 
 
-def test_the_shipped_cells_lie_apart_and_cover_the_corridor() -> None:
-    cells = read_cells(SHIPPED, SHAPE)
-    assert len(cells) >= 50
-    for i, a in enumerate(cells):
-        for b in cells[:i]:
-            assert np.hypot(a.y_px - b.y_px, a.x_px - b.x_px) > a.radius_px + b.radius_px
-    for stimulus, share in (("leaf1", 0.4), ("circle1", 0.3)):
-        places = [c.place_m for c in cells if c.prefers == stimulus]
-        assert len(places) / len(cells) == pytest.approx(share, abs=0.05)
-        assert min(places) < 1 and max(places) > 3
+def test_the_shipped_cells_are_those_of_the_shipped_field() -> None:
+    assert table(drawn(FIELD, 1, 60)) == SHIPPED.read_text()
+    cells = read_cells(SHIPPED, FIELD)
+    for name in ("leaf1", "circle1"):
+        places = cells.place_m[cells.prefers == PREFERS.index(name)]
+        assert len(places) >= 12 and places.min() < 1 and places.max() > 3
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_five_trials_of_each_tell_the_preferred_stimulus(seed: int) -> None:
-    cells = read_cells(SHIPPED, SHAPE)
-    field, rng = Field(cells, SHAPE, seed), np.random.default_rng(seed)
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    masks = [np.hypot(y - c.y_px, x - c.x_px) <= c.radius_px for c in cells]
-    calcium = np.zeros(len(cells))
-    traces: dict[str, list[list[float]]] = {"leaf1": [], "circle1": []}
-    for trial in range(10):
-        stimulus = ("leaf1", "circle1")[trial % 2]
-        for place_m in [*np.arange(20) * 0.2, *[None] * 10]:
-            rate_hz = rates_hz(cells, stimulus, place_m)
-            calcium = next_calcium(calcium, rate_hz, FRAME_S, 0.7, rng)
-            picture = field.picture(calcium, rng)
-            if place_m is not None:
-                traces[stimulus].append([float(picture[mask].mean()) for mask in masks])
-    a, b = np.array(traces["leaf1"]), np.array(traces["circle1"])
-    d_prime = 2 * (a.mean(0) - b.mean(0)) / (a.std(0) + b.std(0))
-    sign = np.array([{"leaf1": 1, "circle1": -1}.get(c.prefers, 0) for c in cells])
-    assert (d_prime * sign >= 0.3)[sign != 0].mean() > 0.95
-    assert (np.abs(d_prime[sign == 0]) < 0.7).all()
+def test_drawn_cells_lie_apart_within_their_strips_at_every_depth(seed: int) -> None:
+    cells = drawn(seed=seed)
+    assert len(cells) == 300
+    for plane in range(2):
+        here = cells.plane == plane
+        y, x = STRIPS.to_field(cells.y_px[here], cells.x_px[here])
+        assert np.isfinite(y).all()
+        away = np.hypot(y - y[:, None], x - x[:, None]) + 1e3 * np.eye(here.sum())
+        assert away.min() > 6.0
+        assert 140 <= here.sum() <= 160
+    assert (cells.x_px >= 0).all() and (cells.x_px < 60).all()
 
 
-@given(place_m=st.floats(0, 4), prefers=st.sampled_from(["leaf1", "circle1", "both", "none"]))
-def test_a_cell_answers_to_its_stimulus_and_most_at_its_place(place_m: float, prefers: str) -> None:
-    one = [cell(prefers, place_m)]
-    silent = rates_hz(one, None, place_m)
-    assert (rates_hz(one, "leaf1", None) == silent).all()
-    assert (rates_hz(one, "grating", place_m) > silent).all() == (prefers == "both")
-    for stimulus in ("leaf1", "circle1"):
-        answers = prefers in (stimulus, "both")
-        there, away = (rates_hz(one, stimulus, at) for at in (place_m, place_m + 1))
-        assert (there > away).all() == (away > silent).all() == answers
+def test_areas_have_their_cells_and_their_preferences() -> None:
+    cells = drawn(Layout(400, 100, rois=5, fly_rows=8), 1, 2000)
+    anterior, medial = np.isin(cells.area, ANTERIOR), np.isin(cells.area, MEDIAL)
+    for group in (anterior, medial, cells.area == V1, np.isin(cells.area, (5, 6))):
+        assert group.sum() > 150
+    reward = cells.prefers == PREFERS.index("reward")
+    assert reward.sum() > 50 and anterior[reward].all()
+    assert (cells.learns_at[reward | medial] > 0).all()
+    assert (cells.learns_at[cells.area == V1] == 0).all()
+    assert cells.other[medial].mean() > cells.other[cells.area == V1].mean() + 0.2
 
 
-def test_calcium_falls_to_1_over_e_in_its_decay_time() -> None:
-    rng = np.random.default_rng(1)
-    calcium = np.array([1.0, 3.0])
-    for _ in range(10):
-        calcium = next_calcium(calcium, np.zeros(2), 0.07, 0.7, rng)
-    np.testing.assert_allclose(calcium, np.array([1.0, 3.0]) / np.e)
+def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    cells = drawn()
+    (tmp_path / "cells.csv").write_text(table(cells))
+    again = read_cells(tmp_path / "cells.csv", STRIPS, depths=2)
+    assert table(again) == table(cells)
+    with pytest.raises(Refused, match="depth 1, and there are 1"):
+        read_cells(tmp_path / "cells.csv", STRIPS, depths=1)
 
 
-def test_a_picture_is_the_same_for_the_same_seeds_only() -> None:
-    cells = read_cells(SHIPPED, SHAPE)
+def test_too_many_cells_are_refused() -> None:
+    with pytest.raises(Refused, match="do not fit 128 x 128 px; set"):
+        drawn(FIELD, 1, 400)
 
-    def picture(field_seed: int, seed: int) -> bytes:
-        field = Field(cells, SHAPE, field_seed)
-        return field.picture(np.zeros(len(cells)), np.random.default_rng(seed)).tobytes()
 
-    assert picture(1, 1) == picture(1, 1)
-    assert len({picture(1, 1), picture(2, 1), picture(1, 2)}) == 3
+def test_no_cells_are_no_cells() -> None:
+    assert len(arrays([])) == 0
 
 
 @pytest.mark.parametrize(
@@ -95,12 +81,14 @@ def test_a_picture_is_the_same_for_the_same_seeds_only() -> None:
         (COLUMNS, "needs rows"),
         ("cell,y,x\n1,2,3", "needs rows"),
         (COLUMNS + "\n0,9,9,3,leaf1", "line 2"),
-        (COLUMNS + "\n0,9,9,3,leaf1,1,7", "needs rows"),
+        (COLUMNS + ",colour\n0,9,9,3,leaf1,1,7", "needs rows"),
+        (COLUMNS + ",area\n0,9,9,3,leaf1,1,12", "line 2.*area"),
         (COLUMNS + "\n0,9,9,3,leaf1,1\n1,9,9,3,leaf9,1", "line 3.*prefers"),
         (COLUMNS + "\n0,9,9,3,leaf1,1\n0,19,9,3,leaf1,1", "line 3.*second cell 0"),
         (COLUMNS + "\n0,nine,9,3,leaf1,1", "line 2.*y_px"),
         (COLUMNS + "\n0,9,9,0,leaf1,1", "line 2.*radius_px"),
-        (COLUMNS + "\n0,9,128,3,leaf1,1", "line 2: cell 0 lies outside the field of 128 x 128"),
+        (COLUMNS + "\n0,9,60,3,leaf1,1", "line 2: cell 0 lies outside the field of 1048 x 60 px"),
+        (COLUMNS + "\n0,205,9,3,leaf1,1", "line 2: cell 0 lies between two strips"),
         (COLUMNS + "\n0,nan,9,3,leaf1,1", "line 2"),
         (COLUMNS + "\n0,9,9,nan,leaf1,1", "line 2"),
         (COLUMNS + "\n0,9,9,3,leaf1,nan", "line 2"),
@@ -111,9 +99,18 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, why: s
     path = tmp_path / "cells.csv"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(Refused, match=rf"cells\.csv.*{why}"):
-        read_cells(path, SHAPE)
+        read_cells(path, STRIPS)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="cannot be read"):
-        read_cells(tmp_path / "none.csv", SHAPE)
+        read_cells(tmp_path / "cells.csv", FIELD)
+
+
+def test_page_and_field_coordinates_are_each_others_inverse() -> None:
+    rng = np.random.default_rng(1)
+    y, x = rng.uniform(0, 199, 200), rng.uniform(0, 299, 200)
+    back = STRIPS.to_field(*STRIPS.to_page(y, x))
+    np.testing.assert_allclose(back, (y, x))
+    assert STRIPS.slots != tuple(range(5)) and sorted(STRIPS.slots) == list(range(5))
+    assert STRIPS.page_shape == (5 * 200 + 4 * 12, 60)

@@ -96,8 +96,10 @@ def test_what_is_streamed_is_what_the_vendors_reader_finds() -> None:
     for index in range(12):
         scope.tick(index * 333_333_333)
         stream.tick(index * 333_333_333)
-        streamed.append(reader.read(index, (128, 128), "<i2"))
+        streamed.append(reader.read(index - 1, (128, 128), "<i2"))
     scope.close()
+    stream.tick(12 * 333_333_333)
+    streamed = [*streamed[1:], reader.read(11, (128, 128), "<i2")]
     stream.close()
     reader.close()
     (path,) = Path("imaging").glob("*.tif")

@@ -1,0 +1,89 @@
+"""One acquisition of the simulated microscope: its file, its truth, and the frames on their way."""
+
+from collections import deque
+
+from acquisition.planted import Planted
+from acquisition.specimen import Specimen
+from acquisition.truth import TruthWriter
+from acquisition.writer import Writer
+from rig.messages import Position
+
+
+class Grab:
+    """Scans frame after frame, by turns at each depth, and saves each one when it is over."""
+
+    def __init__(
+        self,
+        specimen: Specimen,
+        writer: Writer,
+        truth: TruthWriter,
+        planted: Planted,
+        piece_bytes: int,
+    ) -> None:
+        """Begin; a page is written in pieces of piece_bytes, or in one if that is 0."""
+        self._specimen, self._writer, self._truth = specimen, writer, truth
+        self._planted, self._piece_bytes = planted, piece_bytes
+        self._number = 0
+        self._scanning: deque[tuple[int, int]] = deque()
+        """(number, ns of its beginning) of the frames that are not saved yet."""
+        self._first_t: int | None = None
+        self._scanned_t: dict[int, int] = {}
+        """When each depth was last scanned."""
+        self._page_t: int | None = None
+        self._silent_until: int | None = None
+        self._begins = False
+        self._dead = False
+
+    def begin(self, now: int) -> list[int]:
+        """Begin the next frame, unless the microscope is silent; return the times of its edges."""
+        self._begins = not (self._dead or self._silent(now))
+        if not self._begins:
+            return []
+        self._number += 1
+        self._scanning.append((self._number, now))
+        return [now + round(ms * 1e6) for ms in self._planted.edges_ms(self._number)]
+
+    def save(self, position: Position | None) -> None:
+        """Save every frame that is over: all but the one that has just begun."""
+        while len(self._scanning) > int(self._begins):
+            self._save(*self._scanning.popleft(), position)
+
+    def close(self, position: Position | None) -> None:
+        """Save what was scanned, and finish the file."""
+        self._begins = False
+        self.save(position)
+        self._truth.close()
+        if not self._dead:
+            self._writer.close()
+
+    def _silent(self, now: int) -> bool:
+        if self._silent_until is None and self._number + 1 == self._planted.silent_from:
+            self._silent_until = now + round(self._planted.silent_s * 1e9)
+        return self._silent_until is not None and now < self._silent_until
+
+    def _save(self, number: int, t: int, position: Position | None) -> None:
+        if self._dead:
+            return
+        plane = (number - 1) % self._specimen.depths
+        self._first_t = t if self._first_t is None else self._first_t
+        age_s = (t - self._first_t) / 1e9
+        scanned = self._specimen.scan(
+            plane, position, age_s, self._since(self._page_t, t), self._since_plane(plane, t)
+        )
+        self._page_t = self._scanned_t[plane] = t
+        for _ in range(self._planted.pages(number)):
+            pieces = self._piece_bytes or None
+            if number == self._planted.crashes_in:
+                pieces, self._dead = self._piece_bytes or scanned.page.nbytes // 2, True
+            for _ in self._writer.pieces(scanned.page, age_s, number, pieces):
+                if self._dead:
+                    self._writer.abandon()
+                    return
+        self._truth.append(number, t, plane, scanned.light, scanned.spikes, scanned.moved_px)
+
+    def _since_plane(self, plane: int, t: int) -> float:
+        return self._since(self._scanned_t.get(plane), t)
+
+    def _since(self, last_t: int | None, t: int) -> float:
+        """Return the time since then in s; a short while before the first time."""
+        return 1e-3 if last_t is None else (t - last_t) / 1e9
