@@ -232,12 +232,6 @@ class Decoded(Message, frozen=True, tag="Decoded"):
     selective_fraction: float | None
 
 
-class Pictures(Message, frozen=True, tag="Pictures"):
-    """Display, once: every wall picture it may show, by stimulus, as the SHA-256 of its pixels."""
-
-    sha256: dict[str, str]
-
-
 class Pulse(Message, frozen=True, tag="Pulse"):
     """Mesoscope (simulated): a TTL pulse on a line of the rig."""
 
@@ -283,6 +277,20 @@ class Scan(Message, frozen=True, tag="Scan"):
     changed: tuple[str, ...] = ()
 
 
+# -- hardware, continued --------------------------------------------------------------------------
+
+
+class DeviceTime(Message, frozen=True, tag="DeviceTime"):
+    """Hardware, once a second for each board with a clock of its own: at t that stood at device_ns.
+
+    residual_ns: how much later t is than the fit, which dates the board's events, had foretold.
+    """
+
+    board: str
+    device_ns: int
+    residual_ns: int
+
+
 WORDS: tuple[type[Message], ...] = (
     Start, Stop, Order, Beat, Fault, Ended,
     Wheel, Lick, Edge, Valve,
@@ -291,7 +299,7 @@ WORDS: tuple[type[Message], ...] = (
     Verdict,
     Exposures,
     Scan,
-    Pictures,
+    DeviceTime,
 )  # fmt: skip
 """Every kind, in the order of this page."""
 EVERYONE_SAYS = (Beat, Fault, Ended)

@@ -69,7 +69,8 @@ def test_every_shipped_task_is_valid(task: Path) -> None:
 
 def test_modules_import_without_vendor_libraries() -> None:
     code = "import sys\n" + "".join(f"import {module}\n" for module in NODES)
-    code += "print([v for v in ('psychopy', 'pyglet', 'ScanImageTiffReader') if v in sys.modules])"
+    vendors = ("psychopy", "pyglet", "ScanImageTiffReader", "serial")
+    code += f"print([v for v in {vendors} if v in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 

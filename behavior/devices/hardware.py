@@ -17,6 +17,7 @@ from rig.device import Table
 from rig.messages import (
     Arm,
     Cue,
+    DeviceTime,
     Disarm,
     Edge,
     Exposures,
@@ -44,7 +45,7 @@ class Hardware(Node):
 
     name = "hardware"
     hears = (Start, Arm, Disarm, TrialStart, TrialEnd, Cue, Pulse)
-    says = (Wheel, Lick, Edge, Valve, Exposures)
+    says = (Wheel, Lick, Edge, Valve, Exposures, DeviceTime)
     period_s = 0.001
 
     class Settings(Node.Settings, frozen=True, kw_only=True):
@@ -75,6 +76,7 @@ class Hardware(Node):
         self._outputs: dict[str, protocols.Output] = self._all("outputs", settings.outputs)
         self._cameras: dict[str, protocols.Camera] = self._all("cameras", settings.cameras)
         super().__init__(self._completed(settings), say)
+        self._timed = [b for b in self._boards.values() if isinstance(b, protocols.TimedBoard)]
         self._watering = Watering(self._valves, settings.guard, say, self._tell)
         self._spouts = {name: Spout(name, settings.licks) for name in self._licks}
         self._raising = Outputs(self._outputs, self._lines, say)
@@ -125,6 +127,9 @@ class Hardware(Node):
         for board in self._boards.values():
             for remark in board.remarks():
                 self.say(Fault(now, remark))
+        for timed in self._timed:
+            if told := timed.device_time():
+                self.say(told)
 
     def close(self) -> None:
         with ExitStack() as stack:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from rig.messages import Message
+from rig.messages import DeviceTime, Message
 
 
 class Device(Protocol):
@@ -33,6 +33,14 @@ class Board(Device, Protocol):
 
     def close(self) -> None:
         """Let go, all valves shut; also if it was never opened, and more than once."""
+
+
+@runtime_checkable
+class TimedBoard(Board, Protocol):
+    """A board with a clock of its own, which is fitted to the session's."""
+
+    def device_time(self) -> DeviceTime | None:
+        """Return both clocks side by side, once a second; None in between."""
 
 
 class Wheel(Device, Protocol):

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from rig.messages import Message
+from rig.messages import DeviceTime, Message
 from rig.refused import Refused
 
 
@@ -25,6 +25,7 @@ class Board:
         self.touched_since: int | None = None
         self.to_say: list[str] = []
         self.acts: list[str] = []
+        self.times: list[DeviceTime] = []
 
     def open(self) -> None:
         if not self.settings.opens:
@@ -37,6 +38,9 @@ class Board:
     def remarks(self) -> list[str]:
         said, self.to_say = self.to_say, []
         return said
+
+    def device_time(self) -> DeviceTime | None:
+        return self.times.pop() if self.times else None
 
     def close(self) -> None:
         self.acts.append("board closed")

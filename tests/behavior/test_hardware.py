@@ -11,6 +11,7 @@ from behavior.devices.hardware import Hardware
 from rig.clock import SetClock
 from rig.messages import (
     Arm,
+    DeviceTime,
     Disarm,
     Edge,
     Fault,
@@ -151,6 +152,13 @@ def test_a_device_that_fails_ends_the_driver() -> None:
     rig.board.failing = True
     with pytest.raises(OSError, match="does not answer"):
         rig.at(1 * MS)
+
+
+def test_where_a_boards_clock_stands_is_said_once() -> None:
+    rig = _Rig()
+    told = DeviceTime(1 * MS, "b", 77, 5)
+    rig.board.times = [told]
+    assert of(DeviceTime, rig.at(2 * MS) + rig.at(3 * MS)) == [told]
 
 
 def test_before_start_there_is_no_water() -> None:

@@ -1,0 +1,76 @@
+"""What a board says of its inputs, as its devices want it: edges of a line, counts of a wheel."""
+
+from collections import deque
+
+_WRAP = 1 << 16
+
+
+class Edges:
+    """The changes of one input, for one device: each once, in order, none before its time."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[int, bool]] = deque()
+        self._last = -(1 << 62)
+
+    def put(self, t: int, up: bool) -> None:
+        """Add a change; two that the board's clock cannot tell apart stay in order."""
+        self._last = max(t, self._last + 1)
+        self._waiting.append((self._last, up))
+
+    def take(self, now: int) -> list[tuple[int, bool]]:
+        """Return the changes until now (ns) that were not returned before."""
+        taken = []
+        while self._waiting and self._waiting[0][0] <= now:
+            taken.append(self._waiting.popleft())
+        return taken
+
+    def clear(self) -> None:
+        self._waiting.clear()
+
+
+class Inputs:
+    """The input lines of a board."""
+
+    def __init__(self) -> None:
+        self.state = 0
+        self._edges: dict[int, list[Edges]] = {}
+
+    def edges(self, bit: int) -> Edges:
+        """Return the changes of a line from now on, for one device."""
+        made = Edges()
+        self._edges.setdefault(bit, []).append(made)
+        return made
+
+    def begin(self, state: int) -> None:
+        """Take the lines as they are; what was not taken until now is forgotten."""
+        self.state = state
+        for listeners in self._edges.values():
+            for edges in listeners:
+                edges.clear()
+
+    def change(self, t: int, state: int) -> None:
+        """Take the state of all lines after a change at t (ns)."""
+        changed, self.state = self.state ^ state, state
+        for bit, listeners in self._edges.items():
+            if changed >> bit & 1:
+                for edges in listeners:
+                    edges.put(t, bool(state >> bit & 1))
+
+
+class Counter:
+    """A counter of 16 bits, unwrapped."""
+
+    def __init__(self) -> None:
+        self.counts = 0
+        self._raw: int | None = None
+
+    def begin(self) -> None:
+        """Go on from here, wherever the counter stands next."""
+        self._raw = None
+
+    def take(self, raw: int) -> None:
+        """Take where the counter stands; it turned by less than half its range since."""
+        if self._raw is not None:
+            step = (raw - self._raw) % _WRAP
+            self.counts += step - _WRAP if step >= _WRAP // 2 else step
+        self._raw = raw

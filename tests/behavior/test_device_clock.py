@@ -1,0 +1,75 @@
+"""A device's clock is dated by the host's, whatever its offset, its crystal and its delays."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavior.devices.device_clock import DeviceClock, Residual
+
+US = 1_000
+MS = 1_000 * US
+S = 1_000 * MS
+
+
+class _Device:
+    """Asked ten times a second, with delays of its own there and back."""
+
+    def __init__(self, seed: int, offset: int, ppm: float, wander_ppm: float = 0.0) -> None:
+        self._draw = random.Random(seed)
+        self._offset, self._ppm, self._wander_ppm = offset, ppm, wander_ppm
+        self.clock = DeviceClock()
+        self.told: list[Residual] = []
+        self.host = 5 * S
+
+    def device_ns(self, host: int) -> int:
+        """What its clock shows; cut to 32 us, as Harp tells it."""
+        minutes = host / (60 * S)
+        rate = 1e-6 * (self._ppm + self._wander_ppm * minutes / 2)
+        return int(host + self._offset + rate * host) // (32 * US) * 32 * US
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(10 * seconds)):
+            self.host += 100 * MS
+            there = round(self._draw.expovariate(1 / (150 * US))) + 50 * US
+            back = round(self._draw.expovariate(1 / (150 * US))) + 50 * US
+            if self._draw.random() < 0.05:
+                back += round(self._draw.uniform(0, 20)) * MS
+            at = self.host + there
+            told = self.clock.learn(self.host, self.device_ns(at), at + back)
+            self.told += [told] if told is not None else []
+
+    def error_ns(self, host: int) -> int:
+        """How wrongly an event at that moment would be dated."""
+        return self.clock.host_ns(self.device_ns(host)) - host
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 10_000),
+    offset=st.integers(-(10**9) * S // 1000, 10**9 * S // 1000),
+    ppm=st.floats(-5000, 5000),
+)
+def test_events_are_dated_within_the_quickest_answers(seed: int, offset: int, ppm: float) -> None:
+    device = _Device(seed, offset, ppm)
+    device.run(1)
+    assert abs(device.error_ns(device.host)) < 6 * MS  # the rate is not known yet
+    device.run(20)
+    assert abs(device.error_ns(device.host + 50 * MS)) < 300 * US
+    device.run(70)
+    assert abs(device.error_ns(device.host + 50 * MS)) < 150 * US
+    assert len(device.told) == pytest.approx(89, abs=3)
+
+
+def test_the_residual_tells_how_good_the_fit_is() -> None:
+    steady, wild = _Device(1, 10**15, 40.0), _Device(1, 10**15, 40.0, wander_ppm=400.0)
+    for device in (steady, wild):
+        device.run(300)
+    worst = [max(abs(told.residual_ns) for told in d.told[60:]) for d in (steady, wild)]
+    assert worst[1] > 3 * worst[0], "a clock that runs away must show"
+
+
+def test_a_clock_that_was_never_asked_dates_nothing() -> None:
+    with pytest.raises(ValueError, match="never asked"):
+        DeviceClock().host_ns(0)
