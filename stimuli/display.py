@@ -1,22 +1,19 @@
 """Display: shows the corridor where the task says it stands, and says when each picture was up."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from rig import device
-from rig.messages import Flip, Message, Pictures, Position, Start, TrialEnd, TrialStart
+from rig.config import blocks
+from rig.messages import Flip, Message, Position, TrialEnd, TrialStart
 from rig.node import Node, Say
 from rig.refused import Refused
 from stimuli.geometry import Corridor, Lap, Laps, check_corridor
 from stimuli.panes import THREE_VIEWS, View, Warp, check_views, panes
-from stimuli.photographs import wall_photographs
-from stimuli.pictures import pictures, sha256
 from stimuli.screen import Scene, Screen, Stage
 from stimuli.shaders import MOST_PANES
-from stimuli.textures import STIMULI, Picture, check_names
-from stimuli.wanted import Wanted, wanted
+from stimuli.textures import STIMULI, pictures
 
 _CHECKED_FLIPS = 30
 
@@ -25,8 +22,8 @@ class Display(Node):
     """Driver: one picture a refresh, of the newest Position heard."""
 
     name = "display"
-    hears = (Start, Position, TrialStart, TrialEnd)
-    says = (Flip, Pictures)
+    hears = (Position, TrialStart, TrialEnd)
+    says = (Flip,)
     period_s = 1 / 60
     patience_s = 0.02
 
@@ -52,15 +49,12 @@ class Display(Node):
         super().__init__(settings, say)
         check_corridor(settings.corridor)
         check_views(settings.views)
-        check_names(_planes(settings.corridor), STIMULI, "the corridor has a floor or a ceiling")
         if len(settings.views) + len(settings.warps) > MOST_PANES:
             raise Refused(f"[nodes.display] has more than {MOST_PANES} screens; leave some out")
         self.screen: Screen = device.make(settings.screen, "[nodes.display.screen]")
         # At a vblank pace the flip waits; a tick is then due as soon as the flip is done.
         waits = settings.paced == "vblank"
         self.period_s = (0.5 if waits else 1.0) / settings.refresh_hz
-        self._wanted = Wanted()
-        self._pictures: dict[str, Picture] = {}
         self._number = 0
         self._flipped_t: int | None = None
         self._trial: TrialStart | None = None
@@ -70,23 +64,26 @@ class Display(Node):
         self._position: Position | None = None
 
     def check(self, task: dict[str, Any]) -> None:
-        self._wanted = wanted(task)
+        for block in blocks(task):
+            if block.get("picture", "corridor") != "corridor":
+                continue
+            unknown = [f'"{name}"' for name in block.get("stimuli", ()) if name not in STIMULI]
+            if unknown:
+                raise Refused(
+                    f"the task has stimuli without a picture: {', '.join(unknown)}; correct "
+                    f"stimuli (there are: {', '.join(STIMULI)})"
+                )
 
     def open(self) -> None:
         waits = self.settings.paced == "vblank"
-        corridor = self.settings.corridor
-        self._pictures = self._wall_pictures([*self._wanted.walls, *_planes(corridor)])
         shown = panes(self.settings.views, self.settings.warps)
-        stage = Stage(shown, corridor, self._pictures, waits)
+        stage = Stage(shown, self.settings.corridor, pictures(), waits)
         self.screen.open(stage)
         if waits:
             self._check_refresh()
 
     def hear(self, word: Message) -> None:
         match word:
-            case Start():
-                digests = {name: sha256(picture) for name, picture in self._pictures.items()}
-                self.say(Pictures(word.t, digests))
             case TrialStart():
                 self._trial, self._announced = word, word.trial
             case TrialEnd():
@@ -127,12 +124,6 @@ class Display(Node):
         behind = grey if self._behind is None else _lap(self._behind)
         return behind, here, Lap(trial.next_stimulus, trial.texture_m, trial.grey_m)
 
-    def _wall_pictures(self, names: list[str]) -> dict[str, Picture]:
-        """Return the pictures of these names: the lab's own photographs, else drawn ones."""
-        folder = self._wanted.photographs
-        own = wall_photographs(Path(folder), names) if folder else {}
-        return {**pictures([name for name in names if name not in own]), **own}
-
     def _check_refresh(self) -> None:
         """Measure how fast the screen flips by itself. Raises Refused if that is not refresh_hz."""
         self.screen.flip()
@@ -146,11 +137,6 @@ class Display(Node):
                 f"the screen flips {hz}, not at refresh_hz = {self.settings.refresh_hz}; "
                 'correct refresh_hz or the vertical sync of the driver, or set paced = "software"'
             )
-
-
-def _planes(corridor: Corridor) -> list[str]:
-    """Return the pictures of floor and ceiling, if they have one."""
-    return [name for name in (corridor.floor, corridor.ceiling) if name]
 
 
 def _lap(trial: TrialStart) -> Lap:

@@ -30,8 +30,7 @@ class Program:
 
 def pictures_texture(gl: Any, pictures: Mapping[str, Picture], anisotropy: float) -> int:
     """Upload the pictures as layers of one texture, with mipmaps."""
-    none = np.zeros((1, 1, 1), np.uint8)  # where nothing is ever laid on a wall
-    layers = np.stack(list(pictures.values())) if pictures else none
+    layers = np.ascontiguousarray(np.stack(list(pictures.values())))
     depth, height, width = layers.shape
     kind = gl.GL_TEXTURE_2D_ARRAY
     name = _bound_texture(gl, kind)

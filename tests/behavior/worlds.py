@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from behavior.devices import protocols, simulated
 from rig import device
 from rig.messages import Pulse, Start
+from tests.behavior.harp_worlds import AvrWorld, BehaviorWorld
 from tests.behavior.scripted import Mouse
 
 MS = 1_000_000
@@ -23,6 +24,8 @@ class World(Protocol):
     slack_ns: ClassVar[int]
     """How far a time that the board tells may be from the true one."""
     board: protocols.Board
+
+    # step_ms, where it has one: its valves open for whole steps of so much
 
     def device(self, kind: str, name: str, **keys: Any) -> Any:
         """Make a device by its Protocol's name, wired as this world is; before open."""
@@ -118,6 +121,8 @@ class SimulatedWorld:
 
 WORLDS: dict[str, Callable[[], World]] = {
     "simulated": SimulatedWorld,
+    "rig-avr": AvrWorld,
+    "behavior": BehaviorWorld,
 }
 """Every implementation of the Protocols, by its name in the tests."""
 

@@ -10,16 +10,15 @@ import pytest
 from stimuli.geometry import Corridor
 from stimuli.missing import missing
 from stimuli.panes import THREE_VIEWS, panes
-from stimuli.pictures import pictures
 from stimuli.psychopy_screen import PsychopyScreen
 from stimuli.screen import Screen, Stage
 from stimuli.simulated import SimulatedScreen
-from stimuli.textures import Picture
+from stimuli.textures import Picture, pictures
 
 
 @pytest.fixture(scope="session")
 def drawn() -> dict[str, Picture]:
-    return pictures()
+    return dict(pictures())
 
 
 @pytest.fixture(scope="session")

@@ -38,14 +38,13 @@ def display(said: list[Message] | None = None, **table: Any) -> Display:
     unheard: list[Message] = []
     node = Display(settings, (unheard if said is None else said).append)
     node.clock = SlowScreen.clock = SetClock()
-    node.check({"stimuli": list(STIMULI)})
     return node
 
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulated screen needs names, not pixels."""
-    monkeypatch.setattr("stimuli.display.pictures", dict.fromkeys)
+    monkeypatch.setattr("stimuli.display.pictures", lambda: dict.fromkeys(STIMULI))
 
 
 def begins(trial: int, upcoming: str | None = None, grey_m: float = 2.0) -> TrialStart:

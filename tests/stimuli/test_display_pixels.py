@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from rig.clock import SetClock
 from rig.messages import Message, Position, TrialEnd, TrialStart
 from stimuli.display import Display
-from stimuli.textures import GREY
+from stimuli.textures import GREY, Picture
 
 
 @pytest.fixture(scope="module")
-def node(window: None) -> Iterator[Display]:
+def node(window: None, drawn: dict[str, Picture]) -> Iterator[Display]:
     said: list[Message] = []
     table = {"screen": {"is": "stimuli.psychopy_screen:PsychopyScreen", "patch_px": 20}}
     node = Display(msgspec.convert(table, Display.Settings), said.append)
     node.clock = SetClock()
-    node.check({"stimuli": ["leaf1", "circle1", "leaf2"]})
-    node.open()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("stimuli.display.pictures", lambda: drawn)
+        node.open()
     yield node
     node.close()
 

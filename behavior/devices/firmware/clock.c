@@ -1,0 +1,64 @@
+/* One timer for all: Timer 1 runs free; its overflows count on, its compare B makes milliseconds. */
+#include "clock.h"
+
+#include <avr/interrupt.h>
+#include <util/atomic.h>
+
+volatile uint8_t clock_ms;
+static volatile uint16_t turns;
+static uint8_t seen_ms;
+static uint32_t second_began, seconds_so_far;
+
+void clock_begin(void) {
+    TCCR1A = 0;
+    TCCR1B = _BV(CS11) | _BV(CS10); /* 16 MHz / 64 */
+    OCR1B = TICKS_PER_MS;
+    TIMSK1 = _BV(TOIE1) | _BV(OCIE1B);
+}
+
+ISR(TIMER1_OVF_vect) { turns++; }
+
+ISR(TIMER1_COMPB_vect) {
+    OCR1B += TICKS_PER_MS;
+    clock_ms++;
+}
+
+uint32_t clock_at(uint16_t timer) {
+    uint16_t current = TCNT1; /* before the flag: a turn in between is then seen as one to come */
+    uint16_t high = turns;
+    if (TIFR1 & _BV(TOV1)) {
+        /* a turn is not counted yet: what was caught after it belongs to the new one */
+        if (timer < 0x8000) high++;
+    } else if (timer >= 0x8000 && current < 0x8000) {
+        high--; /* it was caught before a turn that is counted already */
+    }
+    return ((uint32_t)high << 16) | timer;
+}
+
+uint32_t clock_now(void) { return clock_at(TCNT1); }
+
+uint32_t clock_read(void) {
+    uint32_t now;
+    ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { now = clock_now(); }
+    return now;
+}
+
+bool clock_ticked(void) {
+    if (seen_ms == clock_ms) return false;
+    seen_ms++;
+    return true;
+}
+
+void clock_stamp(uint32_t ticks, uint32_t *seconds, uint16_t *steps) {
+    /* no division: it would take 0.2 ms. The second that began last is remembered; ticks wrap
+     * after 4.8 hours, their differences do not. */
+    int32_t since = (int32_t)(ticks - second_began);
+    while (since >= (int32_t)TICKS_PER_S) {
+        second_began += TICKS_PER_S;
+        seconds_so_far++;
+        since -= TICKS_PER_S;
+    }
+    bool before = since < 0; /* an event that waited while the second passed */
+    *seconds = before ? seconds_so_far - 1 : seconds_so_far;
+    *steps = (uint16_t)((before ? since + (int32_t)TICKS_PER_S : since) / 8);
+}
