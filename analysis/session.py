@@ -59,13 +59,14 @@ class Session:
 
         picture is "corridor" for most; a trial of another picture has no place.
         outcome is "done", "aborted", or NaN if the log ends within the trial. cue_position_m and
-        reward_position_m (of the first reward) are where they happened; drawn_cue_m is where the
-        cue was to come, NaN if none was to.
+        reward_position_m (of the first reward not by hand) are where they happened; drawn_cue_m is
+        where the cue was to come, NaN if none was to.
         """
         drawn = self._table(TrialStart).rename(columns={"t_s": "start_s"})
         ends = self._table(TrialEnd).set_index("trial")
         cues = self._table(Cue).drop_duplicates("trial").set_index("trial")
-        rewards = self.rewards.drop_duplicates("trial").set_index("trial")
+        earned = self.rewards[~self.rewards.manual.astype(bool)]
+        rewards = earned.drop_duplicates("trial").set_index("trial")
         first_licks = self.licks.drop_duplicates("trial").set_index("trial")
         of = drawn.trial
         columns = {
@@ -106,7 +107,7 @@ class Session:
 
     @cached_property
     def orders(self) -> pd.DataFrame:
-        """What the operator asked for: t_s, verb (pause, resume, note, stop), text."""
+        """What the operator asked for: t_s, verb (pause, resume, note, stop, water), text."""
         return self._table(Order)[["t_s", "verb", "text"]]
 
     @cached_property

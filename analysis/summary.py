@@ -31,6 +31,7 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
     session = Session(folder)
     trials, settings = session.trials, session.settings
     fractions = session.decoded.selective_fraction
+    by_hand = session.rewards.manual.astype(bool)
     return {
         "subject": settings.get("subject"),
         "task": settings.get("task_name"),
@@ -40,7 +41,8 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "version": settings.get("about", {}).get("rig"),
         "trials": list(_rows(trials[list(_TRIAL)].rename(columns=_TRIAL))),
         "trials_done": int((trials.outcome == "done").sum()),
-        "rewards": len(session.rewards),
+        "rewards": int((~by_hand).sum()),
+        "by_hand_ul": float(session.rewards.volume_ul[by_hand].sum()),
         "water_ul": float(session.rewards.volume_ul.sum()),
         "licks": len(session.licks),
         "distance_m": _distance_m(session.wheel),

@@ -1,7 +1,7 @@
 """The facts of a task: what a file of behavior/tasks may say, in which bounds."""
 
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta, field
@@ -18,6 +18,7 @@ Count = Annotated[int, Meta(ge=0, le=1000)]
 Cohort = Literal[
     "task", "unrewarded", "naive", "grating", "pretrained", "grating_pretrained", "not_pretrained"
 ]
+COHORTS: tuple[str, ...] = get_args(Cohort)
 
 
 class Block(Node.Settings, frozen=True, kw_only=True):

@@ -57,11 +57,13 @@ def print_table(summary: dict[str, Any], console: Console) -> None:
     done = [t for t in summary["trials"] if t["outcome"] == "done"]
     frames = [summary[f"frames_{how}"] for how in ("written", "streamed", "analysed")]
     selective = summary["selective_fraction"]
+    by_hand_ul = summary.get("by_hand_ul", 0.0)
     rows = {
         "subject, task, cohort": f"{summary['subject']}, {summary['task']}, {summary['cohort']}",
         "began, seed": f"{summary['began']}, {summary['seed']}",
         "trials": f"{len(done)} ({len(summary['trials']) - len(done)} aborted)",
-        "rewards": f"{summary['rewards']} ({summary['water_ul']:.1f} ul)",
+        "rewards": f"{summary['rewards']}",
+        "water": f"{summary['water_ul']:.1f} ul, {by_hand_ul:.1f} of it by hand",
         "licks": f"{summary['licks']}",
         "distance": f"{summary['distance_m']:.1f} m",
         "frames written = streamed = analysed": " = ".join(str(n) for n in frames),

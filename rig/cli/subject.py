@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from behavior.facts import COHORTS
 from rig.cli.run import Data
 from rig.refused import Refused
 from rig.session.admit import water_of_day
@@ -34,7 +35,7 @@ Name = Annotated[str, typer.Argument(help="Name of the animal.")]
 @subject.command()
 def add(
     name: Name,
-    cohort: Annotated[str, typer.Option(help="Its cohort: task, unrewarded, naive, ...")],
+    cohort: Annotated[str, typer.Option(help=f"Its cohort: {', '.join(COHORTS)}.")],
     stage: Annotated[str, typer.Option(help="Where it stands in its training.")],
     baseline_g: Annotated[float, typer.Option(help="Its weight before any restriction, grams.")],
     restricted: Annotated[
@@ -46,6 +47,10 @@ def add(
     """Write an animal into the record. Its sessions then run on real devices only."""
     if not re.fullmatch(r"[A-Za-z0-9]+", name):
         raise Refused(f"subject {name!r}: use letters and digits only, as in VR2")
+    if cohort not in COHORTS:
+        raise Refused(
+            f"--cohort {cohort}: there is no such cohort; there are: {', '.join(COHORTS)}"
+        )
     _check(baseline_g, "--baseline-g", 5.0, 100.0, "g")
     _check(need_ml, "--need-ml", 0.0, 5.0, "ml")
     with record(data) as open_record:

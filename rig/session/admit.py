@@ -13,10 +13,19 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from rig.config import Session, read_session
+from rig.config import Session, blocks, read_session
 from rig.refused import Refused
 from rig.session.subjects import RECORD_FILE, Row, Subject, find, record, supplement_ml, underweight
 from rig.session.water import HARDWARE, Given, day_of, given, is_open, session_folders
+
+
+def of_record(session: Session, data: Path, console: Console) -> Session:
+    """Return the session with the cohort that the animal's record names, if there is one."""
+    subject = find(data, session.subject)
+    if subject is None or session.task.get("cohort") == subject.cohort:
+        return session
+    console.print(f"{subject.name} is of cohort {subject.cohort}, by its record")
+    return msgspec.structs.replace(session, task={**session.task, "cohort": subject.cohort})
 
 
 def admit(session: Session, data: Path, override: str, console: Console) -> Session:
@@ -86,6 +95,7 @@ def book(folder: Path, reason: str) -> str:
     row = Row(folder.name, day.isoformat(), session.task_name, given(folder).water_ul, reason)
     with record(data) as open_record:
         open_record.book(subject.name, row)
+        open_record.move(subject.name, str(session.task["stage"]))
     drunk_ul = sum(one.water_ul for one in water_of_day(data, subject.name, day))
     due = f"supplement due {supplement_ml(subject, drunk_ul):.3f} ml; " * subject.restricted
     how = f"rig subject weigh {subject.name} GRAMS --condition TEXT --note TEXT"
@@ -122,7 +132,9 @@ def _water_today_ul(session: Session, data: Path) -> float:
                 f"{limit_ul:g} ul: {one.unreadable}; run: rig recover {one.folder}; if "
                 "that does not help, run it tomorrow"
             )
-    if total_ul + float(session.task.get("reward_ul") or 0.0) > limit_ul or total_ul >= limit_ul:
+    if session.task["cohort"] not in session.task["water_for"]:
+        return total_ul
+    if total_ul + max(block["reward_ul"] for block in blocks(session.task)) > limit_ul:
         raise Refused(
             f"{session.subject} was given {total_ul:g} ul today and the day's limit is "
             f"{limit_ul:g} ul; run it tomorrow"

@@ -1,11 +1,13 @@
-"""The operator's keys: p pause or resume, n note, s stop after this trial, q stop now."""
+"""The operator's keys: p pause or resume, w water, n note, s stop after this trial, q stop now."""
 
 import os
 import select
 import sys
 from types import TracebackType
 
-HELP = "p pause (ends the trial) or resume   n note   s stop after this trial   q stop now"
+HELP = (
+    "p pause (ends the trial) or resume   w water   n note   s stop after this trial   q stop now"
+)
 _ESCAPE, _ERASE = "\x1b", "\b\x7f"
 
 
@@ -15,7 +17,16 @@ class Keys:
     def __init__(self) -> None:
         self.note: str | None = None
         """What has been typed of a note so far; None while none is being typed."""
+        self.pouring = False
+        """Whether water was asked for and is to be confirmed: by the same key, again."""
         self._saved: list[object] | None = None
+
+    @property
+    def question(self) -> str:
+        """What the next key answers; empty if it is a command."""
+        if self.pouring:
+            return "WATER NOW?  w again gives one reward by hand; any other key does not"
+        return "" if self.note is None else f"note: {self.note}▌  (Enter keeps it, Esc drops it)"
 
     def __enter__(self) -> "Keys":
         if sys.stdin is not None and sys.stdin.isatty() and sys.platform != "win32":
@@ -51,6 +62,10 @@ class Keys:
         """Take one key; return the verb it completes, if any."""
         if self.note is None:
             verbs = {"p": "pause", "s": "stop", "q": "quit"}
+            confirmed = self.pouring and key == "w"
+            self.pouring = key == "w" and not confirmed
+            if confirmed:
+                return [("water", "")]
             if key == "n":
                 self.note = ""
             return [(verbs[key], "")] if key in verbs else []

@@ -16,7 +16,7 @@ from rig.process import RECORDER, completed, prioritise
 from rig.refused import Refused
 from rig.session import folder as folders
 from rig.session.about import about
-from rig.session.admit import admit
+from rig.session.admit import admit, of_record
 from rig.session.keys import Keys
 from rig.session.line import Line
 from rig.session.recover import settle
@@ -45,7 +45,7 @@ def launch(answers: Answers, data: Path, console: Console, override: str = "") -
 
     `override` is the operator's reason to run in spite of what can be overridden.
     """
-    answers = _completed(answers)
+    answers = _completed(answers, data, console)
     lock = folders.SubjectLock(data, answers.session.subject)
     try:
         session = admit(answers.session, data, override, console)
@@ -62,9 +62,9 @@ def launch(answers: Answers, data: Path, console: Console, override: str = "") -
         lock.release()
 
 
-def _completed(answers: Answers) -> Answers:
+def _completed(answers: Answers, data: Path, console: Console) -> Answers:
     nodes = {RECORDER: {"run": "rig.recorder"}, **answers.session.nodes}
-    session = msgspec.structs.replace(answers.session, nodes=nodes)
+    session = msgspec.structs.replace(of_record(answers.session, data, console), nodes=nodes)
     return Answers(completed(session), answers.files)
 
 

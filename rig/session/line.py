@@ -44,18 +44,19 @@ class Line:
             case _:
                 pass
 
-    def text(self, now: int, note: str | None) -> Text:
-        """Return the line as it is at that session time (ns)."""
-        if note is not None:
-            return Text(f"note: {note}▌  (Enter keeps it, Esc drops it)", "bold yellow")
+    def text(self, now: int, question: str) -> Text:
+        """Return the line as it is at that session time (ns), or what is asked of the operator."""
+        if question:
+            return Text(question, "bold yellow")
         line = Text(f"{now // 60_000_000_000:2d}:{now // 1_000_000_000 % 60:02d}  ")
         place = self._position
-        if place is None or place.phase != "corridor" or self._trial is None:
+        if place is None or place.trial < 0 or self._trial is None:
             line.append("PAUSED" if self.paused else "grey", "bold yellow" if self.paused else "")
         else:
             reward = " (rewarded)" if self._trial.rewarded else ""
             line.append(f"trial {self._trial.trial} {self._trial.stimulus}{reward}", "bold")
-            line.append(f"  {place.position_m:4.2f} m")
+            if place.phase == "corridor":
+                line.append(f"  {place.position_m:4.2f} m")
         speed = 0.0 if place is None else place.speed_cm_s
         line.append(f"  {speed:3.0f} cm/s  ")
         line.append("last lick -" if self._lick_t is None else self._lick(now))

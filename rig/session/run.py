@@ -112,7 +112,7 @@ class Run:
                 self._hear()
                 now = self._clock.now()
                 if now - shown > _SHOW_NS:
-                    live.update(self._line.text(now, self._keys.note), refresh=True)
+                    live.update(self._line.text(now, self._keys.question), refresh=True)
                     shown = now
                 for verb, text in self._keys.poll():
                     self._order(verb, text)
@@ -131,11 +131,14 @@ class Run:
             verb = "resume"
         self._orders += 1
         now = self._clock.now()
+        if verb == "water":
+            self._console.print(f"water by hand asked for at {now / 1e9:.1f} s")
         if verb == "note":
             self._console.print(f"note at {now / 1e9:.1f} s: {text}", markup=False)
         self._line.stopping |= verb == "stop"
-        known = cast(Literal["pause", "resume", "note", "stop"], verb)
-        self._bus.say(Order(now, self._orders, now + _ORDER_NS, known, text))
+        known = cast(Literal["pause", "resume", "note", "stop", "water"], verb)
+        why = text or "stopped by the operator" * (verb == "stop")
+        self._bus.say(Order(now, self._orders, now + _ORDER_NS, known, why))
 
     def _stop(self, reason: str) -> str:
         """Stop drivers, then deciders, then the recorder, each once those before have ended.

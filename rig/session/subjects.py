@@ -113,6 +113,11 @@ class Record:
                 (name, *msgspec.structs.astuple(row)),
             )
 
+    def move(self, name: str, stage: str) -> None:
+        """Write down to which stage an animal has come."""
+        with self._sql:
+            self._sql.execute("update subject set stage = ? where name = ?", (stage, name))
+
     def sessions(self, name: str) -> list[Row]:
         """Return an animal's sessions, in order of days."""
         rows = self._sql.execute(

@@ -5,7 +5,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from rig.messages import Arm, Cue, Disarm, Message, Order, Position, TrialEnd, TrialStart, Wheel
+from rig.messages import (
+    Arm,
+    Cue,
+    Disarm,
+    Fault,
+    Message,
+    Order,
+    Position,
+    TrialEnd,
+    TrialStart,
+    Wheel,
+)
 from rig.refused import Refused
 from tests.behavior.sessions import MS, S, Walk, check_trials, of, task
 
@@ -170,6 +181,35 @@ def test_a_note_is_answered_and_changes_nothing() -> None:
     walk.node.hear(Order(walk.t, 7, walk.t + 5 * S, "note", "he sneezed"))
     walk.on(1)
     assert (of(Position, said)[-1].phase, of(Position, said)[-1].order) == ("corridor", 7)
+
+
+def test_water_by_hand_is_a_wish_of_its_own_at_any_time() -> None:
+    said, walk = _walk(trials=4, stimuli=["leaf1"], shares=[1.0])
+    walk.on(1)
+    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "water"))
+    (first,) = of(Arm, said)
+    assert (first.manual, first.on, first.volume_ul) == (True, "now", 3.0)
+    waiting = walk.until(Arm)
+    assert isinstance(waiting, Arm)
+    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "water"))
+    second = of(Arm, said)[-1]
+    assert second.manual
+    assert second.id not in (first.id, waiting.id)
+    walk.opened(second.id)
+    walk.on(0.5)
+    again = of(Arm, said)[-1]
+    assert (again.id, again.manual) == (waiting.id, False)
+    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "water"))
+    assert of(Arm, said)[-1] == again
+
+
+def test_an_unrewarded_mouse_gets_no_water_by_hand_either() -> None:
+    said, walk = _walk(cohort="unrewarded")
+    walk.on(1)
+    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "water"))
+    assert not of(Arm, said)
+    (fault,) = of(Fault, said)
+    assert "cohort unrewarded gets none" in fault.what
 
 
 def test_closing_leaves_nothing_armed_and_no_trial_open() -> None:

@@ -23,12 +23,24 @@ def test_a_note_takes_all_keys_until_enter() -> None:
     assert typed("na\x15b\n") == [("note", "ab")]
 
 
+def test_water_is_confirmed_by_the_same_key_and_dropped_by_any_other() -> None:
+    assert typed("ww") == [("water", "")]
+    assert typed("wxw") == []
+    assert typed("wpww") == [("pause", ""), ("water", "")]
+    assert typed("nww\n") == [("note", "ww")]
+    keys = Keys()
+    keys.press("w")
+    assert "w again" in keys.question
+    keys.press("w")
+    assert keys.question == ""
+
+
 def shown(*words: Message, now: int = 0) -> str:
     line = Line()
     voice = Voice("task", SetClock())
     for word in words:
         line.hear(voice.wrap(word), word)
-    return line.text(now, None).plain
+    return line.text(now, "").plain
 
 
 def test_the_line_shows_the_newest_of_everything() -> None:

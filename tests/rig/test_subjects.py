@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from rig.config import Rig, Session
+from rig.config import Rig, Session, read_session
 from rig.refused import Refused
 from rig.session.admit import admit, book, devices, water_of_day
 from rig.session.subjects import (
@@ -56,7 +56,7 @@ def session(module: str, name: str = "VR2") -> Session:
         seed=1,
         task_name="train1",
         rig=Rig(name="test", disk_mb_s=0.0),
-        task={"reward_ul": 3.0},
+        task={"reward_ul": 3.0, "cohort": "task", "water_for": ["task"], "stage": "train1"},
         nodes={"hardware": table},
     )
 
@@ -226,12 +226,27 @@ def test_the_supplement_is_the_need_less_what_was_drunk() -> None:
 def test_a_session_of_a_real_animal_is_in_the_record_at_its_end(tmp_path: Path) -> None:
     setup = tmp_path / "bench.toml"
     setup.write_text(BENCH)
-    known(tmp_path, (TODAY, 24.0))
+    mine = msgspec.structs.replace(VR2, cohort="unrewarded", stage="habituation")
+    known(tmp_path, (TODAY, 24.0), subject=mine)
     args = ("--minutes", "0.03")
     with Live(tmp_path, "task.grey_before_s=0.2", setup=setup, args=args, subject="VR2") as live:
         code, output = live.end()
     assert code == 0, output
     assert "supplement due 1.000 ml" in output
+    assert "VR2 is of cohort unrewarded, by its record" in output
+    assert read_session(live.folder).task["cohort"] == "unrewarded"
     with record(tmp_path) as open_record:
         (row,) = open_record.sessions("VR2")
+        assert open_record.get("VR2").stage == "train1"
     assert (row.folder, row.water_ul, row.reason) == (live.folder.name, 0.0, "time is up")
+
+
+def test_an_animal_does_not_run_a_stage_that_is_not_for_its_cohort(tmp_path: Path) -> None:
+    setup = tmp_path / "bench.toml"
+    setup.write_text(BENCH)
+    known(tmp_path, (TODAY, 24.0), subject=msgspec.structs.replace(VR2, cohort="grating"))
+    with Live(tmp_path, setup=setup, subject="VR2") as live:
+        code, output = live.end()
+    assert code == 2
+    assert "stage train1 is not for cohort grating" in output
+    assert not list(tmp_path.glob("sub-*"))
