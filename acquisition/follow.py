@@ -1,6 +1,7 @@
 """Follows a growing ScanImage file, a whole page at a time."""
 
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from acquisition.scanimage import (
 from rig.refused import Refused
 
 _PADDING_BYTES = 8
+_TAG_NUMBER = struct.Struct("<H")
+_FIRST_TAGS = (254, 255, 256)
+"""Tags stand in order, and each page has the last of these."""
 _WINDOW_BYTES = 1024
 """Holds the tags and the description of a page of a file of 2016 or later."""
 
@@ -43,8 +47,7 @@ class FileFollower:
         self.static: str | None = None
         """The static metadata, once it is on disk."""
         self.regions: dict[str, Any] = {}
-        self.header = Header()
-        """What the static metadata say, once they are on disk."""
+        self._header: Header | None = None
         self._strict = strict
         self._layout: Layout = BIG
         self._end = PREAMBLE_BYTES
@@ -74,6 +77,13 @@ class FileFollower:
             raise self.refused(str(error)) from error
         except OSError as error:
             raise self.refused(f"cannot be read ({error.strerror})") from error
+
+    @property
+    def header(self) -> Header:
+        """What the static metadata say, once they are on disk."""
+        if self._header is None and self.static is not None:
+            self._header = parse_header(self.static)
+        return self._header or Header()
 
     @property
     def frame_period_s(self) -> float | None:
@@ -118,7 +128,7 @@ class FileFollower:
         size = os.fstat(self._file.fileno()).st_size
         next_at = self._link()
         if self._strict:  # what stands there counts only if a page has begun
-            begun = next_at and self._number(next_at, self._layout.entries)
+            begun = next_at and self._has_begun(next_at)
             return size - next_at if begun else 0
         torn = size - max(self._end, next_at)
         return torn if torn > _PADDING_BYTES else 0
@@ -137,27 +147,47 @@ class FileFollower:
         if at <= self._page_at or at < self._layout.first_link_at:
             # Pages are written in order; a link back would be followed for ever.
             raise NotScanImage(f"has a page that links back, from byte {self._link_at} to {at}")
-        page = parse_page(self._read, at, self._layout)
-        if page is None or not self._is_whole(page, ended):
+        whole = self._is_written(at, ended)
+        page = parse_page(self._read, at, self._layout) if whole else None
+        if page is None:
             self._linked_ahead = True
             return None
         if self.static is None:
-            self._take_static(page.text)
+            self.static = page.text
         self._page_at, self._link_at = at, page.link_at
         self._end = page.end
         return page
 
-    def _is_whole(self, page: Page, ended: bool) -> bool:
-        """Whether all of a page whose last byte is there has really been written."""
-        after = self._number(page.link_at, self._layout.link)
+    def _is_written(self, at: int, ended: bool) -> bool:
+        """Whether the page at `at` may have been written, as far as links and room tell."""
+        entries = self._number(at, self._layout.entries)
+        if not entries:
+            self._strict |= entries == 0  # room was made for a page that has not been written
+            return False
+        link_at = at + self._layout.entries.size + entries * self._layout.tag.size
+        after = self._number(link_at, self._layout.link)
         if after:
-            begun = self._number(after, self._layout.entries)
-            self._strict |= begun == 0  # room was made for a page that has not been written
-            self._withheld_at = page.link_at
+            begun = self._has_begun(after)
+            self._strict |= begun is False
+            self._withheld_at = link_at
             return bool(begun) or not self._strict
-        if not self._strict or self._withheld_at == page.link_at:
+        if not self._strict or self._withheld_at == link_at:
             return True
-        return ended and os.fstat(self._file.fileno()).st_size <= page.end + _PADDING_BYTES
+        room = os.fstat(self._file.fileno()).st_size - link_at
+        return ended and room <= self._room_of_last(at)
+
+    def _has_begun(self, at: int) -> bool | None:
+        """Whether tags stand at `at`; None where the file does not reach so far."""
+        entries = self._number(at, self._layout.entries)
+        first = self._number(at + self._layout.entries.size, _TAG_NUMBER)
+        if entries is None or first is None:
+            return None
+        return entries > 0 and first in _FIRST_TAGS
+
+    def _room_of_last(self, at: int) -> int:
+        """Return how many bytes a file has from the link of its last page on, if it is closed."""
+        page = parse_page(self._read, at, self._layout)
+        return 0 if page is None else page.end - page.link_at + _PADDING_BYTES
 
     def _read_metadata(self) -> bool:
         raw = self._read(0, PREAMBLE_BYTES)
@@ -170,14 +200,11 @@ class FileFollower:
                 return False
             self.regions = regions_of(blocks[preamble.static_bytes :])
             self._end = PREAMBLE_BYTES + len(blocks)
-            self._take_static(text_of(blocks[: preamble.static_bytes]))
+            self.static = text_of(blocks[: preamble.static_bytes])
         self._layout = preamble.layout
         self._link_at = self._layout.first_link_at
         self._began = True
         return True
-
-    def _take_static(self, text: str) -> None:
-        self.static, self.header = text, parse_header(text)
 
     def _link(self) -> int:
         self._window = (0, b"")

@@ -158,6 +158,8 @@ def parse_page(read: Read, at: int, layout: Layout = BIG) -> Page | None:
     tags: dict[int, tuple[int, ...] | str] = {}
     for i in range(count):
         tag, kind, values, inline = layout.tag.unpack_from(raw, i * layout.tag.size)
+        if kind == 0:
+            return None  # room for a tag that has not been written
         if tag in _NAMES:
             value = _value(read, layout, tag, kind, values, inline)
             if value is None:

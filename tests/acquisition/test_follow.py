@@ -3,7 +3,6 @@
 import struct
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acquisition.folder import FolderFollower
 from acquisition.follow import FileFollower
 from acquisition.scanimage import FIRST_LINK_AT, Page
 from acquisition.writer import Link
@@ -20,7 +18,7 @@ from tests.acquisition.files import RATE_HZ, pictures, save, start, states
 
 LINKS: tuple[Link, ...] = ("pre", "post")
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
-any_path = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+any_path = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def read_all(path: Path) -> list[Page]:
@@ -199,41 +197,101 @@ def test_a_real_movie_that_is_no_raw_recording_is_refused() -> None:
         read_all(movie)
 
 
-@pytest.mark.parametrize("link", LINKS)
-def test_the_next_file_is_followed_once_it_has_a_page(tmp_path: Path, link: Link) -> None:
-    folder = FolderFollower(tmp_path)
-    said: list[tuple[str, Any]] = []
-
-    def poll() -> None:
-        for file, page in folder.poll():
-            said.append((file.path.name, file.pixels(page)))
-
-    poll()
+@any_path
+@given(
+    link=st.sampled_from(LINKS),
+    pieces=st.lists(st.integers(30, 700), min_size=1, max_size=12),
+    looks=st.integers(1, 4),
+)
+def test_a_writer_that_writes_in_any_pieces_gives_no_torn_page(
+    tmp_path: Path, link: Link, pieces: list[int], looks: int
+) -> None:
+    """What is out is what is whole: pages in order, each with its own pixels, none twice."""
+    path = tmp_path / "growing.tif"
+    path.unlink(missing_ok=True)
     frames = pictures(4)
-    first = start(tmp_path / "scan_00001.tif", link)
-    first.append(frames[0], 0.0)
-    poll()
-    second = start(tmp_path / "scan_00002.tif", link)
-    poll()
-    first.append(frames[1], 0.1)
-    poll()
-    first.append(frames[2], 0.2)
-    first.close()
-    second.append(frames[3], 0.3)
-    poll()
-    second.close()
-    assert [name for name, _ in said] == ["scan_00001.tif"] * 3 + ["scan_00002.tif"]
-    for (_, seen), frame in zip(said, frames, strict=True):
-        np.testing.assert_array_equal(seen, frame)
-    folder.close()
+    writer = start(path, link)
+    seen = []
+    with closing(FileFollower(path)) as follower:
+        for index, frame in enumerate(frames):
+            size = pieces[index % len(pieces)]
+            for step, _ in enumerate(writer.pieces(frame, 0.0, piece_bytes=size)):
+                if step % looks == 0:
+                    seen += [follower.pixels(page) for page in follower.poll()]
+                assert len(seen) <= index + 1
+        writer.close()
+        seen += [follower.pixels(page) for page in follower.poll()]
+    for found, frame in zip(seen, frames, strict=True):
+        np.testing.assert_array_equal(found, frame)
 
 
-def test_a_file_left_inside_a_frame_is_told_and_the_next_one_followed(tmp_path: Path) -> None:
-    folder = FolderFollower(tmp_path)
-    raw = save(tmp_path / "scan_1.tif", pictures(2)).read_bytes()
-    (tmp_path / "scan_1.tif").write_bytes(raw[:-60])
-    save(tmp_path / "scan_2.tif", pictures(1))
-    with closing(folder) as following:
-        names = [file.path.name for file, _ in following.poll()]
-    assert names == ["scan_1.tif", "scan_2.tif"]
-    assert folder.torn == [tmp_path / "scan_1.tif"]
+@pytest.mark.parametrize("told", [True, False])
+def test_in_a_file_with_room_for_more_a_page_counts_when_the_next_has_begun(
+    tmp_path: Path, told: bool
+) -> None:
+    """Room is made beforehand: the size says nothing, and zeros stand where pixels will be."""
+    frames = pictures(3)
+    begun, *after = states(tmp_path / "whole.tif", frames, "pre")
+    path = tmp_path / "roomy.tif"
+    path.write_bytes(begun.ljust(2 * len(after[-1]), b"\0"))
+    seen = []
+    with closing(FileFollower(path, strict=told)) as follower, path.open("r+b", 0) as file:
+        assert list(follower.poll()) == []
+        for number, state in enumerate(after[:-1], start=1):
+            for end in range(len(begun), len(state), 48):
+                file.seek(0)
+                file.write(state[:end])
+                seen += [follower.pixels(page) for page in follower.poll()]
+                assert len(seen) <= number - 1
+            file.seek(0)
+            file.write(state)
+            begun = state
+        assert len(seen) == 2 and follower.torn_bytes
+        file.seek(0)
+        file.write(after[-1])
+        file.truncate()
+        seen += [follower.pixels(page) for page in follower.poll()]
+        assert follower.finished and not follower.torn_bytes
+    for found, frame in zip(seen, frames, strict=True):
+        np.testing.assert_array_equal(found, frame)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_strict_follower_takes_the_last_page_of_a_closed_file_at_the_end(
+    tmp_path: Path, link: Link
+) -> None:
+    path = save(tmp_path / "a.tif", pictures(3), link)
+    with closing(FileFollower(path, strict=True)) as follower:
+        assert len(list(follower.poll())) == 2
+        assert len(list(follower.poll(ended=True))) == 1
+    path.write_bytes(path.read_bytes() + bytes(5000))
+    with closing(FileFollower(path, strict=True)) as follower:
+        assert len(list(follower.poll(ended=True))) == 2
+
+
+@pytest.mark.parametrize("big", [True, False])
+@pytest.mark.parametrize(
+    ("text", "version", "numbers"),
+    [
+        ("frameNumbers = {n}\nframeTimestamps_sec = 0.{n}\nSI.VERSION_MAJOR = '2015'", "2015", 3),
+        ("Frame Number = {n}\nFrame Timestamp(s) = 0.{n}\nscanimage.SI5.VERSION_MAJOR = 5", "5", 3),
+        ("scanimage.SI4.versionMajor = 4.2\nscanimage.SI4.channelsSave = 1", "4.2", 0),
+        ("state.software.version=3.8\rstate.acq.zoomFactor=4", "3.8", 0),
+    ],
+)
+def test_files_of_before_2016_bear_their_header_in_each_page(
+    tmp_path: Path, big: bool, text: str, version: str, numbers: int
+) -> None:
+    frames = pictures(3)
+    with tifffile.TiffWriter(tmp_path / "old.tif", bigtiff=big) as writer:
+        for n, frame in enumerate(frames, start=1):
+            about = text.format(n=n).encode()
+            writer.write(frame, description=about, metadata=None, contiguous=False)
+    with closing(FileFollower(tmp_path / "old.tif")) as follower:
+        pages = list(follower.poll())
+        seen = [follower.pixels(page) for page in pages]
+        assert follower.ends and not follower.torn_bytes
+    assert follower.header.version == version
+    assert [page.number for page in pages] == ([1, 2, 3] if numbers else [0, 0, 0])
+    for found, frame in zip(seen, frames, strict=True):
+        np.testing.assert_array_equal(found, frame)

@@ -1,0 +1,119 @@
+"""Watching a folder: new files in order, old ones left alone, and what cannot be followed told."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from acquisition.folder import FolderFollower, tiffs_in
+from acquisition.writer import Link
+from rig.refused import Refused
+from tests.acquisition.files import pictures, save, start
+
+LINKS: tuple[Link, ...] = ("pre", "post")
+
+
+def names_of(folder: FolderFollower) -> list[str]:
+    return [file.path.name for file, _ in folder.poll()]
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_the_next_file_is_followed_once_it_has_a_page(tmp_path: Path, link: Link) -> None:
+    folder = FolderFollower(tmp_path)
+    said: list[tuple[str, Any]] = []
+
+    def poll() -> None:
+        for file, page in folder.poll():
+            said.append((file.path.name, file.pixels(page)))
+
+    poll()
+    frames = pictures(4)
+    first = start(tmp_path / "scan_00001.tif", link)
+    first.append(frames[0], 0.0)
+    poll()
+    second = start(tmp_path / "scan_00002.tif", link)
+    poll()
+    first.append(frames[1], 0.1)
+    poll()
+    first.append(frames[2], 0.2)
+    first.close()
+    second.append(frames[3], 0.3)
+    poll()
+    second.close()
+    assert [name for name, _ in said] == ["scan_00001.tif"] * 3 + ["scan_00002.tif"]
+    for (_, seen), frame in zip(said, frames, strict=True):
+        np.testing.assert_array_equal(seen, frame)
+    folder.close()
+
+
+def test_a_file_left_inside_a_frame_is_told_and_the_next_one_followed(tmp_path: Path) -> None:
+    folder = FolderFollower(tmp_path)
+    raw = save(tmp_path / "scan_1.tif", pictures(2)).read_bytes()
+    (tmp_path / "scan_1.tif").write_bytes(raw[:-60])
+    save(tmp_path / "scan_2.tif", pictures(1))
+    with closing(folder) as following:
+        names = [file.path.name for file, _ in following.poll()]
+    assert names == ["scan_1.tif", "scan_2.tif"]
+    assert folder.torn == [tmp_path / "scan_1.tif"]
+
+
+def test_files_are_followed_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    with closing(FolderFollower(tmp_path)) as folder:
+        for name in ("scan_10.tif", "scan_2.tif", "other_1.tif", "scan_1.TIF", "notes.txt"):
+            save(tmp_path / name, pictures(1))
+        assert names_of(folder) == ["other_1.tif", "scan_1.TIF", "scan_2.tif", "scan_10.tif"]
+    assert tiffs_in(tmp_path / "none") == {}
+
+
+def test_the_next_of_the_same_series_comes_before_another_file(tmp_path: Path) -> None:
+    with closing(FolderFollower(tmp_path)) as folder:
+        save(tmp_path / "b_00001.tif", pictures(1))
+        assert names_of(folder) == ["b_00001.tif"]
+        save(tmp_path / "a_00001.tif", pictures(1))
+        save(tmp_path / "b_00002.tif", pictures(1))
+        assert names_of(folder) == ["b_00002.tif", "a_00001.tif"]
+        assert [path.name for path in folder.followed] == [
+            "b_00001.tif",
+            "b_00002.tif",
+            "a_00001.tif",
+        ]
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_recording_of_before_is_left_alone_and_a_begun_one_followed(
+    tmp_path: Path, link: Link
+) -> None:
+    """ScanImage may have been armed, or be recording already, before we come."""
+    save(tmp_path / "yesterday_1.tif", pictures(2), link)
+    (tmp_path / "yesterday_2.tif").write_bytes(b"no TIFF at all, but long enough to be looked at")
+    armed, begun = start(tmp_path / "x_1.tif", link), start(tmp_path / "y_1.tif", link)
+    begun.append(pictures(1)[0], 0.0)
+    with closing(FolderFollower(tmp_path)) as folder:
+        armed.append(pictures(1)[0], 0.0)
+        assert names_of(folder) == ["x_1.tif"]
+        armed.close()
+        begun.append(pictures(1)[0], 0.1)
+        assert names_of(folder) == ["y_1.tif", "y_1.tif"]
+        begun.close()
+        assert names_of(folder) == []
+
+
+def test_the_folder_may_come_later_but_not_go(tmp_path: Path) -> None:
+    imaging = tmp_path / "imaging"
+    with closing(FolderFollower(imaging)) as folder:
+        assert names_of(folder) == []
+        imaging.mkdir()
+        path = save(imaging / "a_1.tif", pictures(1))
+        assert names_of(folder) == ["a_1.tif"]
+        path.unlink()
+        imaging.rmdir()
+        with pytest.raises(Refused, match=r"imaging folder .*imaging has vanished; bring it back"):
+            names_of(folder)
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "imaging").write_text("a file")
+    with pytest.raises(Refused, match=r"imaging folder .* cannot be read"):
+        FolderFollower(tmp_path / "imaging")
