@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from acquisition.follow import FileFollower
-from acquisition.scanimage import Page
+from acquisition.page import Page
 from rig.refused import Refused
 
 _SUFFIXES = (".tif", ".tiff")

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.header import Header, parse_header
+from acquisition.page import Page, parse_page
 from acquisition.scanimage import (
     BIG,
     PREAMBLE_BYTES,
     Layout,
     NotScanImage,
-    Page,
-    parse_page,
     parse_preamble,
     regions_of,
     text_of,
@@ -111,6 +110,11 @@ class FileFollower:
             raise self.refused(f"cannot be read ({error.strerror})") from error
         if left:
             raise self.refused(f"has lost frame {page.number}, which was there")
+
+    @property
+    def began(self) -> bool:
+        """Whether the beginning of the file is there."""
+        return self._began
 
     @property
     def finished(self) -> bool:

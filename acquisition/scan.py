@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from acquisition.header import Header
+from acquisition.page import Page
 from acquisition.regions import Field, Region, Strip, lay_out, parse_regions, places
-from acquisition.scanimage import NotScanImage, Page
+from acquisition.scanimage import NotScanImage
 from rig.messages import Scan
 
 

@@ -11,8 +11,9 @@ from acquisition.count import Count, Place
 from acquisition.folder import FolderFollower
 from acquisition.follow import FileFollower
 from acquisition.header import Header, differences
+from acquisition.page import Page
 from acquisition.scan import scan_of, strips_of
-from acquisition.scanimage import NotScanImage, Page
+from acquisition.scanimage import NotScanImage
 from rig.frames import Ring, RingPlan
 from rig.messages import Fault, Frame, Scan, Start
 from rig.node import Node, Say

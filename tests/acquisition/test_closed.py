@@ -1,14 +1,16 @@
 """Closed files: the vendor's reader agrees with ours, and is never shown what would kill it."""
 
+import threading
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tifffile
 from ScanImageTiffReader import ScanImageTiffReader
 
-from acquisition.closed import pages_in
+from acquisition.closed import ClosedFile, pages_in
 from acquisition.follow import FileFollower
 from acquisition.writer import Link
 from rig.refused import Refused
@@ -96,3 +98,64 @@ def test_what_is_no_scanimage_file_is_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "zlib.tif", pictures(1)[0], bigtiff=True, compression="zlib")
     with pytest.raises(Refused, match="is compressed"):
         pages_in(tmp_path / "zlib.tif")
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_ranges_are_checked_before_the_vendors_reader_sees_them(tmp_path: Path, count: int) -> None:
+    frames = np.stack(pictures(count))
+    with ClosedFile(save(tmp_path / "a.tif", list(frames))) as file:
+        for first in range(-2, count + 2):
+            for after in range(-2, count + 3):
+                if 0 <= first < after <= count:
+                    np.testing.assert_array_equal(file.read(first, after), frames[first:after])
+                else:
+                    with pytest.raises(Refused, match=f"has {count} pages, not pages {first} to"):
+                        file.read(first, after)
+        file.path.write_bytes(file.path.read_bytes().replace(b"I2CData", b"I2C\xad\x8d\xffa"))
+        with pytest.raises(Refused, match="page 0 described in no text"):
+            file.description(0)
+        file.path.write_bytes(file.path.read_bytes().replace(b"I2C\xad\x8d\xffa", b"I2CData"))
+        for page in (-1, count):
+            with pytest.raises(Refused, match=f"not a page {page}"):
+                file.description(page)
+        assert f"frameNumbers = {count}\n" in file.description(count - 1)
+    with pytest.raises(Refused, match="has been let go"):
+        file.read(0, 1)
+    with pytest.raises(Refused, match="has been let go"):
+        file.description(0)
+    file.close()
+
+
+def test_it_may_be_let_go_while_others_read(tmp_path: Path) -> None:
+    """The vendor's reader crashes then; behind the lock it does not."""
+    frames = np.stack(pictures(40, (64, 64)))
+    file = ClosedFile(save(tmp_path / "a.tif", list(frames)))
+    reading, ends = threading.Barrier(5), []
+
+    def read() -> None:
+        reading.wait()
+        try:
+            while True:
+                np.testing.assert_array_equal(file.read(3, 40), frames[3:])
+        except Refused as refusal:
+            ends.append(str(refusal))
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    reading.wait()
+    file.close()
+    for thread in threads:
+        thread.join()
+    assert len(ends) == 4 and all("has been let go" in end for end in ends)
+
+
+def test_what_the_vendors_reader_reads_wrongly_is_not_given_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ClosedFile(save(tmp_path / "a.tif", pictures(3))) as file:
+        right = file.read(0, 3)
+        wrong = SimpleNamespace(data=lambda *_: right + (right > 9), close=lambda: None)
+        monkeypatch.setattr(file, "_reader", wrong)
+        with pytest.raises(Refused, match="is read wrongly by ScanImage's reader"):
+            file.read(0, 3)

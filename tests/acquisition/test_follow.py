@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from acquisition.follow import FileFollower
-from acquisition.scanimage import FIRST_LINK_AT, Page
+from acquisition.page import Page
+from acquisition.scanimage import FIRST_LINK_AT
 from acquisition.writer import Link
 from rig.refused import Refused
 from tests.acquisition.files import RATE_HZ, pictures, save, start, states
