@@ -188,13 +188,23 @@ class Disarm(Message, frozen=True, tag="Disarm"):
 
 
 class Flip(Message, frozen=True, tag="Flip"):
-    """Display: a picture was shown at t (after the swap), of the position said at wheel_t."""
+    """Display: a picture was shown at t (after the swap), of the position said at wheel_t.
+
+    position_m is the one shown, ahead of the one said where the display extrapolates. late: it came
+    more than one and a half periods after the picture before it, which stayed up for `dropped`
+    refreshes too many. bright: what the photodiode's patch showed. vblank: the screen's own refresh
+    set the moment, else the display's clock did. loop_ms: CPU time of the loop since the last flip.
+    """
 
     number: int
     position_m: float
     wheel_t: int
     before_swap_t: int
     late: bool
+    dropped: int = 0
+    bright: bool = False
+    vblank: bool = False
+    loop_ms: float = 0.0
 
 
 class Frame(Message, frozen=True, tag="Frame"):

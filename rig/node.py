@@ -60,6 +60,14 @@ class Node:
     def tick(self, now: int) -> None:
         """Touch the world once, every period_s; now in ns of the session clock."""
 
+    def next_due(self, due: int, now: int) -> int:
+        """When to tick after a tick that was due and came: in step, if the loop keeps up.
+
+        Else a period from now: missed ticks are gone.
+        """
+        period = int((self.period_s or 0.0) * 1e9)
+        return due + period if now - due < period else now + period
+
     def close(self) -> None:
         """Say the last words, let go, leave the world safe. Called once, however the node ends."""
 
@@ -120,15 +128,9 @@ def _loop(held: list[Node], wire: Wire, clock: Clock) -> None:
         for node in tuple(held):
             if node.name in due and now >= due[node.name]:
                 node.tick(now)
-                due[node.name] = _next(due[node.name], now, node.period_s or 0.0)
+                due[node.name] = node.next_due(due[node.name], now)
             if node.ended is not None:
                 _leave(node, held, due, wire, node.ended)
-
-
-def _next(due: int, now: int, period_s: float) -> int:
-    """When to tick again: in step if the loop keeps up, else from now (missed ticks are gone)."""
-    period = int(period_s * 1e9)
-    return due + period if now - due < period else now + period
 
 
 def _leave(node: Node, held: list[Node], due: dict[str, int], wire: Wire, reason: str) -> None:

@@ -1,5 +1,8 @@
 """Display: shows the corridor where the task says it stands, and says when each picture was up."""
 
+import gc
+import time
+from statistics import median
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,12 +13,16 @@ from rig.messages import Flip, Message, Position, TrialEnd, TrialStart
 from rig.node import Node, Say
 from rig.refused import Refused
 from stimuli.geometry import Corridor, Lap, Laps, check_corridor
+from stimuli.pace import Pace
 from stimuli.panes import THREE_VIEWS, View, Warp, check_views, panes
+from stimuli.patch import encode
 from stimuli.screen import Scene, Screen, Stage
 from stimuli.shaders import MOST_PANES
 from stimuli.textures import STIMULI, pictures
 
-_CHECKED_FLIPS = 30
+_CHECKED_FLIPS = 60
+_REFRESH_WITHIN = 0.02
+"""By what share a screen's refresh may differ from the stated one."""
 
 
 class Display(Node):
@@ -40,6 +47,8 @@ class Display(Node):
         warps: dict[str, Warp] = msgspec.field(default_factory=dict)
         """Screens that are seen through a mesh: a cylinder, a dome, a projector."""
         corridor: Corridor = Corridor()
+        extrapolate: bool = False
+        """Whether to show where the animal will stand in mid-frame, by its speed of late."""
 
     settings: Settings
 
@@ -52,16 +61,17 @@ class Display(Node):
         if len(settings.views) + len(settings.warps) > MOST_PANES:
             raise Refused(f"[nodes.display] has more than {MOST_PANES} screens; leave some out")
         self.screen: Screen = device.make(settings.screen, "[nodes.display.screen]")
-        # At a vblank pace the flip waits; a tick is then due as soon as the flip is done.
-        waits = settings.paced == "vblank"
-        self.period_s = (0.5 if waits else 1.0) / settings.refresh_hz
+        self._vblank = settings.paced == "vblank"
+        self.period_s = 1 / settings.refresh_hz
+        self._pace = Pace(settings.refresh_hz, self._vblank)
         self._number = 0
-        self._flipped_t: int | None = None
+        self._spent_ns = 0
         self._trial: TrialStart | None = None
         self._announced = -1
         self._behind: TrialStart | None = None
         self._laps: Laps | None = None
         self._position: Position | None = None
+        self._drawn: Position | None = None
 
     def check(self, task: dict[str, Any]) -> None:
         for block in blocks(task):
@@ -75,12 +85,12 @@ class Display(Node):
                 )
 
     def open(self) -> None:
-        waits = self.settings.paced == "vblank"
         shown = panes(self.settings.views, self.settings.warps)
-        stage = Stage(shown, self.settings.corridor, pictures(), waits)
+        stage = Stage(shown, self.settings.corridor, pictures(), self._vblank)
         self.screen.open(stage)
-        if waits:
-            self._check_refresh()
+        self._check_refresh()
+        encode(0)  # works out the whole code
+        gc.disable()  # the loop leaves no cycles behind
 
     def hear(self, word: Message) -> None:
         match word:
@@ -96,17 +106,43 @@ class Display(Node):
     def tick(self, now: int) -> None:
         position = self._position
         position_m, wheel_t = (0.0, 0) if position is None else (position.position_m, position.t)
-        self.screen.draw(Scene(self._laps, position_m, self._number % 2 == 0))
+        if self.settings.extrapolate and position is not None:
+            position_m += self._ahead_m(position)
+        bright = encode(self._number)
+        self.screen.draw(Scene(self._laps, position_m, bright))
+        self._drawn = position
+        drawn_t = self.clock.now()
+        self._pace.drawn(drawn_t - now)
+        self.screen.wait(self._pace.wait_ns(drawn_t))
         before_t = self.clock.now()
         self.screen.flip()
         t = self.clock.now()
-        interval_s = 0.0 if self._flipped_t is None else (t - self._flipped_t) / 1e9
-        late = interval_s > 1.5 / self.settings.refresh_hz
-        self.say(Flip(t, self._number, position_m, wheel_t, before_t, late))
-        self._number, self._flipped_t = self._number + 1, t
+        kept, spent_ns = self._pace.flipped(t), time.thread_time_ns()
+        loop_ms = (spent_ns - self._spent_ns) / 1e6 if self._number else 0.0
+        how = (*kept, bright, self._vblank, loop_ms)
+        self.say(Flip(t, self._number, position_m, wheel_t, before_t, *how))
+        self._number, self._spent_ns = self._number + 1, spent_ns
+
+    def next_due(self, due: int, now: int) -> int:
+        return self._pace.draw_due()
 
     def close(self) -> None:
+        gc.enable()
         self.screen.close()
+
+    def _ahead_m(self, position: Position) -> float:
+        """Return how far on the animal will be when the next picture has been up for half a frame.
+
+        By its speed since the picture before, within its corridor.
+        """
+        before, flip_due = self._drawn, self._pace.flip_due
+        if before is None or flip_due is None or before.trial != position.trial:
+            return 0.0
+        if not position.moving or self._trial is None or position.t <= before.t:
+            return 0.0
+        speed = (position.position_m - before.position_m) / (position.t - before.t)
+        ahead = speed * (flip_due + self._pace.period_ns // 2 - position.t)
+        return min(max(0.0, ahead), _lap(self._trial).length_m - position.position_m)
 
     def _place(self, position: Position) -> None:
         """Take a position over. One of a trial not announced yet waits for its TrialStart."""
@@ -125,17 +161,27 @@ class Display(Node):
         return behind, here, Lap(trial.next_stimulus, trial.texture_m, trial.grey_m)
 
     def _check_refresh(self) -> None:
-        """Measure how fast the screen flips by itself. Raises Refused if that is not refresh_hz."""
+        """Measure how fast the screen flips by itself. Raises Refused if that is not as stated."""
+        intervals = []
         self.screen.flip()
-        began = self.clock.now()
+        flipped = self.clock.now()
         for _ in range(_CHECKED_FLIPS):
             self.screen.flip()
-        measured_s = (self.clock.now() - began) / 1e9 / _CHECKED_FLIPS
-        if abs(measured_s * self.settings.refresh_hz - 1) > 0.05:
-            hz = "without waiting" if measured_s <= 0 else f"at {1 / measured_s:.1f} Hz"
+            t = self.clock.now()
+            intervals.append(t - flipped)
+            flipped = t
+        measured_s, hz = median(intervals) / 1e9, self.settings.refresh_hz
+        keeps = abs(measured_s * hz - 1) < _REFRESH_WITHIN
+        if self._vblank and not keeps:
+            at = "without waiting" if measured_s <= 0 else f"at {1 / measured_s:.1f} Hz"
             raise Refused(
-                f"the screen flips {hz}, not at refresh_hz = {self.settings.refresh_hz}; "
-                'correct refresh_hz or the vertical sync of the driver, or set paced = "software"'
+                f"the screen flips {at}, not at refresh_hz = {hz}; correct refresh_hz or the "
+                'vertical sync of the driver, or set paced = "software"'
+            )
+        if not self._vblank and keeps:
+            raise Refused(
+                f"the screen waits for its own refresh at {1 / measured_s:.1f} Hz; set paced = "
+                '"vblank" in [nodes.display], or flips would wait twice'
             )
 
 

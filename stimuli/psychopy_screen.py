@@ -91,12 +91,16 @@ class PsychopyScreen:
         self._painter.draw_image(image)
         self._drawn = image
 
-    def flip(self, wait_ns: int = 0) -> None:
+    def wait(self, wait_ns: int) -> None:
+        if self._stage.waits_for_vblank:
+            return
         due = time.monotonic_ns() + wait_ns
         if wait_ns > _SPIN_NS:
             time.sleep((wait_ns - _SPIN_NS) / 1e9)
         while time.monotonic_ns() < due:
             pass
+
+    def flip(self) -> None:
         self._window.flip(clearBuffer=False)
 
     def picture(self) -> NDArray[np.uint8]:

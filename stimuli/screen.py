@@ -52,11 +52,11 @@ class Screen(Protocol):
     def draw_image(self, image: NDArray[np.uint8]) -> None:
         """Make an image of the whole window ready: height x width x 3 levels, row 0 on top."""
 
-    def flip(self, wait_ns: int = 0) -> None:
-        """Show what was drawn last; return when it is shown.
+    def wait(self, wait_ns: int) -> None:
+        """Let the time until a flip pass, if the screen has no refresh of its own to wait for."""
 
-        A screen that has no refresh of its own waits for so long first; all others for theirs.
-        """
+    def flip(self) -> None:
+        """Show what was drawn last; return when it is shown."""
 
     def picture(self) -> NDArray[np.uint8]:
         """Return what was drawn last: height x width x 3 of the whole window, row 0 on top."""

@@ -47,7 +47,10 @@ class SimulatedScreen:
         assert self._stage is not None, "open the screen first"
         self._image = image
 
-    def flip(self, wait_ns: int = 0) -> None:
+    def wait(self, wait_ns: int) -> None:
+        pass
+
+    def flip(self) -> None:
         self.shown = self._drawn
 
     def picture(self) -> NDArray[np.uint8]:

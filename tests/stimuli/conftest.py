@@ -1,5 +1,6 @@
 """The screens under test: pictures to show on them, and the real window where it can be had."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 
@@ -14,6 +15,13 @@ from stimuli.psychopy_screen import PsychopyScreen
 from stimuli.screen import Screen, Stage
 from stimuli.simulated import SimulatedScreen
 from stimuli.textures import Picture, pictures
+
+
+@pytest.fixture(autouse=True)
+def collector() -> Iterator[None]:
+    """An open display keeps the garbage collector off; a test may leave one open."""
+    yield
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

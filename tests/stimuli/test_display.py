@@ -1,5 +1,7 @@
 """The display: which corridor is shown when, and what is said of each flip."""
 
+import gc
+import tracemalloc
 from typing import Any, ClassVar
 
 import msgspec
@@ -15,6 +17,7 @@ from rig.refused import Refused
 from stimuli import textures
 from stimuli.display import Display
 from stimuli.geometry import Lap, Laps
+from stimuli.patch import encode
 from stimuli.screen import Scene
 from stimuli.simulated import SimulatedScreen
 
@@ -28,7 +31,7 @@ class SlowScreen(SimulatedScreen):
     clock: ClassVar[SetClock]
     flip_ns: ClassVar[int] = 0
 
-    def flip(self, wait_ns: int = 0) -> None:
+    def flip(self) -> None:
         self.clock.set(self.clock.now() + self.flip_ns)
         super().flip()
 
@@ -144,7 +147,10 @@ def test_a_flip_tells_the_newest_position_heard_and_both_sides_of_the_swap() -> 
     SlowScreen.clock.set(1_000)
     node.tick(0)
     node.tick(0)
-    assert said == [Flip(4_000, 0, 1.2, 20, 1_000, False), Flip(7_000, 1, 1.2, 20, 4_000, False)]
+    first, second = (w for w in said if isinstance(w, Flip))
+    assert (first.number, first.position_m, first.wheel_t) == (0, 1.2, 20)
+    assert (first.before_swap_t, first.t) == (1000, 4000)
+    assert (second.before_swap_t, second.t) == (4000, 7000)
 
 
 @given(st.lists(st.integers(1, 40), min_size=1), st.sampled_from([60.0, 120.0]))
@@ -157,26 +163,97 @@ def test_late_means_more_than_one_and_a_half_periods(gaps_ms: list[int], hz: flo
     for gap in gaps_ms:
         clock.set(clock.now() + gap * 1_000_000)
         node.tick(0)
-    late = [word.late for word in said if isinstance(word, Flip)]
-    assert late == [False] + [gap > 1500 / hz for gap in gaps_ms]
+    flips = [word for word in said if isinstance(word, Flip)]
+    assert [flip.late for flip in flips] == [False] + [gap > 1500 / hz for gap in gaps_ms]
+    for flip, gap in zip(flips[1:], gaps_ms, strict=True):
+        assert flip.dropped == pytest.approx(max(0, gap * hz / 1000 - 1), abs=0.51)
 
 
-def test_the_patch_changes_with_every_flip() -> None:
-    node = told()
-    seen = [scene(node).patch_bright for _ in range(4)]
-    assert seen in ([True, False] * 2, [False, True] * 2)
+def test_the_patch_codes_the_number_of_the_flip() -> None:
+    said: list[Message] = []
+    node = display(said)
+    node.open()
+    shown = [scene(node).patch_bright for _ in range(50)]
+    flips = [word for word in said if isinstance(word, Flip)]
+    assert shown == [encode(number) for number in range(50)] == [flip.bright for flip in flips]
 
 
-@pytest.mark.parametrize(("flip_ms", "runs"), [(16.7, True), (8.3, False), (0.0, False)])
-def test_a_screen_that_should_set_the_pace_must_keep_its_rate(flip_ms: float, runs: bool) -> None:
-    node = display(paced="vblank", screen={"is": "tests.stimuli.test_display:SlowScreen"})
+@pytest.mark.parametrize(
+    ("paced", "flip_ms", "sentence"),
+    [
+        ("vblank", 16.7, None),
+        ("vblank", 8.3, "flips at 120.5 Hz, not at refresh_hz = 60"),
+        ("vblank", 17.2, "flips at 58.1 Hz, not at refresh_hz = 60"),
+        ("vblank", 0.0, "flips without waiting, not at refresh_hz = 60"),
+        ("software", 0.2, None),
+        ("software", 16.7, 'waits for its own refresh at 59.9 Hz; set paced = "vblank"'),
+    ],
+)
+def test_a_screen_must_keep_the_pace_it_is_said_to(
+    paced: str, flip_ms: float, sentence: str | None
+) -> None:
+    node = display(paced=paced, screen={"is": "tests.stimuli.test_display:SlowScreen"})
     SlowScreen.flip_ns = int(flip_ms * 1e6)
-    if runs:
+    if sentence is None:
         node.open()
+        node.tick(0)
     else:
-        with pytest.raises(Refused, match="not at refresh_hz = 60"):
+        with pytest.raises(Refused, match=sentence):
             node.open()
     node.close()
+
+
+@given(st.floats(-0.9, 0.9), st.integers(1, 16), st.booleans())
+def test_an_extrapolated_position_is_where_the_animal_is_in_mid_frame(
+    m_s: float, ms_old: int, moving: bool
+) -> None:
+    """At a steady speed, forward; never back, and never out of the corridor."""
+    said: list[Message] = []
+    node = display(said, extrapolate=True)
+    clock = SetClock()
+    node.clock = clock
+    node.open()
+    node.hear(begins(0))
+    now, position_m = 0, 0.0
+    for frame in range(1, 4):
+        now = round(frame * 1e9 / 60)
+        clock.set(now)
+        t = now - ms_old * 1_000_000
+        position_m = 5.95 + m_s * t / 1e9
+        node.hear(Position(t, 0, position_m, 0.0, moving, "corridor"))
+        node.tick(now)
+    (*_, flip) = said
+    assert isinstance(flip, Flip)
+    assert node._pace.flip_due is not None
+    mid_frame_s = (node._pace.flip_due - 1e9 / 120) / 1e9  # its own flip was due a period ago
+    wanted = 5.95 + m_s * mid_frame_s if moving and m_s > 0 else position_m
+    assert flip.position_m == pytest.approx(min(wanted, 6.0), abs=1e-6)
+
+
+def test_the_loop_leaves_nothing_behind() -> None:
+    node = display()
+    node.say = lambda _: None
+    node.open()
+    node.hear(begins(0))
+
+    def frames(count: int) -> None:
+        for k in range(count):
+            node.hear(at(0, k / 1000, t=k))
+            node.tick(k)
+
+    gc.collect()
+    frames(100)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    frames(2000)
+    after, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert not gc.isenabled()
+    assert after - before < 2000
+    assert most - before < 10_000
+    assert gc.collect() == 0
+    node.close()
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize(

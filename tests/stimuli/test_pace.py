@@ -1,0 +1,54 @@
+"""The pace: flips a period apart, drawings no sooner than they must be."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stimuli.pace import Pace
+
+MS = 1_000_000
+
+
+def run(pace: Pace, drawings_ms: list[float], vblank: bool) -> tuple[list[float], list[float]]:
+    """Draw and flip on an ideal machine; return the flips and the ages of what they show, ms."""
+    flips, ages = [], []
+    now = 0
+    for drawing_ms in drawings_ms:
+        if pace.flip_due is not None:
+            now = max(now, pace.draw_due())
+        read = now
+        now += round(drawing_ms * MS)
+        pace.drawn(now - read)
+        now += pace.wait_ns(now)
+        if vblank:  # the swap waits for the next multiple of the period
+            now = -(-now // pace.period_ns) * pace.period_ns
+        pace.flipped(now)
+        flips.append(now / MS)
+        ages.append((now - read) / MS)
+    return flips, ages
+
+
+@given(st.sampled_from([60.0, 120.0, 144.0]), st.booleans(), st.integers(0, 2**32 - 1))
+def test_flips_are_a_period_apart_and_show_what_was_read_just_before(
+    hz: float, vblank: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    period_ms = 1000 / hz
+    drawings = rng.uniform(0.1, 0.25, 1000) * period_ms
+    flips, ages = run(Pace(hz, vblank), drawings.tolist(), vblank)
+    steps = np.diff(flips)[200:]
+    assert np.abs(steps - period_ms).max() < 0.01
+    assert np.median(ages[500:]) < 0.25 * period_ms + 1.5
+
+
+def test_one_long_drawing_costs_one_flip_and_not_the_next_ones() -> None:
+    drawings = [3.0] * 300 + [40.0] + [3.0] * 300
+    flips, ages = run(Pace(60.0, False), drawings, False)
+    late = np.flatnonzero(np.diff(flips) > 25)
+    assert late.tolist() == [299]
+    assert np.median(ages[310:]) < 5.5
+
+
+def test_drawings_longer_than_a_frame_follow_each_other_at_once() -> None:
+    flips, _ = run(Pace(60.0, False), [20.0] * 300, False)
+    assert np.diff(flips)[200:].max() < 20.1
