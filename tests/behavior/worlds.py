@@ -11,6 +11,7 @@ from behavior.devices import protocols, simulated
 from rig import device
 from rig.messages import Pulse, Start
 from tests.behavior.harp_worlds import AvrWorld, BehaviorWorld
+from tests.behavior.nicard.contract import NiWorld
 from tests.behavior.scripted import Mouse
 
 MS = 1_000_000
@@ -123,6 +124,7 @@ WORLDS: dict[str, Callable[[], World]] = {
     "simulated": SimulatedWorld,
     "rig-avr": AvrWorld,
     "behavior": BehaviorWorld,
+    "nidaq": NiWorld,
 }
 """Every implementation of the Protocols, by its name in the tests."""
 

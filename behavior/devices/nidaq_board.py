@@ -1,0 +1,161 @@
+"""An NI card as a board: its input lines, its clock, its watchdog, and the tasks of its devices.
+
+All input lines are the lowest ones of one port and share one change-detection task; their times
+come from the card's own clock, fitted to the session's.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+
+from behavior.devices.device_clock import DeviceClock
+from behavior.devices.nidaq_card import Card
+from behavior.devices.nidaq_inputs import Inputs
+from behavior.devices.nidaq_tasks import Watchdog
+from rig.clock import monotonic_ns
+from rig.messages import Message, Start
+from rig.refused import Refused
+
+_PET_EVERY_NS = 100_000_000
+_ASK_EVERY_NS = 200_000_000
+_ASK_AT_FIRST = 20
+_OFF_NS = 2_000_000
+"""A card whose clock strays so far from what was foretold within a second is worth a remark."""
+
+
+class Tap:
+    """One input line, as one device sees it: its changes in order, each once."""
+
+    def __init__(self) -> None:
+        self.edges: deque[tuple[int, bool]] = deque()
+
+    def until(self, now: int) -> list[tuple[int, bool]]:
+        """Return the changes (t, up) up to now that were not handed out yet."""
+        seen = []
+        while self.edges and self.edges[0][0] <= now:
+            seen.append(self.edges.popleft())
+        return seen
+
+
+class Board:
+    """An NI card and what is wired to it."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """Where the card is, and which of its lines are inputs."""
+
+        device: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][\w-]*$")] = "Dev1"
+        """Its name in NI MAX."""
+        address: str = ""
+        """"" for the driver on this machine, or "host:port" of NI's gRPC device server."""
+        deadline_s: Annotated[float, msgspec.Meta(ge=0.05, le=1.0)] = 0.4
+        """How long any call may wait."""
+        port: str = "port0"
+        input_lines: Annotated[int, msgspec.Meta(ge=1, le=32)] = 8
+        """Lines 0 up to this one, without it, are inputs."""
+        latch_counter: str = "ctr1"
+        """The counter that times changes; "" on a card that cannot: then a change is when it was
+        read."""
+        watchdog_lines: list[str] = []
+        """Lines that go down when the driver is silent: those of the valves, as "port1/line4"."""
+        watchdog_s: Annotated[float, msgspec.Meta(ge=0.2, le=2.0)] = 1.0
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.settings, self.name = settings, name
+        self.card = Card(settings.device, settings.address, settings.deadline_s)
+        self._inputs = Inputs(
+            self.card, settings.port, settings.input_lines, settings.latch_counter
+        )
+        self._watchdog: Watchdog | None = None
+        if settings.watchdog_lines:
+            self._watchdog = Watchdog(self.card, settings.watchdog_lines, settings.watchdog_s)
+        self._openings: list[Callable[[], None]] = []
+        self._taps: list[tuple[int, Tap]] = []
+        self._clock = DeviceClock()
+        self._zero = 0
+        self._polled = self._pet_at = self._ask_at = self._last_t = -1
+        self._remarks: list[str] = []
+        self._is_open = False
+
+    def join(self, opening: Callable[[], None]) -> None:
+        """Have a device's task opened with the board."""
+        self._openings.append(opening)
+
+    def tap(self, line: int, where: str) -> Tap:
+        """Return an input line as one more device sees it. Raises Refused if it is none."""
+        if line >= self.settings.input_lines:
+            raise Refused(
+                f"{where}: line {line} is no input of board {self.name}, which has "
+                f"input_lines = {self.settings.input_lines}; correct one of them"
+            )
+        self._inputs.changing.add(line)
+        self._taps.append((line, Tap()))
+        return self._taps[-1][1]
+
+    def up(self, line: int) -> bool:
+        """Return whether an input line was up when it was last read."""
+        return bool(self._inputs.level >> line & 1)
+
+    def open(self) -> None:
+        self.card.open()
+        self._clock = DeviceClock()
+        self._is_open = True
+        for opening in self._openings:
+            opening()
+        self._inputs.open()
+        for _ in range(_ASK_AT_FIRST):
+            self._ask_clock()
+        if self._watchdog is not None:
+            self._watchdog.open()
+        self.card.opened()
+
+    def hear(self, word: Message) -> None:
+        if isinstance(word, Start) and self._is_open:
+            self._zero = int(word.session.get("t0_ns", 0))
+            if self._watchdog is not None:
+                self._watchdog.begin()
+            self.poll(self.session_ns(monotonic_ns()))
+            for _, tap in self._taps:  # what came before the session is no part of it
+                tap.edges.clear()
+
+    def session_ns(self, host_ns: int) -> int:
+        """Return a time of the machine's monotonic clock as session time."""
+        return host_ns - self._zero
+
+    def poll(self, now: int, again: bool = False) -> None:
+        """Read what has changed; once for each now, unless it is asked for again."""
+        if now == self._polled and not again:
+            return
+        self._polled = now
+        if self._watchdog is not None and now >= self._pet_at:
+            self._pet_at = now + _PET_EVERY_NS
+            self._watchdog.pet()
+        if now >= self._ask_at:
+            self._ask_at = now + _ASK_EVERY_NS
+            self._ask_clock()
+        for lines, card_ns in self._inputs.read():
+            changed, self._inputs.level = lines ^ self._inputs.level, lines
+            t = now if card_ns is None else self.session_ns(self._clock.host_ns(card_ns))
+            self._last_t = t = max(t, self._last_t)
+            for line, tap in self._taps:
+                if changed >> line & 1:
+                    tap.edges.append((t, bool(lines >> line & 1)))
+
+    def remarks(self) -> list[str]:
+        said, self._remarks = self._remarks, []
+        return said
+
+    def close(self) -> None:
+        was_open, self._is_open = self._is_open, False
+        if was_open:
+            self.card.close()
+
+    def _ask_clock(self) -> None:
+        told = self._inputs.ask_clock()
+        residual = None if told is None else self._clock.learn(*told)
+        if residual is not None and abs(residual.residual_ns) > _OFF_NS:
+            self._remarks.append(
+                f"the clock of card {self.settings.device} was {residual.residual_ns / 1e6:.1f} ms "
+                "off what it was expected to be: times of licks and frames may be as wrong"
+            )

@@ -1,0 +1,1 @@
+"""A simulated NI card: its own process, served as NI's gRPC device server serves a real one."""

@@ -1,0 +1,94 @@
+"""The NI devices on a simulated card, as a world for the contract tests."""
+
+import atexit
+import functools
+import time
+from typing import Any, ClassVar
+
+from behavior.devices.nidaq import Board
+from rig import device
+from rig.clock import monotonic_ns
+from rig.messages import Start
+from tests.behavior.nicard.process import SimulatedCard
+
+NIDAQ = "behavior.devices.nidaq"
+WIRING: dict[str, dict[str, Any]] = {
+    "Wheel": {},
+    "Lick": {"line": 0},
+    "Valve": {},
+    "ArmedValve": {"lick": 0, "trigger": "PFI0", "sense": 7},
+    "Line": {"line": 1},
+    "Output": {"line": "port1/line3"},
+    "Camera": {},
+}
+VALVE_LINE = "port2/line6"
+"""Where ctr2 comes out: PFI14."""
+
+
+@functools.cache
+def shared_card() -> SimulatedCard:
+    """One card for all tests that leave it whole; each finds it as if it were new."""
+    card = SimulatedCard()
+    atexit.register(card.close)
+    return card
+
+
+class NiWorld:
+    """Everything that docs/wiring.md wires to a PCIe-63xx, on a card that is a process."""
+
+    kinds: ClassVar[frozenset[str]] = frozenset(WIRING)
+    slack_ns: ClassVar[int] = 5_000_000
+
+    def __init__(self, **board: Any) -> None:
+        self.card = shared_card()
+        self.card.do("reset")
+        table = {
+            "is": f"{NIDAQ}:Board",
+            "address": self.card.address,
+            "watchdog_lines": [VALVE_LINE],
+            "watchdog_s": 2.0,
+            **board,
+        }
+        self.board: Board = device.make(table, "[card]", "card")
+
+    def device(self, kind: str, name: str, **keys: Any) -> Any:
+        table = {"is": f"{NIDAQ}:{kind}", "board": "card", **WIRING[kind], **keys}
+        return device.make_on_board(table, f"[{name}]", name, {"card": self.board})
+
+    def open(self) -> None:
+        self.board.open()
+        self.board.hear(Start(0, {"seed": 1}))
+
+    def close(self) -> None:
+        self.card.do("reset")
+
+    def wait(self, ms: float) -> int:
+        time.sleep(ms / 1e3)
+        now = monotonic_ns()
+        self.board.poll(now)
+        return now
+
+    def lick(self) -> int:
+        t = self.card.put("tongue", True)
+        self.wait(5)
+        self.card.put("tongue", False)
+        return t
+
+    def turn(self, counts: int) -> None:
+        self.card.do("turn", counts=counts)
+
+    def frame(self) -> int:
+        t = self.card.put("frame", True)
+        self.card.put("frame", False)
+        return t
+
+    def film(self, exposures: int) -> None:
+        for _ in range(exposures):
+            self.card.put("exposure", True)
+            self.card.put("exposure", False)
+
+    def openings(self, valve: str) -> list[tuple[int, float]]:
+        return self.card.openings(VALVE_LINE)
+
+    def level(self, output: str) -> bool:
+        return bool(self.card.do("level", line="port1/line3"))

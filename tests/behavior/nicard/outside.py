@@ -1,0 +1,31 @@
+"""What a test, or an animal, may do to the simulated card from outside."""
+
+from typing import Any
+
+from tests.behavior.nicard.service import Service
+from tests.behavior.nicard.signals import Signals
+
+
+def obey(order: dict[str, Any], signals: Signals, service: Service) -> Any:
+    """Do one thing; return its answer, None where there is nothing to say."""
+    match order:
+        case {"act": "put", "line": str(line), "up": bool(up)}:
+            return signals.drive(line, up)
+        case {"act": "turn", "counts": int(counts)}:
+            with signals.lock:
+                signals.position += counts
+        case {"act": "changes", "line": str(line)}:
+            with signals.lock:
+                return list(signals.changes[line])
+        case {"act": "level", "line": str(line)}:
+            return signals.level[line]
+        case {"act": "fail", "code": int(code)}:
+            service.fault = code or None
+        case {"act": "tasks"}:
+            return sorted(service.tasks)
+        case {"act": "reset"}:
+            service.reset()
+            signals.reset()
+        case _:
+            raise ValueError(order)
+    return None

@@ -1,0 +1,102 @@
+"""The lines of the simulated card, their changes with times, and what is to happen to them."""
+
+import heapq
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import count
+
+from rig.clock import monotonic_ns
+
+Change = Callable[[int, bool], None]
+TIMEBASE_NS = 10_000
+
+
+class Event:
+    """Something that will happen to a line, unless it is called off."""
+
+    def __init__(self, act: Callable[[int], None]) -> None:
+        self.act: Callable[[int], None] | None = act
+
+    def call_off(self) -> None:
+        self.act = None
+
+
+class Signals:
+    """Lines and terminals by name, "port0/line3" or "PFI0"; all times are monotonic ns.
+
+    A wire carries a line's level to other lines. `drift_ppm` is how fast the card's clock runs.
+    """
+
+    def __init__(self, wires: dict[str, list[str]], drift_ppm: float) -> None:
+        self.lock = threading.RLock()
+        self.level: dict[str, bool] = defaultdict(bool)
+        self.changes: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+        self.position = 0
+        """Steps of the encoder."""
+        self.forced_down: set[str] = set()
+        """Lines that the watchdog holds down."""
+        self._wires, self._drift = wires, 1.0 + drift_ppm * 1e-6
+        self._began = monotonic_ns()
+        self._watchers: dict[str, list[Change]] = defaultdict(list)
+        self._due: list[tuple[int, int, Event]] = []
+        self._order = count()
+        self._news = threading.Condition(self.lock)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def reset(self) -> None:
+        """Have every line down, and nothing remembered."""
+        with self.lock:
+            self.level.clear()
+            self.changes.clear()
+            self.forced_down.clear()
+
+    def ticks(self, t: int) -> int:
+        """Return the card's timebase at a time, not wrapped."""
+        return int((t - self._began) * self._drift / TIMEBASE_NS)
+
+    def drive(self, line: str, up: bool, t: int | None = None) -> int:
+        """Put a line up or down, now or at a time that has just come; return when."""
+        with self.lock:
+            if t is None:
+                t = monotonic_ns()
+                self._catch_up(t)
+            if line in self.forced_down:
+                up = False
+            if self.level[line] != up:
+                self.level[line] = up
+                self.changes[line].append((t, up))
+                for watcher in tuple(self._watchers[line]):
+                    watcher(t, up)
+                for other in self._wires.get(line, ()):
+                    self.drive(other, up, t)
+            return t
+
+    def watch(self, line: str, watcher: Change) -> Callable[[], None]:
+        """Have each change of a line told; return what ends that."""
+        with self.lock:
+            self._watchers[line].append(watcher)
+        return lambda: self._watchers[line].remove(watcher)
+
+    def at(self, t: int, act: Callable[[int], None]) -> Event:
+        """Have something happen at a time."""
+        event = Event(act)
+        with self._news:
+            heapq.heappush(self._due, (t, next(self._order), event))
+            self._news.notify()
+        return event
+
+    def _catch_up(self, now: int) -> None:
+        """Let all happen that was due before now: a late thread must not change the order."""
+        while self._due and self._due[0][0] <= now:
+            t, _, event = heapq.heappop(self._due)
+            if event.act is not None:
+                event.act(t)
+
+    def _run(self) -> None:
+        with self._news:
+            while True:
+                self._catch_up(monotonic_ns())
+                wait_s = (self._due[0][0] - monotonic_ns()) / 1e9 if self._due else None
+                if wait_s is None or wait_s > 0:
+                    self._news.wait(wait_s)
