@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from behavior.devices.nidaq_board import Board
+from behavior.devices.nidaq_board import Board, on_card
 from behavior.devices.nidaq_inputs import TICK_NS
 from behavior.devices.nidaq_tasks import Counter, Level, Pulser
 from behavior.devices.protocols import Fired, OutputSettings
 from rig.refused import Refused
+
+__all__ = ["ArmedValve", "Board", "Camera", "Lick", "Line", "Output", "Valve", "Wheel"]
 
 InputLine = Annotated[int, msgspec.Meta(ge=0, le=31)]
 CounterName = Annotated[str, msgspec.Meta(pattern=r"^ctr\d$")]
@@ -18,23 +20,10 @@ Terminal = Annotated[str, msgspec.Meta(pattern=r"^(PFI\d+)?$")]
 _REMEMBERED_TOUCHES = 64
 
 
-class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-def _card(board: Any, name: str) -> Board:
-    if not isinstance(board, Board):
-        raise Refused(
-            f'NI device {name}: it needs a board whose `is` is "behavior.devices.nidaq:Board"; '
-            "name it with the key `board`"
-        )
-    return board
-
-
 class Wheel:
     """A quadrature encoder on a counter, all four steps of a period counted."""
 
-    class Settings(_Settings, frozen=True, kw_only=True):
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The calibration of the wheel, and where its encoder is wired."""
 
         cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)]
@@ -46,7 +35,7 @@ class Wheel:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = _card(board, name)
+        card = on_card(board, name)
         self._encoder = Counter(card.card, settings.counter, (settings.a, settings.b))
         card.join(self._encoder.open)
 
@@ -58,7 +47,7 @@ class Wheel:
 class Lick:
     """A lick sensor on an input line."""
 
-    class Settings(_Settings, frozen=True, kw_only=True):
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where it is wired, and how it tells of a touch."""
 
         line: InputLine
@@ -66,7 +55,7 @@ class Lick:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = _card(board, name)
+        self._board = on_card(board, name)
         self._tap = self._board.tap(settings.line, f"lick {name}")
         self._touched = settings.touch == "high"
         self._since: int | None = None
@@ -89,7 +78,7 @@ class Lick:
 class Valve:
     """A valve on a counter, which shuts it by itself."""
 
-    class Settings(_Settings, frozen=True, kw_only=True):
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The calibration of the valve, and where it is wired."""
 
         ul_per_ms: Annotated[float, msgspec.Meta(gt=0, le=10)]
@@ -98,7 +87,7 @@ class Valve:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = _card(board, name)
+        self._board = on_card(board, name)
         self._pulser = Pulser(self._board.card, settings.counter, settings.terminal)
         self._board.join(self._pulser.open)
 
@@ -203,14 +192,14 @@ class ArmedValve(Valve):
 class Line:
     """An input line: a frame clock, a photodiode behind a comparator, a camera's exposures."""
 
-    class Settings(_Settings, frozen=True, kw_only=True):
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where it is wired."""
 
         line: InputLine
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = _card(board, name)
+        self._board = on_card(board, name)
         self._tap = self._board.tap(settings.line, f"line {name}")
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
@@ -228,7 +217,7 @@ class Output:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = _card(board, name)
+        card = on_card(board, name)
         self._level = Level(card.card, settings.line)
         card.join(self._level.open)
 
@@ -243,7 +232,7 @@ class Output:
 class Camera:
     """A camera whose exposure line is counted by a counter."""
 
-    class Settings(_Settings, frozen=True, kw_only=True):
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where it is wired."""
 
         counter: CounterName = "ctr3"
@@ -251,7 +240,7 @@ class Camera:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = _card(board, name)
+        card = on_card(board, name)
         self._counter = Counter(card.card, settings.counter, (settings.terminal,))
         card.join(self._counter.open)
 

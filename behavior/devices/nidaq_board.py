@@ -6,7 +6,7 @@ come from the card's own clock, fitted to the session's.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -15,14 +15,12 @@ from behavior.devices.nidaq_card import Card
 from behavior.devices.nidaq_inputs import Inputs
 from behavior.devices.nidaq_tasks import Watchdog
 from rig.clock import monotonic_ns
-from rig.messages import Message, Start
+from rig.messages import DeviceTime, Message, Start
 from rig.refused import Refused
 
 _PET_EVERY_NS = 100_000_000
 _ASK_EVERY_NS = 200_000_000
 _ASK_AT_FIRST = 20
-_OFF_NS = 2_000_000
-"""A card whose clock strays so far from what was foretold within a second is worth a remark."""
 
 
 class Tap:
@@ -75,7 +73,7 @@ class Board:
         self._clock = DeviceClock()
         self._zero = 0
         self._polled = self._pet_at = self._ask_at = self._last_t = -1
-        self._remarks: list[str] = []
+        self._time: DeviceTime | None = None
         self._is_open = False
 
     def join(self, opening: Callable[[], None]) -> None:
@@ -143,19 +141,30 @@ class Board:
                     tap.edges.append((t, bool(lines >> line & 1)))
 
     def remarks(self) -> list[str]:
-        said, self._remarks = self._remarks, []
-        return said
+        return []
 
     def close(self) -> None:
         was_open, self._is_open = self._is_open, False
         if was_open:
             self.card.close()
 
+    def device_time(self) -> DeviceTime | None:
+        told, self._time = self._time, None
+        return told
+
     def _ask_clock(self) -> None:
-        told = self._inputs.ask_clock()
-        residual = None if told is None else self._clock.learn(*told)
-        if residual is not None and abs(residual.residual_ns) > _OFF_NS:
-            self._remarks.append(
-                f"the clock of card {self.settings.device} was {residual.residual_ns / 1e6:.1f} ms "
-                "off what it was expected to be: times of licks and frames may be as wrong"
-            )
+        pair = self._inputs.ask_clock()
+        told = None if pair is None else self._clock.learn(*pair)
+        if told is not None:
+            t = self.session_ns(told.host)
+            self._time = DeviceTime(t, self.name, told.device, told.residual_ns)
+
+
+def on_card(board: Any, name: str) -> Board:
+    """Return a device's board. Raises Refused if it is not an NI card."""
+    if not isinstance(board, Board):
+        raise Refused(
+            f'NI device {name}: it needs a board whose `is` is "behavior.devices.nidaq:Board"; '
+            "name it with the key `board`"
+        )
+    return board

@@ -1,6 +1,5 @@
 """The simulated card behind NI's own gRPC service, as the unmodified nidaqmx client calls it."""
 
-import re
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -10,20 +9,13 @@ import session_pb2
 from nidaqmx._stubs import nidaqmx_pb2 as pb
 from nidaqmx.utils import unflatten_channel_string
 
+from tests.behavior.nicard import names
 from tests.behavior.nicard.signals import Signals
 from tests.behavior.nicard.tasks import DaqError, Task
 
 FULL, SMALL = "full", "small"
 """An X series card; and one with two counters, no change detection, no triggers, no watchdog."""
-_COUNTERS = {FULL: 4, SMALL: 2}
-_OUT = {f"ctr{n}": f"PFI{12 + n}" for n in range(4)}
-_IN = {"ctr0": "PFI8", "ctr1": "PFI3", "ctr2": "PFI0", "ctr3": "PFI5"}
 _UNSUPPORTED = -200197
-
-
-def _as_port(pfi: str) -> str:
-    number = int(pfi.removeprefix("PFI"))
-    return f"port{1 + number // 8}/line{number % 8}"
 
 
 def _method(call: str) -> str:
@@ -39,6 +31,7 @@ class Service:
     def __init__(self, signals: Signals, device: str, model: str) -> None:
         self.signals, self.device, self.model = signals, device, model
         self.tasks: dict[str, Task] = {}
+        self._counters = 2 if model == SMALL else 4
         self.fault: int | None = None
         """With this code every call fails, if set."""
         self._held: dict[str, Task] = {}
@@ -66,17 +59,7 @@ class Service:
         return task
 
     def _name(self, path: str) -> str:
-        """Return a channel's or terminal's name on this card. Raises DaqError."""
-        device, _, name = path.strip().lstrip("/").partition("/")
-        if device != self.device:
-            raise DaqError(-200220, f"Device identifier is invalid. Device: {device}.")
-        number = int(re.sub(r"\D", "", name.rsplit("/", 1)[-1]) or 0)
-        counters = _COUNTERS[self.model]
-        limit = 32 if name.startswith("port0/") else counters if name.startswith("ctr") else 16
-        known = re.match(r"(port[012]/line|ctr|PFI|\d+kHzTimebase|ChangeDetectionEvent)", name)
-        if known is None or (number >= limit and "Timebase" not in name):
-            raise DaqError(-200170, f"Physical channel specified does not exist: {path}.")
-        return name
+        return names.on_card(path, self.device, self._counters)
 
     def _names(self, paths: str) -> list[str]:
         return [self._name(path) for path in unflatten_channel_string(paths)]
@@ -110,7 +93,6 @@ class Service:
         self._task(q).stop()
 
     def on_taskcontrol(self, q: Any) -> None:
-        assert (q.action_raw or q.action) == 4  # reserve
         self._task(q).reserve()
 
     def on_gettaskattributestring(self, q: Any) -> dict[str, Any]:
@@ -118,31 +100,31 @@ class Service:
 
     # -- channels ----------------------------------------------------------------------------------
 
-    def _channel(self, q: Any, kind: str, names: list[str], **settings: Any) -> Task:
+    def _channel(self, q: Any, kind: str, held: list[str], **settings: Any) -> Task:
         task = self._task(q)
-        task.kind, task.resources, task.channel = kind, list(names), names[0]
+        task.kind, task.resources, task.channel = kind, list(held), held[0]
         task.settings.update(settings)
         return task
 
     def on_createdichan(self, q: Any) -> None:
-        names = self._names(q.lines)
-        self._channel(q, "inputs", names, lines=names)
+        lines = self._names(q.lines)
+        self._channel(q, "inputs", lines, lines=lines)
 
     def on_createdochan(self, q: Any) -> None:
         self._channel(q, "output", self._names(q.lines))
 
     def on_createcicountedgeschan(self, q: Any) -> None:
-        names = self._names(q.counter)
-        self._channel(q, "edges", names, source=_IN[names[0]])
+        counters = self._names(q.counter)
+        self._channel(q, "edges", counters, source=names.IN[counters[0]])
 
     def on_createcilinencoderchan(self, q: Any) -> None:
         assert q.decoding_type_raw == 10092 or q.decoding_type == 10092  # X4
         self._channel(q, "encoder", self._names(q.counter))
 
     def on_createcopulsechantime(self, q: Any) -> None:
-        names = self._names(q.counter)
-        task = self._channel(q, "pulse", names, high_s=q.high_time)
-        task.channel = _as_port(_OUT[names[0]])
+        counters = self._names(q.counter)
+        task = self._channel(q, "pulse", counters, high_s=q.high_time)
+        task.channel = names.as_port(names.OUT[counters[0]])
 
     def on_setchanattributestring(self, q: Any) -> None:
         task, name = self._task(q), self._name(q.value)
@@ -150,7 +132,7 @@ class Service:
             case 0x18C7:
                 task.settings["source"] = name
             case 0x18E1:
-                task.channel = _as_port(name)
+                task.channel = names.as_port(name)
             case 0x219D | 0x219E:
                 pass
             case other:
@@ -197,14 +179,8 @@ class Service:
         waiting = {0x1223: len(task.samples), 0x217C: 1, 0x217B: 1}
         return {"value": waiting[q.attribute_raw or q.attribute]}
 
-    def on_getreadattributestring(self, q: Any) -> dict[str, Any]:
-        return {"value": self._task(q).channel}
-
     def on_getreadattributebool(self, q: Any) -> dict[str, Any]:
         return {"value": self._task(q).overflowed}
-
-    def on_getwriteattributeuint32(self, q: Any) -> dict[str, Any]:
-        return {"value": 1}
 
     def on_readdigitalscalaru32(self, q: Any) -> dict[str, Any]:
         self._task(q).reserve()
@@ -243,7 +219,6 @@ class Service:
         self._task(q).settings["lines"] = self._names(q.channel_names)
 
     def on_controlwatchdogtask(self, q: Any) -> None:
-        assert (q.action_raw or q.action) == 0  # reset the timer
         self._task(q).pet()
 
 
@@ -261,7 +236,7 @@ def generic_handler(service: Service) -> grpc.GenericRpcHandler:
         return call
 
     methods = pb.DESCRIPTOR.services_by_name["NiDAQmx"].methods
-    names = [method.name for method in methods if hasattr(Service, _method(method.name))]
+    known = [method.name for method in methods if hasattr(Service, _method(method.name))]
     return grpc.method_handlers_generic_handler(
         "nidaqmx_grpc.NiDAQmx",
         {
@@ -270,6 +245,6 @@ def generic_handler(service: Service) -> grpc.GenericRpcHandler:
                 request_deserializer=getattr(pb, f"{name}Request").FromString,
                 response_serializer=getattr(pb, f"{name}Response").SerializeToString,
             )
-            for name in names
+            for name in known
         },
     )

@@ -158,6 +158,8 @@ class Task:
         self.pet()
 
     def pet(self) -> None:
+        if not self.running:
+            raise DaqError(-200760, "Task must be started first.")
         if self.settings.get("expired"):
             raise DaqError(-200678, "The watchdog timer has expired.")
         for event in self._events:

@@ -1,0 +1,107 @@
+"""An NI card that is not there, or not what the setup says: one sentence, and nothing is left."""
+
+from typing import Any
+
+import msgspec
+import nidaqmx
+import pytest
+
+from behavior.devices.hardware import Hardware
+from behavior.devices.nidaq_card import Card
+from rig.clock import SetClock
+from rig.messages import Edge, Lick, Message
+from rig.refused import Refused
+from tests.behavior.nicard.contract import NIDAQ, WIRING
+from tests.behavior.nicard.process import SimulatedCard
+from tests.behavior.nicard.rigs import card_table, go_on, wake, zero
+from tests.behavior.sessions import hardware, of
+
+small = pytest.mark.parametrize("own_card", ["small"], indirect=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"boards": {"card": {"device": "Dev9"}}}, r"Dev9.*no card of that name"),
+        ({"valve": {"centre": {"counter": "ctr7"}}}, r"valve, ctr7.*no such line or counter"),
+        ({"lick": {"centre": {"line": 9}}}, r"line 9 is no input of board card.*input_lines = 8"),
+        ({"lick": {"centre": {"line": 32}}}, r"line"),
+        ({"wheel": {"a": "PFI99"}}, r"no such"),
+        ({"boards": {"card": {"port": "port7"}}}, r"no such line"),
+        ({"boards": {"card": {"address": "127.0.0.1:1"}}}, r"does not answer.*address"),
+        ({"boards": {"card": {"address": ""}}}, r"NI-DAQmx driver is not there"),
+        ({"valve": {"centre": {"is": f"{NIDAQ}:ArmedValve", **WIRING["ArmedValve"]}}}, "watchdog"),
+        ({"wheel": {"board": None}}, "needs a board"),
+    ],
+)
+def test_what_is_not_there_is_refused_in_one_sentence(
+    card: SimulatedCard, change: dict[str, Any], says: str
+) -> None:
+    table = card_table(card)
+    for kind, devices in change.items():
+        for name, keys in devices.items():
+            if isinstance(keys, dict):
+                table[kind][name].update(keys)
+            elif keys is None:
+                del table[kind][name]
+            else:
+                table[kind][name] = keys
+    with pytest.raises(Refused, match=says) as refused:
+        hardware(table, list[Message]().append)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_another_program_holds_is_refused_and_left_to_it(card: SimulatedCard) -> None:
+    other = Card("Dev1", card.address, 0.5)
+    other.open()
+    task = nidaqmx.Task("other", grpc_options=nidaqmx.GrpcSessionOptions(other._channel, "other"))
+    task.co_channels.add_co_pulse_chan_time("Dev1/ctr2")
+    task.start()
+    with pytest.raises(Refused, match=r"valve, ctr2.*something else holds it"):
+        hardware(card_table(card), list[Message]().append)
+    assert "other" in card.do("tasks")
+    task.close()
+    other.close()
+
+
+def test_a_refused_board_leaves_nothing_on_the_card(card: SimulatedCard) -> None:
+    table = card_table(card)
+    table["valve"]["left"] = {**table["valve"]["centre"], "counter": "ctr0"}
+    node = Hardware(msgspec.convert(table, Hardware.Settings), list[Message]().append)
+    node.clock = SetClock()
+    with pytest.raises(Refused, match="something else holds it"):
+        node.open()
+    node.close()
+    assert card.do("tasks") == []
+
+
+@small
+def test_a_card_without_change_detection_is_refused_or_read_at_each_tick(
+    own_card: SimulatedCard,
+) -> None:
+    few = {"counter": "ctr1"}
+    table = card_table(own_card)
+    table["valve"]["centre"].update(few)
+    table["boards"]["card"]["latch_counter"] = "ctr0"
+    with pytest.raises(Refused, match='sees no changes on that line; set latch_counter = ""'):
+        hardware(table, list[Message]().append)
+    table["boards"]["card"]["latch_counter"] = ""
+    said, node, clock = wake(table)
+    go_on(node, clock, 10)
+    before = own_card.put("tongue", True) - zero(node)
+    go_on(node, clock, 30)
+    own_card.put("tongue", False)
+    own_card.put("frame", True)
+    go_on(node, clock, 30)
+    node.close()
+    (lick,) = of(Lick, said)
+    assert before <= lick.t
+    assert [(e.line, e.up) for e in of(Edge, said)] == [("frame_clock", True)]
+
+
+@small
+def test_a_card_without_a_watchdog_holds_no_armed_reward(own_card: SimulatedCard) -> None:
+    table = card_table(own_card, "ArmedValve", latch_counter="")
+    table["valve"]["centre"]["counter"] = "ctr1"
+    with pytest.raises(Refused, match=r"watchdog.*the card cannot do that"):
+        hardware(table, list[Message]().append)

@@ -1,0 +1,154 @@
+"""Water from an NI card; a card, server or driver that hangs, dies or is unplugged."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from behavior.devices.nidaq_card import CardLostError
+from rig.messages import Arm, Fault, Lick, Valve
+from tests.behavior.nicard.contract import VALVE_LINE
+from tests.behavior.nicard.process import SimulatedCard
+from tests.behavior.nicard.rigs import card_table, go_on, wake, zero
+from tests.behavior.sessions import MS, S, of
+
+# a watchdog task that cannot be closed, its card being lost, complains when it is collected
+pytestmark = pytest.mark.filterwarnings("ignore::nidaqmx.errors.DaqResourceWarning")
+ROOT = Path(__file__).parents[2]
+DEVICE_LOST = -88705
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+@pytest.mark.parametrize("layer", ["Valve", "ArmedValve"])
+def test_a_lick_brings_water_from_the_driver_or_from_the_card(
+    card: SimulatedCard, layer: str
+) -> None:
+    said, node, clock = wake(card_table(card, layer))
+    go_on(node, clock, 5)
+    node.hear(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
+    go_on(node, clock, 20)
+    licked = card.put("tongue", True) - zero(node)
+    go_on(node, clock, 20)
+    card.put("tongue", False)
+    go_on(node, clock, 100)
+    node.close()
+    (valve,) = of(Valve, said)
+    ((opened, open_ms),) = card.openings(VALVE_LINE)
+    assert valve.refused == ""
+    assert open_ms == pytest.approx(60.0, abs=0.01)
+    assert abs(valve.t - (opened - zero(node))) < 5 * MS
+    assert valve.lick_t is not None
+    assert abs(valve.lick_t - licked) < 5 * MS
+    assert [lick.t for lick in of(Lick, said)] == [pytest.approx(licked, abs=5 * MS)]
+    if layer == "ArmedValve":
+        assert opened - zero(node) - licked < 1000
+    assert not of(Fault, said)
+
+
+def test_a_hung_server_ends_the_driver_within_its_deadline_and_is_asked_no_more(
+    own_card: SimulatedCard,
+) -> None:
+    _, node, clock = wake(card_table(own_card, deadline_s=0.3))
+    go_on(node, clock, 5)
+    own_card.hang()
+    hung = time.monotonic()
+    with pytest.raises(CardLostError, match=r"no answer within 0.3 s"):
+        go_on(node, clock, 60_000)
+    assert time.monotonic() - hung < 10 * 0.3
+    began = time.monotonic()
+    with pytest.raises(CardLostError, match="no answer"):
+        node.close()
+    assert time.monotonic() - began < 0.3
+
+
+def test_a_card_that_is_lost_in_mid_pulse_shuts_its_valve_itself(card: SimulatedCard) -> None:
+    said, node, clock = wake(card_table(card))
+    go_on(node, clock, 5)
+    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
+    card.do("fail", code=DEVICE_LOST)
+    with pytest.raises(CardLostError, match="not there any more"):
+        go_on(node, clock, 1000)
+    with pytest.raises(CardLostError):
+        node.close()
+    while not card.openings(VALVE_LINE):
+        time.sleep(0.01)
+    assert [ms for _, ms in card.openings(VALVE_LINE)] == [pytest.approx(140.0, abs=0.01)]
+    assert not of(Valve, said)[0].refused
+
+
+def test_a_lost_card_that_was_armed_counts_as_water(card: SimulatedCard) -> None:
+    said, node, clock = wake(card_table(card, "ArmedValve"))
+    go_on(node, clock, 5)
+    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "lick", 3.0))
+    card.do("fail", code=DEVICE_LOST)
+    with pytest.raises(CardLostError):
+        node.close()
+    assert [valve.volume_ul for valve in of(Valve, said)] == [3.0]
+    assert "may have opened" in of(Fault, said)[0].what
+
+
+DRIVER = f"""
+import sys, time
+from tests.behavior.nicard.rigs import card_table, go_on, wake
+from rig.messages import Arm
+class Card: address = sys.argv[1]
+said, node, clock = wake(card_table(Card(), sys.argv[2]))
+go_on(node, clock, 5)
+on = "lick" if sys.argv[2] == "ArmedValve" else "now"
+node.hear(Arm(clock.now(), 1, clock.now() + 60 * {S}, "centre", on, 7.0))
+print("armed", flush=True)
+go_on(node, clock, 60_000)
+"""
+
+
+@pytest.mark.parametrize("layer", ["Valve", "ArmedValve"])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_driver_that_is_killed_or_hangs_leaves_no_valve_open_and_none_armed(
+    card: SimulatedCard, layer: str, how: signal.Signals
+) -> None:
+    command = [sys.executable, "-c", DRIVER, card.address, layer]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as driver:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "armed\n"
+        os.kill(driver.pid, how)
+        if layer == "Valve":
+            while not card.openings(VALVE_LINE):
+                time.sleep(0.01)
+        else:
+            time.sleep(1.2)
+            card.put("tongue", True)
+            time.sleep(0.3)
+        driver.kill()
+    expected = [pytest.approx(140.0, abs=0.01)] if layer == "Valve" else []
+    assert [ms for _, ms in card.openings(VALVE_LINE)] == expected
+    assert not card.do("level", line=VALVE_LINE)
+
+
+def test_a_driver_that_is_alive_keeps_the_watchdog_quiet(card: SimulatedCard) -> None:
+    _, node, clock = wake(card_table(card, "ArmedValve"))
+    go_on(node, clock, 2000)
+    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
+    go_on(node, clock, 100)
+    node.close()
+    assert len(card.openings(VALVE_LINE)) == 1
+
+
+def test_what_a_killed_driver_left_on_the_server_is_cleared(card: SimulatedCard) -> None:
+    _, first, _ = wake(card_table(card))
+    assert card.do("tasks")
+    del first
+    _, node, clock = wake(card_table(card))
+    go_on(node, clock, 20)
+    node.close()
+    assert card.do("tasks") == []
