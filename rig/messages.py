@@ -242,6 +242,12 @@ class Decoded(Message, frozen=True, tag="Decoded"):
     selective_fraction: float | None
 
 
+class Pictures(Message, frozen=True, tag="Pictures"):
+    """Display, once: every wall picture it may show, by stimulus, as the SHA-256 of its pixels."""
+
+    sha256: dict[str, str]
+
+
 class Pulse(Message, frozen=True, tag="Pulse"):
     """Mesoscope (simulated): a TTL pulse on a line of the rig."""
 
@@ -310,6 +316,7 @@ WORDS: tuple[type[Message], ...] = (
     Exposures,
     Scan,
     DeviceTime,
+    Pictures,
 )  # fmt: skip
 """Every kind, in the order of this page."""
 EVERYONE_SAYS = (Beat, Fault, Ended)

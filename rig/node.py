@@ -49,7 +49,7 @@ class Node:
         self.say = say
 
     def check(self, task: dict[str, Any]) -> None:
-        """Refuse task facts that this node could not serve, before anything is opened."""
+        """Take the task's facts, before anything is opened; refuse those it could not serve."""
 
     def open(self) -> None:
         """Take hold of what this node owns; raise Refused if it cannot be had. Say nothing yet."""

@@ -96,7 +96,9 @@ def run(kind: type[Node]) -> None:
         bus = Bus(voice, session.rig.hub_port, hears, clock, journal, pace)
         signal.signal(signal.SIGTERM, partial(_terminate, bus))
         try:
-            drive([make(session, kind.name, bus.say)], bus, clock)
+            node = make(session, kind.name, bus.say)
+            node.check(session.task)
+            drive([node], bus, clock)
         except (Refused, BusError) as reason:
             sys.exit(f"{kind.name}: {reason}")
         finally:

@@ -25,6 +25,8 @@ def run(session: Session, end_ns: int | None = None) -> Said:
     wire = _ListWire(clock, end_ns)
     names = [name for name in session.nodes if name != RECORDER]
     nodes = [make(session, name, partial(wire.say, name)) for name in names]
+    for node in nodes:
+        node.check(session.task)
     wire.begin(session, nodes)
     drive(nodes, wire, clock)
     return wire.said

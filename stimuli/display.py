@@ -2,23 +2,27 @@
 
 import gc
 import time
+from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from rig import device
-from rig.config import blocks
-from rig.messages import Flip, Message, Position, TrialEnd, TrialStart
+from rig.messages import Flip, Message, Pictures, Position, Start, TrialEnd, TrialStart
 from rig.node import Node, Say
 from rig.refused import Refused
 from stimuli.geometry import Corridor, Lap, Laps, check_corridor
+from stimuli.open_loop import Bar, Bars, Image, Sight, on_show, sight
 from stimuli.pace import Pace
 from stimuli.panes import THREE_VIEWS, View, Warp, check_views, panes
 from stimuli.patch import encode
+from stimuli.photographs import images, wall_photographs
+from stimuli.pictures import pictures, sha256
 from stimuli.screen import Scene, Screen, Stage
 from stimuli.shaders import MOST_PANES
-from stimuli.textures import STIMULI, pictures
+from stimuli.textures import STIMULI, Picture, check_names
+from stimuli.wanted import Wanted, wanted
 
 _CHECKED_FLIPS = 60
 _REFRESH_WITHIN = 0.02
@@ -29,8 +33,8 @@ class Display(Node):
     """Driver: one picture a refresh, of the newest Position heard."""
 
     name = "display"
-    hears = (Position, TrialStart, TrialEnd)
-    says = (Flip,)
+    hears = (Start, Position, TrialStart, TrialEnd)
+    says = (Flip, Pictures)
     period_s = 1 / 60
     patience_s = 0.02
 
@@ -47,6 +51,7 @@ class Display(Node):
         warps: dict[str, Warp] = msgspec.field(default_factory=dict)
         """Screens that are seen through a mesh: a cylinder, a dome, a projector."""
         corridor: Corridor = Corridor()
+        bars: Bars = Bars()
         extrapolate: bool = False
         """Whether to show where the animal will stand in mid-frame, by its speed of late."""
 
@@ -58,35 +63,37 @@ class Display(Node):
         super().__init__(settings, say)
         check_corridor(settings.corridor)
         check_views(settings.views)
+        check_names(_planes(settings.corridor), STIMULI, "the corridor has a floor or a ceiling")
         if len(settings.views) + len(settings.warps) > MOST_PANES:
             raise Refused(f"[nodes.display] has more than {MOST_PANES} screens; leave some out")
         self.screen: Screen = device.make(settings.screen, "[nodes.display.screen]")
         self._vblank = settings.paced == "vblank"
         self.period_s = 1 / settings.refresh_hz
         self._pace = Pace(settings.refresh_hz, self._vblank)
+        self._wanted = Wanted()
+        self._pictures: dict[str, Picture] = {}
+        self._images: dict[str, Picture] = {}
+        self._sight: Sight | None = None
         self._number = 0
         self._spent_ns = 0
         self._trial: TrialStart | None = None
         self._announced = -1
         self._behind: TrialStart | None = None
         self._laps: Laps | None = None
+        self._open_loop: Image | Bar | None = None
         self._position: Position | None = None
         self._drawn: Position | None = None
 
     def check(self, task: dict[str, Any]) -> None:
-        for block in blocks(task):
-            if block.get("picture", "corridor") != "corridor":
-                continue
-            unknown = [f'"{name}"' for name in block.get("stimuli", ()) if name not in STIMULI]
-            if unknown:
-                raise Refused(
-                    f"the task has stimuli without a picture: {', '.join(unknown)}; correct "
-                    f"stimuli (there are: {', '.join(STIMULI)})"
-                )
+        self._wanted = wanted(task)
 
     def open(self) -> None:
+        corridor = self.settings.corridor
         shown = panes(self.settings.views, self.settings.warps)
-        stage = Stage(shown, self.settings.corridor, pictures(), self._vblank)
+        self._sight = sight(shown)
+        self._pictures = self._wall_pictures([*self._wanted.walls, *_planes(corridor)])
+        self._images = images(self._wanted.images, self._sight.width_over_height)
+        stage = Stage(shown, corridor, self._pictures, self._vblank, self._images)
         self.screen.open(stage)
         self._check_refresh()
         encode(0)  # works out the whole code
@@ -94,6 +101,9 @@ class Display(Node):
 
     def hear(self, word: Message) -> None:
         match word:
+            case Start():
+                every = {**self._pictures, **self._images}
+                self.say(Pictures(word.t, {name: sha256(one) for name, one in every.items()}))
             case TrialStart():
                 self._trial, self._announced = word, word.trial
             case TrialEnd():
@@ -109,7 +119,7 @@ class Display(Node):
         if self.settings.extrapolate and position is not None:
             position_m += self._ahead_m(position)
         bright = encode(self._number)
-        self.screen.draw(Scene(self._laps, position_m, bright))
+        self.screen.draw(Scene(self._laps, position_m, bright, self._open_loop))
         self._drawn = position
         drawn_t = self.clock.now()
         self._pace.drawn(drawn_t - now)
@@ -149,16 +159,26 @@ class Display(Node):
         if position.trial > self._announced:
             return
         self._position = position
-        if self._trial is None or position.trial < 0 or position.phase != "corridor":
-            self._laps = None
-        else:
+        self._laps = self._open_loop = None
+        if position.trial < 0:
+            self._behind = None
+        elif self._trial is not None and position.phase == "corridor":
             self._laps = self._laps_round(self._trial)
+        elif self._trial is not None and self._sight is not None:
+            self._open_loop = on_show(self._trial, position, self.settings.bars, self._sight)
 
     def _laps_round(self, trial: TrialStart) -> Laps:
         here = _lap(trial)
         grey = Lap(None, trial.texture_m, trial.grey_m)
-        behind = grey if self._behind is None else _lap(self._behind)
+        last = self._behind
+        behind = _lap(last) if last is not None and last.picture == "corridor" else grey
         return behind, here, Lap(trial.next_stimulus, trial.texture_m, trial.grey_m)
+
+    def _wall_pictures(self, names: list[str]) -> dict[str, Picture]:
+        """Return the pictures of these names: the lab's own photographs, else drawn ones."""
+        folder = self._wanted.photographs
+        own = wall_photographs(Path(folder), names) if folder else {}
+        return {**pictures([name for name in names if name not in own]), **own}
 
     def _check_refresh(self) -> None:
         """Measure how fast the screen flips by itself. Raises Refused if that is not as stated."""
@@ -183,6 +203,11 @@ class Display(Node):
                 f"the screen waits for its own refresh at {1 / measured_s:.1f} Hz; set paced = "
                 '"vblank" in [nodes.display], or flips would wait twice'
             )
+
+
+def _planes(corridor: Corridor) -> list[str]:
+    """Return the pictures of floor and ceiling, if they have one."""
+    return [name for name in (corridor.floor, corridor.ceiling) if name]
 
 
 def _lap(trial: TrialStart) -> Lap:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from stimuli.gamma import common_range, lookup
 from stimuli.geometry import Lap, Laps, fog_m, projection, repeats, walls
 from stimuli.layout import Area, Layout
-from stimuli.panes import Mesh, Pane
+from stimuli.open_loop import sight
+from stimuli.panes import Mesh, Pane, as_mesh
 from stimuli.screen import Scene, Stage
 from stimuli.shaders import (
     CORRECTED,
@@ -22,8 +23,9 @@ from stimuli.shaders import (
     MESH_VERTEX,
     VERSION,
 )
+from stimuli.sky import Sky
 from stimuli.textures import GREY, PICTURE_HEIGHT_M, PICTURE_M
-from stimuli.upload import Program, Vertices, curves_texture, pictures_texture
+from stimuli.upload import Program, Vertices, curves_texture, mesh_vertices, pictures_texture
 
 _LIT = ("pictures", "gamma", "colours", "fog_m", "grey", "position_m", "layers")
 _FLAT = ("views", "areas")
@@ -56,11 +58,14 @@ class Painter:
         how = VERSION + (CORRECTED if _corrected(stage.panes) else b"")
         self._flat = Program(gl, VERSION + FLAT_VERTEX, how + FLAT_FRAGMENT, (*_LIT, *_FLAT))
         self._bent = Program(gl, VERSION + MESH_VERTEX, how + MESH_FRAGMENT, (*_LIT, *_BENT))
-        self._meshes = [
-            (n, _mesh(gl, pane.surface, _inside(layout.areas[n], layout.size_px)))
-            for n, pane in enumerate(stage.panes)
-            if isinstance(pane.surface, Mesh)
+        insides = [_inside(area, layout.size_px) for area in layout.areas]
+        meshes = [
+            mesh_vertices(gl, as_mesh(pane.surface), inside)
+            for pane, inside in zip(stage.panes, insides, strict=True)
         ]
+        self._meshes = list(enumerate(meshes))[self._flat_count :]
+        self._sky = Sky(gl, how, stage.images, meshes, colours.astype(np.float32))
+        self._sight = sight(stage.panes)
         self._set_once(stage.panes[: self._flat_count], colours)
 
     def draw(self, scene: Scene) -> None:
@@ -72,6 +77,8 @@ class Painter:
             self._clear_parts(self._others)
         if scene.laps is not None:
             self._draw_walls(scene.laps, scene.position_m)
+        if scene.open_loop is not None:
+            self._sky.draw(scene.open_loop, self._sight)
         if self._layout.patch is not None:
             level = self._white if scene.patch_bright else (0.0, 0.0, 0.0)
             self._clear_parts(((self._layout.patch, level),))
@@ -203,18 +210,3 @@ def _inside(area: Area, size_px: tuple[int, int]) -> tuple[float, float, float, 
     width, height = size_px
     half_x, half_y = area.width / width, area.height / height
     return 2 * area.x / width - 1 + half_x, 2 * area.y / height - 1 + half_y, half_x, half_y
-
-
-def _mesh(gl: Any, mesh: Mesh, inside: tuple[float, float, float, float]) -> Vertices:
-    """Upload a warp: where in the window, and towards which point (m from the eye)."""
-    x, y, half_x, half_y = inside
-    across, up = np.meshgrid(x + half_x * (2 * mesh.across - 1), y + half_y * (2 * mesh.up - 1))
-    points = mesh.points_cm.reshape(-1, 3) / 100
-    vertices = np.column_stack([across.ravel(), up.ravel(), points]).astype(np.float32)
-    rows, columns = across.shape
-    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()[:, None]
-    triangles = first + np.array([0, 1, columns, columns, 1, columns + 1])
-    made = Vertices(gl, (2, 3))
-    made.fill(vertices, triangles.ravel().astype(np.uint32))
-    gl.glBindVertexArray(0)
-    return made

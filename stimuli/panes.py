@@ -133,7 +133,7 @@ def directions(pane: Pane, width: int, height: int) -> NDArray[np.float64]:
     Undefined (NaN) where a mesh does not reach.
     """
     across, up = (np.arange(width) + 0.5) / width, 1 - (np.arange(height) + 0.5) / height
-    mesh = pane.surface if isinstance(pane.surface, Mesh) else _as_mesh(pane.surface)
+    mesh = as_mesh(pane.surface)
     i, along = _cells(mesh.across, across)
     j, above = _cells(mesh.up, up)
     along, above = along[None, :, None], above[:, None, None]
@@ -143,6 +143,16 @@ def directions(pane: Pane, width: int, height: int) -> NDArray[np.float64]:
     points = lower * (1 - above) + upper * above
     unit: NDArray[np.float64] = points / np.linalg.norm(points, axis=-1, keepdims=True)
     return unit
+
+
+def as_mesh(surface: View | Mesh) -> Mesh:
+    """Return a screen as a mesh: a flat one has its four corners."""
+    if isinstance(surface, Mesh):
+        return surface
+    corners = (surface.lower_left, surface.lower_right, surface.upper_left)
+    low, right, up = (np.array(corner, float) for corner in corners)
+    ends = np.array([0.0, 1.0])
+    return Mesh(ends, ends, np.array([[low, right], [up, up + right - low]]))
 
 
 def frame(view: View) -> tuple[Any, Any, Any, float]:
@@ -159,12 +169,6 @@ def _unit(to: Point, start: Point) -> Any:
     return step / (np.linalg.norm(step) or 1.0)
 
 
-def _as_mesh(view: View) -> Mesh:
-    low, right, up = (np.array(p) for p in (view.lower_left, view.lower_right, view.upper_left))
-    ends = np.array([0.0, 1.0])
-    return Mesh(ends, ends, np.array([[low, right], [up, up + right - low]]))
-
-
 def _cells(edges: NDArray[np.float64], at: NDArray[np.float64]) -> tuple[Any, Any]:
     """Return in which cell of a grid each place lies, and how far in it (NaN: outside of all)."""
     cell = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, edges.size - 2)
@@ -173,7 +177,7 @@ def _cells(edges: NDArray[np.float64], at: NDArray[np.float64]) -> tuple[Any, An
 
 
 def _rays(view: View) -> NDArray[np.float64]:
-    corners = _as_mesh(view).points_cm.reshape(4, 3)
+    corners = as_mesh(view).points_cm.reshape(4, 3)
     unit: NDArray[np.float64] = corners / np.linalg.norm(corners, axis=1, keepdims=True)
     return unit
 

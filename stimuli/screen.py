@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rig.refused import Refused
 from stimuli.geometry import Corridor, Laps
 from stimuli.layout import Layout
+from stimuli.open_loop import Bar, Image
 from stimuli.panes import Pane
 from stimuli.textures import Picture
 
@@ -20,6 +21,8 @@ class Scene(msgspec.Struct, frozen=True):
     laps: Laps | None
     position_m: float
     patch_bright: bool
+    open_loop: Image | Bar | None = None
+    """What stands there in place of the corridor."""
 
 
 GREY_SCENE = Scene(None, 0.0, False)
@@ -32,6 +35,8 @@ class Stage(msgspec.Struct, frozen=True):
     corridor: Corridor
     pictures: Mapping[str, Picture]
     waits_for_vblank: bool
+    images: Mapping[str, Picture] = {}
+    """What open-loop trials may show, all of one size, over all that the screens show."""
 
 
 class Screen(Protocol):
@@ -66,7 +71,10 @@ class Screen(Protocol):
 
 
 def check_pictures(scene: Scene, stage: Stage) -> None:
-    """Raise Refused if a lap of the scene shows a stimulus that has no picture."""
+    """Raise Refused if the scene shows a stimulus that has no picture."""
+    match scene.open_loop:
+        case Image(name) if name not in stage.images:
+            raise Refused(f"there is no image {name!r}; put it into the task's images_folder")
     for lap in scene.laps or ():
         if lap.stimulus is not None and lap.stimulus not in stage.pictures:
             known = ", ".join(stage.pictures)

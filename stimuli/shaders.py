@@ -1,6 +1,6 @@
-"""The programs of the graphics card: the corridor on flat screens, and through a mesh.
+"""The programs of the graphics card: the corridor on flat screens and through a mesh, the sky.
 
-Both end in the same colour: a picture's luminance, lost in fog, by the screen's gamma and mask.
+All end in the same colour: a picture's luminance, lost in fog, by the screen's gamma and mask.
 """
 
 MOST_PANES = 8
@@ -116,3 +116,30 @@ void main() {
 }"""
 )
 """Every pixel's line of sight is followed to the wall, floor or ceiling that it meets."""
+
+SKY_FRAGMENT = (
+    _LIT
+    + b"""
+in vec3 toward;
+uniform int pane;
+uniform vec4 sight;
+uniform float layer;
+uniform vec2 across;
+uniform float middle;
+uniform float half_width;
+uniform float checks;
+uniform float reversed;
+void main() {
+    vec2 at = vec2(atan(toward.x, -toward.z), atan(toward.y, length(toward.xz)));
+    float level = grey;
+    if (layer >= 0.0) {
+        vec2 on_image = (at - sight.xz) / (sight.yw - sight.xz);
+        level = texture(pictures, vec3(on_image, layer)).r;
+    } else if (abs(dot(across, at) - middle) < half_width) {
+        vec2 square = floor(at / checks);
+        level = mod(square.x + square.y + reversed, 2.0);
+    }
+    light(level, 0.0, pane);
+}"""
+)
+"""Every pixel's line of sight as azimuth and elevation: an image, or a bar of a checkerboard."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.refused import Refused
+from stimuli.panes import Mesh
 from stimuli.textures import Picture
 
 _FLOAT_BYTES = 4
@@ -28,9 +29,12 @@ class Program:
         }
 
 
-def pictures_texture(gl: Any, pictures: Mapping[str, Picture], anisotropy: float) -> int:
-    """Upload the pictures as layers of one texture, with mipmaps."""
-    layers = np.ascontiguousarray(np.stack(list(pictures.values())))
+def pictures_texture(
+    gl: Any, pictures: Mapping[str, Picture], anisotropy: float, closed: bool = True
+) -> int:
+    """Upload pictures, which close on themselves or not, as layers of a texture with mipmaps."""
+    none = np.zeros((1, 1, 1), np.uint8)  # where nothing is ever laid on a wall
+    layers = np.stack(list(pictures.values())) if pictures else none
     depth, height, width = layers.shape
     kind = gl.GL_TEXTURE_2D_ARRAY
     name = _bound_texture(gl, kind)
@@ -40,8 +44,8 @@ def pictures_texture(gl: Any, pictures: Mapping[str, Picture], anisotropy: float
     gl.glGenerateMipmap(kind)
     gl.glTexParameteri(kind, gl.GL_TEXTURE_MIN_FILTER, gl.GL_LINEAR_MIPMAP_LINEAR)
     gl.glTexParameteri(kind, gl.GL_TEXTURE_MAG_FILTER, gl.GL_LINEAR)
-    gl.glTexParameteri(kind, gl.GL_TEXTURE_WRAP_S, gl.GL_REPEAT)
-    gl.glTexParameteri(kind, gl.GL_TEXTURE_WRAP_T, gl.GL_REPEAT)
+    for side in (gl.GL_TEXTURE_WRAP_S, gl.GL_TEXTURE_WRAP_T):
+        gl.glTexParameteri(kind, side, gl.GL_REPEAT if closed else gl.GL_CLAMP_TO_EDGE)
     if anisotropy > 1:
         gl.glTexParameterf(kind, gl.GL_TEXTURE_MAX_ANISOTROPY_EXT, anisotropy)
     gl.glBindTexture(kind, 0)
@@ -98,6 +102,21 @@ class Vertices:
             gl.glBufferData(target, array.nbytes, array.ctypes.data, gl.GL_STATIC_DRAW)
         gl.glBindBuffer(gl.GL_ARRAY_BUFFER, 0)
         self.count = indices.size
+
+
+def mesh_vertices(gl: Any, mesh: Mesh, inside: tuple[float, float, float, float]) -> Vertices:
+    """Upload a warp: where in the window, and towards which point (m from the eye)."""
+    x, y, half_x, half_y = inside
+    across, up = np.meshgrid(x + half_x * (2 * mesh.across - 1), y + half_y * (2 * mesh.up - 1))
+    points = mesh.points_cm.reshape(-1, 3) / 100
+    vertices = np.column_stack([across.ravel(), up.ravel(), points]).astype(np.float32)
+    rows, columns = across.shape
+    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()[:, None]
+    triangles = first + np.array([0, 1, columns, columns, 1, columns + 1])
+    made = Vertices(gl, (2, 3))
+    made.fill(vertices, triangles.ravel().astype(np.uint32))
+    gl.glBindVertexArray(0)
+    return made
 
 
 def _bound_texture(gl: Any, kind: int) -> int:

@@ -11,10 +11,11 @@ import pytest
 from stimuli.geometry import Corridor
 from stimuli.missing import missing
 from stimuli.panes import THREE_VIEWS, panes
+from stimuli.pictures import pictures
 from stimuli.psychopy_screen import PsychopyScreen
 from stimuli.screen import Screen, Stage
 from stimuli.simulated import SimulatedScreen
-from stimuli.textures import Picture, pictures
+from stimuli.textures import Picture
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def collector() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def drawn() -> dict[str, Picture]:
-    return dict(pictures())
+    return pictures()
 
 
 @pytest.fixture(scope="session")

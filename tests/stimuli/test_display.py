@@ -17,6 +17,7 @@ from rig.refused import Refused
 from stimuli import textures
 from stimuli.display import Display
 from stimuli.geometry import Lap, Laps
+from stimuli.open_loop import Bar
 from stimuli.patch import encode
 from stimuli.screen import Scene
 from stimuli.simulated import SimulatedScreen
@@ -41,13 +42,14 @@ def display(said: list[Message] | None = None, **table: Any) -> Display:
     unheard: list[Message] = []
     node = Display(settings, (unheard if said is None else said).append)
     node.clock = SlowScreen.clock = SetClock()
+    node.check({"stimuli": list(STIMULI)})
     return node
 
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulated screen needs names, not pixels."""
-    monkeypatch.setattr("stimuli.display.pictures", lambda: dict.fromkeys(STIMULI))
+    monkeypatch.setattr("stimuli.display.pictures", dict.fromkeys)
 
 
 def begins(trial: int, upcoming: str | None = None, grey_m: float = 2.0) -> TrialStart:
@@ -134,6 +136,46 @@ def test_no_grey_flashes_between_corridors(words: list[Message], ticks_after: in
     laps = shown(node)
     assert laps is not None
     assert laps[1].stimulus == "circle1"
+
+
+def pictured(trial: int, picture: Any, stimulus: str) -> TrialStart:
+    return TrialStart(
+        0, trial, stimulus, None, False, 0.0, 0.0, None, "none", 0.0, 1, picture, 4.0, 1.0
+    )
+
+
+def test_a_bar_drifts_by_the_time_since_its_trial_began_and_is_gone_in_the_blank() -> None:
+    node = told(pictured(0, "bar", "bar_0"))
+    middles = []
+    for t in (0, 1_000_000_000, 2_000_000_000):
+        node.hear(at(0, 0.0, "picture", t))
+        bar = scene(node).open_loop
+        assert isinstance(bar, Bar)
+        middles.append(bar.middle_deg)
+    assert middles[2] == pytest.approx(0.0, abs=1e-9)
+    assert middles[1] - middles[0] == pytest.approx(middles[2] - middles[1])
+    node.hear(at(0, 0.0, "grey", 4_100_000_000))
+    blank = scene(node)
+    assert (blank.laps, blank.open_loop) == (None, None)
+
+
+def test_no_picture_lies_behind_or_in_a_corridor() -> None:
+    node = told(pictured(0, "bar", "bar_0"), at(0, 0.0, "picture"), TrialEnd(0, 0, "done"))
+    node.hear(begins(1))
+    node.hear(at(1, 0.0))
+    laps = shown(node)
+    assert laps is not None
+    assert [lap.stimulus for lap in laps] == [None, "circle1", None]
+    assert scene(node).open_loop is None
+
+
+def test_a_corridor_that_grey_parts_from_the_next_one_does_not_lie_behind_it() -> None:
+    node = told(begins(0), at(0, 5.9), TrialEnd(0, 0, "done"), at(-1, 0.0, "grey"))
+    node.hear(begins(1))
+    node.hear(at(1, 0.0))
+    laps = shown(node)
+    assert laps is not None
+    assert [lap.stimulus for lap in laps] == [None, "circle1", None]
 
 
 def test_a_flip_tells_the_newest_position_heard_and_both_sides_of_the_swap() -> None:

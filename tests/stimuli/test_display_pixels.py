@@ -12,18 +12,17 @@ from rig.clock import SetClock
 from rig.messages import Message, Position, TrialEnd, TrialStart
 from stimuli.display import Display
 from stimuli.patch import encode
-from stimuli.textures import GREY, Picture
+from stimuli.textures import GREY
 
 
 @pytest.fixture(scope="module")
-def node(window: None, drawn: dict[str, Picture]) -> Iterator[Display]:
+def node(window: None) -> Iterator[Display]:
     said: list[Message] = []
     table = {"screen": {"is": "stimuli.psychopy_screen:PsychopyScreen", "patch_px": 20}}
     node = Display(msgspec.convert(table, Display.Settings), said.append)
     node.clock = SetClock()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("stimuli.display.pictures", lambda: drawn)
-        node.open()
+    node.check({"stimuli": ["leaf1", "circle1", "leaf2"]})
+    node.open()
     yield node
     node.close()
 

@@ -1,0 +1,177 @@
+"""Open-loop pictures: which is on when, and every pixel of it where the eye should see it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rig.messages import Position, TrialStart
+from rig.refused import Refused
+from stimuli.geometry import Corridor
+from stimuli.open_loop import Bar, Bars, Image, Sight, on_show, sight
+from stimuli.panes import THREE_VIEWS, Pane, Warp, directions, panes
+from stimuli.psychopy_screen import PsychopyScreen
+from stimuli.screen import Scene, Stage
+from stimuli.textures import GREY, Picture
+from stimuli.wanted import BARS
+from tests.stimuli.test_panes import cylinder
+
+SEEN = Sight(-135.0, 135.0, -30.0, 45.0)
+BOOK = Bars()
+SCREENS = panes(THREE_VIEWS, {})
+
+
+def trial(picture: Any, stimulus: str, show_s: float = 10.0, t: int = 3_000_000_000) -> TrialStart:
+    none: Any = None
+    return TrialStart(
+        t, 0, stimulus, None, False, 0.0, 0.0, none, "none", 0.0, 0, picture, show_s, 5.0
+    )
+
+
+def at(passed_s: float, phase: Any = "picture") -> Position:
+    return Position(3_000_000_000 + round(passed_s * 1e9), 0, 0.0, 0.0, False, phase)
+
+
+def bar(stimulus: str, passed_s: float, bars: Bars = BOOK) -> Bar:
+    shown = on_show(trial("bar", stimulus), at(passed_s), bars, SEEN)
+    assert isinstance(shown, Bar)
+    return shown
+
+
+def test_three_screens_at_right_angles_show_270_degrees() -> None:
+    assert sight(SCREENS) == pytest.approx((-135, 135, -26.6, 45), abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("stimulus", "upright", "first", "last"),
+    [
+        ("bar_0", True, -145, 145),
+        ("bar_180", True, 145, -145),
+        ("bar_90", False, -40, 55),
+        ("bar_270", False, 55, -40),
+    ],
+)
+@given(share=st.floats(0, 1))
+def test_a_bar_crosses_all_that_is_seen_at_one_pace(
+    stimulus: str, upright: bool, first: float, last: float, share: float
+) -> None:
+    shown = bar(stimulus, 10 * share)
+    assert shown.upright == upright
+    assert shown.middle_deg == pytest.approx(first + share * (last - first), abs=1e-6)
+
+
+def test_black_and_white_change_places_as_often_as_asked() -> None:
+    states = [bar("bar_0", (n + 0.5) / 6).reversed for n in range(6)]
+    assert states == [False, True] * 3
+    assert not any(bar("bar_0", n / 7, Bars(reversals_hz=0.0)).reversed for n in range(50))
+
+
+@pytest.mark.parametrize("phase", ["grey", "paused", "done"])
+def test_there_is_grey_when_the_task_says_so(phase: str) -> None:
+    assert on_show(trial("bar", "bar_0"), at(1.0, phase), Bars(), SEEN) is None
+    assert on_show(trial("image", "shore"), at(1.0, phase), Bars(), SEEN) is None
+    assert on_show(trial("grey", "grey"), at(1.0), Bars(), SEEN) is None
+    assert on_show(trial("image", "shore"), at(1.0), Bars(), SEEN) == Image("shore")
+
+
+def ramps() -> dict[str, Picture]:
+    """Return two smooth images: one brighter to the right, one brighter upwards."""
+    shape = (270, 1024)
+    right = np.broadcast_to(np.linspace(20, 230, shape[1]), shape)
+    up = np.broadcast_to(np.linspace(20, 230, shape[0])[:, None], shape)
+    return {"right": np.rint(right).astype(np.uint8), "up": np.rint(up).astype(np.uint8)}
+
+
+def opened(shown: tuple[Pane, ...], size_px: list[int]) -> PsychopyScreen:
+    table = {"patch_px": 0, "size_px": size_px}
+    screen = PsychopyScreen(msgspec.convert(table, PsychopyScreen.Settings))
+    screen.open(Stage(shown, Corridor(), {}, False, ramps()))
+    return screen
+
+
+@pytest.fixture(scope="module")
+def three(window: None) -> Iterator[PsychopyScreen]:
+    screen = opened(SCREENS, [400, 300])
+    yield screen
+    screen.close()
+
+
+def drawn(screen: PsychopyScreen, shown: Image | Bar) -> NDArray[Any]:
+    screen.draw(Scene(None, 0.0, False, shown))
+    return screen.picture()[..., 0].astype(float)
+
+
+def angles(pane: Pane, width: int, height: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    x, y, z = np.moveaxis(directions(pane, width, height), -1, 0)
+    return np.degrees(np.arctan2(x, -z)), np.degrees(np.arctan2(y, np.hypot(x, z)))
+
+
+def expected(pane: Pane, width: int, height: int, bar: Bar) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return what each pixel should be, and whether it is clear of every edge by half a degree."""
+    azimuth, elevation = angles(pane, width, height)
+    across = (azimuth if bar.upright else elevation) - bar.middle_deg
+    squares = np.floor(azimuth / bar.checks_deg) + np.floor(elevation / bar.checks_deg)
+    level = 255.0 * ((squares + bar.reversed) % 2)
+    level = np.where(np.abs(across) < bar.width_deg / 2, level, GREY)
+    side = bar.checks_deg
+    clear = np.abs(np.abs(across) - bar.width_deg / 2) > 0.5
+    for angle in (azimuth, elevation):
+        clear &= np.abs((angle + side / 2) % side - side / 2) > 0.5
+    return level, clear
+
+
+@pytest.mark.parametrize("stimulus", BARS)
+@pytest.mark.parametrize("passed_s", [1.2, 4.1, 6.8])
+def test_every_pixel_of_a_bar_is_right_on_every_screen(
+    three: PsychopyScreen, stimulus: str, passed_s: float
+) -> None:
+    shown = bar(stimulus, passed_s)
+    picture = drawn(three, shown)
+    for number, pane in enumerate(SCREENS):
+        level, clear = expected(pane, 400, 300, shown)
+        own = picture[:, 400 * number : 400 * (number + 1)]
+        assert clear.mean() > 0.85
+        assert np.array_equal(own[clear], level[clear])
+
+
+def test_a_bar_that_has_left_is_seen_nowhere(three: PsychopyScreen) -> None:
+    for passed_s in (0.0, 10.0):
+        assert (drawn(three, bar("bar_0", passed_s)) == GREY).all()
+        assert (drawn(three, bar("bar_90", passed_s)) == GREY).all()
+
+
+@pytest.mark.parametrize("name", ["right", "up"])
+def test_every_pixel_of_an_image_is_where_the_eye_should_see_it(
+    three: PsychopyScreen, name: str
+) -> None:
+    picture = drawn(three, Image(name))
+    seen = sight(SCREENS)
+    for number, pane in enumerate(SCREENS):
+        azimuth, elevation = angles(pane, 400, 300)
+        share = (azimuth - seen.left) / (seen.right - seen.left)
+        if name == "up":
+            share = (elevation - seen.low) / (seen.high - seen.low)
+        own = picture[:, 400 * number : 400 * (number + 1)]
+        assert np.abs(own - (20 + 210 * share)).max() <= 2
+
+
+@pytest.mark.usefixtures("window")
+def test_a_bar_is_right_on_a_cylinder_too(tmp_path: Path) -> None:
+    (round_screen,) = panes({}, {"round": Warp(mesh_file=str(cylinder(tmp_path / "c.csv")))})
+    screen = opened((round_screen,), [810, 200])
+    shown = Bar(True, 31.0, 20.0, 25.0, True)
+    picture = drawn(screen, shown)
+    screen.close()
+    level, clear = expected(round_screen, 810, 200, shown)
+    assert np.array_equal(picture[clear], level[clear])
+
+
+def test_an_image_that_is_not_there_is_refused(three: PsychopyScreen) -> None:
+    with pytest.raises(Refused, match="no image 'shore'"):
+        drawn(three, Image("shore"))

@@ -1,0 +1,143 @@
+"""A lab's own photographs: cut, closed and matched, or refused in one sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rig.refused import Refused
+from stimuli.matching import RMS_CONTRAST, SLOPE, slope
+from stimuli.photographs import contact_sheet, images, wall_photographs
+from stimuli.textures import GREY, SHAPE, STIMULI, Picture
+
+
+def photograph(path: Path, size: tuple[int, int], seed: int = 1) -> Path:
+    """Write blotches of many sizes, brighter to the right."""
+    rng = np.random.default_rng(seed)
+    levels = np.linspace(0, 80, size[0])[None, :] + np.zeros((size[1], 1))
+    for step in (4, 16, 64):
+        coarse = rng.uniform(0, 58, (size[1] // step + 1, size[0] // step + 1))
+        levels = levels + np.kron(coarse, np.ones((step, step)))[: size[1], : size[0]]
+    Image.fromarray(levels.astype(np.uint8)).save(path)
+    return path
+
+
+def test_a_photograph_gives_a_matched_wall_that_closes(tmp_path: Path) -> None:
+    photograph(tmp_path / "leaf1.png", (2400, 400))
+    shown = wall_photographs(tmp_path, STIMULI)
+    assert set(shown) == {"leaf1", "leaf1_swap1", "leaf1_swap2"}
+    assert np.array_equal(np.roll(shown["leaf1"], -1024, 1), shown["leaf1_swap1"])
+    picture = shown["leaf1"]
+    assert picture.shape == SHAPE
+    assert picture.mean() == pytest.approx(GREY, rel=0.01)
+    assert picture.std() / picture.mean() == pytest.approx(RMS_CONTRAST, rel=0.05)
+    assert slope(picture) == pytest.approx(SLOPE, abs=0.1)
+    for axis in (0, 1):
+        level = picture.astype(float)
+        steps = np.abs(np.diff(level, axis=axis, append=level.take([0], axis))).mean(1 - axis)
+        assert steps[-1] <= np.quantile(steps, 0.995)
+
+
+def test_the_wall_shows_the_photograph_upright_and_as_it_runs(tmp_path: Path) -> None:
+    """Bright below, dark above in the photograph: rows run up from the floor in a picture."""
+    levels = np.full((400, 2400), 60, np.uint8)
+    levels[200:] = 180
+    Image.fromarray(levels).save(tmp_path / "leaf1.png")
+    picture = wall_photographs(tmp_path, ["leaf1"])["leaf1"].astype(float)
+    assert picture[40:100].mean() > picture[160:220].mean() + 50
+
+
+def test_one_photograph_of_a_kind_gives_strips_that_do_not_overlap(tmp_path: Path) -> None:
+    photograph(tmp_path / "leaf.png", (2400, 900))
+    shown = wall_photographs(tmp_path, ["leaf1", "leaf2", "leaf3", "circle1"])
+    assert set(shown) == {"leaf1", "leaf2", "leaf3"}
+    for other in ("leaf2", "leaf3"):
+        alike = np.corrcoef(shown["leaf1"][::8, ::8].ravel(), shown[other][::8, ::8].ravel())
+        assert abs(alike[0, 1]) < 0.5
+
+
+def test_images_are_cut_to_the_field_they_are_shown_in(tmp_path: Path) -> None:
+    photograph(tmp_path / "forest.png", (900, 700))
+    photograph(tmp_path / "shore.png", (300, 900), seed=2)
+    shown = images(dict.fromkeys(["shore", "forest"], str(tmp_path)), 4.0)
+    assert list(shown) == ["shore", "forest"]
+    for picture in shown.values():
+        assert picture.shape == (256, 1024)
+        assert picture.mean() == pytest.approx(GREY, rel=0.01)
+        assert picture.std() / picture.mean() == pytest.approx(RMS_CONTRAST, rel=0.05)
+
+
+def make_text(folder: Path) -> None:
+    (folder / "leaf1.png").write_text("not an image")
+
+
+def make_torn(folder: Path) -> None:
+    path = photograph(folder / "leaf1.png", (2400, 400))
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def make_small(folder: Path) -> None:
+    photograph(folder / "leaf1.png", (1600, 1200))
+
+
+def make_low(folder: Path) -> None:
+    photograph(folder / "leaf1.png", (2400, 120))
+
+
+def make_nameless(folder: Path) -> None:
+    photograph(folder / "IMG_0042.png", (2400, 400))
+
+
+def make_twins(folder: Path) -> None:
+    photograph(folder / "leaf1.png", (2400, 400))
+    photograph(folder / "leaf1.bmp", (2400, 400))
+
+
+def make_nothing(folder: Path) -> None:
+    (folder / ".hidden").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (make_text, r"leaf1\.png is not an image .*take it out of the folder"),
+        (make_torn, r"leaf1\.png is not an image"),
+        (make_small, r"1600 by 1200 pixels, too few for a wall; take one of at least 2176 by 136"),
+        (make_low, r"2400 by 120 pixels, too few"),
+        (make_nameless, r"IMG_0042\.png is named after no stimulus; .*leaf1\.png"),
+        (make_twins, r"two files named leaf1; rename"),
+        (make_nothing, r"holds no images"),
+    ],
+)
+def test_bad_photographs_are_refused(tmp_path: Path, spoil: object, sentence: str) -> None:
+    assert callable(spoil)
+    spoil(tmp_path)
+    with pytest.raises(Refused, match=sentence):
+        wall_photographs(tmp_path, ["leaf1"])
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"nowhere cannot be read .*correct the path"):
+        wall_photographs(tmp_path / "nowhere", ["leaf1"])
+
+
+def test_images_that_are_not_there_or_show_nothing_are_refused(tmp_path: Path) -> None:
+    photograph(tmp_path / "forest.png", (300, 200))
+    Image.new("L", (300, 200), 90).save(tmp_path / "fog.png")
+    with pytest.raises(Refused, match=r"no image 'shore'; correct stimuli"):
+        images({"shore": str(tmp_path)}, 4.0)
+    with pytest.raises(Refused, match=r"fog\.png is all of one grey"):
+        images({"fog": str(tmp_path)}, 4.0)
+
+
+def test_the_contact_sheet_shows_all_of_them_upright(
+    tmp_path: Path, drawn: dict[str, Picture]
+) -> None:
+    halves = np.full_like(drawn["leaf1"], 255)
+    halves[: SHAPE[0] // 2] = 0
+    contact_sheet({"leaf1": drawn["leaf1"], "dark below": halves}, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        levels = np.asarray(sheet).astype(int)
+    below, above = levels[-30:].mean(), levels[-70:-45].mean()
+    assert (below, above) == (0, 255)
