@@ -9,14 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.areas import NAMES
+from analysis.compiled import compiled
+
 Values = NDArray[np.float64]
+
+THRESHOLDS = tuple(tenths / 10 for tenths in range(1, 11))
+"""From which |d'| on a cell counts as selective, in the order in which fractions list them."""
+SIGNS = ("both", "A", "B")
+"""Selective for either stimulus, for A only, for B only."""
 
 
 class Moments:
     """Running mean and sum of squared deviations of every cell (Welford, float64).
 
     Plain sums of squares would leave a little variance in a cell that never changes, and so turn
-    an undefined d' into a huge one.
+    an undefined d' into a huge one; float32 sums are off by more than the signals may be.
     """
 
     def __init__(self, cells: int) -> None:
@@ -24,18 +32,16 @@ class Moments:
         self._mean = np.zeros(cells)
         self._squares = np.zeros(cells)
 
-    def add(self, traces: NDArray[Any]) -> None:
+    def add(self, traces: NDArray[np.float32]) -> None:
         """Take in one frame: (cells,)."""
-        off = traces - self._mean
         self.frames += 1
-        self._mean = self._mean + off / self.frames
-        self._squares = self._squares + off * (traces - self._mean)
+        _add(traces, 1.0 / self.frames, self._mean, self._squares)
 
     def copy(self) -> "Moments":
         """Return the same state, which later frames leave as it is."""
         other = Moments(0)
-        # add() makes new arrays and changes none, so both may hold the same ones.
-        other.frames, other._mean, other._squares = self.frames, self._mean, self._squares
+        other.frames = self.frames
+        other._mean, other._squares = self._mean.copy(), self._squares.copy()
         return other
 
     def mean(self) -> Values:
@@ -49,6 +55,14 @@ class Moments:
         return np.sqrt(self._squares / self.frames)
 
 
+@compiled
+def _add(traces: NDArray[np.float32], share: float, mean: Values, squares: Values) -> None:
+    for c in range(traces.size):
+        off = traces[c] - mean[c]
+        mean[c] += off * share
+        squares[c] += off * (traces[c] - mean[c])
+
+
 class Selectivity:
     """The running d' of stimulus A against B; an aborted trial can be taken back whole."""
 
@@ -59,13 +73,13 @@ class Selectivity:
         self._before = self._copy()
         self._aborted: set[int] = set()
 
-    def add(self, trial: int, stimulus: str, traces: NDArray[Any]) -> None:
+    def add(self, trial: int, stimulus: str, traces: NDArray[np.float32]) -> None:
         """Take in a moving texture frame of a trial; frames come in order of trials."""
         if stimulus not in self._moments or trial in self._aborted:
             return
         if trial != self._trial:
             self._trial, self._before = trial, self._copy()
-        self._moments[stimulus].add(traces.astype(np.float64))
+        self._moments[stimulus].add(traces)
 
     def abort(self, trial: int) -> None:
         """Forget the frames of a trial, and leave out those that still come."""
@@ -74,15 +88,29 @@ class Selectivity:
             self._moments = self._before
             self._before = self._copy()
 
-    def d_prime(self) -> Values:
+    def d_prime(self) -> NDArray[np.float32]:
         """Return d' of each cell; NaN where a stimulus is not seen yet, or neither varies."""
         a, b = self._moments[self._a], self._moments[self._b]
-        spread = a.sd() + b.sd()
-        spread[spread == 0] = np.nan
-        return 2 * (a.mean() - b.mean()) / spread
+        d_prime = np.empty(a._mean.size, np.float32)
+        _d_prime(a.mean(), a.sd(), b.mean(), b.sd(), d_prime)
+        return d_prime
+
+    def undefined(self) -> str:
+        """Return why d' is defined for no cell, if it is: which stimulus has not been seen."""
+        unseen = [name for name in (self._a, self._b) if not self._moments[name].frames]
+        return f"no moving texture frame yet of {' and '.join(unseen)}" if unseen else ""
 
     def _copy(self) -> dict[str, Moments]:
         return {stimulus: moments.copy() for stimulus, moments in self._moments.items()}
+
+
+@compiled
+def _d_prime(
+    mean_a: Values, sd_a: Values, mean_b: Values, sd_b: Values, d_prime: NDArray[np.float32]
+) -> None:
+    for c in range(d_prime.size):
+        spread = sd_a[c] + sd_b[c]
+        d_prime[c] = 2.0 * (mean_a[c] - mean_b[c]) / spread if spread > 0.0 else np.nan
 
 
 def selective_fraction(d_prime: NDArray[Any], at: float) -> float | None:
@@ -91,3 +119,41 @@ def selective_fraction(d_prime: NDArray[Any], at: float) -> float | None:
     if not defined.size:
         return None
     return float(np.mean(np.abs(defined.astype(np.float64)) >= at))
+
+
+def fractions(d_prime: NDArray[np.float32], groups: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the share of selective cells among the defined ones: (NAMES, SIGNS, THRESHOLDS).
+
+    groups is each cell's place in areas.NAMES; the first group is all cells. NaN where no cell
+    is defined.
+    """
+    levels = np.array(THRESHOLDS)
+    counts = np.zeros((len(NAMES), 2, levels.size + 1), np.int64)
+    defined = np.zeros(len(NAMES), np.int64)
+    _count(d_prime, groups, levels, counts, defined)
+    counts[0], defined[0] = counts.sum(axis=0), defined.sum()
+    reached = counts[:, :, ::-1].cumsum(axis=2)[:, :, ::-1][:, :, 1:]
+    each = np.concatenate([reached.sum(axis=1, keepdims=True), reached], axis=1)
+    shares = np.full(each.shape, np.nan)
+    np.divide(each, defined[:, None, None], out=shares, where=defined[:, None, None] > 0)
+    return shares.astype(np.float32)
+
+
+@compiled
+def _count(
+    d_prime: NDArray[np.float32],
+    groups: NDArray[np.uint8],
+    levels: Values,
+    counts: NDArray[np.int64],
+    defined: NDArray[np.int64],
+) -> None:
+    """Count cells by group, sign, and how many of the rising levels they reach."""
+    for c in range(d_prime.size):
+        value = np.float64(d_prime[c])
+        if np.isnan(value):
+            continue
+        defined[groups[c]] += 1
+        reached = 0
+        while reached < levels.size and abs(value) >= levels[reached]:
+            reached += 1
+        counts[groups[c], 1 if value < 0.0 else 0, reached] += 1

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.areas import NAMES
 from analysis.columns import Words
+from analysis.selectivity import SIGNS, THRESHOLDS
 from rig.frames import read_pixels
 from rig.log import LOG_FILE
 from rig.messages import (
@@ -136,20 +138,29 @@ class Session:
 
         aborted marks frames of aborted trials; d_prime leaves them out once the trial has ended.
         """
-        table = self._table(Decoded).drop(columns=["traces", "d_prime"])
+        table = self._table(Decoded).drop(columns=["traces", "d_prime", "fractions", "tuning"])
         ends = self._table(TrialEnd)
         aborted = ends.trial[ends.outcome == "aborted"]
         return table.assign(aborted=table.trial.isin(aborted))
 
     @cached_property
     def traces(self) -> NDArray[np.float32]:
-        """Mean brightness of each cell: (rows of decoded, cells)."""
+        """Deconvolved activity of each cell: (rows of decoded, cells)."""
         return _stacked(self._table(Decoded).traces)
 
     @cached_property
     def d_prime(self) -> NDArray[np.float32]:
         """Running d' of each cell after each frame: (rows of decoded, cells)."""
         return _stacked(self._table(Decoded).d_prime)
+
+    @cached_property
+    def fractions(self) -> NDArray[np.float32]:
+        """Selective share of the cells after each frame: (rows of decoded, group, sign, threshold).
+
+        Groups, signs and thresholds are those of areas.NAMES, selectivity.SIGNS and .THRESHOLDS.
+        """
+        shape = (len(NAMES), len(SIGNS), len(THRESHOLDS))
+        return _stacked(self._table(Decoded).fractions).reshape(-1, *shape)
 
     @cached_property
     def faults(self) -> pd.DataFrame:

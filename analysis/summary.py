@@ -69,13 +69,20 @@ def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
     """Return each latency of the rig by its name, s, one value an event; empty where none was."""
     rewards = session.rewards.dropna(subset="lick_t_s")
     flips, decoded = session.flips, session.decoded
+    # What made a frame's values final is the frame so many later.
+    final_s = decoded.t_s.to_numpy()[_lag_frames(session.settings) :]
     # Before the first Position a flip shows no tick of the wheel.
     shown = flips[flips.wheel_t_s.isin(session.wheel.t_s)].drop_duplicates("wheel_t_s")
     return {
         "lick_to_valve": (rewards.t_s - rewards.lick_t_s).to_numpy(),
         "wheel_to_flip": (shown.t_s - shown.wheel_t_s).to_numpy(),
-        "frame_to_decoded": (decoded.sent_s - decoded.t_s).to_numpy(),
+        "frame_to_decoded": decoded.sent_s.to_numpy()[: len(final_s)] - final_s,
     }
+
+
+def _lag_frames(settings: dict[str, Any]) -> int:
+    traces = settings.get("nodes", {}).get("online", {}).get("traces", {})
+    return int(traces.get("deconvolution_lag_frames", 0))
 
 
 def _spread(values_s: NDArray[np.float64]) -> dict[str, float | int | None]:

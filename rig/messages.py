@@ -230,7 +230,17 @@ class Frame(Message, frozen=True, tag="Frame"):
 
 
 class Decoded(Message, frozen=True, tag="Decoded"):
-    """Online, after every Frame: traces and running d', little-endian float32, one a cell."""
+    """Online, for every Frame, once its traces are final: activity and running d' of each cell.
+
+    Traces are deconvolved; they and d_prime are little-endian float32, one a cell. fractions are
+    float32 too, (area groups, signs, thresholds), as analysis.areas and .selectivity list them.
+    tuned are the grid points (60 * trial + bin) that this frame determined, and tuning the mean
+    activity there of the cells selective for a and for b: float32, (points, area groups, 2).
+    undefined says why d' is undefined for all cells, if it is. motion is, for each strip of each
+    depth that has cells, how far it had moved down and right (px) and the correlation with the
+    reference, 1 at best; z_um how far its focus had drifted, where there is a z-stack. A frame is
+    the last page of a volume, if several depths are scanned.
+    """
 
     frame: int
     trial: int
@@ -240,6 +250,12 @@ class Decoded(Message, frozen=True, tag="Decoded"):
     traces: bytes
     d_prime: bytes
     selective_fraction: float | None
+    fractions: bytes = b""
+    tuned: tuple[int, ...] = ()
+    tuning: bytes = b""
+    undefined: str = ""
+    motion: tuple[tuple[float, float, float], ...] = ()
+    z_um: tuple[float, ...] = ()
 
 
 class Pictures(Message, frozen=True, tag="Pictures"):

@@ -24,7 +24,7 @@ from rig.refused import Refused
 Words = Sequence[tuple[Envelope, Message]]
 _AT_ONCE = 1000
 _FLOAT_TOLERANCE = 1e-5
-_SAME_BITS = ("cpu", "python", "numpy")
+_SAME_BITS = ("cpu", "python", "numpy", "scipy", "numba")
 """What must be the same here as where it was recorded for every bit to be the same."""
 _NOBODY = Envelope("", 0, 0, 0, 0, msgspec.Raw())
 

@@ -5,7 +5,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("rig", "numpy", "msgspec", "pyzmq", "mcap", "psychopy")
+_PACKAGES = ("rig", "numpy", "scipy", "numba", "msgspec", "pyzmq", "mcap", "psychopy")
 _SCHEMA = "1"
 
 

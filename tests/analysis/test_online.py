@@ -11,12 +11,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from analysis.online import Online
+from analysis.selectivity import Selectivity
+from analysis.signals import Signals
+from analysis.tuning import TrialStore
 from rig.messages import Decoded, Fault, Frame, Message, Position, TrialEnd, TrialStart
 from rig.refused import Refused
 from tests.analysis.logs import MS, corridor, standing
 
 SHAPE = (9, 12)
-CELLS = "cell,y_px,x_px,radius_px\n0,2,2,1\n1,5,6,2\n2,6,10,1.5\n"
+CELLS = "cell,y_px,x_px,radius_px,area\n0,2,2,1,8\n1,5,6,2,3\n2,6,10,1.5,-1\n"
+GROUPS = {"all": (0, 1, 2), "V1": (0,), "medial": (), "lateral": (), "anterior": (1,)}
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +107,19 @@ def by_definition(
     return d_prime
 
 
+def shares_by_definition(d_prime: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Selective cells among the defined, by area group, sign (both, A, B) and threshold."""
+    shares = []
+    for cells in GROUPS.values():
+        values = d_prime[list(cells)]
+        values = values[~np.isnan(values)]
+        for reached in (np.abs(values), values, -values):
+            for tenths in range(1, 11):
+                share = np.mean(reached >= tenths / 10) if values.size else np.nan
+                shares.append(share)
+    return np.array(shares, np.float32)
+
+
 @settings(max_examples=150, deadline=None)
 @given(trials=st.lists(trial, max_size=6))
 def test_after_every_frame_the_signals_are_those_of_the_definition(
@@ -140,6 +157,11 @@ def test_after_every_frame_the_signals_are_those_of_the_definition(
         defined = got[~np.isnan(got)]
         share = float(np.mean(np.abs(defined) >= 0.3)) if len(defined) else None
         assert word.selective_fraction == share
+        wanted_shares = shares_by_definition(got.astype(np.float64))
+        np.testing.assert_array_equal(np.frombuffer(word.fractions, "<f4"), wanted_shares)
+        shown = {stimulus for trial, stimulus, use, _ in seen if use and trial not in known}
+        assert ("leaf1" in word.undefined) == ("leaf1" not in shown)
+        assert ("circle1" in word.undefined) == ("circle1" not in shown)
     lost = [w.index for w in words if isinstance(w, Frame) and w.pixels is None]
     assert [w.frame for w in said if isinstance(w, Fault)] == lost
     assert sorted([f.frame for f in said]) == sorted(frames)  # type: ignore[attr-defined]
@@ -160,7 +182,7 @@ def test_the_same_words_give_the_same_bits(
 
 
 def test_a_frame_waits_for_the_first_position_after_it(cells: Path) -> None:
-    node, said = online(cells)
+    node, said = online(cells, traces={"deconvolution_lag_frames": 0})
     pixels = np.ones(SHAPE, np.int16)
     words = [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)]
     tell(node, [*words, standing(20, 0, 2.0)])
@@ -169,28 +191,67 @@ def test_a_frame_waits_for_the_first_position_after_it(cells: Path) -> None:
     (decoded,) = said
     assert isinstance(decoded, Decoded)
     assert (decoded.t, decoded.frame, decoded.position_m) == (20, 0, 2.0)
+    node.close()
 
 
-def test_a_trial_taken_back_leaves_no_trace_in_later_signals(cells: Path) -> None:
-    d_primes = []
+def test_a_frame_is_decoded_when_its_values_are_final_with_the_place_that_it_had(
+    cells: Path,
+) -> None:
+    """Ten minutes without a frame in between: its place is long forgotten by then."""
+    node, said = online(cells)
+    pixels = np.ones(SHAPE, np.int16)
+    tell(node, [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)])
+    for second in range(1, 600):
+        node.hear(standing(second * 1000 * MS, 0, 2.0, moving=False))
+    for index in range(1, 6):
+        assert said == []
+        t = (600 + index) * 1000 * MS
+        tell(node, [frame(t, index, pixels), standing(t + 1, 0, 3.0)])
+    (decoded,) = said
+    assert isinstance(decoded, Decoded)
+    assert (decoded.frame, decoded.position_m, decoded.moving) == (0, 1.0, True)
+    node.close()
+    assert [word.frame for word in said] == list(range(6))  # type: ignore[attr-defined]
+
+
+def test_a_frame_that_is_not_all_numbers_is_left_out_and_said(cells: Path) -> None:
+    node, said = online(cells, traces={"deconvolution_lag_frames": 0})
+    rng = np.random.default_rng(1)
+    for index in range(6):
+        pixels = rng.random(SHAPE).astype("<f4")
+        if index == 2:
+            pixels[3, 3] = np.nan
+        node.hear(frame(10 * index, index, pixels))
+        node.hear(standing(10 * index + 5, -1, 0.0, moving=False))
+    node.close()
+    (fault,) = [word for word in said if isinstance(word, Fault)]
+    assert (fault.frame, fault.what) == (
+        2,
+        "the pixels of frame 2 are not all finite numbers: it is left out of the analysis",
+    )
+    decoded = [word for word in said if isinstance(word, Decoded)]
+    assert [word.frame for word in decoded] == [0, 1, 3, 4, 5]
+    assert all(np.isfinite(np.frombuffer(word.traces, "<f4")).all() for word in decoded)
+
+
+def test_a_trial_taken_back_leaves_no_trace_in_later_signals() -> None:
+    ends = []
     for trials in (["leaf1", "circle1"], ["leaf1", "aborted", "circle1"]):
-        node, said = online(cells)
         rng, spoiled = np.random.default_rng(3), np.random.default_rng(4)
-        for number, stimulus in enumerate(trials):
-            aborted = stimulus == "aborted"
-            node.hear(corridor(number, "circle1" if aborted else stimulus))
-            for i in range(1, 4):
-                t = 100 * number + 10 * i
-                pixels = (spoiled if aborted else rng).integers(0, 900, SHAPE).astype(np.int16)
-                node.hear(standing(t, number, 1.0))
-                node.hear(frame(t, 10 * number + i, pixels))
-            node.hear(standing(100 * number + 50, number, 5.0))
-            node.hear(TrialEnd(100 * number + 60, number, "aborted" if aborted else "done"))
-        last = said[-1]
-        assert isinstance(last, Decoded)
-        d_primes.append(last.d_prime)
-    assert d_primes[0] == d_primes[1]
-    assert not np.isnan(np.frombuffer(d_primes[0], "<f4")).any()
+        with TrialStore(None, 3) as store:
+            signals = Signals(Selectivity("leaf1", "circle1", 3), store, np.zeros(3, np.uint8), 0.3)
+            for number, stimulus in enumerate(trials):
+                aborted = stimulus == "aborted"
+                signals.begin(corridor(number, "circle1" if aborted else stimulus))
+                for i in range(1, 4):
+                    activity = (spoiled if aborted else rng).exponential(9, 3).astype(np.float32)
+                    place = standing(0, number, 1.0 + i / 10)
+                    last = signals.decoded(frame(0, i, None), place, activity)
+                if aborted:
+                    signals.leave_out(number)
+        ends.append((last.d_prime, last.fractions))
+    assert ends[0] == ends[1]
+    assert not np.isnan(np.frombuffer(ends[0][0], "<f4")).any()
 
 
 def test_an_hour_without_imaging_needs_no_more_memory_than_its_last_seconds(cells: Path) -> None:
@@ -203,6 +264,7 @@ def test_an_hour_without_imaging_needs_no_more_memory_than_its_last_seconds(cell
     finally:
         tracemalloc.stop()
     assert held_bytes < 200_000
+    node.close()
     assert said == []
 
 
@@ -219,6 +281,7 @@ def test_a_field_that_changes_its_size_ends_the_node(cells: Path) -> None:
     node.hear(frame(0, 0, np.ones(SHAPE, np.int16)))
     with pytest.raises(Refused, match="frame 1 has 20 x 20 px, those before it 9 x 12"):
         node.hear(frame(1, 1, np.ones((20, 20), np.int16)))
+    node.close()
 
 
 def test_comparing_a_stimulus_with_itself_is_refused(cells: Path) -> None:

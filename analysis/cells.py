@@ -1,0 +1,181 @@
+"""Cells: the pixels, weights and area of each, from a table of discs or another day's masks."""
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.areas import UNKNOWN, Ids, read_areas
+from rig.refused import Refused
+
+_COLUMNS = ("cell", "y_px", "x_px", "radius_px")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The pixels of all cells, one cell after the other; pixel (0, 0) is the first of a page."""
+
+    names: tuple[str, ...]
+    first: NDArray[np.int64]
+    """Where the pixels of each cell begin; one more at the end: (cells + 1,)."""
+    y: NDArray[np.int32]
+    x: NDArray[np.int32]
+    weight: NDArray[np.float32]
+    area: Ids
+    plane: NDArray[np.int16]
+    """The index of the depth in which each cell lies."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def centres(self) -> NDArray[np.float64]:
+        """Return the weighted mean (y, x) of each cell: (cells, 2)."""
+        weights = np.add.reduceat(self.weight.astype(np.float64), self.first[:-1])
+        sums = [np.add.reduceat(v * np.float64(self.weight), self.first[:-1]) for v in self._yx()]
+        return np.stack(sums, axis=1) / weights[:, None]
+
+    def boxes(self) -> NDArray[np.int64]:
+        """Return top, left, bottom, right (exclusive) of each cell: (cells, 4)."""
+        low = [np.minimum.reduceat(v, self.first[:-1]) for v in self._yx()]
+        high = [np.maximum.reduceat(v, self.first[:-1]) + 1 for v in self._yx()]
+        return np.stack([*low, *high], axis=1).astype(np.int64)
+
+    def subset(self, cells: NDArray[np.intp], first_row: int = 0) -> "Cells":
+        """Return some of the cells, with rows counted from first_row on."""
+        pixels = spans(self.first, cells)
+        sizes = np.diff(self.first)[cells]
+        return Cells(
+            tuple(self.names[cell] for cell in cells),
+            np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+            self.y[pixels] - np.int32(first_row),
+            self.x[pixels],
+            self.weight[pixels],
+            self.area[cells],
+            self.plane[cells],
+        )
+
+    def check(self, shape: tuple[int, int]) -> None:
+        """Refuse cells that leave pages of shape (height_px, width_px)."""
+        boxes = self.boxes()
+        off = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > shape).any(axis=1)
+        if off.any():
+            cell = int(np.flatnonzero(off)[0])
+            y, x = self.centres()[cell]
+            raise Refused(
+                f"cell {self.names[cell]} at y {y:.1f}, x {x:.1f} px leaves the frame of "
+                f"{shape[0]} x {shape[1]} px; correct cells_file, or image the field it is from"
+            )
+
+    def _yx(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        return self.y, self.x
+
+
+def spans(first: NDArray[np.int64], cells: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the indices first[c] to first[c + 1] of each cell, one cell after the other."""
+    sizes = np.diff(first)[cells]
+    ends = np.cumsum(sizes)
+    offsets = np.repeat(first[:-1][cells] - (ends - sizes), sizes)
+    return np.asarray(np.arange(int(sizes.sum())) + offsets, np.intp)
+
+
+def gathered(
+    names: Sequence[str], pixels: Sequence[NDArray[Any]], weights: Sequence[NDArray[Any]]
+) -> Cells:
+    """Put cells together, each with its pixels (n, 2) as y, x and their weights (n,)."""
+    sizes = [len(p) for p in pixels]
+    yx = np.concatenate(pixels).astype(np.int32)
+    return Cells(
+        tuple(names),
+        np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+        np.ascontiguousarray(yx[:, 0]),
+        np.ascontiguousarray(yx[:, 1]),
+        np.concatenate(weights).astype(np.float32),
+        np.full(len(names), UNKNOWN, np.int16),
+        np.zeros(len(names), np.int16),
+    )
+
+
+def read_cells(path: Path, areas: Path | None = None) -> Cells:
+    """Read cells: a CSV of discs, Suite2p's stat.npy or a label image (.npy of whole numbers).
+
+    `areas` holds one area id a cell. Raises Refused with one sentence if a file cannot be used.
+    """
+    if path.suffix == ".npy":
+        from analysis.stat_file import read_npy
+
+        cells = read_npy(path)
+    else:
+        cells = _read_discs(path)
+    return cells if areas is None else replace(cells, area=read_areas(areas, len(cells)))
+
+
+def _read_discs(path: Path) -> Cells:
+    """Read a CSV with the columns cell, y_px, x_px, radius_px, maybe area and plane."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.DictReader(file)
+            columns = lines.fieldnames or ()
+            rows = [(lines.line_num, row) for row in lines]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Refused(f"cells_file {path} cannot be read ({error}); check the path") from error
+    missing = [name for name in _COLUMNS if name not in columns]
+    if columns and missing:
+        raise Refused(f"cells_file {path} has no column {missing[0]!r}; add it to its first line")
+    if not rows:
+        raise Refused(f"cells_file {path} is empty; give it one line for each cell")
+    names = [row["cell"] for _, row in rows]
+    name, times = Counter(names).most_common(1)[0]
+    discs = [_disc(row, f"cells_file {path}, line {line}") for line, row in rows]
+    if times > 1:
+        raise Refused(f"cells_file {path} names cell {name} {times} times; rename the others")
+    cells = gathered(names, discs, [np.ones(len(disc)) for disc in discs])
+    if "area" in columns:
+        cells = replace(cells, area=_whole(rows, "area", range(-1, 10), path))
+    if "plane" in columns:
+        cells = replace(cells, plane=_whole(rows, "plane", range(32), path))
+    return cells
+
+
+def _whole(
+    rows: list[tuple[int, dict[str, Any]]], name: str, allowed: range, path: Path
+) -> NDArray[np.int16]:
+    """Return a column of whole numbers."""
+    values = {str(number): number for number in allowed}
+    for line, row in rows:
+        if row[name] not in values:
+            raise Refused(
+                f"cells_file {path}, line {line}: {name} = {row[name]!r} is no whole number from "
+                f"{allowed[0]} to {allowed[-1]}; mend it"
+            )
+    return np.array([values[row[name]] for _, row in rows], np.int16)
+
+
+def _disc(row: dict[str, Any], where: str) -> NDArray[np.intp]:
+    """Return y, x of the pixels whose centres lie within the disc of a row: (pixels, 2)."""
+    numbers = {}
+    for name in _COLUMNS[1:]:
+        try:
+            numbers[name] = float(row[name])
+        except (TypeError, ValueError) as error:
+            raise Refused(f"{where}: {name} = {row[name]!r} is not a number; mend it") from error
+        if not math.isfinite(numbers[name]):
+            raise Refused(f"{where}: {name} = {row[name]!r} is not finite; mend it")
+    radius_px = numbers["radius_px"]
+    if radius_px < 1.0:
+        raise Refused(f"{where}: radius_px = {row['radius_px']} is below one pixel; mend it")
+    return disc(numbers["y_px"], numbers["x_px"], radius_px)
+
+
+def disc(y_px: float, x_px: float, radius_px: float) -> NDArray[np.intp]:
+    """Return y, x of the pixels whose centres lie within a disc: (pixels, 2)."""
+    y = np.arange(math.floor(y_px - radius_px), math.ceil(y_px + radius_px) + 1)
+    x = np.arange(math.floor(x_px - radius_px), math.ceil(x_px + radius_px) + 1)
+    inside = ((y - y_px) ** 2)[:, None] + (x - x_px) ** 2 <= radius_px**2
+    rows, columns = np.nonzero(inside)
+    return np.stack([y[rows], x[columns]], axis=1)

@@ -1,0 +1,215 @@
+"""Masks: the weighted mean of each cell's pixels, and of the neuropil round it, in a page."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.cells import Cells
+from analysis.compiled import compiled
+
+Floats = NDArray[np.float32]
+Shift = tuple[int, int]
+
+
+class Masks:
+    """The weighted mean of each cell's pixels in a page, wherever motion has put them.
+
+    Pixels lie as strips of eight along the page's rows, with weight 0 where a strip is not the
+    cell's, and cells in the order of those rows: the page is read nearly from front to back, one
+    place stands for eight pixels, and eight sums grow side by side.
+    """
+
+    def __init__(self, cells: Cells, shape: tuple[int, int]) -> None:
+        """Lay the cells on pages of shape (height_px, width_px). Raises Refused."""
+        cells.check(shape)
+        self.shape = shape
+        place = np.argsort(cells.centres()[:, 0], kind="stable")
+        rank = np.argsort(place)[np.repeat(np.arange(len(cells)), np.diff(cells.first))]
+        order = np.lexsort((cells.x, cells.y, rank))
+        rank, y, x = rank[order], cells.y[order], cells.x[order].astype(np.int64)
+        begins = _strip_begins(rank, y, x)
+        strip = np.cumsum(begins) - 1
+        at = np.flatnonzero(begins)
+        self._y = y[at].astype(np.int32)
+        self._x = np.clip(x[at], 0, max(0, shape[1] - _STRIP_PX)).astype(np.int32)
+        self._weight = np.zeros((at.size, _STRIP_PX), np.float32)
+        self._weight[strip, x - self._x[strip]] = cells.weight[order]
+        counts = np.bincount(rank[at], minlength=len(cells))
+        self._first = np.concatenate(([0], np.cumsum(counts))).astype(np.uint32)
+        self._to = place.astype(np.uint32)
+        totals = np.add.reduceat(cells.weight.astype(np.float64), cells.first[:-1])
+        self._total = totals[place]
+
+    def means(self, page: NDArray[Any], shifts: NDArray[np.int32]) -> Floats:
+        """Return the weighted mean of each cell, summed in float64: (cells,).
+
+        shifts is how far each cell has moved down and right, px, (cells, 2); outside the page its
+        edge stands in.
+        """
+        means = np.empty(self._to.size, np.float32)
+        strips = (self._y, self._x, self._weight)
+        _means(page, *strips, self._first, self._to, self._total, shifts, means)
+        return means
+
+
+_STRIP_PX = 8
+
+
+def _strip_begins(cell: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which pixels, in their order, are the first of a strip."""
+    begins = np.ones(cell.size, bool)
+    begins[1:] = (np.diff(cell) != 0) | (np.diff(y) != 0) | (np.diff(x) != 1)
+    run_began = np.maximum.accumulate(np.where(begins, np.arange(cell.size), 0))
+    return np.asarray((np.arange(cell.size) - run_began) % _STRIP_PX == 0)
+
+
+@compiled
+def _means(
+    page: NDArray[Any],
+    y: NDArray[np.int32],
+    x: NDArray[np.int32],
+    weight: Floats,
+    first: NDArray[np.uint32],
+    to: NDArray[np.uint32],
+    total: NDArray[np.float64],
+    shifts: NDArray[np.int32],
+    means: Floats,
+) -> None:
+    height, width = page.shape
+    flat = page.reshape(-1)
+    edge = np.empty(_STRIP_PX, page.dtype)
+    for c in range(to.size):
+        down, right = np.int64(shifts[to[c], 0]), np.int64(shifts[to[c], 1])
+        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+        for strip in range(first[c], first[c + 1]):
+            row, column = np.int64(y[strip]) + down, np.int64(x[strip]) + right
+            begin = np.uint64(row * width + column)
+            pixels = flat[begin : begin + np.uint64(_STRIP_PX)]
+            if row < 0 or row >= height or column < 0 or column + _STRIP_PX > width:
+                for j in range(_STRIP_PX):
+                    inside = min(max(column + j, 0), width - 1)
+                    edge[j] = page[min(max(row, 0), height - 1), inside]
+                pixels = edge
+            share = weight[strip]
+            s0 += np.float64(pixels[0]) * share[0]
+            s1 += np.float64(pixels[1]) * share[1]
+            s2 += np.float64(pixels[2]) * share[2]
+            s3 += np.float64(pixels[3]) * share[3]
+            s4 += np.float64(pixels[4]) * share[4]
+            s5 += np.float64(pixels[5]) * share[5]
+            s6 += np.float64(pixels[6]) * share[6]
+            s7 += np.float64(pixels[7]) * share[7]
+        means[to[c]] = ((s0 + s1) + (s2 + s3) + ((s4 + s5) + (s6 + s7))) / total[c]
+
+
+class Neuropil:
+    """The mean brightness round each cell: a ring of pixels that belong to no cell.
+
+    The ring begins beyond a margin round the box of the cell's pixels and is a box too, widened
+    until it holds enough pixels. Sums over boxes come from one summed-area table a page, whatever
+    the number of cells; it counts modulo 2**32, which is exact for the difference of its corners.
+    """
+
+    def __init__(
+        self, cells: Cells, shape: tuple[int, int], margin_px: int = 2, pixels: int = 350
+    ) -> None:
+        """Lay rings of at least so many pixels, where the page has them."""
+        self._free = np.ones(shape, np.int16)
+        self._free[cells.y, cells.x] = 0
+        table = np.zeros((shape[0] + 1, shape[1] + 1), np.int64)
+        np.cumsum(np.cumsum(self._free, axis=0, dtype=np.int64), axis=1, out=table[1:, 1:])
+        inner = _grown(cells.boxes(), margin_px, shape)
+        outer = inner.copy()
+        for _ in range(max(shape) // _STEP_PX + 1):
+            short = _box_sums(table, outer) - _box_sums(table, inner) < pixels
+            if not short.any():
+                break
+            outer[short] = _grown(outer[short], _STEP_PX, shape)
+        self._inner, self._outer = inner.astype(np.uint32), outer.astype(np.uint32)
+        counts = _box_sums(table, outer) - _box_sums(table, inner)
+        self._per_pixel = 1.0 / np.maximum(counts, 1)
+        self._order = np.argsort(inner[:, 0], kind="stable").astype(np.uint32)
+        self._tables: dict[bool, tuple[NDArray[Any], NDArray[Any]]] = {}
+
+    def means(self, page: NDArray[Any], shift: Shift = (0, 0)) -> Floats:
+        """Return the mean of each cell's ring; 0 where the page has no free pixel: (cells,)."""
+        whole = page.dtype.kind in "iu" and page.dtype.itemsize <= 2
+        if whole not in self._tables:
+            held: Any = np.uint32 if whole else np.float64
+            height, width = page.shape
+            self._tables[whole] = np.zeros((height + 1, width + 1), held), np.zeros(width, held)
+        table, columns = self._tables[whole]
+        _sum_areas(page, self._free, shift, columns, table)
+        means = np.empty(self._per_pixel.size, np.float32)
+        around = 2.0**32 if whole else 0.0
+        _ring_means(table, self._outer, self._inner, self._per_pixel, self._order, around, means)
+        return means
+
+
+_STEP_PX = 5
+
+
+def _grown(boxes: NDArray[np.int64], by_px: int, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Return boxes (top, left, bottom, right) grown on all sides, within the page."""
+    grown = boxes + np.array([-by_px, -by_px, by_px, by_px])
+    return np.asarray(np.clip(grown, 0, [*shape, *shape]))
+
+
+def _box_sums(table: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
+    top, left, bottom, right = boxes.T
+    return np.asarray(
+        table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
+    )
+
+
+@compiled
+def _sum_areas(
+    page: NDArray[Any],
+    free: NDArray[np.int16],
+    shift: Shift,
+    columns: NDArray[Any],
+    table: NDArray[Any],
+) -> None:
+    """Fill table[y, x] with the sum of the free pixels above y and left of x."""
+    height, width = page.shape
+    columns[:] = 0
+    first, last = min(max(-shift[1], 0), width), max(min(width - shift[1], width), 0)
+    for y in range(height):
+        row = min(max(y + shift[0], 0), height - 1)
+        for x in range(first):
+            columns[x] += page[row, 0] * free[y, x]
+        inside, share = page[row, first + shift[1] : last + shift[1]], free[y, first:last]
+        sums = columns[first:last]
+        for x in range(inside.size):
+            sums[x] += inside[x] * share[x]
+        for x in range(max(first, last), width):
+            columns[x] += page[row, width - 1] * free[y, x]
+        along = table[y + 1]
+        for x in range(width):
+            along[x + 1] = along[x] + columns[x]
+
+
+@compiled
+def _ring_means(
+    table: NDArray[Any],
+    outer: NDArray[np.uint32],
+    inner: NDArray[np.uint32],
+    per_pixel: NDArray[np.float64],
+    order: NDArray[np.uint32],
+    around: float,
+    means: Floats,
+) -> None:
+    """Give each cell, in the order of the page's rows, the mean between its two boxes.
+
+    around is the number at which the table begins again from 0; 0.0 if it never does.
+    """
+    for c in order:
+        ring = 0.0
+        for sign, box in ((1.0, outer[c]), (-1.0, inner[c])):
+            top, left, bottom, right = box[0], box[1], box[2], box[3]
+            ring += sign * (np.float64(table[bottom, right]) - np.float64(table[top, right]))
+            ring += sign * (np.float64(table[top, left]) - np.float64(table[bottom, left]))
+        if around > 0.0:
+            ring -= around * np.floor(ring / around + 0.5)
+        means[c] = ring * per_pixel[c]

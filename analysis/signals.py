@@ -1,0 +1,125 @@
+"""The running signals of a session, kept up to date with each frame: selectivity and tuning."""
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.areas import NAMES
+from analysis.cells import disc, gathered
+from analysis.compiled import compiled
+from analysis.landmarks import Landmarks
+from analysis.registration import MotionSettings
+from analysis.selectivity import Selectivity, fractions, selective_fraction
+from analysis.strip import How
+from analysis.traces import Floats, Traces, TraceSettings
+from analysis.tuning import TrialStore, Tuning
+from analysis.volume import Volume
+from rig.messages import Decoded, Frame, Position, TrialStart
+
+
+class Signals:
+    """What the frames of a session add up to, without its aborted trials."""
+
+    def __init__(
+        self,
+        selectivity: Selectivity,
+        store: TrialStore,
+        groups: NDArray[np.uint8],
+        selective_at: float,
+    ) -> None:
+        """Begin without having seen a frame; groups is each cell's place in areas.NAMES."""
+        self._selectivity, self._groups, self._at = selectivity, groups, selective_at
+        self._store = store
+        self.tuning = Tuning(store, self._tell)
+        self._trials: dict[int, TrialStart] = {}
+        self._d_prime = selectivity.d_prime()
+        self._told: list[tuple[int, Floats]] = []
+
+    def begin(self, trial: TrialStart) -> None:
+        """Take in a trial; what is no corridor is known to all, and in no signal."""
+        self._trials[trial.trial] = trial
+        if trial.picture != "corridor":
+            self.leave_out(trial.trial)
+
+    def leave_out(self, trial: int) -> None:
+        """Forget a trial."""
+        self._selectivity.abort(trial)
+        self.tuning.leave_out(trial)
+
+    def decoded(self, frame: Frame, position: Position, activity: Floats) -> Decoded:
+        """Take in the final activity of a frame, (cells,), and return what is known after it."""
+        trial = self._trials.get(position.trial)
+        moving = trial is not None and position.moving and position.position_m >= 0
+        if trial is not None and moving and position.position_m < trial.texture_m:
+            self._selectivity.add(trial.trial, trial.stimulus, activity)
+        self._d_prime = self._selectivity.d_prime()
+        self._told = []
+        if trial is not None and moving and trial.picture == "corridor":
+            length_m = trial.texture_m + trial.grey_m
+            self.tuning.add(trial.trial, position.position_m / length_m, activity)
+        tuning = [means for _, means in self._told]
+        return Decoded(
+            frame.t,
+            frame.index,
+            position.trial,
+            None if trial is None else trial.stimulus,
+            position.position_m,
+            position.moving,
+            activity.astype("<f4").tobytes(),
+            self._d_prime.astype("<f4").tobytes(),
+            selective_fraction(self._d_prime, self._at),
+            fractions(self._d_prime, self._groups).astype("<f4").tobytes(),
+            tuple(point for point, _ in self._told),
+            np.asarray(tuning, "<f4").tobytes(),
+            self._selectivity.undefined(),
+        )
+
+    def close(self) -> None:
+        """Let the trials' file go."""
+        self._store.close()
+
+    def _tell(self, point: int, row: Floats) -> None:
+        sums, counts = np.zeros((len(NAMES), 2)), np.zeros((len(NAMES), 2))
+        _sum_selective(row, self._d_prime, self._groups, self._at, sums, counts)
+        sums[0], counts[0] = sums.sum(axis=0), counts.sum(axis=0)
+        means = np.full(sums.shape, np.nan)
+        np.divide(sums, counts, out=means, where=counts > 0)
+        self._told.append((point, means.astype(np.float32)))
+
+
+@compiled
+def _sum_selective(
+    row: Floats,
+    d_prime: Floats,
+    groups: NDArray[np.uint8],
+    at: float,
+    sums: NDArray[np.float64],
+    counts: NDArray[np.float64],
+) -> None:
+    """Add up the activity of the selective cells, by group (0: in none) and sign of d'."""
+    for c in range(row.size):
+        if abs(np.float64(d_prime[c])) >= at:
+            sign = 1 if d_prime[c] < 0.0 else 0
+            sums[groups[c], sign] += row[c]
+            counts[groups[c], sign] += 1.0
+
+
+def warm() -> None:
+    """Run all compiled loops once on next to nothing, so that no frame waits for a compiler."""
+    pixels = disc(8.0, 8.0, 2.0)
+    cells = gathered(["0"], [pixels], [np.ones(len(pixels))])
+    place = Position(0, 0, 0.0, 0.0, True, "corridor")
+    page = np.arange(256, dtype=np.int16).reshape(16, 16)
+    with TrialStore(None, 1) as store:
+        signals = Signals(Selectivity("a", "b", 1), store, np.zeros(1, np.uint8), 0.3)
+        signals.begin(TrialStart(0, 0, "a", None, False, 1.0, 1.0, None, "none", 0.0))
+        lag = TraceSettings(deconvolution_lag_frames=0)
+        how = How(lag, MotionSettings(), Landmarks())
+        volume, traces = Volume(cells, (), (16, 16), how), Traces(1, lag)
+        for index in range(2):
+            frame = Frame(0, index, "", 0, 16, 16, 0.0, pixels=page)
+            values = volume.add(frame, float(index))
+            activity = None if values is None else traces.add(values, float(index))
+            if activity is not None:
+                at = msgspec.structs.replace(place, position_m=0.5 * index)
+                signals.decoded(frame, at, activity)

@@ -1,0 +1,52 @@
+"""Volume: the pages of all depths that are one frame of every cell."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.cells import Cells
+from analysis.masks import Floats
+from analysis.strip import How, Motion, strips_of
+from rig.messages import Frame
+
+
+class Volume:
+    """Puts pages together; a volume of which a page is missing is left out whole."""
+
+    def __init__(
+        self,
+        cells: Cells,
+        regions: Sequence[dict[str, Any]],
+        shape: tuple[int, int],
+        how: How,
+    ) -> None:
+        """Lay the cells on pages of shape (height_px, width_px). Raises Refused."""
+        self.shape = shape
+        self.motion: tuple[Motion, ...] = ()
+        """How each strip, by plane and row, had moved in the last whole volume."""
+        self._strips = strips_of(cells, regions, shape, how)
+        self._planes = sorted({strip.rows.plane for strip in self._strips})
+        self._values = np.zeros(len(cells), np.float32)
+        self._moved: list[Motion] = []
+        self._next = 0
+
+    def add(self, frame: Frame, time_s: float) -> Floats | None:
+        """Take in a page; return the brightness of all cells, (cells,), if it is the last."""
+        if frame.plane not in self._planes:
+            return None
+        at = self._planes.index(frame.plane)
+        if at == 0:
+            self._next, self._moved = 0, []
+        if at != self._next:
+            return None  # a page before it is missing
+        self._next += 1
+        for strip in self._strips:
+            if strip.rows.plane == frame.plane:
+                values, motion = strip.measure(frame.pixels, time_s)
+                self._values[strip.members] = values
+                self._moved += [motion] if motion is not None else []
+        if self._next < len(self._planes):
+            return None
+        self.motion = tuple(self._moved)
+        return self._values.copy()

@@ -1,0 +1,185 @@
+"""Motion put on a real recording comes back, a drifting focus is found, bad landmarks refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.fft
+import tifffile
+from numpy.typing import NDArray
+
+from analysis.blocks import Blocks
+from analysis.correlation import Correlator
+from analysis.depth import Depth
+from analysis.landmarks import Landmarks, read_landmarks
+from analysis.registration import MotionSettings, Rigid
+from rig.refused import Refused
+
+MOVIE = Path(__file__).parents[3] / "shared" / "data" / "mesoscope_movie" / "frames_000_127.tif"
+
+Floats = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def movie() -> Floats:
+    """128 frames of a mouse's cortex, 440 x 256 px, already still."""
+    if not MOVIE.is_file():
+        pytest.skip(f"there is no {MOVIE}")
+    return tifffile.imread(MOVIE).astype(np.float32)
+
+
+def shifted(image: Floats, down: float, right: float) -> Floats:
+    """The image moved by parts of pixels, by its phases."""
+    y, x = (scipy.fft.fftfreq(size) for size in image.shape)
+    phases = np.exp(-2j * np.pi * (y[:, None] * down + x * right))
+    return scipy.fft.ifft2(scipy.fft.fft2(image) * phases).real.astype(np.float32)
+
+
+def smooth_field(seed: int, shape: tuple[int, int], px: float) -> NDArray[np.float64]:
+    rng = np.random.default_rng(seed)
+    y, x = (scipy.fft.fftfreq(size) for size in shape)
+    low = np.exp(-2 * (np.pi * px) ** 2 * (y[:, None] ** 2 + x**2))
+    noise = scipy.fft.ifft2(scipy.fft.fft2(rng.normal(size=shape)) * low).real
+    return noise / noise.std()
+
+
+def test_whole_pixels_put_on_a_real_recording_come_back_exactly(movie: Floats) -> None:
+    rng = np.random.default_rng(0)
+    correlator = Correlator(movie.shape[1:], 20)
+    reference = correlator.reference(correlator.window(movie[:64].mean(axis=0)))
+    for page in movie[64:]:
+        down, right = rng.integers(-15, 16, 2)
+        spectrum = correlator.spectrum(correlator.window(np.roll(page, (down, right), (0, 1))))
+        got_down, got_right, correlation = correlator.locate(spectrum, reference)
+        assert (round(got_down), round(got_right)) == (down, right)
+        assert 0.3 < correlation < 1.0
+
+
+@pytest.mark.parametrize(("window_px", "limit_px"), [(0, 0.06), (200, 0.1)])
+def test_parts_of_pixels_come_back_to_a_tenth(
+    movie: Floats, window_px: int, limit_px: float
+) -> None:
+    rng = np.random.default_rng(1)
+    correlator = Correlator(movie.shape[1:], 20, window_px)
+    reference = correlator.reference(correlator.window(movie[:64].mean(axis=0)))
+    off = []
+    for page in movie[64:]:
+        put = rng.uniform(-8, 8, 2)
+        window = correlator.window(shifted(page, *put))
+        *got, _ = correlator.locate(correlator.spectrum(window), reference)
+        off.append(got - put)
+    assert np.sqrt(np.mean(np.square(off))) < limit_px
+
+
+def test_a_large_page_is_binned_and_still_located_to_a_tenth() -> None:
+    rng = np.random.default_rng(2)
+    image = 1000 + 200 * smooth_field(3, (900, 800), 2.0)
+    correlator = Correlator(image.shape, 20)
+    assert correlator.binning == 2
+    reference = correlator.reference(correlator.window(image))
+    off = []
+    for _ in range(12):
+        put = rng.uniform(-9, 9, 2)
+        page = (shifted(image, *put) + rng.normal(0, 200, image.shape)).astype(np.int16)
+        *got, _ = correlator.locate(correlator.spectrum(correlator.window(page)), reference)
+        off.append(got - put)
+    assert np.sqrt(np.mean(np.square(off))) < 0.1
+
+
+def test_a_reference_from_the_first_minute_lies_where_the_field_mostly_was(movie: Floats) -> None:
+    rng = np.random.default_rng(4)
+    rigid = Rigid(movie.shape[1:], MotionSettings(reference_s=20.0))
+    put = rng.integers(-6, 7, (128, 2))
+    put[0] = (9, -9)  # the first page lies far off
+    got = []
+    for at, page in enumerate(movie):
+        *moved, _ = rigid.locate(np.roll(page, put[at], (0, 1)).astype(np.int16), at / 3)
+        got.append(moved)
+        assert rigid.building == (at / 3 < 20.0)
+    off = np.array(got)[64:] - (put[64:] - np.median(put[:61], axis=0))
+    assert np.abs(off).max() < 0.6
+    assert np.sqrt((off**2).mean()) < 0.15
+
+
+def test_a_page_of_nothing_has_not_moved() -> None:
+    rigid = Rigid((40, 50), MotionSettings())
+    blank = np.full((40, 50), 100, np.int16)
+    assert rigid.locate(blank, 0.0) == (0.0, 0.0, 0.0)
+
+
+def test_blocks_follow_a_field_that_stretches(movie: Floats) -> None:
+    mean = movie[:64].mean(axis=0)
+    height, width = mean.shape
+    centres = np.random.default_rng(5).uniform(20, (height - 20, width - 20), (60, 2))
+    blocks = Blocks(mean.shape, MotionSettings(block_px=64), centres)
+    blocks.learn(mean)
+    warped = np.empty_like(movie[64:])
+    for row in range(height):  # the top moves left, the bottom right
+        warped[:, row] = np.roll(movie[64:, row], round(4 * (row / height - 0.5)), axis=1)
+    off = []
+    for page in warped[:20]:
+        moved = blocks.locate(page, (0, 0))
+        off.append(moved - np.stack([0 * centres[:, 0], 4 * (centres[:, 0] / height - 0.5)], 1))
+    assert np.sqrt(np.mean(np.square(off))) < 0.7
+    still = np.sqrt(np.mean(np.square(4 * (centres[:, 0] / height - 0.5))))
+    assert np.sqrt(np.mean(np.square(off))) < 0.6 * still
+
+
+def stack_of(shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    """A tissue that changes over some 10 um: one smooth field turns into others with depth."""
+    z_um = np.arange(-20, 21, 2.5, dtype=np.float32)
+    fields = [smooth_field(seed, shape, 2.0) for seed in range(9)]
+    layers_um = np.linspace(-28, 28, 9)
+    shares = np.exp(-(((z_um[:, None] - layers_um) / 6.0) ** 2))
+    stack = 500 + 100 * np.tensordot(shares, np.array(fields), axes=1)
+    return stack.astype(np.float32), z_um
+
+
+def test_a_drift_of_five_microns_is_found_in_a_stack() -> None:
+    shape = (128, 128)
+    stack, z_um = stack_of(shape)
+    rng = np.random.default_rng(6)
+    for true_um in (0.0, 5.0, -5.0, 7.5):
+        depth = Depth(shape, MotionSettings(), stack, z_um)
+        image = stack[int(np.argmin(np.abs(z_um - true_um)))]
+        found = None
+        for _ in range(60):
+            shift = tuple(int(px) for px in rng.integers(-4, 5, 2))
+            page = np.roll(rng.poisson(np.maximum(image, 0)), shift, (0, 1)).astype(np.int16)
+            found = depth.add(page, (shift[0], shift[1]))
+        assert found == pytest.approx(true_um, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "sentence"),
+    [
+        ("reference_file", np.zeros((2, 3, 4, 5)), "not one mean page a plane"),
+        ("reference_file", np.full((8, 9), np.nan), "not one mean page a plane"),
+        ("stack_file", np.zeros((3, 8, 9)), "cannot be read"),
+    ],
+)
+def test_landmarks_that_cannot_be_used_are_refused(
+    name: str, held: NDArray[np.float64], sentence: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "landmark.npy"
+    np.save(path, held)
+    settings = MotionSettings(**{name: str(path)})
+    with pytest.raises(Refused, match=sentence):
+        read_landmarks(settings)
+    with pytest.raises(Refused, match="cannot be read"):
+        read_landmarks(MotionSettings(**{name: str(tmp_path / "absent.npy")}))
+
+
+def test_a_stack_whose_depths_do_not_rise_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "stack.npz"
+    np.savez(path, stack=np.zeros((3, 8, 9)), z_um=np.array([0.0, 2.0, 1.0]))
+    with pytest.raises(Refused, match="z_um must rise"):
+        read_landmarks(MotionSettings(stack_file=str(path)))
+
+
+def test_landmarks_of_another_field_are_refused() -> None:
+    landmarks = Landmarks(means=np.zeros((1, 30, 40), np.float32))
+    with pytest.raises(Refused, match="make it from the same field"):
+        landmarks.mean(0, 0, (30, 41))
+    with pytest.raises(Refused, match="plane 1 needs"):
+        landmarks.mean(1, 0, (30, 40))
