@@ -192,13 +192,17 @@ def test_flips_and_positions_keep_every_field(tmp_path: Path) -> None:
     flip = Flip(30 * MS, 4, 1.25, 20 * MS, 29 * MS, True)
     session = read_back(tmp_path, [START, standing(20 * MS, 0, 1.25), flip])
     (shown,) = session.flips.to_dict("records")
-    assert shown == {
-        "t_s": 0.030,
-        "number": 4,
-        "position_m": 1.25,
-        "wheel_t_s": 0.020,
-        "before_swap_t_s": 0.029,
-        "late": True,
-    }
+    assert set(shown) >= {"vblank", "loop_ms", "dropped", "bright"}
+    assert (
+        shown.items()
+        >= {
+            "t_s": 0.030,
+            "number": 4,
+            "position_m": 1.25,
+            "wheel_t_s": 0.020,
+            "before_swap_t_s": 0.029,
+            "late": True,
+        }.items()
+    )
     (stood,) = session.position.to_dict("records")
     assert (stood["phase"], stood["moving"], stood["speed_cm_s"]) == ("corridor", True, 20.0)
