@@ -99,6 +99,13 @@ def test_aborted_and_cut_off_trials_and_other_pictures_do_not_count() -> None:
     assert performance(table, licks).rewarded.trials + performance(table, licks).other.trials == 3
 
 
+def test_of_a_session_without_cues_the_first_200_done_trials_count() -> None:
+    for cueless, expected in ((True, 200), (False, 230)):
+        table, _ = _session(1, 231, cueless)
+        table["outcome"] = ["aborted", *["done"] * 230]
+        assert counted(table).trial.tolist() == list(range(1, expected + 1))
+
+
 def test_a_lick_after_the_passive_water_is_no_response() -> None:
     table, _ = _session(1, 2, cueless=False)
     table["reward_mode"], table["reward_delay_ms"], table["drawn_cue_m"] = "passive", 500.0, 1.0
