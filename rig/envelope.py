@@ -21,8 +21,11 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
 
     def checksum(self) -> int:
         """Return the CRC-32 that the other fields ask for."""
-        head = f"{self.speaker} {self.life} {self.seq} {self.sent} "
-        return zlib.crc32(self.body, zlib.crc32(head.encode()))
+        return _checksum(self.speaker, self.life, self.seq, self.sent, self.body)
+
+
+def _checksum(speaker: str, life: int, seq: int, sent: int, body: bytes | msgspec.Raw) -> int:
+    return zlib.crc32(body, zlib.crc32(f"{speaker} {life} {seq} {sent} ".encode()))
 
 
 class Garbled(Exception):
@@ -94,9 +97,9 @@ class Voice:
         name = kind(word)
         seq = self._seq.get(name, 0)
         self._seq[name] = seq + 1
-        body = msgspec.Raw(_encode(word))
-        bare = Envelope(self.speaker, self._life, seq, self._clock.now(), 0, body)
-        envelope = Envelope(bare.speaker, bare.life, seq, bare.sent, bare.checksum(), body)
+        body, sent = _encode(word), self._clock.now()
+        crc = _checksum(self.speaker, self._life, seq, sent, body)
+        envelope = Envelope(self.speaker, self._life, seq, sent, crc, msgspec.Raw(body))
         self.ledger.add(name, envelope)
         return envelope
 

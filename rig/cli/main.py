@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from rig.cli.bench.behavior import behavior
 from rig.cli.bench.wire import wire
 from rig.cli.demo import demo
 from rig.cli.info import info
@@ -31,7 +32,7 @@ for verb in (demo, run, replay, report, info, recover):
     app.command()(verb)
 app.add_typer(subject, name="subject")
 bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
-for part in (wire,):
+for part in (wire, behavior):
     bench.command()(part)
 app.add_typer(bench, name="bench")
 

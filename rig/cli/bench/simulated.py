@@ -1,0 +1,64 @@
+"""A simulated animal and valve that a bench can time: known licks, and pulses as they were."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from behavior.devices import simulated
+from behavior.devices.simulated import Board
+from rig.clock import RealClock
+from rig.messages import Message, Start
+
+_EVERY_NS = 61_000_000
+
+
+class Metronome:
+    """Licks about 16 times a second, at moments that no loop knows; and runs."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """How far a count of its wheel is."""
+
+        cm_per_count: float = 0.0135
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock: RealClock | None = None
+        """The session's, once it has begun."""
+        self._rng = np.random.default_rng(1)
+        self._next = 0
+
+    def open(self) -> None:
+        pass
+
+    def hear(self, word: Message) -> None:
+        if isinstance(word, Start):
+            self.begin(int(word.session["t0_ns"]), word.t)
+
+    def begin(self, t0_ns: int, now: int) -> None:
+        """Begin to lick; zero of the clock is at t0_ns of the machine's."""
+        self.clock = RealClock(t0_ns)
+        self._next = now + _EVERY_NS
+
+    def counts(self, now: int) -> int:
+        return int(25.0 * now / 1e9 / self.settings.cm_per_count)
+
+    def licks(self, now: int) -> list[int]:
+        onsets = []
+        while self.clock is not None and self._next <= now:
+            onsets.append(self._next)
+            self._next += _EVERY_NS + int(self._rng.integers(0, 2_000_000))
+        return onsets
+
+
+class Valve(simulated.Valve):
+    """A valve that says when it was really opened, not when it was told to."""
+
+    def __init__(self, settings: simulated.Valve.Settings, name: str, board: Any) -> None:
+        super().__init__(settings, name, board)
+        self._animal = board.mouse if isinstance(board, Board) else None
+
+    def pulse(self, now: int, open_ms: float) -> int:
+        super().pulse(now, open_ms)
+        clock = self._animal.clock if isinstance(self._animal, Metronome) else None
+        return now if clock is None else clock.now()
