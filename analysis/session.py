@@ -21,6 +21,7 @@ from rig.messages import (
     Fault,
     Flip,
     Frame,
+    Integrity,
     Lick,
     Message,
     Order,
@@ -131,6 +132,15 @@ class Session:
     def frames(self) -> pd.DataFrame:
         """Every imaging frame streamed: index, t_s, timestamp_s, and where its pixels are."""
         return self._table(Frame).drop(columns=["pixels", "sent_s"])
+
+    @cached_property
+    def integrity(self) -> pd.DataFrame:
+        """What integrity said, in its order: when each imaging frame began (t_s), and findings.
+
+        number is the microscope's count of the frame, 0 where a word is about something else;
+        frame the index of its row in frames, NaN where it was not saved.
+        """
+        return self._words.columns[Integrity].table().drop(columns="sent_s")
 
     @cached_property
     def decoded(self) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """The numbers that stand at the end of a session, from its log alone."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,27 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "frames_analysed": len(session.decoded),
         "flips": len(session.flips),
         "flips_late": int(session.flips.late.sum()),
+        "integrity": _integrity(session.integrity),
         "latency_ms": {name: _spread(values) for name, values in latencies_s(session).items()},
         "selective_fraction": _plain(fractions.iloc[-1]) if len(fractions) else None,
         "gaps": session.gaps.total(),
         "faults": list(_rows(session.faults)),
         "notes": list(_rows(session.orders.loc[session.orders.verb == "note", ["t_s", "text"]])),
         "end_reason": session.end_reason,
+    }
+
+
+def _integrity(words: pd.DataFrame) -> dict[str, Any] | None:
+    """Return the last verdict, the counts, and how often each finding came; None if none judged."""
+    if not len(words):
+        return None
+    last = words.iloc[-1]
+    found = Counter(name for findings in words.findings for name in findings)
+    return {
+        "sound": bool(words.sound.all()),
+        "edges": int(last.edges),
+        "pages": int(last.pages),
+        "findings": dict(sorted(found.items())),
     }
 
 

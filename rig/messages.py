@@ -323,6 +323,31 @@ class DeviceTime(Message, frozen=True, tag="DeviceTime"):
     residual_ns: int
 
 
+# -- integrity ---------------------------------------------------------------------------------
+
+
+class Integrity(Message, frozen=True, tag="Integrity"):
+    """Integrity, for every imaging frame, and for whatever else does not agree.
+
+    t is when the frame began: its edge of the frame clock, or where that must have been. number is
+    the microscope's count of the frame (0: it is about something else), frame the index of its
+    Frame (None: it was not saved), edge whether its edge came. findings are names: "edge lost",
+    "edge doubled", "edge late", "edge early", "edge too much", "page lost", "pages behind", "counts
+    differ", "wheel silent", "wheel jumped", "flip lost", "picture stale", "picture of no wheel";
+    what says it in words. sound is the running verdict: nothing was found so far. edges and pages
+    are counts so far; the last word has them all.
+    """
+
+    number: int
+    frame: int | None
+    edge: bool
+    findings: tuple[str, ...]
+    sound: bool
+    edges: int
+    pages: int
+    what: str = ""
+
+
 WORDS: tuple[type[Message], ...] = (
     Start, Stop, Order, Beat, Fault, Ended,
     Wheel, Lick, Edge, Valve,
@@ -333,6 +358,7 @@ WORDS: tuple[type[Message], ...] = (
     Scan,
     DeviceTime,
     Pictures,
+    Integrity,
 )  # fmt: skip
 """Every kind, in the order of this page."""
 EVERYONE_SAYS = (Beat, Fault, Ended)

@@ -27,6 +27,7 @@ NODES = (
     "stimuli.display",
     "acquisition.mesoscope",
     "acquisition.stream",
+    "acquisition.integrity",
     "analysis.online",
     "rig.recorder",
 )

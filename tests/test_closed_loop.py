@@ -53,6 +53,13 @@ def test_the_summary_accounts_for_everything(folder: Path) -> None:
     frames = {summary[f"frames_{how}"] for how in ("written", "streamed", "analysed")}
     assert len(frames) == 1
     assert summary["latency_ms"]["wheel_to_flip"]["n"] > 0
+    written = summary["frames_written"]
+    assert summary["integrity"] == {
+        "sound": True,
+        "edges": written,
+        "pages": written,
+        "findings": {},
+    }
 
 
 def test_nothing_is_left_behind(folder: Path) -> None:
@@ -113,6 +120,7 @@ def test_it_replays_bit_for_bit(folder: Path) -> None:
     assert report.exact
     assert report.unproven == {}
     assert report.compared["online"] == len(Session(folder).decoded)
+    assert report.compared["integrity"] == len(Session(folder).integrity)
     assert report.compared["task"] > len(Session(folder).position)
 
 

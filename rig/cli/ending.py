@@ -48,6 +48,17 @@ def _pages(path: Path, console: Console) -> int:
     return pages
 
 
+def integrity_row(verdict: dict[str, Any] | None) -> str:
+    """Return what the end table says of a summary's integrity."""
+    if verdict is None:
+        return "not judged: no integrity in the setup"
+    counts = f"{verdict['edges']} edges of the frame clock, {verdict['pages']} pages"
+    if verdict["sound"]:
+        return f"sound: {counts}"
+    found = ", ".join(f"{name} {n}" for name, n in verdict["findings"].items())
+    return f"NOT SOUND: {found} ({counts})"
+
+
 def _percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{100 * fraction:.0f} %"
 
@@ -71,6 +82,7 @@ def print_table(summary: dict[str, Any], console: Console) -> None:
         "flips (late)": f"{summary['flips']} ({summary['flips_late']})",
         "gaps": f"{summary['gaps']}",
         "faults": f"{len(summary['faults'])}",
+        "integrity": integrity_row(summary["integrity"]),
         "notes": "; ".join(note["text"] for note in summary["notes"]) or "-",
     }
     for name, numbers in summary["latency_ms"].items():

@@ -3,19 +3,21 @@
 from rich.text import Text
 
 from rig.envelope import Envelope
-from rig.messages import Fault, Lick, Message, Position, TrialStart, Valve
+from rig.messages import Fault, Integrity, Lick, Message, Position, TrialStart, Valve
 from rig.session.keys import HELP
 
 
 class Line:
     """Hears words, and shows the newest of each in one line."""
 
-    hears = (Position, TrialStart, Lick, Valve, Fault)
+    hears = (Position, TrialStart, Lick, Valve, Fault, Integrity)
 
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.stopping = False
         """Whether the operator has asked for an end after this trial."""
+        self._findings: list[str] = []
+        """What integrity has found."""
         self._position: Position | None = None
         self._trial: TrialStart | None = None
         self._lick_t: int | None = None
@@ -41,6 +43,8 @@ class Line:
                 self._rewards += 1
             case Fault():
                 self.faults.append(f"{envelope.speaker}: {word.what}")
+            case Integrity(findings=(_, *_)):
+                self._findings.append(word.what)
             case _:
                 pass
 
@@ -65,6 +69,9 @@ class Line:
             line.append(f"{len(self.faults)} FAULTS: {self.faults[-1]}", "bold red")
         else:
             line.append("no faults", "green")
+        if self._findings:
+            found = f"  {len(self._findings)} NOT SOUND: {self._findings[-1]}"
+            line.append(found, "bold yellow")
         if self.stopping:
             line.append("  STOPPING after this trial", "bold yellow")
         line.append(f"\n{HELP}", "dim")

@@ -11,6 +11,7 @@ from rig.messages import (
     Decoded,
     Flip,
     Frame,
+    Integrity,
     Lick,
     Message,
     Position,
@@ -36,6 +37,7 @@ SPEAKERS: dict[type[Message], str] = {
     Cue: "task",
     Flip: "display",
     Frame: "stream",
+    Integrity: "integrity",
     Decoded: "online",
 }
 START = Start(

@@ -15,6 +15,7 @@ from rig.messages import (
     Fault,
     Flip,
     Frame,
+    Integrity,
     Lick,
     Message,
     Stop,
@@ -47,6 +48,28 @@ def a_trial(k: int, stimulus: str, outcome: str | None, licks: int) -> Said:
 def summary_of(folder: Path, words: Said) -> dict[str, Any]:
     found = summarise(write_log(folder, enveloped(words, delay=3 * MS)), frames_written=11)
     return dict(json.loads(json.dumps(found, allow_nan=False)))
+
+
+def test_findings_are_counted_and_mark_the_session(tmp_path: Path) -> None:
+    late, lost = ("edge late",), ("page lost", "edge lost")
+    words: Said = [START]
+    words += [
+        Integrity(30 * MS, 1, 0, True, (), True, 1, 0),
+        Integrity(60 * MS, 2, 1, True, late, False, 2, 1),
+        Integrity(90 * MS, 3, None, False, lost, False, 2, 2),
+        Integrity(60 * MS, 4, 2, True, late, False, 3, 3),
+        Integrity(99 * MS, 0, None, False, (), False, 3, 3),
+    ]
+    assert summary_of(tmp_path, words)["integrity"] == {
+        "sound": False,
+        "edges": 3,
+        "pages": 3,
+        "findings": {"edge late": 2, "edge lost": 1, "page lost": 1},
+    }
+
+
+def test_without_integrity_nothing_is_said_of_it(tmp_path: Path) -> None:
+    assert summary_of(tmp_path, [START])["integrity"] is None
 
 
 def test_the_numbers_of_a_session(tmp_path: Path) -> None:

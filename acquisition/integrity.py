@@ -1,0 +1,162 @@
+"""Integrity: whether flips, wheel, frame clock and pages agree, while the session runs."""
+
+from collections import deque
+from typing import Annotated
+
+import msgspec
+
+from acquisition.alignment import Aligned, Alignment, Page
+from rig.messages import Edge, Flip, Frame, Integrity, Message, Scan, Wheel
+from rig.node import Node, Say
+
+_HOLD_NS = 20_000_000
+"""So long after a page every edge before it has been heard."""
+_FASTEST_CM_S = 300.0
+_KEPT_WHEELS = 20_000
+
+
+class IntegrityCheck(Node):
+    """Says an Integrity for every imaging frame, and for whatever else does not agree."""
+
+    name = "integrity"
+    hears = (Flip, Edge, Frame, Wheel, Scan)
+    says = (Integrity,)
+    patience_s = 0.02
+
+    class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """The line of the frame clock, and from when on something is wrong."""
+
+        frame_clock: Annotated[str, msgspec.Meta(min_length=1)] = "frame_clock"
+        late_ms: Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)] = 10.0
+        """An edge farther than this from its frame's time is late, or early."""
+        pages_behind_s: Annotated[float, msgspec.Meta(gt=0.0, le=600.0)] = 5.0
+        """A frame without its page for so long is behind: nobody saves, or nobody reads."""
+        stale_ms: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)] = 500.0
+        """A picture of a wheel older than this is stale."""
+        wheel_gap_ms: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)] = 250.0
+        """A wheel that says nothing for longer than this is silent."""
+
+    settings: Settings
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        super().__init__(settings, say)
+        self._alignment = Alignment(settings.late_ms)
+        self._sound = True
+        self._edges = self._pages = 0
+        self._channel: int | None = None
+        """The first one saved: a frame has a page for each channel, and one edge."""
+        self._wheel: Wheel | None = None
+        self._wheel_times: deque[int] = deque()
+        self._wheels: set[int] = set()
+        self._flip: Flip | None = None
+        self._behind = self._stale = False
+
+    def hear(self, word: Message) -> None:
+        match word:
+            case Wheel():
+                self._turn(word)
+            case Edge(line=self.settings.frame_clock, up=True):
+                self._edges += 1
+                self._alignment.edge(word.t)
+            case Frame():
+                self._take(word)
+            case Flip():
+                self._show(word)
+            case Scan():
+                header = word.header
+                spare = header.get("averaged", 1) > 1 or header.get("discarded", 0) > 0
+                self._alignment.spare_edges = spare
+            case _:
+                pass
+
+    def close(self) -> None:
+        for frame in self._alignment.finish():
+            self._say_frame(frame)
+        t = 0 if self._wheel is None else self._wheel.t
+        differ = self._edges != self._pages and not self._alignment.spare_edges
+        what = f"{self._edges} edges of the frame clock, {self._pages} pages"
+        self._find(t, ("counts differ",) if differ else (), what)
+
+    def _take(self, frame: Frame) -> None:
+        if self._channel is None:
+            self._channel = frame.channel
+        if frame.channel != self._channel:
+            return
+        self._pages += 1
+        number = frame.number or frame.index + 1
+        tau = round(frame.timestamp_s * 1e9)
+        self._alignment.page(Page(number, tau, frame.index, frame.t))
+
+    def _turn(self, wheel: Wheel) -> None:
+        """Check the wheel against the one before; it is the clock by which frames are settled."""
+        before, self._wheel = self._wheel, wheel
+        self._remember(wheel.t)
+        if before is not None and wheel.t > before.t:
+            gap_ms = (wheel.t - before.t) / 1e6
+            cm_s = abs(wheel.cm - before.cm) / gap_ms * 1e3
+            if gap_ms > self.settings.wheel_gap_ms:
+                self._find(before.t, ("wheel silent",), f"the wheel was silent for {gap_ms:.0f} ms")
+            elif cm_s > _FASTEST_CM_S:
+                self._find(wheel.t, ("wheel jumped",), f"the wheel went {cm_s:.0f} cm/s")
+        for frame in self._alignment.settle(wheel.t - _HOLD_NS):
+            self._say_frame(frame)
+        self._check_pages(wheel.t)
+
+    def _check_pages(self, now: int) -> None:
+        since = self._alignment.waits_since
+        behind_s = 0.0 if since is None else (now - since) / 1e9
+        behind = behind_s > self.settings.pages_behind_s and not self._alignment.spare_edges
+        if behind and not self._behind:
+            self._find(now, ("pages behind",), f"no page for the frame {behind_s:.1f} s ago")
+        self._behind = behind
+
+    def _remember(self, t: int) -> None:
+        self._wheel_times.append(t)
+        self._wheels.add(t)
+        if len(self._wheel_times) > _KEPT_WHEELS:
+            self._wheels.discard(self._wheel_times.popleft())
+
+    def _show(self, flip: Flip) -> None:
+        """Check a picture against the one before, and against the wheel that it shows."""
+        before, self._flip = self._flip, flip
+        if before is not None and (flip.number != before.number + 1 or flip.t <= before.t):
+            self._find(flip.t, ("flip lost",), f"flip {flip.number} came after {before.number}")
+        if not flip.wheel_t:
+            return
+        age_ms = (flip.t - flip.wheel_t) / 1e6
+        stale = age_ms > self.settings.stale_ms
+        if stale and not self._stale:
+            what = f"flip {flip.number} shows a wheel {age_ms:.0f} ms old"
+            self._find(flip.t, ("picture stale",), what)
+        elif not stale and flip.wheel_t not in self._wheels:
+            what = f"flip {flip.number} shows a wheel that nobody said"
+            self._find(flip.t, ("picture of no wheel",), what)
+        self._stale = stale
+
+    def _say_frame(self, frame: Aligned) -> None:
+        whose = f"frame {frame.number}: " if frame.number else ""
+        self._find(frame.t, frame.findings, whose + ", ".join(frame.findings), frame)
+
+    def _find(
+        self, t: int, findings: tuple[str, ...], what: str, frame: Aligned | None = None
+    ) -> None:
+        self._sound = self._sound and not findings
+        self.say(
+            Integrity(
+                t,
+                0 if frame is None else frame.number,
+                None if frame is None else frame.frame,
+                frame is not None and frame.edge,
+                findings,
+                self._sound,
+                self._edges,
+                self._pages,
+                what if findings or frame is None else "",
+            )
+        )
+
+
+if __name__ == "__main__":
+    from rig.process import run
+
+    run(IntegrityCheck)

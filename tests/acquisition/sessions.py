@@ -1,0 +1,40 @@
+"""Whole sessions of the simulated rig in virtual time: a minute of imaging in a second."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from rig import virtual
+from rig.config import resolve
+from rig.envelope import Envelope
+from rig.messages import Message
+from tests.live import SETUP, TASK
+
+Said = list[tuple[Envelope, Message]]
+SHORT = (
+    "task.texture_m=1.5",
+    "task.grey_m=0.5",
+    "task.cue_from_m=0.3",
+    "task.cue_to_m=0.8",
+    "task.grey_before_s=1",
+    "task.grey_after_s=1",
+)
+LEFT_OUT = ("display", "referee", "online")
+
+
+def run(*sets: str, trials: int = 3, end_s: float | None = None) -> Said:
+    """Run a session in this folder; return what was said."""
+    answers = resolve(SETUP, TASK, "test", 1, [*SHORT, f"task.trials={trials}", *sets])
+    for name, source in answers.files.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        shutil.copy(source, name)
+    nodes = {k: v for k, v in answers.session.nodes.items() if k not in LEFT_OUT}
+    session = msgspec.structs.replace(answers.session, nodes=nodes)
+    return virtual.run(session, None if end_s is None else round(end_s * 1e9))
+
+
+def of(said: Said, kind: type[Message]) -> Sequence[Message]:
+    """Return the words of a kind."""
+    return [word for _, word in said if isinstance(word, kind)]

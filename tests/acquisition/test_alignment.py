@@ -1,0 +1,200 @@
+"""Whatever is lost, doubled or late is named, and no other frame gets another edge for it."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acquisition.alignment import Aligned, Alignment, Page
+
+PERIOD = 333_000_000
+LATE_MS = 10.0
+FIRST_T = 5_000_000_000
+DRIFT = 60e-6
+"""How much faster the microscope's clock goes: more than two quartz clocks differ."""
+
+
+@dataclass
+class World:
+    """An acquisition of so many frames, and what goes wrong in it, by number."""
+
+    frames: int
+    edges_lost: set[int] = field(default_factory=set)
+    edges_doubled: dict[int, float] = field(default_factory=dict)
+    edges_late: dict[int, float] = field(default_factory=dict)
+    pages_lost: set[int] = field(default_factory=set)
+    jitter: list[float] = field(default_factory=list)
+    page_lag: float = 0.02
+    """From the end of a frame to its page, in frames."""
+
+    def t(self, number: int) -> int:
+        return FIRST_T + (number - 1) * PERIOD
+
+    def edges(self) -> list[int]:
+        times = []
+        for number in range(1, self.frames + 1):
+            if number in self.edges_lost:
+                continue
+            jitter = self.jitter[number % len(self.jitter)] if self.jitter else 0.0
+            late = self.edges_late.get(number, jitter)
+            times.append(self.t(number) + round(late * PERIOD))
+            if number in self.edges_doubled:
+                times.append(self.t(number) + round(self.edges_doubled[number] * PERIOD))
+        return times
+
+    def pages(self) -> list[Page]:
+        pages = []
+        for number in range(1, self.frames + 1):
+            if number not in self.pages_lost:
+                tau = round((number - 1) * PERIOD * (1 + DRIFT))
+                seen_t = self.t(number + 1) + round(self.page_lag * PERIOD)
+                pages.append(Page(number, tau, len(pages), seen_t))
+        return pages
+
+    def expected(self) -> list[tuple[int, tuple[str, ...]]]:
+        named = []
+        for number in range(1, self.frames + 1):
+            findings = []
+            if number in self.pages_lost:
+                findings.append("page lost")
+            if number in self.edges_lost:
+                findings.append("edge lost")
+            if number in self.edges_late and number not in self.edges_lost:
+                findings.append("edge late")
+            if number in self.edges_doubled and number not in self.edges_lost:
+                findings.append("edge doubled")
+            named.append((number, tuple(findings)))
+        return named
+
+
+def aligned(world: World, every: int = 1) -> list[Aligned]:
+    """Let the world's edges and pages come in order of time; settle at every so many words."""
+    alignment = Alignment(LATE_MS)
+    words = [(t, t) for t in world.edges()] + [(p.seen_t, p) for p in world.pages()]
+    settled = []
+    for i, (t, word) in enumerate(sorted(words, key=lambda w: w[0])):
+        if isinstance(word, Page):
+            alignment.page(word)
+        else:
+            alignment.edge(word)
+        if i % every == 0:
+            settled += alignment.settle(t - 1)
+    return settled + alignment.finish()
+
+
+def check(world: World, every: int = 1) -> None:
+    found = aligned(world, every)
+    assert [(a.number, a.findings) for a in found] == world.expected()
+    for a in found:
+        assert abs(a.t - world.t(a.number)) < LATE_MS * 1e6 + 0.01 * PERIOD
+    by_frame = {a.frame: a.number for a in found if a.frame is not None}
+    assert by_frame == {page.frame: page.number for page in world.pages()}
+
+
+@pytest.mark.parametrize("lag", [0.02, 0.9, 3.4])
+@pytest.mark.parametrize("frames", [1, 2, 3, 50])
+def test_when_nothing_is_wrong_nothing_is_named(frames: int, lag: float) -> None:
+    check(World(frames, page_lag=lag))
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(9, edges_lost={1}),
+        World(9, edges_lost={2}),
+        World(9, edges_lost={1, 2}),
+        World(9, edges_lost={8, 9}),
+        World(9, edges_late={1: 0.4}),
+        World(9, edges_late={2: 0.3, 3: 0.3}),
+        World(9, edges_doubled={1: 0.1, 9: 0.3}),
+        World(9, pages_lost={1}),
+        World(9, pages_lost={4, 5, 6}),
+        World(9, pages_lost={9}),
+        World(9, pages_lost={4}, edges_lost={4}),
+        World(9, pages_lost={4}, edges_lost={3, 5}),
+    ],
+    ids=str,
+)
+def test_each_fault_is_named_where_it_is(world: World) -> None:
+    check(world)
+
+
+numbers = st.integers(1, 60)
+
+
+@settings(max_examples=150)
+@given(
+    lost=st.sets(numbers, max_size=12),
+    doubled=st.dictionaries(numbers, st.floats(0.05, 0.4), max_size=8),
+    late=st.dictionaries(numbers, st.floats(0.06, 0.4), max_size=8),
+    pages=st.sets(numbers, max_size=12),
+    jitter=st.lists(st.floats(-0.01, 0.01), max_size=7),
+    every=st.integers(1, 40),
+)
+def test_the_index_never_shifts(
+    lost: set[int],
+    doubled: dict[int, float],
+    late: dict[int, float],
+    pages: set[int],
+    jitter: list[float],
+    every: int,
+) -> None:
+    """Beyond the first frames, where there is nothing yet to go by."""
+    spared = {1, 2, 3, 4, 5}
+    late = {n: by for n, by in late.items() if n not in spared}
+    doubled = {n: by for n, by in doubled.items() if n not in late and n not in spared}
+    pages -= {60} | spared
+    check(World(60, lost - spared, doubled, late, pages, jitter), every)
+
+
+@given(at=st.lists(st.floats(0.46, 0.54), min_size=1, max_size=5), first=st.integers(3, 20))
+def test_an_edge_of_no_frame_is_named_as_such(at: list[float], first: int) -> None:
+    world = World(30)
+    strays = sorted(world.t(first + i) + round(by * PERIOD) for i, by in enumerate(at))
+    alignment = Alignment(LATE_MS)
+    for t in sorted(world.edges() + strays):
+        alignment.edge(t)
+    for page in world.pages():
+        alignment.page(page)
+    found = alignment.finish()
+    assert [a.t for a in found if a.findings] == strays
+    assert {a.findings for a in found if a.number == 0} == {("edge too much",)}
+    assert [a.number for a in found if a.number] == list(range(1, 31))
+
+
+def test_a_second_acquisition_counts_anew() -> None:
+    first, second = World(6), World(5)
+    gap = 20 * PERIOD
+    alignment = Alignment(LATE_MS)
+    for world, later, pages in ((first, 0, 0), (second, gap, 6)):
+        for t in world.edges():
+            alignment.edge(t + later)
+        for page in world.pages():
+            alignment.page(page._replace(seen_t=page.seen_t + later, frame=page.frame + pages))
+    found = alignment.settle(FIRST_T + 100 * PERIOD) + alignment.finish()
+    assert [a.number for a in found] == [*range(1, 7), *range(1, 6)]
+    assert [a.frame for a in found] == list(range(11))
+    assert not any(a.findings for a in found)
+    assert found[6].t == first.t(1) + gap
+
+
+def test_a_frame_clock_that_is_not_wired_is_named_on_every_frame() -> None:
+    world = World(6, edges_lost=set(range(1, 7)))
+    check(world)
+
+
+def test_what_is_scanned_and_not_saved_is_spared_where_the_header_says_so() -> None:
+    """Three frames averaged: an edge for each, a page for all of them."""
+    world = World(18)
+    alignment = Alignment(LATE_MS)
+    alignment.spare_edges = True
+    for t in world.edges():
+        alignment.edge(t)
+    for page in world.pages():
+        if page.number % 3 == 1:
+            alignment.page(page)
+    found = alignment.finish()
+    assert [a.number for a in found] == [1, 4, 7, 10, 13, 16]
+    assert not any(a.findings for a in found)
+    assert [a.t for a in found] == [world.t(a.number) for a in found]

@@ -1,0 +1,146 @@
+"""Integrity: planted faults of the microscope are named in whole sessions, and nothing else is."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from acquisition.integrity import IntegrityCheck
+from acquisition.truth import read_truth
+from rig.messages import Edge, Flip, Frame, Integrity, Message, Scan, Wheel
+from tests.acquisition.sessions import Said, of, run
+
+MS = 1_000_000
+FAULTS = {
+    "pages_lost=[9, 10, 17]": {9: ("page lost",), 10: ("page lost",), 17: ("page lost",)},
+    "edges_lost=[1, 12]": {1: ("edge lost",), 12: ("edge lost",)},
+    "edges_doubled=[11]": {11: ("edge doubled",)},
+    "edges_late=[13, 14]": {13: ("edge late",), 14: ("edge late",)},
+    "pages_doubled=[12]": {},
+    "silent_from=14": {},
+}
+
+
+@pytest.fixture(autouse=True)
+def session_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def words(said: Said) -> list[Integrity]:
+    return [word for _, word in said if isinstance(word, Integrity)]
+
+
+def node(said: list[Message], **table: Any) -> IntegrityCheck:
+    return IntegrityCheck(msgspec.convert(table, IntegrityCheck.Settings), said.append)
+
+
+def test_a_sound_session_is_sound_and_every_frame_has_its_time() -> None:
+    said = run()
+    found = words(said)
+    frames = of(said, Frame)
+    truth = read_truth(Path("imaging/field_00001.tif"))
+    assert [w.frame for w in found[:-1]] == list(range(len(frames)))
+    assert [w.t for w in found[:-1]] == truth.t_ns.tolist()
+    assert all(w.sound and not w.findings for w in found)
+    assert found[-1].edges == found[-1].pages == len(frames) > 15
+
+
+@pytest.mark.parametrize("planted", FAULTS)
+def test_planted_faults_are_named_and_shift_nothing(planted: str) -> None:
+    key, _, value = planted.partition("=")
+    found = words(run(f"nodes.mesoscope.planted.{key}={value}"))
+    truth = read_truth(Path("imaging/field_00001.tif"))
+    began = dict(zip(truth.number.tolist(), truth.t_ns.tolist(), strict=True))
+    assert {w.number: w.findings for w in found if w.number and w.findings} == FAULTS[planted]
+    for word in found[:-1]:
+        assert abs(word.t - began[word.number]) < 10 * MS
+    differs = key in ("pages_lost", "edges_lost", "edges_doubled")
+    assert found[-1].findings == (("counts differ",) if differs else ())
+    assert found[-1].sound == (not FAULTS[planted])
+
+
+def test_a_microscope_that_dies_in_a_page_is_noticed() -> None:
+    found = words(run("nodes.mesoscope.planted.crashes_in=8", "nodes.integrity.pages_behind_s=2"))
+    names = [name for word in found for name in word.findings]
+    assert names[0] == "pages behind"
+    lost = [word.number for word in found if "page lost" in word.findings]
+    assert lost == [8, 9]
+
+
+def test_it_says_the_same_again_when_it_hears_the_same_again() -> None:
+    said = run("nodes.mesoscope.planted={pages_lost=[7],edges_late=[9],edges_lost=[12]}")
+    again: list[Message] = []
+    check = node(again)
+    for _, word in said:
+        if isinstance(word, check.hears):
+            check.hear(word)
+    check.close()
+    assert again == words(said)
+
+
+def test_a_frame_of_two_channels_has_one_edge() -> None:
+    said: list[Any] = []
+    check = node(said)
+    for i in range(8):
+        t = i * 300 * MS
+        check.hear(Edge(t, "frame_clock", True))
+        check.hear(Edge(t + 5 * MS, "frame_clock", False))
+        check.hear(Edge(t + 7 * MS, "camera", True))
+        for channel in (1, 2):
+            where = ("a.tif", 0, 4, 4, i * 0.3)
+            index = 2 * i + channel - 1
+            check.hear(Frame(t + 310 * MS, index, *where, number=i + 1, channel=channel))
+    check.close()
+    assert said[-1].sound and said[-1].edges == said[-1].pages == 8
+
+
+@pytest.mark.parametrize("header", [{"averaged": 2}, {"discarded": 1}])
+def test_edges_of_frames_that_are_not_saved_are_spared(header: dict[str, Any]) -> None:
+    said: list[Any] = []
+    check = node(said)
+    check.hear(Scan(0, "a.tif", header, (0.0,)))
+    for i in range(20):
+        check.hear(Edge(i * 300 * MS, "frame_clock", True))
+        if i % 2 == 0:
+            frame = Frame(i * 300 * MS + 350 * MS, i // 2, "a.tif", 0, 4, 4, i * 0.3, number=i + 1)
+            check.hear(frame)
+        check.hear(Wheel(i * 300 * MS + 299 * MS, 0, 0.0))
+    check.close()
+    assert [w.findings for w in said if "wheel silent" not in w.findings] == [()] * 11
+
+
+def flip(number: int, t: int, wheel_t: int) -> Flip:
+    return Flip(t, number, 0.0, wheel_t, t, False)
+
+
+@pytest.mark.parametrize(
+    ("heard", "finding"),
+    [
+        ([Wheel(0, 0, 0.0), Wheel(300 * MS, 0, 0.0)], "wheel silent"),
+        ([Wheel(0, 0, 0.0), Wheel(1 * MS, 500, 6.75)], "wheel jumped"),
+        ([Wheel(5 * MS, 0, 0.0), flip(0, 6 * MS, 5 * MS), flip(2, 9 * MS, 5 * MS)], "flip lost"),
+        ([Wheel(5 * MS, 0, 0.0), flip(0, 600 * MS, 5 * MS)], "picture stale"),
+        ([Wheel(5 * MS, 0, 0.0), flip(0, 9 * MS, 6 * MS)], "picture of no wheel"),
+        ([Edge(0, "frame_clock", True), Wheel(6_000 * MS, 0, 0.0)], "pages behind"),
+    ],
+)
+def test_whatever_does_not_agree_is_named_once(heard: list[Message], finding: str) -> None:
+    said: list[Any] = []
+    check = node(said)
+    for word in heard:
+        check.hear(word)
+    found = [word for word in said if word.findings]
+    assert [word.findings for word in found] == [(finding,)]
+    assert not found[0].sound and found[0].what
+
+
+def test_pictures_and_wheel_that_agree_are_not_named() -> None:
+    said: list[Any] = []
+    check = node(said)
+    for i in range(30):
+        check.hear(Wheel(i * MS, i, i * 0.0135))
+        check.hear(flip(i, i * MS + 5, i * MS if i else 0))
+    check.close()
+    assert [word.findings for word in said] == [()]

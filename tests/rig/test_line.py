@@ -1,0 +1,48 @@
+"""The live line says what was found to disagree, and the end table whether all was sound."""
+
+from io import StringIO
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from rig.cli.ending import integrity_row
+from rig.envelope import Envelope
+from rig.messages import Integrity
+from rig.session.line import Line
+
+ENVELOPE = Envelope("integrity", 0, 0, 0, 0, msgspec.Raw())
+
+
+def shown(*words: Integrity) -> str:
+    line = Line()
+    for word in words:
+        line.hear(ENVELOPE, word)
+    console = Console(file=StringIO(), width=300)
+    console.print(line.text(0, None))
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_the_last_finding_is_shown_and_how_many_there_are() -> None:
+    sound = Integrity(0, 1, 0, True, (), True, 1, 1)
+    late = Integrity(0, 2, 1, True, ("edge late",), False, 2, 2, "frame 2: edge late")
+    assert "NOT SOUND" not in shown(sound)
+    assert "2 NOT SOUND: frame 2: edge late" in shown(sound, late, sound, late)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "row"),
+    [
+        (None, "not judged: no integrity in the setup"),
+        (
+            {"sound": True, "edges": 9, "pages": 9, "findings": {}},
+            "sound: 9 edges of the frame clock, 9 pages",
+        ),
+        (
+            {"sound": False, "edges": 9, "pages": 8, "findings": {"page lost": 1}},
+            "NOT SOUND: page lost 1 (9 edges of the frame clock, 8 pages)",
+        ),
+    ],
+)
+def test_the_end_table_says_whether_it_was_sound(verdict: dict[str, object], row: str) -> None:
+    assert integrity_row(verdict) == row
