@@ -125,7 +125,8 @@ class Session:
 
     @cached_property
     def flips(self) -> pd.DataFrame:
-        """Every picture shown: number, t_s, position_m, wheel_t_s, before_swap_t_s, late."""
+        """Every picture shown: number, t_s, position_m, wheel_t_s, before_swap_t_s, late, dropped,
+        bright, vblank, loop_ms."""
         return self._table(Flip).drop(columns="sent_s")
 
     @cached_property

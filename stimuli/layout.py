@@ -55,6 +55,11 @@ def laid_out(
     return Layout((width, height), areas, at)
 
 
+def upside_down(area: Area, height: int) -> tuple[int, int, int, int]:
+    """Return an area as left, top, width and height in a window of that height."""
+    return area.x, height - area.y - area.height, area.width, area.height
+
+
 def _boxes(shown: tuple[Pane, ...], size_px: tuple[int, int]) -> list[tuple[int, int, int, int]]:
     given = [pane.look.area_px for pane in shown]
     if all(box is None for box in given):

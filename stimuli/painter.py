@@ -43,11 +43,11 @@ class Painter:
         curves = _curves(stage.panes)
         colours = np.array([pane.look.colour for pane in stage.panes])
         grounds = colours * curves[:, GREY, None]
-        self._ground = tuple(grounds[0])
-        self._others = [
+        self.ground = tuple(grounds[0])
+        self.other_grounds = [
             (area, tuple(ground))
             for area, ground in zip(layout.areas, grounds, strict=True)
-            if tuple(ground) != self._ground
+            if tuple(ground) != self.ground
         ]
         self._white = _colour_at(layout, colours)
         self._pictures = pictures_texture(gl, stage.pictures, anisotropy)
@@ -72,9 +72,9 @@ class Painter:
         """Draw a scene into the back buffer: grey, the walls of every screen, the patch."""
         gl = self._gl
         gl.glDisable(gl.GL_SCISSOR_TEST)
-        self._clear(self._ground)
-        if self._others:
-            self._clear_parts(self._others)
+        self._clear(self.ground)
+        if self.other_grounds:
+            self._clear_parts(self.other_grounds)
         if scene.laps is not None:
             self._draw_walls(scene.laps, scene.position_m)
         if scene.open_loop is not None:

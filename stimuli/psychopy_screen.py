@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.refused import Refused
-from stimuli.layout import Layout, laid_out
+from stimuli.curtain import hang
+from stimuli.layout import Layout, laid_out, upside_down
 from stimuli.missing import headless, missing
 from stimuli.painter import Painter
 from stimuli.screen import GREY_SCENE, Scene, Stage, check_pictures
@@ -78,6 +79,8 @@ class PsychopyScreen:
         self._painter = Painter(self._gl, stage, self.layout, asked.anisotropy)
         self.draw(GREY_SCENE)
         self.flip()
+        if not headless():
+            self._hang_curtain(self._painter)
 
     def draw(self, scene: Scene) -> None:
         assert self._painter is not None, "open the screen first"
@@ -125,6 +128,13 @@ class PsychopyScreen:
         finally:
             self._window.close()
             self._window = self._painter = None
+
+    def _hang_curtain(self, painter: Painter) -> None:
+        """Put the greys of this window behind it, for the case that it dies."""
+        (left, top), size_px = self._settings.position_px, self.layout.size_px
+        parts = [(upside_down(area, size_px[1]), grey) for area, grey in painter.other_grounds]
+        window = self._window.winHandle._window
+        hang(window, (left, top, *size_px), painter.ground, parts)
 
 
 def _open_window(**options: Any) -> tuple[Any, Any]:

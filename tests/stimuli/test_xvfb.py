@@ -1,0 +1,117 @@
+"""The real window on an X server: the same picture as in memory; grey behind it when it dies."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rig.log import LOG_FILE, read
+from rig.messages import Ended, Flip, Position, Valve
+from stimuli.panes import THREE_VIEWS, panes
+from stimuli.psychopy_screen import PsychopyScreen
+from stimuli.screen import Scene, Stage
+from stimuli.textures import GREY
+from tests.live import Live
+from tests.stimuli.test_sight import CLEAR, LAPS, charts
+from tests.stimuli.xserver import on_screen, xvfb
+
+SIZE = (200, 150)
+SHOW = """
+import sys
+import numpy as np
+from tests.stimuli.test_xvfb import shown
+screen = shown()
+np.save(sys.argv[1], screen.picture())
+screen.flip()
+print("shown", flush=True)
+sys.stdin.readline()
+screen.close()
+print("closed", flush=True)
+sys.stdin.readline()
+"""
+
+
+def shown() -> PsychopyScreen:
+    """Open the real window wherever DISPLAY says, and show a corridor."""
+    settings = {"size_px": SIZE, "position_px": (20, 10), "patch_px": 16}
+    screen = PsychopyScreen(msgspec.convert(settings, PsychopyScreen.Settings))
+    screen.open(Stage(panes(THREE_VIEWS, {}), CLEAR, charts(), False))
+    screen.draw(Scene(LAPS, 1.3, True))
+    return screen
+
+
+@pytest.fixture
+def display(window: None, tmp_path: Path) -> Iterator[str]:
+    if shutil.which("Xvfb") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("Xvfb is missing: apt-get install xvfb")
+        pytest.skip("Xvfb is missing: apt-get install xvfb")
+    with xvfb(tmp_path, 640, 170) as name:
+        yield name
+
+
+def inside(folder: Path) -> NDArray[np.uint8]:
+    """Return what is seen where the window is, or was."""
+    return on_screen(folder)[10:160, 20:620]
+
+
+def test_the_window_on_a_server_shows_what_it_shows_in_memory(display: str, tmp_path: Path) -> None:
+    in_memory = shown()
+    wanted = in_memory.picture()
+    in_memory.close()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SHOW, str(tmp_path / "picture.npy")],
+        env={**os.environ, "DISPLAY": display},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdin is not None
+    assert process.stdout.readline() == "shown\n"
+    picture = np.load(tmp_path / "picture.npy")
+    assert np.abs(picture.astype(int) - wanted).mean() < 0.2
+    assert (inside(tmp_path) == picture).all()
+    assert not on_screen(tmp_path)[:, :20].any()  # the desktop
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "closed\n"
+    assert (inside(tmp_path) == GREY).all()
+    process.communicate("\n")
+    assert (inside(tmp_path) == GREY).all()
+    subprocess.run(
+        [sys.executable, "-c", "from stimuli.curtain import take_down; assert take_down()"],
+        env={**os.environ, "DISPLAY": display},
+        check=True,
+    )
+    assert (on_screen(tmp_path) == 0).mean() > 0.99  # all but the arrow of the mouse
+
+
+def test_a_display_killed_in_mid_session_leaves_grey_and_a_shut_valve(
+    display: str, tmp_path: Path
+) -> None:
+    screen = "nodes.display.screen={is='stimuli.psychopy_screen:PsychopyScreen', "
+    screen += "size_px=[200, 150], position_px=[20, 10]}"
+    sets = (screen, "task.grey_before_s=0.2", "task.minutes=2")
+    with Live(tmp_path / "data", *sets, env={"DISPLAY": display}) as live:
+        live.until(Position, phase="corridor", moving=True)
+        while live.until(Flip)[1].position_m < 0.05:
+            pass
+        assert inside(tmp_path)[:100].std() > 10
+        live.signal("stimuli.display", signal.SIGKILL)
+        code, output = live.end()
+        assert code == 1, output
+        assert "display died: SIGKILL" in output
+        assert (inside(tmp_path) == GREY).all()
+        words = [(e.speaker, w) for e, w in read(live.folder / LOG_FILE)]
+        (ended,) = (w for who, w in words if who == "hardware" and isinstance(w, Ended))
+        assert not ended.failed
+        shut = max((w.t + w.open_ms * 1e6 for _, w in words if isinstance(w, Valve)), default=0)
+        assert shut < ended.t
