@@ -152,7 +152,7 @@ class Display(Node):
             return 0.0
         speed = (position.position_m - before.position_m) / (position.t - before.t)
         ahead = speed * (flip_due + self._pace.period_ns // 2 - position.t)
-        return min(max(0.0, ahead), _lap(self._trial).length_m - position.position_m)
+        return max(0.0, min(ahead, _lap(self._trial).length_m - position.position_m))
 
     def _place(self, position: Position) -> None:
         """Take a position over. One of a trial not announced yet waits for its TrialStart."""
