@@ -117,6 +117,11 @@ class FileFollower:
         return self._began
 
     @property
+    def link_bytes(self) -> int:
+        """The size of a link in this kind of TIFF."""
+        return self._layout.link.size
+
+    @property
     def finished(self) -> bool:
         """Whether the writer has taken back its link ahead: nothing will follow."""
         return self._linked_ahead and self.ends
@@ -239,6 +244,6 @@ class FileFollower:
     def refused(self, what: str) -> Refused:
         """Return the error that says what is wrong with this file."""
         return Refused(
-            f"{self.path.as_posix()} {what}; end the acquisition, and keep only whole ScanImage "
-            "TIFFs in that folder"
+            f"{self.path.as_posix()} {what}; keep only whole ScanImage TIFFs there (rig tiff check "
+            "says more, rig tiff repair saves what is whole)"
         )

@@ -26,6 +26,8 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Whether the hub comes before all ordinary processes, where the system allows it."""
     disk_mb_s: Annotated[float, msgspec.Meta(ge=0.0)]
     """What a session writes, MB a second; the data folder must have room for it."""
+    imaging_folder: Annotated[str, msgspec.Meta(min_length=1)] = "imaging"
+    """Where ScanImage saves: in the session folder, or anywhere if the path is absolute."""
     ring_slots: Annotated[int, msgspec.Meta(ge=2, le=256)] = 8
     ring_slot_mb: Annotated[float, msgspec.Meta(gt=0.0, le=512.0)] = 1.0
 

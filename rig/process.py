@@ -54,7 +54,10 @@ def make(session: Session, name: str, say: Say) -> Node:
     if found.name != name:
         raise Refused(f"[nodes.{name}]: {run} is the node {found.name!r}; name the table so")
     where = f"task {session.task_name}" if name == "task" else f"[nodes.{name}]"
-    return found(convert(session.table(name), found.Settings, where), say)
+    table = session.table(name)
+    if "imaging_folder" in found.Settings.__struct_fields__:
+        table.setdefault("imaging_folder", session.rig.imaging_folder)
+    return found(convert(table, found.Settings, where), say)
 
 
 def completed(session: Session) -> Session:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rig.config import read_session
 from rig.refused import Refused
 
 SUMMARY_FILE = "summary.json"
@@ -21,7 +22,9 @@ def end(folder: Path, reason: str | None, console: Console) -> None:
     """
     from analysis.summary import summarise
 
-    written = sum(_pages(path, console) for path in sorted(folder.glob("imaging/*.tif")))
+    tiffs = _tiffs(folder)
+    written = sum(_pages(path, console) for path in tiffs)
+    _hand_over(tiffs, console)
     summary = summarise(folder, written)
     summary["end_reason"] = reason or summary["end_reason"] or "the launching process died"
     text = json.dumps(summary, indent=2, allow_nan=False)
@@ -30,6 +33,29 @@ def end(folder: Path, reason: str | None, console: Console) -> None:
     console.print(f"session folder: {folder}", soft_wrap=True)
     console.print(f"say it again: rig replay {folder} --verify", soft_wrap=True)
     console.print(f"see it on a page: rig report {folder}", soft_wrap=True)
+
+
+def _tiffs(folder: Path) -> list[Path]:
+    """Return the session's TIFFs; in a folder elsewhere, those that frames came from."""
+    from acquisition.folder import tiffs_in
+    from analysis.session import Session
+
+    imaging = Path(read_session(folder).rig.imaging_folder)
+    if not imaging.is_absolute():
+        return list(tiffs_in(folder / imaging))
+    return [Path(name) for name in Session(folder).frames.file.unique()]
+
+
+def _hand_over(tiffs: list[Path], console: Console) -> None:
+    """Write what Suite2p must know beside the TIFFs."""
+    from acquisition.check import check
+    from acquisition.suite2p import write_ops
+
+    try:
+        if tiffs and (first := check(tiffs[:1], vendor=False)[0]).pages:
+            write_ops(first)
+    except Refused as refusal:
+        console.print(Text(f"no hand-over to Suite2p: {refusal}", "yellow"))
 
 
 def _pages(path: Path, console: Console) -> int:

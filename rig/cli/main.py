@@ -19,6 +19,7 @@ from rig.cli.replay import replay
 from rig.cli.report import report
 from rig.cli.run import run
 from rig.cli.subject import subject
+from rig.cli.tiff import tiff
 from rig.refused import Refused
 from rig.session.launch import Unsettled
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 for verb in (demo, run, replay, report, info, recover):
     app.command()(verb)
 app.add_typer(subject, name="subject")
+app.add_typer(tiff, name="tiff")
 bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
 for part in (wire, behavior):
     bench.command()(part)

@@ -3,17 +3,19 @@
 from rich.text import Text
 
 from rig.envelope import Envelope
-from rig.messages import Fault, Integrity, Lick, Message, Position, TrialStart, Valve
+from rig.messages import Fault, Integrity, Lick, Message, Position, Scan, TrialStart, Valve
 from rig.session.keys import HELP
 
 
 class Line:
     """Hears words, and shows the newest of each in one line."""
 
-    hears = (Position, TrialStart, Lick, Valve, Fault, Integrity)
+    hears = (Position, TrialStart, Lick, Valve, Fault, Integrity, Scan)
 
     def __init__(self) -> None:
         self.faults: list[str] = []
+        self.remarks: list[str] = []
+        """What is worth a look, and no fault."""
         self.stopping = False
         """Whether the operator has asked for an end after this trial."""
         self._findings: list[str] = []
@@ -45,6 +47,8 @@ class Line:
                 self.faults.append(f"{envelope.speaker}: {word.what}")
             case Integrity(findings=(_, *_)):
                 self._findings.append(word.what)
+            case Scan(changed=(_, *_)):
+                self.remarks.append(f"ScanImage is set otherwise: {'; '.join(word.changed)}")
             case _:
                 pass
 

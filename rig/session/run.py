@@ -172,10 +172,12 @@ class Run:
 
     def _take(self, envelope: Envelope, word: Message) -> None:
         self._watch.hear(envelope, word)
-        known = len(self._line.faults)
+        known, remarked = len(self._line.faults), len(self._line.remarks)
         self._line.hear(envelope, word)
         for fault in self._line.faults[known:] if self._began else ():
             self._console.print(Text(fault, "bold red"))
+        for remark in self._line.remarks[remarked:]:
+            self._console.print(Text(remark, "yellow"))
 
     def _signalled(self, number: int, at: FrameType | None) -> None:
         if number == signal.SIGHUP:  # the terminal is gone: nothing may be printed to it any more

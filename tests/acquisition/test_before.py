@@ -1,0 +1,117 @@
+"""A recording's settings are kept, and said with what differs from the animal's last session."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from acquisition.before import SCAN_FILE, last_header
+from acquisition.packing import Recording
+from acquisition.regions import Field, Region
+from acquisition.stream import Stream
+from acquisition.writer import Writer
+from rig.clock import SetClock
+from rig.config import Rig, Session
+from rig.envelope import Envelope
+from rig.messages import Fault, Frame, Message, Scan, Start
+from rig.process import completed
+from rig.session.line import Line
+from tests.acquisition.files import BEGAN, pictures
+
+TALL = (2 * 16 + 4, 8)
+
+
+def regions() -> tuple[Region, ...]:
+    def field(x: float) -> Field:
+        return Field(0.0, (x, 0.0), (1.0, 2.0), (8, 16))
+
+    return Region("right", (field(2.0),)), Region("left", (field(0.0),))
+
+
+def session(folder: Path, monkeypatch: pytest.MonkeyPatch, **facts: Any) -> list[Message]:
+    """Image two frames of two channels in a session folder; return what the stream says."""
+    (folder / "imaging").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    said: list[Message] = []
+    stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
+    stream.clock = SetClock()
+    stream.open()
+    stream.hear(Start(0, {}))
+    recording = Recording(
+        shape=TALL,
+        rate_hz=5.0,
+        regions=regions(),
+        channels=(1, 2),
+        fly_to_lines=facts.pop("fly_to_lines", 4),
+        facts={f"SI.{key}": value for key, value in facts.items()},
+    )
+    for name in ("a_1.tif", "a_2.tif"):
+        writer = Writer(folder / "imaging" / name, recording, BEGAN, "pre")
+        first = 1 if name == "a_1.tif" else 3
+        for i, frame in enumerate(pictures(4, TALL)):
+            writer.append(frame, 0.0, first + i // 2)
+        writer.close()
+    stream.close()
+    return said
+
+
+def test_a_recording_is_said_once_with_its_regions_and_laser_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = session(tmp_path / "ses-20260101_1", monkeypatch, **{"hBeams.powers": 28.0})
+    scan, *frames = said
+    assert isinstance(scan, Scan)
+    assert (scan.file, scan.changed, scan.depths_um) == ("imaging/a_1.tif", (), (0.0,))
+    assert (scan.header["power_percent"], scan.header["channels"]) == ((28.0,), (1, 2))
+    rows = [(r["name"], r["first_row"], r["height_px"], r["x_px"]) for r in scan.regions]
+    assert rows == [("right", 0, 16, 16), ("left", 20, 16, 0)]
+    told = [(f.index, f.number, f.channel) for f in frames if isinstance(f, Frame)]
+    assert told == [(i, i // 2 + 1, i % 2 + 1) for i in range(8)]
+    assert len(frames) == 8
+
+
+def test_what_differs_from_the_last_session_is_said_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    powers = {"hBeams.powers": 28.0, "hRoiManager.scanZoomFactor": 1.5}
+    session(tmp_path / "ses-20260101_9", monkeypatch, **powers)
+    (tmp_path / "ses-20260102_1").mkdir()  # a day without imaging
+    (tmp_path / "ses-20260102_1" / SCAN_FILE).write_text("no settings")
+    now = {**powers, "hBeams.powers": 35.5}
+    scan = session(tmp_path / "ses-20260102_10", monkeypatch, **now)[0]
+    assert isinstance(scan, Scan)
+    assert scan.changed == ("laser power (%) 35.5, last time 28",)
+    line = Line()
+    line.hear(Envelope("stream", 0, 0, 0, 0, msgspec.Raw(b"")), scan)
+    assert line.remarks == ["ScanImage is set otherwise: laser power (%) 35.5, last time 28"]
+    same = session(tmp_path / "ses-20260102_11", monkeypatch, **now)[0]
+    assert isinstance(same, Scan) and same.changed == ()
+    found = last_header(tmp_path / "ses-20260102_10")
+    assert found is not None and found.power_percent == (28.0,)
+    assert last_header(tmp_path / "ses-20260101_9") is None
+
+
+def test_regions_that_do_not_fit_are_told_and_frames_come_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault, scan, *frames = session(tmp_path / "ses-20260101_1", monkeypatch, fly_to_lines=9)
+    assert isinstance(fault, Fault) and isinstance(scan, Scan)
+    assert fault.what == (
+        "imaging/a_1.tif flies for 4 lines from region to region by the height of its pages, "
+        "for 9 by its header"
+    )
+    assert scan.regions == () and len(frames) == 8
+
+
+def test_the_imaging_folder_is_set_once_for_all_who_use_it() -> None:
+    nodes = {"stream": {"run": "acquisition.stream"}, "mesoscope": {"run": "acquisition.mesoscope"}}
+    rig = Rig(name="x", disk_mb_s=1.0, imaging_folder="/mnt/scanimage")
+    one = Session(subject="a", seed=1, task_name="t", rig=rig, task={}, nodes=nodes)
+    done = completed(one).nodes
+    assert {name: table["imaging_folder"] for name, table in done.items()} == {
+        "stream": "/mnt/scanimage",
+        "mesoscope": "/mnt/scanimage",
+    }
+    nodes["stream"]["imaging_folder"] = "elsewhere"
+    assert completed(one).nodes["stream"]["imaging_folder"] == "elsewhere"
