@@ -155,14 +155,34 @@ acts = st.one_of(
     st.tuples(st.just("lick"), st.integers(-2000, 20), st.just(0.0)),
     st.tuples(st.just("valve"), st.integers(0, 6), st.floats(-2000, 5)),
     st.tuples(st.just("again"), st.integers(1, 30), st.just(0.0)),
-    st.tuples(st.just("order"), st.integers(0, 3), st.just(0.0)),
+    st.tuples(st.just("order"), st.integers(0, 4), st.just(0.0)),
+)
+ZONE = {"cue": False, "zone_from_m": 1.0, "zone_to_m": 2.5}
+SPOUT = {
+    "picture": "grey",
+    "stimuli": ["grey", "dim"],
+    "rewarded": ["grey"],
+    "show_s": 4.0,
+    "blank_s": 0.5,
+}
+kinds = st.sampled_from(
+    [
+        {},
+        {"rescue_after_misses": 1},
+        ZONE,
+        {**ZONE, "motion": "always", "reward_ul": 2.0},
+        {**ZONE, "motion": "gain"},
+        SPOUT,
+        {"blocks": [{"trials": 1, **ZONE}, {"trials": 2, **SPOUT}, {"minutes": 0.2}]},
+        {"water_ul": 6.0, "disengaged_after": 2},
+    ]
 )
 tasks = st.fixed_dictionaries(
     {
         "cohort": st.sampled_from(["task", "task", "unrewarded"]),
         "reward_mode": st.sampled_from(["passive", "active"]),
         "decided_by": st.sampled_from(["device", "task"]),
-        "reward_delay_ms": st.sampled_from([0.0, 500.0]),
+        "reward_delay_ms": st.sampled_from([0.0, 400.0]),
         "seed": st.integers(0, 2**31),
         "trials": st.integers(1, 6),
         "minutes": st.sampled_from([0.5, 60.0]),
@@ -192,7 +212,7 @@ def _hears(script: list[tuple[str, int, float]]) -> list[Message]:
                 words += words[-number:]
             case _:
                 orders += 1
-                verb = ("pause", "resume", "stop", "resume")[number]
+                verb = ("pause", "resume", "stop", "resume", "water")[number]
                 words.append(Order(t, orders, t + S, verb))  # type: ignore[arg-type]
     return words
 
@@ -207,11 +227,16 @@ def _hear(words: list[Message], facts: dict[str, Any]) -> list[Message]:
     return said
 
 
-@settings(max_examples=120, deadline=None)
-@given(tasks, st.lists(acts, max_size=40))
+@settings(max_examples=200, deadline=None)
+@given(tasks, kinds, st.lists(acts, max_size=40))
 def test_whatever_the_task_hears(
-    facts: dict[str, Any], script: list[tuple[str, int, float]]
+    facts: dict[str, Any], kind: dict[str, Any], script: list[tuple[str, int, float]]
 ) -> None:
+    facts = {**facts, **kind}
+    if "zone" in str(kind) and (facts.get("motion") == "gain" or "blocks" in kind):
+        facts["reward_delay_ms"] = 0.0
+    if facts["reward_mode"] == "passive":
+        facts.pop("rescue_after_misses", None)
     words = _hears(script)
     said = _hear(words, facts)
     assert said == _hear(words, facts)
@@ -220,27 +245,35 @@ def test_whatever_the_task_hears(
     assert len({arm.id for arm in of(Arm, said)}) == len(set(of(Arm, said)))
     cues = [cue.trial for cue in of(Cue, said)]
     assert len(cues) == len(set(cues))
-    assert {end.trial for end in of(TrialEnd, said) if end.outcome == "done"} <= set(cues)
+    cued = {start.trial for start in of(TrialStart, said) if start.cue_position_m is not None}
+    done = {end.trial for end in of(TrialEnd, said) if end.outcome == "done"}
+    assert done & cued <= set(cues) <= cued
 
 
 def _check_water(said: list[Message]) -> None:
     """Assert that no more than one wish stands at a time, in its window, where it is due."""
     trial: TrialStart | None = None
-    position_m, cue_t, standing, at_once = 0.0, None, None, 0
+    place, cued, standing, at_once = Position(0, -1, 0.0, 0.0, False, "grey"), False, None, 0
+    watered = any(start.reward_mode != "none" for start in of(TrialStart, said))
     for word in said:
         match word:
             case TrialStart():
-                trial, cue_t, at_once = word, None, 0
+                trial, cued, at_once = word, False, 0
             case Position():
-                position_m = word.position_m
+                place = word
             case Cue():
-                cue_t = word.t
+                cued = True
+            case Arm(manual=True):
+                assert watered or not of(TrialStart, said)
+                assert word.on == "now"
             case Arm():
                 assert trial is not None
                 assert trial.rewarded
-                assert cue_t is not None
-                assert word.t >= cue_t
-                assert position_m < trial.texture_m or word.lick_t is not None
+                assert cued or trial.cue_position_m is None
+                if word.lick_t is None and trial.picture == "corridor":
+                    assert trial.zone_from_m <= place.position_m < trial.zone_to_m
+                if word.lick_t is None and trial.picture != "corridor":
+                    assert place.phase == "picture"
                 assert standing is None or standing.on == "lick"
                 assert at_once == 0
                 at_once += word.on == "now"
@@ -249,3 +282,5 @@ def _check_water(said: list[Message]) -> None:
                 standing = None if standing is not None and standing.id == word.id else standing
             case TrialEnd():
                 trial = None
+            case _:
+                pass
