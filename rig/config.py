@@ -78,7 +78,7 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
     if not re.fullmatch(r"[A-Za-z0-9]+", subject):
         raise Refused(f"subject {subject!r}: use letters and digits only, as in --subject VR2")
     files: dict[str, Path] = {}
-    bolted = read_toml(setup)
+    bolted = _with_measured(read_toml(setup), setup)
     if "rig" not in bolted or "nodes" not in bolted:
         raise Refused(
             f"{setup} is no setup: it lacks [rig] or [nodes]; name the setup first, then the task"
@@ -94,6 +94,35 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
         _set(tree, text)
     tree = _named_files(tree, Path.cwd() / "--set", files)
     return Answers(convert(tree, Session, str(setup)), files)
+
+
+def measured_file(setup: Path) -> Path:
+    """Return where what was measured of a rig stands: beside its setup."""
+    return setup.with_name(f"{setup.stem}.measured.toml")
+
+
+def _with_measured(bolted: dict[str, Any], setup: Path) -> dict[str, Any]:
+    """Return the setup with what was measured of it laid over it. Raises Refused."""
+    path = measured_file(setup)
+    if not path.exists():
+        return bolted
+    measured = read_toml(path)
+    name, of = bolted.get("rig", {}).get("name"), measured.pop("rig", {}).get("name")
+    if of != name:
+        raise Refused(f"{path} was measured of rig {of!r}, and this is {name!r}; measure again")
+    return _laid_over(bolted, measured, path, "")
+
+
+def _laid_over(under: Any, over: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
+    laid = dict(under)
+    for key, value in over.items():
+        if isinstance(value, dict):
+            if not isinstance(laid.get(key), dict):
+                raise Refused(f"{path}: the setup has no [{where}{key}]; measure again")
+            laid[key] = _laid_over(laid[key], value, path, f"{where}{key}.")
+        else:
+            laid[key] = value
+    return laid
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -1,18 +1,18 @@
 """The driver of wheel, licks, valves, lines, outputs and cameras; its clock is the session's."""
 
-import math
 from contextlib import ExitStack
+from datetime import date
 from typing import Any
 
 import msgspec
 
 from behavior.devices import protocols
 from behavior.devices.outputs import Cameras, Outputs
+from behavior.devices.plumbing import Plumbing
 from behavior.devices.spout import LickLimits, Spout
 from behavior.devices.watering import Watering
 from behavior.guard import Limits
 from rig import device
-from rig.config import blocks
 from rig.device import Table
 from rig.messages import (
     Arm,
@@ -32,7 +32,6 @@ from rig.messages import (
     Wheel,
 )
 from rig.node import Node, Say
-from rig.refused import Refused
 
 _TOLD = (Start, TrialStart, TrialEnd, Cue, Pulse)
 
@@ -77,6 +76,7 @@ class Hardware(Node):
         self._cameras: dict[str, protocols.Camera] = self._all("cameras", settings.cameras)
         super().__init__(self._completed(settings), say)
         self._timed = [b for b in self._boards.values() if isinstance(b, protocols.TimedBoard)]
+        self._plumbing = Plumbing(self._licks, self._valves, settings.guard.max_open_ms)
         self._watering = Watering(self._valves, settings.guard, say, self._tell)
         self._spouts = {name: Spout(name, settings.licks) for name in self._licks}
         self._raising = Outputs(self._outputs, self._lines, say)
@@ -84,10 +84,7 @@ class Hardware(Node):
         self._zero: int | None = None
 
     def check(self, task: dict[str, Any]) -> None:
-        if task.get("cohort") in task.get("water_for", ()):
-            self._check_spout(task["spout"])
-            for block in blocks(task):
-                self._check_volume(task["spout"], block["reward_ul"])
+        self._plumbing.check(task)
 
     def open(self) -> None:
         for board in self._boards.values():
@@ -97,6 +94,7 @@ class Hardware(Node):
         match word:
             case Start():
                 self._watering.begin(word.session)
+                self._warn(word)
             case Arm() | Disarm():
                 self._watering.hear(word, self.clock.now())
         if isinstance(word, _TOLD):
@@ -143,26 +141,10 @@ class Hardware(Node):
                 stack.callback(self._raising.close, self.clock.now())
             stack.callback(self._watering.close, self.clock.now())
 
-    def _check_spout(self, spout: str) -> None:
-        lines: dict[str, dict[str, Any]] = {"lick": self._licks, "valve": self._valves}
-        for kind, known in lines.items():
-            if spout not in known:
-                raise Refused(
-                    f'the task has spout = "{spout}", and there is no [nodes.hardware.{kind}.'
-                    f"{spout}] in the setup (there are: {', '.join(known) or 'none'}); "
-                    "correct spout, or add that table"
-                )
-
-    def _check_volume(self, spout: str, reward_ul: float) -> None:
-        ul_per_ms = self._valves[spout].settings.ul_per_ms
-        max_open_ms = self.settings.guard.max_open_ms
-        if reward_ul / ul_per_ms > max_open_ms:
-            raise Refused(
-                f"the task has reward_ul = {reward_ul:g}, which opens valve {spout} for "
-                f"{reward_ul / ul_per_ms:g} ms, over guard.max_open_ms = {max_open_ms:g}; "
-                f"set reward_ul to {_largest_ul(ul_per_ms, max_open_ms):g} or less, "
-                "or correct the valve's ul_per_ms"
-            )
+    def _warn(self, start: Start) -> None:
+        if began := start.session.get("began"):
+            for stale in self._plumbing.stale(date.fromisoformat(began[:10])):
+                self.say(Fault(start.t, stale))
 
     def _tell(self, word: Message) -> None:
         self._raising.hear(word, self.clock.now())
@@ -193,12 +175,6 @@ class Hardware(Node):
 
 def _all_completed(settings: dict[str, Table], devices: dict[str, Any]) -> dict[str, Table]:
     return {name: device.completed(table, devices[name]) for name, table in settings.items()}
-
-
-def _largest_ul(ul_per_ms: float, max_open_ms: float) -> float:
-    """Return the largest volume in whole nanolitres that is not over the limit, also if rounded."""
-    nl = math.floor(max_open_ms * ul_per_ms * 1000)
-    return next(n / 1000 for n in (nl, nl - 1) if n / 1000 / ul_per_ms <= max_open_ms)
 
 
 if __name__ == "__main__":

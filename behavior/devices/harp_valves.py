@@ -16,7 +16,7 @@ from behavior.devices.harp_models import (
     PULSE_MS,
     write,
 )
-from behavior.devices.protocols import Fired
+from behavior.devices.protocols import Fired, ValveSettings
 from rig.refused import Refused
 
 _MS = 1_000_000
@@ -28,11 +28,10 @@ _RENEW_NS = 300 * _MS
 _TRIES = 3
 
 
-class _Spout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Spout(ValveSettings, frozen=True, kw_only=True):
     """`port` is the spout's number on the board; the calibration of the valve stands beside it."""
 
     port: Annotated[int, msgspec.Meta(ge=0, le=2)] = 0
-    ul_per_ms: Annotated[float, msgspec.Meta(gt=0, le=10)]
 
 
 def _valve_board(board: Any, name: str, port: int, holds: bool) -> Board:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from behavior.calibration import Weighed
 from rig.messages import DeviceTime, Message
 
 
@@ -60,8 +61,25 @@ class Lick(Device, Protocol):
         """Return since when (ns) something has touched the spout; None if nothing does."""
 
 
+class ValveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the table of every valve says, beside its wiring: how it was calibrated."""
+
+    ul_per_ms: Annotated[float, msgspec.Meta(gt=0, le=10)]
+    """What flows while it is open."""
+    dead_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 0.0
+    """How long a pulse lasts before anything flows."""
+    calibrated: str = ""
+    """The day on which these were measured (YYYY-MM-DD); a real valve must have one."""
+    weighed: list[Weighed] = msgspec.field(default_factory=list)
+    """What they were fitted to."""
+
+    def open_ms(self, volume_ul: float) -> float:
+        """Return how long a pulse must be for that volume."""
+        return volume_ul / self.ul_per_ms + self.dead_ms
+
+
 class Valve(Device, Protocol):
-    """The water valve of a spout. Its settings have ul_per_ms."""
+    """The water valve of a spout. Its settings are ValveSettings."""
 
     def pulse(self, now: int, open_ms: float) -> int:
         """Open it for open_ms and return when it opened; the device, not the caller, shuts it."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
-from behavior.devices.protocols import Fired, OutputSettings
+from behavior.devices.protocols import Fired, OutputSettings, ValveSettings
 from rig import device
 from rig.messages import Message, Pulse, Start
 from rig.refused import Refused
@@ -134,12 +134,9 @@ class Lick:
 class Valve:
     """A valve that opens at once and is shut by its own timer."""
 
-    class Settings(_Settings, frozen=True, kw_only=True):
-        """The calibration of the valve."""
+    Settings = ValveSettings
 
-        ul_per_ms: Annotated[float, msgspec.Meta(gt=0, le=10)]
-
-    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+    def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
         self.settings = settings
         self.name = name
         _bench(board, name)
@@ -156,7 +153,7 @@ class Valve:
 class ArmedValve(Valve):
     """A valve that can hold a reward by itself, as a board with firmware can."""
 
-    def __init__(self, settings: Valve.Settings, name: str, board: Any) -> None:
+    def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)
         self._licks = _bench(board, name).licks() if name == SPOUT else None
         self._armed_ms: float | None = None

@@ -128,7 +128,7 @@ class Watering:
         for arm, until in waiting:
             valve = self._holders.get(arm.line)
             if self._held is None and valve is not None:
-                open_ms = arm.volume_ul / valve.settings.ul_per_ms
+                open_ms = valve.settings.open_ms(arm.volume_ul)
                 self._look_at_the_disk(self._guard)
                 if not self._guard.pledge(arm.id, now, open_ms, arm.volume_ul):
                     self._held = _Held(arm, valve, open_ms, until)
@@ -193,7 +193,7 @@ class Watering:
             self._refuse(arm, "the session has not begun", now)
             return
         self._look_at_the_disk(self._guard)
-        open_ms = arm.volume_ul / valve.settings.ul_per_ms
+        open_ms = valve.settings.open_ms(arm.volume_ul)
         reason = self._guard.allow(arm.id, now, open_ms, arm.volume_ul)
         if reason:
             self._refuse(arm, reason, now)

@@ -1,9 +1,11 @@
 """Devices that do as a test tells them: stuck ones, failing ones, licks at given times."""
 
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
 
+from behavior.devices.protocols import ValveSettings
 from rig.messages import DeviceTime, Message
 from rig.refused import Refused
 
@@ -85,8 +87,9 @@ class Lick:
 class Valve:
     """Notes its pulses with the board; opens a little later than asked."""
 
-    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    class Settings(ValveSettings, frozen=True, kw_only=True):
         ul_per_ms: Annotated[float, msgspec.Meta(gt=0)] = 0.05
+        calibrated: str = date.today().isoformat()
         late_ns: int = 7
         closes: bool = True
 

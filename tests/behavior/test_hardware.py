@@ -193,7 +193,7 @@ def test_water_is_set_aside_on_the_disk_before_it_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rig = _Rig(session={"began": "now", "task": {"reward_ul": 3.0}})
+    rig = _Rig(session={"began": "2026-11-24T10:00:00+00:00", "task": {"reward_ul": 3.0}})
     for reward in range(1, 12):
         reservation = rig.node._watering._reservation
         assert reservation is not None
@@ -213,7 +213,7 @@ def test_without_a_disk_that_notes_it_there_is_no_water(
     monkeypatch.chdir(tmp_path)
     stalled = threading.Event()
     monkeypatch.setattr(reserve.os, "fsync", lambda _: stalled.wait())
-    rig = _Rig(session={"began": "now", "task": {"reward_ul": 3.0}})
+    rig = _Rig(session={"began": "2026-11-24T10:00:00+00:00", "task": {"reward_ul": 3.0}})
     rig.at(1 * S, _arm(1, 1 * S, "now"))
     stalled.set()
     rig.node.close()

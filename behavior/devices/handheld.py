@@ -1,0 +1,96 @@
+"""A rig's devices in the hands of a person, with no animal and no session: to flush and to measure."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from behavior.devices.hardware import Hardware
+from behavior.devices.protocols import Lick, Line, Valve
+from rig.bus import Hub
+from rig.clock import RealClock, monotonic_ns
+from rig.config import Session, convert
+from rig.refused import Refused
+
+_LOOK_S = 0.001
+MIN_GAP_MS = 50.0
+"""Between two pulses."""
+
+
+class Handheld:
+    """The opened devices; every wait keeps looking at them, so that none falls silent."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+        self._clock = hardware.clock
+        self.licks: dict[str, list[int]] = {name: [] for name in hardware.licks}
+        self.edges: dict[str, list[tuple[int, bool]]] = {name: [] for name in hardware.lines}
+        """What was seen so far, ns of this handling's own clock."""
+
+    def valve(self, name: str) -> Valve:
+        """Return a valve. Raises Refused if there is none of that name."""
+        valves = self._hardware.valves
+        if name not in valves:
+            known = ", ".join(valves) or "none"
+            raise Refused(f"there is no valve {name} in the setup (there are: {known})")
+        return valves[name]
+
+    def counts(self) -> int:
+        """Return the wheel's counts now."""
+        return self._hardware.wheel.counts(self._clock.now())
+
+    def now(self) -> int:
+        """Return the time, ns."""
+        return self._clock.now()
+
+    def wait(self, seconds: float) -> None:
+        """Look at the devices for so long."""
+        until = self._clock.now() + round(seconds * 1e9)
+        while (now := self._clock.now()) < until:
+            self._look(now)
+            time.sleep(_LOOK_S)
+
+    def pulses(self, name: str, open_ms: float, count: int) -> Iterator[int]:
+        """Open a valve so often for so long; yield when each pulse began.
+
+        Raises Refused if a pulse would be longer than the rig's guard allows.
+        """
+        most_ms = self._hardware.settings.guard.max_open_ms
+        if not 0 < open_ms <= most_ms:
+            raise Refused(f"a pulse of {open_ms:g} ms is over the rig's limit of {most_ms:g} ms")
+        valve = self.valve(name)
+        for _ in range(count):
+            yield valve.pulse(self._clock.now(), open_ms)
+            self.wait((open_ms + MIN_GAP_MS) / 1000)
+
+    def _look(self, now: int) -> None:
+        devices = self._hardware
+        devices.wheel.counts(now)
+        lick: Lick
+        for name, lick in devices.licks.items():
+            self.licks[name] += lick.onsets(now)
+        line: Line
+        for name, line in devices.lines.items():
+            self.edges[name] += line.edges(now)
+
+
+@contextmanager
+def handheld(session: Session) -> Iterator[Handheld]:
+    """Open the devices of [nodes.hardware], and shut all valves at the end, however it comes.
+
+    Raises Refused if a session runs on this rig, or a device cannot be had.
+    """
+    hub = Hub(session.rig.hub_port)  # a session that runs, or that begins now, finds it taken
+    try:
+        table = session.nodes["hardware"]
+        hardware = Hardware(convert(table, Hardware.Settings, "[nodes.hardware]"), _unheard)
+        hardware.clock = RealClock(monotonic_ns())
+        with ExitStack() as stack:
+            stack.callback(hardware.close)
+            hardware.open()
+            yield Handheld(hardware)
+    finally:
+        hub.close()
+
+
+def _unheard(word: object) -> None:
+    """Nobody hears what the driver says: there is no session."""
