@@ -1,4 +1,4 @@
-"""A rig's devices in the hands of a person, with no animal and no session: to flush and to measure."""
+"""A rig's devices in the hands of a person, without animal and session: to flush, to measure."""
 
 import time
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ class Handheld:
     """The opened devices; every wait keeps looking at them, so that none falls silent."""
 
     def __init__(self, hardware: Hardware) -> None:
-        self._hardware = hardware
-        self._clock = hardware.clock
-        self.licks: dict[str, list[int]] = {name: [] for name in hardware.licks}
-        self.edges: dict[str, list[tuple[int, bool]]] = {name: [] for name in hardware.lines}
+        self._devices, self._clock = hardware.devices, hardware.clock
+        self._most_ms = hardware.settings.guard.max_open_ms
+        self.licks: dict[str, list[int]] = {name: [] for name in self._devices.licks}
+        self.edges: dict[str, list[tuple[int, bool]]] = {n: [] for n in self._devices.lines}
         """What was seen so far, ns of this handling's own clock."""
 
     def valve(self, name: str) -> Valve:
         """Return a valve. Raises Refused if there is none of that name."""
-        valves = self._hardware.valves
+        valves = self._devices.valves
         if name not in valves:
             known = ", ".join(valves) or "none"
             raise Refused(f"there is no valve {name} in the setup (there are: {known})")
@@ -36,7 +36,7 @@ class Handheld:
 
     def counts(self) -> int:
         """Return the wheel's counts now."""
-        return self._hardware.wheel.counts(self._clock.now())
+        return self._devices.wheel.counts(self._clock.now())
 
     def now(self) -> int:
         """Return the time, ns."""
@@ -54,16 +54,16 @@ class Handheld:
 
         Raises Refused if a pulse would be longer than the rig's guard allows.
         """
-        most_ms = self._hardware.settings.guard.max_open_ms
-        if not 0 < open_ms <= most_ms:
-            raise Refused(f"a pulse of {open_ms:g} ms is over the rig's limit of {most_ms:g} ms")
+        if not 0 < open_ms <= self._most_ms:
+            limit = f"over the rig's limit of {self._most_ms:g} ms"
+            raise Refused(f"a pulse of {open_ms:g} ms is {limit}")
         valve = self.valve(name)
         for _ in range(count):
             yield valve.pulse(self._clock.now(), open_ms)
             self.wait((open_ms + MIN_GAP_MS) / 1000)
 
     def _look(self, now: int) -> None:
-        devices = self._hardware
+        devices = self._devices
         devices.wheel.counts(now)
         lick: Lick
         for name, lick in devices.licks.items():

@@ -8,7 +8,7 @@ import msgspec
 from behavior.devices.nidaq_board import Board, on_card
 from behavior.devices.nidaq_inputs import TICK_NS
 from behavior.devices.nidaq_tasks import Counter, Level, Pulser
-from behavior.devices.protocols import Fired, OutputSettings
+from behavior.devices.protocols import Fired, OutputSettings, ValveSettings
 from rig.refused import Refused
 
 __all__ = ["ArmedValve", "Board", "Camera", "Lick", "Line", "Output", "Valve", "Wheel"]
@@ -78,10 +78,9 @@ class Lick:
 class Valve:
     """A valve on a counter, which shuts it by itself."""
 
-    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    class Settings(ValveSettings, frozen=True, kw_only=True):
         """The calibration of the valve, and where it is wired."""
 
-        ul_per_ms: Annotated[float, msgspec.Meta(gt=0, le=10)]
         counter: CounterName = "ctr2"
         terminal: Terminal = ""
 

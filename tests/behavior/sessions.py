@@ -1,5 +1,6 @@
 """Tasks and rigs for tests: settings as a setup would give them, and words as a rig would say."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from rig.clock import SetClock
 from rig.config import Rig, Session, read_toml
 from rig.messages import Lick, Message, Position, Start, TrialEnd, TrialStart, Valve, Wheel
 from rig.node import Say
+from rig.process import completed
 
 T = TypeVar("T")
 MS = 1_000_000
@@ -18,6 +20,7 @@ S = 1_000 * MS
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 TRAIN1 = read_toml(ROOT / "behavior" / "tasks" / "train1.toml")
+CALIBRATED = {"ul_per_ms": 0.05, "calibrated": date.today().isoformat()}
 SHORT = {"grey_before_s": 5.0, "grey_after_s": 5.0, "seed": 1}
 
 
@@ -62,7 +65,7 @@ def session(
     seed: int, mouse: dict[str, Any] | None = None, base: dict[str, Any] = TRAIN1, **facts: Any
 ) -> Session:
     """Return a session of driver and task alone; `base` is a task's file, facts change it."""
-    return Session(
+    chosen = Session(
         subject="X",
         seed=seed,
         task_name="train1",
@@ -73,6 +76,7 @@ def session(
             "task": {"run": "behavior.task"},
         },
     )
+    return completed(chosen)
 
 
 class Walk:

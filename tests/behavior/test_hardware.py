@@ -50,7 +50,7 @@ class _Rig:
         self.arms: list[Arm] = []
         """What a task that is alive says again."""
         self.node, self.clock = hardware(table or _table(), self.said.append)
-        board = self.node._boards["b"]
+        board = self.node.devices.boards["b"]
         assert isinstance(board, Board)
         self.board = board
         self.start = Start(0, {"seed": 1, **(session or {})})
@@ -164,7 +164,7 @@ def test_where_a_boards_clock_stands_is_said_once() -> None:
 def test_before_start_there_is_no_water() -> None:
     node = _made(_table())
     node.hear(_arm(1, 0, "now"))
-    board = node._boards["b"]
+    board = node.devices.boards["b"]
     assert isinstance(board, Board)
     assert not board.acts
 
@@ -232,7 +232,7 @@ def test_closing_shuts_every_valve_whatever_else_fails(opened: bool) -> None:
     table["valve"]["left"] = {"is": f"{SCRIPTED}:Valve", "board": "b", "closes": False}
     rig = _Rig(table) if opened else None
     node = rig.node if rig is not None else _made(table)
-    board = node._boards["b"]
+    board = node.devices.boards["b"]
     assert isinstance(board, Board)
     with pytest.raises(OSError, match="gone"):
         node.close()

@@ -33,11 +33,11 @@ class _Rig:
     def __init__(self, valve: str, **guard: Any) -> None:
         self.said: list[Message] = []
         self.node, self.clock = hardware(_table(valve, **guard), self.said.append)
-        board = self.node._boards["bench"]
+        board = self.node.devices.boards["bench"]
         assert isinstance(board, Board)
         assert isinstance(board.mouse, Mouse)
         self.mouse = board.mouse
-        self.valve: Any = self.node._valves["centre"]
+        self.valve: Any = self.node.devices.valves["centre"]
         self.node.hear(Start(0, {"seed": 1}))
 
     def at(self, now: int, *words: Message) -> None:

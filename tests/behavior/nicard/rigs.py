@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from rig.messages import Message, Start
 from tests.behavior.nicard.contract import NIDAQ, VALVE_LINE, WIRING
-from tests.behavior.sessions import MS, hardware
+from tests.behavior.sessions import CALIBRATED, MS, hardware
 
 
 class Addressed(Protocol):
@@ -23,7 +23,7 @@ def card_table(card: Addressed, valve: str = "Valve", **board: Any) -> dict[str,
         "wheel": {"is": f"{NIDAQ}:Wheel", "cm_per_count": 0.01, **on},
         "lick": {"centre": {"is": f"{NIDAQ}:Lick", **WIRING["Lick"], **on}},
         "valve": {
-            "centre": {"is": f"{NIDAQ}:{valve}", "ul_per_ms": 0.05, **WIRING[valve], **on},
+            "centre": {"is": f"{NIDAQ}:{valve}", **CALIBRATED, **WIRING[valve], **on},
         },
         "lines": {"frame_clock": {"is": f"{NIDAQ}:Line", "line": 1, **on}},
     }
@@ -48,4 +48,4 @@ def go_on(node: Any, clock: Any, ms: float) -> None:
 
 def zero(node: Any) -> int:
     """Return the session's zero on the machine's clock (ns)."""
-    return int(node._boards["card"]._zero)
+    return int(node.devices.boards["card"]._zero)
