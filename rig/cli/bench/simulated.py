@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from behavior.devices import simulated
+from behavior.devices.protocols import ValveSettings
 from behavior.devices.simulated import Board
 from rig.clock import RealClock
 from rig.messages import Message, Start
@@ -54,7 +55,7 @@ class Metronome:
 class Valve(simulated.Valve):
     """A valve that says when it was really opened, not when it was told to."""
 
-    def __init__(self, settings: simulated.Valve.Settings, name: str, board: Any) -> None:
+    def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)
         self._animal = board.mouse if isinstance(board, Board) else None
 
