@@ -10,6 +10,7 @@ from rig import virtual
 from rig.config import resolve
 from rig.envelope import Envelope
 from rig.messages import Message
+from rig.process import completed
 from tests.live import SETUP, TASK
 
 Said = list[tuple[Envelope, Message]]
@@ -31,7 +32,7 @@ def run(*sets: str, trials: int = 3, end_s: float | None = None) -> Said:
         Path(name).parent.mkdir(exist_ok=True)
         shutil.copy(source, name)
     nodes = {k: v for k, v in answers.session.nodes.items() if k not in LEFT_OUT}
-    session = msgspec.structs.replace(answers.session, nodes=nodes)
+    session = completed(msgspec.structs.replace(answers.session, nodes=nodes))
     return virtual.run(session, None if end_s is None else round(end_s * 1e9))
 
 
