@@ -1,14 +1,17 @@
 """From a device's table in the setup to the device: `is` names its class, the rest its settings."""
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import msgspec
 
-from rig.config import convert
+from rig.config import Session, convert
 from rig.refused import Refused
 
 Table = dict[str, Any]
+HARDWARE = "hardware"
+"""The node whose devices touch the animal: it alone opens valves."""
 
 
 def make(table: Table, where: str, *rest: Any) -> Any:
@@ -36,6 +39,19 @@ def completed(table: Table, device: Any) -> Table:
     return {**table, **msgspec.to_builtins(device.settings)}
 
 
+def animal_devices(session: Session) -> tuple[list[str], list[str]]:
+    """Return the names of the animal's real devices and of its simulated ones.
+
+    They are those of [nodes.hardware]; one is simulated if its module is named `simulated`.
+    """
+    real: list[str] = []
+    simulated: list[str] = []
+    for name, path in _named(session.nodes.get(HARDWARE, {}), f"nodes.{HARDWARE}"):
+        module = path.partition(":")[0]
+        (simulated if module.rpartition(".")[2] == "simulated" else real).append(name)
+    return real, simulated
+
+
 def _class(path: Any, where: str) -> Any:
     if not isinstance(path, str) or path.count(":") != 1:
         raise Refused(f'{where}: `is` must name a class, as in is = "some.module:Class"')
@@ -47,3 +63,13 @@ def _class(path: Any, where: str) -> Any:
     if not hasattr(kind, "Settings"):
         raise Refused(f'{where}: is = "{path}" is no device: it has no Settings; name another')
     return kind
+
+
+def _named(table: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """Yield the path and the class of each device; what a device holds is its own affair."""
+    if isinstance(table.get("is"), str):
+        yield path, table["is"]
+        return
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _named(value, f"{path}.{key}")

@@ -264,6 +264,12 @@ class Pictures(Message, frozen=True, tag="Pictures"):
     sha256: dict[str, str]
 
 
+class CueOnset(Message, frozen=True, tag="CueOnset"):
+    """Display: the sound of a trial's cue began to leave the speaker at t, by the sound device."""
+
+    trial: int
+
+
 class Pulse(Message, frozen=True, tag="Pulse"):
     """Mesoscope (simulated): a TTL pulse on a line of the rig."""
 
@@ -359,6 +365,7 @@ WORDS: tuple[type[Message], ...] = (
     DeviceTime,
     Pictures,
     Integrity,
+    CueOnset,
 )  # fmt: skip
 """Every kind, in the order of this page."""
 EVERYONE_SAYS = (Beat, Fault, Ended)

@@ -40,6 +40,8 @@ class Node:
     """How old a heard word may be before the node has fallen behind and must end."""
     clock: Clock
     """Set by drive on drivers alone: a decider cannot read the time."""
+    real_animal: bool = False
+    """Whether a living animal is in the rig, by the devices of its hardware; set before open."""
     ended: str | None = None
     """Set by a node that has come to its own end: the reason."""
 

@@ -17,6 +17,7 @@ import msgspec
 from rig.bus import Bus, BusError, Pace
 from rig.clock import RealClock
 from rig.config import Session, convert, read_session
+from rig.device import animal_devices
 from rig.envelope import Voice
 from rig.log import Journal
 from rig.messages import Message, Start, Stop
@@ -101,6 +102,7 @@ def run(kind: type[Node]) -> None:
         try:
             node = make(session, kind.name, bus.say)
             node.check(session.task)
+            node.real_animal = bool(animal_devices(session)[0])
             drive([node], bus, clock)
         except (Refused, BusError) as reason:
             sys.exit(f"{kind.name}: {reason}")

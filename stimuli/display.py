@@ -2,14 +2,24 @@
 
 import gc
 import time
-from pathlib import Path
+from contextlib import ExitStack
 from statistics import median
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from rig import device
-from rig.messages import Flip, Message, Pictures, Position, Start, TrialEnd, TrialStart
+from rig.messages import (
+    Cue,
+    CueOnset,
+    Flip,
+    Message,
+    Pictures,
+    Position,
+    Start,
+    TrialEnd,
+    TrialStart,
+)
 from rig.node import Node, Say
 from rig.refused import Refused
 from stimuli.geometry import Corridor, Lap, Laps, check_corridor
@@ -17,10 +27,11 @@ from stimuli.open_loop import Bar, Bars, Image, Sight, on_show, sight
 from stimuli.pace import Pace
 from stimuli.panes import THREE_VIEWS, View, Warp, check_views, panes
 from stimuli.patch import encode
-from stimuli.photographs import images, wall_photographs
+from stimuli.photographs import images
 from stimuli.pictures import pictures, sha256
 from stimuli.screen import Scene, Screen, Stage
 from stimuli.shaders import MOST_PANES
+from stimuli.sound import Cues, Speaker
 from stimuli.textures import STIMULI, Picture, check_names
 from stimuli.wanted import Wanted, wanted
 
@@ -33,8 +44,8 @@ class Display(Node):
     """Driver: one picture a refresh, of the newest Position heard."""
 
     name = "display"
-    hears = (Start, Position, TrialStart, TrialEnd)
-    says = (Flip, Pictures)
+    hears = (Start, Position, TrialStart, TrialEnd, Cue)
+    says = (Flip, Pictures, CueOnset)
     period_s = 1 / 60
     patience_s = 0.02
 
@@ -43,6 +54,8 @@ class Display(Node):
 
         screen: dict[str, Any]
         """Which screen (`is`), and that screen's own settings."""
+        sound: dict[str, Any] | None = None
+        """Which speaker (`is`) plays the cue, and its settings; none: another sounder does."""
         refresh_hz: Annotated[float, msgspec.Meta(ge=10.0, le=500.0)] = 60.0
         paced: Literal["software", "vblank"] = "software"
         """Who says when to flip: this node, or a screen that makes flip wait for its refresh."""
@@ -67,6 +80,10 @@ class Display(Node):
         if len(settings.views) + len(settings.warps) > MOST_PANES:
             raise Refused(f"[nodes.display] has more than {MOST_PANES} screens; leave some out")
         self.screen: Screen = device.make(settings.screen, "[nodes.display.screen]")
+        self._cues: Cues | None = None
+        if settings.sound is not None:
+            speaker: Speaker = device.make(settings.sound, "[nodes.display.sound]")
+            self._cues = Cues(speaker, say)
         self._vblank = settings.paced == "vblank"
         self.period_s = 1 / settings.refresh_hz
         self._pace = Pace(settings.refresh_hz, self._vblank)
@@ -91,8 +108,11 @@ class Display(Node):
         corridor = self.settings.corridor
         shown = panes(self.settings.views, self.settings.warps)
         self._sight = sight(shown)
-        self._pictures = self._wall_pictures([*self._wanted.walls, *_planes(corridor)])
-        self._images = images(self._wanted.images, self._sight.width_over_height)
+        asked = self._wanted
+        self._pictures = pictures([*asked.walls, *_planes(corridor)], asked.photographs)
+        self._images = images(asked.images, self._sight.width_over_height)
+        if self._cues is not None:
+            self._cues.open(self.clock.now, self.real_animal)
         stage = Stage(shown, corridor, self._pictures, self._vblank, self._images)
         self.screen.open(stage)
         self._check_refresh()
@@ -100,6 +120,8 @@ class Display(Node):
         gc.disable()  # the loop leaves no cycles behind
 
     def hear(self, word: Message) -> None:
+        if self._cues is not None:
+            self._cues.hear(word)
         match word:
             case Start():
                 every = {**self._pictures, **self._images}
@@ -132,13 +154,18 @@ class Display(Node):
         how = (*kept, bright, self._vblank, loop_ms)
         self.say(Flip(t, self._number, position_m, wheel_t, before_t, *how))
         self._number, self._spent_ns = self._number + 1, spent_ns
+        if self._cues is not None:
+            self._cues.tick(t)
 
     def next_due(self, due: int, now: int) -> int:
         return self._pace.draw_due()
 
     def close(self) -> None:
         gc.enable()
-        self.screen.close()
+        with ExitStack() as stack:  # the screen last, and whatever the speaker does
+            stack.callback(self.screen.close)
+            if self._cues is not None:
+                self._cues.close()
 
     def _ahead_m(self, position: Position) -> float:
         """Return how far on the animal will be when the next picture has been up for half a frame.
@@ -173,12 +200,6 @@ class Display(Node):
         last = self._behind
         behind = _lap(last) if last is not None and last.picture == "corridor" else grey
         return behind, here, Lap(trial.next_stimulus, trial.texture_m, trial.grey_m)
-
-    def _wall_pictures(self, names: list[str]) -> dict[str, Picture]:
-        """Return the pictures of these names: the lab's own photographs, else drawn ones."""
-        folder = self._wanted.photographs
-        own = wall_photographs(Path(folder), names) if folder else {}
-        return {**pictures([name for name in names if name not in own]), **own}
 
     def _check_refresh(self) -> None:
         """Measure how fast the screen flips by itself. Raises Refused if that is not as stated."""

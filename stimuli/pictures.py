@@ -11,18 +11,23 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 
 from stimuli.drawing import draw
+from stimuli.photographs import wall_photographs
 from stimuli.textures import SHAPE, STIMULI, Picture, swapped, whole_of
 
 _DRAWN_BY = ("textures", "clutter", "things", "matching", "drawing")
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def pictures(names: Iterable[str] = STIMULI) -> dict[str, Picture]:
+def pictures(names: Iterable[str] = STIMULI, photographs: str = "") -> dict[str, Picture]:
     """Return the pictures of these names: uint8, 256 rows by 4096 columns.
 
-    What was drawn before by the same program is read from the person's cache folder.
+    Those that a folder of photographs has are cut from there, the rest are drawn. What was drawn
+    before by the same program is read from the person's cache folder. Raises Refused if a
+    photograph cannot be used.
     """
-    return {name: _picture(name) for name in names}
+    names = list(names)
+    own = wall_photographs(Path(photographs), names) if photographs else {}
+    return {name: own[name] if name in own else _picture(name) for name in names}
 
 
 def sha256(picture: Picture) -> str:

@@ -1,5 +1,6 @@
-"""A screen that nobody sees: for sessions and tests in which pixels are not needed."""
+"""A screen that nobody sees and a speaker that nobody hears: where neither is needed."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from stimuli.layout import Layout, laid_out
 from stimuli.screen import GREY_SCENE, Scene, Stage, check_pictures
+from stimuli.sound import Tone, samples
 from stimuli.textures import GREY
 
 _Pixels = Annotated[int, msgspec.Meta(ge=16, le=8192)]
@@ -62,3 +64,34 @@ class SimulatedScreen:
 
     def close(self) -> None:
         self.shown, self._stage = None, None
+
+
+class SimulatedSpeaker:
+    """Takes the time that a real speaker takes."""
+
+    class Settings(Tone, frozen=True, kw_only=True):
+        """How long after it was asked for a cue would be heard."""
+
+        latency_ms: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 9.0
+
+    def __init__(self, settings: Settings) -> None:
+        samples(settings)
+        self._latency_ns = round(settings.latency_ms * 1e6)
+        self._onsets: list[int] = []
+        self._now: Callable[[], int] | None = None
+
+    def open(self, now: Callable[[], int]) -> None:
+        self._now = now
+
+    def play(self) -> None:
+        assert self._now is not None, "open the speaker first"
+        self._onsets.append(self._now() + self._latency_ns)
+
+    def onsets(self) -> list[int]:
+        now = 0 if self._now is None else self._now()
+        begun = [t for t in self._onsets if t <= now]
+        self._onsets = self._onsets[len(begun) :]
+        return begun
+
+    def close(self) -> None:
+        self._now = None

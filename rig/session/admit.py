@@ -7,16 +7,16 @@ The animal's devices are those of [nodes.hardware]; one is simulated if its modu
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from rig.config import Session, blocks, read_session
+from rig.device import HARDWARE, animal_devices
 from rig.refused import Refused
 from rig.session.subjects import RECORD_FILE, Row, Subject, find, record, supplement_ml, underweight
-from rig.session.water import HARDWARE, Given, day_of, given, is_open, session_folders
+from rig.session.water import Given, day_of, given, is_open, session_folders
 
 
 def of_record(session: Session, data: Path, console: Console) -> Session:
@@ -34,7 +34,7 @@ def admit(session: Session, data: Path, override: str, console: Console) -> Sess
     Raises Refused if it may not begin, or may not without an override.
     """
     subject = find(data, session.subject)
-    real, simulated = devices(session)
+    real, simulated = animal_devices(session)
     if subject is not None and simulated:
         raise Refused(
             f"{subject.name} is a real animal and {simulated[0]} is simulated; "
@@ -51,16 +51,6 @@ def admit(session: Session, data: Path, override: str, console: Console) -> Sess
         banner = f" SIMULATED ANIMAL {session.subject}: no mouse, no water, no weight "
         console.print(Text(banner, "bold black on yellow"))
     return msgspec.structs.replace(session, given_today_ul=today_ul, override=override)
-
-
-def devices(session: Session) -> tuple[list[str], list[str]]:
-    """Return the names of the animal's real devices and of its simulated ones."""
-    real: list[str] = []
-    simulated: list[str] = []
-    for name, path in _named(session.nodes.get(HARDWARE, {}), f"nodes.{HARDWARE}"):
-        module = path.partition(":")[0]
-        (simulated if module.rpartition(".")[2] == "simulated" else real).append(name)
-    return real, simulated
 
 
 def water_of_day(data: Path, name: str, day: date) -> list[Given]:
@@ -140,13 +130,3 @@ def _water_today_ul(session: Session, data: Path) -> float:
             f"{limit_ul:g} ul; run it tomorrow"
         )
     return total_ul
-
-
-def _named(table: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
-    """Yield the path and the class of each device; what a device holds is its own affair."""
-    if isinstance(table.get("is"), str):
-        yield path, table["is"]
-        return
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _named(value, f"{path}.{key}")

@@ -18,13 +18,12 @@ from mcap.records import Message as Record
 from mcap.stream_reader import CRCValidationError, StreamReader
 
 from rig.config import SETTINGS_FILE
+from rig.device import HARDWARE
 from rig.envelope import Garbled, unpack
 from rig.log import JOURNAL_FOLDER, LOG_FILE, read_verdict
 from rig.messages import Ended, Message, Valve, kind
 from rig.session.reserve import RESERVE_FILE, Unreadable, boot, read_reserved
 
-HARDWARE = "hardware"
-"""The one who opens valves."""
 _TOPICS = {f"{HARDWARE}/{kind(word)}" for word in (Valve, Ended)}
 _MAGIC = b"\x89MCAP0\r\n"
 _TORN = (

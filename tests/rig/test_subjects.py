@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from rig.config import Rig, Session, read_session
+from rig.device import animal_devices
 from rig.refused import Refused
-from rig.session.admit import admit, book, devices, water_of_day
+from rig.session.admit import admit, book, water_of_day
 from rig.session.subjects import (
     RECORD_FILE,
     Row,
@@ -87,10 +88,10 @@ def refusal(data: Path, asked: Session, override: str = "") -> str:
 
 
 def test_a_device_is_simulated_by_its_module() -> None:
-    real, simulated = devices(session(SIMULATED))
+    real, simulated = animal_devices(session(SIMULATED))
     assert not real
     assert simulated == [f"nodes.hardware.{n}" for n in ("boards.b", "wheel", "valve.centre")]
-    assert not devices(session(REAL))[1]
+    assert not animal_devices(session(REAL))[1]
 
 
 def test_an_unknown_name_on_simulated_devices_is_a_simulated_animal(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rig import virtual
 from rig.clock import SetClock
 from rig.config import Session
-from rig.messages import Flip, Message, Position, TrialEnd, TrialStart
+from rig.messages import Cue, CueOnset, Flip, Message, Position, TrialEnd, TrialStart
 from rig.refused import Refused
 from stimuli import textures
 from stimuli.display import Display
@@ -49,7 +49,7 @@ def display(said: list[Message] | None = None, **table: Any) -> Display:
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulated screen needs names, not pixels."""
-    monkeypatch.setattr("stimuli.display.pictures", dict.fromkeys)
+    monkeypatch.setattr("stimuli.display.pictures", lambda names, _: dict.fromkeys(names))
 
 
 def begins(trial: int, upcoming: str | None = None, grey_m: float = 2.0) -> TrialStart:
@@ -334,3 +334,16 @@ def test_one_flip_a_refresh_when_driven() -> None:
     flips = [w for _, w in virtual.run(session, end_ns=1_000_000_000) if isinstance(w, Flip)]
     assert len(flips) in (50, 51)
     assert not any(flip.late for flip in flips)
+
+
+def test_a_cue_is_played_and_its_onset_said_with_the_next_picture() -> None:
+    said: list[Message] = []
+    node = display(said, sound={"is": "stimuli.simulated:SimulatedSpeaker", "latency_ms": 4.0})
+    clock = node.clock = SetClock()
+    node.open()
+    clock.set(100_000_000)
+    node.hear(Cue(99_000_000, 5, 1.0))
+    clock.set(120_000_000)
+    node.tick(120_000_000)
+    node.close()
+    assert [word for word in said if isinstance(word, CueOnset)] == [CueOnset(104_000_000, 5)]

@@ -1,0 +1,41 @@
+"""A stand-in for the sounddevice library: its stream asks for blocks when the test says so."""
+
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class PortAudioError(Exception):
+    """What the library raises where there is no device."""
+
+
+class OutputStream:
+    """An output stream as the library's, without its thread."""
+
+    opened: ClassVar[list["OutputStream"]] = []
+    lack: ClassVar[str] = ""
+    latency = 0.02
+    tells_times: ClassVar[bool] = True
+
+    def __init__(self, **options: Any) -> None:
+        if self.lack:
+            raise PortAudioError(self.lack)
+        self.options, self.started, self.closed = options, False, False
+        self.opened.append(self)
+
+    def start(self) -> None:
+        self.started = True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def block(self, frames: int) -> NDArray[np.float32]:
+        """Ask for a block that will be heard 8 ms from now, as the library's thread does."""
+        assert self.started and not self.closed
+        out = np.full((frames, self.options["channels"]), np.nan, np.float32)
+        times = (3.008, 3.0) if self.tells_times else (0.0, 0.0)
+        time = SimpleNamespace(outputBufferDacTime=times[0], currentTime=times[1])
+        self.options["callback"](out, frames, time, None)
+        return out

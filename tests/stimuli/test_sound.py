@@ -1,0 +1,206 @@
+"""The sound cue: a clean tone, its onset told, and what happens where there is no sound."""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from rig.clock import SetClock
+from rig.messages import Cue, CueOnset, Fault, Message, Start
+from rig.refused import Refused
+from stimuli.portaudio_speaker import PortaudioSpeaker
+from stimuli.simulated import SimulatedSpeaker
+from stimuli.sound import Cues, Speaker, Tone, samples
+from tests.stimuli import portaudio
+from tests.stimuli.portaudio import OutputStream
+
+MS = 1_000_000
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[OutputStream]]:
+    """Put the stand-in in the place of the library."""
+    monkeypatch.setitem(sys.modules, "sounddevice", portaudio)
+    monkeypatch.setattr(OutputStream, "opened", [])
+    yield OutputStream
+    assert all(stream.closed for stream in OutputStream.opened)
+
+
+def portaudio_speaker(**table: Any) -> PortaudioSpeaker:
+    return PortaudioSpeaker(msgspec.convert(table, PortaudioSpeaker.Settings))
+
+
+@pytest.fixture(params=[SimulatedSpeaker, PortaudioSpeaker])
+def speaker(request: pytest.FixtureRequest, library: type[OutputStream]) -> Speaker:
+    made: Speaker = request.param(msgspec.convert({}, request.param.Settings))
+    return made
+
+
+def let_pass(clock: SetClock, ms: int) -> None:
+    """Let time go on, and an open stream ask for its blocks of 10 ms."""
+    for _ in range(ms // 10):
+        for stream in OutputStream.opened:
+            if stream.started and not stream.closed:
+                stream.block(480)
+        clock.set(clock.now() + 10 * MS)
+
+
+def test_a_speaker_tells_each_onset_once_after_it_was_asked(speaker: Speaker) -> None:
+    clock = SetClock()
+    speaker.open(clock.now)
+    let_pass(clock, 100)
+    assert speaker.onsets() == []
+    asked = []
+    for _ in range(3):
+        asked.append(clock.now())
+        speaker.play()
+        let_pass(clock, 300)
+    heard = speaker.onsets()
+    assert speaker.onsets() == []
+    assert [0 <= t - a <= 20 * MS for t, a in zip(heard, asked, strict=True)] == [True] * 3
+    speaker.close()
+
+
+def test_a_speaker_may_be_closed_unopened_twice_and_opened_again(speaker: Speaker) -> None:
+    speaker.close()
+    for _ in range(2):
+        speaker.open(SetClock().now)
+        speaker.play()
+        speaker.close()
+    speaker.close()
+
+
+@pytest.mark.usefixtures("library")
+def test_blocks_of_any_size_make_one_whole_tone_between_silences() -> None:
+    speaker = portaudio_speaker(channels=3)
+    speaker.open(SetClock().now)
+    (stream,) = OutputStream.opened
+    assert not stream.block(200).any()
+    speaker.play()
+    blocks = [stream.block(size) for size in (17, 1000, 480, 3000, 480, 480)]
+    speaker.close()
+    played = np.concatenate(blocks)
+    tone = samples(Tone())
+    assert np.array_equal(played[: len(tone)], np.repeat(tone[:, None], 3, 1))
+    assert not played[len(tone) :].any()
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(("tells", "later_ms"), [(True, 8), (False, 20)])
+def test_the_onset_is_when_the_block_leaves_the_device(
+    monkeypatch: pytest.MonkeyPatch, tells: bool, later_ms: int
+) -> None:
+    monkeypatch.setattr(OutputStream, "tells_times", tells)
+    speaker, clock = portaudio_speaker(), SetClock()
+    speaker.open(clock.now)
+    clock.set(500 * MS)
+    speaker.play()
+    OutputStream.opened[0].block(480)
+    OutputStream.opened[0].block(480)
+    assert speaker.onsets() == [(500 + later_ms) * MS]
+    speaker.close()
+
+
+@pytest.mark.usefixtures("library")
+def test_a_cue_asked_for_in_the_middle_of_another_begins_anew() -> None:
+    speaker = portaudio_speaker()
+    speaker.open(SetClock().now)
+    (stream,) = OutputStream.opened
+    speaker.play()
+    first = stream.block(480)
+    speaker.play()
+    assert np.array_equal(stream.block(480), first)
+    assert len(speaker.onsets()) == 2
+    speaker.close()
+
+
+def test_the_tone_has_its_pitch_its_length_and_no_click() -> None:
+    tone = samples(msgspec.convert({"tone_hz": 7900, "tone_ms": 50, "volume": 0.3}, Tone))
+    assert tone.size == 2400
+    spectrum = np.abs(np.fft.rfft(tone))
+    assert np.argmax(spectrum) * 48_000 / tone.size == pytest.approx(7900, abs=20)
+    assert np.abs(tone).max() == pytest.approx(0.3, rel=0.02)
+    assert np.abs(tone[[0, -1]]).max() < 0.001
+    envelope = np.abs(tone).reshape(-1, 24).max(axis=1)
+    assert (np.diff(envelope[:8]) > 0).all()
+    assert (np.diff(envelope[-8:]) < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ({"tone_hz": 30_000}, "a tone_hz of 30000 needs a sample_hz above 60000"),
+        ({"tone_ms": 8.0}, "two ramps of ramp_ms = 5 are longer than tone_ms = 8"),
+    ],
+)
+def test_a_tone_that_cannot_be_is_refused(table: dict[str, float], sentence: str) -> None:
+    for kind in (SimulatedSpeaker, PortaudioSpeaker):
+        with pytest.raises(Refused, match=sentence):
+            kind(msgspec.convert(table, kind.Settings))
+
+
+def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+
+
+def without_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", portaudio)
+    monkeypatch.setattr(OutputStream, "lack", "Error querying device -1")
+
+
+@pytest.mark.parametrize(
+    ("lack", "sentence"),
+    [
+        (without_library, "the sound cue needs PortAudio .*apt-get install .*libportaudio2"),
+        (without_device, "no sound device plays 2 channels at 48000 Hz .*connect one"),
+    ],
+)
+def test_without_sound_a_real_animal_is_refused_and_a_simulated_one_hears_nothing(
+    monkeypatch: pytest.MonkeyPatch, lack: Callable[[pytest.MonkeyPatch], None], sentence: str
+) -> None:
+    lack(monkeypatch)
+    with pytest.raises(Refused, match=sentence):
+        Cues(portaudio_speaker(), [].append).open(SetClock().now, real_animal=True)
+    said: list[Message] = []
+    cues = Cues(portaudio_speaker(), said.append)
+    cues.open(SetClock().now, real_animal=False)
+    for word in (Start(5, {}), Cue(7, 0, 1.0)):
+        cues.hear(word)
+    cues.tick(10_000 * MS)
+    cues.close()
+    (fault,) = said
+    assert isinstance(fault, Fault)
+    assert fault.t == 5
+    assert fault.what.startswith("there is no sound: ")
+
+
+def test_each_cue_gets_the_onset_of_its_own_trial() -> None:
+    said: list[Message] = []
+    clock = SetClock()
+    cues = Cues(SimulatedSpeaker(SimulatedSpeaker.Settings(latency_ms=9.0)), said.append)
+    cues.open(clock.now, real_animal=True)
+    for trial in (3, 4):
+        cues.hear(Cue(clock.now(), trial, 1.0))
+        cues.tick(clock.now())
+        clock.set(clock.now() + 20 * MS)
+        cues.tick(clock.now())
+    assert said == [CueOnset(9 * MS, 3), CueOnset(29 * MS, 4)]
+
+
+@pytest.mark.usefixtures("library")
+def test_a_cue_that_nobody_heard_is_a_fault() -> None:
+    said: list[Message] = []
+    cues = Cues(portaudio_speaker(), said.append)
+    cues.open(SetClock().now, real_animal=True)
+    cues.hear(Cue(1000, 6, 1.0))
+    cues.tick(400 * MS)
+    assert said == []
+    cues.tick(501 * MS)
+    cues.tick(502 * MS)
+    (fault,) = said
+    assert isinstance(fault, Fault)
+    assert "the cue of trial 6 was not heard" in fault.what
+    cues.close()
