@@ -1,6 +1,5 @@
 """Follows a growing ScanImage file, a whole page at a time."""
 
-import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.growing import GrowingFile
 from acquisition.header import Header, parse_header
-from acquisition.page import Page, parse_page
+from acquisition.page import Page, PageParser
 from acquisition.scanimage import (
     BIG,
     PREAMBLE_BYTES,
@@ -26,8 +26,6 @@ _PADDING_BYTES = 8
 _TAG_NUMBER = struct.Struct("<H")
 _FIRST_TAGS = (254, 255, 256)
 """Tags stand in order, and each page has the last of these."""
-_WINDOW_BYTES = 1024
-"""Holds the tags and the description of a page of a file of 2016 or later."""
 
 
 class FileFollower:
@@ -49,17 +47,16 @@ class FileFollower:
         self._header: Header | None = None
         self._strict = strict
         self._layout: Layout = BIG
+        self._parser = PageParser()
         self._end = PREAMBLE_BYTES
-        self._page_at = 0
+        self._page_at = self._next_at = 0
         self._link_at = BIG.first_link_at
         self._began = False
         self._linked_ahead = False
         self._withheld_at = -1
         """The link of a page that was linked on, but not followed by another, when last seen."""
-        self._size = 0
-        self._window = (0, b"")
         try:
-            self._file = path.open("rb", buffering=0)
+            self._file = GrowingFile(path)
         except OSError as error:
             raise self.refused(f"cannot be opened ({error.strerror})") from error
 
@@ -101,14 +98,11 @@ class FileFollower:
 
         Raises Refused if the file has lost them.
         """
-        left = body.data
         try:
-            self._file.seek(page.offset_bytes)
-            while left and (count := self._file.readinto(left)):
-                left = left[count:]
+            whole = self._file.read_into(page.offset_bytes, body)
         except OSError as error:
             raise self.refused(f"cannot be read ({error.strerror})") from error
-        if left:
+        if not whole:
             raise self.refused(f"has lost frame {page.number}, which was there")
 
     @property
@@ -134,7 +128,7 @@ class FileFollower:
     @property
     def torn_bytes(self) -> int:
         """How many bytes stand behind the last whole page: the beginning of another."""
-        size = os.fstat(self._file.fileno()).st_size
+        size = self._file.size()
         next_at = self._link()
         if self._strict:  # what stands there counts only if a page has begun
             begun = next_at and self._has_begun(next_at)
@@ -147,19 +141,19 @@ class FileFollower:
         self._file.close()
 
     def _next_page(self, ended: bool) -> Page | None:
-        self._window = (0, b"")
+        self._file.forget()
         if not self._began and not self._read_metadata():
             return None
-        at = self._link()
+        at = self._next_at or self._link()
         if at == 0:
             return None
         if at <= self._page_at or at < self._layout.first_link_at:
             # Pages are written in order; a link back would be followed for ever.
             raise NotScanImage(f"has a page that links back, from byte {self._link_at} to {at}")
-        whole = self._is_written(at, ended)
-        page = parse_page(self._read, at, self._layout) if whole else None
-        if page is None:
+        page = self._parser.parse(self._file.read, at) if self._is_written(at, ended) else None
+        if page is None or not self._file.reaches(page.end):
             self._linked_ahead = True
+            self._next_at = 0
             return None
         if self.static is None:
             self.static = page.text
@@ -169,6 +163,7 @@ class FileFollower:
 
     def _is_written(self, at: int, ended: bool) -> bool:
         """Whether the page at `at` may have been written, as far as links and room tell."""
+        self._next_at = 0
         entries = self._number(at, self._layout.entries)
         if not entries:
             self._strict |= entries == 0  # room was made for a page that has not been written
@@ -177,69 +172,55 @@ class FileFollower:
         after = self._number(link_at, self._layout.link)
         if after:
             begun = self._has_begun(after)
+            self._next_at = after if begun else 0  # it will not be changed any more
             self._strict |= begun is False
             self._withheld_at = link_at
             return bool(begun) or not self._strict
         if not self._strict or self._withheld_at == link_at:
             return True
-        room = os.fstat(self._file.fileno()).st_size - link_at
+        room = self._file.size() - link_at
         return ended and room <= self._room_of_last(at)
 
     def _has_begun(self, at: int) -> bool | None:
         """Whether tags stand at `at`; None where the file does not reach so far."""
-        entries = self._number(at, self._layout.entries)
-        first = self._number(at + self._layout.entries.size, _TAG_NUMBER)
-        if entries is None or first is None:
+        layout = self._layout
+        raw = self._file.read_anew(at, layout.entries.size + _TAG_NUMBER.size)
+        if raw is None:
             return None
-        return entries > 0 and first in _FIRST_TAGS
+        first = _TAG_NUMBER.unpack_from(raw, layout.entries.size)[0]
+        return layout.entries.unpack_from(raw)[0] > 0 and first in _FIRST_TAGS
 
     def _room_of_last(self, at: int) -> int:
         """Return how many bytes a file has from the link of its last page on, if it is closed."""
-        page = parse_page(self._read, at, self._layout)
+        page = self._parser.parse(self._file.read, at)
         return 0 if page is None else page.end - page.link_at + _PADDING_BYTES
 
     def _read_metadata(self) -> bool:
-        raw = self._read(0, PREAMBLE_BYTES)
+        raw = self._file.read(0, PREAMBLE_BYTES)
         if raw is None:
             return False
         preamble = parse_preamble(raw)
         if preamble.has_blocks:
-            blocks = self._read(PREAMBLE_BYTES, preamble.static_bytes + preamble.regions_bytes)
+            blocks = self._file.read(PREAMBLE_BYTES, preamble.static_bytes + preamble.regions_bytes)
             if blocks is None:
                 return False
             self.regions = regions_of(blocks[preamble.static_bytes :])
             self._end = PREAMBLE_BYTES + len(blocks)
             self.static = text_of(blocks[: preamble.static_bytes])
         self._layout = preamble.layout
+        self._parser = PageParser(self._layout)
         self._link_at = self._layout.first_link_at
         self._began = True
         return True
 
     def _link(self) -> int:
-        self._window = (0, b"")
-        return self._number(self._link_at, self._layout.link) or 0
+        raw = self._file.read_anew(self._link_at, self._layout.link.size)
+        return 0 if raw is None else int(self._layout.link.unpack(raw)[0])
 
     def _number(self, at: int, layout: Any) -> int | None:
         """Read an integer; None where there are no bytes yet."""
-        raw = self._read(at, layout.size)
+        raw = self._file.read(at, layout.size)
         return None if raw is None else int(layout.unpack(raw)[0])
-
-    def _read(self, offset: int, count: int) -> bytes | None:
-        start, window = self._window
-        if start <= offset and offset + count <= start + len(window):
-            return window[offset - start : offset - start + count]
-        if offset + count > self._size:
-            self._size = os.fstat(self._file.fileno()).st_size
-            if offset + count > self._size:
-                return None
-        self._file.seek(offset)
-        if count == 1:  # the last byte of the pixels: tags are not to be read anew for it
-            return self._file.read(1) or None
-        raw = self._file.read(max(count, _WINDOW_BYTES))
-        if raw is None or len(raw) < count:
-            return None
-        self._window = (offset, raw)
-        return raw[:count]
 
     def refused(self, what: str) -> Refused:
         """Return the error that says what is wrong with this file."""

@@ -2,54 +2,33 @@
 
 import math
 import re
-import struct
-from collections.abc import Callable
 
 import msgspec
 
-from acquisition.scanimage import BIG, FIRST_LINK_AT, Layout, NotScanImage, text_of
+from acquisition.scanimage import BIG, FIRST_LINK_AT, Layout, NotScanImage
+from acquisition.tags import (
+    DESCRIPTION,
+    STRIP_OFFSETS,
+    Read,
+    integers,
+    read_tags,
+    read_value,
+    shape_of,
+)
 
 _MAX_TAGS = 64
 _MAX_NUMBER = 2**53
-_MAX_TAG_BYTES = 1 << 20
-_MAX_PIXEL_BYTES = 1 << 31
-
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _DESCRIPTION = 256, 257, 258, 259, 270
-_STRIP_OFFSETS, _SAMPLES, _ROWS, _STRIP_BYTES, _SAMPLE_FORMAT = 273, 277, 278, 279, 339
-_NAMES = {
-    _WIDTH: "width",
-    _HEIGHT: "height",
-    _BITS: "bits a pixel",
-    _COMPRESSION: "compression",
-    266: "order of bits",
-    _DESCRIPTION: "description",
-    _STRIP_OFFSETS: "strip offsets",
-    _SAMPLES: "samples a pixel",
-    _ROWS: "rows a strip",
-    _STRIP_BYTES: "strip byte counts",
-    317: "predictor",
-    **dict.fromkeys((322, 323, 324, 325), "tile"),
-    _SAMPLE_FORMAT: "sample format",
-    **dict.fromkeys((32997, 32998), "depth"),
-}
-_ONLY = {_COMPRESSION: 1, 266: 1, _SAMPLES: 1, 317: 1, 32997: 1, 32998: 1}
-"""Tags that change what the pixels mean, unless they have this value."""
-_TILES = (322, 323, 324, 325)
-_ASCII = 2
-_INTEGERS = {1: "B", _ASCII: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_SIZES = {letter: struct.calcsize(letter) for letter in "BHIQ"}
-_LETTERS = {1: "u", 2: "i", 3: "f"}
-
 _FRAME_KEYS = (
     ("frameNumbers", "frameTimestamps_sec"),
     ("Frame Number", "Frame Timestamp(s)"),  # 5.0
 )
+_PATTERNS = {
+    key: re.compile(rf"^{re.escape(key)} *= *([-+0-9.eE]+)\s*$", re.MULTILINE)
+    for keys in _FRAME_KEYS
+    for key in keys
+}
 _UNNUMBERED = ("state.", "scanimage.SI4.")
 """How the descriptions of 3.8 and 4 begin, which do not number their frames."""
-
-Tags = dict[int, tuple[int, ...] | str]
-Read = Callable[[int, int], bytes | None]
-"""Read (offset, count) bytes of a file, or None where they are not there yet."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -70,75 +49,91 @@ class Page(msgspec.Struct, frozen=True):
     text: str
     """The whole description."""
 
+    @property
+    def pixel_bytes(self) -> int:
+        """The size of the pixels."""
+        return self.height_px * self.width_px * int(self.dtype[-1])
 
-def parse_page(read: Read, at: int, layout: Layout = BIG) -> Page | None:
-    """Read the page whose tags begin at `at`, or return None while it is not all there.
 
-    The last byte of the pixels is read too, so a page that is returned can be read whole.
-    Raises NotScanImage.
+class PageParser:
+    """Reads the pages of one kind of TIFF.
+
+    The tags of a recording's pages differ in where description and pixels stand: of tags that are
+    else those of the page before, only that is read.
     """
-    head = read(at, layout.entries.size)
-    count = layout.entries.unpack(head)[0] if head else 0
-    if count == 0:
-        return None
-    if count > _MAX_TAGS:
-        raise NotScanImage(f"has {count} tags in the page at byte {at}")
-    tags_at, link_at = at + layout.entries.size, at + layout.entries.size + count * layout.tag.size
-    raw = read(tags_at, link_at + layout.link.size - tags_at)
-    if raw is None:
-        return None
-    tags: Tags = {}
-    before = -1
-    for i in range(count):
-        tag, kind, values, inline = layout.tag.unpack_from(raw, i * layout.tag.size)
-        if kind == 0:
-            return None  # room for a tag that has not been written
-        if tag <= before:
-            raise NotScanImage(f"has tags out of order in the page at byte {at}")
-        before = tag
-        if tag in _NAMES:
-            value = _value(read, layout, tag, kind, values, inline)
-            if value is None:
-                return None
-            tags[tag] = value
-    page = _page(tags, at, link_at, layout)
-    return page if read(page.end - 1, 1) else None
+
+    def __init__(self, layout: Layout = BIG) -> None:
+        self._layout = layout
+        self._known = b""
+        """The tags of the page before, without what differs from page to page."""
+        self._differing = (0, 0)
+        """Where its tags of description and pixels stand among them."""
+        self._before: Page | None = None
+
+    def parse(self, read: Read, at: int) -> Page | None:
+        """Read the page whose tags begin at `at`, or return None while they are not all there.
+
+        Whether the file reaches to the page's end is not looked at. Raises NotScanImage.
+        """
+        layout = self._layout
+        head = read(at, layout.entries.size)
+        count = layout.entries.unpack(head)[0] if head else 0
+        if count == 0:
+            return None
+        if count > _MAX_TAGS:
+            raise NotScanImage(f"has {count} tags in the page at byte {at}")
+        tags_at = at + layout.entries.size
+        link_at = tags_at + count * layout.tag.size
+        raw = read(tags_at, link_at + layout.link.size - tags_at)
+        if raw is None:
+            return None
+        table = raw[: -layout.link.size]
+        if self._before is not None and self._same(table) == self._known:
+            return self._like(read, self._before, table, at, link_at)
+        tags = read_tags(read, table, at, layout)
+        if tags is None:
+            return None
+        offsets = integers(tags, STRIP_OFFSETS)
+        shape = shape_of(tags, at)
+        text = str(tags.get(DESCRIPTION, ""))
+        page = _placed(shape, text, offsets[0], at, link_at, layout)
+        starts = range(0, len(table), layout.tag.size)
+        where = {layout.tag.unpack_from(table, start)[0]: start for start in starts}
+        if len(offsets) == 1 and DESCRIPTION in where:
+            self._differing = (where[DESCRIPTION], where[STRIP_OFFSETS])
+            self._known, self._before = self._same(table), page
+        return page
+
+    def _same(self, table: bytes) -> bytes:
+        """Return tags without the description's length and place, and without the pixels' place."""
+        size, link = self._layout.tag.size, self._layout.link.size
+        text, pixels = self._differing
+        kept = table[: text + 4], table[text + size : pixels + size - link], table[pixels + size :]
+        return b"".join(kept)
+
+    def _like(self, read: Read, before: Page, table: bytes, at: int, link_at: int) -> Page | None:
+        """Return a page of the same tags as the one before."""
+        layout = self._layout
+        text_at, pixels_at = self._differing
+        text = read_value(read, layout, *layout.tag.unpack_from(table, text_at))
+        if text is None:
+            return None
+        offset = layout.link.unpack_from(table, pixels_at + layout.tag.size - layout.link.size)[0]
+        shape = before.height_px, before.width_px, before.dtype
+        return _placed(shape, str(text), offset, at, link_at, layout)
 
 
-def _value(
-    read: Read, layout: Layout, tag: int, kind: int, values: int, inline: bytes
-) -> tuple[int, ...] | str | None:
-    """Return a tag's integers, or its text; None while they are not there."""
-    letter = _INTEGERS.get(kind, "")
-    size = _SIZES.get(letter, 0) * values
-    if not 0 < size <= _MAX_TAG_BYTES or (tag == _DESCRIPTION) != (kind == _ASCII):
-        raise NotScanImage(f"has {values} values of type {kind} as the {_NAMES[tag]} of a page")
-    whole = size <= len(inline)
-    raw = inline[:size] if whole else read(layout.link.unpack(inline)[0], size)
-    if raw is None:
-        return None
-    return text_of(raw) if kind == _ASCII else struct.unpack(f"<{values}{letter}", raw)
-
-
-def _page(tags: Tags, at: int, link_at: int, layout: Layout) -> Page:
-    _check_kind(tags, at)
-    width, height = _one(tags, _WIDTH), _one(tags, _HEIGHT)
-    dtype = _dtype(tags)
-    offsets, sizes = _integers(tags, _STRIP_OFFSETS), _integers(tags, _STRIP_BYTES)
-    total = width * height * int(dtype[-1])
-    if not 0 < total <= _MAX_PIXEL_BYTES or sum(sizes) != total or len(sizes) != len(offsets):
-        raise NotScanImage(f"has {sum(sizes)} bytes for {height} x {width} pixels of {dtype}")
-    rows = min(_one(tags, _ROWS, height), height)
-    if not rows or len(offsets) != -(-height // rows):
-        raise NotScanImage(f"has {len(offsets)} strips of {rows} rows for {height} rows of pixels")
-    if any(a + n != b for a, n, b in zip(offsets, sizes, offsets[1:], strict=False)):
-        raise NotScanImage(f"has scattered pixels in the page at byte {at}")
-    if offsets[0] < FIRST_LINK_AT or at - total < offsets[0] < link_at + layout.link.size:
+def _placed(
+    shape: tuple[int, int, str], text: str, offset: int, at: int, link_at: int, layout: Layout
+) -> Page:
+    """Return the page of that height, width and dtype whose pixels stand at `offset`."""
+    total = shape[0] * shape[1] * int(shape[2][-1])
+    tags_end = link_at + layout.link.size
+    if offset < FIRST_LINK_AT or at - total < offset < tags_end:
         raise NotScanImage(f"has pixels on top of the tags of the page at byte {at}")
-    text = tags.get(_DESCRIPTION, "")
-    number, timestamp_s = _frame(str(text), at)
-    end = max(offsets[0] + total, link_at + layout.link.size)
-    return Page(offsets[0], height, width, dtype, number, timestamp_s, link_at, end, str(text))
+    number, timestamp_s = _frame(text, at)
+    end = max(offset + total, tags_end)
+    return Page(offset, *shape, number, timestamp_s, link_at, end, text)
 
 
 def _frame(text: str, at: int) -> tuple[int, float]:
@@ -152,41 +147,8 @@ def _frame(text: str, at: int) -> tuple[int, float]:
     raise NotScanImage(f"lacks frameNumbers or frameTimestamps_sec in the page at byte {at}")
 
 
-def _check_kind(tags: Tags, at: int) -> None:
-    """Refuse pages whose bytes are not the plain pixels."""
-    for tag, value in _ONLY.items():
-        found = _one(tags, tag, value)
-        if found != value and tag == _COMPRESSION:
-            raise NotScanImage(f"is compressed (TIFF compression {found})")
-        if found != value:
-            raise NotScanImage(f"has {found} as the {_NAMES[tag]} of the page at byte {at}")
-    if any(tag in tags for tag in _TILES):
-        raise NotScanImage(f"is tiled in the page at byte {at}")
-
-
-def _dtype(tags: Tags) -> str:
-    bits, letter = _one(tags, _BITS), _LETTERS.get(_one(tags, _SAMPLE_FORMAT, 1))
-    if bits not in (8, 16, 32) or letter is None or (letter, bits) == ("f", 8):
-        raise NotScanImage(f"has {bits}-bit pixels of a kind that ScanImage does not write")
-    return f"<{letter}{bits // 8}"
-
-
-def _one(tags: Tags, tag: int, default: int | None = None) -> int:
-    found = _integers(tags, tag, default)
-    if len(found) != 1:
-        raise NotScanImage(f"has {len(found)} values as the {_NAMES[tag]} of a page")
-    return found[0]
-
-
-def _integers(tags: Tags, tag: int, default: int | None = None) -> tuple[int, ...]:
-    found = tags.get(tag, () if default is None else (default,))
-    if not found or isinstance(found, str):
-        raise NotScanImage(f"has a page without {_NAMES[tag]}")
-    return found
-
-
 def _number(text: str, key: str) -> float | None:
-    found = re.search(rf"^{re.escape(key)} *= *([-+0-9.eE]+)\s*$", text, re.MULTILINE)
+    found = _PATTERNS[key].search(text)
     try:
         number = float(found[1]) if found else math.nan
     except ValueError:

@@ -1,6 +1,7 @@
 """Turns what the microscope saves into Frames while it saves it."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -165,7 +166,7 @@ class Stream(Node):
 
     def _say_frame(self, file: FileFollower, page: Page, place: Place) -> None:
         if self._ring is not None:
-            self._ring.write(self._frames, file.pixels(page))
+            self._ring.fill(self._frames, page.pixel_bytes, partial(file.read_into, page))
         self.say(
             Frame(
                 self.clock.now(),

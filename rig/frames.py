@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,15 +47,22 @@ class Ring:
 
     def write(self, index: int, pixels: NDArray[Any]) -> None:
         """Put a frame into its slot. Raises Refused if it is larger than a slot."""
-        if pixels.nbytes > self._plan.slot_bytes:
+        flat = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
+        self.fill(index, pixels.nbytes, lambda body: np.copyto(body, flat))
+
+    def fill(self, index: int, count: int, into: Callable[[NDArray[np.uint8]], None]) -> None:
+        """Have a frame of `count` bytes written straight into its slot, with no copy on the way.
+
+        Raises Refused if it is larger than a slot, and what `into` raises: then the slot is empty.
+        """
+        if count > self._plan.slot_bytes:
             raise Refused(
-                f"a frame of {pixels.nbytes} bytes does not fit a ring slot of "
+                f"a frame of {count} bytes does not fit a ring slot of "
                 f"{self._plan.slot_bytes}; set rig.ring_slot_mb higher"
             )
         start = (index % self._plan.slots) * self._stride
         self._number(start)[0] = _EMPTY
-        body = np.frombuffer(self._map, np.uint8, pixels.nbytes, start + _HEADER_BYTES)
-        body[:] = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
+        into(np.frombuffer(self._map, np.uint8, count, start + _HEADER_BYTES))
         self._number(start)[0] = index + 1
 
     def read(self, index: int, shape: tuple[int, int], dtype: str) -> NDArray[Any] | None:

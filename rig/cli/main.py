@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rig.cli.bench.behavior import behavior
+from rig.cli.bench.frames import frames
 from rig.cli.bench.wire import wire
 from rig.cli.demo import demo
 from rig.cli.info import info
@@ -34,7 +35,7 @@ for verb in (demo, run, replay, report, info, recover):
 app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")
 bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
-for part in (wire, behavior):
+for part in (wire, behavior, frames):
     bench.command()(part)
 app.add_typer(bench, name="bench")
 

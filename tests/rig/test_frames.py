@@ -39,6 +39,20 @@ def test_another_process_reads_what_was_written(tmp_path: Path, slot_bytes: int)
     reader.close()
 
 
+def test_a_frame_that_could_not_be_filled_in_is_not_there(tmp_path: Path) -> None:
+    ring = Ring(plan(tmp_path / "ring", slots=1), create=True)
+    ring.write(0, frame(10))
+
+    def fails_half_way(body: Any) -> None:
+        body[: BYTES // 2] = 1
+        raise OSError("the file is gone")
+
+    with pytest.raises(OSError, match="the file is gone"):
+        ring.fill(1, BYTES, fails_half_way)
+    assert ring.read(0, SHAPE, "<i2") is None and ring.read(1, SHAPE, "<i2") is None
+    ring.close()
+
+
 def test_an_empty_ring_has_no_frame(tmp_path: Path) -> None:
     ring = Ring(plan(tmp_path / "ring"), create=True)
     assert [ring.read(i, SHAPE, "<i2") for i in range(4)] == [None] * 4
