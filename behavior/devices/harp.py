@@ -117,8 +117,8 @@ class Output:
 
     def set(self, now: int, up: bool) -> int:
         request = write(OUTPUT_SET if up else OUTPUT_CLEAR, U16, self._bit)
-        return self._board.time_of(self._board.ask(request, _TRIES))
+        return self._board.time_of(self._board.ask_again(request, _TRIES))
 
     def close(self) -> None:
         if self._board.is_open:
-            self._board.ask(write(OUTPUT_CLEAR, U16, self._bit), _TRIES)
+            self._board.ask_again(write(OUTPUT_CLEAR, U16, self._bit), _TRIES)

@@ -24,7 +24,11 @@ _WAKES_WITHIN_S = 3.0
 _LOOK_EVERY_S = 0.02
 _RAN_ON_NS = 100 * _MS
 """A board whose clock is where it should be to so much was not reset in the meantime."""
-_NO_WHEEL_NS = 100 * _MS
+_NO_WHEEL_NS = 250 * _MS
+
+
+class BoardReturnedError(OSError):
+    """The board was lost over a request, and is back."""
 
 
 class Board:
@@ -43,15 +47,15 @@ class Board:
         reconnect_s: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
 
     def __init__(self, settings: Settings, name: str) -> None:
-        where = f"[nodes.hardware.boards.{name}]"
         if bool(settings.port) == bool(settings.usb_serial):
+            where = f"[nodes.hardware.boards.{name}]"
             raise Refused(f'{where}: give `usb_serial` or `port`, as in usb_serial = "A50285BI"')
         self.settings = settings
         self.model = MODELS[settings.model]
         self.on_fired: Callable[[Message], None] | None = None
         self.on_return: Callable[[bool], None] | None = None
         """Told when a lost board is back: whether it ran on in the meantime."""
-        self._where = where
+        self._name, self._who = name, f"board {name}"
         self._link = Link(self.model, Port(settings.port, settings.usb_serial))
         self._remarks: list[str] = []
         self._time: DeviceTime | None = None
@@ -68,10 +72,10 @@ class Board:
             self._link.open(time.monotonic() + _WAKES_WITHIN_S)
         except PortLostError as error:
             self._link.close()
-            raise Refused(f"{self._where}: {error} Check its power, cable and model") from error
+            raise Refused(f"{self._who}: {error} Check its power, cable and model") from error
         except Refused as refused:
             self._link.close()
-            raise Refused(f"{self._where}: {refused}") from refused
+            raise Refused(f"{self._who}: {refused}") from refused
         self._open = True
         self._begin()
 
@@ -109,7 +113,7 @@ class Board:
         self.poll(now)
         silent_ns = self.session_now() - self._turned
         if silent_ns > _NO_WHEEL_NS:
-            raise OSError(f"{self._where}: its wheel has been silent for {silent_ns // _MS} ms")
+            raise OSError(f"{self._who}: its wheel has been silent for {silent_ns // _MS} ms")
         return self._wheel.counts
 
     def poll(self, now: int) -> None:
@@ -125,22 +129,34 @@ class Board:
         else:
             if told is not None:
                 t = told.host - self._zero
-                name = self._where.removesuffix("]").rpartition(".")[2]
-                self._time = DeviceTime(t, name, told.device, told.residual_ns)
+                self._time = DeviceTime(t, self._name, told.device, told.residual_ns)
 
     def ask(self, request: Message, tries: int = 1) -> Message:
         """Send a request; return its answer, after all that the board said before it.
 
-        Raises OSError if the board refuses, is lost, or was never opened.
+        Raises BoardReturnedError if the board was lost over it and is back, set up as at the begin;
+        OSError if it refuses, is lost, or was never opened. What may be sent again is tried again.
         """
         if not self._open:
-            raise OSError(f"{self._where} is not open")
+            raise OSError(f"{self._who} is not open")
         try:
             answer = self._link.ask(request, tries)
             self._dispatch()
+        except PortLostError as lost:
+            if tries == 1:
+                raise OSError(f"{self._who}: {lost}") from lost
+            self._find_again(str(lost))
+            raise BoardReturnedError(f"{self._who} was lost, and is back") from lost
         except OSError as error:
-            raise OSError(f"{self._where}: {error}") from error
+            raise OSError(f"{self._who}: {error}") from error
         return answer
+
+    def ask_again(self, request: Message, tries: int) -> Message:
+        """Ask; once more if the board was lost over it and is back."""
+        try:
+            return self.ask(request, tries)
+        except BoardReturnedError:
+            return self.ask(request, tries)
 
     def time_of(self, message: Message) -> int:
         """Return the session time (ns) of what the board stamped."""
@@ -181,7 +197,7 @@ class Board:
                     self._remark("heard nothing from the driver for 500 ms and disarmed itself")
 
     def _remark(self, what: str) -> None:
-        self._remarks.append(f"{self._where} {what}")
+        self._remarks.append(f"{self._who} {what}")
 
     # -- when it is lost -----------------------------------------------------------------------
 
@@ -205,7 +221,7 @@ class Board:
         self._link.close()
         self._open = False
         raise OSError(
-            f"{self._where} is lost: {reason}; check its cable. It has shut its valves by itself"
+            f"{self._who} is lost: {reason}; check its cable. It has shut its valves by itself"
         )
 
     def _ran_on(self, before: DeviceClock) -> bool:

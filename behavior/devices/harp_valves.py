@@ -1,11 +1,12 @@
 """The valves of Harp boards: one that the board times, one whose firmware holds armed rewards."""
 
 import math
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
 
-from behavior.devices.harp_board import Board, board_of
+from behavior.devices.harp_board import Board, BoardReturnedError, board_of
 from behavior.devices.harp_messages import READ, U16, Message
 from behavior.devices.harp_models import (
     ARMED,
@@ -58,14 +59,14 @@ class Valve:
 
     def pulse(self, now: int, open_ms: float) -> int:
         whole_ms = max(1, round(open_ms))
-        answer = self._board.ask(write(PULSE_MS + self.settings.port, U16, whole_ms), _TRIES)
+        answer = self._board.ask_again(write(PULSE_MS + self.settings.port, U16, whole_ms), _TRIES)
         if answer.values != (whole_ms,):
             raise OSError(f"the board would open for {answer.values}, not for {whole_ms} ms")
         return self._board.time_of(self._board.ask(write(OUTPUT_SET, U16, self._bit)))
 
     def close(self) -> None:
         if self._board.is_open:
-            self._board.ask(write(OUTPUT_CLEAR, U16, self._bit), _TRIES)
+            self._board.ask_again(write(OUTPUT_CLEAR, U16, self._bit), _TRIES)
 
 
 class ArmedValve:
@@ -93,7 +94,7 @@ class ArmedValve:
 
     def arm(self, now: int, open_ms: float, until: int) -> None:
         if self._wish == 0:  # the board may remember a wish of another session
-            self._wish = int(self._board.ask(Message(READ, ARMED, U16), _TRIES).values[0])
+            self._wish = int(self._board.ask_again(Message(READ, ARMED, U16), _TRIES).values[0])
         self._wish = self._wish % 0xFFFF + 1
         self._fired = None
         self._ticks = _ticks(open_ms)
@@ -109,6 +110,8 @@ class ArmedValve:
             self._disarm()
         elif self._ticks and self._held < self._until and self._held - now < _RENEW_NS:
             self._renew(now)
+        if self._fired is not None and self._fired.lick_t > now:
+            return None  # its lick is to be told in the same tick
         fired, self._fired = self._fired, None
         return fired
 
@@ -120,19 +123,23 @@ class ArmedValve:
 
     def close(self) -> None:
         if self._board.is_open:
-            self._board.ask(write(ARMED, U16, 0, 0, 0), _TRIES)
-            self._board.ask(write(OUTPUT_CLEAR, U16, 1 << FIRST_VALVE_BIT), _TRIES)
+            self._board.ask_again(write(ARMED, U16, 0, 0, 0), _TRIES)
+            self._board.ask_again(write(OUTPUT_CLEAR, U16, 1 << FIRST_VALVE_BIT), _TRIES)
 
     def _renew(self, now: int) -> None:
         hold_ms = min(_HOLD_MS, math.ceil((self._until - now) / _MS))
         if hold_ms > 0:
             self._held = now + hold_ms * _MS
-            self._settle(
-                self._board.ask(write(ARMED, U16, self._wish, self._ticks, hold_ms), _TRIES)
-            )
+            request = write(ARMED, U16, self._wish, self._ticks, hold_ms)
+            with suppress(BoardReturnedError):  # what is still armed then, the next tick renews
+                self._settle(self._board.ask(request, _TRIES))
 
     def _disarm(self) -> None:
-        self._settle(self._board.ask(write(ARMED, U16, self._wish, 0, 0), _TRIES))
+        try:
+            answer = self._board.ask(write(ARMED, U16, self._wish, 0, 0), _TRIES)
+        except BoardReturnedError:  # which disarmed it
+            answer = self._board.ask_again(Message(READ, ARMED, U16), _TRIES)
+        self._settle(answer)
         self._ticks = 0
 
     def _settle(self, answer: Message) -> None:

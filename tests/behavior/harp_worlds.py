@@ -97,17 +97,17 @@ class BehaviorWorld(_HarpWorld):
     slack_ns: ClassVar[int] = 50 * MS
 
     def __init__(self) -> None:
-        self._there = PtyBoard()
-        super().__init__("behavior", self._there.port)
+        self.there = PtyBoard()
+        super().__init__("behavior", self.there.port)
 
     def close(self) -> None:
-        self._there.close()
+        self.there.close()
 
     def lick(self) -> int:
         return self._touch(0)
 
     def turn(self, counts: int) -> None:
-        self._there.turn(counts)
+        self.there.turn(counts)
 
     def frame(self) -> int:
         return self._touch(1)
@@ -118,14 +118,14 @@ class BehaviorWorld(_HarpWorld):
         self.wait(10)
 
     def openings(self, valve: str) -> list[tuple[int, float]]:
-        return [(t, ms) for _, t, ms in self._there.openings]
+        return [(t, ms) for _, t, ms in self.there.openings]
 
     def level(self, output: str) -> bool:
-        return bool(self._there.outputs & 1)
+        return bool(self.there.outputs & 1)
 
     def _touch(self, line: int, ms: float = 5.0) -> int:
-        t = self._there.touch(line, up=True)
+        t = self.there.touch(line, up=True)
         self.wait(ms)
-        self._there.touch(line, up=False)
+        self.there.touch(line, up=False)
         self.wait(ms)
         return t

@@ -129,6 +129,18 @@ static bool obey(const frame_t *f) {
     }
 }
 
+static void tell_changes(void) {
+    static uint16_t told_lost;
+    change_t change;
+    while (inputs_changed(&change))
+        if (ACTIVE(operation)) harp_send(EVENT, INPUTS, U8, change.at, &change.state, 1);
+    uint16_t lost = inputs_lost();
+    if (lost != told_lost && ACTIVE(operation)) {
+        told_lost = lost;
+        harp_send(EVENT, LOST, U16, clock_read(), &lost, sizeof lost);
+    }
+}
+
 static void tell_fired(void) {
     fired_t fired;
     if (!valve_fired(&fired)) return;
@@ -136,12 +148,18 @@ static void tell_fired(void) {
     harp_send(EVENT, FIRED, U16, fired.lick, payload, sizeof payload);
 }
 
+/* The lick first, then what it fired: the host then never hears of water before its cause. */
+static void tell(void) {
+    tell_changes();
+    tell_fired();
+}
+
 static void write_register(const frame_t *f) {
     uint32_t at = clock_read();
     if (!obey(f)) {
         refuse(f);
     } else if (f->reg == ARMED) {
-        tell_fired(); /* so that the answer to a disarm comes after what it came too late for */
+        tell(); /* so that the answer to a disarm comes after what it came too late for */
         armed_t armed = valve_armed();
         harp_send(WRITE, ARMED, U16, at, &armed, sizeof armed);
     } else {
@@ -157,18 +175,6 @@ static void hear_host(void) {
             write_register(&frame);
         else
             read_register(&frame);
-    }
-}
-
-static void tell_changes(void) {
-    static uint16_t told_lost;
-    change_t change;
-    while (inputs_changed(&change))
-        if (ACTIVE(operation)) harp_send(EVENT, INPUTS, U8, change.at, &change.state, 1);
-    uint16_t lost = inputs_lost();
-    if (lost != told_lost && ACTIVE(operation)) {
-        told_lost = lost;
-        harp_send(EVENT, LOST, U16, clock_read(), &lost, sizeof lost);
     }
 }
 
@@ -221,8 +227,7 @@ int main(void) {
     for (;;) {
         wdt_reset();
         hear_host();
-        tell_fired();
-        tell_changes();
+        tell();
         while (clock_ticked()) tick();
         rest();
     }

@@ -1,6 +1,7 @@
 """The simulated board, for tests: builds firmware and runner once, moves its pins, sees others."""
 
 import atexit
+import contextlib
 import functools
 import os
 import shutil
@@ -59,6 +60,8 @@ class Avr:
         self._process = subprocess.Popen(
             [str(runner), str(firmware)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        with contextlib.suppress(PermissionError):  # a board does not wait for the host's processes
+            os.sched_setscheduler(self._process.pid, os.SCHED_RR, os.sched_param(1))
         assert self._process.stdout is not None
         first = next(line for line in self._process.stdout if line.startswith("pty "))
         _, self.port, began = first.split()

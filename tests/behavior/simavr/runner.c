@@ -4,7 +4,8 @@
  *       "wheel N"          turn the encoder by N counts, one every 40 us
  *       "echo N"           say it back: all that happened before was said before
  *       "hang"             the firmware's code stops for good, with its interrupts
- *       "freeze 0|1"       the board's time stands still, as if its power or cable were gone
+ *       "freeze 0|1"       the board stands still, and its clock with it
+ *       "mute 0|1"         what the board says is lost on the way
  *       "quit"
  * Out:  "pty PATH NS": the host's monotonic time of cycle 0; then for each change of a watched pin
  *       "edge NAME LEVEL CYCLE", "turned" when the wheel has, "echo N"
@@ -38,7 +39,7 @@ static avr_irq_t *serial_in;
 static int may_take = 1; /* the UART's buffer has room */
 static uint8_t from_host[65536], to_host[65536];
 static unsigned put, taken, waiting;
-static int hung, frozen;
+static int hung, frozen, muted;
 static long wheel_left;
 static unsigned wheel_phase = 2; /* both lines high: at rest the board's pull-ups raise them */
 
@@ -156,7 +157,7 @@ static int obey(const char *line) {
         wheel_left += counts;
     } else if (!strcmp(line, "hang")) {
         hung = 1;
-    } else if (sscanf(line, "freeze %d", &frozen) != 1) {
+    } else if (sscanf(line, "freeze %d", &frozen) != 1 && sscanf(line, "mute %d", &muted) != 1) {
         return strcmp(line, "quit");
     }
     return 1;
@@ -181,7 +182,7 @@ static void run_until(uint64_t cycle) {
 
 static void send_bytes(void) {
     unsigned sent = 0;
-    while (sent < waiting) {
+    while (sent < waiting && !muted) {
         ssize_t n = write(host, to_host + sent, waiting - sent);
         if (n <= 0) break; /* nobody reads: the rest is lost, as on a wire */
         sent += n;
