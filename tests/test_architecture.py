@@ -16,6 +16,7 @@ from rig.config import resolve
 from rig.envelope import Envelope
 from rig.messages import EVERYONE_SAYS, WORDS, Order, Start, Stop, kind
 from rig.process import completed, node_class
+from rig.refused import Refused
 from tests.live import SETUP, TASK
 
 ROOT = Path(__file__).parents[1]
@@ -59,8 +60,15 @@ def test_every_word_is_known_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("setup", sorted((ROOT / "rig" / "setups").glob("*.toml")), ids=str)
-def test_every_shipped_setup_is_valid(setup: Path) -> None:
-    completed(resolve(setup, TASK, "test", 1, []).session)
+def test_every_shipped_setup_is_valid_once_its_valves_are_calibrated(setup: Path) -> None:
+    shipped = resolve(setup, TASK, "test", 1, []).session
+    valves = shipped.nodes["hardware"]["valve"]
+    real = [name for name, table in valves.items() if "simulated" not in table["is"]]
+    if real:
+        with pytest.raises(Refused, match="never calibrated"):
+            completed(shipped)
+    sets = [f"nodes.hardware.valve.{name}.calibrated='2026-11-24'" for name in real]
+    completed(resolve(setup, TASK, "test", 1, sets).session)
 
 
 @pytest.mark.parametrize("task", sorted((ROOT / "behavior" / "tasks").glob("*.toml")), ids=str)

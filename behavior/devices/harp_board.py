@@ -70,12 +70,9 @@ class Board:
     def open(self) -> None:
         try:
             self._link.open(time.monotonic() + _WAKES_WITHIN_S)
-        except PortLostError as error:
+        except (OSError, Refused) as error:
             self._link.close()
-            raise Refused(f"{self._who}: {error} Check its power, cable and model") from error
-        except Refused as refused:
-            self._link.close()
-            raise Refused(f"{self._who}: {refused}") from refused
+            raise Refused(f"{self._who}: {error}") from error
         self._open = True
         self._begin()
 
@@ -209,7 +206,7 @@ class Board:
             self._link.close()
             try:
                 self._link.open(until)
-            except (PortLostError, Refused):
+            except (OSError, Refused):
                 time.sleep(_LOOK_EVERY_S)
                 continue
             self._begin()

@@ -149,7 +149,9 @@ class Link:
                 return int(self.ask(Message(READ, WHO_AM_I, U16)).values[0])
             except PortLostError:
                 if time.monotonic() > until:
-                    raise PortLostError("it does not answer; is it a Harp board, and on?") from None
+                    raise PortLostError(
+                        "it does not answer; is it a Harp board, and on? Check its cable"
+                    ) from None
 
     def _ask(self, request: Message, tries: int) -> tuple[Message, int]:
         key = (request.kind, request.address)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,15 +17,15 @@ from rig.session.about import about
 from tests.behavior.sessions import MS, of
 from tests.behavior.simavr.avr import Avr, need_tools
 from tests.behavior.simavr.mouse import MouseOnAvr
-from tests.live import NO_SCREEN, PACKAGE, Live
+from tests.live import PACKAGE, Live
 
 SHORT = (
-    NO_SCREEN,
+    "nodes.referee.realtime=true",  # it hears 2,000 words a second, also beside other tests
     "task.texture_m=1.0",
     "task.grey_m=0.5",
     "task.cue_from_m=0.2",
     "task.cue_to_m=0.4",
-    "task.corridor_cm_s=100",
+    "task.corridor_cm_s=150",
     "task.grey_before_s=0.5",
     "task.grey_after_s=0.5",
 )
@@ -33,12 +34,19 @@ NEAR_NS = 50 * MS
 """How far the log's times may be from the pins' on a busy machine."""
 
 
-def live(data: Path, avr: Avr, *args: str, sets: tuple[str, ...] = SHORT) -> Live:
-    """Return a session on that board."""
-    board = "nodes.hardware.boards.avr"
-    on = (f"{board}.port={avr.port}", f"{board}.usb_serial=")
+def live(folder: Path, avr: Avr, *args: str, sets: tuple[str, ...] = SHORT) -> Live:
+    """Return a session on that board, in the dark: the shipped setup without its display."""
+    setup = folder / "avr.toml"
+    shipped = (PACKAGE / "setups" / "avr.toml").read_text()
+    setup.write_text(shipped.partition("[nodes.display]")[0])
+    board, valve = "nodes.hardware.boards.avr", "nodes.hardware.valve.centre"
+    on = (
+        f"{board}.port={avr.port}",
+        f"{board}.usb_serial=",
+        f"{valve}.calibrated='{date.today()}'",
+    )
     by = ("--override", "a simulated board", *args)
-    return Live(data, *on, *sets, setup=PACKAGE / "setups" / "avr.toml", args=by)
+    return Live(folder / "data", *on, *sets, setup=setup, args=by)
 
 
 @pytest.fixture(scope="module")

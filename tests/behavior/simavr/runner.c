@@ -27,7 +27,7 @@
 
 #define HZ 16000000ull
 #define CYCLES_PER_US 16
-#define SLICE_NS 200000
+#define SLICE_NS 500000
 #define TCCR1A 0x80
 #define TCCR1C 0x82
 #define FOC1A 0x80

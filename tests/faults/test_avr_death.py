@@ -1,0 +1,98 @@
+"""The hardware process dies with our board armed or its valve open; boards that are not there."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rig.cli.ending import SUMMARY_FILE
+from rig.messages import Arm, Start, TrialStart, Valve, Wheel
+from tests.behavior.pty_board import PtyBoard
+from tests.behavior.simavr.avr import Avr, need_tools
+from tests.behavior.test_avr_session import SHORT, live
+from tests.live import Live
+
+HARDWARE = "behavior.devices.hardware"
+PASSIVE = (*SHORT, "task.reward_mode=passive", "task.reward_delay_ms=0", "task.reward_ul=7.4")
+"""Water at the cue, for 148 ms: longer than it takes to be killed."""
+
+
+@pytest.fixture
+def avr() -> Iterator[Avr]:
+    need_tools()
+    made = Avr()
+    yield made
+    made.close()
+
+
+def _killed(session: Live) -> int:
+    """Kill the hardware process; return when (ns, monotonic), once the session has ended."""
+    struck_s = session.signal(HARDWARE, signal.SIGKILL)
+    code, output = session.end()
+    assert code == 1, output
+    summary = json.loads((session.folder / SUMMARY_FILE).read_text())
+    assert summary["end_reason"] == "hardware died: SIGKILL"
+    return round(struck_s * 1e9)
+
+
+def test_an_armed_reward_is_void_half_a_second_after_the_driver_was_killed(
+    avr: Avr, tmp_path: Path
+) -> None:
+    with live(tmp_path, avr, "--trials", "20", "--seed", "5", sets=SHORT) as session:
+        session.until(Start)
+        avr.tell("wheel 3000000")  # it runs until the end
+        _, arm = session.until(Arm, on="lick")
+        while session.until(Wheel)[1].t < arm.t + 50_000_000:
+            pass
+        _killed(session)
+        avr.pulse("C0", "line1", 600_000)
+        avr.pulse("B0", "lick", 5000)
+        avr.pulse("C0", "line1", 200_000)
+        assert avr.openings() == []
+        assert not avr.seen("output0")[-1][0], "the trial's line is down, too"
+
+
+def test_an_open_valve_shuts_in_time_after_the_driver_was_killed(avr: Avr, tmp_path: Path) -> None:
+    with live(tmp_path, avr, "--trials", "20", "--seed", "5", sets=PASSIVE) as session:
+        session.until(Start)
+        avr.tell("wheel 3000000")
+        session.until(Valve, refused="")
+        struck = _killed(session)
+        avr.pulse("C0", "line1", 200_000)
+        ((cycle, ms),) = avr.openings()
+        assert ms == pytest.approx(148.0, abs=0.01)
+        assert avr.ns(cycle) < struck < avr.ns(cycle) + 148_000_000, "it was not killed meanwhile"
+
+
+def test_a_board_that_is_gone_in_mid_session_ends_it_with_one_sentence(
+    avr: Avr, tmp_path: Path
+) -> None:
+    with live(tmp_path, avr, "--seed", "5") as session:
+        session.until(Start)
+        avr.tell("wheel 3000000")
+        session.until(TrialStart)
+        avr.close()
+        code, output = session.end()
+        assert code == 1, output
+        summary = json.loads((session.folder / SUMMARY_FILE).read_text())
+        assert "board avr is lost: its port is gone" in summary["end_reason"]
+
+
+def test_a_board_that_is_not_there_refuses_the_session(avr: Avr, tmp_path: Path) -> None:
+    port = "nodes.hardware.boards.avr.port=/dev/nowhere"
+    with live(tmp_path, avr, sets=(*SHORT, port)) as session:
+        code, output = session.end()
+    assert code == 2, output
+    assert "serial port /dev/nowhere cannot be had" in output
+
+
+def test_another_board_refuses_the_session(avr: Avr, tmp_path: Path) -> None:
+    there = PtyBoard()
+    port = f"nodes.hardware.boards.avr.port={there.port}"
+    with live(tmp_path, avr, sets=(*SHORT, port)) as session:
+        code, output = session.end()
+    there.close()
+    assert code == 2, output
+    assert "board avr: it is board 1216, and the setup expects 0" in output
