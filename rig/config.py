@@ -8,7 +8,9 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from rig.frames import RingPlan
+from rig.measured import laid_over
 from rig.refused import Refused
+from rig.toml import read_toml
 
 SETTINGS_FILE = "settings.json"
 FILES_FOLDER = "files"
@@ -78,11 +80,7 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
     if not re.fullmatch(r"[A-Za-z0-9]+", subject):
         raise Refused(f"subject {subject!r}: use letters and digits only, as in --subject VR2")
     files: dict[str, Path] = {}
-    bolted = _with_measured(read_toml(setup), setup)
-    if "rig" not in bolted or "nodes" not in bolted:
-        raise Refused(
-            f"{setup} is no setup: it lacks [rig] or [nodes]; name the setup first, then the task"
-        )
+    bolted = read_setup(setup)
     tree = {
         **_named_files(bolted, setup, files),
         "subject": subject,
@@ -96,43 +94,14 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
     return Answers(convert(tree, Session, str(setup)), files)
 
 
-def measured_file(setup: Path) -> Path:
-    """Return where what was measured of a rig stands: beside its setup."""
-    return setup.with_name(f"{setup.stem}.measured.toml")
-
-
-def _with_measured(bolted: dict[str, Any], setup: Path) -> dict[str, Any]:
-    """Return the setup with what was measured of it laid over it. Raises Refused."""
-    path = measured_file(setup)
-    if not path.exists():
-        return bolted
-    measured = read_toml(path)
-    name, of = bolted.get("rig", {}).get("name"), measured.pop("rig", {}).get("name")
-    if of != name:
-        raise Refused(f"{path} was measured of rig {of!r}, and this is {name!r}; measure again")
-    return _laid_over(bolted, measured, path, "")
-
-
-def _laid_over(under: Any, over: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
-    laid = dict(under)
-    for key, value in over.items():
-        if isinstance(value, dict):
-            if not isinstance(laid.get(key), dict):
-                raise Refused(f"{path}: the setup has no [{where}{key}]; measure again")
-            laid[key] = _laid_over(laid[key], value, path, f"{where}{key}.")
-        else:
-            laid[key] = value
-    return laid
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file. Raises Refused if it is not there or not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{path} cannot be read ({error}); check the path") from error
-    except tomllib.TOMLDecodeError as error:
-        raise Refused(f"{path} is not valid TOML: {error}; mend that line") from error
+def read_setup(path: Path) -> dict[str, Any]:
+    """Read a setup, with what was measured of it laid over it. Raises Refused if it is none."""
+    bolted = read_toml(path)
+    if "rig" not in bolted or "nodes" not in bolted:
+        raise Refused(
+            f"{path} is no setup: it lacks [rig] or [nodes]; name the setup first, then the task"
+        )
+    return laid_over(bolted, path)
 
 
 def convert(table: Any, kind: type[T], where: str) -> T:

@@ -21,7 +21,8 @@ class Handheld:
 
     def __init__(self, hardware: Hardware) -> None:
         self._devices, self._clock = hardware.devices, hardware.clock
-        self._most_ms = hardware.settings.guard.max_open_ms
+        self.most_ms = hardware.settings.guard.max_open_ms
+        """No pulse is longer."""
         self.licks: dict[str, list[int]] = {name: [] for name in self._devices.licks}
         self.edges: dict[str, list[tuple[int, bool]]] = {n: [] for n in self._devices.lines}
         """What was seen so far, ns of this handling's own clock."""
@@ -54,8 +55,8 @@ class Handheld:
 
         Raises Refused if a pulse would be longer than the rig's guard allows.
         """
-        if not 0 < open_ms <= self._most_ms:
-            limit = f"over the rig's limit of {self._most_ms:g} ms"
+        if not 0 < open_ms <= self.most_ms:
+            limit = f"over the rig's limit of {self.most_ms:g} ms"
             raise Refused(f"a pulse of {open_ms:g} ms is {limit}")
         valve = self.valve(name)
         for _ in range(count):

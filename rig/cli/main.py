@@ -13,7 +13,10 @@ from rich.text import Text
 from rig.cli.bench.behavior import behavior
 from rig.cli.bench.frames import frames
 from rig.cli.bench.wire import wire
+from rig.cli.calibrate import calibrate
 from rig.cli.demo import demo
+from rig.cli.doctor import doctor
+from rig.cli.flush import flush
 from rig.cli.info import info
 from rig.cli.recover import recover
 from rig.cli.replay import replay
@@ -30,10 +33,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, run, replay, report, info, recover):
+for verb in (demo, run, replay, report, info, recover, flush, doctor):
     app.command()(verb)
 app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")
+app.add_typer(calibrate, name="calibrate")
 bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
 for part in (wire, behavior, frames):
     bench.command()(part)

@@ -9,10 +9,11 @@ import msgspec
 from behavior.devices.hardware import Hardware
 from behavior.task import Task
 from rig.clock import SetClock
-from rig.config import Rig, Session, read_toml
+from rig.config import Rig, Session
 from rig.messages import Lick, Message, Position, Start, TrialEnd, TrialStart, Valve, Wheel
 from rig.node import Say
 from rig.process import completed
+from rig.toml import read_toml
 
 T = TypeVar("T")
 MS = 1_000_000

@@ -10,8 +10,9 @@ import pytest
 
 from behavior.plan import Plan
 from behavior.task import Task
-from rig.config import blocks, read_toml
+from rig.config import blocks
 from rig.messages import Cue, Message, Position, Stop, TrialEnd, TrialStart, Valve, Wheel
+from rig.toml import read_toml
 from tests.behavior.refereed import EAGER, JUST_OUTSIDE, NEVER_LICKS, check_sound, run, with_referee
 from tests.behavior.sessions import ROOT, S, check_trials, facts, of, session
 

@@ -1,0 +1,90 @@
+"""rig calibrate: measure what is bolted down, and write it beside the setup, dated."""
+
+import math
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+from behavior.calibration import Fit, Weighed, fit
+from behavior.devices.handheld import Handheld, handheld
+from rig.cli.setup import bolted_down
+from rig.measured import measure
+from rig.refused import Refused
+
+calibrate = typer.Typer(
+    help="Measure what is bolted down, and write it beside the setup, dated.", no_args_is_help=True
+)
+_BAR = 40
+
+
+@calibrate.command()
+def valve(
+    setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
+    name: Annotated[str, typer.Option("--valve", help="The valve's name in the setup.")] = "centre",
+    open_ms: Annotated[
+        list[float] | None, typer.Option("--open-ms", help="A pulse length; repeatable.")
+    ] = None,
+    pulses: Annotated[int, typer.Option(min=10, max=500, help="Pulses a series.")] = 100,
+) -> None:
+    """Weigh what series of pulses bring, fit the valve's line, and write it beside the setup."""
+    console = Console()
+    session = bolted_down(setup)
+    with handheld(session) as hands:
+        hands.valve(name)
+        console.print(
+            f"Put a dish under spout {name} and tare the scale. Each series is {pulses} pulses."
+        )
+        series = list(_weigh(hands, name, open_ms or [20.0, 40.0, 60.0, 80.0], pulses, console))
+    fitted = fit(series)
+    _show(series, fitted, console)
+    written = measure(
+        setup,
+        session.rig.name,
+        f"nodes.hardware.valve.{name}",
+        {
+            "ul_per_ms": fitted.ul_per_ms,
+            "dead_ms": fitted.dead_ms,
+            "calibrated": date.today().isoformat(),
+            "weighed": [
+                {"open_ms": one.open_ms, "pulses": one.pulses, "mass_mg": one.mass_mg}
+                for one in series
+            ],
+        },
+    )
+    console.print(f"written to {written}; sessions of this setup use it from now on")
+
+
+def _weigh(
+    hands: Handheld, name: str, lengths_ms: list[float], pulses: int, console: Console
+) -> Iterator[Weighed]:
+    for length_ms in lengths_ms:
+        typer.prompt(f"{length_ms:g} ms: Enter to begin", default="", show_default=False)
+        for _ in track(hands.pulses(name, length_ms, pulses), "pulses", pulses, console=console):
+            pass
+        mass_mg = typer.prompt("weight now, mg (the dish tared)", type=float)
+        if not (math.isfinite(mass_mg) and mass_mg > 0):
+            raise Refused(f"a weight of {mass_mg:g} mg is none; tare the scale and begin anew")
+        yield Weighed(length_ms, pulses, mass_mg)
+
+
+def _show(series: list[Weighed], fitted: Fit, console: Console) -> None:
+    """Print the series, the line through them, and how far each is off it."""
+    most = max(one.ul_each for one in series)
+    table = Table("pulse", "ul a pulse", "off the line", "", title="calibration")
+    for one, off in zip(series, fitted.residuals, strict=True):
+        on_line = fitted.ul_per_ms * (one.open_ms - fitted.dead_ms)
+        bar = Text("█" * round(_BAR * one.ul_each / most), "cyan")
+        at = min(_BAR, round(_BAR * on_line / most))
+        bar = (
+            Text(bar.plain.ljust(at)[:at], "cyan") + Text("│", "bold") + Text(bar.plain[at:], "red")
+        )
+        table.add_row(f"{one.open_ms:g} ms", f"{one.ul_each:.3f}", f"{off:+.1%}", bar)
+    console.print(table)
+    console.print(f"{fitted.ul_per_ms:.4f} ul/ms, from {fitted.dead_ms:.1f} ms on")

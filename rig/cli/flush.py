@@ -1,0 +1,38 @@
+"""rig flush: let water through a valve, to fill or to rinse its line."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from behavior.devices.handheld import handheld
+from rig.cli.setup import bolted_down
+
+_PULSE_MS = 100.0
+
+
+def flush(
+    setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
+    name: Annotated[str, typer.Option("--valve", help="The valve's name in the setup.")] = "centre",
+    seconds: Annotated[
+        float, typer.Option(min=0.1, max=60.0, help="How long it is open in all.")
+    ] = 5.0,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask whether an animal is there.")
+    ] = False,
+) -> None:
+    """Open a valve again and again, with no animal at the spout. Ctrl-C ends it."""
+    session = bolted_down(setup)
+    console = Console()
+    if not yes:
+        typer.confirm(f"Is NO animal at spout {name}, and a dish under it?", abort=True)
+    count = max(1, round(seconds * 1000 / _PULSE_MS))
+    with handheld(session) as hands:
+        pulses = hands.pulses(name, min(_PULSE_MS, hands.most_ms), count)
+        for _ in track(pulses, f"flushing {name}", count, console=console):
+            pass
+    console.print(
+        f"{name} was open for {count * _PULSE_MS / 1000:g} s in {count} pulses, and is shut"
+    )

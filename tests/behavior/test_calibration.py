@@ -1,0 +1,158 @@
+"""A valve's calibration: fitted from weighed water, laid over its setup, asked for before a run."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from behavior.calibration import Weighed, fit
+from behavior.devices.plumbing import Plumbing
+from behavior.devices.protocols import ValveSettings
+from rig.bus import Hub
+from rig.cli.main import app
+from rig.config import read_setup, resolve
+from rig.measured import measure, measured_file
+from rig.refused import Refused
+from rig.toml import read_toml
+from tests.behavior import scripted
+from tests.live import SETUP, TASK
+from tests.ports import free_port
+
+LENGTHS_MS = [20.0, 40.0, 60.0, 80.0]
+
+
+def weighed(ul_per_ms: float, dead_ms: float, off: float = 0.0) -> list[Weighed]:
+    signs = [1, -1, 1, -1]
+    return [
+        Weighed(ms, 100, 100 * ul_per_ms * (ms - dead_ms) * (1 + sign * off))
+        for ms, sign in zip(LENGTHS_MS, signs, strict=True)
+    ]
+
+
+@given(st.floats(0.005, 1.0), st.floats(0.0, 15.0))
+def test_the_line_is_found(ul_per_ms: float, dead_ms: float) -> None:
+    found = fit(weighed(ul_per_ms, dead_ms))
+    assert found.ul_per_ms == pytest.approx(ul_per_ms, rel=1e-6)
+    assert found.dead_ms == pytest.approx(dead_ms, abs=1e-6)
+    assert found.residuals == pytest.approx([0.0] * 4, abs=1e-6)
+
+
+@given(st.floats(0.005, 1.0), st.floats(0.0, 15.0), st.floats(0.1, 20.0))
+def test_a_pulse_for_a_volume_brings_that_volume(
+    ul_per_ms: float, dead_ms: float, volume_ul: float
+) -> None:
+    valve = ValveSettings(ul_per_ms=ul_per_ms, dead_ms=dead_ms)
+    assert ul_per_ms * (valve.open_ms(volume_ul) - dead_ms) == pytest.approx(volume_ul)
+
+
+def test_a_valve_does_not_flow_before_it_opens() -> None:
+    found = fit([Weighed(ms, 100, 5 * ms + 10) for ms in LENGTHS_MS])
+    assert found.dead_ms == 0.0
+
+
+@pytest.mark.parametrize(
+    ("series", "says"),
+    [
+        (weighed(0.05, 2.0)[:2], "at least 3 different pulse lengths"),
+        (weighed(0.05, 2.0, off=0.4), "off the line"),
+        ([Weighed(ms, 100, 1000 - 5 * ms) for ms in LENGTHS_MS], "brought less water"),
+        ([Weighed(20.0, 100, 0.0), *weighed(0.05, 2.0)[1:]], "brought no water"),
+    ],
+)
+def test_what_is_no_line_is_refused(series: list[Weighed], says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        fit(series)
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the simulated setup, with a free port."""
+    path = tmp_path / "mine.toml"
+    text = SETUP.read_text().replace("hub_port = 5571", f"hub_port = {free_port()}")
+    path.write_text(text)
+    for beside in SETUP.parent.glob("*.csv"):
+        shutil.copy(beside, tmp_path)
+    yield path
+
+
+def calibrated(setup: Path, *masses_mg: float) -> str:
+    typed = "".join(f"\n{mass}\n" for mass in masses_mg)
+    given_ = ["calibrate", "valve", str(setup), "--pulses", "10"]
+    lengths = [text for ms in ("5", "6", "7") for text in ("--open-ms", ms)]
+    result = CliRunner().invoke(app, [*given_, *lengths], input=typed)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+def test_a_calibration_is_written_beside_the_setup_and_used_from_then_on(setup: Path) -> None:
+    output = calibrated(setup, 1.5, 2.0, 2.5)
+    assert "0.0500 ul/ms, from 2.0 ms on" in output
+    valve = resolve(setup, TASK, "x", 1, []).session.nodes["hardware"]["valve"]["centre"]
+    assert valve["ul_per_ms"] == pytest.approx(0.05)
+    assert valve["dead_ms"] == pytest.approx(2.0)
+    assert valve["calibrated"] == date.today().isoformat()
+    assert len(valve["weighed"]) == 3
+    assert valve["board"] == "bench"  # what else stands in the setup stays
+
+
+def test_a_calibration_that_is_no_line_leaves_the_old_one(setup: Path) -> None:
+    calibrated(setup, 1.5, 2.0, 2.5)
+    before = measured_file(setup).read_bytes()
+    with pytest.raises(Refused, match="off the line"):
+        calibrated(setup, 1.5, 9.0, 2.5)
+    assert measured_file(setup).read_bytes() == before
+
+
+def test_a_session_that_runs_keeps_the_valve(setup: Path) -> None:
+    hub = Hub(read_toml(setup)["rig"]["hub_port"])
+    try:
+        with pytest.raises(Refused, match="a session already runs on this rig"):
+            calibrated(setup, 1.5)
+        flushed = CliRunner().invoke(app, ["flush", str(setup), "--yes"])
+        assert isinstance(flushed.exception, Refused)
+    finally:
+        hub.close()
+
+
+def test_flushing_asks_for_the_animal_and_shuts_the_valve(setup: Path) -> None:
+    command = ["flush", str(setup), "--seconds", "0.2"]
+    assert CliRunner().invoke(app, command, input="n\n").exit_code == 1
+    done = CliRunner().invoke(app, command, input="y\n")
+    assert "was open for 0.2 s in 2 pulses, and is shut" in done.output
+    unknown = CliRunner().invoke(app, [*command, "--valve", "left"], input="y\n")
+    assert "there is no valve left in the setup" in str(unknown.exception)
+
+
+def test_what_was_measured_of_another_rig_or_valve_is_refused(setup: Path) -> None:
+    measure(setup, "simulated", "nodes.hardware.valve.left", {"ul_per_ms": 0.1})
+    with pytest.raises(Refused, match=r"has no \[nodes.hardware.valve.left\]"):
+        read_setup(setup)
+    measured_file(setup).unlink()
+    measure(setup, "another", "nodes.hardware.valve.centre", {"ul_per_ms": 0.1})
+    with pytest.raises(Refused, match="was measured of rig 'another'"):
+        read_setup(setup)
+
+
+def plumbing(calibrated: str) -> Plumbing:
+    valve = scripted.Valve(scripted.Valve.Settings(calibrated=calibrated), "centre", None)
+    lick = scripted.Lick(scripted.Lick.Settings(), "centre", None)
+    return Plumbing({"centre": lick}, {"centre": valve}, 150.0)
+
+
+def test_a_real_valve_needs_a_calibration_and_an_old_one_is_warned_of() -> None:
+    water = {"cohort": "task", "water_for": ["task"], "spout": "centre", "reward_ul": 3.0}
+    today = date(2026, 11, 24)
+    with pytest.raises(Refused, match="valve centre was never calibrated"):
+        plumbing("").check(water)
+    with pytest.raises(Refused, match="is no day"):
+        plumbing("yesterday").check(water)
+    plumbing("2026-11-01").check(water)
+    assert plumbing("2026-10-25").stale(today) == []
+    (warned,) = plumbing((today - timedelta(31)).isoformat()).stale(today)
+    assert "valve centre was calibrated 31 days ago" in warned
