@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from rig.cli.run import Sets
@@ -40,4 +41,21 @@ def replay(
     first = report.first
     where = f"{first.speaker} differs in trial {first.trial} at {first.t / 1e9:.6f} s"
     console.print(Text(f"{where}\n  old: {first.old}\n  new: {first.new}", "red"))
+    if sets:
+        _show(report.came_to, console)
     raise typer.Exit(1 if verify else 0)
+
+
+def _show(came_to: dict[str, tuple[str, str]], console: Console) -> None:
+    """Print what the task would have come to, beside what it came to."""
+    changed = {name: pair for name, pair in came_to.items() if pair[0] != pair[1]}
+    if not came_to:
+        return
+    if not changed:
+        console.print("trials and water are the same")
+        return
+    table = Table("", "as it was", "with these settings", title="trials and water")
+    for name, (old, new) in came_to.items():
+        table.add_row(name, old, new, style="" if name in changed else "dim")
+    console.print(table)
+    console.print("The mouse is the recorded one: it does not know of the new settings.")

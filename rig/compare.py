@@ -1,0 +1,111 @@
+"""What a decider said then and says now, compared word by word as both stream by."""
+
+import math
+from collections import deque
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from rig.messages import Ended, Fault, Message
+from rig.node import Node
+
+_FLOAT_TOLERANCE = 1e-5
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """The first word that a decider said otherwise; None where one side has no more words."""
+
+    speaker: str
+    trial: int
+    t: int
+    old: Message | None
+    new: Message | None
+
+
+class Comparison:
+    """One decider's words, then and now. Only words that wait for their counterpart are kept."""
+
+    def __init__(self, node: Node, exact: bool) -> None:
+        """Demand every bit if `exact`; else floats may differ within a tolerance."""
+        self.speaker = node.name
+        self._says, self._exact = node.says, exact
+        self._old: deque[Message] = deque()
+        self._new: deque[Message] = deque()
+        self._counts = [0, 0]
+        self._compared = 0
+        self._trial = -1
+        self._first: Difference | None = None
+        self._failing: int | None = None
+        """How many words it had said before its last Fault, which may have been its end."""
+        self._ended: Ended | None = None
+
+    def said(self, word: Message) -> None:
+        """Take what it said then; not what its wire or its failure made it say."""
+        if isinstance(word, Ended):
+            self._ended = word
+        elif isinstance(word, Fault):
+            self._failing = self._counts[0]
+        elif isinstance(word, self._says):
+            self._take(0, self._old, word)
+
+    def says(self, word: Message) -> None:
+        """Take what it says now."""
+        if isinstance(word, self._says):
+            self._take(1, self._new, word)
+
+    def end(self, with_tail: bool) -> tuple[int, int, Difference | None]:
+        """Return how many words were compared, how many cannot be, and the first difference.
+
+        They cannot be if what was heard is not in the log in the order in which it was heard
+        (`with_tail`), or if the decider did not come to a good end.
+        """
+        old, new = self._counts
+        failed = self._ended is not None and self._ended.failed
+        if failed and self._failing is not None:
+            old = self._failing
+        if with_tail or self._ended is None or failed:
+            shorter = min(old, new)
+            first = self._first if self._compared < shorter else None
+            return shorter, max(old, new) - shorter, first
+        if self._first is None and old != new:
+            self._first = self._differ(*(next(iter(q), None) for q in (self._old, self._new)))
+        return old, 0, self._first
+
+    def _take(self, side: int, queue: deque[Message], word: Message) -> None:
+        self._counts[side] += 1
+        if self._first is not None:
+            return
+        queue.append(word)
+        while self._old and self._new and self._first is None:
+            old, new = self._old.popleft(), self._new.popleft()
+            self._trial = getattr(old, "trial", self._trial)
+            if old == new or (not self._exact and _close(old, new)):
+                self._compared += 1
+            else:
+                self._first = self._differ(old, new)
+                self._old.clear()
+                self._new.clear()
+
+    def _differ(self, old: Message | None, new: Message | None) -> Difference:
+        word = old or new
+        trial = getattr(word, "trial", self._trial)
+        return Difference(self.speaker, trial, 0 if word is None else word.t, old, new)
+
+
+def _close(old: Message, new: Message) -> bool:
+    """Whether two words say the same, floats within the tolerance."""
+    if type(old) is not type(new):
+        return False
+    pairs = zip(msgspec.structs.astuple(old), msgspec.structs.astuple(new), strict=True)
+    return all(_close_value(a, b) for a, b in pairs)
+
+
+def _close_value(old: Any, new: Any) -> bool:
+    if isinstance(old, float) and isinstance(new, float):
+        return math.isclose(old, new, rel_tol=_FLOAT_TOLERANCE, abs_tol=_FLOAT_TOLERANCE)
+    if isinstance(old, bytes) and isinstance(new, bytes) and len(old) == len(new):
+        was, now = np.frombuffer(old, "<f4"), np.frombuffer(new, "<f4")
+        tolerance = _FLOAT_TOLERANCE
+        return bool(np.allclose(was, now, rtol=tolerance, atol=tolerance, equal_nan=True))
+    return bool(old == new)

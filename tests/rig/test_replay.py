@@ -1,0 +1,153 @@
+"""A log is said again as it streams by: the same found the same, anything else found, and told."""
+
+import sys
+import tracemalloc
+from itertools import zip_longest
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavior.devices.hardware import Hardware
+from rig import virtual
+from rig.cli.main import main
+from rig.compare import Comparison
+from rig.messages import Arm, Disarm, Ended, Fault, Lick, Message, TrialEnd
+from rig.process import completed
+from rig.replay import replay
+from rig.session.about import about
+from rig.tally import Licks, Tally
+from tests.analysis.logs import MS, corridor, standing, write_log
+from tests.behavior.sessions import S, session, task
+
+
+@pytest.fixture(autouse=True)
+def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Hardware, "period_s", 0.005)
+
+
+def recorded(folder: Path, trials: int, end_s: float = 600.0) -> Path:
+    """Record a session in virtual time."""
+    chosen = msgspec.structs.replace(completed(session(3, trials=trials)), about=about())
+    return write_log(folder, virtual.run(chosen, round(end_s * S)))
+
+
+def test_a_session_says_the_same_again(tmp_path: Path) -> None:
+    report = replay(recorded(tmp_path, trials=2), [], about())
+    assert (report.first, report.unproven, report.exact) == (None, {}, True)
+    assert report.compared["task"] > 4000
+    assert all(old == new for old, new in report.came_to.values())
+
+
+def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
+    peaks = []
+    for trials in (2, 8):
+        folder = tmp_path / str(trials)
+        folder.mkdir()
+        recorded(folder, trials)
+        tracemalloc.start()
+        report = replay(folder, [], about())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert report.first is None
+    assert report.compared["task"] > 15_000
+    assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_other_settings_are_found_where_they_first_tell(tmp_path: Path) -> None:
+    report = replay(recorded(tmp_path, trials=2), ["task.corridor_cm_s=30"], about())
+    assert report.first is not None
+    assert (report.first.speaker, report.first.trial) == ("task", 0)
+    assert report.first.old != report.first.new
+
+
+def test_what_other_settings_would_have_come_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(tmp_path, trials=4)
+    change = "task.reward_ul=2.0"
+    came_to = replay(tmp_path, [change], about()).came_to
+    old_ul, new_ul = (float(text) for text in came_to["water earned, ul"])
+    assert old_ul > 0
+    assert new_ul == pytest.approx(old_ul * 2 / 3)
+    assert came_to["trials done"] == ("4", "4")
+    monkeypatch.setattr(sys, "argv", ["rig", "replay", str(tmp_path), "--set", change])
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 0
+    said = capsys.readouterr().out
+    assert "trials and water" in said
+    (row,) = [line for line in said.splitlines() if "water earned, ul" in line]
+    assert row.replace("│", "").split()[3:] == [f"{old_ul:g}", f"{new_ul:g}"]
+
+
+def test_a_session_cut_off_is_proved_as_far_as_it_went(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, trials=4, end_s=20.0)
+    report = replay(folder, [], about())
+    assert report.first is None
+
+
+def _positions(values: list[int]) -> list[Message]:
+    return [standing(MS * n, 0, float(value)) for n, value in enumerate(values)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(0, 1), max_size=12),
+    st.lists(st.integers(0, 1), max_size=12),
+    st.lists(st.booleans(), min_size=24, max_size=24),
+    st.sampled_from(["well", "failed", "never"]),
+    st.booleans(),
+    st.integers(0, 12),
+)
+def test_comparing_as_words_stream_by_is_comparing_two_lists(
+    was: list[int], now: list[int], turns: list[bool], end: str, tail: bool, fault_at: int
+) -> None:
+    old, new = _positions(was), _positions(now)
+    if end == "failed":
+        old.insert(min(fault_at, len(old)), Fault(0, "it broke"))
+    if end != "never":
+        old.append(Ended(0, "", end == "failed", {}))
+    comparison = Comparison(task([]), exact=True)
+    rest = {True: list(old), False: list(new)}
+    for side in [*turns, *[True] * 24, *[False] * 24]:
+        if rest[side]:
+            (comparison.said if side else comparison.says)(rest[side].pop(0))
+    compared, unproven, first = comparison.end(tail)
+    said = _positions(was)[: fault_at if end == "failed" else None]
+    heard = _positions(now)
+    if tail or end != "well":
+        shorter = min(len(said), len(heard))
+        assert unproven == max(len(said), len(heard)) - shorter
+        said, heard = said[:shorter], heard[:shorter]
+    else:
+        assert unproven == 0
+    assert compared == len(said)
+    pairs = [(a, b) for a, b in zip_longest(said, heard) if a != b]
+    assert (None if first is None else (first.old, first.new)) == (pairs[0] if pairs else None)
+
+
+def test_a_reward_is_earned_by_a_lick_while_its_wish_stands() -> None:
+    licks, tally = Licks(), Tally()
+    for t in (500, 250):  # late on the wire
+        licks.take(Lick(t, "centre"))
+    for t in (0, 1000):
+        tally.take(corridor(t, "leaf1", t))
+    tally.take(Arm(0, 1, 10_000, "centre", "lick", 3.0))
+    tally.take(Arm(100, 1, 10_000, "centre", "lick", 3.0))  # renewed
+    tally.take(Disarm(200, 1))
+    tally.take(Arm(250, 2, 10_000, "centre", "lick", 3.0))
+    tally.take(Arm(300, 3, 10_000, "left", "lick", 3.0))
+    tally.take(Arm(400, 4, 450, "centre", "lick", 3.0))
+    tally.take(Arm(600, 5, 10_000, "centre", "now", 1.5))
+    tally.take(TrialEnd(2_000_000_000, 0, "aborted"))
+    rows = tally.rows(licks)
+    assert rows["wishes for water"] == "5"
+    assert rows["rewards earned by the recorded licks"] == "2"
+    assert rows["water earned, ul"] == "4.5"
+    assert (rows["trials begun"], rows["trials aborted"]) == ("2", "1")
+    assert rows["trials of leaf1"] == "2"
+    assert rows["last trial ended, s"] == "2.000"
