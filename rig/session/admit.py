@@ -40,6 +40,11 @@ def admit(session: Session, data: Path, override: str, console: Console) -> Sess
             f"{subject.name} is a real animal and {simulated[0]} is simulated; "
             "take a setup of real devices, or another name for a simulated animal"
         )
+    if subject is not None and _has_cue(session) and not _sounders(session):
+        raise Refused(
+            f"the task has a cue, and nothing in the setup sounds it for {subject.name}; add "
+            '[nodes.display.sound], or a hardware output with on = "cue", or set cue = false'
+        )
     objections = list(_objections(session, data, subject, real))
     if objections and not override:
         raise Refused(f'{"; ".join(objections)}; or say why it may run: --override "REASON"')
@@ -51,6 +56,24 @@ def admit(session: Session, data: Path, override: str, console: Console) -> Sess
         banner = f" SIMULATED ANIMAL {session.subject}: no mouse, no water, no weight "
         console.print(Text(banner, "bold black on yellow"))
     return msgspec.structs.replace(session, given_today_ul=today_ul, override=override)
+
+
+def _has_cue(session: Session) -> bool:
+    facts = blocks(session.task)
+    return any(block.get("cue") and block.get("picture") == "corridor" for block in facts)
+
+
+def _sounders(session: Session) -> list[str]:
+    """Return the classes of the real devices that make the cue heard."""
+    sound = session.nodes.get("display", {}).get("sound")
+    outputs = session.nodes.get(HARDWARE, {}).get("outputs", {}).values()
+    tables = [sound or {}, *[table for table in outputs if table.get("on") == "cue"]]
+    named = [str(table["is"]) for table in tables if "is" in table]
+    return [path for path in named if not _is_simulated(path)]
+
+
+def _is_simulated(path: str) -> bool:
+    return path.partition(":")[0].rpartition(".")[2] == "simulated"
 
 
 def water_of_day(data: Path, name: str, day: date) -> list[Given]:

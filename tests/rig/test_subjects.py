@@ -230,7 +230,8 @@ def test_a_session_of_a_real_animal_is_in_the_record_at_its_end(tmp_path: Path) 
     mine = msgspec.structs.replace(VR2, cohort="unrewarded", stage="habituation")
     known(tmp_path, (TODAY, 24.0), subject=mine)
     args = ("--minutes", "0.03")
-    with Live(tmp_path, "task.grey_before_s=0.2", setup=setup, args=args, subject="VR2") as live:
+    silent = ("task.grey_before_s=0.2", "task.cue=false")
+    with Live(tmp_path, *silent, setup=setup, args=args, subject="VR2") as live:
         code, output = live.end()
     assert code == 0, output
     assert "supplement due 1.000 ml" in output
@@ -240,6 +241,31 @@ def test_a_session_of_a_real_animal_is_in_the_record_at_its_end(tmp_path: Path) 
         (row,) = open_record.sessions("VR2")
         assert open_record.get("VR2").stage == "train1"
     assert (row.folder, row.water_ul, row.reason) == (live.folder.name, 0.0, "time is up")
+
+
+@pytest.mark.parametrize(
+    ("changes", "runs"),
+    [
+        ({}, False),
+        ({"display": {"sound": {"is": "stimuli.simulated:Silence"}}}, False),
+        ({"display": {"sound": {"is": "stimuli.portaudio_speaker:Speaker"}}}, True),
+        ({"outputs": {"tone": {"is": f"{REAL}:Output", "on": "cue"}}}, True),
+        ({"outputs": {"sync": {"is": f"{REAL}:Output", "on": "trial"}}}, False),
+    ],
+)
+def test_a_real_animal_does_not_run_without_its_cue_device(
+    tmp_path: Path, changes: dict[str, Any], runs: bool
+) -> None:
+    known(tmp_path, (TODAY, 24.0))
+    asked = session(REAL)
+    nodes = {**asked.nodes, "display": changes.get("display", {})}
+    nodes["hardware"] = {**nodes["hardware"], "outputs": changes.get("outputs", {})}
+    task = {**asked.task, "cue": True, "picture": "corridor"}
+    asked = msgspec.structs.replace(asked, nodes=nodes, task=task)
+    if runs:
+        begin(tmp_path, asked)
+    else:
+        assert "nothing in the setup sounds it for VR2" in refusal(tmp_path, asked, "one more")
 
 
 def test_an_animal_does_not_run_a_stage_that_is_not_for_its_cohort(tmp_path: Path) -> None:
