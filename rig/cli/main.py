@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from rig.cli.bench.analysis import analysis
 from rig.cli.bench.behavior import behavior
 from rig.cli.bench.frames import frames
 from rig.cli.bench.wire import wire
@@ -39,7 +40,7 @@ app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")
 app.add_typer(calibrate, name="calibrate")
 bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
-for part in (wire, behavior, frames):
+for part in (wire, behavior, frames, analysis):
     bench.command()(part)
 app.add_typer(bench, name="bench")
 
