@@ -13,7 +13,9 @@ from analysis.compiled import compiled
 Floats = NDArray[np.float32]
 
 DEPTH = 16
-"""How many pools of a cell are kept, the newest; none older is merged any more."""
+"""How many pools of a cell are kept, the newest; none older is merged any more. A power of 2."""
+_PLACE = DEPTH - 1
+"""Pool number n lies in place n & _PLACE."""
 MOST_LAG = DEPTH - 6
 _AGES = 1024
 """For how many frames a decay is remembered; beyond, nothing is left."""
@@ -71,25 +73,25 @@ def _add(
     """Open a pool with each cell's new value, then merge while the last one is too high.
 
     decay[c, k] is what is left, at the start of pool k, of calcium from the start of the one
-    before; pool number n of a cell lies in place n % DEPTH.
+    before.
     """
     for c in range(values.size):
         v, w, began = np.float64(values[c]), 1.0, frame
         pool = top[c] + 1
         left = 0.0
         if pool > 0:
-            age = frame - start[c, (pool - 1) % DEPTH]
+            age = frame - start[c, (pool - 1) & _PLACE]
             left = decays[age] if age < decays.size else 0.0
         oldest = max(0, top[c] + 1 - DEPTH + 1)
         while pool > oldest:
-            last = (pool - 1) % DEPTH
+            last = (pool - 1) & _PLACE
             if value[c, last] * left <= v:
                 break
             together = weight[c, last] + w * left * left
             v = (value[c, last] * weight[c, last] + v * w * left) / together
             w, began, left = together, start[c, last], np.float64(decay[c, last])
             pool -= 1
-        at = pool % DEPTH
+        at = pool & _PLACE
         start[c, at], value[c, at], weight[c, at], decay[c, at] = began, v, w, left
         top[c] = pool
 
@@ -106,9 +108,9 @@ def _emit(
     """Give each cell the jump of calcium at that frame: 0 where no pool begins there."""
     for c in range(spikes.size):
         pool = top[c]
-        while pool > 0 and start[c, pool % DEPTH] > frame:
+        while pool > 0 and start[c, pool & _PLACE] > frame:
             pool -= 1
-        at = pool % DEPTH
+        at = pool & _PLACE
         spikes[c] = 0.0
         if pool > 0 and start[c, at] == frame:
-            spikes[c] = max(value[c, at] - value[c, (pool - 1) % DEPTH] * decay[c, at], 0.0)
+            spikes[c] = max(value[c, at] - value[c, (pool - 1) & _PLACE] * decay[c, at], 0.0)

@@ -31,10 +31,14 @@ class Masks:
         begins = _strip_begins(rank, y, x)
         strip = np.cumsum(begins) - 1
         at = np.flatnonzero(begins)
-        self._y = y[at].astype(np.int32)
-        self._x = np.clip(x[at], 0, max(0, shape[1] - _STRIP_PX)).astype(np.int32)
+        left = np.clip(x[at], 0, max(0, shape[1] - _STRIP_PX))
+        self._at = (y[at].astype(np.int64) * shape[1] + left).astype(np.uint64)
         self._weight = np.zeros((at.size, _STRIP_PX), np.float32)
-        self._weight[strip, x - self._x[strip]] = cells.weight[order]
+        self._weight[strip, x - left[strip]] = cells.weight[order]
+        box = cells.boxes()[place]
+        box[:, 1] = np.minimum.reduceat(left, np.flatnonzero(_first_of(rank[at])))
+        box[:, 3] = np.maximum.reduceat(left, np.flatnonzero(_first_of(rank[at]))) + _STRIP_PX
+        self._box = box.astype(np.int32)
         counts = np.bincount(rank[at], minlength=len(cells))
         self._first = np.concatenate(([0], np.cumsum(counts))).astype(np.uint32)
         self._to = place.astype(np.uint32)
@@ -48,8 +52,8 @@ class Masks:
         edge stands in.
         """
         means = np.empty(self._to.size, np.float32)
-        strips = (self._y, self._x, self._weight)
-        _means(page, *strips, self._first, self._to, self._total, shifts, means)
+        strips = (self._at, self._weight, self._first, self._box)
+        _means(page, *strips, self._to, self._total, shifts, means)
         return means
 
 
@@ -64,13 +68,18 @@ def _strip_begins(cell: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArr
     return np.asarray((np.arange(cell.size) - run_began) % _STRIP_PX == 0)
 
 
+def _first_of(cell: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which of the strips, in their order, are the first of a cell."""
+    return np.concatenate(([True], np.diff(cell) != 0))
+
+
 @compiled
 def _means(
     page: NDArray[Any],
-    y: NDArray[np.int32],
-    x: NDArray[np.int32],
+    at: NDArray[np.uint64],
     weight: Floats,
     first: NDArray[np.uint32],
+    box: NDArray[np.int32],
     to: NDArray[np.uint32],
     total: NDArray[np.float64],
     shifts: NDArray[np.int32],
@@ -78,28 +87,31 @@ def _means(
 ) -> None:
     height, width = page.shape
     flat = page.reshape(-1)
-    edge = np.empty(_STRIP_PX, page.dtype)
     for c in range(to.size):
         down, right = np.int64(shifts[to[c], 0]), np.int64(shifts[to[c], 1])
         s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-        for strip in range(first[c], first[c + 1]):
-            row, column = np.int64(y[strip]) + down, np.int64(x[strip]) + right
-            begin = np.uint64(row * width + column)
-            pixels = flat[begin : begin + np.uint64(_STRIP_PX)]
-            if row < 0 or row >= height or column < 0 or column + _STRIP_PX > width:
+        above, beside = box[c, 0] + down < 0, box[c, 1] + right < 0
+        if above or beside or box[c, 2] + down > height or box[c, 3] + right > width:
+            for strip in range(first[c], first[c + 1]):
+                place = np.int64(at[strip])
+                row = min(max(place // width + down, 0), height - 1)
                 for j in range(_STRIP_PX):
-                    inside = min(max(column + j, 0), width - 1)
-                    edge[j] = page[min(max(row, 0), height - 1), inside]
-                pixels = edge
-            share = weight[strip]
-            s0 += np.float64(pixels[0]) * share[0]
-            s1 += np.float64(pixels[1]) * share[1]
-            s2 += np.float64(pixels[2]) * share[2]
-            s3 += np.float64(pixels[3]) * share[3]
-            s4 += np.float64(pixels[4]) * share[4]
-            s5 += np.float64(pixels[5]) * share[5]
-            s6 += np.float64(pixels[6]) * share[6]
-            s7 += np.float64(pixels[7]) * share[7]
+                    column = min(max(place % width + right + j, 0), width - 1)
+                    s0 += np.float64(page[row, column]) * weight[strip, j]
+        else:
+            offset = np.uint64(down * width + right)  # may wrap round, and back in the sum
+            for strip in range(first[c], first[c + 1]):
+                begin = at[strip] + offset
+                pixels = flat[begin : begin + np.uint64(_STRIP_PX)]
+                share = weight[strip]
+                s0 += np.float64(pixels[0]) * share[0]
+                s1 += np.float64(pixels[1]) * share[1]
+                s2 += np.float64(pixels[2]) * share[2]
+                s3 += np.float64(pixels[3]) * share[3]
+                s4 += np.float64(pixels[4]) * share[4]
+                s5 += np.float64(pixels[5]) * share[5]
+                s6 += np.float64(pixels[6]) * share[6]
+                s7 += np.float64(pixels[7]) * share[7]
         means[to[c]] = ((s0 + s1) + (s2 + s3) + ((s4 + s5) + (s6 + s7))) / total[c]
 
 
@@ -205,11 +217,12 @@ def _ring_means(
     around is the number at which the table begins again from 0; 0.0 if it never does.
     """
     for c in order:
-        ring = 0.0
-        for sign, box in ((1.0, outer[c]), (-1.0, inner[c])):
-            top, left, bottom, right = box[0], box[1], box[2], box[3]
-            ring += sign * (np.float64(table[bottom, right]) - np.float64(table[top, right]))
-            ring += sign * (np.float64(table[top, left]) - np.float64(table[bottom, left]))
+        top, left, bottom, right = outer[c, 0], outer[c, 1], outer[c, 2], outer[c, 3]
+        ring = np.float64(table[bottom, right]) - np.float64(table[top, right])
+        ring += np.float64(table[top, left]) - np.float64(table[bottom, left])
+        top, left, bottom, right = inner[c, 0], inner[c, 1], inner[c, 2], inner[c, 3]
+        ring -= np.float64(table[bottom, right]) - np.float64(table[top, right])
+        ring -= np.float64(table[top, left]) - np.float64(table[bottom, left])
         if around > 0.0:
             ring -= around * np.floor(ring / around + 0.5)
         means[c] = ring * per_pixel[c]
