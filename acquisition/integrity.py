@@ -6,7 +6,8 @@ from typing import Annotated
 import msgspec
 
 from acquisition.alignment import Aligned, Alignment, Page
-from rig.messages import Edge, Flip, Frame, Integrity, Message, Scan, Wheel
+from acquisition.photodiode import PhotodiodeCheck
+from rig.messages import Edge, Fault, Flip, Frame, Integrity, Message, Scan, Wheel
 from rig.node import Node, Say
 
 _HOLD_NS = 20_000_000
@@ -36,6 +37,11 @@ class IntegrityCheck(Node):
         wheel_gap_ms: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)] = 250.0
         """A wheel that says nothing for longer than this is silent."""
 
+        photodiode: str = ""
+        """The line that sees the display's patch; none where there is none."""
+        drift_ms: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 6.0
+        """By how much the delay from flip to light may differ from what it was at first."""
+
     settings: Settings
 
     def __init__(self, settings: Settings, say: Say) -> None:
@@ -50,8 +56,13 @@ class IntegrityCheck(Node):
         self._wheels: set[int] = set()
         self._flip: Flip | None = None
         self._behind = self._stale = False
+        self._photodiode: PhotodiodeCheck | None = None
+        if settings.photodiode:
+            self._photodiode = PhotodiodeCheck(settings.photodiode, settings.drift_ms)
 
     def hear(self, word: Message) -> None:
+        if self._photodiode is not None and isinstance(word, Edge):
+            self._photodiode.edge(word)
         match word:
             case Wheel():
                 self._turn(word)
@@ -121,6 +132,9 @@ class IntegrityCheck(Node):
         before, self._flip = self._flip, flip
         if before is not None and (flip.number != before.number + 1 or flip.t <= before.t):
             self._find(flip.t, ("flip lost",), f"flip {flip.number} came after {before.number}")
+        if self._photodiode is not None and (found := self._photodiode.flip(flip)) is not None:
+            self._find(flip.t, (found.name,), found.what)
+            self.say(Fault(flip.t, found.what))
         if not flip.wheel_t:
             return
         age_ms = (flip.t - flip.wheel_t) / 1e6

@@ -339,9 +339,10 @@ class Integrity(Message, frozen=True, tag="Integrity"):
     the microscope's count of the frame (0: it is about something else), frame the index of its
     Frame (None: it was not saved), edge whether its edge came. findings are names: "edge lost",
     "edge doubled", "edge late", "edge early", "edge too much", "page lost", "pages behind", "counts
-    differ", "wheel silent", "wheel jumped", "flip lost", "picture stale", "picture of no wheel";
-    what says it in words. sound is the running verdict: nothing was found so far. edges and pages
-    are counts so far; the last word has them all.
+    differ", "wheel silent", "wheel jumped", "flip lost", "picture stale", "picture of no wheel",
+    "photodiode dead", "photodiode astray", "photodiode drifts"; what says it in words. sound is the
+    running verdict: nothing was found so far. edges and pages are counts so far; the last word has
+    them all.
     """
 
     number: int

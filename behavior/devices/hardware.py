@@ -20,6 +20,7 @@ from rig.messages import (
     Edge,
     Exposures,
     Fault,
+    Flip,
     Lick,
     Message,
     Pulse,
@@ -31,7 +32,7 @@ from rig.messages import (
 )
 from rig.node import Node, Say
 
-_TOLD = (Start, TrialStart, TrialEnd, Cue, Pulse)
+_TOLD = (Start, TrialStart, TrialEnd, Cue, Pulse, Flip)
 
 
 class Hardware(Node):
@@ -41,7 +42,7 @@ class Hardware(Node):
     """
 
     name = "hardware"
-    hears = (Start, Arm, Disarm, TrialStart, TrialEnd, Cue, Pulse)
+    hears = (Start, Arm, Disarm, TrialStart, TrialEnd, Cue, Pulse, Flip)
     says = (Wheel, Lick, Edge, Valve, Exposures, DeviceTime)
     period_s = 0.001
 

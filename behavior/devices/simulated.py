@@ -1,35 +1,18 @@
 """Simulated devices: a mouse behind the wheel and the spouts, and lines that follow its world."""
 
 from collections import deque
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import msgspec
 
 from behavior.devices.protocols import Fired, OutputSettings, ValveSettings
+from behavior.devices.tongue import Licks, Mouse
 from rig import device
-from rig.messages import Message, Pulse, Start
+from rig.messages import Flip, Message, Pulse, Start
 from rig.refused import Refused
 
 SPOUT = "centre"
 """The spout that the simulated mouse licks at."""
-
-
-class Mouse(Protocol):
-    """What runs on a simulated wheel and licks at a simulated spout."""
-
-    settings: Any
-
-    def open(self) -> None:
-        """Read what it needs. Raises Refused if that cannot be had."""
-
-    def hear(self, word: Message) -> None:
-        """Live through a word: the session begins, a corridor, a cue, water."""
-
-    def counts(self, now: int) -> int:
-        """Return the wheel's counts so far, at now (ns)."""
-
-    def licks(self, now: int) -> list[int]:
-        """Return the lick onsets (ns) since the last call, none after now."""
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,10 +34,12 @@ class Board:
         )
         self.lines: dict[str, deque[int]] = {}
         """Pulses heard and not yet seen, by line."""
+        self.light: list[deque[tuple[int, bool]]] = []
+        """Flips heard and not yet seen, for each photodiode: when, and whether bright."""
         self.began = 0
         self._licks: list[deque[int]] = []
 
-    def licks(self) -> "Licks":
+    def licks(self) -> Licks:
         """Return the licks once more: each who asks for them sees each."""
         self._licks.append(deque())
         return Licks(self.mouse, self._licks[-1], self._licks)
@@ -65,6 +50,9 @@ class Board:
     def hear(self, word: Message) -> None:
         if isinstance(word, Pulse) and word.line in self.lines:
             self.lines[word.line].append(word.t)
+        if isinstance(word, Flip):
+            for waiting in self.light:
+                waiting.append((word.t, word.bright))
         if isinstance(word, Start):
             self.began = word.t
         self.mouse.hear(word)
@@ -74,20 +62,6 @@ class Board:
 
     def close(self) -> None:
         pass
-
-
-class Licks:
-    """The licks of a simulated mouse, seen by one of those who watch it."""
-
-    def __init__(self, mouse: Mouse, mine: deque[int], everyones: list[deque[int]]) -> None:
-        self._mouse, self._mine, self._everyones = mouse, mine, everyones
-
-    def until(self, now: int) -> list[int]:
-        """Return the onsets since the last call, none after now."""
-        onsets = self._mouse.licks(now)
-        for waiting in self._everyones:
-            waiting.extend(onsets)
-        return [self._mine.popleft() for _ in range(len(self._mine))]
 
 
 def _bench(board: Any, name: str) -> Board:
@@ -206,6 +180,31 @@ class Line:
         seen = []
         while self._edges and self._edges[0][0] <= now:
             seen.append(self._edges.popleft())
+        return seen
+
+
+class Photodiode:
+    """An input line that follows the light of the display's patch, as a comparator would."""
+
+    class Settings(_Settings, frozen=True, kw_only=True):
+        """How long after a swap the light has changed."""
+
+        delay_ms: Annotated[float, msgspec.Meta(ge=0, le=200)] = 8.0
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._flips: deque[tuple[int, bool]] = deque()
+        _bench(board, name).light.append(self._flips)
+        self._bright = False
+
+    def edges(self, now: int) -> list[tuple[int, bool]]:
+        seen = []
+        delay_ns = round(self.settings.delay_ms * 1e6)
+        while self._flips and self._flips[0][0] + delay_ns <= now:
+            t, bright = self._flips.popleft()
+            if bright != self._bright:
+                self._bright = bright
+                seen.append((t + delay_ns, bright))
         return seen
 
 

@@ -25,13 +25,18 @@ SHORT = (
 LEFT_OUT = ("display", "referee", "online")
 
 
-def run(*sets: str, trials: int = 3, end_s: float | None = None) -> Said:
+def run(
+    *sets: str,
+    trials: int = 3,
+    end_s: float | None = None,
+    without: tuple[str, ...] = LEFT_OUT,
+) -> Said:
     """Run a session in this folder; return what was said."""
     answers = resolve(SETUP, TASK, "test", 1, [*SHORT, f"task.trials={trials}", *sets])
     for name, source in answers.files.items():
         Path(name).parent.mkdir(exist_ok=True)
         shutil.copy(source, name)
-    nodes = {k: v for k, v in answers.session.nodes.items() if k not in LEFT_OUT}
+    nodes = {k: v for k, v in answers.session.nodes.items() if k not in without}
     session = completed(msgspec.structs.replace(answers.session, nodes=nodes))
     return virtual.run(session, None if end_s is None else round(end_s * 1e9))
 
