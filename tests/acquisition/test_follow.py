@@ -257,6 +257,19 @@ def test_in_a_file_with_room_for_more_a_page_counts_when_the_next_has_begun(
         np.testing.assert_array_equal(found, frame)
 
 
+def test_who_comes_upon_a_page_being_written_into_room_for_it_does_not_take_it(
+    tmp_path: Path,
+) -> None:
+    frames = pictures(3)
+    *_, before, last, closed = states(tmp_path / "whole.tif", frames, "pre")
+    path = tmp_path / "roomy.tif"
+    for end in range(len(before) + 400, len(last), 40):  # its tags are there, its pixels not
+        path.write_bytes(last[:end].ljust(2 * len(last), b"\0"))
+        assert len(read_all(path)) == 2
+    path.write_bytes(closed)
+    assert len(read_all(path)) == 3
+
+
 @pytest.mark.parametrize("link", LINKS)
 def test_a_strict_follower_takes_the_last_page_of_a_closed_file_at_the_end(
     tmp_path: Path, link: Link

@@ -32,7 +32,7 @@ def test_pages_of_a_writing_process_are_never_torn(tmp_path: Path, link: str) ->
     """It saves as fast as it can in pieces of 1 kB; a page is full of its own number."""
     numbers = [str(tmp_path), "24", "40", "0", str(PAGES), link, "1"]
     command = [sys.executable, "-m", "rig.cli.bench.pages", *numbers]
-    had = []
+    had: list[int] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
         with closing(FolderFollower(tmp_path)) as following:
             while len(had) < PAGES:
@@ -81,7 +81,12 @@ def test_the_folder_is_asked_ten_times_a_second_and_the_file_when_a_page_is_due(
     tiffs_in = folders.tiffs_in
     said: list[Any] = []
     stream = streaming(tmp_path, monkeypatch, said)
-    monkeypatch.setattr(folders, "tiffs_in", lambda path: asked.append(path) or tiffs_in(path))
+
+    def asking(path: Path) -> dict[Path, folders.State]:
+        asked.append(path)
+        return tiffs_in(path)
+
+    monkeypatch.setattr(folders, "tiffs_in", asking)
     writer = start(Path("imaging/a_1.tif"))
     now, due, periods = 0, 0, []
     while now < SECOND:
