@@ -1,7 +1,7 @@
 """A rig's devices in the hands of a person, without animal and session: to flush, to measure."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from behavior.devices.hardware import Hardware
@@ -9,6 +9,7 @@ from behavior.devices.protocols import Lick, Line, Valve
 from rig.bus import Hub
 from rig.clock import RealClock, monotonic_ns
 from rig.config import Session, convert
+from rig.messages import Start
 from rig.refused import Refused
 
 _LOOK_S = 0.001
@@ -50,6 +51,27 @@ class Handheld:
             self._look(now)
             time.sleep(_LOOK_S)
 
+    def until(self, seen: Callable[[], bool], seconds: float) -> bool:
+        """Look at the devices until that is seen, or for so long; return whether it was."""
+        until = self._clock.now() + round(seconds * 1e9)
+        while not (there := seen()) and self._clock.now() < until:
+            self.wait(0.02)
+        return there
+
+    def output(self, name: str, up: bool) -> None:
+        """Put an output up or down."""
+        self._devices.outputs[name].set(self._clock.now(), up)
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the outputs."""
+        return list(self._devices.outputs)
+
+    @property
+    def valves(self) -> list[str]:
+        """The names of the valves."""
+        return list(self._devices.valves)
+
     def pulses(self, name: str, open_ms: float, count: int) -> Iterator[int]:
         """Open a valve so often for so long; yield when each pulse began.
 
@@ -84,10 +106,14 @@ def handheld(session: Session) -> Iterator[Handheld]:
     try:
         table = session.nodes["hardware"]
         hardware = Hardware(convert(table, Hardware.Settings, "[nodes.hardware]"), _unheard)
-        hardware.clock = RealClock(monotonic_ns())
+        zero_ns = monotonic_ns()
+        hardware.clock = RealClock(zero_ns)
         with ExitStack() as stack:
             stack.callback(hardware.close)
             hardware.open()
+            for board in hardware.devices.boards.values():
+                # boards learn from it where the clock's zero is, a simulated mouse that it lives
+                board.hear(Start(0, {"seed": 0, "t0_ns": zero_ns, "task": {}}))
             yield Handheld(hardware)
     finally:
         hub.close()

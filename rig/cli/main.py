@@ -15,6 +15,7 @@ from rig.cli.bench.behavior import behavior
 from rig.cli.bench.frames import frames
 from rig.cli.bench.wire import wire
 from rig.cli.calibrate import calibrate
+from rig.cli.check import check
 from rig.cli.demo import demo
 from rig.cli.doctor import doctor
 from rig.cli.flush import flush
@@ -39,6 +40,7 @@ for verb in (demo, run, replay, report, info, recover, flush, doctor):
 app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")
 app.add_typer(calibrate, name="calibrate")
+app.add_typer(check, name="check")
 bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
 for part in (wire, behavior, frames, analysis):
     bench.command()(part)

@@ -16,6 +16,8 @@ class Board:
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         opens: bool = True
         closes: bool = True
+        wired_ms: float | None = None
+        """How long after a valve's line the lick line feels it, where both are wired together."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings = settings
@@ -98,6 +100,9 @@ class Valve:
 
     def pulse(self, now: int, open_ms: float) -> int:
         self._board.acts.append(f"{self._name} {open_ms:g} ms")
+        wired_ms = self._board.settings.wired_ms
+        if wired_ms is not None:
+            self._board.licks.append(now + round(wired_ms * 1e6))
         return now + self.settings.late_ns
 
     def close(self) -> None:

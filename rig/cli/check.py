@@ -1,0 +1,61 @@
+"""rig check: walk through what is bolted down, and keep with the rig what passed and failed."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import tomli_w
+import typer
+import typer.core
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from behavior.devices.handheld import handheld
+from rig.cli.setup import bolted_down
+from rig.cli.walk import Result, loop_back, walk
+
+
+class _OrAll(typer.core.TyperGroup):
+    """A group in which `rig check SETUP`, with no part named, is `rig check devices SETUP`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = args and (args[0] in self.commands or args[0].startswith("-"))
+        return super().resolve_command(ctx, args if known else ["devices", *args])
+
+
+check = typer.Typer(
+    help="Walk through what is bolted down: rig check SETUP, or one part of it.",
+    no_args_is_help=True,
+    cls=_OrAll,
+)
+
+
+@check.command()
+def devices(
+    setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
+    loopback: Annotated[
+        bool, typer.Option("--loopback", help="The valve's line is wired to the lick line.")
+    ] = False,
+) -> None:
+    """Try wheel, licks, valves, lines and outputs, one by one. Exit code 1: something failed."""
+    session = bolted_down(setup)
+    console = Console()
+    with handheld(session) as hands:
+        results = list(loop_back(hands) if loopback else walk(hands, console))
+    table = Table("", "what", "found", title=f"rig {session.rig.name}")
+    for one in results:
+        style = {"pass": "green", "fail": "bold red", "skipped": "yellow"}[one.verdict]
+        table.add_row(Text(one.verdict, style), one.what, one.found)
+    console.print(table)
+    console.print(f"kept in {_keep(setup, session.rig.name, results)}")
+    raise typer.Exit(1 if any(one.verdict == "fail" for one in results) else 0)
+
+
+def _keep(setup: Path, rig: str, results: list[Result]) -> Path:
+    """Write the results beside the setup, in place of those before."""
+    path = setup.with_name(f"{setup.stem}.checked.toml")
+    rows: dict[str, Any] = {one.what: f"{one.verdict}: {one.found}" for one in results}
+    at = datetime.now().astimezone().isoformat(timespec="seconds")
+    path.write_text(tomli_w.dumps({"rig": rig, "checked": at, "results": rows}))
+    return path

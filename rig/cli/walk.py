@@ -1,0 +1,93 @@
+"""The steps of a walk through a rig's devices, each with what the person at the rig is to do."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+import typer
+from rich.console import Console
+
+from behavior.devices.handheld import Handheld
+
+_PATIENCE_S = 20.0
+_CLICK_MS = 30.0
+_TURNED = 20
+"""So many counts are a turn by hand."""
+_LOOPS = 50
+_LOOP_LATE_MS = 5.0
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What one step found."""
+
+    what: str
+    verdict: Literal["pass", "fail", "skipped"]
+    found: str
+
+
+def walk(hands: Handheld, console: Console) -> Iterator[Result]:
+    """Yield each step's result; the person acts, looks, listens and answers."""
+    yield _wheel(hands, console)
+    for name in hands.licks:
+        onsets = hands.licks[name]
+        yield _seen(hands, console, f"lick {name}", f"touch spout {name}", onsets)
+    for name in hands.valves:
+        console.print(f"valve {name} opens three times for {_CLICK_MS:g} ms: listen, and look")
+        for _ in hands.pulses(name, _CLICK_MS, 3):
+            pass
+        yield _answer(f"valve {name}", "Did it click, and did drops come?")
+    for name in hands.edges:
+        todo = f"make line {name} change (start the microscope for frame_clock)"
+        yield _seen(hands, console, f"line {name}", todo, hands.edges[name])
+    for name in hands.outputs:
+        hands.output(name, True)
+        yield _answer(f"output {name}", "It is up now: is it, at the other end?")
+        hands.output(name, False)
+
+
+def loop_back(hands: Handheld) -> Iterator[Result]:
+    """Yield, for each spout whose valve line is wired to its lick line, whether all pulses came."""
+    for name in hands.valves:
+        if name not in hands.licks:
+            yield Result(f"loop {name}", "skipped", "there is no lick line of that name")
+            continue
+        onsets = hands.licks[name]
+        hands.wait(0.1)
+        onsets.clear()
+        opened = list(hands.pulses(name, 10.0, _LOOPS))
+        hands.wait(0.1)
+        if len(onsets) != len(opened):
+            found = f"{len(opened)} pulses, and {len(onsets)} came back; look at the wire"
+            yield Result(f"loop {name}", "fail", found)
+            continue
+        late_ms = np.subtract(onsets, opened) / 1e6
+        p50, p99 = np.percentile(late_ms, [50, 99])
+        found = f"{len(opened)} of {len(opened)} came back, p50 {p50:.2f} ms, p99 {p99:.2f} ms"
+        good = late_ms.min() >= 0 and p50 < _LOOP_LATE_MS
+        yield Result(f"loop {name}", "pass" if good else "fail", found)
+
+
+def _wheel(hands: Handheld, console: Console) -> Result:
+    console.print(f"turn the wheel FORWARD by hand, within {_PATIENCE_S:g} s")
+    began = hands.counts()
+    if not hands.until(lambda: abs(hands.counts() - began) > _TURNED, _PATIENCE_S):
+        return Result("wheel", "fail", "it did not move; look at the encoder's plug")
+    way = hands.counts() - began
+    found = f"{way:+d} counts" + ("" if way > 0 else ": backwards; change the sign of cm_per_count")
+    return Result("wheel", "pass" if way > 0 else "fail", found)
+
+
+def _seen(
+    hands: Handheld, console: Console, what: str, todo: str, events: Sequence[object]
+) -> Result:
+    console.print(f"{todo}, within {_PATIENCE_S:g} s")
+    before = len(events)
+    if hands.until(lambda: len(events) > before, _PATIENCE_S):
+        return Result(what, "pass", "seen")
+    return Result(what, "fail", "nothing came; look at the plug and at the line's name")
+
+
+def _answer(what: str, question: str) -> Result:
+    yes = typer.confirm(question)
+    return Result(what, "pass" if yes else "fail", "seen by the person at the rig" if yes else "no")

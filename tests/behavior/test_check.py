@@ -1,0 +1,87 @@
+"""The walk through a rig, by a person who types and devices that do as they are told."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from rig.cli import walk
+from rig.cli.main import app
+from rig.toml import read_toml
+from tests.ports import free_port
+
+SCRIPTED = "tests.behavior.scripted"
+SIMULATED = "behavior.devices.simulated"
+
+
+def bench(tmp_path: Path, wired: str) -> Path:
+    setup = tmp_path / "bench.toml"
+    setup.write_text(f"""
+[rig]
+name = "bench"
+hub_port = {free_port()}
+disk_mb_s = 0.1
+[nodes.hardware]
+run = "behavior.devices.hardware"
+boards.b = {{ is = "{SCRIPTED}:Board"{wired} }}
+wheel = {{ is = "{SCRIPTED}:Wheel", board = "b" }}
+lick.centre = {{ is = "{SCRIPTED}:Lick", board = "b" }}
+valve.centre = {{ is = "{SCRIPTED}:Valve", board = "b" }}
+""")
+    return setup
+
+
+def checked(setup: Path, *options: str, typed: str = "") -> Result:
+    return CliRunner().invoke(app, ["check", str(setup), *options], input=typed)
+
+
+def test_a_loop_of_valve_and_lick_line_is_measured_and_kept(tmp_path: Path) -> None:
+    setup = bench(tmp_path, ", wired_ms = 1.5")
+    result = checked(setup, "--loopback")
+    assert result.exit_code == 0, result.output
+    kept = read_toml(tmp_path / "bench.checked.toml")
+    assert kept["rig"] == "bench"
+    assert kept["results"]["loop centre"].startswith("pass: 50 of 50 came back, p50 1.50 ms")
+
+
+@pytest.mark.parametrize("wired", ["", ", wired_ms = 12.0"])
+def test_a_loop_that_is_open_or_late_fails(tmp_path: Path, wired: str) -> None:
+    result = checked(bench(tmp_path, wired), "--loopback")
+    assert result.exit_code == 1
+    assert "fail" in read_toml(tmp_path / "bench.checked.toml")["results"]["loop centre"]
+
+
+def test_what_does_not_come_or_is_not_heard_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "_PATIENCE_S", 0.05)
+    result = checked(bench(tmp_path, ""), typed="n\n")
+    assert result.exit_code == 1
+    results = read_toml(tmp_path / "bench.checked.toml")["results"]
+    assert results["wheel"] == "fail: it did not move; look at the encoder's plug"
+    assert results["lick centre"].startswith("fail: nothing came")
+    assert results["valve centre"] == "fail: no"
+
+
+def test_a_rig_that_works_passes(tmp_path: Path) -> None:
+    setup = tmp_path / "simulated.toml"
+    on = 'board = "bench"'
+    setup.write_text(f"""
+[rig]
+name = "simulated"
+hub_port = {free_port()}
+disk_mb_s = 0.1
+[nodes.hardware]
+run = "behavior.devices.hardware"
+boards.bench = {{ is = "{SIMULATED}:Board", mouse = {{ is = "behavior.mouse:SimulatedMouse", \
+idle_bursts_per_min = 60.0 }} }}
+wheel = {{ is = "{SIMULATED}:Wheel", cm_per_count = 0.0135, {on} }}
+lick.centre = {{ is = "{SIMULATED}:Lick", {on} }}
+valve.centre = {{ is = "{SIMULATED}:Valve", ul_per_ms = 0.05, {on} }}
+outputs.sync = {{ is = "{SIMULATED}:Output", on = "trial", {on} }}
+""")
+    result = checked(setup, typed="y\ny\n")
+    assert result.exit_code == 0, result.output
+    results = read_toml(tmp_path / "simulated.checked.toml")["results"]
+    assert {text.split(":")[0] for text in results.values()} == {"pass"}
+    assert set(results) == {"wheel", "lick centre", "valve centre", "output sync"}
