@@ -8,7 +8,8 @@ from rig import device
 from rig.clock import monotonic_ns
 from rig.messages import Start
 from tests.behavior.pty_board import PtyBoard
-from tests.behavior.simavr.avr import Avr, need_tools
+from tests.behavior.simavr.avr import Avr
+from tests.behavior.simavr.needed import need_tools
 
 MS = 1_000_000
 _WIRED = {

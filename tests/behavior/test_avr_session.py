@@ -15,8 +15,9 @@ from rig.messages import DeviceTime, Edge, Lick, Message, TrialStart, Valve, Whe
 from rig.replay import replay
 from rig.session.about import about
 from tests.behavior.sessions import MS, of
-from tests.behavior.simavr.avr import Avr, need_tools
+from tests.behavior.simavr.avr import Avr
 from tests.behavior.simavr.mouse import MouseOnAvr
+from tests.behavior.simavr.needed import need_tools
 from tests.live import PACKAGE, Live
 
 SHORT = (

@@ -10,7 +10,8 @@ import pytest
 from rig.cli.ending import SUMMARY_FILE
 from rig.messages import Arm, Start, TrialStart, Valve, Wheel
 from tests.behavior.pty_board import PtyBoard
-from tests.behavior.simavr.avr import Avr, need_tools
+from tests.behavior.simavr.avr import Avr
+from tests.behavior.simavr.needed import need_tools
 from tests.behavior.test_avr_session import SHORT, live
 from tests.live import Live
 

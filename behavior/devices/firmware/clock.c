@@ -1,4 +1,5 @@
-/* One timer for all: Timer 1 runs free; its overflows count on, its compare B makes milliseconds. */
+/* Timer 1 runs free and dates everything; its overflows count on. Timer 2 makes milliseconds: it
+ * reloads itself, so that none is missed for good however late its interrupt is. */
 #include "clock.h"
 
 #include <avr/interrupt.h>
@@ -12,16 +13,16 @@ static uint32_t second_began, seconds_so_far;
 void clock_begin(void) {
     TCCR1A = 0;
     TCCR1B = _BV(CS11) | _BV(CS10); /* 16 MHz / 64 */
-    OCR1B = TICKS_PER_MS;
-    TIMSK1 = _BV(TOIE1) | _BV(OCIE1B);
+    TIMSK1 = _BV(TOIE1);
+    TCCR2A = _BV(WGM21); /* count to OCR2A, then begin anew */
+    OCR2A = TICKS_PER_MS - 1;
+    TCCR2B = _BV(CS22); /* 16 MHz / 64 */
+    TIMSK2 = _BV(OCIE2A);
 }
 
 ISR(TIMER1_OVF_vect) { turns++; }
 
-ISR(TIMER1_COMPB_vect) {
-    OCR1B += TICKS_PER_MS;
-    clock_ms++;
-}
+ISR(TIMER2_COMPA_vect) { clock_ms++; }
 
 uint32_t clock_at(uint16_t timer) {
     uint16_t current = TCNT1; /* before the flag: a turn in between is then seen as one to come */

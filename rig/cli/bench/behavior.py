@@ -15,6 +15,7 @@ from rich.table import Table
 
 import rig
 from rig import device
+from rig.cli.bench import firmware
 from rig.clock import RealClock, monotonic_ns
 from rig.config import Answers, resolve
 from rig.log import LOG_FILE, read
@@ -77,7 +78,19 @@ def behavior(
         for layer in setup.layers:
             for row in _session_rows(setup, layer, minutes):
                 table.add_row(*row)
+    for row in _firmware_rows():
+        table.add_row(*row)
     Console().print(table)
+
+
+def _firmware_rows() -> Iterator[tuple[str, ...]]:
+    board, missing = firmware.simulated_board()
+    if board is None:
+        yield _row(f"{firmware.NAME}: not measured, {missing} is missing", [], "under 0.05")
+        return
+    opened_ms, residuals_ms = firmware.measure(board)
+    yield _row(firmware.NAME, opened_ms, "under 0.05")
+    yield _row("  its clock against the session's, residual of the fit", residuals_ms, "")
 
 
 def _row(what: str, values: Any, wanted: str) -> tuple[str, ...]:

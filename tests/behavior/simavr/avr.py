@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 import behavior
 
 FIRMWARE = Path(behavior.__file__).parent / "devices" / "firmware"
@@ -27,16 +25,6 @@ def missing() -> str:
     tools = [tool for tool in ("avr-gcc", "gcc", "make") if shutil.which(tool) is None]
     tools += [] if _HEADER.exists() else ["libsimavr-dev"]
     return ", ".join(tools)
-
-
-def need_tools() -> None:
-    """Skip the test where the tools are missing; fail it in CI, where they must not be."""
-    if lack := missing():
-        how = "apt-get install gcc-avr avr-libc libsimavr-dev libelf-dev"
-        said = f"the firmware is not tested here: {lack} is missing; to have it: {how}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(said)
-        pytest.skip(said)
 
 
 @functools.cache

@@ -1,0 +1,78 @@
+"""Lick to valve in our board's firmware, counted in cycles of a simulated ATmega328P."""
+
+import importlib
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import rig
+from behavior.devices.harp import ArmedValve, Lick, Wheel
+from behavior.devices.harp_board import Board
+from rig.clock import monotonic_ns
+from rig.messages import Start
+
+NAME = "rig-avr (simavr): armed in firmware, lick to valve"
+_LICKS = 300
+_OPEN_MS = 4.0
+_EVERY_NS = 100_000_000
+_TOUCH_US = 2_000
+_MS = 1_000_000
+
+
+def simulated_board() -> tuple[Any, str]:
+    """Return the simulated board's module, or None and what is missing to have it.
+
+    It belongs to the tests and needs a checkout of the project, gcc, gcc-avr and libsimavr-dev.
+    """
+    checkout = Path(rig.__file__).parents[1]
+    if not (checkout / "tests" / "behavior" / "simavr").is_dir():
+        return None, "a checkout of the project"
+    if str(checkout) not in sys.path:
+        sys.path.append(str(checkout))
+    module = importlib.import_module("tests.behavior.simavr.avr")
+    missing: str = module.missing()
+    return (None, missing) if missing else (module, "")
+
+
+def measure(module: Any) -> tuple[list[float], list[float]]:
+    """Lick at the armed board ten times a second, while its wheel turns and the driver listens.
+
+    Returns lick edge to valve edge, and how far its clock was from the fit once a second, both ms.
+    """
+    avr = module.Avr()
+    board = Board(Board.Settings(model="rig-avr", port=avr.port), "avr")
+    valve = ArmedValve(ArmedValve.Settings(ul_per_ms=0.05), "centre", board)
+    lick = Lick(Lick.Settings(), "centre", board)
+    wheel = Wheel(Wheel.Settings(cm_per_count=0.0135), "wheel", board)
+    residuals_ms: list[float] = []
+    try:
+        board.open()
+        board.hear(Start(0, {}))
+        due = monotonic_ns()
+        for _ in range(_LICKS):
+            avr.tell("wheel 200")
+            valve.arm(monotonic_ns(), _OPEN_MS, due + 2 * _EVERY_NS)
+            avr.tell(f"at 10007 B0 1\nat {10007 + _TOUCH_US} B0 0")
+            due += _EVERY_NS
+            while (now := monotonic_ns()) < due:
+                valve.fired(now)
+                lick.onsets(now)
+                wheel.counts(now)
+                if told := board.device_time():
+                    residuals_ms.append(abs(told.residual_ns) / _MS)
+                time.sleep(0.001)
+        return _lick_to_valve_ms(avr, module.HZ), residuals_ms
+    finally:
+        board.close()
+        avr.close()
+
+
+def _lick_to_valve_ms(avr: Any, hz: int) -> list[float]:
+    licks = [cycle for up, cycle in avr.seen("lick") if up]
+    opened = [cycle for cycle, _ in avr.openings()]
+    return [
+        (at - max(lick for lick in licks if lick <= at)) / hz * 1000
+        for at in opened
+        if at >= licks[0]
+    ]
