@@ -59,19 +59,21 @@ class Lick:
         self._tap = self._board.tap(settings.line, f"lick {name}")
         self._touched = settings.touch == "high"
         self._since: int | None = None
+        self._seen = False
 
     def onsets(self, now: int) -> list[int]:
         self._board.poll(now)
-        edges = self._tap.until(now)
-        if edges:
-            self._since = edges[-1][0]
-        return [t for t, up in edges if up is self._touched]
+        if not self._seen:
+            self._seen = True
+            if self._board.up(self.settings.line) is self._touched and not self._tap.edges:
+                self._since = now  # it was so before anyone looked
+        onsets = []
+        for t, up in self._tap.until(now):
+            self._since = t if up is self._touched else None
+            onsets += [t] if up is self._touched else []
+        return onsets
 
     def touched_since(self, now: int) -> int | None:
-        if self._board.up(self.settings.line) is not self._touched:
-            return None
-        if self._since is None:  # it was so before anyone looked
-            self._since = now
         return self._since
 
 

@@ -74,7 +74,7 @@ class Board:
         self._zero = 0
         self._polled = self._pet_at = self._ask_at = self._last_t = -1
         self._time: DeviceTime | None = None
-        self._is_open = False
+        self._is_open = self._begun = False
 
     def join(self, opening: Callable[[], None]) -> None:
         """Have a device's task opened with the board."""
@@ -110,9 +110,7 @@ class Board:
 
     def hear(self, word: Message) -> None:
         if isinstance(word, Start) and self._is_open:
-            self._zero = int(word.session.get("t0_ns", 0))
-            if self._watchdog is not None:
-                self._watchdog.begin()
+            self._begin(int(word.session.get("t0_ns", 0)))
             self.poll(self.session_ns(monotonic_ns()))
             for _, tap in self._taps:  # what came before the session is no part of it
                 tap.edges.clear()
@@ -126,6 +124,8 @@ class Board:
         if now == self._polled and not again:
             return
         self._polled = now
+        if not self._begun:  # there is no session: someone looks at the devices by hand
+            self._begin(monotonic_ns() - now)
         if self._watchdog is not None and now >= self._pet_at:
             self._pet_at = now + _PET_EVERY_NS
             self._watchdog.pet()
@@ -144,13 +144,20 @@ class Board:
         return []
 
     def close(self) -> None:
-        was_open, self._is_open = self._is_open, False
+        was_open, self._is_open, self._begun = self._is_open, False, False
         if was_open:
             self.card.close()
 
     def device_time(self) -> DeviceTime | None:
         told, self._time = self._time, None
         return told
+
+    def _begin(self, zero: int) -> None:
+        """Date all from that time of the machine's clock on; let the card watch the driver."""
+        self._zero = zero
+        if self._watchdog is not None and not self._begun:
+            self._watchdog.begin()
+        self._begun = True
 
     def _ask_clock(self) -> None:
         pair = self._inputs.ask_clock()

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from behavior.devices.nidaq_card import CardLostError
-from rig.messages import Arm, Fault, Lick, Valve
+from rig.messages import Arm, Fault, Lick, Message, Valve
 from tests.behavior.nicard.contract import VALVE_LINE
 from tests.behavior.nicard.process import SimulatedCard
 from tests.behavior.nicard.rigs import card_table, go_on, wake, zero
-from tests.behavior.sessions import MS, S, of
+from tests.behavior.sessions import MS, S, hardware, of
 
 # a watchdog task that cannot be closed, its card being lost, complains when it is collected
 pytestmark = pytest.mark.filterwarnings("ignore::nidaqmx.errors.DaqResourceWarning")
@@ -152,3 +152,24 @@ def test_what_a_killed_driver_left_on_the_server_is_cleared(card: SimulatedCard)
     go_on(node, clock, 20)
     node.close()
     assert card.do("tasks") == []
+
+
+def test_by_hand_without_a_session_licks_are_seen_and_the_watchdog_is_kept_quiet(
+    card: SimulatedCard,
+) -> None:
+    node, clock = hardware(card_table(card, "ArmedValve"), list[Message]().append)
+    zero_ns = time.monotonic_ns()
+    lick, valve = node.devices.licks["centre"], node.devices.valves["centre"]
+    seen = []
+    while time.monotonic_ns() < zero_ns + 1.5 * S:
+        clock.set(time.monotonic_ns() - zero_ns)
+        seen += lick.onsets(clock.now())
+        if len(seen) < 2:
+            card.put("tongue", True)
+            card.put("tongue", False)
+        time.sleep(0.01)
+    valve.pulse(clock.now(), 30.0)
+    time.sleep(0.1)
+    node.close()
+    assert all(0 < t <= clock.now() for t in seen)
+    assert len(card.openings(VALVE_LINE)) == 1
