@@ -45,7 +45,7 @@ def read_tags(read: Read, table: bytes, at: int, layout: Layout) -> Tags | None:
     before = -1
     for start in range(0, len(table), layout.tag.size):
         tag, kind, values, inline = layout.tag.unpack_from(table, start)
-        if kind == 0:
+        if kind == 0 or values == 0:
             return None  # room for a tag that has not been written
         if tag <= before:
             raise NotScanImage(f"has tags out of order in the page at byte {at}")
@@ -68,8 +68,8 @@ def read_value(
         raise NotScanImage(f"has {values} values of type {kind} as the {_NAMES[tag]} of a page")
     whole = size <= len(inline)
     raw = inline[:size] if whole else read(layout.link.unpack(inline)[0], size)
-    if raw is None:
-        return None
+    if raw is None or not any(raw):
+        return None  # or it has not been written into the room for it
     return text_of(raw) if kind == _ASCII else struct.unpack(f"<{values}{letter}", raw)
 
 
