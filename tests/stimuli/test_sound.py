@@ -1,5 +1,6 @@
 """The sound cue: a clean tone, its onset told, and what happens where there is no sound."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -175,6 +176,17 @@ def test_without_sound_a_real_animal_is_refused_and_a_simulated_one_hears_nothin
     assert isinstance(fault, Fault)
     assert fault.t == 5
     assert fault.what.startswith("there is no sound: ")
+
+
+def test_the_library_itself_plays_or_is_refused_in_one_sentence() -> None:
+    speaker, clock = portaudio_speaker(), SetClock()
+    try:
+        speaker.open(clock.now)
+    except Refused as refusal:
+        assert re.search("needs PortAudio|no sound device", str(refusal))
+    else:
+        speaker.play()
+    speaker.close()
 
 
 def test_each_cue_gets_the_onset_of_its_own_trial() -> None:
