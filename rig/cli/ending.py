@@ -40,7 +40,9 @@ def _tiffs(folder: Path) -> list[Path]:
     from acquisition.folder import tiffs_in
     from analysis.session import Session
 
-    imaging = Path(read_session(folder).rig.imaging_folder)
+    session = read_session(folder)
+    stream = session.nodes.get("stream", {})
+    imaging = Path(stream.get("imaging_folder", session.rig.imaging_folder))
     if not imaging.is_absolute():
         return list(tiffs_in(folder / imaging))
     return [Path(name) for name in Session(folder).frames.file.unique()]

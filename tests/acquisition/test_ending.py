@@ -1,0 +1,68 @@
+"""The end of a session counts its own pages, wherever they lie, and hands them over to Suite2p."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from rig.cli.ending import SUMMARY_FILE, end
+from rig.config import SETTINGS_FILE, Rig, Session
+from rig.messages import Frame, Message
+from tests.acquisition.files import pictures, save
+from tests.analysis.logs import START, enveloped, write_log
+
+
+def session_folder(tmp_path: Path, imaging_folder: str, words: list[Message]) -> Path:
+    (tmp_path / "ses-20260101_1").mkdir()
+    folder = write_log(tmp_path / "ses-20260101_1", enveloped([START, *words]))
+    rig = Rig(name="x", disk_mb_s=1.0, imaging_folder=imaging_folder)
+    session = Session(subject="VR2", seed=7, task_name="t", rig=rig, task={}, nodes={})
+    (folder / SETTINGS_FILE).write_bytes(msgspec.json.encode(session))
+    return folder
+
+
+def summary(folder: Path) -> tuple[int, int, str]:
+    """End a session; return the pages written, those streamed, and what was printed."""
+    with (folder / "printed").open("w", encoding="utf-8") as file:
+        end(folder, "done", Console(file=file, width=300))
+    found = json.loads((folder / SUMMARY_FILE).read_text())
+    return found["frames_written"], found["frames_streamed"], (folder / "printed").read_text()
+
+
+def frames(path: str, count: int) -> list[Message]:
+    return [Frame(i, i, path, 0, 2, 2, 0.0) for i in range(count)]
+
+
+def test_in_a_folder_elsewhere_its_own_files_are_counted(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    save(share / "yesterday_1.tif", pictures(9))
+    ours = save(share / "today_1.tif", pictures(3))
+    folder = session_folder(tmp_path, str(share), frames(ours.as_posix(), 3))
+    assert summary(folder)[:2] == (3, 3)
+    assert json.loads((share / "ops.json").read_text())["nrois"] == 1
+
+
+def test_in_its_own_folder_every_file_is_counted(tmp_path: Path) -> None:
+    folder = session_folder(tmp_path, "imaging", frames("imaging/a_1.tif", 2))
+    (folder / "imaging").mkdir()
+    save(folder / "imaging" / "a_1.tif", pictures(2))
+    save(folder / "imaging" / "a_2.tif", pictures(4))
+    assert summary(folder)[:2] == (6, 2)
+
+
+@pytest.mark.parametrize("lost", ["file", "folder"])
+def test_what_is_gone_or_damaged_is_told_and_ends_nothing(tmp_path: Path, lost: str) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    raw = save(tmp_path / "whole.tif", pictures(3)).read_bytes()
+    folder = session_folder(tmp_path, str(share), frames(f"{share}/a_1.tif", 3))
+    if lost == "folder":
+        share.rmdir()
+    else:
+        (share / "a_1.tif").write_bytes(raw[:-30])
+    written, streamed, printed = summary(folder)
+    assert (written, streamed) == (0 if lost == "folder" else 2, 3)
+    assert "a_1.tif cannot be opened" in printed or "breaks off after 2 whole pages" in printed
