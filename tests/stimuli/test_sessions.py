@@ -1,0 +1,98 @@
+"""Whole sessions in virtual time: what the words say was shown and heard is what was."""
+
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+
+from rig import virtual
+from rig.config import Session
+from rig.messages import Cue, CueOnset, Fault, Flip, Message, Pictures, TrialEnd, TrialStart
+from rig.process import completed
+from rig.toml import read_toml
+from stimuli.open_loop import Bar
+from stimuli.pictures import pictures, sha256
+from stimuli.screen import Scene
+from stimuli.simulated import SimulatedScreen
+from tests.behavior.sessions import ROOT, session
+
+HERE = "tests.stimuli.test_sessions"
+RETINOTOPY = read_toml(ROOT / "behavior" / "tasks" / "retinotopy.toml")
+ALWAYS = {"motion": "always", "trials": 4, "grey_before_s": 1.0, "grey_after_s": 1.0}
+MS = 1_000_000
+
+
+class RecordingScreen(SimulatedScreen):
+    """Keeps every scene that was shown."""
+
+    scenes: ClassVar[list[Scene]] = []
+
+    def flip(self) -> None:
+        super().flip()
+        assert self.shown is not None
+        self.scenes.append(self.shown)
+
+
+def shown(base: Session) -> tuple[list[Message], list[Scene]]:
+    """Run a session with a display; return the words, and the scene of each Flip."""
+    display = {
+        "run": "stimuli.display",
+        "screen": {"is": f"{HERE}:RecordingScreen"},
+        "sound": {"is": "stimuli.simulated:SimulatedSpeaker", "latency_ms": 9.0},
+    }
+    RecordingScreen.scenes.clear()
+    whole = msgspec.structs.replace(base, nodes={**base.nodes, "display": display})
+    words = [word for _, word in virtual.run(completed(whole))]
+    flips = sum(isinstance(word, Flip) for word in words)
+    assert flips > 100
+    assert not [word for word in words if isinstance(word, Fault)]
+    after_the_check = len(RecordingScreen.scenes) - flips
+    return words, RecordingScreen.scenes[after_the_check:]
+
+
+def of(words: list[Message], kind: Any) -> list[Any]:
+    return [word for word in words if isinstance(word, kind)]
+
+
+def test_every_cue_is_heard_within_a_frame_and_its_latency() -> None:
+    words, _ = shown(session(3, **ALWAYS))
+    cues, onsets = of(words, Cue), of(words, CueOnset)
+    assert [onset.trial for onset in onsets] == [cue.trial for cue in cues] == [0, 1, 2, 3]
+    for cue, onset in zip(cues, onsets, strict=True):
+        assert 9 * MS <= onset.t - cue.t <= (9 + 20) * MS
+
+
+def test_the_log_names_the_exact_pixels() -> None:
+    words, _ = shown(session(3, **{**ALWAYS, "trials": 2}))
+    (word,) = of(words, Pictures)
+    expected = {name: sha256(picture) for name, picture in pictures(["leaf1", "circle1"]).items()}
+    assert word.sha256 == expected
+
+
+def test_the_log_tells_where_each_bar_stood() -> None:
+    facts = {"show_s": 2.0, "blank_s": 1.0, "trials": 4, "grey_before_s": 1.0, "grey_after_s": 1.0}
+    words, scenes = shown(session(3, base=RETINOTOPY, **facts))
+    trial: TrialStart | None = None
+    flips = iter(scenes)
+    seen: dict[str, list[float]] = {}
+    for word in words:
+        match word:
+            case TrialStart():
+                trial = word
+            case TrialEnd():
+                trial = None
+            case Flip():
+                bar = next(flips).open_loop
+                if bar is not None:
+                    assert isinstance(bar, Bar)
+                    assert trial is not None
+                    share = (word.wheel_t - trial.t) / 2e9
+                    assert 0 <= share < 1
+                    forth = trial.stimulus in ("bar_0", "bar_90")
+                    middle = share if forth else 1 - share
+                    low, high = (-145, 145) if bar.upright else (-36.6, 55)
+                    assert bar.upright == (trial.stimulus in ("bar_0", "bar_180"))
+                    assert bar.middle_deg == pytest.approx(low + middle * (high - low), abs=1)
+                    seen.setdefault(trial.stimulus, []).append(bar.middle_deg)
+    assert set(seen) == {"bar_0", "bar_90", "bar_180", "bar_270"}
+    assert all(110 <= len(places) <= 121 for places in seen.values())
