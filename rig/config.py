@@ -11,6 +11,7 @@ from rig.frames import RingPlan
 from rig.measured import laid_over
 from rig.refused import Refused
 from rig.toml import read_toml
+from rig.wrong import wrong_setting
 
 SETTINGS_FILE = "settings.json"
 FILES_FOLDER = "files"
@@ -109,8 +110,7 @@ def convert(table: Any, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        text = str(error).replace("$.", "").replace("Object ", "").replace("`$`", "the table")
-        raise Refused(f"{where}: {text[0].lower()}{text[1:]}; correct that key") from error
+        raise wrong_setting(error, kind, where) from error
 
 
 def read_session(folder: Path) -> Session:

@@ -11,6 +11,7 @@ from rich.text import Text
 from rig.cli.run import Sets
 from rig.replay import replay as feed
 from rig.session.about import about
+from rig.wrong import blamed_on
 
 
 def replay(
@@ -25,7 +26,8 @@ def replay(
     With --set, see what the deciders would have said with other settings.
     """
     console = Console()
-    report = feed(folder.resolve(), sets or [], about())
+    with blamed_on(sets or []):
+        report = feed(folder.resolve(), sets or [], about())
     how = "bit for bit" if report.exact else "floats within 1e-5 (recorded on another machine)"
     for speaker, count in report.compared.items() if report.first is None else ():
         console.print(f"{speaker}: {count} words compared, {how}")

@@ -11,6 +11,7 @@ from rig.cli.ending import end
 from rig.config import resolve
 from rig.session.admit import book
 from rig.session.launch import launch
+from rig.wrong import blamed_on
 
 RECORDED_MOUSE = "behavior.recorded_mouse:RecordedMouse"
 
@@ -71,7 +72,8 @@ def run_session(
     """Run a session and print its end table; exit with 1 if it failed."""
     console = Console()
     drawn = secrets.randbelow(2**31) if seed is None else seed
-    outcome = launch(resolve(setup, task, subject, drawn, changes), data, console, override)
+    with blamed_on(changes):
+        outcome = launch(resolve(setup, task, subject, drawn, changes), data, console, override)
     end(outcome.folder, outcome.reason, console)
     if due := book(outcome.folder, outcome.reason):
         console.print(due, soft_wrap=True)
