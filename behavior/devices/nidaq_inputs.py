@@ -36,6 +36,7 @@ class Inputs:
         self._reader: Any = None
         self._latch: Any = None
         self._latch_reader: Any = None
+        self._counting: Any = None
 
     def open(self) -> None:
         """Make the tasks, read the lines once, and begin."""
@@ -79,7 +80,7 @@ class Inputs:
             return None
         with self._card.asking(f"changes of {self._where}"):
             asked = monotonic_ns()
-            ticks = self._latch.ci_channels[0].ci_count
+            ticks = self._counting.ci_count
             answered = monotonic_ns()
             missed = self._task.in_stream.change_detect_overflowed
         if missed:
@@ -101,8 +102,8 @@ class Inputs:
         self._latch = card.task("latch")
         with card.asking(f"time of changes, {self._counter}"):
             counter = f"{card.device}/{self._counter}"
-            channel = self._latch.ci_channels.add_ci_count_edges_chan(counter)
-            channel.ci_count_edges_term = f"/{card.device}/100kHzTimebase"
+            self._counting = self._latch.ci_channels.add_ci_count_edges_chan(counter)
+            self._counting.ci_count_edges_term = f"/{card.device}/100kHzTimebase"
             source = f"/{card.device}/ChangeDetectionEvent"
             self._latch.timing.cfg_samp_clk_timing(
                 10_000, source, sample_mode=endless, samps_per_chan=_BUFFER
