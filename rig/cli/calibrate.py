@@ -61,6 +61,18 @@ def valve(
     console.print(f"written to {written}; sessions of this setup use it from now on")
 
 
+@calibrate.command()
+def screen(
+    setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
+    name: Annotated[str, typer.Option("--screen", help="The screen's name in the setup.")],
+    levels: Annotated[int, typer.Option(min=4, max=33, help="How many levels to measure.")] = 9,
+) -> None:
+    """Show even levels on a screen, take the photometer's readings, write its gamma table."""
+    from rig.cli.gamma import calibrate_screen
+
+    calibrate_screen(setup, name, levels, Console())
+
+
 def _weigh(
     hands: Handheld, name: str, lengths_ms: list[float], pulses: int, console: Console
 ) -> Iterator[Weighed]:

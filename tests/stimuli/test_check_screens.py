@@ -1,0 +1,90 @@
+"""rig check screens and rig calibrate screen: what a person sees, types and finds kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from rig.cli.main import app
+from rig.config import read_setup
+from rig.refused import Refused
+from stimuli.gamma import read_gamma
+from stimuli.layout import laid_out
+from stimuli.panes import THREE_VIEWS, panes
+from stimuli.pattern import pattern
+from tests.live import SETUP
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Path:
+    """A copy of the shipped setup, so that what is measured is written beside it."""
+    for path in (SETUP, SETUP.with_name("simulated_cells.csv")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path / SETUP.name
+
+
+def unseen(setup: Path) -> Path:
+    text = setup.read_text().replace("psychopy_screen:PsychopyScreen", "simulated:SimulatedScreen")
+    setup.write_text(text)
+    return setup
+
+
+def test_the_pattern_has_its_lines_where_the_angles_are() -> None:
+    shown = panes(THREE_VIEWS, {})
+    row = pattern(shown, laid_out(shown, (400, 300)))[120, :, 0]
+    bold = np.flatnonzero((row == 200) & (np.r_[0, row[:-1]] != 200))
+    front = 600 + 200 * np.tan(np.radians([-30, 0, 30]))
+    side = 1000 + 200 * np.tan(np.radians([-30, 0, 30]))
+    for column in (*front, *side):
+        assert np.abs(bold - column).min() <= 2
+    assert (pattern(shown, laid_out(shown, (400, 300)))[200, 10:100, 0] == 200).all()  # the horizon
+
+
+@pytest.mark.usefixtures("window")
+def test_check_screens_keeps_what_it_shows(setup: Path, tmp_path: Path) -> None:
+    told = CliRunner().invoke(
+        app, ["check", "screens", str(setup), "--seconds", "0.5", "--png", str(tmp_path / "p.png")]
+    )
+    assert told.exit_code == 0, told.output
+    assert "-135 to -45" in told.output
+    picture = np.array(Image.open(tmp_path / "p.png"))
+    shown = panes(THREE_VIEWS, {})
+    wanted = pattern(shown, laid_out(shown, (400, 300)))
+    assert (picture[:270] == wanted[:270]).all()
+    assert (picture[-24:, :24] == picture[-1, 0]).all()
+
+
+def test_a_calibration_is_kept_dated_and_used_from_then_on(setup: Path) -> None:
+    setup = unseen(setup)
+    typed = "".join(f"{0.3 + 100 * (k / 4) ** 2.2}\n" for k in range(5))
+    command = ["calibrate", "screen", str(setup), "--screen", "left", "--levels", "5"]
+    told = CliRunner().invoke(app, command, input=typed)
+    assert told.exit_code == 0, told.output
+    name = read_setup(setup)["nodes"]["display"]["views"]["left"]["gamma_file"]
+    table = read_gamma(setup.parent / name, "left")
+    assert table[:, 0] == pytest.approx(np.linspace(0, 1, 5), abs=0.01)
+    assert table[-1, 1] == pytest.approx(100.3)
+    again = CliRunner().invoke(app, command, input=typed)
+    assert isinstance(again.exception, Refused)
+    assert "is there already" in str(again.exception)
+    checked = CliRunner().invoke(app, ["check", "screens", str(setup), "--seconds", "0.5"])
+    assert "measured" in checked.output
+
+
+@pytest.mark.parametrize(
+    ("screen", "typed", "sentence"),
+    [
+        ("top", "", "there are: left, front, right"),
+        ("left", "1\n3\n2\n4\n", "the luminance does not rise with the level"),
+    ],
+)
+def test_a_calibration_that_cannot_be_writes_nothing(
+    screen: str, typed: str, sentence: str, setup: Path
+) -> None:
+    command = ["calibrate", "screen", str(unseen(setup)), "--screen", screen, "--levels", "4"]
+    told = CliRunner().invoke(app, command, input=typed)
+    assert isinstance(told.exception, Refused)
+    assert sentence in str(told.exception)
+    assert not [*setup.parent.glob("*gamma*"), *setup.parent.glob("*.measured.toml")]
