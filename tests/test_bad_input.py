@@ -4,6 +4,7 @@ import gzip
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from rig.cli.main import main
+from rig.config import resolve
+from rig.messages import Wheel
 from rig.session.folder import SubjectLock
-from tests.live import NO_SCREEN, SETUP, TASK
+from rig.session.locks import RigLock
+from tests.live import NO_SCREEN, SETUP, TASK, Live
 from tests.ports import free_port
 
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
@@ -141,6 +145,25 @@ def test_a_session_of_the_subject_already_running(
     lock.release()
     assert "a session of subject test is already running" in said
     assert not (tmp_path / "sub-test").exists()
+
+
+def test_a_second_session_on_the_same_rig(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with Live(tmp_path / "first", NO_SCREEN, "task.grey_before_s=600") as live:
+        live.until(Wheel)
+        given = ["run", SETUP, TASK, "--subject", "other", "--data", tmp_path / "second"]
+        given += ["--set", NO_SCREEN, "--set", f"rig.hub_port={live.port}"]
+        said = refused(capsys, monkeypatch, *given)
+        assert said == (
+            "rig simulated runs a session already "
+            f"(subject test, process {live.process.pid}); end that one first"
+        )
+        assert not (tmp_path / "second").exists()
+        os.kill(live.process.pid, signal.SIGKILL)
+        live.end()
+    session = resolve(SETUP, TASK, "other", 1, [f"rig.hub_port={live.port}"]).session
+    RigLock(session).release()  # its holder is dead, and the rig is free
 
 
 def test_a_port_in_use(attempt: Try) -> None:

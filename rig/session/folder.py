@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import sys
 import tempfile
 from datetime import date
 from io import BufferedWriter
@@ -15,6 +14,7 @@ from rig.config import FILES_FOLDER, SETTINGS_FILE, Answers, Session
 from rig.frames import Ring, RingPlan
 from rig.log import JOURNAL_FOLDER
 from rig.refused import Refused
+from rig.session.locks import lock
 
 _MARGIN = 1.1
 _LOCK_FILE = ".running"
@@ -36,7 +36,7 @@ class SubjectLock:
                 f"data folder {data} is not writable ({error.strerror}); choose another with --data"
             ) from error
         try:
-            _lock(self._file)
+            lock(self._file)
         except OSError as error:
             self._file.close()
             raise Refused(
@@ -51,18 +51,6 @@ class SubjectLock:
         for made in self._made:
             if made.exists() and not any(made.iterdir()):
                 made.rmdir()
-
-
-def _lock(file: BufferedWriter) -> None:
-    """Lock a file until it is closed. Raises OSError if somebody else has it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def check_space(data: Path, session: Session) -> None:

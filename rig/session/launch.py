@@ -19,6 +19,7 @@ from rig.session.about import about
 from rig.session.admit import admit, of_record
 from rig.session.keys import Keys
 from rig.session.line import Line
+from rig.session.locks import RigLock
 from rig.session.recover import settle
 from rig.session.run import LAUNCH, LOOK_S, Run
 from rig.session.water import settle_water
@@ -46,6 +47,14 @@ def launch(answers: Answers, data: Path, console: Console, override: str = "") -
     `override` is the operator's reason to run in spite of what can be overridden.
     """
     answers = _completed(answers, data, console)
+    rig_lock = RigLock(answers.session)
+    try:
+        return _on_rig(answers, data, console, override)
+    finally:
+        rig_lock.release()
+
+
+def _on_rig(answers: Answers, data: Path, console: Console, override: str) -> Outcome:
     lock = folders.SubjectLock(data, answers.session.subject)
     try:
         session = admit(answers.session, data, override, console)
