@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from analysis.report.behavior import at_a_glance, performance, water
+from analysis.report.imaging import motion, selectivity, tuning
 from analysis.report.licks import first_licks, rasters, speed
 from analysis.report.page import Card, Section, render
 from analysis.report.record import latencies, record, referee
@@ -17,6 +18,9 @@ SECTIONS: tuple[Callable[[Seen], Section | None], ...] = (
     rasters,
     first_licks,
     speed,
+    selectivity,
+    tuning,
+    motion,
     water,
     latencies,
     referee,
