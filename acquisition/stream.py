@@ -23,8 +23,8 @@ from rig.refused import Refused
 _LOOK_S = 0.005
 _KEEN_LOOK_S = 0.0005
 """How often it looks when a page is due."""
-_KEEN_FROM = 0.8
-_KEEN_UNTIL = 1.3
+_KEEN_FROM = 0.7
+_KEEN_UNTIL = 2.0
 """Of the time between two pages: when the next one is due."""
 _FOLDER_NS = 100_000_000
 """How often it asks the folder for new files, which takes long on another machine's."""
@@ -65,7 +65,13 @@ class Stream(Node):
 
     def open(self) -> None:
         """Take note of what is in the folder already. Raises Refused if it cannot be read."""
-        self._folder = FolderFollower(Path(self.settings.imaging_folder), self.settings.strict)
+        imaging = Path(self.settings.imaging_folder)
+        if imaging.is_absolute() and not imaging.is_dir():
+            raise Refused(
+                f"imaging folder {imaging.as_posix()} is not there; mount it, or correct "
+                "rig.imaging_folder"
+            )
+        self._folder = FolderFollower(imaging, self.settings.strict)
 
     def hear(self, word: Start) -> None:
         """Begin to look for files."""

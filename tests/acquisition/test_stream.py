@@ -249,6 +249,31 @@ def test_a_frame_larger_than_the_ring_ends_the_stream(imaging: Path) -> None:
     stream.close()
 
 
+def test_a_folder_elsewhere_that_is_not_there_is_refused_before_the_session(
+    imaging: Path, tmp_path: Path
+) -> None:
+    table = {"imaging_folder": str(tmp_path / "share")}
+    stream = Stream(msgspec.convert(table, Stream.Settings), [].append)
+    with pytest.raises(Refused, match=r"imaging folder .*share is not there; mount it"):
+        stream.open()
+
+
+def test_a_strict_stream_says_a_page_when_the_next_has_begun(imaging: Path) -> None:
+    said: list[Any] = []
+    stream = Stream(msgspec.convert({"strict": True}, Stream.Settings), said.append)
+    stream.clock = SetClock()
+    stream.open()
+    stream.hear(Start(0, {}))
+    writer = start_file(imaging / "a.tif")
+    for number, frame in enumerate(pictures(3), start=1):
+        writer.append(frame, 0.0)
+        stream.tick(number * SECOND)
+        assert len(frames_of(said)) == number - 1
+    writer.close()
+    stream.close()
+    assert [frame.number for frame in frames_of(said)] == [1, 2, 3]
+
+
 def test_it_closes_without_any_file_and_without_start(imaging: Path) -> None:
     said: list[Message] = []
     streaming(said, ring()).close()
