@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from rig.cli.afterwards import ask, at_a_terminal
 from rig.cli.ending import end
 from rig.config import resolve
 from rig.session.admit import book
@@ -77,4 +78,6 @@ def run_session(
     end(outcome.folder, outcome.reason, console)
     if due := book(outcome.folder, outcome.reason):
         console.print(due, soft_wrap=True)
+        if at_a_terminal():
+            ask(subject, data, console)
     raise typer.Exit(1 if outcome.failed else 0)

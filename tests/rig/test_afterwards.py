@@ -1,0 +1,64 @@
+"""After a session its animal is asked for, in a way that a tired person with gloves gets right."""
+
+import io
+from datetime import date
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from rig.cli.afterwards import ask
+from rig.session.subjects import Subject, Weighing, record
+
+TODAY = date.today().isoformat()
+
+
+def asked(data: Path, *typed: str) -> tuple[list[Weighing], str, list[str]]:
+    """Ask for VR2 and type this; return what is in the record, what was said, what was left."""
+    with record(data) as open_record:
+        open_record.add(Subject("VR2", "task", "train1", 25.0, restricted=True, need_ml=1.0))
+    left, said = list(typed), io.StringIO()
+
+    def read(prompt: str) -> str:
+        if not left:
+            raise EOFError
+        return left.pop(0)
+
+    ask("VR2", data, Console(file=said), read)
+    with record(data) as open_record:
+        return open_record.weights("VR2"), said.getvalue(), left
+
+
+@pytest.mark.parametrize("typed", ["23.8", "23,8", " 23.8 g", "23.8G"])
+def test_a_weight_is_understood_as_it_is_typed(tmp_path: Path, typed: str) -> None:
+    weights, said, _ = asked(tmp_path, typed, "bright", "drank well")
+    assert weights == [Weighing(TODAY, 23.8, "bright", "drank well")]
+    assert "95.2% of its baseline" in said
+
+
+def test_enter_skips_each(tmp_path: Path) -> None:
+    assert asked(tmp_path / "a", "", "never asked")[::2] == ([], ["never asked"])
+    assert asked(tmp_path / "b", "23.8", "", "")[0] == [Weighing(TODAY, 23.8, "", "")]
+
+
+def test_what_is_no_weight_is_asked_for_again(tmp_path: Path) -> None:
+    weights, said, _ = asked(tmp_path, "heavy", "nan", "238", "23.8", "", "")
+    assert [one.grams for one in weights] == [23.8]
+    assert "that is no number" in said
+    assert said.count("5 to 100 g") == 2
+
+
+def test_an_unlikely_weight_must_be_typed_twice(tmp_path: Path) -> None:
+    assert [w.grams for w in asked(tmp_path / "a", "8", "23.8", "", "")[0]] == [23.8]
+    weights, said, _ = asked(tmp_path / "b", "8", "8", "", "")
+    assert [w.grams for w in weights] == [8.0]
+    assert "32% of its baseline" in said
+
+
+def test_a_terminal_that_goes_away_writes_nothing(tmp_path: Path) -> None:
+    assert asked(tmp_path, "23.8")[0] == []
+
+
+def test_an_animal_that_nobody_knows_is_not_asked_for(tmp_path: Path) -> None:
+    ask("sim1", tmp_path, Console(), lambda prompt: pytest.fail(f"asked: {prompt}"))
+    assert not any(tmp_path.iterdir())
