@@ -71,10 +71,14 @@ class Ended(Message, frozen=True, tag="Ended"):
 
 
 class Wheel(Message, frozen=True, tag="Wheel"):
-    """Hardware, every tick, also at rest: counts since Start, and the same as cm forward."""
+    """Hardware, every tick, also at rest: counts since Start, and the same as cm forward.
+
+    side_cm is how far a ball has turned to the right; a wheel does not.
+    """
 
     counts: int
     cm: float
+    side_cm: float = 0.0
 
 
 class Lick(Message, frozen=True, tag="Lick"):

@@ -62,7 +62,7 @@ class Hardware(Node):
         self._spouts = {name: Spout(name, settings.licks) for name in devices.licks}
         self._raising = Outputs(devices.outputs, devices.lines, say)
         self._counting = Cameras(devices.cameras, say)
-        self._zero: int | None = None
+        self._zero: tuple[int, int] | None = None
 
     def check(self, task: dict[str, Any]) -> None:
         self._plumbing.check(task)
@@ -92,11 +92,7 @@ class Hardware(Node):
             if wrong := spout.look(lick.touched_since(now), now):
                 self.say(Fault(now, wrong))
             self._watering.doubt(line, not spout.believed(now))
-        counts = self.devices.wheel.counts(now)
-        if self._zero is None:
-            self._zero = counts
-        counts -= self._zero
-        self.say(Wheel(now, counts, counts * self.devices.wheel.settings.cm_per_count))
+        self._say_wheel(now)
         for name, line_in in self.devices.lines.items():
             for t, up in line_in.edges(now):
                 self.say(Edge(t, name, up))
@@ -121,6 +117,17 @@ class Hardware(Node):
                 stack.callback(self._counting.close, self.clock.now())
                 stack.callback(self._raising.close, self.clock.now())
             stack.callback(self._watering.close, self.clock.now())
+
+    def _say_wheel(self, now: int) -> None:
+        wheel = self.devices.wheel
+        counts, side = wheel.counts(now), 0
+        if isinstance(wheel, protocols.Ball):
+            side = wheel.side_counts(now)
+        if self._zero is None:
+            self._zero = (counts, side)
+        counts, side = counts - self._zero[0], side - self._zero[1]
+        side_cm = side * wheel.settings.side_cm_per_count if side else 0.0
+        self.say(Wheel(now, counts, counts * wheel.settings.cm_per_count, side_cm))
 
     def _warn(self, start: Start) -> None:
         if began := start.session.get("began"):

@@ -11,8 +11,7 @@ from behavior.devices.harp_board import Board, board_of
 from behavior.devices.harp_messages import U16
 from behavior.devices.harp_models import FIRST_OUTPUT_BIT, OUTPUT_CLEAR, OUTPUT_SET, write
 from behavior.devices.harp_valves import ArmedValve, Valve
-from behavior.devices.protocols import OutputSettings
-from rig.refused import Refused
+from behavior.devices.protocols import OutputSettings, WheelSettings
 
 __all__ = ["ArmedValve", "Board", "Camera", "Lick", "Line", "Output", "Valve", "Wheel"]
 _TRIES = 3
@@ -31,14 +30,10 @@ class _Input(_Settings, frozen=True, kw_only=True):
 class Wheel:
     """The quadrature encoder, counted by the board."""
 
-    class Settings(_Settings, frozen=True, kw_only=True):
-        """The calibration of the wheel; negative if it is mounted the other way round."""
-
-        cm_per_count: Annotated[float, msgspec.Meta(ge=-1, le=1)]
+    class Settings(WheelSettings, frozen=True, kw_only=True):
+        """The calibration of the wheel."""
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
-        if not settings.cm_per_count:
-            raise Refused(f"device {name}: cm_per_count is 0; measure it")
         self.settings = settings
         self._board = board_of(board, name, "spouts", 0)
 

@@ -5,33 +5,28 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from behavior.devices.nidaq_ball import Ball
 from behavior.devices.nidaq_board import Board, on_card
 from behavior.devices.nidaq_inputs import TICK_NS
-from behavior.devices.nidaq_tasks import Counter, Level, Pulser
-from behavior.devices.protocols import Fired, OutputSettings, ValveSettings
+from behavior.devices.nidaq_tasks import Counter, CounterName, Level, Pulser, Terminal
+from behavior.devices.protocols import Fired, OutputSettings, ValveSettings, WheelSettings
 from rig.refused import Refused
 
-__all__ = ["ArmedValve", "Board", "Camera", "Lick", "Line", "Output", "Valve", "Wheel"]
+__all__ = ["ArmedValve", "Ball", "Board", "Camera", "Lick", "Line", "Output", "Valve", "Wheel"]
 
 InputLine = Annotated[int, msgspec.Meta(ge=0, le=31)]
-CounterName = Annotated[str, msgspec.Meta(pattern=r"^ctr\d$")]
-Terminal = Annotated[str, msgspec.Meta(pattern=r"^(PFI\d+)?$")]
-"""A terminal such as "PFI0"; "" for the one that the counter has by itself."""
 _REMEMBERED_TOUCHES = 64
 
 
 class Wheel:
     """A quadrature encoder on a counter, all four steps of a period counted."""
 
-    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    class Settings(WheelSettings, frozen=True, kw_only=True):
         """The calibration of the wheel, and where its encoder is wired."""
 
-        cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)]
         counter: CounterName = "ctr0"
         a: Terminal = ""
         b: Terminal = ""
-        reversed: bool = False
-        """Whether it counts down when the animal runs forward."""
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
@@ -40,8 +35,7 @@ class Wheel:
         card.join(self._encoder.open)
 
     def counts(self, now: int) -> int:
-        counts = self._encoder.count()
-        return -counts if self.settings.reversed else counts
+        return self._encoder.count()
 
 
 class Lick:

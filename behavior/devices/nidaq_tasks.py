@@ -1,10 +1,15 @@
 """What a card's counters and output lines do for the rig, each a task that is made once."""
 
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from behavior.devices.nidaq_card import Card
 from rig.clock import monotonic_ns
 
+CounterName = Annotated[str, msgspec.Meta(pattern=r"^ctr\d$")]
+Terminal = Annotated[str, msgspec.Meta(pattern=r"^(PFI\d+)?$")]
+"""A terminal such as "PFI0"; "" for the one that the counter has by itself."""
 _WRAP = 1 << 32
 
 

@@ -5,6 +5,7 @@ board that its table names, or None; making it opens nothing. All times are ns o
 A device that does not answer raises; it never hands out an old value as a new one.
 """
 
+from datetime import date
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -44,11 +45,41 @@ class TimedBoard(Board, Protocol):
         """Return both clocks side by side, once a second; None in between."""
 
 
+class WheelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the table of every wheel says, beside its wiring: how it was calibrated."""
+
+    cm_per_count: Annotated[float, msgspec.Meta(ge=-1, le=1)]
+    """How far a count is; negative if it counts down when the animal runs forward."""
+    calibrated: str = ""
+    """The day on which this was measured (YYYY-MM-DD)."""
+
+    def __post_init__(self) -> None:
+        """Refuse a wheel that would never move, and a day that is none."""
+        if not self.cm_per_count:
+            raise ValueError("cm_per_count is 0; measure it")
+        date.fromisoformat(self.calibrated or "2000-01-01")
+
+
 class Wheel(Device, Protocol):
-    """The ball or wheel under the mouse. Its settings have cm_per_count."""
+    """The ball or wheel under the mouse. Its settings are WheelSettings."""
 
     def counts(self, now: int) -> int:
         """Return the counts so far, forward up and backward down, as they are at now."""
+
+
+class BallSettings(WheelSettings, frozen=True, kw_only=True):
+    """A ball's: a wheel's for the way forward, and one more for the way to the right."""
+
+    side_cm_per_count: Annotated[float, msgspec.Meta(ge=-1, le=1)]
+    """How far a count sideways is; negative if it counts down when the animal moves right."""
+
+
+@runtime_checkable
+class Ball(Wheel, Protocol):
+    """A ball whose sensor sees both axes. Its settings are BallSettings."""
+
+    def side_counts(self, now: int) -> int:
+        """Return the counts sideways so far, as they are at now."""
 
 
 class Lick(Device, Protocol):

@@ -5,11 +5,27 @@ from typing import Annotated, Any
 
 import msgspec
 
-from behavior.devices.protocols import Fired, OutputSettings, ValveSettings
-from behavior.devices.tongue import Licks, Mouse
-from rig import device
-from rig.messages import Flip, Message, Pulse, Start
-from rig.refused import Refused
+from behavior.devices.protocols import (
+    BallSettings,
+    Fired,
+    OutputSettings,
+    ValveSettings,
+    WheelSettings,
+)
+from behavior.devices.simulated_board import Board, bench_of
+
+__all__ = [
+    "SPOUT",
+    "ArmedValve",
+    "Ball",
+    "Board",
+    "Camera",
+    "Lick",
+    "Line",
+    "Output",
+    "Valve",
+    "Wheel",
+]
 
 SPOUT = "centre"
 """The spout that the simulated mouse licks at."""
@@ -19,74 +35,41 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pass
 
 
-class Board:
-    """The bench that the simulated devices stand on, with a mouse."""
-
-    class Settings(_Settings, frozen=True, kw_only=True):
-        """`mouse` is a table: its `is` names the mouse, the rest are the mouse's settings."""
-
-        mouse: dict[str, Any]
-
-    def __init__(self, settings: Settings, name: str) -> None:
-        self.mouse: Mouse = device.make(settings.mouse, f"[nodes.hardware.boards.{name}.mouse]")
-        self.settings = msgspec.structs.replace(
-            settings, mouse=device.completed(settings.mouse, self.mouse)
-        )
-        self.lines: dict[str, deque[int]] = {}
-        """Pulses heard and not yet seen, by line."""
-        self.light: list[deque[tuple[int, bool]]] = []
-        """Flips heard and not yet seen, for each photodiode: when, and whether bright."""
-        self.began = 0
-        self._licks: list[deque[int]] = []
-
-    def licks(self) -> Licks:
-        """Return the licks once more: each who asks for them sees each."""
-        self._licks.append(deque())
-        return Licks(self.mouse, self._licks[-1], self._licks)
-
-    def open(self) -> None:
-        self.mouse.open()
-
-    def hear(self, word: Message) -> None:
-        if isinstance(word, Pulse) and word.line in self.lines:
-            self.lines[word.line].append(word.t)
-        if isinstance(word, Flip):
-            for waiting in self.light:
-                waiting.append((word.t, word.bright))
-        if isinstance(word, Start):
-            self.began = word.t
-        self.mouse.hear(word)
-
-    def remarks(self) -> list[str]:
-        return []
-
-    def close(self) -> None:
-        pass
-
-
-def _bench(board: Any, name: str) -> Board:
-    if not isinstance(board, Board):
-        raise Refused(
-            f"simulated device {name}: it needs a board whose `is` is "
-            '"behavior.devices.simulated:Board"; name it with the key `board`'
-        )
-    return board
-
-
 class Wheel:
     """The wheel under the simulated mouse."""
 
-    class Settings(_Settings, frozen=True, kw_only=True):
+    class Settings(WheelSettings, frozen=True, kw_only=True):
         """The calibration of the wheel."""
 
         cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)]
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._mouse = _bench(board, name).mouse
+        self._mouse = bench_of(board, name).mouse
 
     def counts(self, now: int) -> int:
         return self._mouse.counts(now)
+
+
+class Ball:
+    """A ball that the simulated mouse turns a little to the right as it runs."""
+
+    class Settings(BallSettings, frozen=True, kw_only=True):
+        """The calibration of the ball."""
+
+        cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)]
+        side_share: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.1
+        """Counts to the right for each count forward."""
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._mouse = bench_of(board, name).mouse
+
+    def counts(self, now: int) -> int:
+        return self._mouse.counts(now)
+
+    def side_counts(self, now: int) -> int:
+        return round(self._mouse.counts(now) * self.settings.side_share)
 
 
 class Lick:
@@ -96,7 +79,7 @@ class Lick:
 
     def __init__(self, settings: _Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._licks = _bench(board, name).licks() if name == SPOUT else None
+        self._licks = bench_of(board, name).licks() if name == SPOUT else None
 
     def onsets(self, now: int) -> list[int]:
         return [] if self._licks is None else self._licks.until(now)
@@ -113,7 +96,7 @@ class Valve:
     def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
         self.settings = settings
         self.name = name
-        _bench(board, name)
+        bench_of(board, name)
         self.pulses: list[tuple[int, float]] = []
 
     def pulse(self, now: int, open_ms: float) -> int:
@@ -129,7 +112,7 @@ class ArmedValve(Valve):
 
     def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)
-        self._licks = _bench(board, name).licks() if name == SPOUT else None
+        self._licks = bench_of(board, name).licks() if name == SPOUT else None
         self._armed_ms: float | None = None
         self._until = 0
 
@@ -170,7 +153,7 @@ class Line:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._pulses = _bench(board, name).lines.setdefault(name, deque())
+        self._pulses = bench_of(board, name).lines.setdefault(name, deque())
         self._edges: deque[tuple[int, bool]] = deque()
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
@@ -194,7 +177,7 @@ class Photodiode:
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
         self._flips: deque[tuple[int, bool]] = deque()
-        _bench(board, name).light.append(self._flips)
+        bench_of(board, name).light.append(self._flips)
         self._bright = False
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
@@ -216,7 +199,7 @@ class Output:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        _bench(board, name)
+        bench_of(board, name)
         self.changes: list[tuple[int, bool]] = []
 
     def set(self, now: int, up: bool) -> int:
@@ -238,7 +221,7 @@ class Camera:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._bench = _bench(board, name)
+        self._bench = bench_of(board, name)
 
     def exposures(self, now: int) -> int:
         return int((now - self._bench.began) * self.settings.rate_hz / 1e9)

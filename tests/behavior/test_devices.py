@@ -61,6 +61,21 @@ def test_a_wheel_counts_forward_and_backward_and_has_a_calibration(world: World)
         assert wheel.counts(now) - zero == in_all
 
 
+@serving("Ball")
+def test_a_ball_counts_both_axes(world: World) -> None:
+    keys = {"cm_per_count": 0.0135, "side_cm_per_count": -0.02, "calibrated": "2026-11-24"}
+    ball: protocols.Ball = world.device("Ball", "wheel", **keys)
+    assert isinstance(ball, protocols.Ball)
+    world.open()
+    now = world.wait(1)
+    zero, side_zero = ball.counts(now), ball.side_counts(now)
+    for counts, in_all in ((100, 100), (-250, -150), (50, -100)):
+        world.turn(counts)
+        now = world.wait(20)
+        assert ball.counts(now) - zero == in_all
+        assert ball.side_counts(now) - side_zero == in_all // 10
+
+
 @serving("Lick")
 def test_licks_come_once_in_order_and_not_before_their_time(world: World) -> None:
     lick: protocols.Lick = world.device("Lick", SPOUT)

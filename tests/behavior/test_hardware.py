@@ -83,6 +83,22 @@ def test_every_tick_says_the_wheel_since_start_in_counts_and_cm() -> None:
     assert rig.at(3 * MS) == [Wheel(3 * MS, -4, -2.0)]
 
 
+def test_a_ball_says_how_far_it_turned_sideways_since_start() -> None:
+    said: list[Message] = []
+    table = hardware_table({"is": "tests.behavior.scripted:Mouse"})
+    ball = {"is": "behavior.devices.simulated:Ball", "side_cm_per_count": -0.5}
+    table["wheel"] = {**table["wheel"], **ball}
+    node, clock = hardware(table, said.append)
+    mouse: Any = node.devices.boards["bench"]
+    mouse = mouse.mouse
+    node.hear(Start(0, {"seed": 1}))
+    for ms, turned in ((1, 1000), (2, 1040), (3, 980)):
+        mouse.turned = turned
+        clock.set(ms * MS)
+        node.tick(ms * MS)
+    assert [(w.counts, w.side_cm) for w in of(Wheel, said)] == [(0, 0.0), (40, -2.0), (-20, 1.0)]
+
+
 def test_a_lick_opens_the_armed_valve_before_anything_else_is_done() -> None:
     rig = _Rig()
     rig.at(1 * MS, _arm(1, 1 * MS))

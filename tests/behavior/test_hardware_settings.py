@@ -24,7 +24,7 @@ def _made(table: dict[str, Any]) -> Hardware:
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("wheel.is", "behavior.devices.simulated:Ball", r"\[nodes.hardware.wheel\].*Ball"),
+        ("wheel.is", "behavior.devices.simulated:Globe", r"\[nodes.hardware.wheel\].*Globe"),
         ("wheel.is", "no.such.module:Wheel", "cannot be had"),
         ("wheel.is", "Wheel", "must name a class"),
         ("wheel.is", "rig.clock:RealClock", "no device"),

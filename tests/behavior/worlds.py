@@ -44,7 +44,7 @@ class World(Protocol):
         """Touch the spout "centre" for a few ms; return when (ns)."""
 
     def turn(self, counts: int) -> None:
-        """Turn the wheel by so many counts."""
+        """Turn the wheel by so many counts; a ball by a tenth of that to the right, too."""
 
     def frame(self) -> int:
         """Raise and lower the line "frame_clock"; return when it rose (ns)."""
@@ -63,7 +63,7 @@ class SimulatedWorld:
     """The simulated devices, on a bench with a mouse that does as it is told."""
 
     kinds: ClassVar[frozenset[str]] = frozenset(
-        {"Wheel", "Lick", "Valve", "ArmedValve", "Line", "Output", "Camera"}
+        {"Wheel", "Ball", "Lick", "Valve", "ArmedValve", "Line", "Output", "Camera"}
     )
     slack_ns: ClassVar[int] = 0
 

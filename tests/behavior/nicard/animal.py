@@ -42,7 +42,7 @@ class Animal(Node):
         assert self._card is not None
         counts = self._mouse.counts(now)
         if counts != self._counts:
-            self._card.do("turn", counts=counts - self._counts)
+            self._card.do("turn", counter="ctr0", counts=counts - self._counts)
             self._counts = counts
         if self._mouse.licks(now):
             self._card.put("tongue", True)

@@ -14,6 +14,7 @@ from tests.behavior.nicard.process import SimulatedCard
 NIDAQ = "behavior.devices.nidaq"
 WIRING: dict[str, dict[str, Any]] = {
     "Wheel": {},
+    "Ball": {},
     "Lick": {"line": 0},
     "Valve": {},
     "ArmedValve": {"lick": 0, "trigger": "PFI0", "sense": 7},
@@ -75,7 +76,8 @@ class NiWorld:
         return t
 
     def turn(self, counts: int) -> None:
-        self.card.do("turn", counts=counts)
+        self.card.do("turn", counter="ctr0", counts=counts)
+        self.card.do("turn", counter="ctr3", counts=counts // 10)
 
     def frame(self) -> int:
         t = self.card.put("frame", True)

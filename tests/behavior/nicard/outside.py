@@ -11,9 +11,9 @@ def obey(order: dict[str, Any], signals: Signals, service: Service) -> Any:
     match order:
         case {"act": "put", "line": str(line), "up": bool(up)}:
             return signals.drive(line, up)
-        case {"act": "turn", "counts": int(counts)}:
+        case {"act": "turn", "counter": str(counter), "counts": int(counts)}:
             with signals.lock:
-                signals.position += counts
+                signals.position[counter] += counts
         case {"act": "changes", "line": str(line)}:
             with signals.lock:
                 return list(signals.changes[line])

@@ -32,8 +32,8 @@ class Signals:
         self.lock = threading.RLock()
         self.level: dict[str, bool] = defaultdict(bool)
         self.changes: dict[str, list[tuple[int, bool]]] = defaultdict(list)
-        self.position = 0
-        """Steps of the encoder."""
+        self.position: dict[str, int] = defaultdict(int)
+        """Steps of the encoder on each counter."""
         self.forced_down: set[str] = set()
         """Lines that the watchdog holds down."""
         self._wires, self._drift = wires, 1.0 + drift_ppm * 1e-6

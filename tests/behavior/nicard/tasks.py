@@ -106,7 +106,7 @@ class Task:
     def count(self, t: int | None = None) -> int:
         """The counter's value at a time, by default now."""
         if self.kind == "encoder":
-            return self.signals.position - self.settings["zero"]
+            return self.signals.position[self.resources[0]] - self.settings["zero"]
         if self.settings["source"] != TIMEBASE:
             return self._count % WRAP
         ticks = self.signals.ticks(monotonic_ns() if t is None else t)
@@ -114,7 +114,7 @@ class Task:
         return (ticks - self.settings["zero"] + WRAP - 20_000) % WRAP
 
     def _start_encoder(self) -> None:
-        self.settings["zero"] = self.signals.position
+        self.settings["zero"] = self.signals.position[self.resources[0]]
 
     def _push(self, value: int) -> None:
         self.overflowed |= len(self.samples) >= self.capacity
