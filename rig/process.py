@@ -27,6 +27,8 @@ from rig.refused import Refused
 RECORDER = "recorder"
 _PR_SET_PDEATHSIG = 1
 _TERMINATE_WITHIN_S = 5
+_NICE = -10
+"""Beside programs that somebody left running: about nine times their share of a core."""
 _TERMINATED = "terminated: the launching process is gone or has stopped waiting"
 
 
@@ -111,14 +113,17 @@ def run(kind: type[Node]) -> None:
 
 
 def prioritise(realtime: bool) -> None:
-    """Put this thread, and those it starts from now on, before all ordinary ones, or not.
+    """Put this thread, and those it starts from now on, before all ordinary ones.
 
-    Where the system does not allow that (on Linux: `ulimit -r` is 0), it stays ordinary.
+    A real-time one comes before the rig's others, too. Where the system does not allow that (on
+    Linux: `ulimit -r` and `ulimit -e` are 0), it stays ordinary.
     """
     if sys.platform == "linux":
         policy = os.SCHED_RR if realtime else os.SCHED_OTHER
         with suppress(PermissionError):
             os.sched_setscheduler(0, policy, os.sched_param(1 if realtime else 0))
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, _NICE)
 
 
 def _terminate(bus: Bus, number: int, at: FrameType | None) -> None:
