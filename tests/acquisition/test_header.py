@@ -146,3 +146,16 @@ def test_matlabs_literals() -> None:
 def test_no_text_is_worse_than_an_empty_header(text: str) -> None:
     assert parse_header(text).slices >= 1
     assert isinstance(parse_header(f"SI.hStackManager.zs = {text}").depths_um, tuple)
+
+
+def test_a_pages_description_is_read_in_the_same_way() -> None:
+    """The microscope's time of day and the edges at its auxiliary inputs, in s."""
+    text = (
+        "frameNumbers = 7\nepoch = [2025  3  4  9 30 5.250]\nauxTrigger0 = [1.5 2.25]\nI2CData = {}"
+    )
+    assert facts_of(text) == {
+        "frameNumbers": 7.0,
+        "epoch": (2025.0, 3.0, 4.0, 9.0, 30.0, 5.25),
+        "auxTrigger0": (1.5, 2.25),
+        "I2CData": "{}",
+    }
