@@ -47,6 +47,7 @@ class Session:
     def __init__(self, folder: str | Path) -> None:
         """Name the session's folder. Raises Refused if it holds no log."""
         self.folder = Path(folder)
+        self._tables: dict[type[Message], pd.DataFrame] = {}
         if not (self.folder / LOG_FILE).is_file():
             raise Refused(f"{folder} holds no {LOG_FILE}; check the path, or run: rig recover DIR")
 
@@ -224,10 +225,13 @@ class Session:
         return Words(self.folder / LOG_FILE)
 
     def _table(self, word: type[Message]) -> pd.DataFrame:
-        table = self._words.columns[word].table()
-        if table.t_s.is_monotonic_increasing:
-            return table
-        return table.sort_values("t_s", kind="stable", ignore_index=True)
+        """Return the table of a kind of word; its columns are let go, so that it is kept once."""
+        if word not in self._tables:
+            table = self._words.columns.pop(word).table()
+            if not table.t_s.is_monotonic_increasing:
+                table = table.sort_values("t_s", kind="stable", ignore_index=True)
+            self._tables[word] = table
+        return self._tables[word]
 
     def _placed(self, events: pd.DataFrame) -> pd.DataFrame:
         """Add the trial and the position (NaN without a corridor) in which events fell."""
