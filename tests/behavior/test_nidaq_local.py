@@ -1,4 +1,4 @@
-"""The path to a driver on this machine, once: the real nidaqmx over a fake driver library in C."""
+"""The path to a driver on this machine, once, over a fake library in C; the bench of the card."""
 
 import os
 import shutil
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from rig.cli.bench import card
 
 ROOT = Path(__file__).parents[2]
 SESSION = """
@@ -59,3 +61,14 @@ def test_a_session_on_a_driver_of_this_machine(tmp_path: Path) -> None:
     created = sorted(act.removeprefix("create ") for act in acts if act.startswith("create"))
     cleared = sorted(act.removeprefix("clear ") for act in acts if act.startswith("clear"))
     assert created == cleared != []
+
+
+def test_the_bench_times_each_lick_by_the_cards_own_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card, "_LICKS", 5)
+    simulated = card.simulated_card()
+    assert simulated is not None
+    rows = [values_ms for _, values_ms in card.measure(simulated)]
+    lick_to_valve, calls, _ = rows
+    assert len(lick_to_valve) == 5
+    assert all(0 < ms < 100 for ms in lick_to_valve)
+    assert min(calls) > 0
