@@ -80,6 +80,7 @@ class Board:
         if isinstance(word, Start) and self._open:
             self._zero = int(word.session.get("t0_ns", 0))
             self._dispatch()
+            self._turned = self.session_now()
             self._remarks.clear()  # what was before the session does not belong to it
             self.inputs.begin(self.inputs.state)
 

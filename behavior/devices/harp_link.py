@@ -100,6 +100,7 @@ class Link:
             # another question each time: a late answer to the one before is not mistaken for it
             self._questions.rotate(-1)
             question, known = self._questions[0]
+            self._answers.pop((READ, question.address), None)
             self._port.send(build(question))
             self._asked = (question, known, now)
         return told

@@ -60,6 +60,9 @@ class PtyBoard:
         }
         self.silent = False
         """It hears, and says nothing."""
+        self.late_ns = 0
+        """How long it takes to answer; its events come at once."""
+        self._late: deque[tuple[int, bytes]] = deque()
         self.openings: list[tuple[int, int, float]] = []
         """(spout, host time in ns, ms) of each time that a valve was open and is shut again."""
         self.outputs = 0
@@ -174,7 +177,7 @@ class PtyBoard:
         else:
             self._write(address, values, now)
             reply = Message(WRITE, address, payload_type, values, self._ns(now))
-        self._said.append(build(reply))
+        self._late.append((now + self.late_ns, build(reply)))
 
     def _write(self, address: int, values: tuple[float, ...], now: int) -> None:
         bits = int(values[0])
@@ -205,6 +208,8 @@ class PtyBoard:
         return int((now - self._zero) * self._rate)
 
     def _flush(self) -> None:
+        while self._late and self._late[0][0] <= monotonic_ns():
+            self._said.append(self._late.popleft()[1])
         data = b"".join(self._said)
         self._said.clear()
         if data and not self.silent:

@@ -70,6 +70,16 @@ def test_the_residual_tells_how_good_the_fit_is() -> None:
     assert worst[1] > 3 * worst[0], "a clock that runs away must show"
 
 
+def test_a_second_in_which_the_host_was_busy_counts_little() -> None:
+    device = _Device(3, 10**15, 40.0)
+    device.run(30)
+    for _ in range(25):
+        device.host += 100 * MS
+        device.clock.learn(device.host, device.device_ns(device.host), device.host + 80 * MS)
+    device.run(3)
+    assert abs(device.error_ns(device.host)) < 200 * US
+
+
 def test_a_clock_that_was_never_asked_dates_nothing() -> None:
     with pytest.raises(ValueError, match="never asked"):
         DeviceClock().host_ns(0)

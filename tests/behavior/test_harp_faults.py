@@ -11,8 +11,8 @@ from serial.tools import list_ports
 
 from behavior.devices import harp_board
 from behavior.devices.harp_board import Board
-from behavior.devices.harp_messages import Message, build
-from behavior.devices.harp_models import WHO_AM_I
+from behavior.devices.harp_messages import READ, U16, WRITE, Message
+from behavior.devices.harp_models import ARMED, FIRED, INPUTS, WHEEL, WHO_AM_I
 from behavior.devices.protocols import ArmedValve
 from rig.clock import monotonic_ns
 from rig.refused import Refused
@@ -192,13 +192,16 @@ def test_another_board_in_its_place_ends_the_driver(
         world.wait(1500)
 
 
-def test_a_late_answer_to_an_old_question_does_not_move_the_clock(world: BehaviorWorld) -> None:
+def test_late_answers_do_not_move_the_clock(world: BehaviorWorld) -> None:
     world.open()
     world.wait(300)
-    before = world.board._link.clock.host_ns(0)
-    world.there.say(build(Message(1, 7, 1, (3,), 5 * S)))
-    world.wait(300)
-    assert abs(world.board._link.clock.host_ns(0) - before) < 50 * MS
+    clock = world.board._link.clock
+    device = clock.latest
+    before = clock.host_ns(device)
+    world.there.late_ns = 102 * MS  # by then the next question is asked
+    world.wait(1500)
+    assert abs(clock.host_ns(device) - before) < 50 * MS
+    assert world.board.remarks() == []
 
 
 # -- our own firmware: what it does by itself ---------------------------------------------------
@@ -225,11 +228,12 @@ def test_a_driver_that_falls_silent_leaves_nothing_armed(avr: AvrWorld) -> None:
     _sleep_ms(avr, 700)
     assert not avr.level("sync")
     avr.avr.pulse("B0", "lick", 5000)
-    assert avr.openings("centre") == []
-    assert valve.fired(avr.wait(20)) is None
+    assert _rises(avr) == 0
+    avr.wait(1)
     assert "disarmed itself" in avr.board.remarks()[0]
+    assert valve.fired(avr.wait(1)) is None  # it lives again, and renews what is still wanted
     avr.lick()
-    assert avr.openings("centre") == [], "kept again by a driver that lives, it needs a new tick"
+    assert _rises(avr) == 1
 
 
 def test_a_pulse_ends_in_time_if_the_driver_is_gone(avr: AvrWorld) -> None:
@@ -249,7 +253,7 @@ def test_a_pulse_ends_in_time_if_the_firmware_hangs(avr: AvrWorld) -> None:
     assert [ms for _, ms in avr.openings("centre")] == pytest.approx([50.0], abs=0.01)
 
 
-def test_a_firmware_that_hangs_is_reset_and_its_valve_shuts(avr: AvrWorld) -> None:
+def test_a_firmware_that_hangs_is_reset_shuts_its_valve_and_is_set_up_again(avr: AvrWorld) -> None:
     valve = avr.device("ArmedValve", "centre", ul_per_ms=0.05)
     avr.open()
     valve.pulse(avr.wait(1), 150.0)
@@ -257,6 +261,53 @@ def test_a_firmware_that_hangs_is_reset_and_its_valve_shuts(avr: AvrWorld) -> No
     _until_shut(avr, 1)
     ((_, ms),) = avr.openings("centre")
     assert ms <= 150.01
+    remark = _until(lambda: avr.wait(5) and avr.board.remarks())[0]
+    assert "board b was lost" in remark
+    valve.pulse(avr.wait(1), 20.0)
+    _until_shut(avr, 2)
+
+
+def test_an_armed_reward_that_is_not_renewed_is_void_also_if_the_driver_lives(
+    avr: AvrWorld,
+) -> None:
+    _armed(avr)
+    avr.wait(700)  # the board is asked its time meanwhile, its valve is not asked for
+    avr.lick()
+    assert _rises(avr) == 0
+    assert avr.board.remarks() == []
+
+
+def test_a_wish_that_was_fired_never_arms_again(avr: AvrWorld) -> None:
+    valve = _armed(avr)
+    avr.lick()
+    _until(lambda: valve.fired(avr.wait(5)))
+    _until_shut(avr, 1)
+    wish = avr.board.ask(Message(READ, ARMED, U16)).values[0]
+    answer = avr.board.ask(Message(WRITE, ARMED, U16, (wish, 10_000, 500)))
+    assert answer.values == (wish, 0, 0)
+    avr.lick()
+    avr.wait(100)
+    assert len(avr.openings("centre")) == 1
+
+
+def test_the_board_tells_of_the_lick_before_what_it_fired(avr: AvrWorld) -> None:
+    _armed(avr)
+    avr.avr.pulse("B0", "lick", 5000)
+    _sleep_ms(avr, 20)
+    told = [event.address for event in avr.board._link.events() if event.address != WHEEL]
+    assert told[:2] == [INPUTS, FIRED]
+
+
+def test_what_fired_is_told_with_its_lick_not_before(avr: AvrWorld) -> None:
+    valve = _armed(avr)
+    lick = avr.device("Lick", "centre")
+    avr.lick()
+    now = avr.wait(20)
+    (t,) = lick.onsets(now)
+    assert valve.fired(t - 1) is None
+    fired = valve.fired(now)
+    assert fired is not None
+    assert fired.lick_t == t
 
 
 @pytest.mark.parametrize("open_ms", [150.1, 200.0, 262.0])
@@ -267,7 +318,7 @@ def test_no_pulse_is_longer_than_the_firmwares_ceiling(avr: AvrWorld, open_ms: f
         with pytest.raises(OSError, match="refuses"):
             act(avr.wait(1), open_ms)
     avr.lick()
-    assert avr.openings("centre") == []
+    assert _rises(avr) == 0
 
 
 def test_a_reward_whose_word_was_lost_on_the_way_is_counted(avr: AvrWorld) -> None:
@@ -318,12 +369,19 @@ def test_a_board_that_was_lost_and_reset_may_have_fired_and_that_counts(avr: Avr
     assert fired.open_ms == pytest.approx(60.0)
 
 
+def _rises(world: AvrWorld) -> int:
+    """How often the valve has opened."""
+    return sum(up for up, _ in world.avr.seen("valve"))
+
+
 def _until_shut(world: AvrWorld, times: int) -> None:
     _until(lambda: len(world.openings("centre")) >= times)
 
 
 def _until(look: Callable[[], Any]) -> Any:
     """Return what was looked for, once it is there."""
+    patience = monotonic_ns() + 30 * S
     while not (found := look()):
+        assert monotonic_ns() < patience, "it never came"
         time.sleep(0.001)
     return found

@@ -39,7 +39,7 @@ static avr_irq_t *serial_in;
 static int may_take = 1; /* the UART's buffer has room */
 static uint8_t from_host[65536], to_host[65536];
 static unsigned put, taken, waiting;
-static int hung, frozen, muted;
+static int frozen, muted;
 static long wheel_left;
 static unsigned wheel_phase = 2; /* both lines high: at rest the board's pull-ups raise them */
 
@@ -141,6 +141,16 @@ static avr_cycle_count_t turn_wheel(avr_t *a, avr_cycle_count_t when, void *para
     return when + WHEEL_STEP_CYCLES;
 }
 
+/* Go to a jump to itself, in flash that the firmware leaves free, with interrupts off. */
+static void hang(void) {
+    const avr_flashaddr_t at = avr->flashend - 1;
+    avr->flash[at] = 0xFF;
+    avr->flash[at + 1] = 0xCF;
+    avr->pc = at;
+    avr->sreg[S_I] = 0;
+    avr->state = cpu_Running;
+}
+
 static int obey(const char *line) {
     struct change change;
     unsigned long us;
@@ -156,7 +166,7 @@ static int obey(const char *line) {
         avr_cycle_timer_register(avr, WHEEL_STEP_CYCLES, turn_wheel, NULL);
         wheel_left += counts;
     } else if (!strcmp(line, "hang")) {
-        hung = 1;
+        hang();
     } else if (sscanf(line, "freeze %d", &frozen) != 1 && sscanf(line, "mute %d", &muted) != 1) {
         return strcmp(line, "quit");
     }
@@ -169,14 +179,8 @@ static void no_wait(avr_t *a, avr_cycle_count_t cycles) { (void)a, (void)cycles;
 
 static void run_until(uint64_t cycle) {
     while (avr->cycle < cycle) {
-        avr_flashaddr_t pc = avr->pc;
         int state = avr_run(avr);
         if (state == cpu_Done || state == cpu_Crashed) exit(4);
-        if (hung && avr->pc == avr->reset_pc) hung = 0; /* the watchdog has bitten */
-        if (hung) {
-            avr->pc = pc;
-            avr->sreg[S_I] = 0;
-        }
     }
 }
 
