@@ -12,6 +12,7 @@ from rich.text import Text
 
 from rig.cli.bench.analysis import analysis
 from rig.cli.bench.behavior import behavior
+from rig.cli.bench.display import display
 from rig.cli.bench.frames import frames
 from rig.cli.bench.wire import wire
 from rig.cli.calibrate import calibrate
@@ -43,7 +44,7 @@ app.add_typer(calibrate, name="calibrate")
 app.add_typer(check, name="check")
 app.add_typer(check, name="check")
 bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
-for part in (wire, behavior, frames, analysis):
+for part in (wire, behavior, frames, analysis, display):
     bench.command()(part)
 app.add_typer(bench, name="bench")
 

@@ -1,0 +1,151 @@
+"""rig bench display: what a frame costs, how evenly and how freshly it is shown, what is late."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+import rig
+from rig.cli.bench.harness import percentiles, row
+from rig.config import resolve
+from rig.log import LOG_FILE, read
+from rig.messages import Flip
+from rig.refused import Refused
+from rig.session.launch import launch
+from stimuli.geometry import Corridor, Lap
+from stimuli.missing import missing
+from stimuli.pace import Pace
+from stimuli.panes import THREE_VIEWS, panes
+from stimuli.plane_stims import plane_walls
+from stimuli.psychopy_screen import PsychopyScreen
+from stimuli.screen import Scene, Stage
+
+_PORT = 5671
+_FRAMES = 1000
+_HZ = 60.0
+_CORRIDOR = Corridor()
+_LAPS = (Lap("0", 4.0, 2.0), Lap("1", 4.0, 2.0), Lap("2", 4.0, 2.0))
+_FEW, _MANY = 7, 576
+_SETS = (
+    "task.texture_m=2.0",
+    "task.grey_m=1.0",
+    "task.cue_from_m=0.3",
+    "task.cue_to_m=1.0",
+    "task.grey_before_s=0.5",
+    "task.grey_after_s=0.5",
+)
+
+
+def display(
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the session.")] = 1.0,
+    seconds: Annotated[float, typer.Option(min=1.0, help="Length of each paced run.")] = 20.0,
+) -> None:
+    """Measure the corridor on three screens: drawing, flips, pictures kept, a whole session."""
+    if (lack := missing()) is not None:
+        raise Refused(lack)
+    table = percentiles("rig bench display: three views of 400 x 300")
+    for line in (*_cost_rows(), *_paced_rows(seconds), *_session_rows(minutes)):
+        table.add_row(*line)
+    Console().print(table)
+
+
+def _opened(pictures: int) -> PsychopyScreen:
+    """Open the window with so many pictures of the study's size."""
+    one = np.random.default_rng(1).integers(0, 255, (256, 4096), np.uint8)
+    kept = {str(n): np.roll(one, n, axis=1) for n in range(pictures)}
+    screen = PsychopyScreen(PsychopyScreen.Settings())
+    screen.open(Stage(panes(THREE_VIEWS, {}), _CORRIDOR, kept, False))
+    return screen
+
+
+def _cost_rows() -> Iterator[tuple[str, ...]]:
+    """Measure this thread's CPU time; the rasterizer is off, so that a slow one does not count."""
+    screen = _opened(_FEW)
+    gl: Any = screen._gl
+    painter: Any = screen._painter
+    planes = plane_walls(
+        screen._window, screen.layout, tuple(THREE_VIEWS.values()), _CORRIDOR, _LAPS
+    )
+    try:
+        gl.glEnable(gl.GL_RASTERIZER_DISCARD)
+        drawn = _cpu_ms(lambda at: painter.draw(Scene(_LAPS, at, at % 0.02 < 0.01)))
+        yield row("draw calls of a frame, ms of CPU", drawn, "p50 under 0.1")
+        theirs = _cpu_ms(planes)
+        yield row("the same walls as PlaneStim objects, ms of CPU", theirs, "for comparison")
+        gl.glDisable(gl.GL_RASTERIZER_DISCARD)
+        gl.glFinish()
+        flips = _cpu_ms(lambda _: screen.flip())
+        yield row("flip, ms of CPU", flips, "p50 under 0.2")
+    finally:
+        screen.close()
+
+
+def _cpu_ms(act: Callable[[float], None]) -> list[float]:
+    act(0.0)
+    stamps_ns = [time.thread_time_ns()]
+    for frame in range(_FRAMES):
+        act(frame % 400 / 100)
+        stamps_ns.append(time.thread_time_ns())
+    return [float(ns) / 1e6 for ns in np.diff(stamps_ns)]
+
+
+def _paced_rows(seconds: float) -> Iterator[tuple[str, ...]]:
+    late = {}
+    for pictures in (_FEW, _MANY):
+        intervals_ms = _paced_ms(pictures, seconds)
+        late[pictures] = sum(ms > 1.5e3 / _HZ for ms in intervals_ms)
+        what = f"{pictures} pictures kept: from flip to flip, ms (sd {np.std(intervals_ms):.3f})"
+        yield row(what, intervals_ms, "sd under 0.5")
+    few, many = late[_FEW], late[_MANY]
+    wanted = f"no more than the {few} with {_FEW}"
+    yield (f"late frames with {_MANY} pictures", str(many), "", "", "", wanted)
+
+
+def _paced_ms(pictures: int, seconds: float) -> list[float]:
+    """Draw and flip at an even pace, another picture on every lap; return the intervals."""
+    screen, pace = _opened(pictures), Pace(_HZ, False)
+    flips = []
+    try:
+        for frame in range(int(seconds * _HZ)):
+            if pace.flip_due is not None:
+                time.sleep(max(0, pace.draw_due() - time.monotonic_ns()) / 1e9)
+            laps = (_LAPS[0], Lap(str(frame * 37 % pictures), 4.0, 2.0), _LAPS[2])
+            began = time.monotonic_ns()
+            screen.draw(Scene(laps, frame % 400 / 100, frame % 2 == 0))
+            drawn = time.monotonic_ns()
+            pace.drawn(drawn - began)
+            screen.wait(pace.wait_ns(drawn))
+            screen.flip()
+            flips.append(time.monotonic_ns())
+            pace.flipped(flips[-1])
+    finally:
+        screen.close()
+    return [float(ns) / 1e6 for ns in np.diff(flips)]
+
+
+def _session_rows(minutes: float) -> Iterator[tuple[str, ...]]:
+    """Run the simulated rig with its window, and read its flips in its log."""
+    package = Path(rig.__file__).parent
+    task = package.parent / "behavior" / "tasks" / "train1.toml"
+    sets = [*_SETS, f"task.minutes={minutes}", f"rig.hub_port={_PORT}"]
+    answers = resolve(package / "setups" / "simulated.toml", task, "bench", 1, sets)
+    with tempfile.TemporaryDirectory() as data:
+        outcome = launch(answers, Path(data), Console(quiet=True))
+        if outcome.failed:
+            raise Refused(f"the measured session failed: {outcome.reason}")
+        flips = [w for _, w in read(outcome.folder / LOG_FILE) if isinstance(w, Flip)]
+    ages = [(flip.t - flip.wheel_t) / 1e6 for flip in flips if flip.wheel_t]
+    yield row("in a session: wheel to flip, ms", ages, f"p50 under {500 / _HZ:.1f}")
+    intervals_ms = np.diff([flip.t for flip in flips]) / 1e6
+    what = f"in a session: from flip to flip, ms (sd {np.std(intervals_ms):.3f})"
+    yield row(what, intervals_ms, "sd under 0.5")
+    yield row("in a session: drawing and our own loop, ms of CPU", [f.loop_ms for f in flips], "")
+    late = [flip for flip in flips if flip.late]
+    ours = sum(flip.loop_ms > 1e3 / _HZ for flip in late)
+    yield ("in a session: late frames", str(len(late)), "", "", str(len(flips)), "")
+    yield ("of these, over a frame of our own CPU time", str(ours), "", "", "", "0")
