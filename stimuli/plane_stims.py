@@ -13,21 +13,21 @@ from stimuli.panes import View
 def plane_walls(
     window: Any, layout: Layout, views: tuple[View, ...], corridor: Corridor, laps: Laps
 ) -> Callable[[float], None]:
-    """Return what draws the walls of three laps, in plain grey, at a position (m).
+    """Return what draws the walls of three laps, black and unlit, at a position (m).
 
     One object a wall, drawn once a view: its pictures are left out, which is to its advantage.
     """
     from psychopy.visual import PlaneStim
 
     floor, ceiling = corridor.floor_cm / 100, corridor.ceiling_cm / 100
-    upright = (0.0, np.sqrt(0.5), 0.0, np.sqrt(0.5))  # a quarter turn round the vertical
+    turn = np.sqrt(0.5)  # a quarter turn round the vertical, towards the eye
     begins_m = (-laps[0].length_m, 0.0, laps[1].length_m)
     planes = [
         PlaneStim(
             window,
             size=(lap.texture_m, ceiling - floor),
             pos=(side * corridor.half_width_cm / 100, (floor + ceiling) / 2, -middle_m),
-            ori=upright,
+            ori=(0.0, -side * turn, 0.0, turn),
         )
         for lap, begin_m in zip(laps, begins_m, strict=True)
         for middle_m in (begin_m + lap.texture_m / 2,)

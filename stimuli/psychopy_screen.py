@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from rig.refused import Refused
 from stimuli.curtain import hang
+from stimuli.geometry import Lap
 from stimuli.layout import Layout, laid_out, upside_down
 from stimuli.missing import headless, missing
+from stimuli.open_loop import Image
 from stimuli.painter import Painter
 from stimuli.screen import GREY_SCENE, Scene, Stage, check_pictures
 
@@ -77,6 +79,7 @@ class PsychopyScreen:
                 f"{self.layout.size_px[0]} x {self.layout.size_px[1]}; correct size_px or area_px"
             )
         self._painter = Painter(self._gl, stage, self.layout, asked.anisotropy)
+        self._draw_once()
         self.draw(GREY_SCENE)
         self.flip()
         if not headless():
@@ -128,6 +131,14 @@ class PsychopyScreen:
         finally:
             self._window.close()
             self._window = self._painter = None
+
+    def _draw_once(self) -> None:
+        """Draw a corridor and an image, unseen: a driver makes its programs ready at first use."""
+        stage = self._stage
+        for name in tuple(stage.pictures)[:1]:
+            self.draw(Scene((Lap(name, 1.0, 1.0),) * 3, 0.0, False))
+        for name in tuple(stage.images)[:1]:
+            self.draw(Scene(None, 0.0, False, Image(name)))
 
     def _hang_curtain(self, painter: Painter) -> None:
         """Put the greys of this window behind it, for the case that it dies."""
