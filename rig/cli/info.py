@@ -6,14 +6,20 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from rig.cli.ending import SUMMARY_FILE, print_table
+from rig.cli.videos import compared
 from rig.log import LOG_FILE, read_verdict
 from rig.refused import Refused
 
 
 def info(
     folder: Annotated[Path, typer.Argument(metavar="SESSION_DIR", help="A session folder.")],
+    video: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Hold a camera's video to its counted exposures."),
+    ] = None,
 ) -> None:
     """Show what is in a session, whether it is whole, and its end table."""
     console = Console()
@@ -28,3 +34,9 @@ def info(
     whole = "[green]whole[/green]" if verdict.whole else "[bold red]words are missing[/bold red]"
     console.print(f"log: {whole}{'; missing: ' + verdict.missing if verdict.missing else ''}")
     print_table(json.loads((folder / SUMMARY_FILE).read_text()), console)
+    sound = True
+    for sentence, same in compared(folder, video or []):
+        console.print(Text(sentence, "" if same else "bold red"))
+        sound = sound and same
+    if not sound:
+        raise typer.Exit(1)
