@@ -33,9 +33,11 @@ def selectivity(seen: Seen) -> Section | None:
         return Section(title, f"d' is not defined for any cell: {why}.")
     d_prime = session.d_prime[-1].astype(np.float64)
     defined = d_prime[~np.isnan(d_prime)]
+    never = d_prime.size - defined.size
+    rest = f"; the other {never} never varied" if never else ""
     text = (
-        f"d' over all moving texture frames, at the end: {defined.size} of {d_prime.size} cells, "
-        f"the others never varied. Above 0: {a}."
+        f"d' over all moving texture frames, at the end: {defined.size} of {d_prime.size} cells"
+        f"{rest}. Above 0: {a}."
     )
     figures = [_histogram(defined), _by_area(seen), _by_threshold(seen)]
     cells = _cells(seen, d_prime.size)
