@@ -1,5 +1,6 @@
 """Alignment: how today's field lies over another day's, and which cells are the same."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.cells import Cells
 from analysis.correlation import Correlator
+from analysis.registration import MotionSettings, Rigid
 
 Floats = NDArray[np.float32]
 
@@ -30,6 +32,19 @@ class Alignment:
     degrees: float
     """Counted as scipy.ndimage.rotate does: from the rows to the columns."""
     correlation: float
+
+
+def mean_page(pages: Iterable[NDArray[Any]]) -> Floats:
+    """Return the mean of pages, each put where it fits best: (height_px, width_px)."""
+    rigid: Rigid | None = None
+    total, count = np.zeros(0), 0
+    for at, page in enumerate(pages):
+        if rigid is None:
+            rigid, total = Rigid((page.shape[0], page.shape[1]), MotionSettings()), page * 0.0
+        down, right, _ = rigid.locate(page, float(at))
+        total = total + np.roll(page, (-round(down), -round(right)), (0, 1))
+        count += 1
+    return np.asarray(total / max(count, 1), np.float32)
 
 
 def align(today: NDArray[Any], reference: NDArray[Any], max_shift_px: int = 60) -> Alignment:

@@ -44,6 +44,15 @@ class Depth:
         return _between_depths(self._correlations, self._z_um)
 
 
+def z_of(image: Floats, stack: Floats, z_um: Floats) -> float:
+    """Return the z (um) in a stack, (depths, height_px, width_px), at which an image was taken."""
+    correlator = Correlator((image.shape[0], image.shape[1]), 20, _STACK_WINDOW_PX)
+    spectrum = correlator.spectrum(correlator.window(image))
+    references = [correlator.reference(correlator.window(layer)) for layer in stack]
+    peaks = [correlator.locate(spectrum, reference)[2] for reference in references]
+    return _between_depths(np.array(peaks), np.asarray(z_um, np.float64))
+
+
 _STACK_WINDOW_PX = 512
 _STACK_SHARE = 0.05
 """The weight of the newest page in the mean: it spans some 20 pages."""

@@ -1,10 +1,8 @@
 """rig check: look at what is bolted down, without an animal."""
 
-import struct
 import time
-import zlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -12,8 +10,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from rig.cli.picture import write_png
 from rig.cli.screens import opened
-from rig.refused import Refused
 from stimuli import curtain
 from stimuli.missing import headless
 from stimuli.panes import Pane
@@ -46,7 +44,7 @@ def screens(
         console.print(_table(screen, shown))
         console.print(f"{hz:.1f} flips a second; refresh_hz = {settings.refresh_hz:g}")
     if png is not None:
-        _keep(png, picture)
+        write_png(png, picture)
         console.print(f"kept in {png}")
 
 
@@ -85,23 +83,3 @@ def _table(screen: Screen, shown: tuple[Pane, ...]) -> Table:
             " ".join(f"{share:g}" for share in pane.look.colour),
         )
     return table
-
-
-def _keep(path: Path, picture: NDArray[Any]) -> None:
-    """Write a PNG. Raises Refused."""
-    height, width, _ = picture.shape
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # a filter byte of 0 before each row
-    rows[:, 1:] = picture.reshape(height, -1)
-    chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
-        (b"IDAT", zlib.compress(rows.tobytes())),
-        (b"IEND", b""),
-    )
-    data = b"\x89PNG\r\n\x1a\n"
-    for kind, body in chunks:
-        data += struct.pack(">I", len(body)) + kind + body
-        data += struct.pack(">I", zlib.crc32(kind + body))
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise Refused(f"{path} cannot be written ({error}); name another --png") from error

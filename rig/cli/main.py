@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from rig.cli.align import align
 from rig.cli.bench.analysis import analysis
 from rig.cli.bench.behavior import behavior
 from rig.cli.bench.display import display
@@ -36,7 +37,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, run, replay, report, info, recover, flush, doctor):
+for verb in (demo, run, replay, report, info, recover, flush, doctor, align):
     app.command()(verb)
 app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")
