@@ -18,6 +18,8 @@ HIGH_WATER_WORDS = 100_000
 BEAT_NS = 200_000_000
 SILENCE_NS = 1_500_000_000
 _DRAIN_WORDS = 100
+_DRAIN_PATIENTLY_WORDS = 2000
+"""At one waking, for who hears several at once: slow between two, it must still hear the newest."""
 _MEET_NS = 20_000_000
 _MEET_WITHIN_NS = 60_000_000_000
 
@@ -190,7 +192,7 @@ class Bus:
     def _drain(self) -> list[tuple[Envelope, Message]]:
         words = []
         self._empty = False
-        for _ in range(_DRAIN_WORDS):
+        for _ in range(_DRAIN_PATIENTLY_WORDS if self._pace.patience_s else _DRAIN_WORDS):
             try:
                 frame = self._in.recv(zmq.NOBLOCK)
             except zmq.Again:

@@ -26,6 +26,7 @@ from rig.refused import Refused
 
 RECORDER = "recorder"
 _PR_SET_PDEATHSIG = 1
+_PREFERRED_NICE = -5
 _TERMINATE_WITHIN_S = 5
 _NICE = -10
 """Beside programs that somebody left running: about nine times their share of a core."""
@@ -124,6 +125,13 @@ def prioritise(realtime: bool) -> None:
             os.sched_setscheduler(0, policy, os.sched_param(1 if realtime else 0))
         with suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+
+
+def prefer() -> None:
+    """Put this process, and its threads to come, before others of the ordinary ones, if allowed."""
+    if sys.platform == "linux":
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, _PREFERRED_NICE)
 
 
 def _terminate(bus: Bus, number: int, at: FrameType | None) -> None:

@@ -236,6 +236,7 @@ def _lap(trial: TrialStart) -> Lap:
 
 
 if __name__ == "__main__":
-    from rig.process import run
+    from rig.process import prefer, run
 
+    prefer()
     run(Display)
