@@ -17,6 +17,7 @@ from analysis.tuning import TrialStore
 from rig.messages import Decoded, Fault, Frame, Message, Position, TrialEnd, TrialStart
 from rig.refused import Refused
 from tests.analysis.logs import MS, corridor, standing
+from tests.analysis.test_registration import stack_of
 
 SHAPE = (9, 12)
 CELLS = "cell,y_px,x_px,radius_px,area\n0,2,2,1,8\n1,5,6,2,3\n2,6,10,1.5,-1\n"
@@ -287,3 +288,30 @@ def test_a_field_that_changes_its_size_ends_the_node(cells: Path) -> None:
 def test_comparing_a_stimulus_with_itself_is_refused(cells: Path) -> None:
     with pytest.raises(Refused, match="name two stimuli"):
         online(cells, a="leaf1", b="leaf1")
+
+
+def test_a_drifting_focus_is_said_once_and_so_is_its_return(cells: Path, tmp_path: Path) -> None:
+    stack, z_um = stack_of((64, 64))
+    np.savez(tmp_path / "stack.npz", stack=stack, z_um=z_um)
+    np.save(tmp_path / "mean.npy", stack[8])
+    motion = {
+        "stack_file": str(tmp_path / "stack.npz"),
+        "reference_file": str(tmp_path / "mean.npy"),
+    }
+    node, said = online(cells, motion=motion)
+    rng = np.random.default_rng(2)
+    for index in range(280):
+        depth = 10 if 70 <= index < 160 else 8  # 5 um off, then back
+        page = rng.poisson(np.maximum(stack[depth], 0)).astype(np.int16)
+        node.hear(frame(300 * index * MS, index, page))
+        node.hear(standing(300 * index * MS + 1, -1, 0.0, moving=False))
+    node.close()
+    faults = [word for word in said if isinstance(word, Fault)]
+    assert [word.what.partition(",")[0][:22] for word in faults] == [
+        "the focus has drifted ",
+        "the focus is back",
+    ]
+    assert 70 < faults[0].t / (300 * MS) < 160 < faults[1].t / (300 * MS)
+    depths = [word.z_um[0] for word in said if isinstance(word, Decoded) and word.z_um]
+    assert max(depths) == pytest.approx(5.0, abs=1.0)
+    assert depths[-1] == pytest.approx(0.0, abs=1.0)

@@ -1,0 +1,64 @@
+"""Beside Suite2p's own functions, on the same frames: the same cells do the same."""
+
+import numpy as np
+import pytest
+
+from analysis.cells import disc, gathered
+from analysis.landmarks import Landmarks
+from analysis.registration import MotionSettings
+from analysis.strip import How
+from analysis.traces import Traces, TraceSettings
+from analysis.volume import Volume
+from rig.messages import Frame
+
+FRAMES, RATE_HZ, SIZE = 900, 3.0, 128
+
+
+def test_deconvolved_traces_are_those_of_suite2p() -> None:
+    pytest.importorskip("suite2p", reason="Suite2p is not here: pip install suite2p (GPL, torch)")
+    torch = pytest.importorskip("torch", reason="Suite2p needs torch: pip install torch")
+    from suite2p.extraction import dcnv, masks
+    from suite2p.extraction.extract import extract_traces
+
+    rng = np.random.default_rng(3)
+    places = np.stack(np.meshgrid(*[np.arange(12, 120, 14)] * 2, indexing="ij"), -1).reshape(-1, 2)
+    cells = gathered(
+        [str(n) for n in range(len(places))],
+        [disc(y, x, 3.7) for y, x in places],
+        [np.ones(len(disc(y, x, 3.7))) for y, x in places],
+    )
+    calcium = np.zeros((FRAMES, len(places)))
+    for at in range(1, FRAMES):
+        spikes = rng.poisson(0.12, len(places))
+        calcium[at] = calcium[at - 1] * np.exp(-1 / (0.75 * RATE_HZ)) + 0.5 * spikes
+    cell = np.repeat(np.arange(len(cells)), np.diff(cells.first))
+    pages = np.empty((FRAMES, SIZE, SIZE), np.int16)
+    for at in range(FRAMES):
+        photons = np.full((SIZE, SIZE), 3.0 + 0.3 * np.sin(at / 40))
+        photons[cells.y, cells.x] += 2.0 * (1 + calcium[at][cell])
+        pages[at] = 60 * rng.poisson(photons)
+
+    how = How(TraceSettings(), MotionSettings(method="none"), Landmarks())
+    volume, traces = Volume(cells, (), (SIZE, SIZE), how), Traces(len(cells), TraceSettings())
+    said = []
+    for at, page in enumerate(pages):
+        bright = volume.add(Frame(0, at, "", 0, SIZE, SIZE, 0.0, pixels=page), at / RATE_HZ)
+        assert bright is not None
+        final = traces.add(bright, at / RATE_HZ)
+        said += [] if final is None else [final]
+    ours = np.array([*said, *traces.rest()]).T
+
+    stat = []
+    for n in range(len(cells)):
+        own = slice(cells.first[n], cells.first[n + 1])
+        alone = np.zeros(own.stop - own.start, bool)
+        stat.append({"ypix": cells.y[own], "xpix": cells.x[own], "lam": cells.weight[own],
+                     "radius": 3.7, "overlap": alone})  # fmt: skip
+    cpu = torch.device("cpu")
+    cell_masks, rings = masks.create_masks(stat, SIZE, SIZE)
+    bright, around, *_ = extract_traces(pages.astype(np.float32), cell_masks, rings, device=cpu)
+    off = dcnv.preprocess(bright - 0.7 * around, "maximin", 60.0, 10.0, RATE_HZ, device=cpu)
+    theirs = dcnv.oasis(off.astype(np.float32), 100, 0.75, RATE_HZ)
+    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(ours, theirs, strict=True)]
+    print(f"median correlation with Suite2p {np.median(alike):.4f}, least {np.min(alike):.4f}")
+    assert np.median(alike) > 0.95
