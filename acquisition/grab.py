@@ -32,16 +32,25 @@ class Grab:
         self._page_t: int | None = None
         self._silent_until: int | None = None
         self._begins = False
-        self._dead = False
+        self._dead = self._stopping = False
 
     def begin(self, now: int) -> list[int]:
         """Begin the next frame, unless the microscope is silent; return the times of its edges."""
-        self._begins = not (self._dead or self._silent(now))
+        self._begins = not (self._dead or self._stopping or self._silent(now))
         if not self._begins:
             return []
         self._number += 1
         self._scanning.append((self._number, now))
         return [now + round(ms * 1e6) for ms in self._planted.edges_ms(self._number)]
+
+    def stop(self) -> None:
+        """Begin no further frame."""
+        self._stopping = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was stopped, and all is saved."""
+        return self._stopping and not self._scanning
 
     def save(self, position: Position | None) -> None:
         """Save every frame that is over: all but the one that has just begun."""

@@ -16,7 +16,7 @@ from acquisition.regions import Field, Region
 from acquisition.specimen import Brain, Specimen
 from acquisition.truth import TruthWriter
 from acquisition.writer import Link, Writer
-from rig.messages import Position, Pulse, Start, TrialEnd, TrialStart
+from rig.messages import Edge, Position, Pulse, Start, TrialEnd, TrialStart
 from rig.node import Node, Say
 from rig.refused import Refused
 
@@ -31,7 +31,7 @@ class Mesoscope(Node):
     """Says the frame clock's Pulse as a frame begins, and saves it once the next one begins."""
 
     name = "mesoscope"
-    hears = (Start, Position, TrialStart, TrialEnd)
+    hears = (Start, Edge, Position, TrialStart, TrialEnd)
     says = (Pulse,)
     period_s = 1.0 / 3.0
     patience_s = 0.005
@@ -55,6 +55,8 @@ class Mesoscope(Node):
         """Whether a page links to the next one before or after that is there."""
         piece_kb: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 0
         """A page is written in pieces of that size; 0: in one."""
+        starts_on: str = ""
+        """The output line that makes it scan while it is up; without one it scans from Start on."""
         cells_file: str = ""
         """A table of the cells; without one they are drawn."""
         brain: Brain = Brain()
@@ -71,6 +73,7 @@ class Mesoscope(Node):
         self._specimen: Specimen | None = None
         self._cells = ""
         self._grab: Grab | None = None
+        self._start: Start | None = None
         self._position: Position | None = None
 
     def open(self) -> None:
@@ -89,19 +92,27 @@ class Mesoscope(Node):
                 f"({error.strerror}); name another as mesoscope.imaging_folder"
             ) from error
 
-    def hear(self, word: Start | Position | TrialStart | TrialEnd) -> None:
-        """Begin a file at Start; else take in what the animal now sees."""
+    def hear(self, word: Start | Edge | Position | TrialStart | TrialEnd) -> None:
+        """Begin a file, end it, or take in what the animal now sees."""
         if self._specimen is None:
             return
         match word:
             case Start():
-                self._grab = self._begin(word, self._specimen)
+                self._start = word
+                if not self.settings.starts_on:
+                    self._grab = self._begin(word, self._specimen)
+            case Edge(line=self.settings.starts_on, up=True) if self._start is not None:
+                self._grab = self._grab or self._begin(self._start, self._specimen)
+            case Edge(line=self.settings.starts_on, up=False) if self._grab is not None:
+                self._grab.stop()
             case TrialStart():
                 self._specimen.tuning.begin(word)
             case TrialEnd():
                 self._specimen.tuning.end()
             case Position():
                 self._position = word
+            case _:
+                pass
 
     def tick(self, now: int) -> None:
         """Begin the next frame with its edges, then save the one that is over."""
@@ -110,11 +121,14 @@ class Mesoscope(Node):
         for t in self._grab.begin(now):
             self.say(Pulse(t, FRAME_CLOCK))
         self._grab.save(self._position)
+        if self._grab.is_over:
+            self.close()
 
     def close(self) -> None:
         """Finish the frame that is being scanned, and the file."""
         if self._grab is not None:
             self._grab.close(self._position)
+            self._grab = None
 
     def _begin(self, start: Start, specimen: Specimen) -> Grab:
         settings = self.settings

@@ -110,7 +110,7 @@ class Referee(Node):
             else:
                 self._begin(turn, rules, ended)
         self._turns.clear()
-        if self._trial is None and ended is not None and self._goes_on(ended, position.t):
+        if self._trial is None and ended is not None and self._goes_on(ended, position):
             ended.blame(position.t, "dead zone", "no trial began where this one ended")
         if self._trial is not None:
             self._compare(self._trial, position, agreed)
@@ -210,10 +210,10 @@ class Referee(Node):
         self._course.end(trial, end.outcome == "aborted")
         return trial
 
-    def _goes_on(self, ended: Judged, t: int) -> bool:
-        """Whether another trial is to follow at once."""
+    def _goes_on(self, ended: Judged, position: Position) -> bool:
+        """Whether another trial is to follow at once: not while the microscope is waited for."""
         done = ended.end is not None and ended.end.outcome == "done"
-        return done and self._course.goes_on(t)
+        return done and position.phase != "paused" and self._course.goes_on(position.t)
 
     def _compare(self, trial: Judged, position: Position, agreed: bool) -> None:
         """Compare where the task says that the corridor stands with the wheel's own way."""

@@ -7,13 +7,16 @@ from typing import Literal
 from behavior.checks import check
 from behavior.corridor import Corridor, Running
 from behavior.facts import Facts
+from behavior.imaging import Imaging, Microscope
 from behavior.plan import Plan
 from behavior.tally import Tally
 from behavior.trial import AT_ONCE_NS, Trial, Water
 from rig.messages import (
+    Acquire,
     Arm,
     Cue,
     Disarm,
+    Edge,
     Fault,
     Lick,
     Message,
@@ -35,7 +38,7 @@ _OPERATOR = "stopped by the operator"
 class Task(Node):
     """Says one Position for every Wheel, and the trials, cues and wishes for water between them.
 
-    The session's phases, at each Wheel:
+    The session's phases, at each Wheel, where time is the largest t heard:
 
         grey   ---[the block's grey is over, or a pause is] TrialStart-----------> trial
         trial  ---[it is over] TrialEnd done, the next TrialStart----------------> trial
@@ -45,16 +48,17 @@ class Task(Node):
         paused ---[Order resume]-------------------------------------------------> grey
         any    ---[Order pause] TrialEnd aborted, its stimulus comes again-------> paused
         done   ---[the last grey is over]: the session has come to its end
-
-    Time is the largest t heard.
+        any    ---[the frame clock is silent, at the trial's end or in grey]-----> paused
     """
 
     name = "task"
-    hears = (Start, Wheel, Lick, Valve, Order)
-    says = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm)
+    hears = (Start, Wheel, Lick, Valve, Order, Edge)
+    says = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire)
 
     class Settings(Facts, frozen=True, kw_only=True):
-        """The facts of the task."""
+        """The facts of the task; and in the setup, whether a microscope takes part."""
+
+        imaging: Imaging | None = None
 
     settings: Settings
 
@@ -66,15 +70,14 @@ class Task(Node):
         self._running = Running(
             settings.speed_window_ms, settings.run_threshold_cm_s, settings.stop_cm_s
         )
+        self._scope = Microscope(settings.imaging, say)
         self._tally = Tally(settings.water_ul, settings.disengaged_after)
         self._wishes: Iterator[int] = count(1)
         self._phase: Literal["grey", "trial", "paused", "done"] = "grey"
         self._trial: Trial | None = None
-        self._now = 0
+        self._now = self._tail_began = self._last_order = 0
         self._began: int | None = None
-        self._tail_began = 0
         self._reason: str | None = None
-        self._last_order = 0
         self._obeyed: set[int] = set()
         self._enter(0)
 
@@ -85,7 +88,10 @@ class Task(Node):
         self._now = max(self._now, word.t)
         if self._began is None:
             self._began = self._block_began = word.t
+            self._scope.start(word.t)
         match word:
+            case Edge():
+                self._scope.edge(word)
             case Wheel():
                 self._move(word, word.t - self._began)
             case Lick() if self._trial is not None and word.line == self.settings.spout:
@@ -110,6 +116,7 @@ class Task(Node):
 
     def _move(self, wheel: Wheel, passed_ns: int) -> None:
         self._running.step(wheel.t, wheel.cm)
+        self._scope.watch(wheel.t)
         trial = self._trial
         free = trial is not None and trial.start.picture == "corridor"
         moved = self._corridor.step(wheel.t, self._running, free)
@@ -131,17 +138,19 @@ class Task(Node):
             self._say_all(trial.move(wheel.t, self._corridor.position_m))
 
     def _change_phase(self, t: int, passed_ns: int) -> None:
-        block = self._plan.block
+        block, block_ns = self._plan.block, t - self._block_began
         if self._phase == "done":
             if t - self._tail_began >= self.settings.grey_after_s * 1e9:
-                self.ended = self._reason
+                self.ended = self._reason if self._scope.has_ended(t) else None
         elif passed_ns >= self.settings.minutes * 60e9:
             self._abort(t)
             self._begin_tail(t, _TIME_UP)
-        elif self._phase != "paused" and t - self._block_began >= block.minutes * 60e9:
+        elif self._phase != "paused" and block_ns >= block.minutes * 60e9:
             self._abort(t)
             self._end_block(t, _TIME_UP)
-        elif self._phase == "grey" and t - self._block_began >= block.grey_before_s * 1e9:
+        elif self._phase == "grey" and self._scope.is_silent:
+            self._phase = "paused"
+        elif self._phase == "grey" and self._scope.grey_is_over(block_ns, block.grey_before_s):
             self._phase = "trial"
             self._begin_trial(t)
         elif self._trial is not None and self._trial.is_over(t, self._corridor.position_m):
@@ -163,6 +172,9 @@ class Task(Node):
             self._begin_tail(t, reason)
         elif self._plan.is_block_over:
             self._end_block(t, _ALL_DONE)
+        elif self._scope.is_silent:
+            self._phase = "paused"
+            self._corridor.position_m = 0.0
         else:
             if self._plan.block.is_corridor:
                 self._corridor.position_m -= self._plan.block.lap_m
@@ -188,6 +200,7 @@ class Task(Node):
     def _begin_tail(self, t: int, reason: str) -> None:
         self._phase = "done"
         self._tail_began = t
+        self._scope.mark()
         self._corridor.position_m = 0.0
         self._reason = self._reason or reason
 
@@ -206,6 +219,7 @@ class Task(Node):
             case "resume" if self._phase == "paused":
                 # the next wheel begins a trial, unless the block's grey is not over yet
                 self._phase = "grey"
+                self._scope.resume(self._now)
             case "stop" if self._phase == "trial":
                 self._reason = self._reason or order.text or _OPERATOR
             case "stop" if self._phase != "done":

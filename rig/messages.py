@@ -359,6 +359,15 @@ class Integrity(Message, frozen=True, tag="Integrity"):
     what: str = ""
 
 
+# -- task, continued ----------------------------------------------------------------------------
+
+
+class Acquire(Message, frozen=True, tag="Acquire"):
+    """Task: the microscope is to scan from now on, or to stop after its frame."""
+
+    on: bool
+
+
 WORDS: tuple[type[Message], ...] = (
     Start, Stop, Order, Beat, Fault, Ended,
     Wheel, Lick, Edge, Valve,
@@ -370,6 +379,7 @@ WORDS: tuple[type[Message], ...] = (
     DeviceTime,
     Pictures,
     Integrity,
+    Acquire,
     CueOnset,
 )  # fmt: skip
 """Every kind, in the order of this page."""

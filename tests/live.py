@@ -47,7 +47,7 @@ class Live:
         self._in.connect(f"tcp://127.0.0.1:{self.port + 1}")
         command = [sys.executable, "-c", "from rig.cli.main import main; main()", "run"]
         command += [str(setup), str(task), "--subject", subject, "--data", str(data), *args]
-        for text in (f"rig.hub_port={self.port}", *sets):
+        for text in (f"rig.hub_port={self.port}", *self._quickly(setup), *sets):
             command += ["--set", text]
         self.process = subprocess.Popen(
             command,
@@ -57,6 +57,12 @@ class Live:
             text=True,
             env={**os.environ, "COLUMNS": "200", **(env or {})},
         )
+
+    @staticmethod
+    def _quickly(setup: Path) -> tuple[str, ...]:
+        """Do not wait for 15 frames of grey before and after each session."""
+        imaging = "[nodes.task.imaging]" in setup.read_text()
+        return ("nodes.task.imaging.grey_frames=1",) if imaging else ()
 
     @property
     def folder(self) -> Path:

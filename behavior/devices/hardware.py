@@ -13,6 +13,7 @@ from behavior.devices.plumbing import Plumbing
 from behavior.devices.spout import Spout
 from behavior.devices.watering import Watering
 from rig.messages import (
+    Acquire,
     Arm,
     Cue,
     DeviceTime,
@@ -32,7 +33,7 @@ from rig.messages import (
 )
 from rig.node import Node, Say
 
-_TOLD = (Start, TrialStart, TrialEnd, Cue, Pulse, Flip)
+_TOLD = (Start, Acquire, TrialStart, TrialEnd, Cue, Pulse, Flip)
 
 
 class Hardware(Node):
@@ -42,7 +43,7 @@ class Hardware(Node):
     """
 
     name = "hardware"
-    hears = (Start, Arm, Disarm, TrialStart, TrialEnd, Cue, Pulse, Flip)
+    hears = (Start, Acquire, Arm, Disarm, TrialStart, TrialEnd, Cue, Pulse, Flip)
     says = (Wheel, Lick, Edge, Valve, Exposures, DeviceTime)
     period_s = 0.001
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from behavior.devices.protocols import Camera, Output
-from rig.messages import Cue, Edge, Exposures, Message, Start, TrialEnd, TrialStart, Valve
+from rig.messages import Acquire, Cue, Edge, Exposures, Message, Start, TrialEnd, TrialStart, Valve
 from rig.node import Say
 from rig.refused import Refused
 
@@ -12,6 +12,7 @@ _RAISED_BY: dict[str, type[Message]] = {
     "trial": TrialStart,
     "cue": Cue,
     "reward": Valve,
+    "imaging": Acquire,
 }
 _COUNT_EVERY_NS = 1_000_000_000
 
@@ -35,7 +36,10 @@ class Outputs:
     def hear(self, word: Message, now: int) -> None:
         """Take a word that the driver heard, or a Valve that opened."""
         for name, output in self._outputs.items():
-            if isinstance(word, _RAISED_BY[output.settings.on]):
+            if isinstance(word, Acquire) and not word.on:
+                if output.settings.on == "imaging":
+                    self._set(name, now, up=False)
+            elif isinstance(word, _RAISED_BY[output.settings.on]):
                 self._set(name, now, up=True)
                 if output.settings.pulse_ms:
                     self._down_at[name] = now + round(output.settings.pulse_ms * 1e6)

@@ -158,8 +158,9 @@ class Line(Device, Protocol):
 class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the table of every output says, beside its wiring."""
 
-    on: Literal["session", "trial", "cue", "reward"]
-    """What raises it: the session from start to end, each trial, each cue, each drop of water."""
+    on: Literal["session", "trial", "cue", "reward", "imaging"]
+    """What raises it: the session from start to end, each trial, each cue, each drop of water,
+    or the microscope's scanning, from its start to its stop."""
     pulse_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
     """How long it stays up, by the driver's clock; 0: as long as what raises it lasts."""
 

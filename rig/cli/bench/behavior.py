@@ -37,6 +37,7 @@ _QUICK = (
     "task.blank_s=0.99",  # the guard gives 60 rewards a minute, and no more
     "task.trials=20000",
     "task.water_ul=2000",
+    "nodes.task.imaging.grey_frames=1",
     "task.grey_before_s=0.2",
     "task.grey_after_s=0.2",
     "task.reward_ul=0.5",

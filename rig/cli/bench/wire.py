@@ -37,6 +37,7 @@ _SHORT_CORRIDORS = (
     "task.grey_m=0.5",
     "task.cue_from_m=0.1",
     "task.cue_to_m=0.2",
+    "nodes.task.imaging.grey_frames=1",
     "task.grey_before_s=0.5",
     "task.grey_after_s=0.5",
     "task.decided_by=task",
