@@ -25,6 +25,8 @@ class Pace:
         self._vblank = vblank
         self._flipped: int | None = None
         self._drawing_ns = self.period_ns // 4
+        # A clock waits for a drawing that takes longer, at the same rate; a refresh does not.
+        self._longest_ns = self.period_ns if vblank else self.period_ns // 2 - _MARGIN_NS
 
     def draw_due(self) -> int:
         """Return when to read the position and draw, for the next flip."""
@@ -38,7 +40,7 @@ class Pace:
     def drawn(self, took_ns: int) -> None:
         """Learn from how long a drawing took."""
         self._drawing_ns += _UP_NS if took_ns > self._drawing_ns else -_DOWN_NS
-        self._drawing_ns = min(max(self._drawing_ns, 0), self.period_ns)
+        self._drawing_ns = min(max(self._drawing_ns, 0), self._longest_ns)
 
     def flipped(self, t: int) -> Kept:
         """Take the moment of a flip; foresee the next one."""
