@@ -47,8 +47,10 @@ class Pace:
         interval = self.period_ns if self._flipped is None else t - self._flipped
         self._flipped = t
         in_step = self.flip_due is not None and abs(t - self.flip_due) < self.period_ns // 2
-        if self._vblank or self.flip_due is None or not in_step:
+        if self._vblank or self.flip_due is None:
             self.flip_due = t + self.period_ns
+        elif not in_step:  # draw again at once
+            self.flip_due = t + self._drawing_ns + _MARGIN_NS
         else:
             self.flip_due += self.period_ns
         dropped = max(0, round(interval / self.period_ns) - 1)
