@@ -187,8 +187,13 @@ class Session:
     @cached_property
     def ended(self) -> dict[str, str]:
         """Why each speaker ended."""
-        ended = self._table(Ended)
-        return dict(zip(ended.speaker, ended.reason, strict=True))
+        return dict(self._table(Ended).set_index("speaker").reason)
+
+    @cached_property
+    def overruns(self) -> dict[str, int]:
+        """How many frames each speaker read from their file, as the ring had been written over."""
+        ended = self._table(Ended).query("overruns > 0")
+        return dict(zip(ended.speaker, ended.overruns.tolist(), strict=True))
 
     @cached_property
     def end_reason(self) -> str | None:

@@ -50,6 +50,7 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "frames_written": frames_written,
         "frames_streamed": len(session.frames),
         "frames_analysed": len(session.decoded),
+        "overruns": session.overruns,
         "flips": len(session.flips),
         "flips_late": int(session.flips.late.sum()),
         "integrity": _integrity(session.integrity),

@@ -148,7 +148,8 @@ class Bus:
     def end(self, speaker: str, reason: str, failed: bool) -> None:
         """Say Ended, with the count and the running CRC of each kind said."""
         words = self._voice.ledger.of(speaker)
-        self.say(Ended(self._clock.now(), reason, failed, words))
+        overruns = self._pixels.overruns if self._pixels is not None else 0
+        self.say(Ended(self._clock.now(), reason, failed, words, overruns))
 
     def close(self) -> None:
         """Leave the hub, after what was said has gone out (half a second at most)."""
@@ -226,7 +227,13 @@ class Bus:
             self._pixels.open(word)
         if not isinstance(word, Frame):
             return word
-        return self._pixels.of(word)
+        ran_over = self._pixels.overrun
+        filled = self._pixels.of(word)
+        if self._pixels.overrun and not ran_over:
+            what = f"frame {word.index} was overwritten in the ring before it was read here"
+            advice = "its file is read instead; if this lasts, set rig.ring_slots higher"
+            self.say(Fault(self._clock.now(), f"{what}: {advice}"))
+        return filled
 
 
 def _topics(hears: tuple[type, ...]) -> list[bytes]:

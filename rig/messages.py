@@ -60,11 +60,15 @@ class Fault(Message, frozen=True, tag="Fault"):
 
 
 class Ended(Message, frozen=True, tag="Ended"):
-    """Every node's last word: why, and for each kind it said how many and their running CRC."""
+    """Every node's last word: why, and for each kind it said how many and their running CRC.
+
+    overruns is how many frames it read from their file, as the ring had been written over.
+    """
 
     reason: str
     failed: bool
     words: dict[str, tuple[int, int]]
+    overruns: int = 0
 
 
 # -- hardware ---------------------------------------------------------------------------------

@@ -15,6 +15,10 @@ class Pixels:
     def __init__(self, folder: Path = Path()) -> None:
         self._folder = folder
         self._ring: Ring | None = None
+        self.overrun = False
+        """Whether the last frame was overwritten in the ring before it was read."""
+        self.overruns = 0
+        """How many frames were."""
 
     def open(self, start: Start) -> None:
         """Open the ring that Start names, if it names one."""
@@ -28,6 +32,8 @@ class Pixels:
         pixels: Any = None
         if self._ring is not None:
             pixels = self._ring.read(frame.index, shape, frame.dtype)
+            self.overrun = pixels is None
+            self.overruns += self.overrun
         if pixels is None:
             path = self._folder / frame.file
             pixels = read_pixels(path, frame.offset_bytes, shape, frame.dtype)

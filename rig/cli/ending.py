@@ -113,6 +113,8 @@ def print_table(summary: dict[str, Any], console: Console) -> None:
         "integrity": integrity_row(summary["integrity"]),
         "notes": "; ".join(note["text"] for note in summary["notes"]) or "-",
     }
+    for speaker, overruns in summary.get("overruns", {}).items():
+        rows[f"overruns, read from files by {speaker}"] = f"{overruns}"
     for name, numbers in summary["latency_ms"].items():
         if numbers["n"]:
             text = (

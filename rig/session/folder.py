@@ -1,9 +1,7 @@
 """Where a session lives: checked before anything is made, and unmade if it was refused."""
 
 import hashlib
-import os
 import shutil
-import tempfile
 from datetime import date
 from io import BufferedWriter
 from pathlib import Path
@@ -11,14 +9,13 @@ from pathlib import Path
 import msgspec
 
 from rig.config import FILES_FOLDER, SETTINGS_FILE, Answers, Session
-from rig.frames import Ring, RingPlan
 from rig.log import JOURNAL_FOLDER
 from rig.refused import Refused
+from rig.session import rings
 from rig.session.locks import lock
 
 _MARGIN = 1.1
 _LOCK_FILE = ".running"
-_SHM = Path("/dev/shm")
 
 
 class SubjectLock:
@@ -79,7 +76,7 @@ def make(
         hashes[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     session = msgspec.structs.replace(
         answers.session,
-        ring=_ring(answers.session, folder),
+        ring=rings.make_ring(answers.session, folder),
         files=hashes,
         t0_ns=t0_ns,
         began=began,
@@ -100,12 +97,9 @@ def sweep(session: Session) -> None:
     """Remove the ring, and those of sessions whose launching process is gone."""
     if session.ring is None:
         return
-    path = Path(session.ring.path)
-    path.unlink(missing_ok=True)
-    for other in path.parent.glob("rig-ring-*"):
-        pid = other.name.split("-")[2]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            other.unlink(missing_ok=True)
+    ring = Path(session.ring.path)
+    ring.unlink(missing_ok=True)
+    rings.sweep(ring.parent)
 
 
 def _next_folder(subject_folder: Path) -> Path:
@@ -119,15 +113,3 @@ def _next_folder(subject_folder: Path) -> Path:
             number += 1
             continue
         return folder
-
-
-def _ring(session: Session, folder: Path) -> RingPlan | None:
-    if "stream" not in session.nodes:
-        return None
-    where = _SHM if os.access(_SHM, os.W_OK) else Path(tempfile.gettempdir())
-    name = f"rig-ring-{os.getpid()}-{folder.parent.name}-{folder.name}"
-    plan = RingPlan(
-        str(where / name), session.rig.ring_slots, int(session.rig.ring_slot_mb * 1_000_000)
-    )
-    Ring(plan, create=True).close()
-    return plan

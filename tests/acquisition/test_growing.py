@@ -4,6 +4,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from acquisition.follow import FileFollower
 from acquisition.growing import GrowingFile
 from acquisition.stream import Stream
 from rig.clock import SetClock
+from rig.frames import Ring, RingPlan
 from rig.messages import Fault, Frame, Start
 from rig.refused import Refused
 from tests.acquisition.files import pictures, save, start
@@ -159,3 +161,35 @@ def test_what_was_saved_before_the_disk_was_full_is_followed_and_saved(
     assert pages == len(frames) and lost_bytes > 0
     (one,) = check([Path("mended.tif")])
     assert one.problems == [] and one.pages == pages
+
+
+def test_a_page_is_read_straight_into_its_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On its way no memory of a page's size is taken, so no copy of it can have been made."""
+    monkeypatch.chdir(tmp_path)
+    Path("imaging").mkdir()
+    page = np.arange(400 * 500, dtype=np.int16).reshape(400, 500)
+    plan = RingPlan("ring", 2, page.nbytes)
+    reader = Ring(plan, create=True)
+    said: list[Any] = []
+    stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
+    stream.clock = SetClock()
+    stream.open()
+    stream.hear(Start(0, {"ring": msgspec.to_builtins(plan)}))
+    writer = start(Path("imaging/a.tif"), shape=page.shape)
+    writer.append(page, 0.0)
+    stream.tick(0)
+    writer.append(page[::-1], 0.1)
+    tracemalloc.start()
+    try:
+        stream.tick(SECOND)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    stream.close()
+    writer.close()
+    np.testing.assert_array_equal(reader.read(1, page.shape, "<i2"), page[::-1])
+    reader.close()
+    assert [word.index for word in said if isinstance(word, Frame)] == [0, 1]
+    assert most_bytes < page.nbytes / 4

@@ -153,11 +153,13 @@ def test_faults_and_ends_name_their_speakers(tmp_path: Path) -> None:
         ("task", Fault(2 * MS, "no more")),
         ("task", Ended(3 * MS, "no more", True, {})),
         ("hardware", Ended(4 * MS, "done", False, {})),
+        ("online", Ended(5 * MS, "done", False, {}, overruns=3)),
     ]
     session = read_back(tmp_path, words)
     assert session.faults.speaker.tolist() == ["online", "task"]
     np.testing.assert_array_equal(session.faults.frame, [3, np.nan])
-    assert session.ended == {"task": "no more", "hardware": "done"}
+    assert session.ended == {"task": "no more", "hardware": "done", "online": "done"}
+    assert session.overruns == {"online": 3}
 
 
 def test_missing_words_are_counted_for_each_speaker_and_kind(tmp_path: Path) -> None:

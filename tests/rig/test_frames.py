@@ -1,6 +1,9 @@
 """The frame ring: a reader gets a frame whole, or not at all."""
 
 import multiprocessing
+import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +126,43 @@ def test_a_frame_read_while_it_is_overwritten_is_whole_or_absent(tmp_path: Path)
         stop.set()
         writer.join()
         ring.close()
+
+
+def read_many(ring_plan: RingPlan, latest: Any, reads: Any, stop: Any) -> None:
+    ring = Ring(ring_plan)
+    while not stop.is_set():
+        index = latest.value
+        found = ring.read(index, LARGE, "<i2")
+        if found is not None and (found != index % 30_000).any():
+            sys.exit("a torn frame")
+        reads.value += 1
+
+
+def test_a_reader_that_is_stopped_holds_nobody_up(tmp_path: Path) -> None:
+    """Wherever it stands in its read: the writer goes on, and afterwards it finds nothing torn."""
+    context = multiprocessing.get_context("spawn")
+    latest, stop = context.Value("q", 0, lock=False), context.Event()
+    reads = context.Value("q", 0, lock=False)
+    large = plan(tmp_path / "ring", slots=1, slot_bytes=256 * 1024 * 2)
+    ring = Ring(large, create=True)
+    reader = context.Process(target=read_many, args=(large, latest, reads, stop))
+    reader.start()
+    try:
+        for _ in range(20):
+            before = reads.value
+            while reads.value < before + 3:
+                assert reader.is_alive()
+            os.kill(reader.pid or 0, signal.SIGSTOP)
+            for _ in range(3):
+                ring.write(latest.value + 1, frame(latest.value + 1, LARGE))
+                latest.value += 1
+            os.kill(reader.pid or 0, signal.SIGCONT)
+    finally:
+        stop.set()
+        reader.join()
+        ring.close()
+    assert reader.exitcode == 0
+    assert latest.value == 60
 
 
 def test_a_frame_larger_than_a_slot_is_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from acquisition.stream import Stream
 from acquisition.writer import Link
 from rig.cli.bench.harness import percentiles, row
 from rig.cli.bench.moving import PAGE, PAGE_MB, SMALL, opening, ring
+from rig.cli.bench.scanning import scanning
 from rig.clock import RealClock
 from rig.frames import Ring, RingPlan
 from rig.messages import Frame, Message, Start
@@ -34,7 +35,7 @@ Seen = dict[int, int]
 def frames(
     seconds: Annotated[float, typer.Option(help="Length of each measured recording.")] = 10.0,
 ) -> None:
-    """Measure following, opening and the ring, each beside other ways to do it."""
+    """Measure following, opening and the ring beside other ways, and the simulated microscope."""
     table = percentiles("rig bench frames")
     with tempfile.TemporaryDirectory() as name:
         for line in (
@@ -42,6 +43,7 @@ def frames(
             *_torn(Path(name)),
             *opening(Path(name)),
             *ring(Path(name)),
+            *scanning(Path(name)),
         ):
             table.add_row(*line)
     Console().print(table)

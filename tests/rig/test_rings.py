@@ -1,0 +1,91 @@
+"""Rings of sessions: none outlives its maker for long, and none is taken from one that lives."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rig.config import Rig, Session
+from rig.frames import Ring
+from rig.session import rings
+
+MAKES = """
+import sys
+from pathlib import Path
+from rig.session import rings
+from tests.rig.test_rings import session
+rings._SHM = Path(sys.argv[1])
+print(rings.make_ring(session(), Path("sub-test/ses-20260102_1")).path, flush=True)
+sys.stdin.read()
+"""
+
+
+def session(node: str = "stream") -> Session:
+    small = Rig(name="test", disk_mb_s=0.0, ring_slots=2, ring_slot_mb=0.01)
+    return Session(subject="test", seed=1, task_name="t", rig=small, task={}, nodes={node: {}})
+
+
+@contextmanager
+def maker(where: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
+    """Have another process make a ring and live on; return it and the ring."""
+    command = [sys.executable, "-c", MAKES, str(where)]
+    pipe = subprocess.PIPE
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as process:
+        assert process.stdout is not None
+        yield process, Path(process.stdout.readline().strip())
+
+
+def test_a_killed_makers_ring_goes_as_the_next_session_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rings, "_SHM", tmp_path)
+    with maker(tmp_path) as (process, ring):
+        assert ring.is_file()
+        rings.sweep(tmp_path)
+        assert ring.is_file()  # its maker lives
+        process.send_signal(signal.SIGKILL)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        plan = rings.make_ring(session(), tmp_path / "sub-test" / "ses-20260102_2")
+        assert plan is not None
+        assert list(tmp_path.iterdir()) == [Path(plan.path)]  # gone, and its maker still a zombie
+        assert process.wait() == -signal.SIGKILL
+    Ring(plan).close()
+
+
+def test_a_process_that_was_given_the_id_of_a_dead_one_keeps_no_ring(tmp_path: Path) -> None:
+    with maker(tmp_path) as (process, ring):
+        began = ring.name.split("-")[3]
+        before = tmp_path / f"rig-ring-{process.pid}-{int(began) - 1}-sub-test-ses-20260101_1"
+        before.touch()
+        rings.sweep(tmp_path)
+        assert list(tmp_path.iterdir()) == [ring]
+        process.kill()
+
+
+def test_without_proc_no_ring_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rings, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(rings, "_SHM", tmp_path)
+    left = tmp_path / "rig-ring-1-1-sub-test-ses-20260101_1"
+    left.touch()
+    plan = rings.make_ring(session(), tmp_path / "sub-test" / "ses-20260102_1")
+    assert plan is not None and left.exists() and Path(plan.path).exists()
+
+
+def test_other_files_are_left_alone(tmp_path: Path) -> None:
+    names = {"rig-ring-notes", "rig-ring-1-x-sub", "rig-lock-1-1-sub"}
+    for name in names:
+        (tmp_path / name).touch()
+    rings.sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_who_streams_nothing_has_no_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rings, "_SHM", tmp_path)
+    assert rings.make_ring(session("hardware"), tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
