@@ -1,0 +1,65 @@
+"""A page that was scanned and never saved, and an analysis slower than the ring: both are told."""
+
+import json
+import signal
+from pathlib import Path
+
+from rig.cli.ending import SUMMARY_FILE
+from rig.config import read_session
+from rig.messages import Fault, Frame, Integrity
+from rig.replay import Report, replay
+from rig.session.about import about
+from tests.live import NO_SCREEN, Live
+
+ONLINE = "analysis.online"
+LOST = 20
+SLOTS = 2
+SETS = (
+    NO_SCREEN,
+    "task.grey_before_s=0.2",
+    "task.minutes=2",
+    "nodes.mesoscope.frame_rate_hz=10",
+    f"nodes.mesoscope.planted.pages_lost=[{LOST}]",
+    f"rig.ring_slots={SLOTS}",
+)
+
+
+def overrun(live: Live) -> str:
+    """Hold the analysis up while two frames more are scanned than the ring holds; what is said."""
+    struck_s = live.signal(ONLINE, signal.SIGSTOP)
+    stopped_t = struck_s * 1e9 - read_session(live.folder).t0_ns
+    later = 0
+    while later < SLOTS + 2:
+        later += live.until(Frame)[1].t > stopped_t
+    live.signal(ONLINE, signal.SIGCONT)
+    while True:
+        said, fault = live.until(Fault)
+        if said.speaker == "online":
+            return fault.what
+
+
+def check_replay(report: Report, frames: int) -> None:
+    assert report.first is None
+    assert report.compared["online"] == frames
+    assert report.compared["integrity"] > frames
+
+
+def test_a_lost_page_and_an_overrun_are_told_and_change_nothing_else(tmp_path: Path) -> None:
+    with Live(tmp_path, *SETS) as live:
+        _, found = live.until(Integrity, number=LOST)
+        # On a busy machine its edge may be found early or late, too.
+        assert "page lost" in found.findings
+        assert (found.frame, found.sound) == (None, False)
+        assert "was overwritten in the ring before it was read" in overrun(live)
+        live.signal("launch", signal.SIGINT)
+        code, output = live.end()
+        assert code == 0, output
+        summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        assert "NOT SOUND: counts differ 1, " in output
+        assert "page lost 1 (" in output
+        assert summary["integrity"]["findings"]["page lost"] == 1
+        assert summary["integrity"]["edges"] == summary["integrity"]["pages"] + 1
+        assert summary["overruns"]["online"] >= 2
+        frames = {summary[f"frames_{how}"] for how in ("written", "streamed", "analysed")}
+        assert frames == {summary["integrity"]["pages"]}
+        check_replay(replay(live.folder, [], about()), frames.pop())
