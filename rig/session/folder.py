@@ -51,7 +51,11 @@ class SubjectLock:
 
 
 def check_space(data: Path, session: Session) -> None:
-    """Refuse if the disk has less room than the session's longest time needs, and a tenth."""
+    """Refuse if the disk has less room than the session's longest time needs, and a tenth.
+
+    The same where the ring will lie, if that has less room than the ring needs.
+    """
+    rings.check_room(session)
     needed_mb = session.task["minutes"] * 60 * session.rig.disk_mb_s * _MARGIN
     free_mb = shutil.disk_usage(data).free / 1e6
     if free_mb < needed_mb:

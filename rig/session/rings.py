@@ -2,12 +2,14 @@
 
 import os
 import re
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from rig.config import Session
 from rig.frames import Ring, RingPlan
+from rig.refused import Refused
 
 _SHM = Path("/dev/shm")
 _PROC = Path("/proc")
@@ -17,15 +19,29 @@ _BEGAN_FIELD = 19
 """Of /proc/PID/stat, counted from the state, which stands behind the name (man 5 proc, 22)."""
 
 
-def make_ring(session: Session, folder: Path) -> RingPlan | None:
-    """Make the session's ring, empty; None where nobody streams. Raises OSError.
+def check_room(session: Session) -> None:
+    """Refuse if the session's ring does not fit where rings lie.
 
     Rings that crashes left behind go first: they take memory until the machine is started again.
     """
     if "stream" not in session.nodes:
-        return None
-    where = _SHM if os.access(_SHM, os.W_OK) else Path(tempfile.gettempdir())
+        return
+    where = _where()
     sweep(where)
+    needed_mb = session.rig.ring_slots * session.rig.ring_slot_mb
+    free_mb = shutil.disk_usage(where).free / 1e6
+    if free_mb < needed_mb:
+        raise Refused(
+            f"{where} has {free_mb:.0f} MB free and the ring of imaging frames needs "
+            f"{needed_mb:.0f} MB; make room there, or set rig.ring_slots lower"
+        )
+
+
+def make_ring(session: Session, folder: Path) -> RingPlan | None:
+    """Make the session's ring, empty; None where nobody streams. Raises OSError."""
+    if "stream" not in session.nodes:
+        return None
+    where = _where()
     maker = os.getpid()
     name = f"rig-ring-{maker}-{_began(maker) or 0}-{folder.parent.name}-{folder.name}"
     plan = RingPlan(
@@ -44,6 +60,10 @@ def sweep(where: Path) -> None:
         if maker is not None and _began(int(maker[1])) != int(maker[2]):
             with suppress(PermissionError):  # another user's
                 ring.unlink(missing_ok=True)
+
+
+def _where() -> Path:
+    return _SHM if os.access(_SHM, os.W_OK) else Path(tempfile.gettempdir())
 
 
 def _began(pid: int) -> int | None:

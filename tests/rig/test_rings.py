@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rig.config import Rig, Session
-from rig.frames import Ring
+from rig.refused import Refused
 from rig.session import rings
+from rig.session.folder import check_space
 
 MAKES = """
 import sys
@@ -26,8 +28,10 @@ sys.stdin.read()
 
 
 def session(node: str = "stream") -> Session:
-    small = Rig(name="test", disk_mb_s=0.0, ring_slots=2, ring_slot_mb=0.01)
-    return Session(subject="test", seed=1, task_name="t", rig=small, task={}, nodes={node: {}})
+    small = Rig(name="test", disk_mb_s=0.0, ring_slots=2, ring_slot_mb=10.0)
+    return Session(
+        subject="test", seed=1, task_name="t", rig=small, task={"minutes": 1.0}, nodes={node: {}}
+    )
 
 
 @contextmanager
@@ -51,11 +55,9 @@ def test_a_killed_makers_ring_goes_as_the_next_session_begins(
         assert ring.is_file()  # its maker lives
         process.send_signal(signal.SIGKILL)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        plan = rings.make_ring(session(), tmp_path / "sub-test" / "ses-20260102_2")
-        assert plan is not None
-        assert list(tmp_path.iterdir()) == [Path(plan.path)]  # gone, and its maker still a zombie
+        check_space(tmp_path, session())
+        assert list(tmp_path.iterdir()) == []  # its maker is a zombie still
         assert process.wait() == -signal.SIGKILL
-    Ring(plan).close()
 
 
 def test_a_process_that_was_given_the_id_of_a_dead_one_keeps_no_ring(tmp_path: Path) -> None:
@@ -73,8 +75,20 @@ def test_without_proc_no_ring_is_touched(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(rings, "_SHM", tmp_path)
     left = tmp_path / "rig-ring-1-1-sub-test-ses-20260101_1"
     left.touch()
+    check_space(tmp_path, session())
     plan = rings.make_ring(session(), tmp_path / "sub-test" / "ses-20260102_1")
     assert plan is not None and left.exists() and Path(plan.path).exists()
+
+
+def test_a_ring_for_which_there_is_no_room_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rings, "_SHM", tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=19e6))
+    with pytest.raises(Refused, match=r"19 MB free and the ring .* needs 20 MB.*rig\.ring_slots"):
+        check_space(tmp_path, session())
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=21e6))
+    check_space(tmp_path, session())
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
