@@ -179,9 +179,9 @@ class ArmedValve(Valve):
 
     def _told(self, rose: int, open_ms: float) -> Fired:
         self._open_ms = None
-        # the two lines may be latched a tick apart
-        before = [t for t in self._touches if t <= rose + TICK_NS]
-        return Fired(min(before[-1], rose) if before else rose, rose, open_ms)
+        # the two lines may be latched a tick apart; the lick's time is the one that is told of it
+        licked = max((t for t in self._touches if t <= rose + TICK_NS), default=rose)
+        return Fired(licked, max(rose, licked), open_ms)
 
 
 class Line:

@@ -62,8 +62,8 @@ class Pulser:
             self._task.start()
 
     def stop(self) -> None:
-        """Shut it, whatever it does; it waits for no trigger any more."""
-        if self._card.is_open:
+        """Shut it, if it was ever opened, whatever it does; it waits for no trigger any more."""
+        if self._task is not None and self._card.is_open:
             with self._card.asking(f"valve, {self._counter}"):
                 self._task.stop()
 
@@ -155,7 +155,7 @@ class Level:
 
     def close(self) -> None:
         """Put it down, if it was ever opened: NI leaves a line as it was."""
-        if self._card.is_open:
+        if self._writer is not None and self._card.is_open:
             self.put(up=False)
 
 

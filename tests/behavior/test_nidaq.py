@@ -7,14 +7,17 @@ import nidaqmx
 import pytest
 
 from behavior.devices.hardware import Hardware
+from behavior.devices.nidaq import ArmedValve, Board
 from behavior.devices.nidaq_card import Card
+from behavior.devices.nidaq_inputs import TICK_NS
+from behavior.devices.protocols import Fired
 from rig.clock import SetClock
 from rig.messages import Edge, Lick, Message
 from rig.refused import Refused
-from tests.behavior.nicard.contract import NIDAQ, WIRING
+from tests.behavior.nicard.contract import NIDAQ, VALVE_LINE, WIRING
 from tests.behavior.nicard.process import SimulatedCard
 from tests.behavior.nicard.rigs import card_table, go_on, wake, zero
-from tests.behavior.sessions import hardware, of
+from tests.behavior.sessions import MS, hardware, of
 
 small = pytest.mark.parametrize("own_card", ["small"], indirect=True)
 
@@ -73,6 +76,39 @@ def test_a_refused_board_leaves_nothing_on_the_card(card: SimulatedCard) -> None
         node.open()
     node.close()
     assert card.do("tasks") == []
+
+
+@pytest.mark.parametrize("change", [{"wheel": {"a": "PFI99"}}, {"card": {"address": ""}}])
+def test_what_a_refusal_left_unopened_is_closed_without_a_word(
+    card: SimulatedCard, change: dict[str, dict[str, str]]
+) -> None:
+    table = card_table(card)
+    table["wheel"].update(change.get("wheel", {}))
+    table["boards"]["card"].update(change.get("card", {}))
+    output = {"is": f"{NIDAQ}:Output", "board": "card", "on": "session", **WIRING["Output"]}
+    table["outputs"] = {"sync": output}
+    node = Hardware(msgspec.convert(table, Hardware.Settings), list[Message]().append)
+    node.clock = SetClock()
+    with pytest.raises(Refused):
+        node.open()
+    node.close()
+
+
+@pytest.mark.parametrize("apart_ns", [-TICK_NS, 0, TICK_NS])
+def test_an_armed_reward_names_its_lick_as_the_lick_line_tells_it(
+    apart_ns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = Board(Board.Settings(watchdog_lines=[VALVE_LINE]), "card")
+    monkeypatch.setattr(board, "poll", lambda *_: None)
+    settings = ArmedValve.Settings(ul_per_ms=0.05, lick=0, trigger="PFI0", sense=7)
+    valve = ArmedValve(settings, "centre", board)
+    monkeypatch.setattr(valve._pulser, "arm", lambda *_: None)
+    valve.arm(0, 60.0, 9 * MS)
+    licked = 5 * MS + apart_ns
+    for line, tap in board._taps:
+        tap.edges.append((licked if line == 0 else 5 * MS, True))
+    fired = valve.fired(6 * MS)
+    assert fired == Fired(licked, max(licked, 5 * MS), 60.0)
 
 
 @small
