@@ -53,18 +53,13 @@ class Lick:
         self.settings = settings
         self._board = board_of(board, name, "spouts", settings.port)
         self._edges = self._board.inputs.edges(settings.port)
-        self._touched: int | None = None
 
     def onsets(self, now: int) -> list[int]:
         self._board.poll(now)
-        onsets = []
-        for t, up in self._edges.take(now):
-            onsets += [t] if up else []
-            self._touched = t if up else None
-        return onsets
+        return [t for t, up in self._edges.take(now) if up]
 
     def touched_since(self, now: int) -> int | None:
-        return self._touched
+        return self._edges.up_since
 
 
 class Line:

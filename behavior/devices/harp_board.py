@@ -82,7 +82,7 @@ class Board:
             self._dispatch()
             self._turned = self.session_now()
             self._remarks.clear()  # what was before the session does not belong to it
-            self.inputs.begin(self.inputs.state)
+            self.inputs.begin(self._turned, self.inputs.state)
 
     def close(self) -> None:
         if not self._open:
@@ -172,9 +172,9 @@ class Board:
 
     def _begin(self) -> None:
         """Start from where a board is that was just opened."""
-        self.inputs.begin(self._link.inputs)
-        self._wheel.begin()
         self._turned = self.session_now()
+        self.inputs.begin(self._turned, self._link.inputs)
+        self._wheel.begin()
         self._lost_changes = 0
 
     def _dispatch(self) -> None:

@@ -9,6 +9,8 @@ class Edges:
     """The changes of one input, for one device: each once, in order, none before its time."""
 
     def __init__(self) -> None:
+        self.up_since: int | None = None
+        """Since when (ns) the line is up, by the changes that were taken; None if it is down."""
         self._waiting: deque[tuple[int, bool]] = deque()
         self._last = -(1 << 62)
 
@@ -21,11 +23,15 @@ class Edges:
         """Return the changes until now (ns) that were not returned before."""
         taken = []
         while self._waiting and self._waiting[0][0] <= now:
-            taken.append(self._waiting.popleft())
+            t, up = self._waiting.popleft()
+            self.up_since = t if up else None
+            taken.append((t, up))
         return taken
 
-    def clear(self) -> None:
+    def begin(self, t: int, up: bool) -> None:
+        """Take the line as it is at t (ns); what was not taken until now is forgotten."""
         self._waiting.clear()
+        self.up_since = t if up else None
 
 
 class Inputs:
@@ -41,12 +47,12 @@ class Inputs:
         self._edges.setdefault(bit, []).append(made)
         return made
 
-    def begin(self, state: int) -> None:
-        """Take the lines as they are; what was not taken until now is forgotten."""
+    def begin(self, t: int, state: int) -> None:
+        """Take the lines as they are at t (ns); what was not taken until now is forgotten."""
         self.state = state
-        for listeners in self._edges.values():
+        for bit, listeners in self._edges.items():
             for edges in listeners:
-                edges.clear()
+                edges.begin(t, bool(state >> bit & 1))
 
     def change(self, t: int, state: int) -> None:
         """Take the state of all lines after a change at t (ns)."""

@@ -12,7 +12,7 @@ class LickLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The [nodes.hardware.licks] table: what a mouse's tongue can do, and a line cannot."""
 
     debounce_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 30.0
-    """An onset so soon after a lick's onset is a bounce of it."""
+    """An onset so soon after a touch, or after another onset, is a bounce of it."""
     max_per_s: Annotated[int, msgspec.Meta(ge=15, le=1000)] = 50
     """More onsets than that in a second, bounces too, are noise."""
     stuck_ms: Annotated[float, msgspec.Meta(ge=200, le=60_000)] = 1500.0
@@ -29,27 +29,23 @@ class Spout:
         """Whether the line can be believed."""
         self._name, self._limits = name, limits
         self._recent: deque[int] = deque()
-        self._last_lick: int | None = None
         self._last_touch: int | None = None
 
     def believed(self, now: int) -> bool:
         """Return whether the next onset will be a lick: the line is sound and nothing bounces."""
-        last = self._last_touch
-        return self.sound and (last is None or now - last >= self._limits.debounce_ms * 1e6)
+        return self.sound and self._is_fresh(now)
 
     def take(self, onsets: list[int]) -> list[int]:
         """Return those onsets (ns, in order) that are licks."""
         licks = []
         for t in onsets:
+            fresh = self._is_fresh(t)
             self._recent.append(t)
             self._last_touch = t
             while t - self._recent[0] >= _SECOND_NS:
                 self._recent.popleft()
-            bounce_ns = self._limits.debounce_ms * 1e6
-            fresh = self._last_lick is None or t - self._last_lick >= bounce_ns
             plausible = len(self._recent) <= self._limits.max_per_s
             if self.sound and fresh and plausible:
-                self._last_lick = t
                 licks.append(t)
         return licks
 
@@ -69,6 +65,11 @@ class Spout:
             self.sound = True
             self._recent.clear()
         return ""
+
+    def _is_fresh(self, t: int) -> bool:
+        """Whether an onset at t (ns) is no bounce of the last touch."""
+        last = self._last_touch
+        return last is None or t - last >= self._limits.debounce_ms * 1e6
 
     def _wrong(self, touched_since: int | None, now: int) -> str:
         limits = self._limits

@@ -172,6 +172,35 @@ def test_a_board_plugged_in_again_is_found_by_its_number_and_goes_on(
     assert world.there.port != old
 
 
+def test_a_line_that_is_up_from_the_begin_is_touched_since_then(world: BehaviorWorld) -> None:
+    lick = world.device("Lick", "centre")
+    world.there.touch(0, up=True)
+    world.open()
+    began = world.board.session_now()
+    assert lick.onsets(world.wait(5)) == []
+    touched = lick.touched_since(world.board.session_now())
+    assert touched is not None
+    assert abs(touched - began) < world.slack_ns
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_a_board_that_was_lost_in_a_touch_tells_of_it_as_it_is_when_it_is_back(
+    still: bool, world: BehaviorWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.board = _by_number(world.there, monkeypatch)
+    lick = world.device("Lick", "centre")
+    world.open()
+    t = world.there.touch(0, up=True)
+    assert len(lick.onsets(world.wait(20))) == 1
+    world.there.unplug()
+    world.there.touch(0, up=still)
+    world.there.plug()
+    _until(lambda: world.wait(5) and world.board.remarks())
+    assert lick.onsets(world.wait(5)) == []
+    touched = lick.touched_since(world.wait(1))
+    assert touched is None if not still else touched is not None and touched > t + 20 * MS
+
+
 def test_a_board_that_was_reset_is_set_up_again(world: BehaviorWorld) -> None:
     wheel = world.device("Wheel", "wheel", cm_per_count=0.1)
     world.open()

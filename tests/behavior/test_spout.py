@@ -25,8 +25,18 @@ def test_no_two_licks_are_closer_than_a_bounce_and_no_other_onset_is_lost(
     if all(sum(1 for s in onsets if t - S < s <= t) <= 50 for t in onsets):
         assert licks[:1] == onsets[:1]
         assert all(b - a >= 30 * MS for a, b in itertools.pairwise(licks))
-        for onset in onsets:
-            assert any(0 <= onset - lick < 30 * MS for lick in licks)
+        for before, onset in itertools.pairwise(onsets):
+            assert onset in licks or onset - before < 30 * MS
+
+
+def test_a_bounce_at_the_end_of_a_long_touch_is_no_lick() -> None:
+    spout = Spout("centre", LIMITS)
+    assert spout.take([10 * MS]) == [10 * MS]
+    for ms in range(10, 90):
+        spout.look(10 * MS, ms * MS)
+    assert not spout.believed(92 * MS)
+    assert spout.take([92 * MS]) == []
+    assert spout.take([125 * MS]) == [125 * MS]
 
 
 def test_a_stuck_line_is_said_once_and_believed_again_when_it_was_quiet() -> None:
