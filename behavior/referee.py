@@ -42,6 +42,7 @@ class Referee(Node):
     hears = (Start, Wheel, Lick, Valve, Order, Position, TrialStart, TrialEnd, Cue, Arm)
     says = (Verdict,)
     patience_s = 0.005
+    may_lag_s = 3.0  # it judges, and moves nothing
 
     def __init__(self, settings: Node.Settings, say: Say) -> None:
         super().__init__(settings, say)

@@ -57,6 +57,8 @@ class Hardware(Node):
         self.devices = devices = Devices(settings)
         whole = devices.completed(msgspec.structs.asdict(settings))
         super().__init__(msgspec.structs.replace(settings, **whole), say)
+        # asked once: whether an object fits a Protocol costs more than all of a tick
+        self._ball = devices.wheel if isinstance(devices.wheel, protocols.Ball) else None
         self._timed = [b for b in devices.boards.values() if isinstance(b, protocols.TimedBoard)]
         self._plumbing = Plumbing(devices.licks, devices.valves, settings.guard.max_open_ms)
         self._watering = Watering(devices.valves, settings.guard, say, self._tell)
@@ -121,9 +123,8 @@ class Hardware(Node):
 
     def _say_wheel(self, now: int) -> None:
         wheel = self.devices.wheel
-        counts, side = wheel.counts(now), 0
-        if isinstance(wheel, protocols.Ball):
-            side = wheel.side_counts(now)
+        counts = wheel.counts(now)
+        side = 0 if self._ball is None else self._ball.side_counts(now)
         if self._zero is None:
             self._zero = (counts, side)
         counts, side = counts - self._zero[0], side - self._zero[1]
