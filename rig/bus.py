@@ -239,7 +239,7 @@ class Bus:
 
 
 def addresses(port: int) -> list[str]:
-    """Return where the hub is to be met, the quickest way last: on Linux without a network stack."""
+    """Return where the hub is to be met, the quickest way last (without a network stack)."""
     loopback = f"tcp://127.0.0.1:{port}"
     return [loopback, f"ipc://@rig-hub-{port}"] if sys.platform == "linux" else [loopback]
 
