@@ -1,85 +1,63 @@
-"""rig check: look at what is bolted down, without an animal."""
+"""rig check: walk through what is bolted down, and keep with the rig what passed and failed."""
 
-import time
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
+import tomli_w
 import typer
-from numpy.typing import NDArray
+import typer.core
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from rig.cli.picture import write_png
-from rig.cli.screens import opened
-from stimuli import curtain
-from stimuli.missing import headless
-from stimuli.panes import Pane
-from stimuli.patch import encode
-from stimuli.pattern import azimuth_elevation, pattern
-from stimuli.screen import Screen
+from behavior.devices.handheld import handheld
+from rig.cli.check_screens import screens
+from rig.cli.setup import bolted_down
+from rig.cli.walk import Result, loop_back, walk
 
-check = typer.Typer(help="Look at what is bolted down, without an animal.", no_args_is_help=True)
+
+class _OrAll(typer.core.TyperGroup):
+    """A group in which `rig check SETUP`, with no part named, is `rig check devices SETUP`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = args and (args[0] in self.commands or args[0].startswith("-"))
+        return super().resolve_command(ctx, args if known else ["devices", *args])
+
+
+check = typer.Typer(
+    help="Walk through what is bolted down: rig check SETUP, or one part of it.",
+    no_args_is_help=True,
+    cls=_OrAll,
+)
+check.command()(screens)
 
 
 @check.command()
-def screens(
+def devices(
     setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long to show it.")] = 30.0,
-    png: Annotated[Path | None, typer.Option(help="Keep the picture in this file.")] = None,
-    desktop: Annotated[
-        bool, typer.Option(help="Only take away the grey that the last session left.")
+    loopback: Annotated[
+        bool, typer.Option("--loopback", help="The valve's line is wired to the lick line.")
     ] = False,
 ) -> None:
-    """Show angles as the eye sees them on every screen, and the photodiode's patch at work."""
+    """Try wheel, licks, valves, lines and outputs, one by one. Exit code 1: something failed."""
+    session = bolted_down(setup)
     console = Console()
-    if desktop:
-        hung = not headless() and curtain.take_down()
-        console.print("the desktop is back" if hung else "there was no grey to take away")
-        return
-    with opened(setup) as (screen, shown, settings):
-        image = pattern(shown, screen.layout)
-        hz = _show(screen, image, settings.refresh_hz, seconds)
-        picture = screen.picture()
-        console.print(_table(screen, shown))
-        console.print(f"{hz:.1f} flips a second; refresh_hz = {settings.refresh_hz:g}")
-    if png is not None:
-        write_png(png, picture)
-        console.print(f"kept in {png}")
+    with handheld(session) as hands:
+        results = list(loop_back(hands) if loopback else walk(hands, console))
+    table = Table("", "what", "found", title=f"rig {session.rig.name}")
+    for one in results:
+        style = {"pass": "green", "fail": "bold red", "skipped": "yellow"}[one.verdict]
+        table.add_row(Text(one.verdict, style), one.what, one.found)
+    console.print(table)
+    console.print(f"kept in {_keep(setup, session.rig.name, results)}")
+    raise typer.Exit(1 if any(one.verdict == "fail" for one in results) else 0)
 
 
-def _show(screen: Screen, image: NDArray[np.uint8], refresh_hz: float, seconds: float) -> float:
-    """Show an image with the patch's code in it; return how many flips a second there were."""
-    patch = screen.layout.patch
-    height = image.shape[0]
-    began, number = time.monotonic(), 0
-    while (now := time.monotonic() - began) < seconds:
-        if patch is not None:
-            rows = slice(height - patch.y - patch.height, height - patch.y)
-            image[rows, patch.x : patch.x + patch.width] = 255 * encode(number)
-        screen.draw_image(image)
-        screen.wait(max(0, round((number / refresh_hz - now) * 1e9)))
-        screen.flip()
-        number += 1
-        if number > seconds * refresh_hz:
-            break
-    return (number - 1) / max(1e-9, time.monotonic() - began)
-
-
-def _table(screen: Screen, shown: tuple[Pane, ...]) -> Table:
-    columns = ("screen", "azimuth, deg", "elevation, deg", "px a degree, least", "gamma", "colour")
-    table = Table(*columns, title="as the eye sees them")
-    for pane, area in zip(shown, screen.layout.areas, strict=True):
-        azimuth, elevation = azimuth_elevation(pane, area.width, area.height)
-        across = np.unwrap(np.radians(azimuth[area.height // 2]))
-        steps = np.degrees(np.abs(np.diff(across)))
-        ends = sorted(np.degrees(across[[0, -1]]).tolist())
-        table.add_row(
-            pane.name,
-            f"{ends[0]:.0f} to {ends[1]:.0f}",
-            f"{np.nanmin(elevation):.0f} to {np.nanmax(elevation):.0f}",
-            f"{1 / np.nanmax(steps):.1f}",
-            "measured" if pane.readings is not None else "-",
-            " ".join(f"{share:g}" for share in pane.look.colour),
-        )
-    return table
+def _keep(setup: Path, rig: str, results: list[Result]) -> Path:
+    """Write the results beside the setup, in place of those before."""
+    path = setup.with_name(f"{setup.stem}.checked.toml")
+    rows: dict[str, Any] = {one.what: f"{one.verdict}: {one.found}" for one in results}
+    at = datetime.now().astimezone().isoformat(timespec="seconds")
+    path.write_text(tomli_w.dumps({"rig": rig, "checked": at, "results": rows}))
+    return path

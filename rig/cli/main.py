@@ -43,7 +43,6 @@ app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")
 app.add_typer(calibrate, name="calibrate")
 app.add_typer(check, name="check")
-app.add_typer(check, name="check")
 bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
 for part in (wire, behavior, frames, analysis, display):
     bench.command()(part)
