@@ -5,6 +5,7 @@ It shares no code with the task, so that one mistake cannot be made twice unseen
 
 from collections import deque
 
+from behavior.by_hand import ByHand
 from behavior.course import Course
 from behavior.judged import Judged, cause_t
 from behavior.rules import LATE_NS, Rules, read_rules
@@ -57,13 +58,12 @@ class Referee(Node):
         self._trials: deque[Judged] = deque(maxlen=_REMEMBERED)
         self._open: deque[Judged] = deque()
         self._trial: Judged | None = None
-        self._by_hand = 0
-        """How much water by hand was ordered and has not come."""
 
     def hear(self, word: Message) -> None:
         if isinstance(word, Start):
             self._rules = read_rules(word.session["task"])
             self._way = Way(self._rules)
+            self._by_hand = ByHand(self._rules)
             self._course = Course(self._rules, word.t)
         if self._rules is None:
             return
@@ -80,11 +80,13 @@ class Referee(Node):
                 self._lick(word.t)
             case Arm():
                 self._wishes.setdefault(word.id, word)
+                if word.manual:
+                    self._blame_hand(word.t, self._by_hand.wish(word))
             case Valve():
-                self._water(word, self._rules)
+                self._water(word)
             case Order():
                 self._course.order(word)
-                self._by_hand += word.verb == "water"
+                self._by_hand.order(word)
 
     def close(self) -> None:
         # what was not heard any more gets the benefit of the doubt
@@ -166,23 +168,17 @@ class Referee(Node):
         if self._trial is not None:
             self._trial.heard_lick(t)
 
-    def _water(self, valve: Valve, rules: Rules) -> None:
+    def _water(self, valve: Valve) -> None:
         self._course.water(valve)
         if valve.manual:
-            self._judge_by_hand(valve, rules)
+            if not valve.refused:
+                self._blame_hand(valve.t, self._by_hand.water(valve))
         else:
             self._valves.append(valve)
 
-    def _judge_by_hand(self, valve: Valve, rules: Rules) -> None:
-        """Judge water that the operator is said to have asked for."""
-        if valve.refused:
-            return
-        if not self._by_hand:
-            what = f"{valve.volume_ul:g} ul of water by hand that nobody asked for"
-            self.say(Fault(valve.t, f"{what}; look at what opens the valve"))
-        elif not rules.watered:
-            self.say(Fault(valve.t, f"water by hand for a mouse of cohort {rules.cohort}"))
-        self._by_hand = max(0, self._by_hand - 1)
+    def _blame_hand(self, t: int, wrong: str) -> None:
+        if wrong:
+            self.say(Fault(t, f"water by hand: {wrong}"))
 
     def _begin(self, start: TrialStart, rules: Rules, ended: Judged | None) -> None:
         wrong = list(self._course.begin(start))

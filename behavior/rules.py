@@ -94,6 +94,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         """Whether this mouse may get water."""
         return self.cohort in self.water_for and self.cohort not in NEVER_WATER
 
+    @property
+    def rewards_ul(self) -> set[float]:
+        """What a reward may be, by block."""
+        return {block.reward_ul for block in self.each}
+
     def against(self, start: TrialStart, misses: int) -> Iterator[Blame]:
         """Yield what in a trial contradicts the facts, after so many missed rewards."""
         if start.block >= len(self.each):

@@ -67,9 +67,8 @@ class Task(Node):
         super().__init__(settings, say)
         check(settings)
         self._plan = Plan(settings)
-        self._running = Running(
-            settings.speed_window_ms, settings.run_threshold_cm_s, settings.stop_cm_s
-        )
+        speeds_cm_s = settings.run_threshold_cm_s, settings.stop_cm_s
+        self._running = Running(settings.speed_window_ms, *speeds_cm_s)
         self._scope = Microscope(settings.imaging, say)
         self._tally = Tally(settings.water_ul, settings.disengaged_after)
         self._wishes: Iterator[int] = count(1)
@@ -148,6 +147,8 @@ class Task(Node):
         elif self._phase != "paused" and block_ns >= block.minutes * 60e9:
             self._abort(t)
             self._end_block(t, _TIME_UP)
+        elif self._phase == "grey" and (reason := self._tally.end()) is not None:
+            self._begin_tail(t, reason)
         elif self._phase == "grey" and self._scope.is_silent:
             self._phase = "paused"
         elif self._phase == "grey" and self._scope.grey_is_over(block_ns, block.grey_before_s):
@@ -231,10 +232,10 @@ class Task(Node):
 
     def _give_by_hand(self) -> None:
         facts, t = self.settings, self._now
+        volume_ul = self._plan.block.reward_ul
         if not facts.watered:
             self.say(Fault(t, f"no water by hand: cohort {facts.cohort} gets none in this task"))
             return
-        volume_ul = self._plan.block.reward_ul
         wish = next(self._wishes)
         self.say(Arm(t, wish, t + AT_ONCE_NS, facts.spout, "now", volume_ul, None, manual=True))
 

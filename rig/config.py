@@ -131,6 +131,11 @@ def _set(tree: dict[str, Any], text: str) -> None:
             known = ", ".join(sorted(k for k, v in tree.items() if isinstance(v, dict)))
             raise Refused(f"--set {text}: no table {name!r}; there are: {known or 'none'}")
         tree = tree[name]
+    if tables == ["task"] and key != "minutes" and any(key in b for b in tree.get("blocks", [])):
+        raise Refused(
+            f"--set {text}: the blocks of this task say {key} themselves, so it would change "
+            "nothing there; change it in a copy of the task"
+        )
     tree[key] = _toml_value(value.strip())
 
 

@@ -88,6 +88,11 @@ def test_a_wrong_setting(attempt: Try, change: str, sentence: str) -> None:
     assert re.search(sentence, attempt("--set", change))
 
 
+def test_a_change_that_the_blocks_would_swallow(attempt: Try) -> None:
+    task = TASK.with_name("running_training.toml")
+    assert "the blocks of this task say trials themselves" in attempt("--trials", "5", task=task)
+
+
 def test_a_missing_key(attempt: Try, tmp_path: Path) -> None:
     setup = tmp_path / "mine.toml"
     shutil.copy(SETUP.parent / "simulated_cells.csv", tmp_path)

@@ -146,8 +146,7 @@ class Watering:
             self._held = None
             self._guard.settle(now, held.open_ms, now)
             arm = held.arm
-            self._say(Valve(now, arm.id, arm.line, held.open_ms, arm.volume_ul))
-            self._say(Fault(now, f"valve {arm.line} was lost while armed; it may have opened"))
+            self._lost(Valve(now, arm.id, arm.line, held.open_ms, arm.volume_ul))
             raise
         if fired is not None:
             self._settle(held, fired)
@@ -198,15 +197,22 @@ class Watering:
         if reason:
             self._refuse(arm, reason, now)
             return
-        opened_t = valve.pulse(now, open_ms)
-        volume_ul, lick_t = arm.volume_ul, fire.lick_t
-        self._opened(
-            Valve(opened_t, arm.id, arm.line, open_ms, volume_ul, lick_t, manual=arm.manual)
-        )
+        word = Valve(now, arm.id, arm.line, open_ms, arm.volume_ul, fire.lick_t, manual=arm.manual)
+        try:
+            opened_t = valve.pulse(now, open_ms)
+        except BaseException:
+            # it may have opened, and nobody can say: that counts as water
+            self._lost(word)
+            raise
+        self._opened(msgspec.structs.replace(word, t=opened_t))
 
     def _look_at_the_disk(self, guard: Guard) -> None:
         if self._reservation is not None:
             guard.reserved_ul = self._reservation.durable_ul
+
+    def _lost(self, word: Valve) -> None:
+        self._say(word)
+        self._say(Fault(word.t, f"valve {word.line} did not answer; it may have opened"))
 
     def _opened(self, word: Valve) -> None:
         self._say(word)

@@ -18,14 +18,14 @@ class Keys:
         self.note: str | None = None
         """What has been typed of a note so far; None while none is being typed."""
         self.pouring = False
-        """Whether water was asked for and is to be confirmed: by the same key, again."""
+        """Whether water was asked for and is to be confirmed, by Enter."""
         self._saved: list[object] | None = None
 
     @property
     def question(self) -> str:
         """What the next key answers; empty if it is a command."""
         if self.pouring:
-            return "WATER NOW?  w again gives one reward by hand; any other key does not"
+            return "WATER NOW?  Enter gives one reward by hand; any other key does not"
         return "" if self.note is None else f"note: {self.note}▌  (Enter keeps it, Esc drops it)"
 
     def __enter__(self) -> "Keys":
@@ -62,8 +62,9 @@ class Keys:
         """Take one key; return the verb it completes, if any."""
         if self.note is None:
             verbs = {"p": "pause", "s": "stop", "q": "quit"}
-            confirmed = self.pouring and key == "w"
-            self.pouring = key == "w" and not confirmed
+            # by another key: one that is leant on must not pour
+            confirmed = self.pouring and key in "\r\n"
+            self.pouring = key == "w"
             if confirmed:
                 return [("water", "")]
             if key == "n":

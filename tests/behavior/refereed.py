@@ -107,8 +107,8 @@ def names(said: list[Message]) -> set[str]:
 class Said:
     """What was said in a sound session; changed, and judged again."""
 
-    def __init__(self, mouse: dict[str, Any] = EAGER) -> None:
-        self.words = run(refereed(3, mouse, trials=4))
+    def __init__(self, mouse: dict[str, Any] = EAGER, said: list[Message] | None = None) -> None:
+        self.words = run(refereed(3, mouse, trials=4)) if said is None else said
 
     def judged(self) -> tuple[set[str], list[Fault]]:
         """Return what a referee makes of the words: names of violations, and Faults."""

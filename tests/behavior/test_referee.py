@@ -2,15 +2,26 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavior.task import Task
-from rig.messages import Fault, Message, Order, TrialEnd, TrialStart, Valve, Verdict
+from rig.messages import Arm, Fault, Message, Order, Stop, TrialEnd, TrialStart, Valve, Verdict
 from tests.behavior.planted import BUGS, LeavesTheWindowOpen, PaysTwice
 from tests.behavior.planted_more import MORE_BUGS, GivesByHandUnasked
-from tests.behavior.refereed import EAGER, JUST_OUTSIDE, check_sound, names, plant, refereed, run
+from tests.behavior.refereed import (
+    EAGER,
+    JUST_OUTSIDE,
+    NEVER_LICKS,
+    Said,
+    check_sound,
+    names,
+    plant,
+    refereed,
+    run,
+)
 from tests.behavior.sessions import MS, SHARED, S, of
 
 _SOUND: set[tuple[str, str]] = set()
@@ -41,8 +52,40 @@ def test_a_planted_bug_is_named(
 def test_water_by_hand_that_nobody_asked_for_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     plant(GivesByHandUnasked, monkeypatch)
     said = run(refereed(3, EAGER, trials=3))
-    assert any("by hand that nobody asked for" in fault.what for fault in of(Fault, said))
+    assert any("by hand: nobody asked for it" in fault.what for fault in of(Fault, said))
     assert names(said) == set()
+
+
+def test_an_order_is_good_for_one_drop_and_not_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    once = ((1000 * MS, "water"),)
+    monkeypatch.setattr(_Ordered, "orders", once)
+    plant(_Ordered, monkeypatch)
+    heard = Said(said=run(refereed(3, EAGER, trials=3)))
+    assert heard.judged() == (set(), [])
+    (given,) = [valve for valve in of(Valve, heard.words) if valve.manual]
+    (wish,) = [arm for arm in of(Arm, heard.words) if arm.manual]
+    later = given.t + 5 * S
+    again = msgspec.structs.replace(wish, id=999, t=later)
+    heard.insert(again)
+    heard.insert(msgspec.structs.replace(given, id=999, t=later))
+    _, faults = heard.judged()
+    assert [fault.what for fault in faults] == [
+        "water by hand: nobody asked for it; look at what opens the valve"
+    ]
+    heard.change(given, msgspec.structs.replace(given, volume_ul=9.0))
+    assert any("9 ul from centre is no reward" in fault.what for fault in heard.judged()[1])
+
+
+def test_water_by_hand_that_reaches_the_cap_ends_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    orders = ((2000, "pause"), (2500, "water"), (3500, "water"), (4500, "resume"))
+    monkeypatch.setattr(_Ordered, "orders", tuple((ms * MS, verb) for ms, verb in orders))
+    plant(_Ordered, monkeypatch)
+    said = run(refereed(3, NEVER_LICKS, trials=9, water_ul=6.0))
+    check_sound(said)
+    assert len(of(TrialStart, said)) == 1
+    assert of(Stop, said)[0].reason == "6 ul were given"
 
 
 def test_a_window_that_shuts_eight_ms_late_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,21 @@ class _Rig:
         return of(Valve, self.said)
 
 
+def test_a_pulse_whose_answer_is_lost_counts_as_water(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = _Rig("Valve")
+
+    def lost(now: int, open_ms: float) -> int:
+        raise OSError("the card does not answer")
+
+    monkeypatch.setattr(rig.valve, "pulse", lost)
+    with pytest.raises(OSError, match="does not answer"):
+        rig.at(S, _arm(1, S, on="now"))
+    (valve,) = rig.valves()
+    assert (valve.volume_ul, valve.refused) == (3.0, "")
+    (fault,) = of(Fault, rig.said)
+    assert "it may have opened" in fault.what
+
+
 def _arm(id_: int, t: int, on: Any = "lick", lasts: int = 60 * S) -> Arm:
     return Arm(t, id_, t + lasts, "centre", on, 3.0)
 

@@ -23,15 +23,16 @@ def test_a_note_takes_all_keys_until_enter() -> None:
     assert typed("na\x15b\n") == [("note", "ab")]
 
 
-def test_water_is_confirmed_by_the_same_key_and_dropped_by_any_other() -> None:
-    assert typed("ww") == [("water", "")]
-    assert typed("wxw") == []
-    assert typed("wpww") == [("pause", ""), ("water", "")]
-    assert typed("nww\n") == [("note", "ww")]
+def test_water_is_confirmed_by_enter_and_dropped_by_any_other_key() -> None:
+    assert typed("w\n") == [("water", "")]
+    assert typed("wx\n") == []
+    assert typed("wp\nw\r") == [("pause", ""), ("water", "")]
+    assert typed("nw\n") == [("note", "w")]
+    assert typed("wwwwwwww") == []  # somebody leans on it
     keys = Keys()
     keys.press("w")
-    assert "w again" in keys.question
-    keys.press("w")
+    assert "Enter gives one reward" in keys.question
+    keys.press("\n")
     assert keys.question == ""
 
 
