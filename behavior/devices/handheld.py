@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 
 from behavior.devices.hardware import Hardware
 from behavior.devices.protocols import Lick, Line, Valve
-from rig.bus import Hub
 from rig.clock import RealClock, monotonic_ns
 from rig.config import Session, convert
+from rig.hub import Hub
 from rig.messages import Start
 from rig.refused import Refused
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from rig.bus import Bus, Hub, Pace
+from rig.bus import Bus, Pace
 from rig.clock import RealClock, monotonic_ns
 from rig.config import Answers, Session
 from rig.envelope import Voice
+from rig.hub import Hub
 from rig.log import Journal, Verdict
 from rig.messages import Beat, Ended
 from rig.process import RECORDER, completed, prioritise

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from behavior.calibration import Weighed, fit
 from behavior.devices.plumbing import Plumbing
 from behavior.devices.protocols import ValveSettings
-from rig.bus import Hub
 from rig.cli.main import app
 from rig.config import read_setup, resolve
+from rig.hub import Hub
 from rig.measured import measure, measured_file
 from rig.refused import Refused
 from rig.toml import read_toml

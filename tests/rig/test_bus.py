@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from rig.bus import Bus, BusError, Hub
+from rig.bus import Bus, BusError
 from rig.clock import RealClock, monotonic_ns
 from rig.envelope import Envelope, Voice, pack
+from rig.hub import Hub
 from rig.messages import Beat, Fault, Lick, Message, Wheel
 from rig.refused import Refused
 from tests.ports import free_port

@@ -7,10 +7,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from rig.bus import Bus, Hub
+from rig.bus import Bus
 from rig.clock import RealClock, monotonic_ns
 from rig.envelope import Envelope, Voice, unpack
 from rig.frames import Ring, RingPlan
+from rig.hub import Hub
 from rig.messages import Beat, Ended, Fault, Frame, Message, Start
 from rig.pixels import Pixels
 from tests.ports import free_port

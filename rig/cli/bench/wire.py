@@ -17,11 +17,12 @@ import zmq
 from rich.console import Console
 
 import rig
-from rig.bus import Bus, Hub
+from rig.bus import Bus
 from rig.cli.bench.harness import busy, percentiles, row
 from rig.clock import Clock, RealClock, monotonic_ns
 from rig.config import Answers, Rig, Session, resolve
 from rig.envelope import Envelope, Voice, unpack
+from rig.hub import Hub
 from rig.log import LOG_FILE, read
 from rig.messages import Beat, Lick, Message, Position, Start, Stop, Valve, Wheel
 from rig.refused import Refused
