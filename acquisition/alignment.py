@@ -5,7 +5,7 @@ session clock alone. Once the two clocks are known to differ by so much, every p
 edge must be. An edge that is not there, or one too many, then changes nothing for the others.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -23,6 +23,10 @@ _SCANNED = 0.5
 _FOLLOWS = 0.2
 """How much of a difference is believed to be the clocks', which drift against each other."""
 _LONE_FRAME_NS = 1_000_000_000
+_PAUSE = 3.0
+"""The frame clock paused if it was silent for so many frames: what came before was not saved."""
+_LAG_EDGES = 150
+"""So many edges may have come between an acquisition's first and the first pages heard of."""
 
 
 class Page(NamedTuple):
@@ -119,11 +123,15 @@ class Alignment:
         tau_of_1 = first.tau - (first.number - 1) * self._period
         scanned = _SCANNED * self._period if len(pages) > 1 else 0.0
         begins = min(p.seen_t - p.tau for p in pages) - scanned
-        offsets = [t - p.tau for t in self._edges for p in pages if t - p.tau <= begins]
+        edges = self._since_pause(begins + pages[-1].tau)
+        # Of so many edges the first is not frame 1's: before the grab the clock only focused.
+        focused = len(edges) > _LAG_EDGES
+        edges = edges[-_LAG_EDGES:]
+        offsets = [t - p.tau for t in edges for p in pages if t - p.tau <= begins]
         if not offsets:  # a frame clock that is silent: each page came as its frame was over
             self._offset = begins - self._period + scanned
             return
-        expected = self._edges[0] - tau_of_1
+        expected = begins if focused else edges[0] - tau_of_1
         best = max(
             offsets,
             key=lambda o: (sum(self._has_edge(o + p.tau, near) for p in pages), -abs(o - expected)),
@@ -131,6 +139,15 @@ class Alignment:
         misses = [self._nearest(best + p.tau, near) for p in pages]
         known = sorted(t - best - p.tau for t, p in zip(misses, pages, strict=True) if t)
         self._offset = best + known[len(known) // 2]
+
+    def _since_pause(self, until: float) -> list[int]:
+        """Return the edges up to a time, without those before the last pause of the frame clock."""
+        edges = self._edges[: bisect_right(self._edges, until)]
+        pauses = (i for i in range(len(edges) - 1, 0, -1) if self._paused(*edges[i - 1 : i + 1]))
+        return edges[next(pauses, 0) :]
+
+    def _paused(self, before: int, after: int) -> bool:
+        return after - before > _PAUSE * self._period
 
     def _learn_period(self, pages: list[Page]) -> None:
         """Take the shortest time between frames, of these pages or of those before."""

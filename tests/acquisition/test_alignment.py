@@ -179,6 +179,29 @@ def test_a_second_acquisition_counts_anew() -> None:
     assert found[6].t == first.t(1) + gap
 
 
+@pytest.mark.parametrize("focus_hz", [30.0, 3.0])
+@pytest.mark.parametrize("pause_s", [5.0, 0.333])
+@pytest.mark.parametrize("again", [False, True])
+def test_edges_of_focusing_date_no_frame(focus_hz: float, pause_s: float, again: bool) -> None:
+    """Before the first acquisition, and again between two."""
+    world, alignment, later = World(9), Alignment(LATE_MS), 0
+    found: list[Aligned] = []
+    for grab in range(1 + again):
+        between = round(1e9 / focus_hz)
+        focused = [later + FIRST_T + i * between for i in range(300)]
+        later += 300 * between + round(pause_s * 1e9)
+        for t in focused + [t + later for t in world.edges()]:
+            alignment.edge(t)
+        for page in world.pages():
+            seen_t, frame = page.seen_t + later, page.frame + 9 * grab
+            alignment.page(page._replace(seen_t=seen_t, frame=frame))
+        found += alignment.settle(FIRST_T + later + 100 * PERIOD)
+        frames = [a for a in found if a.frame is not None][-9:]
+        assert [a.t for a in frames] == [world.t(n) + later for n in range(1, 10)]
+        assert not any(a.findings for a in frames)
+        later += 20 * PERIOD
+
+
 def test_a_frame_clock_that_is_not_wired_is_named_on_every_frame() -> None:
     world = World(6, edges_lost=set(range(1, 7)))
     check(world)
