@@ -1,5 +1,6 @@
 """Turns what the microscope saves into Frames while it saves it."""
 
+import math
 import time
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,8 @@ _KEEN_UNTIL = 2.0
 """Of the time between two pages: when the next one is due."""
 _FOLDER_NS = 100_000_000
 """How often it asks the folder for new files, which takes long on another machine's."""
+_TICK_NS = 50_000_000
+"""How long it takes in pages before it lets the Beat go out."""
 _LAST_LOOKS = 200
 """How often it looks at the end for what is still being saved: for 1 s."""
 
@@ -86,7 +89,7 @@ class Stream(Node):
         if look:
             self._looked = now
         before = self._frames
-        self._follow(look)
+        self._follow(look, until=self.clock.now() + _TICK_NS)
         if self._frames > before:
             self._between_ns = now - self._page_t
             self._page_t = now
@@ -104,7 +107,7 @@ class Stream(Node):
             if self._ring is not None:
                 self._ring.close()
 
-    def _follow(self, look: bool = True, ended: bool = False) -> None:
+    def _follow(self, look: bool = True, ended: bool = False, until: float = math.inf) -> None:
         if self._folder is None or not self._following:
             return
         try:
@@ -113,6 +116,8 @@ class Stream(Node):
                     self._take(file, page)
                 except NotScanImage as error:
                     raise file.refused(str(error)) from error
+                if self.clock.now() >= until:
+                    break  # the rest is there at the next tick
         except Refused:
             # What is broken is not followed again, not even to its end.
             self._following = False

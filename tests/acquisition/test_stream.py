@@ -109,6 +109,29 @@ def test_what_is_streamed_is_what_the_vendors_reader_finds() -> None:
     np.testing.assert_array_equal(np.stack(streamed), theirs)  # type: ignore[arg-type]
 
 
+def test_a_backlog_is_taken_in_over_several_ticks(imaging: Path) -> None:
+    """So that a Beat goes out in between: here each page takes 20 ms."""
+    said: list[Message] = []
+    clock = SetClock()
+
+    def say(word: Message) -> None:
+        said.append(word)
+        if isinstance(word, Frame):
+            clock.set(clock.now() + 20_000_000)
+
+    stream = streaming(said)
+    stream.say, stream.clock = say, clock
+    save(imaging / "a.tif", pictures(4))
+    save(imaging / "b.tif", pictures(4))
+    counts = []
+    for second in range(1, 5):
+        stream.tick(second * SECOND)
+        counts.append(len(frames_of(said)))
+    assert counts == [3, 6, 8, 8]
+    assert [word.index for word in frames_of(said)] == list(range(8))
+    stream.close()
+
+
 def test_frames_saved_before_the_end_are_said_at_the_end(imaging: Path) -> None:
     said: list[Message] = []
     stream = streaming(said)

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import chdir, closing, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +74,8 @@ def _recorded(
         imaging = Path(made)
         microscope = _microscope(imaging, PAGE, rate_hz, pages, link)
         began, cpu = time.monotonic(), time.process_time()
-        seen = follow(imaging, pages, began + 1.5 * seconds + 10)
+        with chdir(imaging):  # a stream leaves the scan's settings in its session folder
+            seen = follow(imaging, pages, began + 1.5 * seconds + 10)
         share = (time.process_time() - cpu) / (time.monotonic() - began)
         said, _ = microscope.communicate()
     whole = list(map(int, said.split()))
