@@ -83,6 +83,22 @@ def completed(session: Session) -> Session:
     return msgspec.structs.replace(session, nodes=nodes, task=task)
 
 
+def stages(kinds: dict[str, type[Node]]) -> list[list[str]]:
+    """Return the nodes in the order in which they end: drivers, who is heard, who only hears.
+
+    A decider that others hear ends before them, so that they hear its last words.
+    """
+    drivers = [name for name, kind in kinds.items() if kind.period_s is not None]
+    deciders = {name: kind for name, kind in kinds.items() if name not in drivers}
+    heard = [
+        name
+        for name, kind in deciders.items()
+        if any(set(kind.says) & set(other.hears) for other in deciders.values())
+    ]
+    others = [name for name in deciders if name not in heard]
+    return [stage for stage in (drivers, heard, others) if stage]
+
+
 def _unheard(word: Message) -> None:
     """Take what a node says that is made only to check its settings."""
 

@@ -11,7 +11,7 @@ from rig.envelope import Envelope, Voice
 from rig.messages import Ended, Frame, Message, Start, Stop
 from rig.node import Node, drive
 from rig.pixels import Pixels
-from rig.process import RECORDER, make
+from rig.process import RECORDER, make, stages
 
 Said = list[tuple[Envelope, Message]]
 
@@ -46,10 +46,8 @@ class _ListWire:
         self._stopping: set[str] = set()
 
     def begin(self, session: Session, nodes: list[Node]) -> None:
-        drivers = [n.name for n in nodes if n.period_s is not None]
-        deciders = [n.name for n in nodes if n.period_s is None]
-        self._stages = [drivers, deciders]
-        self._running = {*drivers, *deciders}
+        self._stages = stages({node.name: type(node) for node in nodes})
+        self._running = {node.name for node in nodes}
         self.say("launch", Start(0, msgspec.to_builtins(session)))
 
     def meet(self) -> None:
@@ -81,7 +79,7 @@ class _ListWire:
             self._stop(reason)
 
     def _stop(self, reason: str) -> None:
-        """Stop the next stage that still runs: drivers first, then deciders."""
+        """Stop the next stage that still runs."""
         while self._stages:
             names = [name for name in self._stages.pop(0) if name in self._running]
             if names:

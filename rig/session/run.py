@@ -19,7 +19,7 @@ from rig.clock import RealClock
 from rig.config import Session
 from rig.envelope import Envelope
 from rig.messages import Message, Order, Start, Stop
-from rig.process import RECORDER, node_class
+from rig.process import RECORDER, node_class, stages
 from rig.refused import Refused
 from rig.session.keys import Keys
 from rig.session.line import Line
@@ -141,15 +141,14 @@ class Run:
         self._bus.say(Order(now, self._orders, now + _ORDER_NS, known, why))
 
     def _stop(self, reason: str) -> str:
-        """Stop drivers, then deciders, then the recorder, each once those before have ended.
+        """Stop one stage after the other, the recorder last, each once those before have ended.
 
         Goes on whatever the bus does. Returns a sentence if a node had to be killed.
         """
-        names = [name for name in self._session.nodes if name != RECORDER]
-        drivers = [n for n in names if self._period(n) is not None]
-        deciders = [n for n in names if n not in drivers]
+        nodes = self._session.nodes
+        kinds = {n: node_class(str(nodes[n]["run"])) for n in nodes if n != RECORDER}
         killed: list[str] = []
-        for stage in (drivers, deciders, [RECORDER]):
+        for stage in [*stages(kinds), [RECORDER]]:
             with suppress(BusError, OSError):  # who does not hear it is terminated below
                 self._bus.say(Stop(self._clock.now(), reason, tuple(stage)))
             deadline = self._clock.now() + _LAST_WORDS_NS
@@ -162,9 +161,6 @@ class Run:
                 self._watch.kill(name)
             killed += late
         return f"{', '.join(killed)} did not end within 2 s and was killed" if killed else ""
-
-    def _period(self, name: str) -> float | None:
-        return node_class(str(self._session.nodes[name]["run"])).period_s
 
     def _hear(self) -> None:
         for envelope, word in self._bus.hear(self._clock.now() + int(LOOK_S * 1e9)):

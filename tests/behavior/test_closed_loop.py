@@ -16,11 +16,13 @@ from rig.messages import (
     Fault,
     Message,
     Position,
+    Stop,
     TrialEnd,
     TrialStart,
     Valve,
     Wheel,
 )
+from tests.behavior.refereed import EAGER, refereed, run
 from tests.behavior.sessions import SHARED, S, check_trials, of, session
 
 
@@ -133,3 +135,11 @@ def test_a_recorded_mouse_runs_the_task(mode: str) -> None:
     assert _check_water(said) >= 2
     # 80 s of a moving corridor, each at 6 cm/s or more
     assert of(Wheel, said)[-1].cm > 480
+
+
+def test_who_hears_the_task_ends_after_it_and_hears_its_last_words() -> None:
+    said = run(refereed(3, EAGER, trials=30), 9.0)
+    assert of(TrialEnd, said)[-1].outcome == "aborted"
+    stops = [(at, word.nodes) for at, word in enumerate(said) if isinstance(word, Stop)]
+    assert [nodes for _, nodes in stops] == [("hardware",), ("task",), ("referee",)]
+    assert said.index(of(TrialEnd, said)[-1]) < stops[2][0]
