@@ -44,7 +44,8 @@ class Board:
         model: Literal["behavior", "rig-avr"]
         port: str = ""
         usb_serial: str = ""
-        reconnect_s: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+        reconnect_s: Annotated[float, msgspec.Meta(ge=0, le=0.6)] = 0.6
+        """With it a driver is not silent for the second after which it counts as hung."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         if bool(settings.port) == bool(settings.usb_serial):

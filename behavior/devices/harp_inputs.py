@@ -3,6 +3,7 @@
 from collections import deque
 
 _WRAP = 1 << 16
+_REMEMBERED_RISES = 64
 
 
 class Edges:
@@ -11,6 +12,8 @@ class Edges:
     def __init__(self) -> None:
         self.up_since: int | None = None
         """Since when (ns) the line is up, by the changes that were taken; None if it is down."""
+        self.rises: deque[int] = deque(maxlen=_REMEMBERED_RISES)
+        """When (ns) it last rose, whether that was taken or not."""
         self._waiting: deque[tuple[int, bool]] = deque()
         self._last = -(1 << 62)
 
@@ -18,6 +21,8 @@ class Edges:
         """Add a change; two that the board's clock cannot tell apart stay in order."""
         self._last = max(t, self._last + 1)
         self._waiting.append((self._last, up))
+        if up:
+            self.rises.append(self._last)
 
     def take(self, now: int) -> list[tuple[int, bool]]:
         """Return the changes until now (ns) that were not returned before."""
@@ -46,6 +51,11 @@ class Inputs:
         made = Edges()
         self._edges.setdefault(bit, []).append(made)
         return made
+
+    def rose(self, bit: int, after: int) -> int | None:
+        """Return when (ns) a line first rose from `after` on, as its devices are told it."""
+        listeners = self._edges.get(bit, [])
+        return next((t for edges in listeners for t in edges.rises if t >= after), None)
 
     def begin(self, t: int, state: int) -> None:
         """Take the lines as they are at t (ns); what was not taken until now is forgotten."""

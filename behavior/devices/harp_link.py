@@ -1,5 +1,6 @@
 """The connection to one Harp board: questions and answers, events, its clock, and signs of life."""
 
+import math
 import time
 from collections import deque
 
@@ -48,6 +49,7 @@ class Link:
         self._questions: deque[tuple[Message, int]] = deque()
         self._asked: tuple[Message, int, int] | None = None
         self._heard = self._beat = monotonic_ns()
+        self._until = math.inf
 
     def open(self, until: float) -> None:
         """Connect, see who it is, shut and set up everything, learn its time.
@@ -56,6 +58,7 @@ class Link:
         had, PortLostError if it does not answer.
         """
         self._begin()
+        self._until = until
         self._port.open()
         self._identify(until)
         for request in self._model.setup:
@@ -66,6 +69,7 @@ class Link:
             asked = monotonic_ns()
             answer, at = self._ask(question, tries=3)
             self.clock.learn(asked, answer.device_ns or 0, at)
+        self._until = math.inf
 
     def close(self) -> None:
         """Let go of the port; also if it was never opened, and more than once."""
@@ -159,7 +163,7 @@ class Link:
         for _ in range(tries):
             self._answers.pop(key, None)
             self._port.send(build(request))
-            until = time.monotonic() + _ANSWERS_WITHIN_S
+            until = min(time.monotonic() + _ANSWERS_WITHIN_S, self._until)
             while key not in self._answers and (left := until - time.monotonic()) > 0:
                 self._port.wait(left)
                 self._take()

@@ -86,7 +86,7 @@ class ArmedValve:
         self._wish = 0
         self._ticks = 0
         """Of the reward that is armed; 0 if none is."""
-        self._until = self._held = 0
+        self._armed = self._until = self._held = 0
         self._fired: Fired | None = None
 
     def pulse(self, now: int, open_ms: float) -> int:
@@ -98,7 +98,7 @@ class ArmedValve:
         self._wish = self._wish % 0xFFFF + 1
         self._fired = None
         self._ticks = _ticks(open_ms)
-        self._until = until
+        self._armed, self._until = now, until
         self._renew(now)
 
     def keep(self, until: int) -> None:
@@ -145,7 +145,9 @@ class ArmedValve:
     def _settle(self, answer: Message) -> None:
         """See by the board's answer whether it fired and its word for that was damaged."""
         if self._ticks and answer.values[0] == self._wish:
-            t = self._board.time_of(answer)
+            t = self._board.inputs.rose(self.settings.port, self._armed)
+            if t is None:  # the word of the lick was damaged, too
+                t = self._board.time_of(answer)
             self._opened(Fired(t, t, self._ticks * _TICK_NS / _MS))
 
     def _on_fired(self, event: Message) -> None:

@@ -172,6 +172,18 @@ def test_a_board_plugged_in_again_is_found_by_its_number_and_goes_on(
     assert world.there.port != old
 
 
+def test_a_board_that_is_not_set_up_in_time_is_not_waited_for(
+    world: BehaviorWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.board = _by_number(world.there, monkeypatch)
+    world.open()
+    world.there.unplug()
+    world.there.late_ns = 35 * MS  # each answer comes, all of them only after a second
+    world.there.plug()
+    with pytest.raises(OSError, match="board b is lost"):
+        world.wait(2000)
+
+
 def test_a_line_that_is_up_from_the_begin_is_touched_since_then(world: BehaviorWorld) -> None:
     lick = world.device("Lick", "centre")
     world.there.touch(0, up=True)
@@ -360,11 +372,24 @@ def test_a_reward_whose_word_was_lost_on_the_way_is_counted(avr: AvrWorld) -> No
     _until_shut(avr, 1)
 
 
+def test_a_reward_whose_word_alone_was_damaged_is_told_with_its_lick(
+    avr: AvrWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    valve = _armed(avr)
+    lick = avr.device("Lick", "centre")
+    monkeypatch.setattr(avr.board, "on_fired", None)
+    avr.lick()
+    avr.lick()
+    (t, _) = lick.onsets(avr.wait(20))
+    fired = _until(lambda: valve.fired(avr.wait(5)))
+    assert fired.lick_t == fired.opened_t == t
+
+
 def test_a_reward_that_was_given_while_the_board_was_lost_is_counted(avr: AvrWorld) -> None:
     valve = _armed(avr)
     avr.avr.tell("mute 1")
     avr.avr.pulse("B0", "lick", 5000)
-    back = threading.Timer(0.8, avr.avr.tell, ["mute 0"])
+    back = threading.Timer(0.5, avr.avr.tell, ["mute 0"])
     back.start()
     fired = _until(lambda: valve.fired(avr.wait(5)))
     back.join()
@@ -375,7 +400,7 @@ def test_a_reward_that_was_given_while_the_board_was_lost_is_counted(avr: AvrWor
 def test_a_board_that_was_lost_holds_the_reward_again_when_it_is_back(avr: AvrWorld) -> None:
     valve = _armed(avr)
     avr.avr.tell("mute 1")
-    back = threading.Timer(0.8, avr.avr.tell, ["mute 0"])
+    back = threading.Timer(0.7, avr.avr.tell, ["mute 0"])
     back.start()
     _until(lambda: avr.wait(5) and avr.board.remarks())
     back.join()
@@ -391,7 +416,7 @@ def test_a_board_that_was_lost_holds_the_reward_again_when_it_is_back(avr: AvrWo
 def test_a_board_that_was_lost_and_reset_may_have_fired_and_that_counts(avr: AvrWorld) -> None:
     valve = _armed(avr)
     avr.avr.tell("freeze 1")
-    back = threading.Timer(0.9, avr.avr.tell, ["freeze 0"])
+    back = threading.Timer(0.5, avr.avr.tell, ["freeze 0"])
     back.start()
     fired = _until(lambda: valve.fired(avr.wait(5)))
     back.join()
