@@ -30,6 +30,8 @@ class Cells:
     area: Ids
     plane: NDArray[np.int16]
     """The index of the depth in which each cell lies."""
+    planes_said: bool = False
+    """Whether the file says so; else each is in depth 0."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -58,6 +60,7 @@ class Cells:
             self.weight[pixels],
             self.area[cells],
             self.plane[cells],
+            self.planes_said,
         )
 
     def check(self, shape: tuple[int, int]) -> None:
@@ -138,7 +141,8 @@ def _read_discs(path: Path) -> Cells:
     if "area" in columns:
         cells = replace(cells, area=_whole(rows, "area", range(-1, 10), path))
     if "plane" in columns:
-        cells = replace(cells, plane=_whole(rows, "plane", range(32), path))
+        plane = _whole(rows, "plane", range(32), path)
+        cells = replace(cells, plane=plane, planes_said=True)
     return cells
 
 

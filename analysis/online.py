@@ -12,6 +12,7 @@ from analysis.areas import groups_of
 from analysis.cells import Cells, read_cells
 from analysis.landmarks import read_landmarks
 from analysis.registration import MotionSettings
+from analysis.scanned import at_once, check, check_same
 from analysis.selectivity import Selectivity
 from analysis.signals import Signals, warm
 from analysis.strip import How, Motion
@@ -71,7 +72,7 @@ class Online(Node):
         self._traces: Traces
         self._how: How
         self._opened = False
-        self._regions: tuple[dict[str, Any], ...] = ()
+        self._scan: Scan | None = None
         self._volume: Volume | None = None
         self._drifted = False
         self._last: Frame | None = None
@@ -87,6 +88,11 @@ class Online(Node):
         areas = Path(settings.areas_file) if settings.areas_file else None
         self._cells = read_cells(Path(settings.cells_file), areas)
         scratch = None if settings.scratch_folder is None else Path(settings.scratch_folder)
+        if settings.motion.stack_file and np.unique(self._cells.plane).size > 1:
+            raise Refused(
+                "online.motion.stack_file tells the drift of one depth, and the cells of "
+                f"{settings.cells_file} lie in several; leave it out"
+            )
         self._signals = Signals(
             Selectivity(settings.a, settings.b, len(self._cells)),
             TrialStore(scratch, len(self._cells)),
@@ -107,7 +113,10 @@ class Online(Node):
                 self._take(word)
                 self._decode()
             case Scan():
-                self._regions = word.regions
+                check(word, self.settings.channel, self._cells)
+                if self._volume is not None and self._scan is not None:
+                    check_same(word, self._scan)
+                self._scan = word
             case TrialStart():
                 self._signals.begin(word)
             case TrialEnd(outcome="aborted"):
@@ -148,7 +157,11 @@ class Online(Node):
     def _volume_of(self, frame: Frame) -> Volume:
         shape = (frame.height_px, frame.width_px)
         if self._volume is None:
-            self._volume = Volume(self._cells, self._regions, shape, self._how)
+            scan = self._scan or Scan(frame.t, frame.file, {}, (0.0,))
+            averaged = scan.header.get("averaged", 1)
+            self._volume = Volume(
+                self._cells, scan.regions, shape, self._how, averaged, at_once(scan)
+            )
         if shape != self._volume.shape:
             height, width = self._volume.shape
             raise Refused(

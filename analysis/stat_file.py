@@ -1,6 +1,7 @@
 """Masks of another day: Suite2p's stat.npy, read without running what a pickle may hold; labels."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,8 @@ _ARRAYS = {
     ("numpy", "dtype"),
 }
 """All that a pickle may name: what numpy rebuilds arrays and numbers with."""
+
+_MAX_PLANES = 10_000
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -86,7 +89,17 @@ def _stat_cells(stat: NDArray[Any], path: Path) -> Cells:
         weights.append(weight[alone])
     if not pixels:
         raise Refused(f"cells_file {path} holds no cell; name another file")
-    return gathered([str(number) for number in range(len(pixels))], pixels, weights)
+    cells = gathered([str(number) for number in range(len(pixels))], pixels, weights)
+    if not all("iplane" in cell for cell in stat):
+        return cells
+    planes = np.array([_plane(cell["iplane"], path) for cell in stat], np.int16)
+    return replace(cells, plane=planes, planes_said=True)
+
+
+def _plane(iplane: Any, path: Path) -> int:
+    if not isinstance(iplane, int | np.integer) or not 0 <= iplane < _MAX_PLANES:
+        raise Refused(f"cells_file {path} has iplane = {iplane!r}, no depth from 0 on; mend it")
+    return int(iplane)
 
 
 def label_cells(labels: NDArray[Any], path: Path) -> Cells:

@@ -20,8 +20,13 @@ class Volume:
         regions: Sequence[dict[str, Any]],
         shape: tuple[int, int],
         how: How,
+        averaged: int = 1,
+        at_once: int = 1,
     ) -> None:
-        """Lay the cells on pages of shape (height_px, width_px). Raises Refused."""
+        """Lay the cells on pages of shape (height_px, width_px). Raises Refused.
+
+        A page is the mean of so many frames, and so many depths have one number.
+        """
         self.shape = shape
         self.motion: tuple[Motion, ...] = ()
         """How each strip, by plane and row, had moved in the last whole volume."""
@@ -29,7 +34,8 @@ class Volume:
         self._planes = sorted({strip.rows.plane for strip in self._strips})
         self._values = np.zeros(len(cells), np.float32)
         self._moved: list[Motion] = []
-        self._next = 0
+        self._next = self._first = 0
+        self._averaged, self._at_once = averaged, at_once
 
     def add(self, frame: Frame, time_s: float) -> Floats | None:
         """Take in a page; return the brightness of all cells, (cells,), if it is the last."""
@@ -37,7 +43,10 @@ class Volume:
             return None
         at = self._planes.index(frame.plane)
         if at == 0:
-            self._next, self._moved = 0, []
+            self._next, self._moved, self._first = 0, [], frame.number
+        later = (frame.plane - self._planes[0]) // self._at_once
+        if frame.number - self._first not in (later, later * self._averaged):
+            self._next = 0  # pages are missing: this one is of another volume
         if at != self._next:
             return None  # a page before it is missing
         self._next += 1

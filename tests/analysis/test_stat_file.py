@@ -38,6 +38,18 @@ def test_suite2p_cells_come_with_their_weights_and_without_shared_pixels(tmp_pat
     np.testing.assert_allclose(cells.weight, [0.5, 1.0, 0.5, 1.0])
 
 
+def test_suite2p_cells_lie_in_their_iplane_and_label_images_do_not_say(tmp_path: Path) -> None:
+    path = tmp_path / "stat.npy"
+    np.save(path, stat(cell([1], [4], iplane=2), cell([2], [4])), allow_pickle=True)
+    cells = read_cells(path)
+    assert (cells.plane.tolist(), cells.planes_said) == ([2, 0], True)
+    silent = {key: value for key, value in cell([1], [4]).items() if key != "iplane"}
+    np.save(path, stat(cell([1], [4], iplane=2), silent), allow_pickle=True)
+    assert not read_cells(path).planes_said
+    np.save(path, np.eye(3, dtype=np.int16))
+    assert not read_cells(path).planes_said
+
+
 class Trap:
     def __reduce__(self) -> Any:
         return os.mkdir, (os.environ["TRAP"],)
@@ -79,6 +91,7 @@ def test_a_label_image_names_its_cells_by_their_labels(tmp_path: Path) -> None:
         (stat(cell([], [])), "cell 0 has 0 ypix"),
         (stat(cell([1, 2], [1])), "cell 0 has 2 ypix, 1 xpix"),
         (stat(cell([1], [1], lam=np.array([np.nan]))), "not positive numbers"),
+        (stat(cell([1], [1], iplane=-1)), "iplane = -1, no depth"),
         (np.zeros((4, 4), np.int16), "labels no pixel"),
         (np.zeros((4, 4)), "neither Suite2p's stat nor a label image"),
     ],
