@@ -17,7 +17,6 @@ from analysis.selectivity import Selectivity
 from analysis.signals import Signals, warm
 from analysis.strip import How, Motion
 from analysis.traces import Floats, Traces, TraceSettings
-from analysis.tuning import TrialStore
 from analysis.volume import Volume
 from rig.messages import Decoded, Fault, Frame, Message, Position, Scan, TrialEnd, TrialStart
 from rig.node import Node, Say
@@ -58,8 +57,6 @@ class Online(Node):
         """Which of the microscope's channels shows the cells."""
         traces: TraceSettings = TraceSettings()
         motion: MotionSettings = MotionSettings()
-        scratch_folder: str | None = None
-        """Where per-trial activity lies while it runs (0.24 kB a cell and trial); else /tmp."""
 
     settings: Settings
 
@@ -87,7 +84,6 @@ class Online(Node):
         warm()
         areas = Path(settings.areas_file) if settings.areas_file else None
         self._cells = read_cells(Path(settings.cells_file), areas)
-        scratch = None if settings.scratch_folder is None else Path(settings.scratch_folder)
         if settings.motion.stack_file and np.unique(self._cells.plane).size > 1:
             raise Refused(
                 "online.motion.stack_file tells the drift of one depth, and the cells of "
@@ -95,7 +91,7 @@ class Online(Node):
             )
         self._signals = Signals(
             Selectivity(settings.a, settings.b, len(self._cells)),
-            TrialStore(scratch, len(self._cells)),
+            None,
             groups_of(self._cells.area),
             settings.selective_at,
         )
@@ -125,12 +121,9 @@ class Online(Node):
     def close(self) -> None:
         if not self._opened:
             return
-        try:
-            self._final.extend(self._traces.rest())
-            self._place_before(None)
-            self._decode()
-        finally:
-            self._signals.close()
+        self._final.extend(self._traces.rest())
+        self._place_before(None)
+        self._decode()
 
     def _take(self, frame: Frame) -> None:
         if frame.channel != self.settings.channel:

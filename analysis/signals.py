@@ -23,13 +23,15 @@ class Signals:
     def __init__(
         self,
         selectivity: Selectivity,
-        store: TrialStore,
+        store: TrialStore | None,
         groups: NDArray[np.uint8],
         selective_at: float,
     ) -> None:
-        """Begin without having seen a frame; groups is each cell's place in areas.NAMES."""
+        """Begin without having seen a frame; groups is each cell's place in areas.NAMES.
+
+        Each cell's tuning in each trial is kept in the store, if there is one.
+        """
         self._selectivity, self._groups, self._at = selectivity, groups, selective_at
-        self._store = store
         self.tuning = Tuning(store, self._tell)
         self._trials: dict[int, TrialStart] = {}
         self._d_prime = selectivity.d_prime()
@@ -74,10 +76,6 @@ class Signals:
             self._selectivity.undefined(),
         )
 
-    def close(self) -> None:
-        """Let the trials' file go."""
-        self._store.close()
-
     def _tell(self, point: int, row: Floats) -> None:
         sums, counts = np.zeros((len(NAMES), 2)), np.zeros((len(NAMES), 2))
         _sum_selective(row, self._d_prime, self._groups, self._at, sums, counts)
@@ -110,16 +108,15 @@ def warm() -> None:
     cells = gathered(["0"], [pixels], [np.ones(len(pixels))])
     place = Position(0, 0, 0.0, 0.0, True, "corridor")
     page = np.arange(256, dtype=np.int16).reshape(16, 16)
-    with TrialStore(None, 1) as store:
-        signals = Signals(Selectivity("a", "b", 1), store, np.zeros(1, np.uint8), 0.3)
-        signals.begin(TrialStart(0, 0, "a", None, False, 1.0, 1.0, None, "none", 0.0))
-        lag = TraceSettings(deconvolution_lag_frames=0)
-        how = How(lag, MotionSettings(), Landmarks())
-        volume, traces = Volume(cells, (), (16, 16), how), Traces(1, lag)
-        for index in range(2):
-            frame = Frame(0, index, "", 0, 16, 16, 0.0, pixels=page)
-            values = volume.add(frame, float(index))
-            activity = None if values is None else traces.add(values, float(index))
-            if activity is not None:
-                at = msgspec.structs.replace(place, position_m=0.5 * index)
-                signals.decoded(frame, at, activity)
+    signals = Signals(Selectivity("a", "b", 1), None, np.zeros(1, np.uint8), 0.3)
+    signals.begin(TrialStart(0, 0, "a", None, False, 1.0, 1.0, None, "none", 0.0))
+    lag = TraceSettings(deconvolution_lag_frames=0)
+    how = How(lag, MotionSettings(), Landmarks())
+    volume, traces = Volume(cells, (), (16, 16), how), Traces(1, lag)
+    for index in range(2):
+        frame = Frame(0, index, "", 0, 16, 16, 0.0, pixels=page)
+        values = volume.add(frame, float(index))
+        activity = None if values is None else traces.add(values, float(index))
+        if activity is not None:
+            at = msgspec.structs.replace(place, position_m=0.5 * index)
+            signals.decoded(frame, at, activity)

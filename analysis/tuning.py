@@ -33,18 +33,24 @@ class TrialStore:
 
     def __init__(self, folder: Path | None, cells: int) -> None:
         """Open an empty store in a folder; None: the system's own for such files."""
+        self._where = f"scratch folder {folder or tempfile.gettempdir()}"
         try:
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 close() closes it
         except OSError as error:
             raise Refused(
-                f"scratch folder {folder} cannot be written to ({error.strerror}); "
-                "name another as online.scratch_folder"
+                f"{self._where} cannot be written to ({error.strerror}); "
+                "set TMPDIR to another folder"
             ) from error
         self._row_bytes = 4 * cells
 
     def write(self, row: int, values: Floats) -> None:
-        """Keep a row. Raises OSError when the disk is full."""
-        os.pwrite(self._file.fileno(), values.tobytes(), row * self._row_bytes)
+        """Keep a row. Raises Refused if the disk has no room for it."""
+        try:
+            written = os.pwrite(self._file.fileno(), values.tobytes(), row * self._row_bytes)
+        except OSError as error:
+            raise Refused(f"{self._where} cannot be written to ({error.strerror})") from error
+        if written < self._row_bytes:
+            raise Refused(f"{self._where} is full; make room, or set TMPDIR to another folder")
 
     def read(self, row: int, rows: int) -> Floats:
         """Return rows from there on: (rows, cells); what was never written is 0."""
@@ -83,8 +89,8 @@ class _State:
 class Tuning:
     """The interpolated activity of every trial, determined point by point as frames come."""
 
-    def __init__(self, store: TrialStore, told: Callable[[int, Floats], None]) -> None:
-        """Keep rows in the store, and tell each: its grid point (60 * trial + bin) and values.
+    def __init__(self, store: TrialStore | None, told: Callable[[int, Floats], None]) -> None:
+        """Tell each row: its grid point (60 * trial + bin) and values; keep it in the store.
 
         A point that an aborted trial had a part in is determined, and told, once more.
         """
@@ -121,7 +127,12 @@ class Tuning:
         self._determine(BINS * trials)
 
     def trial(self, trial: int) -> Floats:
-        """Return the activity of a trial: (60, cells); NaN where it is not determined."""
+        """Return the activity of a trial: (60, cells); NaN where it is not determined.
+
+        Raises ValueError if nothing is kept.
+        """
+        if self._store is None:
+            raise ValueError("this tuning keeps no trial: give it a store")
         rows = self._store.read(BINS * trial, BINS).copy()
         known = 0 if trial in self._left_out else self._state.point - BINS * trial
         rows[max(0, known) :] = np.nan
@@ -139,7 +150,8 @@ class Tuning:
             share = (trial + bin_ / BINS - from_at) / (to_at - from_at)
             row = np.empty(from_activity.size, np.float32)
             _between(from_activity, to_activity, share, row)
-            self._store.write(point, row)
+            if self._store is not None:
+                self._store.write(point, row)
             self._told(point, row)
         self._state = replace(state, point=end)
 

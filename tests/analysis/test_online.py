@@ -269,6 +269,21 @@ def test_an_hour_without_imaging_needs_no_more_memory_than_its_last_seconds(cell
     assert said == []
 
 
+def test_nothing_is_written_while_the_session_runs(
+    cells: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **given: made.append(given))
+    node, said = online(cells, traces={"deconvolution_lag_frames": 0})
+    node.hear(corridor(0, "leaf1"))
+    for at in range(3):
+        node.hear(frame(10 * at, at, np.full(SHAPE, at, np.int16)))
+        node.hear(standing(10 * at + 1, 0, 1.0 + at))
+    node.close()
+    assert any(word.tuned for word in said if isinstance(word, Decoded))
+    assert made == []
+
+
 def test_a_cell_outside_the_field_ends_the_node_at_its_first_frame(cells: Path) -> None:
     node, said = online(cells)
     with pytest.raises(Refused, match=r"cell 1 .* leaves the frame of 6 x 6 px"):

@@ -1,5 +1,6 @@
 """Streamed tuning is the interpolation of the whole recording, however the session went."""
 
+from errno import ENOSPC
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +93,21 @@ def test_a_point_is_told_as_soon_as_the_mouse_has_passed_it() -> None:
 
 
 def test_a_scratch_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"cannot be written to .*scratch_folder"):
+    with pytest.raises(Refused, match=r"cannot be written to .*TMPDIR"):
         TrialStore(tmp_path / "absent", 3)
+
+
+def test_a_row_that_the_disk_has_no_room_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(ENOSPC, "No space left on device")
+
+    with TrialStore(tmp_path, 2) as store:
+        for pwrite, sentence in ((lambda *_: 5, "is full; make room"), (full, "No space left")):
+            monkeypatch.setattr("analysis.tuning.os.pwrite", pwrite)
+            with pytest.raises(Refused, match=f"scratch folder {tmp_path} .*{sentence}"):
+                store.write(0, np.ones(2, np.float32))
 
 
 def test_the_file_of_the_trials_leaves_nothing_behind(tmp_path: Path) -> None:
