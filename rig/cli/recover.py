@@ -23,7 +23,7 @@ def recover(
     lock = SubjectLock(folder.parent.parent, session.subject)
     try:
         verdict = settle(folder)
-        settle_water(folder)
+        settle_water(folder, session)
         sweep(session)
     finally:
         lock.release()

@@ -92,7 +92,7 @@ def _in_folder(answers: Answers, subject_folder: Path, console: Console) -> Outc
     folders.sweep(session)
     try:
         verdict = settle(folder)
-        settle_water(folder)
+        settle_water(folder, session)
         return Outcome(folder, reason, failed, verdict)
     except OSError as error:
         raise Unsettled(

@@ -49,6 +49,16 @@ def read_reserved(folder: Path) -> Reserved | None:
     return Reserved(head, max(totals, default=0.0))
 
 
+def lower(folder: Path, reserved: Reserved, total_ul: float) -> None:
+    """Have a session that ended count as no more than total_ul. Raises OSError."""
+    part = folder / f"{RESERVE_FILE}.part"
+    with part.open("wb") as file:
+        file.write(f"{reserved.boot}\n{total_ul!r}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / RESERVE_FILE)
+
+
 class Reservation:
     """Keeps water set aside, at most a block beyond what was given; a thread waits for the disk."""
 

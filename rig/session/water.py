@@ -1,9 +1,11 @@
 """The water an animal was given: summed from what its sessions wrote, never from memory.
 
-A session's words are exact if its driver said how many there are, or if the session was closed
-while the machine that ran it was still up. Else what it had set aside counts, which is never less.
+A session's words are exact if its driver said how many there are. If it was killed, one reward
+more may have been given that no word tells of; it counts if the session was closed while the
+machine that ran it was still up. Else what it had set aside counts, which is never less.
 """
 
+import math
 import struct
 from collections.abc import Iterator
 from datetime import date
@@ -17,12 +19,12 @@ from mcap.records import Channel
 from mcap.records import Message as Record
 from mcap.stream_reader import CRCValidationError, StreamReader
 
-from rig.config import SETTINGS_FILE
+from rig.config import SETTINGS_FILE, Session, blocks
 from rig.device import HARDWARE
 from rig.envelope import Garbled, unpack
 from rig.log import JOURNAL_FOLDER, LOG_FILE, read_verdict
 from rig.messages import Ended, Message, Valve, kind
-from rig.session.reserve import RESERVE_FILE, Unreadable, boot, read_reserved
+from rig.session.reserve import RESERVE_FILE, Unreadable, boot, lower, read_reserved
 
 _TOPICS = {f"{HARDWARE}/{kind(word)}" for word in (Valve, Ended)}
 _MAGIC = b"\x89MCAP0\r\n"
@@ -33,6 +35,7 @@ _TORN = (
     UnicodeDecodeError,
     zstandard.ZstdError,
     Garbled,
+    KeyError,  # the reader's, if a channel or schema is not there
 )
 
 
@@ -76,18 +79,25 @@ def is_open(folder: Path) -> bool:
     return (folder / JOURNAL_FOLDER).is_dir() or not log.exists() or read_verdict(log) is None
 
 
-def settle_water(folder: Path) -> None:
-    """Drop what a session had set aside if its words are exact; it keeps counting if not.
+def settle_water(folder: Path, session: Session) -> None:
+    """Drop what a session had set aside if its words are exact; else leave no more than need be.
 
-    To be called when the log is whole. After power loss the last words may have been lost.
+    To be called when the log is whole. A driver that was killed left at most one reward unsaid, in
+    a device that held it or on its way; after power loss the last words may have been lost.
     """
     try:
         reserved = read_reserved(folder)
-        exact = _said_all(_words(folder))
+        words = _words(folder)
     except Unreadable:
         return
-    if reserved is not None and (exact or (reserved.boot and reserved.boot == boot())):
+    if reserved is None:
+        return
+    if _said_all(words):
         (folder / RESERVE_FILE).unlink()
+    elif reserved.boot and reserved.boot == boot():
+        reward_ul = max(block.get("reward_ul", math.inf) for block in blocks(session.task))
+        total_ul = min(reserved.total_ul, _said_ul(words) + reward_ul)
+        lower(folder, reserved, total_ul)
 
 
 def _never_began(folder: Path) -> bool:
@@ -100,15 +110,18 @@ def _water_ul(folder: Path) -> float:
     if _never_began(folder):
         return 0.0
     words = _words(folder)
-    valves = [word for word in words if isinstance(word, Valve) and not word.refused]
-    opened = {word.id: word.volume_ul for word in valves}
-    said_ul = sum(opened.values())
+    said_ul = _said_ul(words)
     if not said_ul >= 0.0:
         raise Unreadable(f"{folder} holds a Valve whose volume is no number")
     if _said_all(words):
         return said_ul
     reserved = read_reserved(folder)
     return said_ul if reserved is None else max(said_ul, reserved.total_ul)
+
+
+def _said_ul(words: list[Valve | Ended]) -> float:
+    valves = [word for word in words if isinstance(word, Valve) and not word.refused]
+    return sum({word.id: word.volume_ul for word in valves}.values())
 
 
 def _said_all(words: list[Valve | Ended]) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from rig.clock import SetClock
+from rig.config import Rig, Session
 from rig.envelope import Voice, pack
 from rig.log import JOURNAL_FOLDER, LOG_FILE, LogWriter, Verdict
 from rig.messages import Ended, Message, Valve, Wheel, kind
@@ -55,6 +56,12 @@ def cut_off(folder: Path, words: list[Message]) -> Path:
     journal = folder / JOURNAL_FOLDER / "hardware.mcap"
     write(journal, words)
     return journal
+
+
+def session(*blocks: dict[str, float]) -> Session:
+    task = {"blocks": list(blocks)}
+    rig = Rig(name="r", hub_port=1, disk_mb_s=0.1)
+    return Session(subject="m", seed=1, task_name="t", rig=rig, task=task, nodes={})
 
 
 def set_aside(folder: Path, total_ul: float, on: str = "another boot") -> None:
@@ -118,15 +125,31 @@ def test_after_power_loss_never_less_than_given_nor_a_block_more(
     shutil.rmtree(folder)
 
 
-def test_settling_drops_what_was_set_aside_only_if_the_machine_stayed_up(tmp_path: Path) -> None:
-    for name, on, expected_ul in (("up", boot(), 12.0), ("lost", "another boot", 21.0)):
-        folder = tmp_path / name
-        folder.mkdir()
-        closed(folder, valves(4))
-        set_aside(folder, 21.0, on)
-        settle_water(folder)
-        settle_water(folder)
-        assert given(folder).water_ul == expected_ul
+@pytest.mark.parametrize(
+    ("on", "words", "aside_ul", "expected_ul"),
+    [
+        (boot(), [*valves(4), ended(4)], 21.0, 12.0),
+        (boot(), valves(4), 21.0, 12.0 + 4.5),  # a device may have given one that nobody heard of
+        (boot(), valves(4), 15.0, 15.0),
+        (boot(), valves(0), 21.0, 4.5),
+        ("another boot", valves(4), 21.0, 21.0),
+    ],
+)
+def test_settling_leaves_a_reward_for_a_killed_driver_and_all_after_power_loss(
+    tmp_path: Path, on: str, words: list[Message], aside_ul: float, expected_ul: float
+) -> None:
+    closed(tmp_path, words)
+    set_aside(tmp_path, aside_ul, on)
+    for _ in range(2):
+        settle_water(tmp_path, session({"reward_ul": REWARD_UL}, {"reward_ul": 4.5}))
+        assert given(tmp_path).water_ul == expected_ul
+
+
+def test_settling_leaves_all_if_the_size_of_a_reward_is_not_known(tmp_path: Path) -> None:
+    closed(tmp_path, valves(4))
+    set_aside(tmp_path, 21.0, boot())
+    settle_water(tmp_path, session({}))
+    assert given(tmp_path).water_ul == 21.0
 
 
 @pytest.mark.parametrize("seed", range(8))
