@@ -55,6 +55,28 @@ def test_every_word_has_one_speaker_and_every_heard_word_is_said() -> None:
     assert heard <= set(said) | LAUNCH_SAYS | set(EVERYONE_SAYS)
 
 
+def test_the_plan_tells_what_each_node_says_and_hears() -> None:
+    plan = (ROOT / "docs" / "architecture.md").read_text()
+    rows = dict(re.findall(r"^\| (\w+)(?: \([^|]+\))? \| ([^|]+ \| [^|]+) \|$", plan, re.M))
+    names = {kind(word) for word in WORDS}
+    for node in map(node_class, NODES):
+        told = [set(re.findall(r"\w+", cell)) & names for cell in rows[node.name].split("|")]
+        hears = [word for word in node.hears if word is not Envelope]
+        assert told == [set(map(kind, node.says)), set(map(kind, hears))], node.name
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_plan_names_every_module(room: str) -> None:
+    """But the verbs and benches, which are a file each."""
+    plan = (ROOT / "docs" / "architecture.md").read_text()
+    shown = re.search(rf"^    {room}/ .*\n(?:     .*\n)*", plan, re.M)
+    assert shown is not None
+    named = set(re.findall(r"\w+", shown[0]))
+    modules = {p.relative_to(ROOT / room) for p in (ROOT / room).rglob("*.py")}
+    there = {p.stem for p in modules if p.parts[0] != "cli" and p.stem != "__init__"}
+    assert there <= named, there - named
+
+
 def test_every_word_is_known_by_its_name() -> None:
     assert [kind(word) for word in WORDS] == [word.__name__ for word in WORDS]
 
