@@ -1,8 +1,11 @@
 """A rig's devices in the hands of a person, without animal and session: to flush, to measure."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 from behavior.devices.hardware import Hardware
 from behavior.devices.protocols import Lick, Line, Valve
@@ -12,6 +15,7 @@ from rig.hub import Hub
 from rig.messages import Start
 from rig.refused import Refused
 
+T = TypeVar("T")
 _LOOK_S = 0.001
 MIN_GAP_MS = 50.0
 """Between two pulses."""
@@ -58,6 +62,21 @@ class Handheld:
             self.wait(0.02)
         return there
 
+    def ask(self, prompt: Callable[[], T]) -> T:
+        """Return what a person answers to a prompt; a thread looks at the devices until then.
+
+        Raises what they raised meanwhile, once there is an answer.
+        """
+        answered = threading.Event()
+        with ThreadPoolExecutor(1, "look") as pool:
+            looking = pool.submit(self._look_until, answered)
+            try:
+                answer = prompt()
+            finally:
+                answered.set()
+            looking.result()
+        return answer
+
     def output(self, name: str, up: bool) -> None:
         """Put an output up or down."""
         self._devices.outputs[name].set(self._clock.now(), up)
@@ -84,6 +103,10 @@ class Handheld:
         for _ in range(count):
             yield valve.pulse(self._clock.now(), open_ms)
             self.wait((open_ms + MIN_GAP_MS) / 1000)
+
+    def _look_until(self, answered: threading.Event) -> None:
+        while not answered.wait(_LOOK_S):
+            self._look(self._clock.now())
 
     def _look(self, now: int) -> None:
         devices = self._devices

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -38,9 +39,7 @@ def valve(
     session = bolted_down(setup)
     with handheld(session) as hands:
         hands.valve(name)
-        console.print(
-            f"Put a dish under spout {name} and tare the scale. Each series is {pulses} pulses."
-        )
+        console.print(f"Put a dish under spout {name}, on a scale. Each series is {pulses} pulses.")
         series = list(_weigh(hands, name, open_ms or [20.0, 40.0, 60.0, 80.0], pulses, console))
     fitted = fit(series)
     _show(series, fitted, console)
@@ -77,10 +76,11 @@ def _weigh(
     hands: Handheld, name: str, lengths_ms: list[float], pulses: int, console: Console
 ) -> Iterator[Weighed]:
     for length_ms in lengths_ms:
-        typer.prompt(f"{length_ms:g} ms: Enter to begin", default="", show_default=False)
+        begin = f"{length_ms:g} ms: tare the dish again, Enter to begin"
+        hands.ask(partial(typer.prompt, begin, default="", show_default=False))
         for _ in track(hands.pulses(name, length_ms, pulses), "pulses", pulses, console=console):
             pass
-        mass_mg = typer.prompt("weight now, mg (the dish tared)", type=float)
+        mass_mg = hands.ask(lambda: float(typer.prompt("weight now, mg", type=float)))
         if not (math.isfinite(mass_mg) and mass_mg > 0):
             raise Refused(f"a weight of {mass_mg:g} mg is none; tare the scale and begin anew")
         yield Weighed(length_ms, pulses, mass_mg)

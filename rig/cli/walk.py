@@ -36,13 +36,13 @@ def walk(hands: Handheld, console: Console) -> Iterator[Result]:
         console.print(f"valve {name} opens three times for {_CLICK_MS:g} ms: listen, and look")
         for _ in hands.pulses(name, _CLICK_MS, 3):
             pass
-        yield _answer(f"valve {name}", "Did it click, and did drops come?")
+        yield _answer(hands, f"valve {name}", "Did it click, and did drops come?")
     for name in hands.edges:
         todo = f"make line {name} change (start the microscope for frame_clock)"
         yield _seen(hands, console, f"line {name}", todo, hands.edges[name])
     for name in hands.outputs:
         hands.output(name, True)
-        yield _answer(f"output {name}", "It is up now: is it, at the other end?")
+        yield _answer(hands, f"output {name}", "It is up now: is it, at the other end?")
         hands.output(name, False)
 
 
@@ -88,6 +88,6 @@ def _seen(
     return Result(what, "fail", "nothing came; look at the plug and at the line's name")
 
 
-def _answer(what: str, question: str) -> Result:
-    yes = typer.confirm(question)
+def _answer(hands: Handheld, what: str, question: str) -> Result:
+    yes = hands.ask(lambda: typer.confirm(question))
     return Result(what, "pass" if yes else "fail", "seen by the person at the rig" if yes else "no")

@@ -1,19 +1,25 @@
 """A valve's calibration: fitted from weighed water, laid over its setup, asked for before a run."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from behavior.calibration import Weighed, fit
+from behavior.devices.handheld import Handheld, handheld
 from behavior.devices.plumbing import Plumbing
 from behavior.devices.protocols import ValveSettings
+from rig.cli import walk
 from rig.cli.main import app
+from rig.cli.setup import bolted_down
 from rig.config import read_setup, resolve
 from rig.hub import Hub
 from rig.measured import measure, measured_file
@@ -107,6 +113,47 @@ def test_a_calibration_that_is_no_line_leaves_the_old_one(setup: Path) -> None:
     with pytest.raises(Refused, match="off the line"):
         calibrated(setup, 1.5, 9.0, 2.5)
     assert measured_file(setup).read_bytes() == before
+
+
+@pytest.mark.parametrize("asking", ["prompt", "confirm"])
+def test_while_a_person_answers_the_devices_are_looked_at(
+    asking: str, setup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, look, ask = threading.Event(), Handheld._look, getattr(typer, asking)
+
+    def looking(hands: Handheld, now: int) -> None:
+        look(hands, now)
+        looked.set()
+
+    def slow(*args: Any, **keys: Any) -> Any:
+        looked.clear()
+        assert looked.wait(20.0), "nobody looks at the devices"
+        return ask(*args, **keys)
+
+    monkeypatch.setattr(Handheld, "_look", looking)
+    monkeypatch.setattr(typer, asking, slow)
+    if asking == "prompt":
+        assert calibrated(setup, 1.5, 2.0, 2.5).count("tare the dish again") == 3
+    else:
+        monkeypatch.setattr(walk, "_PATIENCE_S", 0.01)
+        result = CliRunner().invoke(app, ["check", str(setup)], input="y\n" * 9)
+        assert isinstance(result.exception, SystemExit), result.exception
+        assert "Did it click" in result.output
+
+
+def test_what_befalls_a_device_while_a_person_answers_is_said(
+    setup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+
+    def failing(hands: Handheld, now: int) -> None:
+        failed.set()
+        raise OSError("the card is gone")
+
+    with handheld(bolted_down(setup)) as hands:
+        monkeypatch.setattr(Handheld, "_look", failing)
+        with pytest.raises(OSError, match="the card is gone"):
+            hands.ask(lambda: failed.wait(20.0))
 
 
 def test_a_session_that_runs_keeps_the_valve(setup: Path) -> None:
