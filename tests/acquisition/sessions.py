@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from behavior.devices.hardware import Hardware
 from rig import virtual
 from rig.config import resolve
 from rig.envelope import Envelope
@@ -37,8 +39,12 @@ def run(
         Path(name).parent.mkdir(exist_ok=True)
         shutil.copy(source, name)
     nodes = {k: v for k, v in answers.session.nodes.items() if k not in without}
+    if "mesoscope" in without:
+        nodes["task"] = {k: v for k, v in nodes["task"].items() if k != "imaging"}
     session = completed(msgspec.structs.replace(answers.session, nodes=nodes))
-    return virtual.run(session, None if end_s is None else round(end_s * 1e9))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hardware, "period_s", 0.005)  # five times as quick
+        return virtual.run(session, None if end_s is None else round(end_s * 1e9))
 
 
 def of(said: Said, kind: type[Message]) -> Sequence[Message]:
