@@ -22,6 +22,7 @@ NODES = {
     "hardware": "behavior.devices.hardware",
     "task": "behavior.task",
     "referee": "behavior.referee",
+    "integrity": "acquisition.integrity",
     "display": "stimuli.display",
     "mesoscope": "acquisition.mesoscope",
     "stream": "acquisition.stream",
