@@ -37,7 +37,6 @@ _QUICK = (
     "task.blank_s=0.99",  # the guard gives 60 rewards a minute, and no more
     "task.trials=20000",
     "task.water_ul=2000",
-    "nodes.task.imaging.grey_frames=1",
     "task.grey_before_s=0.2",
     "task.grey_after_s=0.2",
     "task.reward_ul=0.5",
@@ -118,6 +117,7 @@ def _session(setup: Setup, layer: str, minutes: float) -> Answers:
     sets += [f"rig.hub_port={_PORT}"]
     answers = resolve(package / "setups" / setup.file, task, "bench", 1, sets)
     nodes = {name: answers.session.nodes[name] for name in _NODES}
+    nodes["task"] = {key: value for key, value in nodes["task"].items() if key != "imaging"}
     return Answers(msgspec.structs.replace(answers.session, nodes=nodes), answers.files)
 
 
