@@ -43,7 +43,9 @@ def run(
     override: Override = "",
     sets: Sets = None,
 ) -> None:
-    """Run one session. Keys: p pause or resume, n note, s stop after this trial, q stop now.
+    """Run one session.
+
+    Keys: p pause or resume, w and Enter water by hand, n note, s stop after this trial, q stop now.
 
     Exit code 0: the session came to its end. 1: something failed and ended it. 2: it was refused
     before anything moved.
