@@ -51,7 +51,8 @@ def test_a_silent_frame_clock_pauses_the_corridor_at_the_trials_end() -> None:
     said = run("nodes.mesoscope.planted={silent_from=18,silent_s=60}", end_s=14)
     (fault,) = [w for _, w in said if isinstance(w, Fault)]
     assert "the frame clock is silent" in fault.what
-    assert fault.t == pytest.approx(max(edges(said)) + 3 * PERIOD, abs=3e6)
+    wheel_period_ns = 5_000_000  # the clock is looked at with every Wheel
+    assert 0 <= fault.t - (max(edges(said)) + 3 * PERIOD) <= wheel_period_ns + 1000
     phases = [w.phase for _, w in said if isinstance(w, Position) and w.t > fault.t]
     assert phases[0] == "corridor" and phases[-1] == "paused"
     assert set(phases[phases.index("paused") :]) == {"paused"}
