@@ -162,7 +162,7 @@ class Bus:
             try:
                 envelope, word = unpack(frame[frame.index(b" ") + 1 :])
             except (Garbled, ValueError) as error:
-                self.say(Fault(self._clock.now(), f"a word on the wire was garbled: {error}"))
+                self._fault(f"a word on the wire was garbled: {error}")
                 continue
             self._check(envelope, word)
             words.append((envelope, self._with_pixels(word)))
@@ -192,8 +192,12 @@ class Bus:
         if self._pixels.overrun and not ran_over:
             what = f"frame {word.index} was overwritten in the ring before it was read here"
             advice = "its file is read instead; if this lasts, set rig.ring_slots higher"
-            self.say(Fault(self._clock.now(), f"{what}: {advice}"))
+            self._fault(f"{what}: {advice}")
         return filled
+
+    def _fault(self, what: str) -> None:
+        """Say what is wrong with the wire itself."""
+        self.say(Fault(self._clock.now(), what, outside=True))
 
 
 def _topics(hears: tuple[type, ...]) -> list[bytes]:

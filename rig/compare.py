@@ -26,27 +26,44 @@ class Difference(msgspec.Struct, frozen=True):
 class Comparison:
     """One decider's words, then and now. Only words that wait for their counterpart are kept."""
 
-    def __init__(self, node: Node, exact: bool) -> None:
-        """Demand every bit if `exact`; else floats may differ within a tolerance."""
+    def __init__(self, node: Node, exact: bool, faults: bool = True) -> None:
+        """Demand every bit if `exact`; else floats may differ within a tolerance.
+
+        `faults`: whether the log tells a decider's own Faults from those that came from outside.
+        """
         self.speaker = node.name
-        self._says, self._exact = node.says, exact
+        self._exact, self._faults = exact, faults
+        self._says: tuple[type[Message], ...] = (*node.says, Fault) if faults else node.says
         self._old: deque[Message] = deque()
         self._new: deque[Message] = deque()
         self._counts = [0, 0]
         self._compared = 0
         self._trial = -1
         self._first: Difference | None = None
-        self._failing: int | None = None
-        """How many words it had said before its last Fault, which may have been its end."""
+        self._struck: int | None = None
+        """How many words came before its last Fault from outside, which may have been its end."""
+        self._own = ""
+        """The last Fault of its own."""
         self._ended: Ended | None = None
 
+    @property
+    def failed(self) -> str:
+        """Why it failed then; empty if it did not."""
+        return self._ended.reason if self._ended is not None and self._ended.failed else ""
+
+    @property
+    def is_own_failure(self) -> bool:
+        """Whether it failed on a word it heard, and so must fail again; not from outside."""
+        return bool(self.failed) and self.failed == self._own
+
     def said(self, word: Message) -> None:
-        """Take what it said then; not what its wire or its failure made it say."""
+        """Take what it said then; what came from outside the words only ends the comparison."""
         if isinstance(word, Ended):
             self._ended = word
-        elif isinstance(word, Fault):
-            self._failing = self._counts[0]
+        elif isinstance(word, Fault) and (word.outside or not self._faults):
+            self._struck = self._counts[0]
         elif isinstance(word, self._says):
+            self._own = word.what if isinstance(word, Fault) else self._own
             self._take(0, self._old, word)
 
     def says(self, word: Message) -> None:
@@ -58,13 +75,13 @@ class Comparison:
         """Return how many words were compared, how many cannot be, and the first difference.
 
         They cannot be if what was heard is not in the log in the order in which it was heard
-        (`with_tail`), or if the decider did not come to a good end.
+        (`with_tail`), or if something from outside ended the decider.
         """
         old, new = self._counts
-        failed = self._ended is not None and self._ended.failed
-        if failed and self._failing is not None:
-            old = self._failing
-        if with_tail or self._ended is None or failed:
+        struck = bool(self.failed) and not self.is_own_failure
+        if struck and self._struck is not None:
+            old = self._struck
+        if with_tail or self._ended is None or struck:
             shorter = min(old, new)
             first = self._first if self._compared < shorter else None
             return shorter, max(old, new) - shorter, first

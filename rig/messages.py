@@ -52,11 +52,13 @@ class Beat(Message, frozen=True, tag="Beat"):
 class Fault(Message, frozen=True, tag="Fault"):
     """Every node: something is wrong, in one sentence for the person at the rig.
 
-    frame is the index of an imaging frame whose pixels were lost to the speaker.
+    frame is the index of an imaging frame whose pixels were lost to the speaker. outside: its cause
+    is none of the words that the speaker heard, but its wire or its process; replay cannot find it.
     """
 
     what: str
     frame: int | None = None
+    outside: bool = False
 
 
 class Ended(Message, frozen=True, tag="Ended"):

@@ -87,10 +87,11 @@ class Wire(Protocol):
         """Say Ended for a node, with what it said."""
 
 
-def drive(nodes: Sequence[Node], wire: Wire, clock: Clock) -> None:
+def drive(nodes: Sequence[Node], wire: Wire, clock: Clock, alone: bool = False) -> None:
     """Open the nodes, let them hear and tick until each has ended, close them whatever happens.
 
-    Raises whatever a node raised, after closing all of them and saying why.
+    Raises whatever a node raised, after closing all of them and saying why. But if each stands
+    `alone`, as in a process of its own, one that fails on a word ends, and the others go on.
     """
     held: list[Node] = []
     try:
@@ -102,62 +103,92 @@ def drive(nodes: Sequence[Node], wire: Wire, clock: Clock) -> None:
         wire.meet()
         gc.collect()
         gc.freeze()
-        _loop(held, wire, clock)
+        _Loop(held, wire, clock, alone).run()
     except BaseException as error:
-        reason = str(error) or type(error).__name__
         with ExitStack() as stack:  # last in, first out; none is left out if another raises
             for node in reversed(held):
-                stack.callback(_fail, node, wire, clock, reason)
+                stack.callback(_fail, node, wire, Fault(clock.now(), _why(error), outside=True))
         raise
 
 
-def _loop(held: list[Node], wire: Wire, clock: Clock) -> None:
-    due: dict[str, int] = {}
-    while held:
-        for envelope, word in wire.hear(min(due.values(), default=None)):
-            if isinstance(word, Start):
-                due = {n.name: clock.now() for n in held if n.period_s is not None}
-            for node in tuple(held):
-                if isinstance(word, node.hears):
-                    node.hear(word)
-                elif Envelope in node.hears:
-                    node.hear((envelope, word))
-                if isinstance(word, Stop) and node.name in word.nodes:
-                    _leave(node, held, due, wire, word.reason)
-                elif node.ended is not None:
-                    _leave(node, held, due, wire, node.ended)
-        now = clock.now()
-        for node in tuple(held):
-            if node.name in due and now >= due[node.name]:
-                node.tick(now)
-                due[node.name] = node.next_due(due[node.name], now)
-            if node.ended is not None:
-                _leave(node, held, due, wire, node.ended)
+class _Loop:
+    """The nodes that run, and when the drivers among them tick next."""
+
+    def __init__(self, held: list[Node], wire: Wire, clock: Clock, alone: bool) -> None:
+        """Run the nodes held; who has ended is taken out of that list."""
+        self._held, self._wire, self._clock, self._alone = held, wire, clock, alone
+        self._due: dict[str, int] = {}
+
+    def run(self) -> None:
+        while self._held:
+            for envelope, word in self._wire.hear(min(self._due.values(), default=None)):
+                if isinstance(word, Start):
+                    begin = self._clock.now()
+                    self._due = {n.name: begin for n in self._held if n.period_s is not None}
+                for node in tuple(self._held):
+                    self._give(node, envelope, word)
+            now = self._clock.now()
+            for node in tuple(self._held):
+                if node.name in self._due and now >= self._due[node.name]:
+                    node.tick(now)
+                    self._due[node.name] = node.next_due(self._due[node.name], now)
+                if node.ended is not None:
+                    self._leave(node, node.ended)
+
+    def _give(self, node: Node, envelope: Envelope, word: Message) -> None:
+        try:
+            if isinstance(word, node.hears):
+                node.hear(word)
+            elif Envelope in node.hears:
+                node.hear((envelope, word))
+        except Exception as error:
+            if isinstance(error, OSError):  # what it owns has failed, and no word is the cause
+                raise
+            self._let_go(node)
+            _fail(node, self._wire, Fault(word.t, _why(error)))
+            if not self._alone:
+                raise
+            return
+        if isinstance(word, Stop) and node.name in word.nodes:
+            self._leave(node, word.reason)
+        elif node.ended is not None:
+            self._leave(node, node.ended)
+
+    def _leave(self, node: Node, reason: str) -> None:
+        self._let_go(node)
+        failed = True
+        try:
+            node.close()
+            failed = False
+        except BaseException as error:
+            reason = f"closing failed: {_why(error)}"
+            if not (self._alone and isinstance(error, Exception)):
+                raise
+        finally:
+            self._wire.end(node.name, reason, failed)
+
+    def _let_go(self, node: Node) -> None:
+        self._held.remove(node)
+        self._due.pop(node.name, None)
 
 
-def _leave(node: Node, held: list[Node], due: dict[str, int], wire: Wire, reason: str) -> None:
-    held.remove(node)
-    due.pop(node.name, None)
-    failed = True
-    try:
-        node.close()
-        failed = False
-    except BaseException as error:
-        reason = f"closing failed: {error or type(error).__name__}"
-        raise
-    finally:
-        wire.end(node.name, reason, failed)
-
-
-def _fail(node: Node, wire: Wire, clock: Clock, reason: str) -> None:
+def _fail(node: Node, wire: Wire, why: Fault) -> None:
     """Close a node that failed: a driver first makes the world safe, then says why.
 
-    A decider says why first: what it says after that Fault no replay can expect.
+    A decider says why first: its failure is its answer to a word, its last words come after it.
     """
-    say_why = partial(node.say, Fault(clock.now(), reason))
+    say_why = partial(node.say, why)
     driver = node.period_s is not None
     first, then = (node.close, say_why) if driver else (say_why, node.close)
     with ExitStack() as stack:
-        stack.callback(wire.end, node.name, reason, failed=True)
+        stack.callback(wire.end, node.name, why.what, failed=True)
         stack.callback(then)
         stack.callback(first)
+
+
+def _why(error: BaseException) -> str:
+    """Return what an error says; with its name, if it is the language's and speaks to nobody."""
+    text, kind = str(error), type(error)
+    if text and (kind.__module__ != "builtins" or isinstance(error, OSError)):
+        return text
+    return f"{kind.__name__}: {text}" if text else kind.__name__

@@ -21,6 +21,8 @@ from rig.tally import Licks, Tally
 
 Words = Sequence[tuple[Envelope, Message]]
 _AT_ONCE = 1000
+_FAULTS_NOT_TOLD_APART = "1"
+"""The schema in which a decider's Faults do not say whether they came from outside."""
 _SAME_BITS = ("cpu", "python", "numpy", "scipy", "numba")
 """What must be the same here as where it was recorded for every bit to be the same."""
 _NOBODY = Envelope("", 0, 0, 0, 0, msgspec.Raw())
@@ -40,11 +42,16 @@ class Report(msgspec.Struct, frozen=True):
     """Bit for bit; else recorded elsewhere, and floats are the same within a tolerance."""
     came_to: dict[str, tuple[str, str]] = {}
     """What the task's words came to, then and now: trials and water, by name."""
+    failed: dict[str, str] = {}
+    """Why deciders failed then on a word that they heard, and have failed again now."""
+    struck: dict[str, str] = {}
+    """What ended deciders then from outside the words; they are compared up to there."""
 
 
 def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
     """Feed a recorded session to fresh deciders and compare what they say with what was said.
 
+    A decider that failed then must fail again on the same word; the others go on, as they did.
     `sets` are `--set` texts that change the recorded settings; `here` says of this machine what
     Session.about says of the recording one. The log streams by: memory does not grow with it.
     Raises Refused if the folder cannot be replayed.
@@ -56,9 +63,11 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
     names = [n for n in session.nodes if _decides(node_class(session.nodes[n]["run"]))]
     wire = _LogWire(folder, verdict.in_hub_order, tuple(names))
     nodes = [make(session, n, partial(wire.say, n)) for n in names]
-    wire.comparisons = {node.name: Comparison(node, exact) for node in nodes}
-    drive(nodes, wire, SetClock())
+    faults = recorded.about.get("schema") != _FAULTS_NOT_TOLD_APART
+    wire.comparisons = {node.name: Comparison(node, exact, faults) for node in nodes}
+    drive(nodes, wire, SetClock(), alone=True)
     with_tail = wire.take_tail()
+    failed = {n: one for n, one in wire.comparisons.items() if one.failed}
     ends = {name: one.end(with_tail) for name, one in wire.comparisons.items()}
     found = [first for _, _, first in ends.values() if first is not None]
     return Report(
@@ -67,6 +76,8 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
         {name: unproven for name, (_, unproven, _) in ends.items() if unproven},
         exact,
         wire.came_to() if _TASK in names else {},
+        {n: one.failed for n, one in failed.items() if wire.failed.get(n) == one.failed},
+        {n: one.failed for n, one in failed.items() if not one.is_own_failure},
     )
 
 
@@ -97,6 +108,8 @@ class _LogWire:
     def __init__(self, folder: Path, in_hub_order: int, names: tuple[str, ...]) -> None:
         """Feed the log's first words, which stand in hub order; the others only count as said."""
         self.comparisons: dict[str, Comparison] = {}
+        self.failed: dict[str, str] = {}
+        """Who has failed now, and why."""
         self._log = read(folder / LOG_FILE)
         self._heard = islice(self._log, in_hub_order)
         self._names = names
@@ -125,7 +138,8 @@ class _LogWire:
         return [(_NOBODY, Stop(0, "the log ends here", self._names))]
 
     def end(self, speaker: str, reason: str, failed: bool) -> None:
-        pass
+        if failed:
+            self.failed[speaker] = reason
 
     def take_tail(self) -> bool:
         """Take what the log holds after its words in hub order; return whether there was any."""

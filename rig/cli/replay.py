@@ -1,5 +1,6 @@
 """rig replay: say a session's log again to fresh deciders."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rig.cli.run import Sets
+from rig.replay import Report
 from rig.replay import replay as feed
 from rig.session.about import about
 from rig.wrong import blamed_on
@@ -33,6 +35,8 @@ def replay(
         console.print(f"{speaker}: {count} words compared, {how}")
     for speaker, count in report.unproven.items():
         console.print(f"{speaker}: {count} words not provable: what was heard is not in the log")
+    for text in _ends(report):
+        console.print(Text(text, "yellow"), soft_wrap=True)
     idle = [speaker for speaker, count in report.compared.items() if not count]
     if report.first is None and idle:
         console.print(Text(f"nothing proved: no word of {', '.join(idle)} to compare", "bold red"))
@@ -46,6 +50,14 @@ def replay(
     if sets:
         _show(report.came_to, console)
     raise typer.Exit(1 if verify else 0)
+
+
+def _ends(report: Report) -> Iterator[str]:
+    """Yield what is to be said of deciders that did not come to a good end."""
+    for speaker, why in report.failed.items():
+        yield f"{speaker} failed as it did then, on the same word: {why}"
+    for speaker, why in report.struck.items():
+        yield f"{speaker} was ended from outside ({why}): its words are compared up to there"
 
 
 def _show(came_to: dict[str, tuple[str, str]], console: Console) -> None:

@@ -6,7 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = ("rig", "numpy", "scipy", "numba", "msgspec", "pyzmq", "mcap", "psychopy")
-_SCHEMA = "1"
+_SCHEMA = "2"
+"""Since 2 a Fault says whether it came from outside its speaker."""
 
 
 def about() -> dict[str, str]:

@@ -10,9 +10,10 @@ from rig.cli.ending import SUMMARY_FILE
 from rig.config import read_session
 from rig.log import LOG_FILE, read, read_verdict
 from rig.messages import Beat, Ended, Position, Start, Stop, kind
-from rig.replay import replay
+from rig.replay import Report, replay
 from rig.session.about import about
 from rig.session.recover import settle
+from tests.faults.failing import LAST
 from tests.live import NO_SCREEN, SETUP, Live
 
 WITHIN_S = 1.5
@@ -45,7 +46,17 @@ def get_under_way(live: Live) -> None:
         _, last = live.until(Position)
 
 
-def check_nothing_is_lost(live: Live) -> None:
+def with_node(folder: Path, name: str) -> tuple[Path, dict[str, str]]:
+    """Write a setup with a node of tests.faults more; return it and where Python finds the node."""
+    cells = 'cells_file = "simulated_cells.csv"'
+    here = f'cells_file = "{SETUP.parent / "simulated_cells.csv"}"'
+    setup = folder / f"{name}.toml"
+    table = f'[nodes.{name}]\nrun = "tests.faults.{name}"\n'
+    setup.write_text(SETUP.read_text().replace(cells, here) + table)
+    return setup, {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def check_nothing_is_lost(live: Live) -> Report:
     kept = {(e.speaker, kind(w), e.seq) for e, w in read(live.folder / LOG_FILE)}
     assert live.heard <= kept
     verdict = read_verdict(live.folder / LOG_FILE)
@@ -54,6 +65,7 @@ def check_nothing_is_lost(live: Live) -> None:
     report = replay(live.folder, [], about())
     assert report.first is None
     assert report.compared["task"] > 0
+    return report
 
 
 @pytest.mark.parametrize("name", NODES)
@@ -147,12 +159,7 @@ def test_ctrl_c_again_while_it_ends_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_node_that_falls_behind_ends_the_session(tmp_path: Path) -> None:
-    setup = tmp_path / "slow.toml"
-    slow = '[nodes.slow]\nrun = "tests.faults.slow"\n'
-    cells = 'cells_file = "simulated_cells.csv"'
-    here = f'cells_file = "{SETUP.parent / "simulated_cells.csv"}"'
-    setup.write_text(SETUP.read_text().replace(cells, here) + slow)
-    env = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    setup, env = with_node(tmp_path, "slow")
     with Live(tmp_path / "data", *QUICK, setup=setup, env=env) as live:
         _, start = live.until(Start)
         _, stop = live.until(Stop)
@@ -190,14 +197,24 @@ def test_a_recorder_that_stalls_for_two_seconds_catches_up(tmp_path: Path) -> No
 
 
 def test_a_driver_that_cannot_close_fails_the_session(tmp_path: Path) -> None:
-    setup = tmp_path / "stuck.toml"
-    cells = f'cells_file = "{SETUP.parent / "simulated_cells.csv"}"'
-    text = SETUP.read_text().replace('cells_file = "simulated_cells.csv"', cells)
-    setup.write_text(text + '[nodes.stuck]\nrun = "tests.faults.stuck"\n')
-    env = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    setup, env = with_node(tmp_path, "stuck")
     with Live(tmp_path / "data", *QUICK, setup=setup, env=env) as live:
         get_under_way(live)
         live.signal("launch", signal.SIGINT)
         code, output = live.end()
         assert code == 1, output
         assert "stuck: closing failed: the valve would not shut" in output
+
+
+def test_a_decider_with_a_mistake_ends_the_session_and_fails_again_in_replay(
+    tmp_path: Path,
+) -> None:
+    setup, env = with_node(tmp_path, "failing")
+    with Live(tmp_path / "data", *QUICK, setup=setup, env=env) as live:
+        code, output = live.end()
+        assert code == 1, output
+        assert "failing: KeyError: 'leaf9'" in output
+        report = check_nothing_is_lost(live)
+        assert report.failed == {"failing": "KeyError: 'leaf9'"}
+        assert report.compared["failing"] == LAST + 1
+        assert (report.unproven, report.struck) == ({}, {})

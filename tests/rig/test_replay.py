@@ -108,9 +108,9 @@ def test_comparing_as_words_stream_by_is_comparing_two_lists(
 ) -> None:
     old, new = _positions(was), _positions(now)
     if end == "failed":
-        old.insert(min(fault_at, len(old)), Fault(0, "it broke"))
+        old.insert(min(fault_at, len(old)), Fault(0, "it broke", outside=True))
     if end != "never":
-        old.append(Ended(0, "", end == "failed", {}))
+        old.append(Ended(0, "it broke", end == "failed", {}))
     comparison = Comparison(task([]), exact=True)
     rest = {True: list(old), False: list(new)}
     for side in [*turns, *[True] * 24, *[False] * 24]:
