@@ -137,7 +137,8 @@ class TrialStart(Message, frozen=True, tag="TrialStart"):
     Most are corridors. Another picture (an image, a drifting bar, plain grey) is on for show_s,
     then there is blank_s of grey, wherever the mouse is. A reward may be had from zone_from_m to
     zone_to_m, or while the picture is on; in a corridor with a cue, from the cue on. A rescue is
-    given freely, after too many misses.
+    given freely, after too many misses. trial numbers all of them; even or odd is a trial by how
+    many were run to their end before it, since an aborted one is left out and comes again.
     """
 
     trial: int
