@@ -35,7 +35,7 @@ def ask(name: str, data: Path, console: Console, read: Callable[[str], str] = in
     except EOFError:  # the terminal is gone; what was asked for can be typed later
         return
     with record(data) as open_record:
-        open_record.weigh(name, Weighing(date.today().isoformat(), grams, condition, note))
+        open_record.weigh(name, Weighing(date.today().isoformat(), grams, condition, note, True))
     share = grams / subject.baseline_g
     console.print(f"written down: {name} {grams:g} g, {share:.1%} of its baseline")
 

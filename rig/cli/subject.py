@@ -64,13 +64,16 @@ def weigh(
     grams: Annotated[float, typer.Argument(help="Its weight now, grams.")],
     condition: Annotated[str, typer.Option(help="How it looks.")] = "",
     note: Annotated[str, typer.Option(help="Anything else.")] = "",
+    after: Annotated[
+        bool, typer.Option("--after", help="Taken after a session, with its water in it.")
+    ] = False,
     data: Data = Path("data"),
 ) -> None:
-    """Write today's weight down, before or after a session, and show what is due."""
+    """Write today's weight down, and show what is due. Before its session an animal needs one."""
     _check(grams, "GRAMS", 5.0, 100.0, "g")
     _known(data, name)
     with record(data) as open_record:
-        open_record.weigh(name, Weighing(date.today().isoformat(), grams, condition, note))
+        open_record.weigh(name, Weighing(date.today().isoformat(), grams, condition, note, after))
     show(name, data)
 
 
@@ -88,7 +91,8 @@ def show(name: Name, data: Data = Path("data")) -> None:
     table.add_row("baseline", f"{animal.baseline_g:g} g")
     for last in weights[-1:]:
         share = last.grams / animal.baseline_g
-        rest = "".join(f", {text}" for text in (last.condition, last.note) if text)
+        texts = ("after a session" * last.after, last.condition, last.note)
+        rest = "".join(f", {text}" for text in texts if text)
         table.add_row("last weight", f"{last.day}: {last.grams:g} g ({share:.1%}){rest}")
     table.add_row("water", "restricted" if animal.restricted else "free")
     table.add_row("sessions", f"{len(sessions)}")

@@ -111,7 +111,7 @@ def book(folder: Path, reason: str) -> str:
         open_record.move(subject.name, str(session.task["stage"]))
     drunk_ul = sum(one.water_ul for one in water_of_day(data, subject.name, day))
     due = f"supplement due {supplement_ml(subject, drunk_ul):.3f} ml; " * subject.restricted
-    how = f"rig subject weigh {subject.name} GRAMS --condition TEXT --note TEXT"
+    how = f"rig subject weigh {subject.name} GRAMS --after --condition TEXT --note TEXT"
     return f"{subject.name} was given {drunk_ul:g} ul on {day}; {due}write down: {how}"
 
 

@@ -23,12 +23,14 @@ create table if not exists subject (
     restricted integer not null, need_ml real not null);
 create table if not exists weight (
     name text not null references subject, day text not null, grams real not null,
-    condition text not null, note text not null);
+    condition text not null, note text not null, after integer not null default 0);
 create table if not exists session (
     name text not null references subject, folder text not null, day text not null,
     task text not null, water_ul real not null, reason text not null,
     primary key (name, folder));
 """
+_AFTER = "alter table weight add column after integer not null default 0"
+"""What a record lacks that was made before weights told whether a session came before them."""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -50,6 +52,8 @@ class Weighing(msgspec.Struct, frozen=True):
     grams: float
     condition: str
     note: str
+    after: bool = False
+    """Whether it was taken after a session, with the water of that session in it."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -94,16 +98,19 @@ class Record:
         """Write a weight down."""
         with self._sql:
             self._sql.execute(
-                "insert into weight values (?, ?, ?, ?, ?)",
+                "insert into weight values (?, ?, ?, ?, ?, ?)",
                 (name, *msgspec.structs.astuple(weighing)),
             )
 
     def weights(self, name: str) -> list[Weighing]:
         """Return an animal's weights, in the order in which they were written down."""
         rows = self._sql.execute(
-            "select day, grams, condition, note from weight where name = ? order by rowid", (name,)
+            "select day, grams, condition, note, after from weight where name = ? order by rowid",
+            (name,),
         )
-        return [Weighing(*row) for row in rows]
+        return [
+            Weighing(day, grams, how, note, bool(after)) for day, grams, how, note, after in rows
+        ]
 
     def book(self, name: str, row: Row) -> None:
         """Write a session down, in place of what was written of it before."""
@@ -140,6 +147,8 @@ def record(data: Path) -> Iterator[Record]:
     try:
         connection.execute("pragma journal_mode = wal")
         connection.executescript(_TABLES)
+        if "after" not in {row[1] for row in connection.execute("pragma table_info(weight)")}:
+            connection.execute(_AFTER)
         yield Record(connection)
     except sqlite3.Error as error:
         raise Refused(
@@ -164,8 +173,12 @@ def underweight(subject: Subject, weights: list[Weighing], today: date) -> str:
         return ""
     name = subject.name
     todays = [weighing for weighing in weights if weighing.day == today.isoformat()]
-    if not todays:
-        return f"{name} was not weighed today; weigh it: rig subject weigh {name} GRAMS"
+    if all(weighing.after for weighing in todays):
+        how = f"weigh it: rig subject weigh {name} GRAMS"
+        if not todays:
+            return f"{name} was not weighed today; {how}"
+        last = f"{todays[-1].grams:g} g were taken after one"
+        return f"{name} was not weighed today before a session (its {last}); {how}"
     share = todays[-1].grams / subject.baseline_g
     if share < MIN_WEIGHT_SHARE:
         return (

@@ -32,13 +32,13 @@ def asked(data: Path, *typed: str) -> tuple[list[Weighing], str, list[str]]:
 @pytest.mark.parametrize("typed", ["23.8", "23,8", " 23.8 g", "23.8G"])
 def test_a_weight_is_understood_as_it_is_typed(tmp_path: Path, typed: str) -> None:
     weights, said, _ = asked(tmp_path, typed, "bright", "drank well")
-    assert weights == [Weighing(TODAY, 23.8, "bright", "drank well")]
+    assert weights == [Weighing(TODAY, 23.8, "bright", "drank well", after=True)]
     assert "95.2% of its baseline" in said
 
 
 def test_enter_skips_each(tmp_path: Path) -> None:
     assert asked(tmp_path / "a", "", "never asked")[::2] == ([], ["never asked"])
-    assert asked(tmp_path / "b", "23.8", "", "")[0] == [Weighing(TODAY, 23.8, "", "")]
+    assert asked(tmp_path / "b", "23.8", "", "")[0] == [Weighing(TODAY, 23.8, "", "", after=True)]
 
 
 def test_what_is_no_weight_is_asked_for_again(tmp_path: Path) -> None:
