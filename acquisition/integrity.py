@@ -23,6 +23,7 @@ class IntegrityCheck(Node):
     hears = (Flip, Edge, Frame, Wheel, Scan)
     says = (Integrity,)
     patience_s = 0.02
+    reads_pixels = False
     may_lag_s = 3.0  # it judges, and moves nothing
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -44,11 +44,15 @@ class Bus:
         clock: Clock,
         keeper: Keeper,
         pace: Pace = Pace(),  # noqa: B008 (a constant)
+        pixels: bool = True,
     ) -> None:
-        """Connect to the hub. An Envelope among `hears` means every kind of word."""
+        """Connect to the hub. An Envelope among `hears` means every kind of word.
+
+        `pixels` says whether heard Frames come with theirs.
+        """
         self._voice, self._clock, self._keeper = voice, clock, keeper
         self._pace = pace
-        self._pixels = Pixels() if Frame in hears else None
+        self._pixels = Pixels() if pixels and Frame in hears else None
         self._heard = Ledger()
         self._ready = False
         self._empty = False

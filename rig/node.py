@@ -36,6 +36,8 @@ class Node:
         realtime: bool = False
         """Whether its process comes before all ordinary ones, where the system allows it."""
 
+    reads_pixels: ClassVar[bool] = True
+    """Whether a Frame that it hears comes with its pixels, which costs a copy of each page."""
     may_lag_s: ClassVar[float] = 1.0
     """How old a heard word may be before the node has fallen behind and must end."""
     clock: Clock

@@ -116,7 +116,8 @@ def run(kind: type[Node]) -> None:
     with Journal(folder, kind.name) as journal:
         voice = Voice(kind.name, clock)
         pace = Pace(kind.patience_s, kind.may_lag_s)
-        bus = Bus(voice, session.rig.hub_port, hears, clock, journal, pace)
+        pixels = kind.reads_pixels
+        bus = Bus(voice, session.rig.hub_port, hears, clock, journal, pace, pixels)
         signal.signal(signal.SIGTERM, partial(_terminate, bus))
         try:
             node = make(session, kind.name, bus.say)

@@ -63,6 +63,7 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
     names = [n for n in session.nodes if _decides(node_class(session.nodes[n]["run"]))]
     wire = _LogWire(folder, verdict.in_hub_order, tuple(names))
     nodes = [make(session, n, partial(wire.say, n)) for n in names]
+    wire.reads_pixels = any(Frame in node.hears and node.reads_pixels for node in nodes)
     faults = recorded.about.get("schema") != _FAULTS_NOT_TOLD_APART
     wire.comparisons = {node.name: Comparison(node, exact, faults) for node in nodes}
     drive(nodes, wire, SetClock(), alone=True)
@@ -110,6 +111,8 @@ class _LogWire:
         self.comparisons: dict[str, Comparison] = {}
         self.failed: dict[str, str] = {}
         """Who has failed now, and why."""
+        self.reads_pixels = True
+        """Whether any of the deciders wants the pixels of Frames."""
         self._log = read(folder / LOG_FILE)
         self._heard = islice(self._log, in_hub_order)
         self._names = names
@@ -165,7 +168,7 @@ class _LogWire:
                 self._licks.take(word)
 
     def _with_pixels(self, word: Message) -> Message:
-        if not isinstance(word, Frame) or word.index in self._lost:
+        if not (isinstance(word, Frame) and self.reads_pixels) or word.index in self._lost:
             return word
         filled = self._pixels.of(word)
         if filled.pixels is None:

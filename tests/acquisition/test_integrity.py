@@ -1,5 +1,6 @@
 """Integrity: planted faults of the microscope are named in whole sessions, and nothing else is."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from acquisition.integrity import IntegrityCheck
 from acquisition.truth import read_truth
 from rig.messages import Edge, Flip, Frame, Integrity, Message, Scan, Wheel
+from rig.replay import replay
 from tests.acquisition.sessions import Said, of, run
+from tests.analysis.logs import write_log
 
 MS = 1_000_000
 FAULTS = {
@@ -80,6 +83,13 @@ def test_it_says_the_same_again_when_it_hears_the_same_again() -> None:
             check.hear(word)
     check.close()
     assert again == words(said)
+
+
+def test_it_reads_no_pixels_so_that_it_is_replayed_without_them(session_folder: Path) -> None:
+    write_log(session_folder, run())
+    shutil.rmtree("imaging")
+    report = replay(session_folder, [], {})
+    assert report.first is None and report.compared["integrity"] > 15
 
 
 def test_a_frame_of_two_channels_has_one_edge() -> None:

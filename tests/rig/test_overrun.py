@@ -43,9 +43,11 @@ def port() -> Iterator[int]:
     hub.close()
 
 
-def met(speaker: str, port: int, hears: tuple[type[Message], ...], kept: Kept) -> Bus:
+def met(
+    speaker: str, port: int, hears: tuple[type[Message], ...], kept: Kept, pixels: bool = True
+) -> Bus:
     clock = RealClock(monotonic_ns())
-    bus = Bus(Voice(speaker, clock), port, hears, clock, kept)
+    bus = Bus(Voice(speaker, clock), port, hears, clock, kept, pixels=pixels)
     bus.meet()
     return bus
 
@@ -93,6 +95,24 @@ def test_overruns_come_from_the_file_and_are_counted_and_said_once_a_run(
     again = Pixels()  # as a replay reads them, with no ring
     for frame in heard:
         np.testing.assert_array_equal(again.of(frame).pixels, frame.pixels)
+    slots.close()
+    for bus in (stream, reader):
+        bus.close()
+
+
+def test_who_reads_no_pixels_gets_none_and_overruns_nothing(port: int, tmp_path: Path) -> None:
+    plan = RingPlan(str(tmp_path / "ring"), SLOTS, FRAME_BYTES)
+    slots, kept = Ring(plan, create=True), Kept()
+    stream = met("stream", port, (Beat,), Kept())
+    reader = met("integrity", port, (Start, Frame), kept, pixels=False)
+    stream.say(Start(0, {"ring": msgspec.to_builtins(plan)}))
+    for index in range(2 * SLOTS):
+        slots.write(index, np.zeros(SHAPE, "<i2"))
+        stream.say(Frame(0, index, "none.tif", 0, *SHAPE, 0.0))
+    assert [frame.pixels for frame in frames_of(reader, 2 * SLOTS)] == [None] * 2 * SLOTS
+    reader.end("integrity", "done", failed=False)
+    assert [w.overruns for w in kept.words if isinstance(w, Ended)] == [0]
+    assert kept.faults() == []
     slots.close()
     for bus in (stream, reader):
         bus.close()
