@@ -4,9 +4,9 @@ from collections import deque
 
 from acquisition.planted import Planted
 from acquisition.specimen import Specimen
+from acquisition.trail import Trail
 from acquisition.truth import TruthWriter
 from acquisition.writer import Writer
-from rig.messages import Position
 
 
 class Grab:
@@ -19,10 +19,11 @@ class Grab:
         truth: TruthWriter,
         planted: Planted,
         piece_bytes: int,
+        trail: Trail,
     ) -> None:
         """Begin; a page is written in pieces of piece_bytes, or in one if that is 0."""
         self._specimen, self._writer, self._truth = specimen, writer, truth
-        self._planted, self._piece_bytes = planted, piece_bytes
+        self._planted, self._piece_bytes, self._trail = planted, piece_bytes, trail
         self._number = 0
         self._scanning: deque[tuple[int, int]] = deque()
         """(number, ns of its beginning) of the frames that are not saved yet."""
@@ -52,15 +53,15 @@ class Grab:
         """Whether it was stopped, and all is saved."""
         return self._stopping and not self._scanning
 
-    def save(self, position: Position | None) -> None:
+    def save(self) -> None:
         """Save every frame that is over: all but the one that has just begun."""
         while len(self._scanning) > int(self._begins):
-            self._save(*self._scanning.popleft(), position)
+            self._save(*self._scanning.popleft())
 
-    def close(self, position: Position | None) -> None:
+    def close(self) -> None:
         """Save what was scanned, and finish the file."""
         self._begins = False
-        self.save(position)
+        self.save()
         self._truth.close()
         if not self._dead:
             self._writer.close()
@@ -70,14 +71,15 @@ class Grab:
             self._silent_until = now + round(self._planted.silent_s * 1e9)
         return self._silent_until is not None and now < self._silent_until
 
-    def _save(self, number: int, t: int, position: Position | None) -> None:
+    def _save(self, number: int, t: int) -> None:
         if self._dead:
             return
         plane = (number - 1) % self._specimen.depths
         self._first_t = t if self._first_t is None else self._first_t
         age_s = (t - self._first_t) / 1e9
+        where = self._trail.amid(t)
         scanned = self._specimen.scan(
-            plane, position, age_s, self._since(self._page_t, t), self._since_plane(plane, t)
+            plane, where, age_s, self._since(self._page_t, t), self._since_plane(plane, t)
         )
         self._page_t = self._scanned_t[plane] = t
         for _ in range(self._planted.pages(number)):

@@ -14,9 +14,10 @@ from acquisition.packing import Recording
 from acquisition.planted import Planted
 from acquisition.regions import Field, Region
 from acquisition.specimen import Brain, Specimen
+from acquisition.trail import Trail
 from acquisition.truth import TruthWriter
 from acquisition.writer import Link, Writer
-from rig.messages import Edge, Position, Pulse, Start, TrialEnd, TrialStart
+from rig.messages import Edge, Position, Pulse, Start, TrialStart
 from rig.node import Node, Say
 from rig.refused import Refused
 
@@ -31,7 +32,7 @@ class Mesoscope(Node):
     """Says the frame clock's Pulse as a frame begins, and saves it once the next one begins."""
 
     name = "mesoscope"
-    hears = (Start, Edge, Position, TrialStart, TrialEnd)
+    hears = (Start, Edge, Position, TrialStart)
     says = (Pulse,)
     period_s = 1.0 / 3.0
     patience_s = 0.005
@@ -74,7 +75,7 @@ class Mesoscope(Node):
         self._cells = ""
         self._grab: Grab | None = None
         self._start: Start | None = None
-        self._position: Position | None = None
+        self._trail = Trail(self.period_s)
 
     def open(self) -> None:
         """Grow the brain and try the folder. Raises Refused if either cannot be had."""
@@ -92,7 +93,7 @@ class Mesoscope(Node):
                 f"({error.strerror}); name another as mesoscope.imaging_folder"
             ) from error
 
-    def hear(self, word: Start | Edge | Position | TrialStart | TrialEnd) -> None:
+    def hear(self, word: Start | Edge | Position | TrialStart) -> None:
         """Begin a file, end it, or take in what the animal now sees."""
         if self._specimen is None:
             return
@@ -107,10 +108,8 @@ class Mesoscope(Node):
                 self._grab.stop()
             case TrialStart():
                 self._specimen.tuning.begin(word)
-            case TrialEnd():
-                self._specimen.tuning.end()
             case Position():
-                self._position = word
+                self._trail.add(word)
             case _:
                 pass
 
@@ -120,14 +119,14 @@ class Mesoscope(Node):
             return
         for t in self._grab.begin(now):
             self.say(Pulse(t, FRAME_CLOCK))
-        self._grab.save(self._position)
+        self._grab.save()
         if self._grab.is_over:
             self.close()
 
     def close(self) -> None:
         """Finish the frame that is being scanned, and the file."""
         if self._grab is not None:
-            self._grab.close(self._position)
+            self._grab.close()
             self._grab = None
 
     def _begin(self, start: Start, specimen: Specimen) -> Grab:
@@ -139,7 +138,8 @@ class Mesoscope(Node):
         specimen.begin(int(start.session["seed"]))
         writer = Writer(path, self._recording(), time, settings.link)
         truth = TruthWriter(path, self._cells, specimen.blocks_px)
-        return Grab(specimen, writer, truth, settings.planted, settings.piece_kb * 1024)
+        piece_bytes = settings.piece_kb * 1024
+        return Grab(specimen, writer, truth, settings.planted, piece_bytes, self._trail)
 
     def _recording(self) -> Recording:
         settings, layout = self.settings, self._layout

@@ -5,6 +5,7 @@ of texture lies in the corridor; cells of anterior areas that predict reward ram
 animals that get water only. Cells of medial areas, and those that predict reward, have to learn.
 """
 
+from collections import deque
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,8 @@ _CALCIUM_A_SPIKE = 0.25
 RISE_S: Final = 0.07
 DECAY_S: Final = 1.25
 """GCaMP6s: a transient is at its peak after about 0.2 s and falls to 1/e in 1.25 s."""
+_KEPT_TRIALS = 4
+"""A frame may be drawn after the trial in which it was scanned, and so after the next began."""
 _SHIFTED = {"swap1": 0.25, "swap2": 0.5}
 """How far the texture of a swapped corridor is moved round, as a part of its length."""
 
@@ -36,27 +39,29 @@ class Tuning:
         """learned is how far learning has come, 0-1."""
         self._cells = cells
         self._knows = cells.learns_at <= learned
+        self._trials: deque[TrialStart] = deque(maxlen=_KEPT_TRIALS)
         self._trial: TrialStart | None = None
+        """The one that was last scanned in."""
         self._gain = np.zeros(len(cells))
         self._ramps = cells.prefers == PREFERS.index("reward")
         self._cue_passed_t: int | None = None
 
     def begin(self, trial: TrialStart) -> None:
-        """A trial begins; what is not a corridor they do not answer to."""
-        self._trial = trial if trial.picture == "corridor" else None
-        self._gain = self._gain_in(trial.stimulus)
-        self._cue_passed_t = None
-
-    def end(self) -> None:
-        """The trial is over."""
-        self._trial = None
+        """A trial begins."""
+        self._trials.append(trial)
 
     def rates_hz(self, position: Position | None) -> Floats:
-        """Return each cell's rate where the animal is; spontaneous at rest and in grey."""
+        """Return each cell's rate where the animal was; spontaneous at rest and in grey.
+
+        What is not a corridor they do not answer to.
+        """
         rates = np.full(len(self._cells), _SPONTANEOUS_HZ)
-        trial = self._trial
-        if trial is None or position is None or position.trial != trial.trial:
+        trial = next((t for t in self._trials if position and t.trial == position.trial), None)
+        if trial is None or position is None or trial.picture != "corridor":
             return rates
+        if trial is not self._trial:
+            self._trial, self._cue_passed_t = trial, None
+            self._gain = self._gain_in(trial.stimulus)
         if position.moving and position.position_m < trial.texture_m:
             away_m = self._cells.place_m - _content_m(trial, position.position_m)
             tuned = np.exp(-0.5 * (away_m / _TUNING_SD_M) ** 2)

@@ -17,7 +17,7 @@ from acquisition.layout import Layout
 from acquisition.mesoscope import Mesoscope
 from acquisition.truth import read_truth, truth_folder
 from rig.clock import SetClock
-from rig.messages import Message, Position, Pulse, Start, TrialEnd, TrialStart
+from rig.messages import Message, Position, Pulse, Start, TrialStart
 from rig.refused import Refused
 
 SHIPPED = Path(__file__).parents[2] / "rig" / "setups" / "simulated_cells.csv"
@@ -44,8 +44,8 @@ def trial(stimulus: str, number: int = 0) -> TrialStart:
     return TrialStart(0, number, stimulus, None, False, 4.0, 2.0, None, "none", 0.0)
 
 
-def at(position_m: float, moving: bool = True, number: int = 0) -> Position:
-    return Position(0, number, position_m, 60.0, moving, "corridor")
+def at(position_m: float, moving: bool = True, number: int = 0, t: int = 0) -> Position:
+    return Position(t, number, position_m, 60.0, moving, "corridor")
 
 
 def begun(said: list[Message], **table: Any) -> Mesoscope:
@@ -116,7 +116,8 @@ def test_the_same_seed_gives_the_same_frames() -> None:
     [
         ([trial("leaf1"), at(2.0)], True),
         ([trial("leaf1"), at(2.0, moving=False)], False),
-        ([trial("leaf1"), at(2.0), TrialEnd(0, 0, "done")], False),
+        ([trial("leaf1"), at(2.0), at(0.0, number=-1)], False),
+        ([trial("leaf1"), trial("circle1", number=1), at(2.0)], True),
         ([at(2.0)], False),
         ([trial("leaf1", number=1), at(2.0, number=0)], False),
     ],
@@ -125,6 +126,26 @@ def test_leaf_cells_fire_while_the_animal_runs_in_leaves(
     words: list[Message], answers: bool
 ) -> None:
     recorded(words)
+    leaf = read_cells(SHIPPED, Layout(128, 128)).prefers == 0
+    per_frame = read_truth(only_tiff()).spikes[:, leaf].mean()
+    assert (per_frame > 0.5) == answers
+    assert answers or per_frame < 0.15
+
+
+@pytest.mark.parametrize(("leaves_after", "answers"), [(0.6, True), (0.4, False)])
+def test_a_frame_shows_where_the_animal_was_in_the_middle_of_its_scan(
+    leaves_after: float, answers: bool
+) -> None:
+    """In each frame it runs in leaves for that part of the scan, then stands in grey."""
+    node = begun([])
+    node.hear(start())
+    node.hear(trial("leaf1"))
+    for frame in range(30):
+        t = frame * FRAME_NS
+        node.tick(t)
+        node.hear(at(2.0, t=t))
+        node.hear(at(0.0, number=-1, t=t + round(leaves_after * FRAME_NS)))
+    node.close()
     leaf = read_cells(SHIPPED, Layout(128, 128)).prefers == 0
     per_frame = read_truth(only_tiff()).spikes[:, leaf].mean()
     assert (per_frame > 0.5) == answers

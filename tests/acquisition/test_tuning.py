@@ -101,8 +101,8 @@ def test_cells_are_silent_at_rest_in_grey_and_between_trials(where: Position | N
     tuning = Tuning(arrays([cell("leaf1"), cell("both")]), 1.0)
     tuning.begin(trial("leaf1"))
     np.testing.assert_array_equal(tuning.rates_hz(where), SILENT)
-    tuning.end()
-    np.testing.assert_array_equal(tuning.rates_hz(at(2.0)), SILENT)
+    tuning.begin(msgspec.structs.replace(trial("circle1"), trial=1))
+    assert tuning.rates_hz(at(2.0))[0] > SILENT  # drawn after the next trial had begun
 
 
 def test_a_picture_that_is_no_corridor_is_not_answered() -> None:

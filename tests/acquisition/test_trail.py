@@ -1,0 +1,42 @@
+"""Where the animal was in the middle of a frame, and that the past is forgotten."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acquisition.trail import Trail
+from rig.messages import Position
+
+MS = 1_000_000
+
+
+def at(t: int) -> Position:
+    return Position(t, 0, t / 1e9, 60.0, True, "corridor")
+
+
+@given(
+    gaps=st.lists(st.integers(1, 60 * MS), min_size=1, max_size=40),
+    frame_ms=st.integers(20, 300),
+    begins=st.integers(0, 1000 * MS),
+)
+def test_it_is_the_last_position_up_to_the_middle(
+    gaps: list[int], frame_ms: int, begins: int
+) -> None:
+    trail = Trail(frame_ms / 1e3)
+    times = [sum(gaps[:i]) for i in range(len(gaps))]
+    for t in times:
+        trail.add(at(t))
+    middle = begins + frame_ms * MS // 2
+    past = [t for t in times if t <= middle]
+    found = trail.amid(begins)
+    if past and times[-1] - past[-1] <= 3 * frame_ms * MS:
+        assert found == at(past[-1])
+    else:
+        assert found is None
+
+
+def test_before_the_first_position_it_was_nowhere() -> None:
+    trail = Trail(0.3)
+    assert trail.amid(0) is None
+    trail.add(at(200 * MS))
+    assert trail.amid(0) is None
+    assert trail.amid(60 * MS) == at(200 * MS)
