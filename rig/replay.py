@@ -1,6 +1,7 @@
 """A log, said again: fresh deciders hear the recorded words, and must say the recorded ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -58,10 +59,10 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
     """
     verdict = _closed(folder)
     recorded = _session(folder)
+    names = _deciders(recorded, folder)
     session = apply_sets(located(recorded, folder), list(sets))
     exact = all(recorded.about.get(key) == here.get(key) for key in _SAME_BITS)
-    names = [n for n in session.nodes if _decides(node_class(session.nodes[n]["run"]))]
-    wire = _LogWire(folder, verdict.in_hub_order, tuple(names))
+    wire = _LogWire(folder, verdict.in_hub_order, names)
     nodes = [make(session, n, partial(wire.say, n)) for n in names]
     wire.reads_pixels = any(Frame in node.hears and node.reads_pixels for node in nodes)
     faults = recorded.about.get("schema") != _FAULTS_NOT_TOLD_APART
@@ -95,12 +96,41 @@ def _closed(folder: Path) -> Verdict:
 def _session(folder: Path) -> Session:
     for _, word in read_kinds(folder / LOG_FILE, {Start}):
         if isinstance(word, Start):
-            return convert(word.session, Session, f"{folder}, Start")
+            with _by_that_version(folder, word.session.get("about", {})):
+                return convert(word.session, Session, "its Start")
     raise Refused(f"{folder} ended before it began: there is no Start in its log to replay")
+
+
+def _deciders(recorded: Session, folder: Path) -> tuple[str, ...]:
+    """Return the deciders' names. Raises Refused if this version does not know their settings."""
+    with _by_that_version(folder, recorded.about):
+        names = [n for n in recorded.nodes if _decides(node_class(recorded.nodes[n]["run"]))]
+        for name in names:
+            make(recorded, name, list[Message]().append)
+    return tuple(names)
 
 
 def _decides(found: type[Node]) -> bool:
     return found.period_s is None and Envelope not in found.hears
+
+
+@contextmanager
+def _by_that_version(folder: Path, about: dict[str, str]) -> Iterator[None]:
+    """Have a refusal of recorded settings say which version they are of, and what to do."""
+    try:
+        yield
+    except Refused as refusal:
+        version, commit = about.get("rig", "of an unknown version"), about.get("commit", "")
+        checkout = f", commit {commit}" if commit not in ("", "installed") else ""
+        how = (
+            "git switch --detach " + commit.removesuffix("-dirty")
+            if checkout
+            else "install it anew"
+        )
+        raise Refused(
+            f"{folder} was recorded by rig {version}{checkout}, and this version does not "
+            f"understand its settings ({refusal}); replay it with that one: {how}"
+        ) from refusal
 
 
 class _LogWire:

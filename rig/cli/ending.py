@@ -13,6 +13,24 @@ from rig.config import read_session
 from rig.refused import Refused
 
 SUMMARY_FILE = "summary.json"
+_CELLS = {
+    "subject, task, cohort": "{subject}, {task}, {cohort}",
+    "began, seed": "{began}, {seed}",
+    "trials": "{done} ({aborted} aborted)",
+    "rewards": "{rewards}",
+    "water": "{water_ul:.1f} ul, {by_hand_ul:.1f} of it by hand",
+    "licks": "{licks}",
+    "distance": "{distance_m:.1f} m",
+    "frames written = streamed = analysed": (
+        "{frames_written} = {frames_streamed} = {frames_analysed}"
+    ),
+    "selective cells (|d'| at least 0.3)": "{selective}",
+    "flips (late)": "{flips} ({flips_late})",
+    "gaps": "{gaps}",
+    "faults": "{faults}",
+    "integrity": "-",
+}
+"""The end table's rows, of what a summary holds."""
 
 
 def end(folder: Path, reason: str | None, console: Console) -> None:
@@ -87,42 +105,44 @@ def integrity_row(verdict: dict[str, Any] | None) -> str:
     return f"NOT SOUND: {found} ({counts})"
 
 
-def _percent(fraction: float | None) -> str:
-    return "-" if fraction is None else f"{100 * fraction:.0f} %"
-
-
 def print_table(summary: dict[str, Any], console: Console) -> None:
-    """Print the end table of a summary."""
-    done = [t for t in summary["trials"] if t["outcome"] == "done"]
-    frames = [summary[f"frames_{how}"] for how in ("written", "streamed", "analysed")]
-    selective = summary["selective_fraction"]
-    by_hand_ul = summary.get("by_hand_ul", 0.0)
-    rows = {
-        "subject, task, cohort": f"{summary['subject']}, {summary['task']}, {summary['cohort']}",
-        "began, seed": f"{summary['began']}, {summary['seed']}",
-        "trials": f"{len(done)} ({len(summary['trials']) - len(done)} aborted)",
-        "rewards": f"{summary['rewards']}",
-        "water": f"{summary['water_ul']:.1f} ul, {by_hand_ul:.1f} of it by hand",
-        "licks": f"{summary['licks']}",
-        "distance": f"{summary['distance_m']:.1f} m",
-        "frames written = streamed = analysed": " = ".join(str(n) for n in frames),
-        "selective cells (|d'| at least 0.3)": _percent(selective),
-        "flips (late)": f"{summary['flips']} ({summary['flips_late']})",
-        "gaps": f"{summary['gaps']}",
-        "faults": f"{len(summary['faults'])}",
-        "integrity": integrity_row(summary["integrity"]),
-        "notes": "; ".join(note["text"] for note in summary["notes"]) or "-",
-    }
-    for speaker, overruns in summary.get("overruns", {}).items():
-        rows[f"overruns, read from files by {speaker}"] = f"{overruns}"
-    for name, numbers in summary["latency_ms"].items():
-        if numbers["n"]:
-            text = (
-                f"p50 {numbers['p50']:.2f}  p99 {numbers['p99']:.2f}  max {numbers['max']:.2f} ms"
-            )
-            rows[name.replace("_", " ")] = text
-    rows["ended"] = summary["end_reason"]
+    """Print the end table of a summary; one of an older version has a dash where it lacks a key."""
     table = Table(title="the session", show_header=False)
-    for name, value in rows.items():
+    for name, value in _rows(summary).items():
         table.add_row(name, value)
     console.print(table)
+
+
+def _rows(summary: dict[str, Any]) -> dict[str, str]:
+    trials = summary.get("trials")
+    counts = {} if trials is None else _count(trials)
+    known = {"by_hand_ul": 0.0, **summary, **counts}
+    if (selective := known.get("selective_fraction")) is not None:
+        known["selective"] = f"{100 * selective:.0f} %"
+    if "faults" in known:
+        known["faults"] = len(known["faults"])
+    rows = {name: _filled(text, known) for name, text in _CELLS.items()}
+    if "integrity" in summary:
+        rows["integrity"] = integrity_row(summary["integrity"])
+    notes = [note["text"] for note in summary.get("notes", [])]
+    rows["notes"] = "; ".join(notes) or "-"
+    for speaker, overruns in summary.get("overruns", {}).items():
+        rows[f"overruns, read from files by {speaker}"] = f"{overruns}"
+    for name, numbers in summary.get("latency_ms", {}).items():
+        if numbers.get("n"):
+            text = "p50 {p50:.2f}  p99 {p99:.2f}  max {max:.2f} ms"
+            rows[name.replace("_", " ")] = _filled(text, numbers)
+    return {**rows, "ended": _filled("{end_reason}", summary)}
+
+
+def _count(trials: list[dict[str, Any]]) -> dict[str, int]:
+    done = sum(trial["outcome"] == "done" for trial in trials)
+    return {"done": done, "aborted": len(trials) - done}
+
+
+def _filled(text: str, known: dict[str, Any]) -> str:
+    """Return a cell filled in; a dash if what it needs is not known."""
+    try:
+        return text.format_map(known)
+    except KeyError:
+        return "-"

@@ -1,9 +1,9 @@
 """rig info: what is in a session, and whether it is whole."""
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -33,10 +33,19 @@ def info(
         console.print(f"  {path.relative_to(folder)}  {path.stat().st_size / 1e6:.2f} MB")
     whole = "[green]whole[/green]" if verdict.whole else "[bold red]words are missing[/bold red]"
     console.print(f"log: {whole}{'; missing: ' + verdict.missing if verdict.missing else ''}")
-    print_table(json.loads((folder / SUMMARY_FILE).read_text()), console)
+    print_table(_summary(folder / SUMMARY_FILE), console)
     sound = True
     for sentence, same in compared(folder, video or []):
         console.print(Text(sentence, "" if same else "bold red"))
         sound = sound and same
     if not sound:
         raise typer.Exit(1)
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise Refused(
+            f"{path} is damaged ({error}); write it again from the log: rig recover {path.parent}"
+        ) from error

@@ -14,12 +14,13 @@ from behavior.devices.hardware import Hardware
 from rig import virtual
 from rig.cli.main import main
 from rig.compare import Comparison
-from rig.messages import Arm, Disarm, Ended, Fault, Lick, Message, TrialEnd
+from rig.messages import Arm, Disarm, Ended, Fault, Lick, Message, Start, TrialEnd
 from rig.process import completed
+from rig.refused import Refused
 from rig.replay import replay
 from rig.session.about import about
 from rig.tally import Licks, Tally
-from tests.analysis.logs import MS, corridor, standing, write_log
+from tests.analysis.logs import MS, corridor, enveloped, standing, write_log
 from tests.behavior.sessions import S, session, task
 
 
@@ -151,3 +152,34 @@ def test_a_reward_is_earned_by_a_lick_while_its_wish_stands() -> None:
     assert (rows["trials begun"], rows["trials aborted"]) == ("2", "1")
     assert rows["trials of leaf1"] == "2"
     assert rows["last trial ended, s"] == "2.000"
+
+
+@pytest.mark.parametrize(
+    ("about", "says"),
+    [
+        (
+            {"rig": "0.1.0", "commit": "0123456789ab-dirty"},
+            "was recorded by rig 0.1.0, commit 0123456789ab-dirty, and this version does not "
+            "understand its settings ([nodes.online]: there is no key `scratch_folder`; correct "
+            "it, or take it out); replay it with that one: git switch --detach 0123456789ab",
+        ),
+        ({"rig": "0.1.0", "commit": "installed"}, "replay it with that one: install rig 0.1.0"),
+        ({}, "recorded by another version of rig, and"),
+    ],
+)
+def test_a_log_of_another_version_names_it(
+    tmp_path: Path, about: dict[str, str], says: str
+) -> None:
+    tables = {"online": {"run": "analysis.online", "cells_file": "", "scratch_folder": "/tmp"}}
+    old = msgspec.structs.replace(session(3), nodes=tables, about=about)
+    write_log(tmp_path, enveloped([Start(0, msgspec.to_builtins(old))]))
+    with pytest.raises(Refused) as refused:
+        replay(tmp_path, [], {})
+    assert f"{tmp_path} was recorded by" in str(refused.value)
+    assert says in str(refused.value)
+
+
+def test_a_wrong_change_is_not_blamed_on_the_version(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        replay(recorded(tmp_path, trials=1, end_s=1.0), ["task.corridor_cm_s='fast'"], about())
+    assert "recorded by" not in str(refused.value)

@@ -1,0 +1,70 @@
+"""A session's folder is shown also if an older version wrote it, or if its summary is damaged."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rig.cli.ending import SUMMARY_FILE
+from rig.cli.main import main
+from tests.analysis.logs import START
+from tests.analysis.test_summary import a_trial, summary_of
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> dict[str, Any]:
+    """A session folder in tmp_path; its summary, which is yet to be written."""
+    words = [START, *a_trial(0, "leaf1", "done", 3), *a_trial(1, "circle1", "aborted", 0)]
+    return {**summary_of(tmp_path, words), "end_reason": "all trials done"}
+
+
+@pytest.fixture
+def info(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """Show that folder; return the exit code and what was said."""
+
+    def show(text: str) -> tuple[int, str]:
+        (tmp_path / SUMMARY_FILE).write_text(text)
+        monkeypatch.setattr(sys, "argv", ["rig", "info", str(tmp_path)])
+        monkeypatch.setenv("COLUMNS", "500")
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        said = capsys.readouterr()
+        return int(exit_.value.code or 0), said.out + said.err
+
+    return show
+
+
+def cell(said: str, name: str) -> str:
+    (row,) = [line for line in said.splitlines() if line.startswith(f"│ {name} ")]
+    return row.strip("│ ").removeprefix(name).strip("│ ")
+
+
+def test_the_table_of_a_whole_summary(summary: dict[str, Any], info: Any) -> None:
+    code, said = info(json.dumps(summary))
+    assert code == 0
+    assert cell(said, "trials") == "1 (1 aborted)"
+    assert cell(said, "water") == "2.5 ul, 0.0 of it by hand"
+    assert cell(said, "faults") == "0"
+    assert cell(said, "lick to valve") == "p50 1.50  p99 1.50  max 1.50 ms"
+    assert cell(said, "ended") == "all trials done"
+
+
+def test_what_an_older_summary_lacks_is_a_dash(summary: dict[str, Any], info: Any) -> None:
+    for key in summary:
+        code, said = info(json.dumps({k: v for k, v in summary.items() if k != key}))
+        assert (key, code) == (key, 0)
+    code, said = info("{}")
+    assert code == 0
+    for name in ("trials", "water", "faults", "integrity", "flips (late)", "ended"):
+        assert cell(said, name) == "-"
+
+
+@pytest.mark.parametrize("text", ["", '{"trials": [', "[1, 2]"])
+def test_a_damaged_summary_is_refused(summary: dict[str, Any], info: Any, text: str) -> None:
+    code, said = info(text)
+    assert code == 2
+    assert "write it again from the log: rig recover" in said
