@@ -120,15 +120,13 @@ def _by_that_version(folder: Path, about: dict[str, str]) -> Iterator[None]:
     try:
         yield
     except Refused as refusal:
-        version, commit = about.get("rig", "of an unknown version"), about.get("commit", "")
-        checkout = f", commit {commit}" if commit not in ("", "installed") else ""
-        how = (
-            "git switch --detach " + commit.removesuffix("-dirty")
-            if checkout
-            else "install it anew"
-        )
+        version = f"rig {about['rig']}" if "rig" in about else "another version of rig"
+        commit, how = about.get("commit", "installed"), f"install {version}"
+        if commit != "installed":
+            version = f"{version}, commit {commit}"
+            how = f"git switch --detach {commit.removesuffix('-dirty')}"
         raise Refused(
-            f"{folder} was recorded by rig {version}{checkout}, and this version does not "
+            f"{folder} was recorded by {version}, and this version does not "
             f"understand its settings ({refusal}); replay it with that one: {how}"
         ) from refusal
 
