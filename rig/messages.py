@@ -205,6 +205,7 @@ class Flip(Message, frozen=True, tag="Flip"):
     more than one and a half periods after the picture before it, which stayed up for `dropped`
     refreshes too many. bright: what the photodiode's patch showed. vblank: the screen's own refresh
     set the moment, else the display's clock did. loop_ms: CPU time of the loop since the last flip.
+    draw_t: when the position was taken over, right before drawing; no newer one had been heard.
     """
 
     number: int
@@ -216,6 +217,7 @@ class Flip(Message, frozen=True, tag="Flip"):
     bright: bool = False
     vblank: bool = False
     loop_ms: float = 0.0
+    draw_t: int = 0
 
 
 class Frame(Message, frozen=True, tag="Frame"):

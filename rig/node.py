@@ -38,6 +38,8 @@ class Node:
 
     reads_pixels: ClassVar[bool] = True
     """Whether a Frame that it hears comes with its pixels, which costs a copy of each page."""
+    rank: ClassVar[int] = 2
+    """Among processes with `realtime`: one of a higher rank never waits for one of a lower."""
     may_lag_s: ClassVar[float] = 1.0
     """How old a heard word may be before the node has fallen behind and must end."""
     clock: Clock

@@ -26,7 +26,6 @@ from rig.refused import Refused
 
 RECORDER = "recorder"
 _PR_SET_PDEATHSIG = 1
-_PREFERRED_NICE = -5
 _TERMINATE_WITHIN_S = 5
 _NICE = -10
 """Beside programs that somebody left running: about nine times their share of a core."""
@@ -110,7 +109,7 @@ def run(kind: type[Node]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir(folder)
     session = read_session(folder)
-    prioritise(bool(session.nodes[kind.name].get("realtime", False)))
+    prioritise(bool(session.nodes[kind.name].get("realtime", False)), kind.rank)
     clock = RealClock(session.t0_ns)
     hears = (*kind.hears, Start, Stop)
     with Journal(folder, kind.name) as journal:
@@ -130,25 +129,19 @@ def run(kind: type[Node]) -> None:
             bus.close()
 
 
-def prioritise(realtime: bool) -> None:
+def prioritise(realtime: bool, rank: int = Node.rank) -> None:
     """Put this thread, and those it starts from now on, before all ordinary ones.
 
-    A real-time one comes before the rig's others, too. Where the system does not allow that (on
-    Linux: `ulimit -r` and `ulimit -e` are 0), it stays ordinary.
+    A real-time one comes before the rig's others, too, but for real-time ones of a higher rank.
+    Where the system does not allow that (on Linux: `ulimit -r` and `ulimit -e` are 0), it stays
+    ordinary.
     """
     if sys.platform == "linux":
         policy = os.SCHED_RR if realtime else os.SCHED_OTHER
         with suppress(PermissionError):
-            os.sched_setscheduler(0, policy, os.sched_param(1 if realtime else 0))
+            os.sched_setscheduler(0, policy, os.sched_param(rank if realtime else 0))
         with suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-
-
-def prefer() -> None:
-    """Put this process, and its threads to come, before others of the ordinary ones, if allowed."""
-    if sys.platform == "linux":
-        with suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, 0, _PREFERRED_NICE)
 
 
 def _terminate(bus: Bus, number: int, at: FrameType | None) -> None:

@@ -47,7 +47,8 @@ class Display(Node):
     hears = (Start, Position, TrialStart, TrialEnd, Cue)
     says = (Flip, Pictures, CueOnset)
     period_s = 1 / 60
-    patience_s = 0.02
+    patience_s = 0.004
+    rank = 1  # without a graphics card it draws for half of each frame: no wheel may wait for that
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The screens round the animal, the corridor's cross-section, and the pace."""
@@ -151,7 +152,7 @@ class Display(Node):
         t = self.clock.now()
         kept, spent_ns = self._pace.flipped(t), time.thread_time_ns()
         loop_ms = (spent_ns - self._spent_ns) / 1e6 if self._number else 0.0
-        how = (*kept, bright, self._vblank, loop_ms)
+        how = (*kept, bright, self._vblank, loop_ms, now)
         self.say(Flip(t, self._number, position_m, wheel_t, before_t, *how))
         self._number, self._spent_ns = self._number + 1, spent_ns
         if self._cues is not None:
@@ -236,7 +237,6 @@ def _lap(trial: TrialStart) -> Lap:
 
 
 if __name__ == "__main__":
-    from rig.process import prefer, run
+    from rig.process import run
 
-    prefer()
     run(Display)

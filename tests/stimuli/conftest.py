@@ -25,6 +25,12 @@ def collector() -> Iterator[None]:
     gc.enable()
 
 
+@pytest.fixture
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A simulated screen needs names, not pixels."""
+    monkeypatch.setattr("stimuli.display.pictures", lambda names, _: dict.fromkeys(names))
+
+
 @pytest.fixture(scope="session")
 def drawn() -> dict[str, Picture]:
     return pictures()
