@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from rig.refused import Refused
@@ -21,6 +22,8 @@ class PortaudioSpeaker:
         device: str = ""
         """A part of its name, as `python -m sounddevice` lists it; none: the system's own."""
         channels: int = 2
+        latency_ms: Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)] = 0.0
+        """How much sound lies ready; more where it breaks off. 0: the least the device offers."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -29,12 +32,15 @@ class PortaudioSpeaker:
         self._at: int | None = None
         """How much of the tone was played; None: there is silence."""
         self._onsets: deque[int] = deque()
+        self._broken = False
         self._stream: Any = None
 
     def open(self, now: Callable[[], int]) -> None:
         try:
             import sounddevice
-        except (ImportError, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, ImportError | OSError) and not _is_portaudio_s(error):
+                raise
             raise Refused(
                 f"the sound cue needs PortAudio ({error}); run: {APT_LINE}; "
                 "pip install --no-deps -r requirements.txt"
@@ -47,7 +53,7 @@ class PortaudioSpeaker:
                 channels=asked.channels,
                 device=asked.device or None,
                 dtype="float32",
-                latency="low",
+                latency=asked.latency_ms / 1000 or "low",
                 callback=self._fill,
             )
             self._stream.start()
@@ -64,6 +70,10 @@ class PortaudioSpeaker:
     def onsets(self) -> list[int]:
         return [self._onsets.popleft() for _ in range(len(self._onsets))]
 
+    def broken(self) -> bool:
+        broken, self._broken = self._broken, False
+        return broken
+
     def close(self) -> None:
         if self._stream is not None:
             stream, self._stream = self._stream, None
@@ -75,6 +85,8 @@ class PortaudioSpeaker:
         if at is None:
             out.fill(0)
             return
+        if at > 0 and status.output_underflow:
+            self._broken = True
         if at == 0:
             ahead_s = time.outputBufferDacTime - time.currentTime
             if ahead_s <= 0:  # some systems do not tell
@@ -86,3 +98,8 @@ class PortaudioSpeaker:
         end = at + frames
         if self._at == at:  # else play() was called anew meanwhile
             self._at = end if end < len(self._tone) else None
+
+
+def _is_portaudio_s(error: Exception) -> bool:
+    """Whether PortAudio did not start, which happens at the import: its error has no name then."""
+    return type(error).__name__ == "PortAudioError"

@@ -93,5 +93,8 @@ class SimulatedSpeaker:
         self._onsets = self._onsets[len(begun) :]
         return begun
 
+    def broken(self) -> bool:
+        return False
+
     def close(self) -> None:
         self._now = None

@@ -47,6 +47,9 @@ class Speaker(Protocol):
     def onsets(self) -> list[int]:
         """Return when (ns) each cue since the last call began to be heard, in order."""
 
+    def broken(self) -> bool:
+        """Return whether a cue had a hole in it since the last call: the device had run dry."""
+
     def close(self) -> None:
         """Fall silent and let go. Does nothing if nothing is open."""
 
@@ -76,6 +79,8 @@ class Cues:
     def __init__(self, speaker: Speaker, say: Say) -> None:
         self._speaker, self._say = speaker, say
         self._lack = ""
+        self._trial = -1
+        """Whose cue was the last to begin."""
         self._waiting: deque[Cue] = deque()
 
     def open(self, now: Callable[[], int], real_animal: bool) -> None:
@@ -102,7 +107,11 @@ class Cues:
             return
         for t in self._speaker.onsets():
             if self._waiting:
-                self._say(CueOnset(t, self._waiting.popleft().trial))
+                self._trial = self._waiting.popleft().trial
+                self._say(CueOnset(t, self._trial))
+        if self._speaker.broken():
+            what = f"the cue of trial {self._trial} had a hole in it: the sound device ran dry"
+            self._say(Fault(now, f"{what}; set latency_ms in [nodes.display.sound] higher"))
         while self._waiting and now - self._waiting[0].t > _UNHEARD_NS:
             late = self._waiting.popleft()
             what = f"the cue of trial {late.trial} was not heard within 500 ms"

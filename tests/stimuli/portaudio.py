@@ -31,11 +31,14 @@ class OutputStream:
     def close(self) -> None:
         self.closed = True
 
-    def block(self, frames: int) -> NDArray[np.float32]:
-        """Ask for a block that will be heard 8 ms from now, as the library's thread does."""
+    def block(self, frames: int, dry: bool = False) -> NDArray[np.float32]:
+        """Ask for a block that will be heard 8 ms from now, as the library's thread does.
+
+        dry: the device had nothing left to play before it.
+        """
         assert self.started and not self.closed
         out = np.full((frames, self.options["channels"]), np.nan, np.float32)
         times = (3.008, 3.0) if self.tells_times else (0.0, 0.0)
         time = SimpleNamespace(outputBufferDacTime=times[0], currentTime=times[1])
-        self.options["callback"](out, frames, time, None)
+        self.options["callback"](out, frames, time, SimpleNamespace(output_underflow=dry))
         return out

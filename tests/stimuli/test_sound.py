@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterator
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 import msgspec
@@ -143,6 +144,37 @@ def test_a_tone_that_cannot_be_is_refused(table: dict[str, float], sentence: str
             kind(msgspec.convert(table, kind.Settings))
 
 
+@pytest.mark.usefixtures("library")
+def test_a_hole_in_a_cue_is_a_fault_and_one_in_the_silence_is_none() -> None:
+    said: list[Message] = []
+    clock = SetClock()
+    cues = Cues(portaudio_speaker(), said.append)
+    cues.open(clock.now, real_animal=True)
+    (stream,) = OutputStream.opened
+    stream.block(480, dry=True)
+    for trial, dry in ((3, False), (4, True)):
+        cues.hear(Cue(clock.now(), trial, 1.0))
+        stream.block(480, dry=True)
+        for _ in range(12):
+            stream.block(480, dry=dry)
+        cues.tick(clock.now())
+    cues.tick(clock.now())
+    cues.close()
+    *onsets, fault = said
+    assert [onset.trial for onset in onsets if isinstance(onset, CueOnset)] == [3, 4]
+    assert isinstance(fault, Fault)
+    assert "the cue of trial 4 had a hole" in fault.what
+
+
+@pytest.mark.usefixtures("library")
+def test_more_sound_lies_ready_where_that_is_asked_for() -> None:
+    for table, latency in (({}, "low"), ({"latency_ms": 30.0}, 0.03)):
+        speaker = portaudio_speaker(**table)
+        speaker.open(SetClock().now)
+        assert OutputStream.opened[-1].options["latency"] == latency
+        speaker.close()
+
+
 def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
 
@@ -152,9 +184,22 @@ def without_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OutputStream, "lack", "Error querying device -1")
 
 
+def without_alsa(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the library fail as it is imported, as it does where ALSA has no configuration."""
+
+    class Importer(MetaPathFinder):
+        def find_spec(self, name: str, *more: Any) -> None:
+            if name == "sounddevice":
+                raise portaudio.PortAudioError("Error initializing PortAudio")
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Importer(), *sys.meta_path])
+
+
 @pytest.mark.parametrize(
     ("lack", "sentence"),
     [
+        (without_alsa, "the sound cue needs PortAudio .Error initializing"),
         (without_library, "the sound cue needs PortAudio .*apt-get install .*libportaudio2"),
         (without_device, "no sound device plays 2 channels at 48000 Hz .*connect one"),
     ],

@@ -15,7 +15,7 @@ import rig
 from rig.cli.bench.harness import percentiles, row
 from rig.config import resolve
 from rig.log import LOG_FILE, read
-from rig.messages import Flip
+from rig.messages import Cue, CueOnset, Flip, Message
 from rig.process import prioritise
 from rig.refused import Refused
 from rig.session.launch import launch
@@ -52,9 +52,11 @@ def display(
     if (lack := missing()) is not None:
         raise Refused(lack)
     table = percentiles("rig bench display: three views of 400 x 300")
-    for line in (*_cost_rows(), *_paced_rows(seconds), *_session_rows(minutes)):
+    words = _session_words(minutes)
+    for line in (*_cost_rows(), *_paced_rows(seconds), *_session_rows(words)):
         table.add_row(*line)
     Console().print(table)
+    Console().print(_told(words))
 
 
 def _opened(pictures: int) -> PsychopyScreen:
@@ -136,8 +138,8 @@ def _paced_ms(pictures: int, seconds: float) -> list[float]:
     return [float(ns) / 1e6 for ns in np.diff(flips)]
 
 
-def _session_rows(minutes: float) -> Iterator[tuple[str, ...]]:
-    """Run the simulated rig with its window, and read its flips in its log."""
+def _session_words(minutes: float) -> list[Message]:
+    """Run the simulated rig with its window; return what its log says of pictures and cues."""
     package = Path(rig.__file__).parent
     task = package.parent / "behavior" / "tasks" / "train1.toml"
     sets = [*_SETS, f"task.minutes={minutes}", f"rig.hub_port={_PORT}"]
@@ -146,18 +148,45 @@ def _session_rows(minutes: float) -> Iterator[tuple[str, ...]]:
         outcome = launch(answers, Path(data), Console(quiet=True))
         if outcome.failed:
             raise Refused(f"the measured session failed: {outcome.reason}")
-        flips = [w for _, w in read(outcome.folder / LOG_FILE) if isinstance(w, Flip)]
-    ages = [(flip.t - flip.wheel_t) / 1e6 for flip in flips if flip.wheel_t]
+        words = read(outcome.folder / LOG_FILE)
+        return [word for _, word in words if isinstance(word, Flip | Cue | CueOnset)]
+
+
+def _session_rows(words: list[Message]) -> Iterator[tuple[str, ...]]:
+    """Read flips and cues of a session off its log."""
+    flips = [word for word in words if isinstance(word, Flip)]
+    run = [flip for flip in flips if flip.wheel_t]
+    ages = [(flip.t - flip.wheel_t) / 1e6 for flip in run]
     yield row("in a session: wheel to flip, ms", ages, f"p50 under {500 / _HZ:.1f}")
-    read_ms = [(flip.draw_t - flip.wheel_t) / 1e6 for flip in flips if flip.wheel_t]
+    read_ms = [(flip.draw_t - flip.wheel_t) / 1e6 for flip in run]
     yield row("  of it: wheel to the position taken over", read_ms, "")
-    drawn_ms = [(flip.t - flip.draw_t) / 1e6 for flip in flips if flip.wheel_t]
-    yield row("  the position taken over to flip", drawn_ms, "")
+    drawn_ms = [(flip.before_swap_t - flip.draw_t) / 1e6 for flip in run]
+    yield row("  drawing, and waiting for the moment", drawn_ms, "")
+    yield row("  the swap", [(flip.t - flip.before_swap_t) / 1e6 for flip in run], "")
     intervals_ms = np.diff([flip.t for flip in flips]) / 1e6
     what = f"in a session: from flip to flip, ms (sd {np.std(intervals_ms):.3f})"
     yield row(what, intervals_ms, "sd under 0.5")
     yield row("in a session: drawing and our own loop, ms of CPU", [f.loop_ms for f in flips], "")
-    late = [flip for flip in flips if flip.late]
+    late = _late(flips)
     ours = sum(flip.loop_ms > 1e3 / _HZ for flip in late)
     yield ("in a session: late frames", str(len(late)), "", "", str(len(flips)), "")
     yield ("of these, over a frame of our own CPU time", str(ours), "", "", "", "0")
+    due = {word.trial: word.t for word in words if isinstance(word, Cue)}
+    heard_ms = [(w.t - due[w.trial]) / 1e6 for w in words if isinstance(w, CueOnset)]
+    yield row("in a session: cue to its sound, 9 ms of it in the device", heard_ms, "")
+
+
+def _late(flips: list[Flip]) -> list[Flip]:
+    return [flip for flip in flips if flip.late]
+
+
+def _told(words: list[Message]) -> str:
+    """Return each late frame of a session in words: when, how late, and where the time went."""
+    flips = [word for word in words if isinstance(word, Flip)]
+    before = {flip.number + 1: flip.t for flip in flips}
+    told = [
+        f"{flip.t / 1e9:.1f} s: {(flip.t - before[flip.number]) / 1e6:.0f} ms after the last, "
+        f"{(flip.before_swap_t - flip.draw_t) / 1e6:.0f} of it drawing, {flip.loop_ms:.1f} of CPU"
+        for flip in _late(flips)
+    ]
+    return "\n".join(["late frames of the session:", *(told or ["none"])])
