@@ -1,6 +1,7 @@
 """A real session, run by the real command, for tests that look on, signal and kill."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -35,7 +36,9 @@ class Live:
         args: tuple[str, ...] = (),
         subject: str = "test",
         env: dict[str, str] | None = None,
+        keys: bool = False,
     ) -> None:
+        """Start it; `keys` says that somebody sits at its terminal, and may press some."""
         self.port = free_port()
         self.data, self.subject = data, subject
         self.heard: set[tuple[str, str, int]] = set()
@@ -49,14 +52,16 @@ class Live:
         command += [str(setup), str(task), "--subject", subject, "--data", str(data), *args]
         for text in (f"rig.hub_port={self.port}", *self._quickly(setup), *sets):
             command += ["--set", text]
+        self._keyboard, terminal = pty.openpty()
         self.process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=terminal if keys else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, "COLUMNS": "200", **(env or {})},
         )
+        os.close(terminal)
 
     @staticmethod
     def _quickly(setup: Path) -> tuple[str, ...]:
@@ -98,6 +103,10 @@ class Live:
         os.kill(pid, number)
         return time.monotonic()
 
+    def press(self, key: str) -> None:
+        """Press a key at its terminal."""
+        os.write(self._keyboard, key.encode())
+
     def end(self) -> tuple[int, str]:
         """Wait for the end; return the exit code and what was printed."""
         output, _ = self.process.communicate(timeout=240)
@@ -117,4 +126,5 @@ class Live:
             self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
+        os.close(self._keyboard)
         self._context.destroy(linger=0)
