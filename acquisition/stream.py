@@ -10,6 +10,7 @@ import msgspec
 
 from acquisition.before import last_header, remember
 from acquisition.count import Count, Place
+from acquisition.due import Due
 from acquisition.folder import FolderFollower
 from acquisition.follow import FileFollower
 from acquisition.header import Header, differences
@@ -22,11 +23,8 @@ from rig.node import Node, Say
 from rig.refused import Refused
 
 _LOOK_S = 0.005
-_KEEN_LOOK_S = 0.0005
-"""How often it looks when a page is due."""
-_KEEN_FROM = 0.7
-_KEEN_UNTIL = 2.0
-"""Of the time between two pages: when the next one is due."""
+_KEEN_LOOK_S = 0.00025
+"""How often it looks when a frame is due."""
 _FOLDER_NS = 100_000_000
 """How often it asks the folder for new files, which takes long on another machine's."""
 _TICK_NS = 50_000_000
@@ -63,8 +61,9 @@ class Stream(Node):
         """The file of the last page."""
         self._header: Header | None = None
         self._looked = -_FOLDER_NS
-        self._page_t = 0
-        self._between_ns = 0
+        self._number = 0
+        """ScanImage's number of the last frame said."""
+        self._due = Due()
 
     def open(self) -> None:
         """Take note of what is in the folder already. Raises Refused if it cannot be read."""
@@ -88,14 +87,11 @@ class Stream(Node):
         look = self._following and now - self._looked >= _FOLDER_NS
         if look:
             self._looked = now
-        before = self._frames
+        before = self._number
         self._follow(look, until=self.clock.now() + _TICK_NS)
-        if self._frames > before:
-            self._between_ns = now - self._page_t
-            self._page_t = now
-        # A page is looked for often when it is due, and not much in between.
-        due = self._between_ns * _KEEN_FROM <= now - self._page_t <= self._between_ns * _KEEN_UNTIL
-        self.period_s = _KEEN_LOOK_S if due else _LOOK_S
+        if self._number != before:
+            self._due.came(now)
+        self.period_s = _KEEN_LOOK_S if self._due.is_near(now) else _LOOK_S
 
     def close(self) -> None:
         """Follow to the end of what is saved, for 1 s at most, and say those frames too."""
@@ -194,6 +190,7 @@ class Stream(Node):
             )
         )
         self._frames += 1
+        self._number = page.number
 
     def _say_torn(self, path: Path) -> None:
         what = f"{path.as_posix()} ends inside a frame, which is left out"

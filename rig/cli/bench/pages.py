@@ -18,9 +18,11 @@ _PAGES_A_FILE = 2000
 def save(
     folder: Path, shape: tuple[int, int], rate_hz: float, pages: int, link: Link, piece_kb: int
 ) -> None:
-    """Save pages that hold their own number in every pixel; print when each was whole, ns.
+    """Save pages that hold their own number in every pixel; print when each became whole, ns.
 
-    A rate of 0 is as fast as it can be. After 2,000 pages comes the next file.
+    That is just before the write that makes it so: a process that is interrupted after it would
+    tell the time too late. A rate of 0 is as fast as it can be. After 2,000 pages comes the next
+    file.
     """
     recording = Recording(shape=shape, rate_hz=rate_hz or 1000.0)
     writer: Writer | None = None
@@ -36,9 +38,8 @@ def save(
             return
         pixels = np.full(shape, page % 30_000, np.int16)
         pieces = writer.pieces(pixels, page * 1.0, page + 1, piece_kb * 1024)
-        for _ in pieces:
-            pass
-        whole.append(time.monotonic_ns())
+        stamps = [time.monotonic_ns(), *(time.monotonic_ns() for _ in pieces)]
+        whole.append(stamps[-1 if link == "post" else -2])  # "post" still writes the link
         if rate_hz:
             time.sleep(max(0.0, began + (page + 1) / rate_hz - time.monotonic()))
     print("\n".join(map(str, whole)), flush=True)

@@ -1,0 +1,45 @@
+"""When the next frame is looked for often: whenever it comes, if the scan goes on as it did."""
+
+from itertools import accumulate, cycle, islice
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acquisition.due import Due
+
+MS = 1_000_000
+
+
+def after(gaps: list[int]) -> tuple[Due, int]:
+    due, t = Due(), 0
+    due.came(0)
+    for t in accumulate(gaps):
+        due.came(t)
+    return due, t
+
+
+@given(
+    volume=st.lists(st.integers(10 * MS, 300 * MS), min_size=1, max_size=8),
+    jitter=st.floats(0.9, 1.1),
+)
+def test_every_frame_of_a_volume_is_awaited(volume: list[int], jitter: float) -> None:
+    """Whatever the times between the frames of a volume, as long as they come again."""
+    due, t = after(list(islice(cycle(volume), 2 * 8 * len(volume))))
+    for gap in volume:
+        assert due.is_near(t + round(jitter * gap))
+        t += gap
+        due.came(t)
+
+
+@given(gap=st.integers(10 * MS, 2000 * MS))
+def test_in_between_it_is_not_looked_for_often(gap: int) -> None:
+    due, t = after([gap] * 9)
+    assert not due.is_near(t) and not due.is_near(t + gap // 2)
+    assert not due.is_near(t + 2 * gap)
+
+
+def test_before_the_second_frame_nobody_knows() -> None:
+    due = Due()
+    assert not due.is_near(5)
+    due.came(5)
+    assert not due.is_near(5)
