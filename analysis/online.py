@@ -12,6 +12,7 @@ from analysis.areas import groups_of
 from analysis.cells import Cells, read_cells
 from analysis.landmarks import read_landmarks
 from analysis.registration import MotionSettings
+from analysis.scan_time import ScanTime
 from analysis.scanned import at_once, check, check_same
 from analysis.selectivity import Selectivity
 from analysis.signals import Signals, warm
@@ -29,11 +30,12 @@ _GREY = Position(0, -1, 0.0, 0.0, False, "grey")
 class Online(Node):
     """Says Decoded for every frame of all depths; leaves aborted trials out of the running signals.
 
-    Two things make a frame wait: its deconvolved values are final some frames later, and, as hub
-    order is not time order, where the corridor stood is certain at the first Position after it, a
-    tick of the wheel. A frame whose pixels are lost is answered by a Fault and by no Decoded. The
-    Decoded of an aborted trial's frames stay in the log, and its TrialEnd marks them; from then on
-    the signals are without them.
+    A frame's place is where the corridor stood in the middle of its scan. Two things make a frame
+    wait: its deconvolved values are final some frames later, and, as hub order is not time order,
+    where the corridor stood is certain at the first Position after it, a tick of the wheel. A frame
+    whose pixels are lost is answered by a Fault and by no Decoded. The Decoded of an aborted
+    trial's frames stay in the log, and its TrialEnd marks them; from then on the signals are
+    without them.
     """
 
     name = "online"
@@ -75,8 +77,11 @@ class Online(Node):
         self._last: Frame | None = None
         self._elapsed_s = 0.0
         self._positions: list[Position] = []
-        self._unplaced: deque[tuple[Frame, tuple[Motion, ...]]] = deque()
-        self._placed: deque[tuple[Frame, tuple[Motion, ...], Position]] = deque()
+        self._times = ScanTime()
+        self._began = 0
+        """The middle of the scan of the volume's first page."""
+        self._unplaced: deque[tuple[int, Frame, tuple[Motion, ...]]] = deque()
+        self._placed: deque[tuple[int, Frame, tuple[Motion, ...], Position]] = deque()
         self._final: deque[Floats] = deque()
 
     def open(self) -> None:
@@ -128,6 +133,7 @@ class Online(Node):
     def _take(self, frame: Frame) -> None:
         if frame.channel != self.settings.channel:
             return
+        middle = self._times.middle(frame)
         volume = self._volume_of(frame)
         why = _unusable(frame.pixels)
         if why:
@@ -137,10 +143,12 @@ class Online(Node):
         self._elapsed_s += self._step_s(frame)
         self._last = msgspec.structs.replace(frame, pixels=None)
         values = volume.add(frame, self._elapsed_s)
+        if volume.pages == 1:
+            self._began = middle
         if values is None:
             return
         self._watch(frame, volume.motion)
-        self._unplaced.append((self._last, volume.motion))
+        self._unplaced.append(((self._began + middle) // 2, self._last, volume.motion))
         final = self._traces.add(values, self._elapsed_s)
         if final is not None:
             self._final.append(final)
@@ -193,19 +201,20 @@ class Online(Node):
 
     def _place_before(self, t: int | None) -> None:
         """Give the frames before t their place; None: all of them, nothing more will come."""
-        while self._unplaced and (t is None or self._unplaced[0][0].t < t):
-            frame, motion = self._unplaced.popleft()
-            at = bisect_right(self._positions, frame.t, key=_t)
-            self._placed.append((frame, motion, self._positions[at - 1] if at else _GREY))
+        while self._unplaced and (t is None or self._unplaced[0][0] < t):
+            scanned, frame, motion = self._unplaced.popleft()
+            at = bisect_right(self._positions, scanned, key=_t)
+            place = self._positions[at - 1] if at else _GREY
+            self._placed.append((scanned, frame, motion, place))
 
     def _decode(self) -> None:
         """Say what is certain of the frames that have both their place and their values."""
         while self._placed and self._final:
-            frame, motion, position = self._placed.popleft()
+            scanned, frame, motion, position = self._placed.popleft()
             decoded = self._signals.decoded(frame, position, self._final.popleft())
             moved = tuple((m.down_px, m.right_px, m.correlation) for m in motion)
             z_um = tuple(m.z_um for m in motion if m.z_um is not None)
-            self.say(msgspec.structs.replace(decoded, motion=moved, z_um=z_um))
+            self.say(msgspec.structs.replace(decoded, motion=moved, z_um=z_um, scanned_t=scanned))
 
 
 def _unusable(pixels: Any) -> str:

@@ -37,6 +37,11 @@ class Volume:
         self._next = self._first = 0
         self._averaged, self._at_once = averaged, at_once
 
+    @property
+    def pages(self) -> int:
+        """How many pages of the volume under way have come, up to all of them."""
+        return self._next
+
     def add(self, frame: Frame, time_s: float) -> Floats | None:
         """Take in a page; return the brightness of all cells, (cells,), if it is the last."""
         if frame.plane not in self._planes:

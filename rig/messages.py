@@ -252,7 +252,8 @@ class Decoded(Message, frozen=True, tag="Decoded"):
     undefined says why d' is undefined for all cells, if it is. motion is, for each strip of each
     depth that has cells, how far it had moved down and right (px) and the correlation with the
     reference, 1 at best; z_um how far its focus had drifted, where there is a z-stack. A frame is
-    the last page of a volume, if several depths are scanned.
+    the last page of a volume, if several depths are scanned. t is when its page came, scanned_t
+    the middle of its scan: that is where trial, position_m and moving are taken.
     """
 
     frame: int
@@ -269,6 +270,7 @@ class Decoded(Message, frozen=True, tag="Decoded"):
     undefined: str = ""
     motion: tuple[tuple[float, float, float], ...] = ()
     z_um: tuple[float, ...] = ()
+    scanned_t: int = 0
 
 
 class Pictures(Message, frozen=True, tag="Pictures"):

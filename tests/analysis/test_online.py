@@ -72,8 +72,8 @@ def recording(trials: list[tuple[str, str, list[tuple[float, bool, str]]]]) -> l
         words.append(corridor(number, stimulus, t))
         for position_m, moving, imaging in steps:
             t += 10 * MS
-            shown = [standing(t, number, position_m, moving), *lagging]
-            lagging = []
+            place = standing(t, number, position_m, moving)
+            shown, overdue, lagging = [place, *lagging], lagging, []
             if imaging != "none":
                 pixels = rng.integers(0, 2000, SHAPE).astype(np.int16)
                 if imaging == "flat":
@@ -81,7 +81,7 @@ def recording(trials: list[tuple[str, str, list[tuple[float, bool, str]]]]) -> l
                 word = frame(t + 3 * MS, index, None if imaging == "lost" else pixels)
                 index += 1
                 if imaging == "early":
-                    shown.insert(0, word)
+                    shown = [*overdue, word, place]
                 elif imaging == "late":
                     lagging.append(word)
                 else:
@@ -121,6 +121,18 @@ def shares_by_definition(d_prime: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.array(shares, np.float32)
 
 
+def middles_by_definition(frames: list[Frame]) -> dict[int, int]:
+    """When each frame was half scanned: its end less half the shortest step so far."""
+    t = np.array([f.t for f in frames])
+    stamps = np.array([round(f.timestamp_s * 1e9) for f in frames])
+    middles = {}
+    for k, frame in enumerate(frames):
+        steps = np.diff(stamps[: k + 1])
+        half = int(steps.min()) // 2 if len(steps) else 0
+        middles[frame.index] = int(stamps[k] + (t - stamps)[: k + 1].min()) - half
+    return middles
+
+
 @settings(max_examples=150, deadline=None)
 @given(trials=st.lists(trial, max_size=6))
 def test_after_every_frame_the_signals_are_those_of_the_definition(
@@ -140,14 +152,17 @@ def test_after_every_frame_the_signals_are_those_of_the_definition(
     positions = [w for w in words if isinstance(w, Position)]
     starts = {w.trial: w for w in words if isinstance(w, TrialStart)}
     frames = {w.index: w for w in words if isinstance(w, Frame)}
+    middles = middles_by_definition(list(frames.values()))
     seen: list[tuple[int, str | None, bool, NDArray[np.float32]]] = []
     for word, known in zip(said, aborted_by, strict=True):
         if isinstance(word, Fault):
             continue
         assert isinstance(word, Decoded)
         assert word.t == frames[word.frame].t
-        place = max((p for p in positions if p.t <= word.t), key=lambda p: p.t)
-        stimulus = starts[place.trial].stimulus
+        assert word.scanned_t == middles[word.frame]
+        before = [p for p in positions if p.t <= word.scanned_t]
+        place = max(before, key=lambda p: p.t, default=Position(0, -1, 0.0, 0.0, False, "grey"))
+        stimulus = starts[place.trial].stimulus if before else None
         state = (word.trial, word.stimulus, word.position_m, word.moving)
         assert state == (place.trial, stimulus, place.position_m, place.moving)
         use = place.moving and place.position_m < 4.0

@@ -1,0 +1,55 @@
+"""A page is dated by the middle of its scan, however late it came."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.scan_time import ScanTime
+from rig.messages import Frame
+
+PERIOD_NS = 333_333_333
+MS = 1_000_000
+
+
+def page(t: int, stamp_ns: int) -> Frame:
+    return Frame(t, 0, "imaging/a.tif", 0, 8, 8, stamp_ns / 1e9)
+
+
+@given(
+    starts=st.integers(0, 10**12),
+    late=st.lists(st.integers(0, 3 * PERIOD_NS), min_size=1, max_size=30),
+)
+def test_once_a_page_came_in_time_the_others_may_come_late(starts: int, late: list[int]) -> None:
+    times = ScanTime()
+    for k, late_ns in enumerate([0, 0, *late]):
+        stamp = k * PERIOD_NS
+        middle = times.middle(page(starts + stamp + PERIOD_NS + late_ns, stamp))
+        if k:
+            assert abs(middle - (starts + stamp + PERIOD_NS // 2)) <= 2
+
+
+def test_of_the_first_page_nobody_knows_how_long_it_lasted() -> None:
+    assert ScanTime().middle(page(900, 100)) == 900
+
+
+def test_clocks_that_drift_are_followed() -> None:
+    """A microscope's clock 100 ppm slow and one as fast: 30 ms in five minutes, were it not."""
+    for ppm in (-100, 100):
+        times = ScanTime()
+        for k in range(3000):
+            truth = k * PERIOD_NS
+            middle = times.middle(page(truth + PERIOD_NS, round(truth * (1 + ppm / 1e6))))
+        assert abs(middle - (truth + PERIOD_NS // 2)) < 10 * MS
+
+
+def test_a_microscope_that_begins_anew_is_dated_anew() -> None:
+    times = ScanTime()
+    for start in (0, 10**11):
+        for k in range(3):
+            stamp = k * PERIOD_NS
+            middle = times.middle(page(start + stamp + PERIOD_NS, stamp))
+        assert abs(middle - (start + stamp + PERIOD_NS // 2)) <= 2
+
+
+def test_a_file_without_times_is_dated_by_its_pages_alone() -> None:
+    times = ScanTime()
+    assert [times.middle(page(t, 0)) for t in (10, 20, 30)] == [10, 20, 30]
