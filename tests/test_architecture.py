@@ -133,5 +133,5 @@ def test_no_file_of_the_project_is_too_long() -> None:
     for room in ROOMS:
         for path in (ROOT / room).rglob("*.py"):
             # the vocabulary is one page, however many words it has
-            longest = 400 if path.name == "messages.py" else 250
+            longest = 450 if path.name == "messages.py" else 250
             assert len(path.read_text().splitlines()) <= longest, path
