@@ -1,4 +1,7 @@
-"""The words of a log as columns: one pass over the file, one array a field."""
+"""The words of a log as columns: one pass over the file, one array a field.
+
+What a word holds of each cell is not kept, only how many bytes it is: see analysis.cell_rows.
+"""
 
 import math
 from array import array
@@ -10,6 +13,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from analysis.cell_rows import FIELDS
 from rig.envelope import Envelope, Ledger
 from rig.log import read
 from rig.messages import EVERYONE_SAYS, WORDS, Message, kind
@@ -22,7 +26,10 @@ class Columns:
     """All words of one kind, in the order of the log."""
 
     def __init__(self, word: type[Message]) -> None:
-        self._types = {f.name: f.type for f in msgspec.structs.fields(word)}
+        self._types: dict[str, Any] = {
+            f.name: int if f.name in FIELDS else f.type for f in msgspec.structs.fields(word)
+        }
+        self._sizes = [at for at, name in enumerate(self._types) if name in FIELDS]
         self._values = {name: _column(held) for name, held in self._types.items()}
         self._appends = [values.append for values in self._values.values()]
         self._sent = array("q")
@@ -30,7 +37,10 @@ class Columns:
 
     def add(self, envelope: Envelope, word: Message) -> None:
         """Take in one word."""
-        for append, value in zip(self._appends, msgspec.structs.astuple(word), strict=True):
+        values = list(msgspec.structs.astuple(word))
+        for at in self._sizes:
+            values[at] = len(values[at])
+        for append, value in zip(self._appends, values, strict=True):
             append(value)
         self._sent.append(envelope.sent)
         if self._speakers is not None:

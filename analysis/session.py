@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.areas import NAMES
+from analysis.cell_rows import read_rows
 from analysis.columns import Words
 from analysis.selectivity import SIGNS, THRESHOLDS
 from rig.frames import read_pixels
@@ -157,13 +158,13 @@ class Session:
 
     @cached_property
     def traces(self) -> NDArray[np.float32]:
-        """Deconvolved activity of each cell: (rows of decoded, cells)."""
-        return _stacked(self._table(Decoded).traces)
+        """Deconvolved activity of each cell: (rows of decoded, cells), read from the disk."""
+        return self._cell_rows["traces"]
 
     @cached_property
     def d_prime(self) -> NDArray[np.float32]:
-        """Running d' of each cell after each frame: (rows of decoded, cells)."""
-        return _stacked(self._table(Decoded).d_prime)
+        """Running d' of each cell after each frame: (rows of decoded, cells), from the disk."""
+        return self._cell_rows["d_prime"]
 
     @cached_property
     def fractions(self) -> NDArray[np.float32]:
@@ -172,7 +173,8 @@ class Session:
         Groups, signs and thresholds are those of areas.NAMES, selectivity.SIGNS and .THRESHOLDS.
         """
         shape = (len(NAMES), len(SIGNS), len(THRESHOLDS))
-        return _stacked(self._table(Decoded).fractions).reshape(-1, *shape)
+        joined = b"".join(self._table(Decoded).fractions)
+        return np.frombuffer(joined, "<f4").reshape(-1, *shape)
 
     @cached_property
     def faults(self) -> pd.DataFrame:
@@ -208,8 +210,7 @@ class Session:
 
     def pixels(self, index: int) -> NDArray[Any]:
         """Read the pixels of an imaging frame: (height_px, width_px). Raises Refused."""
-        found = self.frames[self.frames["index"] == index]
-        if not len(found):
+        if not (found := self.frames[self.frames["index"] == index]).size:
             raise Refused(f"{self.folder} has no imaging frame {index}; see Session.frames")
         frame = found.iloc[0]
         shape = (int(frame.height_px), int(frame.width_px))
@@ -224,6 +225,10 @@ class Session:
         rows = np.searchsorted(self.position.t_s, t_s, side="right") - 1
         # reindex goes by label: there is no row -1, so a time before the first Position gets NaN.
         return self.position.reindex(rows).reset_index(drop=True)
+
+    @cached_property
+    def _cell_rows(self) -> dict[str, NDArray[np.float32]]:
+        return read_rows(self.folder / LOG_FILE, self._table(Decoded).traces.to_numpy(np.int64))
 
     @cached_property
     def _words(self) -> Words:
@@ -243,8 +248,3 @@ class Session:
         where = self.at(events.t_s)
         trial = where.trial.fillna(-1).astype(np.int64)
         return events.assign(trial=trial, position_m=where.position_m.where(trial >= 0))
-
-
-def _stacked(rows: "pd.Series[Any]") -> NDArray[np.float32]:
-    flat = np.frombuffer(b"".join(rows), "<f4")
-    return flat.reshape(len(rows), -1) if len(rows) else flat.reshape(0, 0)

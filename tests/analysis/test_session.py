@@ -1,5 +1,7 @@
 """A session comes back from its log, whatever there was or was not in it."""
 
+import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,42 @@ def test_signals_come_back_as_they_were_said(tmp_path: Path) -> None:
     assert session.decoded.frame.tolist() == [0, 1, 2]
     assert session.decoded.stimulus.isna().tolist() == [False, False, True]
     np.testing.assert_array_equal(session.decoded.selective_fraction, [np.nan, np.nan, 0.4])
+
+
+def test_frames_before_the_cells_were_known_are_rows_of_nan(tmp_path: Path) -> None:
+    words: list[Message | tuple[str, Message]] = [*TRIALS]
+    for i, row in enumerate((b"", b"", np.arange(4, dtype="<f4").tobytes())):
+        words.append(Decoded((20 + i) * MS, i, 0, "leaf1", 1.0, True, row, row, None))
+    session = read_back(tmp_path, words)
+    assert np.isnan(session.traces[:2]).all() and session.traces[2].tolist() == [0, 1, 2, 3]
+    assert session.d_prime.shape == (3, 4)
+
+
+def test_hours_of_many_cells_are_read_back_without_being_held_in_memory(tmp_path: Path) -> None:
+    frames, cells = 200, 50_000
+    row = np.random.default_rng(1).random(cells, np.float32)
+    words: list[Message | tuple[str, Message]] = [*TRIALS]
+    for i in range(frames):
+        signals = ((row + i).tobytes(), (row - i).tobytes(), None)
+        words.append(Decoded((20 + i) * MS, i, 0, "leaf1", 1.0, True, *signals))
+    session = read_back(tmp_path, words)
+    del words
+    tracemalloc.start()
+    last = session.d_prime[-1] + session.traces[frames // 2]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(last, 2 * row + frames // 2 - (frames - 1), rtol=1e-5)
+    assert peak < session.traces.nbytes / 4
+
+
+def test_signals_that_the_disk_cannot_hold_are_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word = Decoded(20 * MS, 0, 0, "leaf1", 1.0, True, bytes(400), bytes(400), None)
+    session = read_back(tmp_path, [*TRIALS, word])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(Refused, match=r"gone cannot hold the 0\.0 GB .* set TMPDIR"):
+        _ = session.traces
 
 
 def test_pixels_come_from_the_file(tmp_path: Path) -> None:
