@@ -25,8 +25,9 @@ _TRIAL = {
 def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
     """Return the end numbers of a session, ready for JSON; what is undefined is None.
 
-    frames_written is how many imaging frames the files hold. Aborted trials are listed, but not
-    in trials_done. Water, licks and distance are all of the session: the mouse had them.
+    frames_written is how many imaging pages the files hold. Where several depths are scanned, or
+    channels saved, what is analysed is a volume of pages_a_volume pages. Aborted trials are listed,
+    but not in trials_done. Water, licks and distance are all of the session: the mouse had them.
     Raises Refused if the folder holds no log.
     """
     session = Session(folder)
@@ -50,6 +51,7 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "frames_written": frames_written,
         "frames_streamed": len(session.frames),
         "frames_analysed": len(session.decoded),
+        "pages_a_volume": len(session.frames[["plane", "channel"]].drop_duplicates()) or 1,
         "overruns": session.overruns,
         "flips": len(session.flips),
         "flips_late": int(session.flips.late.sum()),

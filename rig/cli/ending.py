@@ -21,9 +21,7 @@ _CELLS = {
     "water": "{water_ul:.1f} ul, {by_hand_ul:.1f} of it by hand",
     "licks": "{licks}",
     "distance": "{distance_m:.1f} m",
-    "frames written = streamed = analysed": (
-        "{frames_written} = {frames_streamed} = {frames_analysed}"
-    ),
+    "imaging": "{imaging}",
     "selective cells (|d'| at least 0.3)": "{selective}",
     "flips (late)": "{flips} ({flips_late})",
     "gaps": "{gaps}",
@@ -98,11 +96,31 @@ def integrity_row(verdict: dict[str, Any] | None) -> str:
     """Return what the end table says of a summary's integrity."""
     if verdict is None:
         return "not judged: no integrity in the setup"
-    counts = f"{verdict['edges']} edges of the frame clock, {verdict['pages']} pages"
+    counts = f"{verdict['edges']} edges of the frame clock, {verdict['pages']} frames saved"
     if verdict["sound"]:
         return f"sound: {counts}"
     found = ", ".join(f"{name} {n}" for name, n in verdict["findings"].items())
     return f"NOT SOUND: {found} ({counts})"
+
+
+def imaging_row(summary: dict[str, Any]) -> str:
+    """Return what the end table says of a summary's pages, and of the frames or volumes of them.
+
+    A frame of one depth and channel is one page, a volume several. "≠" stands between what should
+    be the same.
+    """
+    written, streamed = summary["frames_written"], summary["frames_streamed"]
+    analysed, pages = summary["frames_analysed"], summary.get("pages_a_volume", 1)
+    saved = f"{written} written {_same(written, streamed)} {streamed} streamed"
+    if pages == 1:
+        return f"frames: {saved} {_same(streamed, analysed)} {analysed} analysed"
+    whole = streamed // pages
+    volumes = f"volumes of {pages} pages: {whole} streamed {_same(whole, analysed)} {analysed}"
+    return f"pages: {saved}; {volumes} analysed"
+
+
+def _same(one: int, other: int) -> str:
+    return "=" if one == other else "≠"
 
 
 def print_table(summary: dict[str, Any], console: Console) -> None:
@@ -121,6 +139,8 @@ def _rows(summary: dict[str, Any]) -> dict[str, str]:
         known["selective"] = f"{100 * selective:.0f} %"
     if "faults" in known:
         known["faults"] = len(known["faults"])
+    if "frames_analysed" in known:
+        known["imaging"] = imaging_row(known)
     rows = {name: _filled(text, known) for name, text in _CELLS.items()}
     if "integrity" in summary:
         rows["integrity"] = integrity_row(summary["integrity"])

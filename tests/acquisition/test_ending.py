@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from rig.cli.ending import SUMMARY_FILE, end
+from rig.cli.ending import SUMMARY_FILE, end, imaging_row
 from rig.config import SETTINGS_FILE, Rig, Session
 from rig.messages import Frame, Message
 from tests.acquisition.files import pictures, save
@@ -66,3 +66,39 @@ def test_what_is_gone_or_damaged_is_told_and_ends_nothing(tmp_path: Path, lost: 
     written, streamed, printed = summary(folder)
     assert (written, streamed) == (0 if lost == "folder" else 2, 3)
     assert "a_1.tif cannot be opened" in printed or "breaks off after 2 whole pages" in printed
+
+
+@pytest.mark.parametrize(
+    ("written", "streamed", "analysed", "a_volume", "row"),
+    [
+        (9, 9, 9, 1, "frames: 9 written = 9 streamed = 9 analysed"),
+        (9, 8, 7, 1, "frames: 9 written ≠ 8 streamed ≠ 7 analysed"),
+        (
+            13, 13, 6, 2,
+            "pages: 13 written = 13 streamed; volumes of 2 pages: 6 streamed = 6 analysed",
+        ),
+        (
+            14, 13, 5, 2,
+            "pages: 14 written ≠ 13 streamed; volumes of 2 pages: 6 streamed ≠ 5 analysed",
+        ),
+    ],
+)  # fmt: skip
+def test_the_end_table_tells_pages_from_volumes(
+    written: int, streamed: int, analysed: int, a_volume: int, row: str
+) -> None:
+    names = ("frames_written", "frames_streamed", "frames_analysed", "pages_a_volume")
+    values = (written, streamed, analysed, a_volume)
+    assert imaging_row(dict(zip(names, values, strict=True))) == row
+
+
+def test_a_volume_is_as_many_pages_as_depths_and_channels(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    ours = save(share / "a_1.tif", pictures(6)).as_posix()
+    at = [(channel, plane) for plane in (0, 1, 0) for channel in (1, 3)]
+    pages: list[Message] = [
+        Frame(i, i, ours, 0, 2, 2, 0.0, channel=channel, plane=plane)
+        for i, (channel, plane) in enumerate(at)
+    ]
+    folder = session_folder(tmp_path, str(share), pages)
+    assert "volumes of 4 pages: 1 streamed ≠ 0 analysed" in summary(folder)[2]

@@ -36,11 +36,11 @@ def test_the_last_finding_is_shown_and_how_many_there_are() -> None:
         (None, "not judged: no integrity in the setup"),
         (
             {"sound": True, "edges": 9, "pages": 9, "findings": {}},
-            "sound: 9 edges of the frame clock, 9 pages",
+            "sound: 9 edges of the frame clock, 9 frames saved",
         ),
         (
             {"sound": False, "edges": 9, "pages": 8, "findings": {"page lost": 1}},
-            "NOT SOUND: page lost 1 (9 edges of the frame clock, 8 pages)",
+            "NOT SOUND: page lost 1 (9 edges of the frame clock, 8 frames saved)",
         ),
     ],
 )
