@@ -20,6 +20,7 @@ from analysis.masks import Floats, Masks, Neuropil
 from analysis.selectivity import Selectivity
 from analysis.signals import Signals
 from analysis.tuning import TrialStore
+from rig.cli.bench.resident import resident_mb
 from rig.messages import Frame, Position, TrialStart
 
 _SHAPE = (1500, 3000)
@@ -45,6 +46,11 @@ def measure(counts: list[int], volumes: int, console: Console) -> None:
         row = [text for parts in measured for text in _columns(parts[name], gb_s)]
         table.add_row(name, *row)
     console.print(table)
+    held_mb = resident_mb(max(counts))
+    console.print(
+        f"resident memory of a node with {max(counts)} cells: {held_mb[0]:.0f} MB after the first "
+        f"trial, {held_mb[-1]:.0f} after {len(held_mb)}"
+    )
     for line in _window_errors():
         console.print(line)
     console.print(_beside_suite2p())
