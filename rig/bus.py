@@ -54,6 +54,8 @@ class Bus:
         self._pace = pace
         self._pixels = Pixels() if pixels and Frame in hears else None
         self._heard = Ledger()
+        self._newest = 0
+        """When the youngest word heard so far was sent (ns)."""
         self._ready = False
         self._empty = False
         self._interrupted: str | None = None
@@ -177,7 +179,9 @@ class Bus:
         missing = self._heard.add(name, envelope)
         if missing > 0:
             raise BusError(f"{missing} {name} words of {envelope.speaker} were lost")
-        age = self._clock.now() - envelope.sent
+        # a word that comes after younger ones was said late: its speaker lags, not who hears it
+        self._newest = max(self._newest, envelope.sent)
+        age = self._clock.now() - self._newest
         if self._ready and age > self._pace.may_lag_s * 1e9:
             raise BusError(f"fell behind: heard {envelope.speaker}'s {name} {age / 1e9:.1f} s late")
         if isinstance(word, Beat) and envelope.speaker == self._voice.speaker:

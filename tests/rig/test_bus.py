@@ -91,12 +91,35 @@ def test_a_lost_word_ends_its_hearer(port: int) -> None:
     bus.close()
 
 
+class Jumping(RealClock):
+    """A clock that can be put forward: its owner then wakes late."""
+
+    late_ns = 0
+
+    def now(self) -> int:
+        return super().now() + self.late_ns
+
+
 def test_a_hearer_that_fell_behind_ends(port: int) -> None:
-    bus = met("x", port, Wheel)
-    clock = RealClock(monotonic_ns() + 2_000_000_000)  # its words look two seconds old
-    inject(port, [Voice("a", clock).wrap(Wheel(1, 1, 0.0))], "Wheel")
+    clock, speaker = Jumping(monotonic_ns()), met("a", port, Wheel)
+    bus = Bus(Voice("x", clock), port, (Wheel,), clock, Kept())
+    bus.meet()
+    while bus.hear(clock.now()):
+        pass
+    speaker.say(Wheel(1, 1, 0.0))
+    assert bus._in.poll(10_000)
+    clock.late_ns = 2_000_000_000
     with pytest.raises(BusError, match="fell behind"):
         heard(bus, 1)
+    bus.close()
+    speaker.close()
+
+
+def test_a_word_that_its_speaker_held_back_is_no_lag_of_who_hears_it(port: int) -> None:
+    bus = met("x", port, Wheel)
+    stalled = RealClock(monotonic_ns() + 2_000_000_000)  # its words look two seconds old
+    inject(port, [Voice("a", stalled).wrap(Wheel(1, 1, 0.0))], "Wheel")
+    assert heard(bus, 1) == [Wheel(1, 1, 0.0)]
     bus.close()
 
 
