@@ -50,12 +50,13 @@ def run(
     Exit code 0: the session came to its end. 1: something failed and ended it. 2: it was refused
     before anything moved.
     """
-    changes = list(sets or [])
+    changes = []
     if mouse is not None:
         path = str(mouse.resolve())
         changes.append(
             f"nodes.hardware.boards.bench.mouse={{is='{RECORDED_MOUSE}', mouse_file='{path}'}}"
         )
+    changes += sets or []  # after the mouse, which they may change
     if trials is not None:
         changes.append(f"task.trials={trials}")
     if minutes is not None:
