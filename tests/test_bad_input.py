@@ -12,44 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.main import main
 from rig.config import resolve
 from rig.messages import Wheel
-from rig.session.folder import SubjectLock
 from rig.session.locks import RigLock
 from tests.live import NO_SCREEN, SETUP, TASK, Live
 from tests.ports import free_port
+from tests.refusals import Try, refused
 
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
-
-
-def refused(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
-) -> str:
-    """Run the command; return the sentence it refused with."""
-    monkeypatch.setattr(sys, "argv", ["rig", *map(str, arguments)])
-    monkeypatch.setenv("COLUMNS", "1000")
-    with pytest.raises(SystemExit) as exit_:
-        main()
-    said = capsys.readouterr().err.strip()
-    assert exit_.value.code == 2, said
-    assert len(said.splitlines()) == 1, said
-    return said
-
-
-class Try:
-    """One `rig run` that must be refused, and must leave nothing behind."""
-
-    def __init__(
-        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, data: Path
-    ) -> None:
-        self._capsys, self._monkeypatch, self.data = capsys, monkeypatch, data
-
-    def __call__(self, *arguments: object, setup: Path = SETUP, task: Path = TASK) -> str:
-        given = ["run", setup, task, "--subject", "test", "--data", self.data, "--set", NO_SCREEN]
-        said = refused(self._capsys, self._monkeypatch, *given, *arguments)
-        assert not self.data.exists()
-        return said
 
 
 @pytest.fixture
@@ -141,17 +111,6 @@ def test_a_disk_without_room(attempt: Try) -> None:
     assert "MB free and the session may need" in said
 
 
-def test_a_session_of_the_subject_already_running(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    lock = SubjectLock(tmp_path, "test")
-    given = ["run", SETUP, TASK, "--subject", "test", "--data", tmp_path, "--set", NO_SCREEN]
-    said = refused(capsys, monkeypatch, *given)
-    lock.release()
-    assert "a session of subject test is already running" in said
-    assert not (tmp_path / "sub-test").exists()
-
-
 def test_a_second_session_on_the_same_rig(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -176,96 +135,6 @@ def test_a_port_in_use(attempt: Try) -> None:
     with socket.create_server(("127.0.0.1", port)):
         said = attempt("--set", f"rig.hub_port={port}")
     assert f"port {port} on this machine is in use" in said
-
-
-def test_a_subject_that_is_no_name(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    given = ["run", SETUP, TASK, "--subject", "../x", "--data", tmp_path / "data"]
-    assert "letters and digits" in refused(capsys, monkeypatch, *given)
-
-
-REAL = "{is='tests.behavior.scripted:Wheel', board='b'}"
-
-
-def test_an_animal_nobody_knows_on_a_real_device(attempt: Try) -> None:
-    said = attempt(
-        "--set",
-        f"nodes.hardware.wheel={REAL}",
-        "--set",
-        "nodes.hardware.boards.b={is='tests.behavior.scripted:Board'}",
-    )
-    assert "add it: rig subject add test" in said
-    assert "--override" in said
-
-
-def test_a_real_animal_on_simulated_devices(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["rig", *map(str, _add(tmp_path))])
-    with pytest.raises(SystemExit) as exit_:
-        main()
-    assert exit_.value.code == 0
-    given = ["run", SETUP, TASK, "--subject", "VR2", "--data", tmp_path, "--set", NO_SCREEN]
-    assert "VR2 is a real animal" in refused(capsys, monkeypatch, *given, "--override", "please")
-    assert not (tmp_path / "sub-VR2").exists()
-    assert "already in the record" in refused(capsys, monkeypatch, *_add(tmp_path))
-
-
-def test_a_session_left_open(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    folder = tmp_path / "sub-test" / "ses-20260101_1"
-    (folder / "journal").mkdir(parents=True)
-    (folder / "settings.json").write_text("{}")
-    given = ["run", SETUP, TASK, "--subject", "test", "--data", tmp_path, "--set", NO_SCREEN]
-    assert f"rig recover {folder}" in refused(capsys, monkeypatch, *given)
-    assert list((tmp_path / "sub-test").glob("ses-*")) == [folder]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("weigh", "VR2", "24"), "no subject VR2"),
-        (("show", "VR2"), "no subject VR2"),
-        (("water", "VR2"), "no subject VR2"),
-        (("weigh", "VR2", "240"), "from 5 to 100 g"),
-        (("weigh", "VR2", "nan"), "from 5 to 100 g"),
-    ],
-)
-def test_a_subject_that_is_not_there_or_weighs_nothing_known(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    arguments: tuple[str, ...],
-    sentence: str,
-) -> None:
-    data = tmp_path / "data"
-    assert sentence in refused(capsys, monkeypatch, "subject", *arguments, "--data", data)
-    assert not data.exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [({"NAME": "../x"}, "letters and digits"), ({"--baseline-g": "2500"}, "from 5 to 100 g")],
-)
-def test_a_subject_that_cannot_be_added(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    changes: dict[str, str],
-    sentence: str,
-) -> None:
-    data = tmp_path / "data"
-    assert sentence in refused(capsys, monkeypatch, *_add(data, **changes))
-    assert not data.exists()
-
-
-def _add(data: Path, **changes: str) -> list[object]:
-    options = {"--cohort": "task", "--stage": "train1", "--baseline-g": "25", **changes}
-    name = options.pop("NAME", "VR2")
-    pairs = [text for pair in options.items() for text in pair]
-    return ["subject", "add", name, *pairs, "--restricted", "--data", data]
 
 
 @pytest.mark.parametrize("verb", ["replay", "info", "recover"])

@@ -205,25 +205,6 @@ class RestsBetweenTrials(Planted):
             super()._change_phase(t, passed_ns)
 
 
-class EndsEarly(Planted):
-    """A trial ends half a metre before its corridor."""
-
-    def _change_phase(self, t: int, passed_ns: int) -> None:
-        lap_m = self.settings.lap_m
-        if self._phase == "trial" and lap_m - 0.5 <= self._corridor.position_m < lap_m:
-            self._finish_trial(t)
-        else:
-            super()._change_phase(t, passed_ns)
-
-
-class RunsFromSlower(Planted):
-    """The corridor moves where the mouse does not run fast enough."""
-
-    def __init__(self, settings: Task.Settings, say: Say) -> None:
-        super().__init__(settings, say)
-        self._running._start_cm_s = self._running._stop_cm_s = settings.stop_cm_s / 2
-
-
 Facts = dict[str, Any]
 ACTIVE: Facts = {"reward_mode": "active"}
 BY_TASK: Facts = {"reward_mode": "active", "decided_by": "task"}
@@ -247,6 +228,4 @@ BUGS: list[tuple[type[Planted], Facts, str]] = [
     (CuesTwice, ACTIVE, "cue twice"),
     (CuesLate, ACTIVE, "no cue"),
     (RestsBetweenTrials, ACTIVE, "dead zone"),
-    (EndsEarly, ACTIVE, "ended too early"),
-    (RunsFromSlower, ACTIVE, "wrong place"),
 ]

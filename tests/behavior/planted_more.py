@@ -106,6 +106,25 @@ class ShufflesBadly(Planted):
         self._plan._order = [order[0], order[0], *order[2:]]
 
 
+class EndsEarly(Planted):
+    """A trial ends half a metre before its corridor."""
+
+    def _change_phase(self, t: int, passed_ns: int) -> None:
+        lap_m = self.settings.lap_m
+        if self._phase == "trial" and lap_m - 0.5 <= self._corridor.position_m < lap_m:
+            self._finish_trial(t)
+        else:
+            super()._change_phase(t, passed_ns)
+
+
+class RunsFromSlower(Planted):
+    """The corridor moves where the mouse does not run fast enough."""
+
+    def __init__(self, settings: Task.Settings, say: Say) -> None:
+        super().__init__(settings, say)
+        self._running._start_cm_s = self._running._stop_cm_s = settings.stop_cm_s / 2
+
+
 Facts = dict[str, Any]
 ZONE: Facts = {"cue": False, "zone_from_m": 2.0, "zone_to_m": 3.0}
 PASSIVE_ZONE: Facts = {**ZONE, "reward_mode": "passive"}
@@ -131,6 +150,8 @@ ROUNDS: Facts = {
 }
 
 MORE_BUGS: list[tuple[type[Planted], Facts, dict[str, Any], str]] = [
+    (EndsEarly, {"reward_mode": "active"}, EAGER, "ended too early"),
+    (RunsFromSlower, {"reward_mode": "active"}, EAGER, "wrong place"),
     (OpensTheZoneEarly, PASSIVE_ZONE, EAGER, "reward before the zone"),
     (NeverHasEnough, {"water_ul": 6.0}, EAGER, "past the end"),
     (NeverHasEnough, {"disengaged_after": 2}, NEVER_LICKS, "past the end"),

@@ -115,6 +115,12 @@ class Walk:
         self.node.hear(Valve(self.t, wish, "centre", 60.0, 3.0, lick_t))
 
 
+def rails(step_ms: int = 10, **facts: Any) -> tuple[list[Message], Walk]:
+    """Return a mouse on rails before train1 with other facts, and what the task says to it."""
+    said: list[Message] = []
+    return said, Walk(task(said, **facts), said, step_ms)
+
+
 def of(kind: type[T], said: list[Message]) -> list[T]:
     """Return the words of that kind."""
     return [word for word in said if isinstance(word, kind)]

@@ -106,7 +106,7 @@ def _armed_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "ARMED_NS", 300 * MS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.integers(0, 2**31),
     st.sampled_from([0.0, 2.0, 40.0, 400.0]),

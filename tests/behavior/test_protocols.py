@@ -24,6 +24,7 @@ SHORT = {
     "trials": 6,
     "grey_before_s": 0.5,
     "corridor_cm_s": 200.0,
+    "gain": 4.0,
     "show_s": 2.0,
     "blank_s": 0.5,
     "grey_after_s": 0.5,
@@ -90,12 +91,12 @@ def test_every_protocol_keeps_the_rules(name: str, cohort: str) -> None:
 
 
 def test_running_brings_water_by_the_metre() -> None:
-    said = _run(_quick("running_training", "task"), 3, NEVER_LICKS)
+    said = _run(_quick("running_training", "task", gain=2.0), 3, NEVER_LICKS)
     cm = {word.t: word.cm for word in of(Wheel, said)}
     starts = of(TrialStart, said)
     laps = [(a, b) for a, b in pairwise(starts) if a.block == b.block]
     ways = [(cm[b.t] - cm[a.t]) / 100 for a, b in laps]
-    assert ways == pytest.approx([a.texture_m + a.grey_m for a, _ in laps], abs=0.01)
+    assert ways == pytest.approx([(a.texture_m + a.grey_m) / 2 for a, _ in laps], abs=0.01)
     opened = [valve for valve in of(Valve, said) if not valve.refused]
     assert len(opened) == 5  # then there were five rewards that nobody licked up
 

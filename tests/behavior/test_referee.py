@@ -99,7 +99,7 @@ def test_a_window_that_shuts_eight_ms_late_is_named(monkeypatch: pytest.MonkeyPa
     assert names(said) == {"reward in the grey"}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     mode=st.sampled_from(["active", "passive"]),

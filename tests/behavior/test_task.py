@@ -5,29 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from rig.messages import (
-    Arm,
-    Cue,
-    Disarm,
-    Fault,
-    Message,
-    Order,
-    Position,
-    TrialEnd,
-    TrialStart,
-    Wheel,
-)
+from rig.messages import Arm, Cue, Disarm, Position, TrialEnd, TrialStart, Wheel
 from rig.refused import Refused
-from tests.behavior.sessions import MS, S, Walk, check_trials, of, task
-
-
-def _walk(step_ms: int = 10, **facts: Any) -> tuple[list[Message], Walk]:
-    said: list[Message] = []
-    return said, Walk(task(said, **facts), said, step_ms)
+from tests.behavior.sessions import MS, S, check_trials, of, rails, task
 
 
 def test_grey_then_corridors_back_to_back_then_grey_then_the_end() -> None:
-    said, walk = _walk(trials=3)
+    said, walk = rails(trials=3)
     walk.on(50)
     starts, ends = of(TrialStart, said), of(TrialEnd, said)
     assert starts[0].t == 5 * S
@@ -41,14 +25,14 @@ def test_grey_then_corridors_back_to_back_then_grey_then_the_end() -> None:
 
 
 def test_every_wheel_is_answered_by_one_position_of_its_time() -> None:
-    said, walk = _walk(trials=1)
+    said, walk = rails(trials=1)
     for t in (7, 7, 5, 20 * S, 19 * S):
         walk.node.hear(Wheel(t, 0, 0.0))
     assert [word.t for word in of(Position, said)] == [7, 7, 5, 20 * S, 19 * S]
 
 
 def test_a_lap_takes_ten_seconds_of_running_and_what_is_beyond_it_carries_over() -> None:
-    said, walk = _walk(step_ms=90, trials=5)
+    said, walk = rails(step_ms=90, trials=5)
     walk.on(56)
     starts = [start.t for start in of(TrialStart, said)]
     assert starts[-1] - starts[0] == pytest.approx(40 * S, abs=90 * MS)
@@ -57,7 +41,7 @@ def test_a_lap_takes_ten_seconds_of_running_and_what_is_beyond_it_carries_over()
 
 
 def test_a_mouse_that_stands_stays_where_it_is() -> None:
-    said, walk = _walk(trials=1)
+    said, walk = rails(trials=1)
     walk.on(10)
     walk.on(0.2, cm_s=0)
     before = of(Position, said)[-1]
@@ -67,7 +51,7 @@ def test_a_mouse_that_stands_stays_where_it_is() -> None:
 
 
 def test_one_cue_a_trial_between_its_two_places_also_without_reward() -> None:
-    said, walk = _walk(trials=30, cohort="unrewarded")
+    said, walk = rails(trials=30, cohort="unrewarded")
     walk.on(320)
     starts = of(TrialStart, said)
     drawn = [start.cue_position_m or 0.0 for start in starts]
@@ -82,7 +66,7 @@ def test_one_cue_a_trial_between_its_two_places_also_without_reward() -> None:
 
 
 def test_only_rewarded_stimuli_are() -> None:
-    said, walk = _walk(trials=10)
+    said, walk = rails(trials=10)
     walk.on(120)
     assert {start.stimulus: start.rewarded for start in of(TrialStart, said)} == {
         "leaf1": True,
@@ -91,129 +75,15 @@ def test_only_rewarded_stimuli_are() -> None:
 
 
 def test_when_the_time_is_up_the_trial_is_aborted() -> None:
-    said, walk = _walk(minutes=0.2)
+    said, walk = rails(minutes=0.2)
     walk.on(20)
     assert [(end.t, end.outcome) for end in of(TrialEnd, said)] == [(12 * S, "aborted")]
     assert walk.node.ended == "time is up"
     check_trials(said)
 
 
-def test_a_pause_aborts_and_the_same_corridor_comes_again() -> None:
-    said, walk = _walk(trials=4)
-    walk.on(8)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "pause"))
-    walk.on(3)
-    assert of(Position, said)[-1].phase == "paused"
-    assert of(Position, said)[-1].order == 1
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "resume"))
-    walk.on(60)
-    starts, ends = of(TrialStart, said), of(TrialEnd, said)
-    assert [end.outcome for end in ends] == ["aborted", "done", "done", "done", "done"]
-    assert [start.trial for start in starts] == [0, 1, 2, 3, 4]
-    assert (starts[1].stimulus, starts[1].t) == (starts[0].stimulus, 11 * S + 10 * MS)
-    assert starts[1].cue_position_m != starts[0].cue_position_m
-    check_trials(said)
-
-
-def test_a_pause_in_the_first_grey_does_not_shorten_it() -> None:
-    said, walk = _walk(trials=1)
-    walk.on(1)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "pause"))
-    walk.on(1)
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "resume"))
-    walk.on(10)
-    assert [start.t for start in of(TrialStart, said)] == [5 * S]
-
-
-def test_stop_lets_the_trial_end_first() -> None:
-    said, walk = _walk(trials=4)
-    walk.on(8)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "stop"))
-    walk.on(30)
-    assert [end.outcome for end in of(TrialEnd, said)] == ["done"]
-    assert walk.node.ended == "stopped by the operator"
-
-
-def test_stop_in_a_pause_ends_after_the_last_grey() -> None:
-    said, walk = _walk(trials=4)
-    walk.on(8)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "pause"))
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "stop"))
-    walk.on(6)
-    assert walk.node.ended == "stopped by the operator"
-    assert len(of(TrialStart, said)) == 1
-
-
-def test_a_pause_of_the_last_trial_ends_it_and_the_session() -> None:
-    said, walk = _walk(trials=4)
-    walk.on(8)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "stop"))
-    walk.on(1)
-    paused_t = walk.t
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "pause"))
-    walk.on(6)
-    assert [(end.t, end.outcome) for end in of(TrialEnd, said)] == [(paused_t, "aborted")]
-    after = [word for word in of(Position, said) if word.t > paused_t]
-    assert {(word.phase, word.order) for word in after} == {("done", 2)}
-    assert after[-1].t == paused_t + 5 * S
-    assert walk.node.ended == "stopped by the operator"
-    check_trials(said)
-
-
-def test_a_stale_or_repeated_order_does_nothing() -> None:
-    said, walk = _walk(trials=4)
-    walk.on(8)
-    walk.node.hear(Order(walk.t - S, 1, walk.t - 1, "pause"))
-    walk.on(1)
-    assert (of(Position, said)[-1].phase, of(Position, said)[-1].order) == ("corridor", 0)
-    pause = Order(walk.t, 2, walk.t + 5 * S, "pause")
-    walk.node.hear(pause)
-    walk.node.hear(Order(walk.t, 3, walk.t + 5 * S, "resume"))
-    walk.on(1)
-    walk.node.hear(pause)
-    walk.on(1)
-    assert (of(Position, said)[-1].phase, of(Position, said)[-1].order) == ("corridor", 3)
-
-
-def test_a_note_is_answered_and_changes_nothing() -> None:
-    said, walk = _walk(trials=4)
-    walk.on(8)
-    walk.node.hear(Order(walk.t, 7, walk.t + 5 * S, "note", "he sneezed"))
-    walk.on(1)
-    assert (of(Position, said)[-1].phase, of(Position, said)[-1].order) == ("corridor", 7)
-
-
-def test_water_by_hand_is_a_wish_of_its_own_at_any_time() -> None:
-    said, walk = _walk(trials=4, stimuli=["leaf1"], shares=[1.0])
-    walk.on(1)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "water"))
-    (first,) = of(Arm, said)
-    assert (first.manual, first.on, first.volume_ul) == (True, "now", 3.0)
-    waiting = walk.until(Arm)
-    assert isinstance(waiting, Arm)
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "water"))
-    second = of(Arm, said)[-1]
-    assert second.manual
-    assert second.id not in (first.id, waiting.id)
-    walk.opened(second.id)
-    walk.on(0.5)
-    again = of(Arm, said)[-1]
-    assert (again.id, again.manual) == (waiting.id, False)
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "water"))
-    assert of(Arm, said)[-1] == again
-
-
-def test_an_unrewarded_mouse_gets_no_water_by_hand_either() -> None:
-    said, walk = _walk(cohort="unrewarded")
-    walk.on(1)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "water"))
-    assert not of(Arm, said)
-    (fault,) = of(Fault, said)
-    assert "cohort unrewarded gets none" in fault.what
-
-
 def test_closing_leaves_nothing_armed_and_no_trial_open() -> None:
-    said, walk = _walk(trials=4, stimuli=["leaf1"], shares=[1.0])
+    said, walk = rails(trials=4, stimuli=["leaf1"], shares=[1.0])
     arm = walk.until(Arm)
     walk.node.close()
     assert isinstance(arm, Arm)
@@ -221,7 +91,7 @@ def test_closing_leaves_nothing_armed_and_no_trial_open() -> None:
 
 
 def test_after_its_end_it_says_nothing() -> None:
-    said, walk = _walk(minutes=0.1)
+    said, walk = rails(minutes=0.1)
     walk.on(12)
     assert walk.node.ended
     count = len(said)

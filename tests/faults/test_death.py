@@ -14,22 +14,31 @@ from rig.replay import Report, replay
 from rig.session.about import about
 from rig.session.recover import settle
 from tests.faults.failing import LAST
-from tests.live import NO_SCREEN, SETUP, Live
+from tests.live import NO_SCREEN, Live, behavior_alone
 
 WITHIN_S = 1.5
 SLACK = 4
-QUICK = (NO_SCREEN, "task.grey_before_s=0.2", "task.minutes=2")
-NODES = {
+BRIEF = ("task.grey_before_s=0.2", "task.minutes=2")
+QUICK = (NO_SCREEN, *BRIEF)
+BEHAVING = {
     "hardware": "behavior.devices.hardware",
     "task": "behavior.task",
     "referee": "behavior.referee",
+    "recorder": "rig.recorder",
+}
+NODES = {
+    **BEHAVING,
     "integrity": "acquisition.integrity",
     "display": "stimuli.display",
     "mesoscope": "acquisition.mesoscope",
     "stream": "acquisition.stream",
     "online": "analysis.online",
-    "recorder": "rig.recorder",
 }
+
+
+def behaving(folder: Path) -> Live:
+    """Return a session without all that shows and images."""
+    return Live(folder, *BRIEF, setup=behavior_alone(folder))
 
 
 def stopped_after_s(live: Live, struck_s: float) -> float:
@@ -39,29 +48,31 @@ def stopped_after_s(live: Live, struck_s: float) -> float:
 
 
 def get_under_way(live: Live) -> None:
-    """Wait until the mouse has run in a corridor for a second of the session."""
+    """Wait until the mouse has run in a corridor for a while."""
     _, first = live.until(Position, phase="corridor", moving=True)
     last = first
-    while last.t < first.t + 1_000_000_000:
+    while last.t < first.t + 300_000_000:
         _, last = live.until(Position)
 
 
 def with_node(folder: Path, name: str) -> tuple[Path, dict[str, str]]:
     """Write a setup with a node of tests.faults more; return it and where Python finds the node."""
-    cells = 'cells_file = "simulated_cells.csv"'
-    here = f'cells_file = "{SETUP.parent / "simulated_cells.csv"}"'
-    setup = folder / f"{name}.toml"
-    table = f'[nodes.{name}]\nrun = "tests.faults.{name}"\n'
-    setup.write_text(SETUP.read_text().replace(cells, here) + table)
+    setup = behavior_alone(folder, f'[nodes.{name}]\nrun = "tests.faults.{name}"\n')
     return setup, {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
-def check_nothing_is_lost(live: Live) -> Report:
+def check_all_is_kept(live: Live) -> None:
+    """Assert that all words that were heard are in the log, and that it is whole."""
     kept = {(e.speaker, kind(w), e.seq) for e, w in read(live.folder / LOG_FILE)}
     assert live.heard <= kept
     verdict = read_verdict(live.folder / LOG_FILE)
     assert verdict is not None
     assert verdict.whole
+
+
+def check_nothing_is_lost(live: Live) -> Report:
+    """Assert that, and that it replays; return what the replay proved."""
+    check_all_is_kept(live)
     report = replay(live.folder, [], about())
     assert report.first is None
     assert report.compared["task"] > 0
@@ -70,7 +81,7 @@ def check_nothing_is_lost(live: Live) -> Report:
 
 @pytest.mark.parametrize("name", NODES)
 def test_a_killed_process_ends_the_session(name: str, tmp_path: Path) -> None:
-    with Live(tmp_path, *QUICK) as live:
+    with behaving(tmp_path) if name in BEHAVING else Live(tmp_path, *QUICK) as live:
         get_under_way(live)
         struck_s = live.signal(NODES[name], signal.SIGKILL)
         assert stopped_after_s(live, struck_s) < WITHIN_S * SLACK
@@ -85,7 +96,7 @@ def test_a_killed_process_ends_the_session(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["hardware", "task"])
 def test_a_hanging_process_ends_the_session(name: str, tmp_path: Path) -> None:
-    with Live(tmp_path, *QUICK) as live:
+    with behaving(tmp_path) as live:
         get_under_way(live)
         struck_s = live.signal(NODES[name], signal.SIGSTOP)
         assert stopped_after_s(live, struck_s) < WITHIN_S * SLACK
@@ -148,7 +159,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_again_while_it_ends_changes_nothing(tmp_path: Path) -> None:
-    with Live(tmp_path, *QUICK) as live:
+    with behaving(tmp_path) as live:
         get_under_way(live)
         live.signal("launch", signal.SIGINT)
         live.until(Stop)
@@ -160,18 +171,18 @@ def test_ctrl_c_again_while_it_ends_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_node_that_falls_behind_ends_the_session(tmp_path: Path) -> None:
     setup, env = with_node(tmp_path, "slow")
-    with Live(tmp_path / "data", *QUICK, setup=setup, env=env) as live:
+    with Live(tmp_path / "data", *BRIEF, setup=setup, env=env) as live:
         _, start = live.until(Start)
         _, stop = live.until(Stop)
         assert stop.reason.startswith(("slow: fell behind", "slow hung"))
         assert (stop.t - start.t) / 1e9 < WITHIN_S * SLACK
         code, output = live.end()
         assert code == 1, output
-        check_nothing_is_lost(live)
+        check_all_is_kept(live)  # its replay would be as slow
 
 
 def test_a_closed_terminal_ends_the_session_in_order(tmp_path: Path) -> None:
-    with Live(tmp_path, *QUICK) as live:
+    with behaving(tmp_path) as live:
         get_under_way(live)
         live.signal("launch", signal.SIGHUP)
         live.end()
@@ -181,7 +192,7 @@ def test_a_closed_terminal_ends_the_session_in_order(tmp_path: Path) -> None:
 
 
 def test_a_recorder_that_stalls_for_two_seconds_catches_up(tmp_path: Path) -> None:
-    with Live(tmp_path, *QUICK) as live:
+    with behaving(tmp_path) as live:
         _, before = live.until(Position, phase="corridor", moving=True)
         live.signal(NODES["recorder"], signal.SIGSTOP)
         after = before
@@ -198,7 +209,7 @@ def test_a_recorder_that_stalls_for_two_seconds_catches_up(tmp_path: Path) -> No
 
 def test_a_driver_that_cannot_close_fails_the_session(tmp_path: Path) -> None:
     setup, env = with_node(tmp_path, "stuck")
-    with Live(tmp_path / "data", *QUICK, setup=setup, env=env) as live:
+    with Live(tmp_path / "data", *BRIEF, setup=setup, env=env) as live:
         get_under_way(live)
         live.signal("launch", signal.SIGINT)
         code, output = live.end()
@@ -210,7 +221,7 @@ def test_a_decider_with_a_mistake_ends_the_session_and_fails_again_in_replay(
     tmp_path: Path,
 ) -> None:
     setup, env = with_node(tmp_path, "failing")
-    with Live(tmp_path / "data", *QUICK, setup=setup, env=env) as live:
+    with Live(tmp_path / "data", *BRIEF, setup=setup, env=env) as live:
         code, output = live.end()
         assert code == 1, output
         assert "failing: KeyError: 'leaf9'" in output

@@ -11,10 +11,22 @@ from rig.log import JOURNAL_FOLDER, read
 from rig.messages import Stop, Valve
 from rig.session.reserve import read_reserved
 from rig.session.water import given, is_open
-from tests.faults.test_death import NODES, QUICK
-from tests.live import Live
+from tests.faults.test_death import BRIEF, NODES
+from tests.live import Live, behavior_alone
 
-WATER = (*QUICK, "task.reward_mode='passive'", "task.reward_delay_ms=0")
+WATER = (
+    *BRIEF,
+    "task.reward_mode='passive'",
+    "task.reward_delay_ms=0",
+    "task.stimuli=['leaf1']",
+    "task.shares=[1.0]",
+    "task.cue_to_m=0.6",
+)
+
+
+def watered(folder: Path) -> Live:
+    """Return a session in which water comes soon."""
+    return Live(folder, *WATER, setup=behavior_alone(folder))
 
 
 def said_ul(folder: Path) -> float:
@@ -26,7 +38,7 @@ def said_ul(folder: Path) -> float:
 def test_after_kill_9_of_both_it_is_never_less_and_recovered_to_a_reward(
     tmp_path: Path, order: tuple[str, str]
 ) -> None:
-    with Live(tmp_path, *WATER) as live:
+    with watered(tmp_path) as live:
         _, valve = live.until(Valve)
         # stopped first, so that neither can act on the other's death
         pids = {"launch": live.process.pid, "hardware": live.pid(NODES["hardware"])}
@@ -49,7 +61,7 @@ def test_after_kill_9_of_both_it_is_never_less_and_recovered_to_a_reward(
 
 
 def test_after_kill_9_of_the_driver_alone_it_is_known_to_a_reward(tmp_path: Path) -> None:
-    with Live(tmp_path, *WATER) as live:
+    with watered(tmp_path) as live:
         _, valve = live.until(Valve)
         live.signal(NODES["hardware"], signal.SIGKILL)
         live.until(Stop)

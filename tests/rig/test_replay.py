@@ -23,6 +23,8 @@ from rig.tally import Licks, Tally
 from tests.analysis.logs import MS, corridor, enveloped, standing, write_log
 from tests.behavior.sessions import S, session, task
 
+DECIDER = task([])
+
 
 @pytest.fixture(autouse=True)
 def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +114,7 @@ def test_comparing_as_words_stream_by_is_comparing_two_lists(
         old.insert(min(fault_at, len(old)), Fault(0, "it broke", outside=True))
     if end != "never":
         old.append(Ended(0, "it broke", end == "failed", {}))
-    comparison = Comparison(task([]), exact=True)
+    comparison = Comparison(DECIDER, exact=True)
     rest = {True: list(old), False: list(new)}
     for side in [*turns, *[True] * 24, *[False] * 24]:
         if rest[side]:

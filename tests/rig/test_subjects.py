@@ -106,7 +106,7 @@ def test_a_session_of_a_real_animal_is_in_the_record_at_its_end(tmp_path: Path) 
     mine = msgspec.structs.replace(VR2, cohort="unrewarded", stage="habituation")
     known(tmp_path, (TODAY, 24.0), subject=mine)
     args = ("--minutes", "0.03")
-    silent = ("task.grey_before_s=0.2", "task.cue=false")
+    silent = ("task.grey_before_s=0.2", "task.grey_after_s=0.2", "task.cue=false")
     with Live(tmp_path, *silent, setup=setup, args=args, subject="VR2") as live:
         code, output = live.end()
     assert code == 0, output

@@ -1,0 +1,64 @@
+"""A driver with scripted devices, for the tests of what it does with words and water."""
+
+from typing import Any
+
+import msgspec
+
+from behavior.devices.hardware import Hardware
+from rig.clock import SetClock
+from rig.messages import Arm, Message, Start
+from tests.behavior.scripted import Board
+from tests.behavior.sessions import S, hardware
+
+SCRIPTED = "tests.behavior.scripted"
+
+
+def scripted_table(**board: Any) -> dict[str, Any]:
+    on = {"board": "b"}
+    return {
+        "boards": {"b": {"is": f"{SCRIPTED}:Board", **board}},
+        "wheel": {"is": f"{SCRIPTED}:Wheel", **on},
+        "lick": {"centre": {"is": f"{SCRIPTED}:Lick", **on}},
+        "valve": {"centre": {"is": f"{SCRIPTED}:Valve", **on}},
+    }
+
+
+class Driven:
+    """A driver with scripted devices, a clock, and a task that is alive."""
+
+    def __init__(
+        self, table: dict[str, Any] | None = None, session: dict[str, Any] | None = None
+    ) -> None:
+        self.said: list[Message] = []
+        self.arms: list[Arm] = []
+        """What a task that is alive says again."""
+        self.node, self.clock = hardware(table or scripted_table(), self.said.append)
+        board = self.node.devices.boards["b"]
+        assert isinstance(board, Board)
+        self.board = board
+        self.start = Start(0, {"seed": 1, **(session or {})})
+        self.node.hear(self.start)
+
+    def at(self, now: int, *words: Message, alive: bool = True) -> list[Message]:
+        """Let time be now (ns), say these words, tick; return what the driver said."""
+        self.clock.set(now)
+        before = len(self.said)
+        for arm in self.arms if alive else ():
+            self.node.hear(arm)
+        for word in words:
+            self.node.hear(word)
+        self.arms += [word for word in words if isinstance(word, Arm)]
+        self.node.tick(now)
+        return self.said[before:]
+
+
+def armed(id_: int, t: int, on: Any = "lick", **changes: Any) -> Arm:
+    fields = {"deadline": t + 60 * S, "line": "centre", "volume_ul": 3.0, **changes}
+    return Arm(t, id_, on=on, **fields)
+
+
+def made(table: dict[str, Any]) -> Hardware:
+    said: list[Message] = []
+    node = Hardware(msgspec.convert(table, Hardware.Settings), said.append)
+    node.clock = SetClock()
+    return node

@@ -1,0 +1,118 @@
+"""An animal that must not run, or a record that makes no sense: one sentence, nothing written."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig.cli.main import main
+from rig.session.folder import SubjectLock
+from tests.live import NO_SCREEN, SETUP, TASK
+from tests.refusals import Try, refused
+
+REAL = "{is='tests.behavior.scripted:Wheel', board='b'}"
+
+
+@pytest.fixture
+def attempt(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Try:
+    return Try(capsys, monkeypatch, tmp_path / "data")
+
+
+def test_a_session_of_the_subject_already_running(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lock = SubjectLock(tmp_path, "test")
+    given = ["run", SETUP, TASK, "--subject", "test", "--data", tmp_path, "--set", NO_SCREEN]
+    said = refused(capsys, monkeypatch, *given)
+    lock.release()
+    assert "a session of subject test is already running" in said
+    assert not (tmp_path / "sub-test").exists()
+
+
+def test_a_subject_that_is_no_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = ["run", SETUP, TASK, "--subject", "../x", "--data", tmp_path / "data"]
+    assert "letters and digits" in refused(capsys, monkeypatch, *given)
+
+
+def test_an_animal_nobody_knows_on_a_real_device(attempt: Try) -> None:
+    said = attempt(
+        "--set",
+        f"nodes.hardware.wheel={REAL}",
+        "--set",
+        "nodes.hardware.boards.b={is='tests.behavior.scripted:Board'}",
+    )
+    assert "add it: rig subject add test" in said
+    assert "--override" in said
+
+
+def test_a_real_animal_on_simulated_devices(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rig", *map(str, _add(tmp_path))])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 0
+    given = ["run", SETUP, TASK, "--subject", "VR2", "--data", tmp_path, "--set", NO_SCREEN]
+    assert "VR2 is a real animal" in refused(capsys, monkeypatch, *given, "--override", "please")
+    assert not (tmp_path / "sub-VR2").exists()
+    assert "already in the record" in refused(capsys, monkeypatch, *_add(tmp_path))
+
+
+def test_a_session_left_open(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sub-test" / "ses-20260101_1"
+    (folder / "journal").mkdir(parents=True)
+    (folder / "settings.json").write_text("{}")
+    given = ["run", SETUP, TASK, "--subject", "test", "--data", tmp_path, "--set", NO_SCREEN]
+    assert f"rig recover {folder}" in refused(capsys, monkeypatch, *given)
+    assert list((tmp_path / "sub-test").glob("ses-*")) == [folder]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("weigh", "VR2", "24"), "no subject VR2"),
+        (("show", "VR2"), "no subject VR2"),
+        (("water", "VR2"), "no subject VR2"),
+        (("weigh", "VR2", "240"), "from 5 to 100 g"),
+        (("weigh", "VR2", "nan"), "from 5 to 100 g"),
+    ],
+)
+def test_a_subject_that_is_not_there_or_weighs_nothing_known(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    sentence: str,
+) -> None:
+    data = tmp_path / "data"
+    assert sentence in refused(capsys, monkeypatch, "subject", *arguments, "--data", data)
+    assert not data.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [({"NAME": "../x"}, "letters and digits"), ({"--baseline-g": "2500"}, "from 5 to 100 g")],
+)
+def test_a_subject_that_cannot_be_added(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    changes: dict[str, str],
+    sentence: str,
+) -> None:
+    data = tmp_path / "data"
+    assert sentence in refused(capsys, monkeypatch, *_add(data, **changes))
+    assert not data.exists()
+
+
+def _add(data: Path, **changes: str) -> list[object]:
+    options = {"--cohort": "task", "--stage": "train1", "--baseline-g": "25", **changes}
+    name = options.pop("NAME", "VR2")
+    pairs = [text for pair in options.items() for text in pair]
+    return ["subject", "add", name, *pairs, "--restricted", "--data", data]
