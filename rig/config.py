@@ -82,12 +82,15 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
         raise Refused(f"subject {subject!r}: use letters and digits only, as in --subject VR2")
     files: dict[str, Path] = {}
     bolted = read_setup(setup)
+    experienced = read_toml(task)
+    if "nodes" in experienced:
+        raise Refused(f"{task} is a setup, and no task; name the setup first, then the task")
     tree = {
         **_named_files(bolted, setup, files),
         "subject": subject,
         "seed": seed,
         "task_name": task.stem,
-        "task": _named_files(read_toml(task), task, files),
+        "task": _named_files(experienced, task, files),
     }
     for text in sets:
         _set(tree, text)
@@ -126,6 +129,10 @@ def _set(tree: dict[str, Any], text: str) -> None:
     if not equals or not path:
         raise Refused(f"--set {text}: write SECTION.KEY=VALUE, as in task.reward_ul=3.0")
     *tables, key = path.strip().split(".")
+    if not tables and key not in tree:
+        raise Refused(
+            f"--set {text}: {key} is in no section; write SECTION.KEY=VALUE, as in task.{text}"
+        )
     for name in tables:
         if not isinstance(tree.get(name), dict):
             known = ", ".join(sorted(k for k, v in tree.items() if isinstance(v, dict)))

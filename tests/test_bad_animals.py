@@ -60,6 +60,8 @@ def test_a_real_animal_on_simulated_devices(
     assert "VR2 is a real animal" in refused(capsys, monkeypatch, *given, "--override", "please")
     assert not (tmp_path / "sub-VR2").exists()
     assert "already in the record" in refused(capsys, monkeypatch, *_add(tmp_path))
+    said = refused(capsys, monkeypatch, "subject", "show", "vr2", "--data", tmp_path)
+    assert "which knows VR2; add it: rig subject add vr2" in said
 
 
 def test_a_session_left_open(
@@ -81,6 +83,8 @@ def test_a_session_left_open(
         (("water", "VR2"), "no subject VR2"),
         (("weigh", "VR2", "240"), "from 5 to 100 g"),
         (("weigh", "VR2", "nan"), "from 5 to 100 g"),
+        (("weigh", "VR2", "heavy"), "that is no number; as in 23.8"),
+        (("show", "VR2"), "which knows nobody; add it: rig subject add VR2"),
     ],
 )
 def test_a_subject_that_is_not_there_or_weighs_nothing_known(

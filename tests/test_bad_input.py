@@ -52,6 +52,7 @@ def attempt(
         ("nodes.hardware.valve.centre.ul_per_ms=0", "ul_per_ms"),
         ("nodes.nobody.x=1", "no table 'nobody'"),
         ("nonsense", "write SECTION.KEY=VALUE"),
+        ("reward_ul=5", "reward_ul is in no section; .* as in task.reward_ul=5"),
     ],
 )
 def test_a_wrong_setting(attempt: Try, change: str, sentence: str) -> None:
@@ -74,7 +75,7 @@ def test_a_file_that_is_no_toml_or_not_there(attempt: Try, tmp_path: Path) -> No
     broken = tmp_path / "broken.toml"
     broken.write_text("[rig\n")
     assert "broken.toml is not valid TOML" in attempt(setup=broken)
-    assert "nowhere.toml cannot be read" in attempt(task=tmp_path / "nowhere.toml")
+    assert "no file" in attempt(task=tmp_path / "nowhere.toml")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,18 @@ def test_a_bad_mouse_file(
         mouse.write_bytes(content)
     port = free_port()
     assert sentence in attempt("--mouse", mouse, "--set", f"rig.hub_port={port}")
+
+
+def test_files_that_are_not_there_or_not_what_they_should_be(attempt: Try, tmp_path: Path) -> None:
+    assert "there are: " in attempt(setup=tmp_path / "simulated")
+    assert "avr.toml" in attempt(setup=tmp_path / "simulated")
+    assert "train1.toml" in attempt(task=tmp_path / "train1")
+    assert "is a setup, and no task; name the setup first" in attempt(task=SETUP)
+    assert "is no setup" in attempt(setup=TASK)
+    wrong = tmp_path / "task.toml"
+    wrong.write_text("trials = 3\nreward_mode = active\n")
+    said = attempt(task=wrong)
+    assert 'text stands in "quotes"): reward_mode = active' in said
 
 
 def test_a_data_folder_that_cannot_be_made(
@@ -137,11 +150,21 @@ def test_a_port_in_use(attempt: Try) -> None:
     assert f"port {port} on this machine is in use" in said
 
 
-@pytest.mark.parametrize("verb", ["replay", "info", "recover"])
+@pytest.mark.parametrize("verb", ["replay", "info", "recover", "report"])
 def test_a_folder_that_is_no_session(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str
 ) -> None:
-    assert str(tmp_path) in refused(capsys, monkeypatch, verb, tmp_path)
+    def said(folder: Path) -> str:
+        return refused(capsys, monkeypatch, verb, folder)
+
+    assert said(tmp_path / "x") == f"there is no folder {tmp_path / 'x'}; check the path"
+    assert f"{tmp_path} is no session folder" in said(tmp_path)
+    session = tmp_path / "sub-VR2" / "ses-20260101_1"
+    (session / "imaging").mkdir(parents=True)
+    for above in (tmp_path, session.parent):
+        assert f"name one, as the newest: {session}" in said(above)
+    (session / "log.mcap").write_text("")
+    assert f"lies in a session; name its folder: {session}" in said(session / "imaging")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide a library from a process")

@@ -18,6 +18,14 @@ def at_a_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
+def grams_in(text: str) -> float | None:
+    """Return a weight as people type it: 23.8, 23,8 or 23.8 g; None if it is no number."""
+    try:
+        return float(text.lower().strip().removesuffix("g").strip().replace(",", "."))
+    except ValueError:
+        return None
+
+
 def ask(name: str, data: Path, console: Console, read: Callable[[str], str] = input) -> None:
     """Ask for an animal's weight, then its condition and a note; Enter skips each.
 
@@ -44,9 +52,8 @@ def _weight(subject: Subject, console: Console, read: Callable[[str], str]) -> f
     """Return the weight; None if it was skipped."""
     doubted: float | None = None
     while text := read(f"weight of {subject.name}, grams (Enter: later): ").strip():
-        try:
-            grams = float(text.lower().removesuffix("g").strip().replace(",", "."))
-        except ValueError:
+        grams = grams_in(text)
+        if grams is None:
             console.print("that is no number; as in 23.8", markup=False)
             continue
         if not 5.0 <= grams <= 100.0:

@@ -29,6 +29,7 @@ _CELLS = {
     "integrity": "-",
 }
 """The end table's rows, of what a summary holds."""
+_FRAMES = {"frames_written", "frames_streamed", "frames_analysed"}
 
 
 def end(folder: Path, reason: str | None, console: Console) -> None:
@@ -139,7 +140,7 @@ def _rows(summary: dict[str, Any]) -> dict[str, str]:
         known["selective"] = f"{100 * selective:.0f} %"
     if "faults" in known:
         known["faults"] = len(known["faults"])
-    if "frames_analysed" in known:
+    if known.keys() >= _FRAMES:
         known["imaging"] = imaging_row(known)
     rows = {name: _filled(text, known) for name, text in _CELLS.items()}
     if "integrity" in summary:

@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from rig.cli.ending import SUMMARY_FILE, print_table
+from rig.cli.folders import SessionDir, session_in
 from rig.cli.videos import compared
 from rig.log import LOG_FILE, read_verdict
 from rig.refused import Refused
 
 
 def info(
-    folder: Annotated[Path, typer.Argument(metavar="SESSION_DIR", help="A session folder.")],
+    folder: SessionDir,
     video: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="Hold a camera's video to its counted exposures."),
@@ -23,6 +24,7 @@ def info(
 ) -> None:
     """Show what is in a session, whether it is whole, and its end table."""
     console = Console()
+    folder = session_in(folder)
     try:
         verdict = read_verdict(folder / LOG_FILE)
     except OSError as error:

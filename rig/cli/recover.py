@@ -1,12 +1,9 @@
 """rig recover: close a session whose launching process died."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
 from rich.console import Console
 
 from rig.cli.ending import end
+from rig.cli.folders import SessionDir, session_in
 from rig.config import read_session
 from rig.session.admit import book
 from rig.session.folder import SubjectLock, sweep
@@ -15,10 +12,10 @@ from rig.session.water import settle_water
 
 
 def recover(
-    folder: Annotated[Path, typer.Argument(metavar="SESSION_DIR", help="A session folder.")],
+    folder: SessionDir,
 ) -> None:
     """Complete the log of a session that was cut off, from its journals, and close it."""
-    folder = folder.resolve()
+    folder = session_in(folder)
     session = read_session(folder)
     lock = SubjectLock(folder.parent.parent, session.subject)
     try:

@@ -1,7 +1,6 @@
 """rig replay: say a session's log again to fresh deciders."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rig.cli.folders import SessionDir, session_in
 from rig.cli.run import Sets
 from rig.replay import Report
 from rig.replay import replay as feed
@@ -17,7 +17,7 @@ from rig.wrong import blamed_on
 
 
 def replay(
-    folder: Annotated[Path, typer.Argument(metavar="SESSION_DIR", help="A session folder.")],
+    folder: SessionDir,
     verify: Annotated[
         bool, typer.Option("--verify", help="Exit with 1 if anything is said otherwise.")
     ] = False,
@@ -29,7 +29,7 @@ def replay(
     """
     console = Console()
     with blamed_on(sets or []):
-        report = feed(folder.resolve(), sets or [], about())
+        report = feed(session_in(folder), sets or [], about())
     how = "bit for bit" if report.exact else "floats within 1e-5 (recorded on another machine)"
     for speaker, count in report.compared.items() if report.first is None else ():
         console.print(f"{speaker}: {count} words compared, {how}")

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from rig.cli.folders import SessionDir, session_in
+
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="SESSION_DIR", help="A session folder.")],
+    folder: SessionDir,
     out: Annotated[
         Path | None, typer.Option(help="Where to write it; else report.html in the folder.")
     ] = None,
@@ -17,6 +19,7 @@ def report(
     from analysis.report.write import REPORT_FILE
     from analysis.report.write import report as write
 
+    folder = session_in(folder)
     path = out or folder / REPORT_FILE
     write(folder, path)
     Console().print(f"report: {path}", soft_wrap=True)

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+import rig
 from rig.cli.afterwards import ask, at_a_terminal
 from rig.cli.ending import end
 from rig.config import resolve
+from rig.refused import Refused
 from rig.session.admit import book
 from rig.session.launch import launch
 from rig.wrong import blamed_on
@@ -50,6 +52,9 @@ def run(
     Exit code 0: the session came to its end. 1: something failed and ended it. 2: it was refused
     before anything moved.
     """
+    package = Path(rig.__file__).parent
+    _must_be_there(setup, package / "setups")
+    _must_be_there(task, package.parent / "behavior" / "tasks")
     changes = []
     if mouse is not None:
         path = str(mouse.resolve())
@@ -62,6 +67,12 @@ def run(
     if minutes is not None:
         changes.append(f"task.minutes={minutes}")
     run_session(setup, task, subject, seed, data, changes, override)
+
+
+def _must_be_there(path: Path, shipped: Path) -> None:
+    if not path.exists():
+        names = ", ".join(sorted(file.name for file in shipped.glob("*.toml")))
+        raise Refused(f"there is no file {path}; check the path (in {shipped} there are: {names})")
 
 
 def run_session(

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from behavior.facts import COHORTS
+from rig.cli.afterwards import grams_in
 from rig.cli.run import Data
 from rig.refused import Refused
 from rig.session.admit import water_of_day
@@ -19,6 +20,7 @@ from rig.session.subjects import (
     Subject,
     Weighing,
     find,
+    names,
     record,
     supplement_ml,
     underweight,
@@ -61,7 +63,7 @@ def add(
 @subject.command()
 def weigh(
     name: Name,
-    grams: Annotated[float, typer.Argument(help="Its weight now, grams.")],
+    grams: Annotated[str, typer.Argument(metavar="GRAMS", help="Its weight now, as in 23.8.")],
     condition: Annotated[str, typer.Option(help="How it looks.")] = "",
     note: Annotated[str, typer.Option(help="Anything else.")] = "",
     after: Annotated[
@@ -70,10 +72,13 @@ def weigh(
     data: Data = Path("data"),
 ) -> None:
     """Write today's weight down, and show what is due. Before its session an animal needs one."""
-    _check(grams, "GRAMS", 5.0, 100.0, "g")
+    weight = grams_in(grams)
+    if weight is None:
+        raise Refused(f"GRAMS {grams}: that is no number; as in 23.8")
+    _check(weight, "GRAMS", 5.0, 100.0, "g")
     _known(data, name)
     with record(data) as open_record:
-        open_record.weigh(name, Weighing(date.today().isoformat(), grams, condition, note, after))
+        open_record.weigh(name, Weighing(date.today().isoformat(), weight, condition, note, after))
     show(name, data)
 
 
@@ -115,6 +120,9 @@ def water(name: Name, data: Data = Path("data")) -> None:
             days |= {date.fromisoformat(row.day) for row in open_record.sessions(name)}
     elif not folders:
         _known(data, name)
+    if not days:
+        Console().print(f"{name} has no session in {data}, and was given nothing by one")
+        return
     table = Table("day", "session", "water")
     for day in sorted(days):
         sessions = water_of_day(data, name, day)
@@ -128,8 +136,10 @@ def water(name: Name, data: Data = Path("data")) -> None:
 def _known(data: Path, name: str) -> Subject:
     animal = find(data, name)
     if animal is None:
+        there = ", ".join(names(data)) or "nobody"
         raise Refused(
-            f"there is no subject {name} in the record of {data}; add it: rig subject add"
+            f"there is no subject {name} in the record of {data}, which knows {there}; add it: "
+            f"rig subject add {name} (with --help it says what it needs), or check --data"
         )
     return animal
 

@@ -87,6 +87,12 @@ class Record:
         row = self._sql.execute("select * from subject where name = ?", (name,)).fetchone()
         return None if row is None else _subject(row)
 
+    def names(self) -> list[str]:
+        """Return the names of all animals, in order."""
+        return [
+            str(name) for (name,) in self._sql.execute("select name from subject order by name")
+        ]
+
     def get(self, name: str) -> Subject:
         """Return an animal. Raises Refused if it is unknown."""
         subject = self.find(name)
@@ -165,6 +171,14 @@ def find(data: Path, name: str) -> Subject | None:
         return None
     with record(data) as open_record:
         return open_record.find(name)
+
+
+def names(data: Path) -> list[str]:
+    """Return the names of all animals of the record; none if there is no record."""
+    if not (data / RECORD_FILE).exists():
+        return []
+    with record(data) as open_record:
+        return open_record.names()
 
 
 def underweight(subject: Subject, weights: list[Weighing], today: date) -> str:
