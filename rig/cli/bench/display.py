@@ -41,6 +41,7 @@ _SETS = (
     "task.cue_to_m=1.0",
     "task.grey_before_s=0.5",
     "task.grey_after_s=0.5",
+    "nodes.display.realtime=true",
 )
 
 

@@ -1,0 +1,33 @@
+"""Which processes of a rig come before which, as the system is told."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rig.process import node_class
+
+ASK = """
+import os, sys
+from rig.process import prioritise
+prioritise(True, int(sys.argv[1]))
+print(os.sched_getscheduler(0) == os.SCHED_RR, os.sched_getparam(0).sched_priority)
+"""
+
+
+def priority(module: str) -> int:
+    """Return the priority that a node's process gets where its table says realtime."""
+    rank = str(node_class(module).rank)
+    run = [sys.executable, "-c", ASK, rank]
+    told = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+    if told[0] == "False":
+        pytest.skip("this system allows no real-time processes (ulimit -r)")
+    return int(told[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for real time")
+def test_no_wheel_waits_for_a_drawing() -> None:
+    drawing, wheel = priority("stimuli.display"), priority("behavior.devices.hardware")
+    assert 0 < drawing < wheel == priority("behavior.task")
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
