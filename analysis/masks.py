@@ -118,54 +118,64 @@ def _means(
 class Neuropil:
     """The mean brightness round each cell: a ring of pixels that belong to no cell.
 
-    The ring begins beyond a margin round the box of the cell's pixels and is a box too, widened
-    until it holds enough pixels. Sums over boxes come from one summed-area table a page, whatever
-    the number of cells; it counts modulo 2**32, which is exact for the difference of its corners.
+    The page is cut into tiles of 4 x 4 px. The ring begins with the first whole tile beyond a
+    margin round the box of the cell's pixels, and is a box of tiles too, widened until it holds
+    enough pixels. Sums over boxes come from one summed-area table of tiles a page, small enough
+    to stay in a core's cache; it counts modulo 2**32, which is exact for the difference of its
+    corners.
     """
 
     def __init__(
         self, cells: Cells, shape: tuple[int, int], margin_px: int = 2, pixels: int = 350
     ) -> None:
         """Lay rings of at least so many pixels, where the page has them."""
-        self._free = np.ones(shape, np.int16)
+        self._free = np.ones(shape, np.uint8)
         self._free[cells.y, cells.x] = 0
-        table = np.zeros((shape[0] + 1, shape[1] + 1), np.int64)
-        np.cumsum(np.cumsum(self._free, axis=0, dtype=np.int64), axis=1, out=table[1:, 1:])
-        inner = _grown(cells.boxes(), margin_px, shape)
+        self._tiles = (-(-shape[0] // _TILE_PX), -(-shape[1] // _TILE_PX))
+        counts = self._counts()
+        inner = cells.boxes() + np.array([-margin_px, -margin_px, margin_px, margin_px])
+        inner[:, 2:] += _TILE_PX - 1
+        inner = np.clip(inner // _TILE_PX, 0, [*self._tiles, *self._tiles])
         outer = inner.copy()
-        for _ in range(max(shape) // _STEP_PX + 1):
-            short = _box_sums(table, outer) - _box_sums(table, inner) < pixels
+        for _ in range(max(self._tiles)):
+            short = _box_sums(counts, outer) - _box_sums(counts, inner) < pixels
             if not short.any():
                 break
-            outer[short] = _grown(outer[short], _STEP_PX, shape)
+            wider = outer[short] + np.array([-1, -1, 1, 1])
+            outer[short] = np.clip(wider, 0, [*self._tiles, *self._tiles])
         self._inner, self._outer = inner.astype(np.uint32), outer.astype(np.uint32)
-        counts = _box_sums(table, outer) - _box_sums(table, inner)
-        self._per_pixel = 1.0 / np.maximum(counts, 1)
+        free = _box_sums(counts, outer) - _box_sums(counts, inner)
+        self._per_pixel = 1.0 / np.maximum(free, 1)
         self._order = np.argsort(inner[:, 0], kind="stable").astype(np.uint32)
         self._tables: dict[bool, tuple[NDArray[Any], NDArray[Any]]] = {}
+
+    def _counts(self) -> NDArray[np.int64]:
+        """Return how many free pixels lie above and left of each corner of the tiles."""
+        down, right = self._tiles
+        padded = np.zeros((down * _TILE_PX, right * _TILE_PX), np.int64)
+        padded[: self._free.shape[0], : self._free.shape[1]] = self._free
+        tiles = padded.reshape(down, _TILE_PX, right, _TILE_PX).sum(axis=(1, 3))
+        counts = np.zeros((down + 1, right + 1), np.int64)
+        counts[1:, 1:] = tiles.cumsum(axis=0).cumsum(axis=1)
+        return counts
 
     def means(self, page: NDArray[Any], shift: Shift = (0, 0)) -> Floats:
         """Return the mean of each cell's ring; 0 where the page has no free pixel: (cells,)."""
         whole = page.dtype.kind in "iu" and page.dtype.itemsize <= 2
         if whole not in self._tables:
             held: Any = np.uint32 if whole else np.float64
-            height, width = page.shape
-            self._tables[whole] = np.zeros((height + 1, width + 1), held), np.zeros(width, held)
+            down, right = self._tiles
+            columns = np.zeros(right * _TILE_PX, held)
+            self._tables[whole] = np.zeros((down + 1, right + 1), held), columns
         table, columns = self._tables[whole]
-        _sum_areas(page, self._free, shift, columns, table)
+        _sum_tiles(page, self._free, shift, columns, table)
         means = np.empty(self._per_pixel.size, np.float32)
         around = 2.0**32 if whole else 0.0
         _ring_means(table, self._outer, self._inner, self._per_pixel, self._order, around, means)
         return means
 
 
-_STEP_PX = 5
-
-
-def _grown(boxes: NDArray[np.int64], by_px: int, shape: tuple[int, int]) -> NDArray[np.int64]:
-    """Return boxes (top, left, bottom, right) grown on all sides, within the page."""
-    grown = boxes + np.array([-by_px, -by_px, by_px, by_px])
-    return np.asarray(np.clip(grown, 0, [*shape, *shape]))
+_TILE_PX = 4
 
 
 def _box_sums(table: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
@@ -176,30 +186,34 @@ def _box_sums(table: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
 
 
 @compiled
-def _sum_areas(
+def _sum_tiles(
     page: NDArray[Any],
-    free: NDArray[np.int16],
+    free: NDArray[np.uint8],
     shift: Shift,
     columns: NDArray[Any],
     table: NDArray[Any],
 ) -> None:
-    """Fill table[y, x] with the sum of the free pixels above y and left of x."""
+    """Fill table[i, j] with the sum of the free pixels in the tiles above i and left of j."""
     height, width = page.shape
-    columns[:] = 0
     first, last = min(max(-shift[1], 0), width), max(min(width - shift[1], width), 0)
-    for y in range(height):
-        row = min(max(y + shift[0], 0), height - 1)
-        for x in range(first):
-            columns[x] += page[row, 0] * free[y, x]
-        inside, share = page[row, first + shift[1] : last + shift[1]], free[y, first:last]
-        sums = columns[first:last]
-        for x in range(inside.size):
-            sums[x] += inside[x] * share[x]
-        for x in range(max(first, last), width):
-            columns[x] += page[row, width - 1] * free[y, x]
-        along = table[y + 1]
-        for x in range(width):
-            along[x + 1] = along[x] + columns[x]
+    for tile in range(table.shape[0] - 1):
+        columns[:] = 0
+        for y in range(_TILE_PX * tile, min(_TILE_PX * (tile + 1), height)):
+            row = min(max(y + shift[0], 0), height - 1)
+            for x in range(first):
+                columns[x] += page[row, 0] * free[y, x]
+            inside, share = page[row, first + shift[1] : last + shift[1]], free[y, first:last]
+            sums = columns[first:last]
+            for x in range(inside.size):
+                sums[x] += inside[x] * share[x]
+            for x in range(max(first, last), width):
+                columns[x] += page[row, width - 1] * free[y, x]
+        above, along = table[tile], table[tile + 1]
+        left = table[0, 0]  # always 0, of the table's own kind
+        for j in range(along.size - 1):
+            for x in range(_TILE_PX * j, _TILE_PX * (j + 1)):
+                left += columns[x]
+            along[j + 1] = above[j + 1] + left
 
 
 @compiled

@@ -147,13 +147,15 @@ def _count(
     counts: NDArray[np.int64],
     defined: NDArray[np.int64],
 ) -> None:
-    """Count cells by group, sign, and how many of the rising levels they reach."""
+    """Count cells by group, sign, and how many of the levels, in tenths, they reach."""
     for c in range(d_prime.size):
         value = np.float64(d_prime[c])
         if np.isnan(value):
             continue
         defined[groups[c]] += 1
-        reached = 0
+        reached = int(min(abs(value) * 10.0, float(levels.size)))  # or one off, by rounding
         while reached < levels.size and abs(value) >= levels[reached]:
             reached += 1
+        while reached > 0 and abs(value) < levels[reached - 1]:
+            reached -= 1
         counts[groups[c], 1 if value < 0.0 else 0, reached] += 1

@@ -1,5 +1,7 @@
 """The running signals of a session, kept up to date with each frame: selectivity and tuning."""
 
+from dataclasses import dataclass
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,7 @@ class Signals:
         self.tuning = Tuning(store, self._tell)
         self._trials: dict[int, TrialStart] = {}
         self._d_prime = selectivity.d_prime()
+        self._selective: _Selective | None = None
         self._told: list[tuple[int, Floats]] = []
 
     def begin(self, trial: TrialStart) -> None:
@@ -55,7 +58,7 @@ class Signals:
         if trial is not None and moving and position.position_m < trial.texture_m:
             self._selectivity.add(trial.trial, trial.stimulus, activity)
         self._d_prime = self._selectivity.d_prime()
-        self._told = []
+        self._selective, self._told = None, []
         if trial is not None and moving and trial.picture == "corridor":
             length_m = trial.texture_m + trial.grey_m
             self.tuning.add(trial.trial, position.position_m / length_m, activity)
@@ -77,29 +80,44 @@ class Signals:
         )
 
     def _tell(self, point: int, row: Floats) -> None:
-        sums, counts = np.zeros((len(NAMES), 2)), np.zeros((len(NAMES), 2))
-        _sum_selective(row, self._d_prime, self._groups, self._at, sums, counts)
+        if self._selective is None:
+            self._selective = _selective(self._d_prime, self._groups, self._at)
+        self._told.append((point, self._selective.means(row)))
+
+
+@dataclass(frozen=True)
+class _Selective:
+    """The selective cells, in which kind each is (2 * group + (d' < 0)), and each kind's count."""
+
+    cells: NDArray[np.uint32]
+    kinds: NDArray[np.uint8]
+    counts: NDArray[np.float64]
+
+    def means(self, row: Floats) -> Floats:
+        """Return the mean activity, (cells,), of each group and sign: (NAMES, 2); NaN: of none."""
+        sums = np.zeros(self.counts.size)
+        _sum_kinds(row, self.cells, self.kinds, sums)
+        sums, counts = sums.reshape(-1, 2), self.counts.reshape(-1, 2).copy()
         sums[0], counts[0] = sums.sum(axis=0), counts.sum(axis=0)
         means = np.full(sums.shape, np.nan)
         np.divide(sums, counts, out=means, where=counts > 0)
-        self._told.append((point, means.astype(np.float32)))
+        return means.astype(np.float32)
+
+
+def _selective(d_prime: Floats, groups: NDArray[np.uint8], at: float) -> _Selective:
+    """Find the cells with |d'| >= at; groups is each cell's place in NAMES, 0: in none."""
+    cells = np.flatnonzero(np.abs(d_prime.astype(np.float64)) >= at).astype(np.uint32)
+    kinds = (2 * groups[cells] + (d_prime[cells] < 0.0)).astype(np.uint8)
+    counts = np.bincount(kinds, minlength=2 * len(NAMES)).astype(np.float64)
+    return _Selective(cells, kinds, counts)
 
 
 @compiled
-def _sum_selective(
-    row: Floats,
-    d_prime: Floats,
-    groups: NDArray[np.uint8],
-    at: float,
-    sums: NDArray[np.float64],
-    counts: NDArray[np.float64],
+def _sum_kinds(
+    row: Floats, cells: NDArray[np.uint32], kinds: NDArray[np.uint8], sums: NDArray[np.float64]
 ) -> None:
-    """Add up the activity of the selective cells, by group (0: in none) and sign of d'."""
-    for c in range(row.size):
-        if abs(np.float64(d_prime[c])) >= at:
-            sign = 1 if d_prime[c] < 0.0 else 0
-            sums[groups[c], sign] += row[c]
-            counts[groups[c], sign] += 1.0
+    for k in range(cells.size):
+        sums[kinds[k]] += row[cells[k]]
 
 
 def warm() -> None:

@@ -62,7 +62,7 @@ def test_a_mean_is_that_of_the_weighted_pixels_where_they_have_moved(
     margin=st.integers(0, 6),
     dtype=st.sampled_from(["<i2", "<u2", "<f4"]),
 )
-def test_a_ring_is_the_nearest_box_of_enough_pixels_of_no_cell(
+def test_a_ring_is_the_nearest_box_of_tiles_with_enough_pixels_of_no_cell(
     seed: int, shift: tuple[int, int], pixels: int, margin: int, dtype: str
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -71,12 +71,15 @@ def test_a_ring_is_the_nearest_box_of_enough_pixels_of_no_cell(
     means = Neuropil(cells, SHAPE, margin, pixels).means(page, shift)
     seen, free = moved(page, shift).astype(np.float64), np.ones(SHAPE, bool)
     free[cells.y, cells.x] = False
-    for (top, left, bottom, right), mean in zip(cells.boxes(), means, strict=True):
+    for box, mean in zip(cells.boxes(), means, strict=True):
+        low = [max(0, edge - margin) // 4 * 4 for edge in box[:2]]
+        high = [-(-(edge + margin) // 4) * 4 for edge in box[2:]]
         inner = np.zeros(SHAPE, bool)
-        inner[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin] = True
-        for step in range(margin, 200, 5):
+        inner[low[0] : high[0], low[1] : high[1]] = True
+        for step in range(0, 200, 4):
             ring = np.zeros(SHAPE, bool)
-            ring[max(0, top - step) : bottom + step, max(0, left - step) : right + step] = True
+            top, left = (max(0, edge - step) for edge in low)
+            ring[top : high[0] + step, left : high[1] + step] = True
             ring &= free & ~inner
             if ring.sum() >= pixels:
                 break
