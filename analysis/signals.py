@@ -95,9 +95,9 @@ class _Selective:
 
     def means(self, row: Floats) -> Floats:
         """Return the mean activity, (cells,), of each group and sign: (NAMES, 2); NaN: of none."""
-        sums = np.zeros(self.counts.size)
-        _sum_kinds(row, self.cells, self.kinds, sums)
-        sums, counts = sums.reshape(-1, 2), self.counts.reshape(-1, 2).copy()
+        kinds = np.zeros(self.counts.size)
+        _sum_kinds(row, self.cells, self.kinds, kinds)
+        sums, counts = kinds.reshape(-1, 2), self.counts.reshape(-1, 2).copy()
         sums[0], counts[0] = sums.sum(axis=0), counts.sum(axis=0)
         means = np.full(sums.shape, np.nan)
         np.divide(sums, counts, out=means, where=counts > 0)

@@ -162,8 +162,8 @@ def _layout(figure: Figure) -> dict[str, Any]:
         "tickcolor": "#b8c1ca",
         "ticklen": 4,
         "automargin": True,
-        "title": {"font": {"size": 12, "color": DIM}, "standoff": 8},
     }
+    title = {"font": {"size": 12, "color": DIM}, "standoff": 8}
     layout: dict[str, Any] = {
         "font": {"family": _FONT, "size": 12, "color": INK},
         "margin": {"l": 50, "r": 14, "t": 10, "b": 42},
@@ -185,6 +185,6 @@ def _layout(figure: Figure) -> dict[str, Any]:
         layout[key] = {**layout[key], **value} if isinstance(layout.get(key), dict) else value
     for name in ("xaxis", "yaxis"):
         given = dict(figure.layout.get(name, {}))
-        text = given.pop("title", "")
-        layout[name] = {**axis, **given, "title": {**axis["title"], "text": text}}  # type: ignore[dict-item]
+        words = {**title, "text": given.pop("title", "")}
+        layout[name] = {**axis, **given, "title": words}
     return layout

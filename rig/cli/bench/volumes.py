@@ -19,7 +19,6 @@ from analysis.deconvolution import Deconvolution
 from analysis.masks import Floats, Masks, Neuropil
 from analysis.selectivity import Selectivity
 from analysis.signals import Signals
-from analysis.tuning import TrialStore
 from rig.cli.bench.resident import resident_mb
 from rig.messages import Frame, Position, TrialStart
 
@@ -87,7 +86,7 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 class _Chain:
     """All parts, with the pages and cells they work on."""
 
-    def __init__(self, count: int, store: TrialStore) -> None:
+    def __init__(self, count: int) -> None:
         rng = np.random.default_rng(1)
         self._half = count // _PLANES
         self._pages = [_page(rng, number) for number in range(4)]
@@ -99,7 +98,7 @@ class _Chain:
         self._references = {c: c.reference(c.window(still)) for c in (self._whole, self._window)}
         self._baseline, self._oasis = Baseline(count, 60.0, 10.0), Deconvolution(count, 0.75, 5)
         groups = rng.integers(0, 5, count).astype(np.uint8)
-        self._signals = Signals(Selectivity("leaf1", "circle1", count), store, groups, 0.3)
+        self._signals = Signals(Selectivity("leaf1", "circle1", count), None, groups, 0.3)
         page = _PLANES * still.nbytes
         weights = sum(int(cells.first[-1]) for cells in planes)
         self.bytes_moved = (
@@ -149,21 +148,20 @@ _ALL = ("all, registered by the whole page", "all, registered by the window")
 
 def _measure(count: int, volumes: int) -> dict[str, _Part]:
     """Run volumes through all parts, in turns as in a session."""
-    with TrialStore(None, count) as store:
-        chain = _Chain(count, store)
-        pairs = zip(_PARTS, chain.bytes_moved, strict=True)
-        parts = {name: _Part([], bytes_moved) for name, bytes_moved in pairs}
-        parts.update({name: _Part([], 0.0) for name in (_FIRST, *_ALL)})
-        for at in range(_WARM + volumes):
-            spent = chain.step(at)
-            if at < _WARM:
-                continue
-            for name, ms in zip(_PARTS, spent, strict=True):
-                parts[name].ms.append(ms)
-            if at % _FRAMES_A_TRIAL == 0:
-                parts[_FIRST].ms.append(spent[-1])
-            parts[_ALL[0]].ms.append(spent[0] + sum(spent[2:]))
-            parts[_ALL[1]].ms.append(sum(spent[1:]))
+    chain = _Chain(count)
+    pairs = zip(_PARTS, chain.bytes_moved, strict=True)
+    parts = {name: _Part([], bytes_moved) for name, bytes_moved in pairs}
+    parts.update({name: _Part([], 0.0) for name in (_FIRST, *_ALL)})
+    for at in range(_WARM + volumes):
+        spent = chain.step(at)
+        if at < _WARM:
+            continue
+        for name, ms in zip(_PARTS, spent, strict=True):
+            parts[name].ms.append(ms)
+        if at % _FRAMES_A_TRIAL == 0:
+            parts[_FIRST].ms.append(spent[-1])
+        parts[_ALL[0]].ms.append(spent[0] + sum(spent[2:]))
+        parts[_ALL[1]].ms.append(sum(spent[1:]))
     return parts
 
 
