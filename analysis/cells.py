@@ -32,6 +32,8 @@ class Cells:
     """The index of the depth in which each cell lies."""
     planes_said: bool = False
     """Whether the file says so; else each is in depth 0."""
+    drawn_on: tuple[int, int] | None = None
+    """The size of the label image that they are from, (height_px, width_px); None: of none."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -75,6 +77,14 @@ class Cells:
                 f"{shape[0]} x {shape[1]} px; correct cells_file, or image the field it is from"
             )
 
+    def check_page(self, shape: tuple[int, int]) -> None:
+        """Refuse a label image that is not as large as the pages, (height_px, width_px)."""
+        if self.drawn_on not in (None, shape):
+            raise Refused(
+                f"cells_file is a label image of {self.drawn_on[0]} x {self.drawn_on[1]} px, and "
+                f"the pages have {shape[0]} x {shape[1]}; draw it on the mean of such pages"
+            )
+
     def _yx(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         return self.y, self.x
 
@@ -105,7 +115,7 @@ def gathered(
 
 
 def read_cells(path: Path, areas: Path | None = None) -> Cells:
-    """Read cells: a CSV of discs, Suite2p's stat.npy or a label image (.npy of whole numbers).
+    """Read cells: a CSV of discs, Suite2p's stat.npy or a label image (.tif, or .npy of integers).
 
     `areas` holds one area id a cell. Raises Refused with one sentence if a file cannot be used.
     """
@@ -113,6 +123,10 @@ def read_cells(path: Path, areas: Path | None = None) -> Cells:
         from analysis.stat_file import read_npy
 
         cells = read_npy(path)
+    elif path.suffix.lower() in (".tif", ".tiff"):
+        from analysis.label_image import read_tiff
+
+        cells = read_tiff(path)
     else:
         cells = _read_discs(path)
     return cells if areas is None else replace(cells, area=read_areas(areas, len(cells)))

@@ -48,7 +48,8 @@ class Online(Node):
         """The cells, the two stimuli they are compared by, and how brightness becomes activity."""
 
         cells_file: str
-        """A CSV of discs (cell, y_px, x_px, radius_px, area), Suite2p's stat.npy, or labels."""
+        """A CSV of discs (cell, y_px, x_px, radius_px, area), Suite2p's stat.npy, or a label image
+        (.tif or .npy)."""
         areas_file: str = ""
         """One area id a cell: an .npy, or a retinotopy .npz; else the ids of cells_file."""
         a: str = "leaf1"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.cells import Cells, gathered
+from analysis.label_image import label_cells
 from rig.refused import Refused
 
 _ARRAYS = {
@@ -46,7 +47,7 @@ def read_npy(path: Path) -> Cells:
         ) from error
     if loaded.dtype == object:
         return _stat_cells(loaded.reshape(-1), path)
-    if loaded.ndim == 2 and loaded.dtype.kind in "iu":
+    if loaded.dtype.kind in "iu":
         return label_cells(loaded, path)
     raise Refused(
         f"cells_file {path} holds a {loaded.ndim}-dimensional array of {loaded.dtype}, neither "
@@ -100,16 +101,3 @@ def _plane(iplane: Any, path: Path) -> int:
     if not isinstance(iplane, int | np.integer) or not 0 <= iplane < _MAX_PLANES:
         raise Refused(f"cells_file {path} has iplane = {iplane!r}, no depth from 0 on; mend it")
     return int(iplane)
-
-
-def label_cells(labels: NDArray[Any], path: Path) -> Cells:
-    """Return the cells of a label image, (height_px, width_px), named by their labels."""
-    flat = np.flatnonzero(labels)
-    if not flat.size:
-        raise Refused(f"cells_file {path} labels no pixel; name another file")
-    order = np.argsort(labels.reshape(-1)[flat], kind="stable")
-    flat = flat[order]
-    names, begins = np.unique(labels.reshape(-1)[flat], return_index=True)
-    places = np.stack(np.divmod(flat, labels.shape[1]), axis=1)
-    pixels = np.split(places, begins[1:])
-    return gathered([str(name) for name in names], pixels, [np.ones(len(p)) for p in pixels])

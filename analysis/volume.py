@@ -27,6 +27,7 @@ class Volume:
 
         A page is the mean of so many frames, and so many depths have one number.
         """
+        cells.check_page(shape)
         self.shape = shape
         self.motion: tuple[Motion, ...] = ()
         """How each strip, by plane and row, had moved in the last whole volume."""

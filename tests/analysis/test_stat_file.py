@@ -94,6 +94,7 @@ def test_a_label_image_names_its_cells_by_their_labels(tmp_path: Path) -> None:
         (stat(cell([1], [1], iplane=-1)), "iplane = -1, no depth"),
         (np.zeros((4, 4), np.int16), "labels no pixel"),
         (np.zeros((4, 4)), "neither Suite2p's stat nor a label image"),
+        (np.ones(4, int), "holds a 1-dimensional image of int64, no label image"),
     ],
 )
 def test_masks_that_cannot_be_used_are_refused(held: Any, sentence: str, tmp_path: Path) -> None:
