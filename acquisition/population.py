@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from acquisition.cells import PREFERS, Cells
 from acquisition.layout import Floats, Layout
@@ -18,6 +19,9 @@ _LARGEST = 1.3
 """The radius of the largest cell, of the average one's."""
 _APART = 0.95
 """How near two cells may come, in diameters."""
+
+_SHAKES = 12
+"""How often each cell tries to move a little: then no rows of the grid are to be seen any more."""
 
 _SHARES = {
     "V1": (0.30, 0.30, 0.20, 0.20, 0.0),
@@ -90,7 +94,7 @@ def _answers(area: NDArray[np.int64], rng: np.random.Generator) -> dict[str, NDA
 def _places(
     layout: Layout, shadow: Floats, count: int, radius_px: float, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Choose sites of a staggered, jittered grid, whole within a strip and clear of vessels."""
+    """Choose sites of a staggered grid, whole within a strip and clear of vessels; shake them."""
     rim = _LARGEST * radius_px + 1.0
     rows, columns = layout.height_px - 1 - 2 * rim, layout.width_px - 1 - 2 * rim
     room = max(rows, 0.0) * max(columns, 0.0) * layout.rois
@@ -105,12 +109,39 @@ def _places(
     y = np.tile(grid_y, layout.rois) + rng.uniform(-jitter, jitter, slots.size)
     x = np.tile(grid_x, layout.rois) + rng.uniform(-jitter, jitter, slots.size)
     y, x = rim + np.clip(y, 0.0, rows), rim + np.clip(x, 0.0, columns) + slots * layout.width_px
-    clear = shadow[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)] < 0.15
     # where vessels leave too little room, cells lie beside or under them
-    order = np.argsort(rng.random(y.size) + 2.0 * ~clear, kind="stable")[:count]
+    order = np.argsort(rng.random(y.size) + 2.0 * ~_is_clear(shadow, y, x), kind="stable")[:count]
     if order.size < count:
         raise Refused(_does_not_fit(count, layout, radius_px))
-    return y[order], x[order]
+    left = rim + slots[order] * layout.width_px
+    y, x = y[order], x[order]
+    for _ in range(_SHAKES):
+        step_y, step_x = rng.uniform(-pitch / 3.0, pitch / 3.0, (2, count))
+        new_y = np.clip(y + step_y, rim, rim + rows)
+        new_x = np.clip(x + step_x, left, left + columns)
+        free = _have_room((y, x), (new_y, new_x), 2.0 * radius_px * _APART)
+        free &= _is_clear(shadow, new_y, new_x) | ~_is_clear(shadow, y, x)
+        y, x = np.where(free, (new_y, new_x), (y, x))
+    return y, x
+
+
+def _is_clear(shadow: Floats, y: Floats, x: Floats) -> NDArray[np.bool_]:
+    """Whether no vessel runs over each place."""
+    found: NDArray[np.bool_] = shadow[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)] < 0.15
+    return found
+
+
+def _have_room(
+    old: tuple[Floats, Floats], new: tuple[Floats, Floats], apart_px: float
+) -> NDArray[np.bool_]:
+    """Whether each new place (y, x) is far enough from all others', old or new: (cells,)."""
+    count = len(old[0])
+    places = np.hstack([old, new]).T
+    pairs = cKDTree(places).query_pairs(apart_px, output_type="ndarray")
+    others = pairs[:, 0] != pairs[:, 1] - count  # not from its own old place
+    free = np.ones(2 * count, np.bool_)
+    free[pairs[others & (pairs[:, 1] >= count)]] = False
+    return free[count:]
 
 
 def _does_not_fit(count: int, layout: Layout, radius_px: float) -> str:
