@@ -122,14 +122,6 @@ def cut(page: Pixels, strips: Sequence[Strip]) -> list[Pixels]:
     return [page[strip.rows] for strip in strips]
 
 
-def join(parts: Sequence[Pixels], strips: Sequence[Strip], height_px: int) -> Pixels:
-    """Return the page whose strips these parts are; the lines between them are zero."""
-    page = np.zeros((height_px, parts[0].shape[1]), parts[0].dtype)
-    for part, strip in zip(parts, strips, strict=True):
-        page[strip.rows] = part
-    return page
-
-
 def places(fields: Sequence[Field]) -> list[tuple[int, int]]:
     """Return where each field's first pixel lies (y, x) on a picture of all of them, in px.
 
@@ -142,11 +134,15 @@ def places(fields: Sequence[Field]) -> list[tuple[int, int]]:
 
 
 def stitch(parts: Sequence[Pixels], fields: Sequence[Field]) -> Pixels:
-    """Lay the parts side by side as they lie in the tissue; where nothing was scanned is zero."""
+    """Lay the parts side by side as they lie in the tissue.
+
+    Where nothing was scanned is NaN, or 0 where the parts are integers.
+    """
     corners = places(fields)
     height = max(y + part.shape[0] for (y, _), part in zip(corners, parts, strict=True))
     width = max(x + part.shape[1] for (_, x), part in zip(corners, parts, strict=True))
-    picture = np.zeros((height, width), parts[0].dtype)
+    nothing = np.nan if np.issubdtype(parts[0].dtype, np.floating) else 0
+    picture = np.full((height, width), nothing, parts[0].dtype)
     for (y, x), part in zip(corners, parts, strict=True):
         picture[y : y + part.shape[0], x : x + part.shape[1]] = part
     return picture

@@ -1,5 +1,6 @@
 """`rig tiff`: look into ScanImage's files, check them, save what is whole of a damaged one."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from acquisition.check import Checked, check, repair
+from acquisition.picture import drawn, mean_pictures
+from rig.cli.picture import write_png
 from rig.refused import Refused
 
 tiff = typer.Typer(help="Look into ScanImage's TIFFs.", no_args_is_help=True)
@@ -68,6 +71,22 @@ def info(files: Files) -> None:
             console.print(Text(problem, "bold red"), soft_wrap=True)
 
 
+@tiff.command()
+def picture(
+    file: Annotated[Path, typer.Argument(help="A ScanImage TIFF, also one that still grows.")],
+    to: Annotated[
+        Path | None, typer.Option(help="The PNG; by default beside it, of the same name.")
+    ] = None,
+    frames: Annotated[int, typer.Option(help="So many of each depth.", min=1)] = 30,
+) -> None:
+    """Draw what a file shows: the mean of its first frames, regions in place, depths in a row."""
+    png = to or file.with_suffix(".png")
+    pictures = mean_pictures(file, frames)
+    write_png(png, drawn(pictures))
+    sizes = ", ".join(f"{p.shape[1]} x {p.shape[0]} px" for p in pictures)
+    Console().print(f"{png}: {len(pictures)} depths, {sizes}", soft_wrap=True)
+
+
 def _rows(one: Checked) -> dict[str, str]:
     header = one.header
     rates = (header.frame_rate_hz, header.volume_rate_hz)
@@ -81,7 +100,7 @@ def _rows(one: Checked) -> dict[str, str]:
         "channels saved": _numbers(header.channels),
         "depths, um": _numbers(header.depths_um),
         "frames on the way back, averaged": f"{header.discarded}, {header.averaged}",
-        "regions": "\n".join(_region(one, plane) for plane in range(len(one.planes))) or "-",
+        "regions": "\n".join(_regions(one)) or "-",
         "lines from region to region": str(header.fly_to_lines if header.multi_region else "-"),
         "um per degree": _number(header.um_per_degree),
         "laser power, %": _numbers(header.power_percent),
@@ -92,14 +111,18 @@ def _rows(one: Checked) -> dict[str, str]:
     }
 
 
-def _region(one: Checked, plane: int) -> str:
-    depth = one.header.depths_um[plane]
-    names = (
-        f"{strip.name or strip.region} {strip.field.px[0]} x {strip.field.px[1]} px "
-        f"from row {strip.first_row}"
-        for strip in one.planes[plane]
-    )
-    return f"{depth:g} um: {', '.join(names)}"
+def _regions(one: Checked) -> Iterator[str]:
+    """Yield a line for each depth and each of its regions; regions that come again are not told."""
+    before: list[str] = []
+    for depth, strips in zip(one.header.depths_um, one.planes, strict=False):
+        lines = []
+        for strip in strips:
+            width, height = strip.field.px
+            name = strip.name or strip.region
+            lines.append(f"  {name}: {width} x {height} px from row {strip.first_row}")
+        yield f"at {depth:g} um" + (": the same" if lines == before else "")
+        yield from lines if lines != before else ()
+        before = lines
 
 
 def _frames(one: Checked) -> str:

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from acquisition.follow import FileFollower
 from acquisition.header import parse_header
@@ -18,7 +19,6 @@ from acquisition.regions import (
     Region,
     Strip,
     cut,
-    join,
     lay_out,
     parse_regions,
     places,
@@ -39,6 +39,14 @@ def strip(
 ) -> Region:
     fields = tuple(Field(z, (x, 0.0), (1.0, px[1] / px[0]), px) for z in zs)
     return Region(name, fields, discrete=len(zs) > 1)
+
+
+def join(parts: list[NDArray[Any]], strips: list[Strip], height_px: int) -> NDArray[Any]:
+    """Return the page whose strips these parts are; the lines between them are zero."""
+    page = np.zeros((height_px, parts[0].shape[1]), parts[0].dtype)
+    for part, strip in zip(parts, strips, strict=True):
+        page[strip.rows] = part
+    return page
 
 
 def test_real_strips_make_raw_pages_that_are_cut_and_stitched_bit_for_bit(tmp_path: Path) -> None:
