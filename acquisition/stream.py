@@ -154,7 +154,7 @@ class Stream(Node):
         """Say what a new file says of its recording, unless the last one said the same."""
         self._file = file
         if page.number == 0:
-            raise NotScanImage("is of a ScanImage before 5.0, which does not number its frames")
+            raise _unnumbered(file)
         if self._count is None or not self._count.goes_on(file.header, page.number):
             self._count = Count(file.header)
         if file.header == self._header:
@@ -195,6 +195,15 @@ class Stream(Node):
     def _say_torn(self, path: Path) -> None:
         what = f"{path.as_posix()} ends inside a frame, which is left out"
         self.say(Fault(self.clock.now(), what))
+
+
+def _unnumbered(file: FileFollower) -> Refused:
+    version = file.header.version or "4 or before"
+    return Refused(
+        f"{file.path.as_posix()} is of ScanImage {version}, which does not number its frames: they "
+        "cannot be laid on the frame clock; record with ScanImage 5.0 or later (once it is closed, "
+        "rig tiff check, info and picture read it all the same)"
+    )
 
 
 if __name__ == "__main__":
