@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acquisition.follow import FileFollower
 from acquisition.packing import Recording
+from acquisition.page import Page
 from acquisition.writer import Link, Writer
 
 RATE_HZ = 10.0
@@ -55,3 +58,9 @@ def numbered(path: Path, numbers: list[int]) -> None:
     raw = save(path, pictures(len(numbers))).read_bytes()
     texts = iter(f"frameNumbers = {number}\n".encode() for number in numbers)
     path.write_bytes(re.sub(rb"frameNumbers = \d\n", lambda _: next(texts), raw))
+
+
+def read_all(path: Path) -> list[Page]:
+    """Return the pages that are whole. Raises Refused as the follower does."""
+    with closing(FileFollower(path)) as follower:
+        return list(follower.poll())

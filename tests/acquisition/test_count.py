@@ -1,6 +1,7 @@
 """Counting pages: channels, planes, and what is missing, doubled, late or belied by the header."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,8 @@ from acquisition.scanimage import NotScanImage
 
 def volume(slices: int, channels: int = 1, **more: object) -> Header:
     zs = tuple((float(z),) for z in range(slices))
-    return Header(channels=tuple(range(1, channels + 1)), zs_um=zs, **more)  # type: ignore[arg-type]
+    facts: Any = {"channels": tuple(range(1, channels + 1)), "zs_um": zs, **more}
+    return Header(**facts)
 
 
 def taken(header: Header, numbers: Iterable[int]) -> tuple[list[Place | None], list[str]]:

@@ -10,19 +10,22 @@ import numpy as np
 import pytest
 import tifffile
 
-from acquisition.cells import read_cells
 from acquisition.closed import pages_in
 from acquisition.follow import FileFollower
-from acquisition.layout import Layout
 from acquisition.mesoscope import Mesoscope
-from acquisition.truth import read_truth, truth_folder
-from rig.clock import SetClock
-from rig.messages import Message, Position, Pulse, Start, TrialStart
+from rig.messages import Message, Pulse
 from rig.refused import Refused
-
-SHIPPED = Path(__file__).parents[2] / "rig" / "setups" / "simulated_cells.csv"
-FRAME_NS = 333_333_333
-FEW = {"cells": 16, "radius_px": 3.0}
+from tests.acquisition.scopes import (
+    FRAME_NS,
+    SHIPPED,
+    at,
+    begun,
+    only_tiff,
+    recorded,
+    settings,
+    start,
+    trial,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,46 +33,6 @@ def session_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(SHIPPED, tmp_path / "cells.csv")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def settings(**table: Any) -> Mesoscope.Settings:
-    return msgspec.convert({"cells_file": "cells.csv", **table}, Mesoscope.Settings)
-
-
-def start(seed: int = 1, **more: Any) -> Start:
-    return Start(0, {"seed": seed, "ring": None, **more})
-
-
-def trial(stimulus: str, number: int = 0) -> TrialStart:
-    return TrialStart(0, number, stimulus, None, False, 4.0, 2.0, None, "none", 0.0)
-
-
-def at(position_m: float, moving: bool = True, number: int = 0, t: int = 0) -> Position:
-    return Position(t, number, position_m, 60.0, moving, "corridor")
-
-
-def begun(said: list[Message], **table: Any) -> Mesoscope:
-    node = Mesoscope(settings(**table), said.append)
-    node.clock = SetClock()
-    node.open()
-    return node
-
-
-def only_tiff() -> Path:
-    (path,) = Path("imaging").glob("*.tif")
-    return path
-
-
-def recorded(words: list[Message], frames: int = 30, seed: int = 1, **table: Any) -> Any:
-    """Return the frames of a microscope that has heard these words."""
-    node = begun([], **table)
-    for word in [start(seed), *words]:
-        node.hear(word)  # type: ignore[arg-type]
-    for i in range(frames):
-        node.tick(i * FRAME_NS)
-    node.close()
-    path = sorted(Path("imaging").glob("*.tif"))[-1]
-    return tifffile.imread(path)
 
 
 @pytest.mark.parametrize("link", ["pre", "post"])
@@ -109,88 +72,6 @@ def test_the_same_seed_gives_the_same_frames() -> None:
     first, again, other = (recorded(words, frames=3, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
-
-
-@pytest.mark.parametrize(
-    ("words", "answers"),
-    [
-        ([trial("leaf1"), at(2.0)], True),
-        ([trial("leaf1"), at(2.0, moving=False)], False),
-        ([trial("leaf1"), at(2.0), at(0.0, number=-1)], False),
-        ([trial("leaf1"), trial("circle1", number=1), at(2.0)], True),
-        ([at(2.0)], False),
-        ([trial("leaf1", number=1), at(2.0, number=0)], False),
-    ],
-)
-def test_leaf_cells_fire_while_the_animal_runs_in_leaves(
-    words: list[Message], answers: bool
-) -> None:
-    recorded(words)
-    leaf = read_cells(SHIPPED, Layout(128, 128)).prefers == 0
-    per_frame = read_truth(only_tiff()).spikes[:, leaf].mean()
-    assert (per_frame > 0.5) == answers
-    assert answers or per_frame < 0.15
-
-
-@pytest.mark.parametrize(("leaves_after", "answers"), [(0.6, True), (0.4, False)])
-def test_a_frame_shows_where_the_animal_was_in_the_middle_of_its_scan(
-    leaves_after: float, answers: bool
-) -> None:
-    """In each frame it runs in leaves for that part of the scan, then stands in grey."""
-    node = begun([])
-    node.hear(start())
-    node.hear(trial("leaf1"))
-    for frame in range(30):
-        t = frame * FRAME_NS
-        node.tick(t)
-        node.hear(at(2.0, t=t))
-        node.hear(at(0.0, number=-1, t=t + round(leaves_after * FRAME_NS)))
-    node.close()
-    leaf = read_cells(SHIPPED, Layout(128, 128)).prefers == 0
-    per_frame = read_truth(only_tiff()).spikes[:, leaf].mean()
-    assert (per_frame > 0.5) == answers
-    assert answers or per_frame < 0.15
-
-
-def test_the_truth_lies_beside_the_file() -> None:
-    node = begun([], cells_file="", depths=2, rois=2, height_px=48, width_px=40, brain=FEW)
-    for word in (start(), trial("leaf1"), at(1.0)):
-        node.hear(word)
-    for i in range(7):
-        node.tick(i * FRAME_NS)
-    node.close()
-    with tifffile.TiffFile(only_tiff()) as file:
-        pages = [page.asarray() for page in file.pages]  # type: ignore[union-attr]
-        groups = file.scanimage_metadata["RoiGroups"]["imagingRoiGroup"]  # type: ignore[index]
-    assert [page.shape for page in pages] == [(48 + 12 + 48, 40)] * 7
-    assert [roi["zs"] for roi in groups["rois"]] == [[100, 180]] * 2
-    truth = read_truth(only_tiff())
-    assert truth.number.tolist() == list(range(1, 8))
-    assert truth.t_ns.tolist() == [i * FRAME_NS for i in range(7)]
-    assert truth.plane.tolist() == [0, 1, 0, 1, 0, 1, 0]
-    assert truth.spikes.shape == (7, 16) and truth.spikes.any()
-    assert truth.moved_px.shape == (7, 4, 2) and truth.blocks_px.shape == (4, 2)
-    cells = read_cells(truth_folder(only_tiff()) / "cells.csv", Layout(48, 40, 2, 12), depths=2)
-    for plane in (0, 1):
-        others = truth.spikes[truth.plane == plane][:, cells.plane != plane]
-        assert not others.any()
-
-
-def test_the_true_motion_is_that_of_the_picture() -> None:
-    """Phase correlation of each frame with the mean of the others, without noise to speak of."""
-    bright = {"cells": 300, "motion_px": 2.0, "warp_px": 0.0, "radius_px": 3.0}
-    frames = recorded([], frames=40, cells_file="", brain=bright).astype(float)
-    truth = read_truth(only_tiff())
-    spectra = np.fft.fft2(frames - frames.mean((1, 2), keepdims=True))
-    found = []
-    for other in spectra[1:]:
-        cross = np.fft.ifft2(np.conj(spectra[0]) * other).real
-        peak = np.array(np.unravel_index(cross.argmax(), cross.shape))
-        found.append((peak + 64) % 128 - 64)
-    moved = truth.moved_px[1:, 0] - truth.moved_px[0, 0]
-    assert np.abs(moved).max() > 2.5
-    wrong = np.abs(np.array(found) - moved).max(1)
-    assert np.quantile(wrong, 0.9) <= 1.0
 
 
 @pytest.mark.parametrize(

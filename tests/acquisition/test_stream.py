@@ -17,6 +17,7 @@ from rig.messages import Fault, Frame, Message, Start
 from rig.refused import Refused
 from tests.acquisition.files import RATE_HZ, SHAPE, numbered, pictures, save
 from tests.acquisition.files import start as start_file
+from tests.acquisition.streams import frames_of, ring, streaming
 
 LINKS: tuple[Link, ...] = ("pre", "post")
 SECOND = 1_000_000_000
@@ -31,29 +32,9 @@ def imaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("imaging")
 
 
-def ring(slots: int = 4, slot_bytes: int = 128) -> dict[str, Any]:
-    """Make a ring as launch does, and return how Start names it."""
-    plan = {"path": "ring", "slots": slots, "slot_bytes": slot_bytes}
-    Ring(msgspec.convert(plan, RingPlan), create=True).close()
-    return plan
-
-
-def streaming(said: list[Message], plan: dict[str, Any] | None = None) -> Stream:
-    stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
-    stream.clock = SetClock()
-    stream.open()
-    stream.tick(0)
-    stream.hear(Start(0, {"seed": 1, "ring": plan}))
-    return stream
-
-
 def pixels_of(frame: Frame) -> Any:
     shape = (frame.height_px, frame.width_px)
     return read_pixels(Path(frame.file), frame.offset_bytes, shape, frame.dtype)
-
-
-def frames_of(said: list[Any]) -> list[Frame]:
-    return [word for word in said if isinstance(word, Frame)]
 
 
 @pytest.mark.parametrize("link", LINKS)
@@ -130,72 +111,6 @@ def test_a_backlog_is_taken_in_over_several_ticks(imaging: Path) -> None:
     assert counts == [3, 6, 8, 8]
     assert [word.index for word in frames_of(said)] == list(range(8))
     stream.close()
-
-
-def test_frames_saved_before_the_end_are_said_at_the_end(imaging: Path) -> None:
-    said: list[Message] = []
-    stream = streaming(said)
-    save(imaging / "a.tif", pictures(5))
-    stream.close()
-    assert [word.index for word in said if isinstance(word, Frame)] == [0, 1, 2, 3, 4]
-
-
-def test_frames_still_being_saved_at_the_end_are_waited_for(
-    imaging: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The microscope saves on while the stream, told to stop, looks again and again."""
-    said: list[Message] = []
-    stream = streaming(said)
-    writer = start_file(imaging / "a.tif")
-    frames = iter(pictures(3))
-    waits = []
-
-    def save_on(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) % 20 == 0:
-            frame = next(frames, None)
-            if frame is None:
-                writer.close()
-            else:
-                writer.append(frame, 0.0)
-
-    monkeypatch.setattr("acquisition.stream.time.sleep", save_on)
-    stream.tick(SECOND)
-    stream.close()
-    assert len([word for word in said if isinstance(word, Frame)]) == 3
-    assert len(waits) == 80
-
-
-@pytest.mark.parametrize("link", LINKS)
-def test_it_does_not_wait_for_ever_for_a_file_that_is_never_closed(
-    imaging: Path, monkeypatch: pytest.MonkeyPatch, link: Link
-) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr("acquisition.stream.time.sleep", waits.append)
-    said: list[Message] = []
-    stream = streaming(said)
-    writer = start_file(imaging / "a.tif", link)
-    writer.append(pictures(1)[0], 0.0)
-    stream.close()
-    writer.close()
-    assert len(frames_of(said)) == 1
-    assert 2 / RATE_HZ - 0.01 <= sum(waits) <= 1
-
-
-def test_a_frame_cut_short_is_told_and_left_out(
-    imaging: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr("acquisition.stream.time.sleep", waits.append)
-    said: list[Message] = []
-    stream = streaming(said)
-    raw = save(imaging / "a.tif", pictures(3)).read_bytes()
-    (imaging / "a.tif").write_bytes(raw[:-50])
-    stream.tick(SECOND)
-    stream.close()
-    *_, fault = said
-    assert len(frames_of(said)) == 2
-    assert fault == Fault(0, "imaging/a.tif ends inside a frame, which is left out")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,30 @@
+"""A stream without its process, for the tests of this room: it stands in a session folder."""
+
+from typing import Any
+
+import msgspec
+
+from acquisition.stream import Stream
+from rig.clock import SetClock
+from rig.frames import Ring, RingPlan
+from rig.messages import Frame, Message, Start
+
+
+def ring(slots: int = 4, slot_bytes: int = 128) -> dict[str, Any]:
+    """Make a ring as launch does, and return how Start names it."""
+    plan = {"path": "ring", "slots": slots, "slot_bytes": slot_bytes}
+    Ring(msgspec.convert(plan, RingPlan), create=True).close()
+    return plan
+
+
+def streaming(said: list[Message], plan: dict[str, Any] | None = None) -> Stream:
+    stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
+    stream.clock = SetClock()
+    stream.open()
+    stream.tick(0)
+    stream.hear(Start(0, {"seed": 1, "ring": plan}))
+    return stream
+
+
+def frames_of(said: list[Any]) -> list[Frame]:
+    return [word for word in said if isinstance(word, Frame)]
