@@ -16,6 +16,8 @@ _RECENT = 10
 _AT_LEAST = 4
 """Of fewer edges nobody knows how often they come."""
 _UNKNOWN_NS = 1_000_000_000
+_CEASED = 3.0
+"""Once stopped, it has ceased if no edge came for so many times the time between frames."""
 _CEASES_NS = 5_000_000_000
 """After its stop the microscope may go on for so long before somebody must look at it."""
 
@@ -42,7 +44,7 @@ class Microscope:
     def __init__(self, imaging: Imaging | None, say: Say) -> None:
         self._imaging, self._say = imaging, say
         self._times: deque[int] = deque(maxlen=_RECENT + 1)
-        self._patience_ns = 0.0
+        self._between_ns = 0.0
         self._frames = self._mark = 0
         self._due = 0
         """Before then no silence is held against it."""
@@ -70,7 +72,7 @@ class Microscope:
         self._times.append(edge.t)
         if len(self._times) >= _AT_LEAST:
             gaps = [b - a for a, b in pairwise(self._times)]
-            self._patience_ns = self._imaging.silent_periods * median(gaps)
+            self._between_ns = median(gaps)
 
     def mark(self) -> None:
         """Count the frames of grey from here."""
@@ -116,10 +118,11 @@ class Microscope:
         if t - self._stop_t > _CEASES_NS:
             self._say(Fault(t, "the microscope scans on after its stop; stop it by hand"))
             return True
-        return t - max([self._stop_t, *self._times]) > (self._patience_ns or _UNKNOWN_NS)
+        ceased_ns = _CEASED * self._between_ns or _UNKNOWN_NS
+        return t - max([self._stop_t, *self._times]) > ceased_ns
 
     def _silent_ns(self, t: int) -> int:
-        if len(self._times) < _AT_LEAST:
+        if self._imaging is None or len(self._times) < _AT_LEAST:
             return max(0, t - self._due)
         silent_ns = t - self._times[-1]
-        return silent_ns if silent_ns > self._patience_ns else 0
+        return silent_ns if silent_ns > self._imaging.silent_periods * self._between_ns else 0

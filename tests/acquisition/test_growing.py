@@ -48,7 +48,10 @@ def test_pages_of_a_writing_process_are_never_torn(tmp_path: Path, link: str) ->
     assert had == list(range(1, PAGES + 1))
 
 
-def test_bytes_are_read_by_position_and_only_where_they_are(tmp_path: Path) -> None:
+def test_bytes_are_read_by_position_and_only_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.pread", raising=False)  # Windows has none
     path = tmp_path / "a"
     path.write_bytes(bytes(range(100)))
     with closing(GrowingFile(path)) as file:

@@ -48,7 +48,8 @@ def test_a_session_begins_and_ends_in_grey_with_frames_and_stops_the_microscope(
 
 
 def test_a_silent_frame_clock_pauses_the_corridor_at_the_trials_end() -> None:
-    said = run("nodes.mesoscope.planted={silent_from=18,silent_s=60}", end_s=14)
+    silent = "nodes.mesoscope.planted={silent_from=18,silent_s=60}"
+    said = run(silent, "nodes.task.imaging.silent_periods=3", end_s=14)
     (fault,) = [w for _, w in said if isinstance(w, Fault)]
     assert "the frame clock is silent" in fault.what
     wheel_period_ns = 5_000_000  # the clock is looked at with every Wheel
