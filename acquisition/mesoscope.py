@@ -26,6 +26,8 @@ _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 _DEGREES_A_PX = 0.01
 _FIRST_Z_UM, _NEXT_Z_UM = 100.0, 80.0
 FRAME_CLOCK = "frame_clock"
+_LATE = 0.1
+"""By so much of a frame it may begin late, and the next one still in step."""
 
 
 class Mesoscope(Node):
@@ -122,6 +124,11 @@ class Mesoscope(Node):
         self._grab.save()
         if self._grab.is_over:
             self.close()
+
+    def next_due(self, due: int, now: int) -> int:
+        """Have every frame last as long as it takes to scan, also one that began late."""
+        period = round(1e9 / self.settings.frame_rate_hz)
+        return due + period if now - due < _LATE * period else now + period
 
     def close(self) -> None:
         """Finish the frame that is being scanned, and the file."""

@@ -67,6 +67,16 @@ def test_it_ticks_as_often_as_its_frame_rate_says() -> None:
     assert Mesoscope(settings(frame_rate_hz=10), print).period_s == pytest.approx(0.1)
 
 
+def test_a_frame_that_begins_late_lasts_as_long_as_any() -> None:
+    node = Mesoscope(settings(frame_rate_hz=10), print)
+    due, begins = 0, []
+    for late_ms in (0, 3, 0, 80, 0, 0, 250, 9, 0):
+        begins.append(due + late_ms * 1_000_000)
+        due = node.next_due(due, begins[-1])
+    lasted_ms = np.diff(begins) / 1e6
+    assert lasted_ms.min() >= 90 and lasted_ms.tolist()[:5] == [103, 97, 180, 100, 100]
+
+
 def test_the_same_seed_gives_the_same_frames() -> None:
     words: list[Message] = [trial("leaf1"), at(1.0)]
     first, again, other = (recorded(words, frames=3, seed=seed) for seed in (1, 1, 2))
