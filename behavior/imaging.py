@@ -45,7 +45,7 @@ class Microscope:
         self._imaging, self._say = imaging, say
         self._times: deque[int] = deque(maxlen=_RECENT + 1)
         self._between_ns = 0.0
-        self._frames = self._mark = 0
+        self._frames = self._mark = self._resumed = 0
         self._due = 0
         """Before then no silence is held against it."""
         self._stop_t: int | None = None
@@ -58,8 +58,9 @@ class Microscope:
             self._say(Acquire(t, on=True))
 
     def resume(self, t: int) -> None:
-        """The operator has seen to it: it has time until its next frames."""
+        """The operator has seen to it: it has time until its next frame, which trials wait for."""
         if self._imaging is not None:
+            self._resumed = self._frames
             self._due = t + round(self._imaging.first_frame_s * 1e9)
             self._times.clear()
             self.is_silent = False
@@ -84,8 +85,9 @@ class Microscope:
         return self._imaging is None or self._frames - self._mark >= self._imaging.grey_frames
 
     def grey_is_over(self, passed_ns: int, lasts_s: float) -> bool:
-        """Whether the grey before the first trial was long enough, and has enough frames."""
-        return self.grey_is_enough and passed_ns >= lasts_s * 1e9
+        """Whether the grey before a trial was long enough, and has enough frames."""
+        scans = self._imaging is None or self._frames > self._resumed
+        return scans and self.grey_is_enough and passed_ns >= lasts_s * 1e9
 
     def watch(self, t: int) -> None:
         """Say once when it falls silent. Raises Refused if it never began."""

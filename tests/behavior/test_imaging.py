@@ -113,22 +113,43 @@ def test_a_microscope_that_scans_on_is_named_and_not_waited_for_any_longer() -> 
     assert any(isinstance(w, Fault) and "scans on" in w.what for w in said)
 
 
+def live(walk: Walk, seconds: int, scans: bool) -> None:
+    """Let so much time pass, with or without frames of the microscope."""
+    for _ in range(2 * seconds):
+        if scans:
+            walk.node.hear(Edge(walk.t, "clock", True))
+        walk.on(0.5)
+
+
 def test_the_operator_resumes_a_session_that_waits_for_the_microscope() -> None:
     said: list[Message] = []
     walk = Walk(task(said, trials=3, imaging={"line": "clock"}), said)
 
-    def live(seconds: int, scans: bool) -> None:
-        for _ in range(2 * seconds):
-            if scans:
-                walk.node.hear(Edge(walk.t, "clock", True))
-            walk.on(0.5)
-
-    live(10, scans=True)
-    live(10, scans=False)
+    live(walk, 10, scans=True)
+    live(walk, 10, scans=False)
     assert words(Position, said)[-1].phase == "paused"
-    live(5, scans=True)
+    live(walk, 5, scans=True)
     assert words(Position, said)[-1].phase == "paused"
     walk.node.hear(Order(walk.t, 1, walk.t + S, "resume"))
-    live(30, scans=True)
+    live(walk, 30, scans=True)
     assert [word.trial for word in words(TrialStart, said)] == [0, 1, 2]
     assert sum(isinstance(word, Fault) for word in said) == 1
+
+
+def test_a_session_resumed_too_early_waits_for_a_frame_and_pauses_again() -> None:
+    said: list[Message] = []
+    walk = Walk(task(said, trials=3, imaging={"line": "clock"}), said)
+
+    live(walk, 10, scans=True)
+    live(walk, 10, scans=False)
+    begun = len(words(TrialStart, said))
+    walk.node.hear(Order(walk.t, 1, walk.t + S, "resume"))
+    live(walk, 9, scans=False)
+    assert words(Position, said)[-1].phase == "grey"
+    live(walk, 3, scans=False)
+    assert words(Position, said)[-1].phase == "paused"
+    assert len(words(TrialStart, said)) == begun
+    assert sum(isinstance(word, Fault) for word in said) == 2
+    walk.node.hear(Order(walk.t, 2, walk.t + S, "resume"))
+    live(walk, 2, scans=True)
+    assert len(words(TrialStart, said)) == begun + 1
