@@ -15,7 +15,8 @@ from rig.pixels import Pixels
 
 BEAT_NS = 200_000_000
 SILENCE_NS = 1_500_000_000
-_DRAIN_WORDS = 100
+_DRAIN_WORDS = 1
+"""At a time: a word is answered before it is asked whether there is another."""
 _DRAIN_PATIENTLY_WORDS = 2000
 """At one waking, for who hears several at once: slow between two, it must still hear the newest."""
 _MEET_NS = 20_000_000

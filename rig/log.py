@@ -24,6 +24,11 @@ JOURNAL_FOLDER = "journal"
 _CHUNK_BYTES = 64 * 1024
 _SYNC_S = 1.0
 _VERDICT = "verdict"
+_MESSAGE = struct.Struct("<BQHIQQ")
+"""A message record of MCAP up to its data: opcode, length, channel, sequence, two times."""
+_OPCODE = 0x05
+_RECORD_BYTES = 9
+"""Of opcode and length, which the length does not count."""
 _WORDS = {kind(word): word for word in WORDS}
 _TORN = (
     McapError,
@@ -63,6 +68,7 @@ class LogWriter:
             compression=CompressionType.ZSTD if chunked else CompressionType.NONE,
             index_types=IndexType.ALL if chunked else IndexType.NONE,
             use_chunking=chunked,
+            use_statistics=chunked,
         )
         self._writer.start(profile="rig")
         self._channels: dict[tuple[str, str, int], int] = {}
@@ -73,10 +79,15 @@ class LogWriter:
         """Keep one word of that kind; `data` is the envelope as it was on the wire."""
         channel = (envelope.speaker, name, envelope.life)
         number = self._channels.get(channel) or self._register(channel)
-        self._writer.add_message(number, envelope.sent, data, envelope.sent, envelope.seq)
         self.count += 1
-        if not self._chunked:
-            self._file.flush()
+        if self._chunked:
+            self._writer.add_message(number, envelope.sent, data, envelope.sent, envelope.seq)
+            return
+        # what every word waits for before it is said: the library's way takes three times as long
+        length = _MESSAGE.size - _RECORD_BYTES + len(data)
+        sent = envelope.sent
+        self._file.write(_MESSAGE.pack(_OPCODE, length, number, envelope.seq, sent, sent) + data)
+        self._file.flush()
 
     def close(self, verdict: Verdict | None = None) -> None:
         """Finish the file, with what is to be said of it."""
@@ -105,6 +116,8 @@ class LogWriter:
         self._channels[channel] = self._writer.register_channel(
             f"{speaker}/{name}", "msgpack", self._schemas[name], {"life": str(life)}
         )
+        if not self._chunked:
+            self.flush()  # before the message written past the library
         return self._channels[channel]
 
 

@@ -78,10 +78,13 @@ class Run:
             return reason, failed
         finally:
             self._watch.end(_LEAVE_S)
-            self._watch.sweep()
+            traced = self._watch.sweep()
             for number, handler in old.items():
                 # what was begun is now brought to its end, whatever keys are pressed
                 signal.signal(number, signal.SIG_IGN if self._began else handler)
+            for path in traced if self._began else ():
+                text = f"a mistake in the program; where it is stands in {path}"
+                self._console.print(Text(text, "bold red"), soft_wrap=True)
 
     def _meet(self) -> None:
         """Start the recorder, then the others; return when all hear. Raises Refused."""

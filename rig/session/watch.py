@@ -109,11 +109,16 @@ class Watch:
         """End a process that no longer listens."""
         self._processes[name].kill()
 
-    def sweep(self) -> None:
-        """Remove the empty files of what the processes printed."""
+    def sweep(self) -> list[Path]:
+        """Remove the empty files of what the processes printed; return those with a traceback."""
+        traced = []
         for name in self._processes:
-            if self._errors(name).stat().st_size == 0:
-                self._errors(name).unlink()
+            printed = self._errors(name)
+            if printed.stat().st_size == 0:
+                printed.unlink()
+            elif "Traceback" in printed.read_text(errors="replace"):
+                traced.append(printed)
+        return traced
 
     def _errors(self, name: str) -> Path:
         return self._folder / f"{name}.err.txt"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from mcap.reader import NonSeekingReader
 
 from rig.clock import SetClock
 from rig.envelope import Envelope, Voice, pack
@@ -40,6 +41,22 @@ def test_what_is_written_is_read_back_in_order(tmp_path: Path, chunked: bool) ->
     assert list(read(path)) == pairs
     if chunked:
         assert read_verdict(path) == Verdict(True, len(pairs))
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_any_reader_of_mcap_reads_it(tmp_path: Path, chunked: bool) -> None:
+    path = tmp_path / "x.mcap"
+    pairs = said("hardware", WORDS)
+    write(path, pairs, chunked).close()
+    with path.open("rb") as file:
+        found = [
+            (schema.name, channel.topic, message.sequence, message.log_time, message.data)
+            for schema, channel, message in NonSeekingReader(
+                file, validate_crcs=True
+            ).iter_messages()
+            if schema is not None
+        ]
+    assert found == [(kind(w), f"hardware/{kind(w)}", e.seq, e.sent, pack(e)) for e, w in pairs]
 
 
 def test_an_unclosed_journal_cut_anywhere_gives_a_clean_beginning(tmp_path: Path) -> None:

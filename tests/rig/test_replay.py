@@ -46,7 +46,7 @@ def test_a_session_says_the_same_again(tmp_path: Path) -> None:
 
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
     peaks = []
-    for trials in (2, 8):
+    for trials in (1, 5):
         folder = tmp_path / str(trials)
         folder.mkdir()
         recorded(folder, trials)
@@ -55,7 +55,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert report.first is None
-    assert report.compared["task"] > 15_000
+    assert report.compared["task"] > 10_000
     assert peaks[1] < 1.3 * peaks[0]
 
 
