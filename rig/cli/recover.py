@@ -29,6 +29,7 @@ def recover(
     if due := book(folder, "recovered after the launching process died"):
         console.print(due, soft_wrap=True)
     whole = "whole" if verdict.whole else "NOT whole"
-    console.print(f"the log is {whole}; {verdict.in_hub_order} words of it stand in hub order")
+    order = f"its first {verdict.in_hub_order} words stand in the order in which all heard them"
+    console.print(f"the log is {whole}; {order}", soft_wrap=True)
     if verdict.missing:
         console.print(f"not in the log, because it was never said: {verdict.missing}")

@@ -32,14 +32,16 @@ def replay(
         report = feed(session_in(folder), sets or [], about())
     how = "bit for bit" if report.exact else "floats within 1e-5 (recorded on another machine)"
     for speaker, count in report.compared.items() if report.first is None else ():
-        console.print(f"{speaker}: {count} words compared, {how}")
+        text = f"{count} words compared, {how}" if count else "no word compared"
+        console.print(f"{speaker}: {text}")
     for speaker, count in report.unproven.items():
         console.print(f"{speaker}: {count} words not provable: what was heard is not in the log")
     for text in _ends(report):
         console.print(Text(text, "yellow"), soft_wrap=True)
-    idle = [speaker for speaker, count in report.compared.items() if not count]
-    if report.first is None and idle:
-        console.print(Text(f"nothing proved: no word of {', '.join(idle)} to compare", "bold red"))
+    idle = [name for name in report.unproven if not report.compared[name]]
+    if report.first is None and (idle or not any(report.compared.values())):
+        whose = f" of {', '.join(idle)}" * bool(idle)
+        console.print(Text(f"nothing proved{whose}: no word to compare", "bold red"))
         raise typer.Exit(1 if verify else 0)
     if report.first is None:
         console.print(f"[green]the same: {sum(report.compared.values())} words[/green]")
@@ -56,8 +58,9 @@ def _ends(report: Report) -> Iterator[str]:
     """Yield what is to be said of deciders that did not come to a good end."""
     for speaker, why in report.failed.items():
         yield f"{speaker} failed as it did then, on the same word: {why}"
-    for speaker, why in report.struck.items():
-        yield f"{speaker} was ended from outside ({why}): its words are compared up to there"
+    for why in dict.fromkeys(report.struck.values()):
+        names = ", ".join(name for name, reason in report.struck.items() if reason == why)
+        yield f"ended from outside ({why}), and compared up to there: {names}"
 
 
 def _show(came_to: dict[str, tuple[str, str]], console: Console) -> None:

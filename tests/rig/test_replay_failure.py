@@ -94,6 +94,26 @@ def test_what_came_from_outside_is_no_failure_to_find(tmp_path: Path) -> None:
     assert (report.failed, report.struck) == ({}, {"failing": "the hub is silent"})
 
 
+@pytest.mark.parametrize(("until", "code"), [(1, 1), (30, 0)])
+def test_what_was_ended_from_outside_is_proved_if_it_said_anything_before(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    until: int,
+    code: int,
+) -> None:
+    silent = Fault(until * MS, "the hub is silent", outside=True)
+    end = Ended(until * MS, silent.what, failed=True, words={})
+    recorded(tmp_path, *said_until(until), silent, end)
+    monkeypatch.setattr(sys, "argv", ["rig", "replay", str(tmp_path), "--verify"])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == code
+    said = capsys.readouterr().out
+    assert "ended from outside (the hub is silent), and compared up to there: failing" in said
+    assert ("nothing proved of failing" in said) == (code == 1)
+
+
 def test_a_log_that_did_not_tell_faults_apart_is_compared_without_them(tmp_path: Path) -> None:
     report = recorded(tmp_path, *failed(Fault(LAST * MS, "'leaf9'")), schema="1")
     assert report.first is None
