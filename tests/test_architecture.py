@@ -46,6 +46,18 @@ def test_imports_go_down() -> None:
     assert run.returncode == 0, run.stdout
 
 
+def test_no_line_is_longer_than_100_columns() -> None:
+    """Ruff allows those that end with a pragma, and looks at Python alone."""
+    files = [p for room in (*ROOMS, "tests") for p in (ROOT / room).rglob("*.*")]
+    lines = (
+        (f"{path.relative_to(ROOT)}:{number}", line)
+        for path in files
+        if path.suffix in (".py", ".toml")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    )
+    assert [where for where, line in lines if len(line) > 100] == []
+
+
 def test_every_word_has_one_speaker_and_every_heard_word_is_said() -> None:
     nodes = [node_class(module) for module in NODES]
     said = [w for node in nodes for w in node.says if w not in EVERYONE_SAYS]
