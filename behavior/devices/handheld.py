@@ -1,5 +1,6 @@
 """A rig's devices in the hands of a person, without animal and session: to flush, to measure."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +9,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from behavior.devices.hardware import Hardware
-from behavior.devices.protocols import Lick, Line, Valve
+from behavior.devices.minding import ended_in_order, minded
+from behavior.devices.protocols import Ball, Lick, Line, Valve
 from rig.clock import RealClock, monotonic_ns
 from rig.config import Session, convert
 from rig.hub import Hub
@@ -25,12 +27,17 @@ class Handheld:
     """The opened devices; every wait keeps looking at them, so that none falls silent."""
 
     def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
         self._devices, self._clock = hardware.devices, hardware.clock
         self.most_ms = hardware.settings.guard.max_open_ms
         """No pulse is longer."""
         self.licks: dict[str, list[int]] = {name: [] for name in self._devices.licks}
         self.edges: dict[str, list[tuple[int, bool]]] = {n: [] for n in self._devices.lines}
         """What was seen so far, ns of this handling's own clock."""
+        self.remarks: list[str] = []
+        """What the boards had to say so far."""
+        self.asked_s: float | None = None
+        """Since when (s, monotonic) a device is being asked; None while none is."""
 
     def valve(self, name: str) -> Valve:
         """Return a valve. Raises Refused if there is none of that name."""
@@ -42,7 +49,25 @@ class Handheld:
 
     def counts(self) -> int:
         """Return the wheel's counts now."""
-        return self._devices.wheel.counts(self._clock.now())
+        with self._asking():
+            return self._devices.wheel.counts(self._clock.now())
+
+    def side_counts(self) -> int | None:
+        """Return a ball's counts sideways now; None for a wheel, which has none."""
+        wheel = self._devices.wheel
+        with self._asking():
+            return wheel.side_counts(self._clock.now()) if isinstance(wheel, Ball) else None
+
+    def ways(self) -> tuple[float, float]:
+        """Return the sign of a count as the animal moves forward, and as it moves right."""
+        settings = self._devices.wheel.settings
+        side = getattr(settings, "side_cm_per_count", 1.0)
+        return math.copysign(1.0, settings.cm_per_count), math.copysign(1.0, side)
+
+    def exposures(self, camera: str) -> int:
+        """Return how many exposures a camera has begun."""
+        with self._asking():
+            return self._devices.cameras[camera].exposures(self._clock.now())
 
     def now(self) -> int:
         """Return the time, ns."""
@@ -79,12 +104,18 @@ class Handheld:
 
     def output(self, name: str, up: bool) -> None:
         """Put an output up or down."""
-        self._devices.outputs[name].set(self._clock.now(), up)
+        with self._asking():
+            self._devices.outputs[name].set(self._clock.now(), up)
 
     @property
     def outputs(self) -> list[str]:
         """The names of the outputs."""
         return list(self._devices.outputs)
+
+    @property
+    def cameras(self) -> list[str]:
+        """The names of the cameras."""
+        return list(self._devices.cameras)
 
     @property
     def valves(self) -> list[str]:
@@ -101,8 +132,15 @@ class Handheld:
             raise Refused(f"a pulse of {open_ms:g} ms is {limit}")
         valve = self.valve(name)
         for _ in range(count):
-            yield valve.pulse(self._clock.now(), open_ms)
+            with self._asking():
+                opened = valve.pulse(self._clock.now(), open_ms)
+            yield opened
             self.wait((open_ms + MIN_GAP_MS) / 1000)
+
+    def close(self) -> None:
+        """Shut all valves and let go of the devices."""
+        with self._asking():
+            self._hardware.close()
 
     def _look_until(self, answered: threading.Event) -> None:
         while not answered.wait(_LOOK_S):
@@ -110,20 +148,33 @@ class Handheld:
 
     def _look(self, now: int) -> None:
         devices = self._devices
-        devices.wheel.counts(now)
-        lick: Lick
-        for name, lick in devices.licks.items():
-            self.licks[name] += lick.onsets(now)
-        line: Line
-        for name, line in devices.lines.items():
-            self.edges[name] += line.edges(now)
+        with self._asking():
+            for board in devices.boards.values():
+                board.poll(now)
+                self.remarks += board.remarks()
+            devices.wheel.counts(now)
+            lick: Lick
+            for name, lick in devices.licks.items():
+                self.licks[name] += lick.onsets(now)
+            line: Line
+            for name, line in devices.lines.items():
+                self.edges[name] += line.edges(now)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        self.asked_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.asked_s = None
 
 
 @contextmanager
 def handheld(session: Session) -> Iterator[Handheld]:
     """Open the devices of [nodes.hardware], and shut all valves at the end, however it comes.
 
-    Raises Refused if a session runs on this rig, or a device cannot be had.
+    Raises Refused if a session runs on this rig, or a device cannot be had. A device that does not
+    come back ends the process: nothing else could, and each shuts its valves by itself.
     """
     hub = Hub(session.rig.hub_port)  # a session that runs, or that begins now, finds it taken
     try:
@@ -131,13 +182,16 @@ def handheld(session: Session) -> Iterator[Handheld]:
         hardware = Hardware(convert(table, Hardware.Settings, "[nodes.hardware]"), _unheard)
         zero_ns = monotonic_ns()
         hardware.clock = RealClock(zero_ns)
+        hands = Handheld(hardware)
         with ExitStack() as stack:
-            stack.callback(hardware.close)
+            stack.enter_context(ended_in_order())
+            stack.enter_context(minded(lambda: hands.asked_s))
+            stack.callback(hands.close)
             hardware.open()
             for board in hardware.devices.boards.values():
                 # boards learn from it where the clock's zero is, a simulated mouse that it lives
                 board.hear(Start(0, {"seed": 0, "t0_ns": zero_ns, "task": {}}))
-            yield Handheld(hardware)
+            yield hands
     finally:
         hub.close()
 

@@ -11,6 +11,7 @@ from behavior.devices.made import Devices, Tables
 from behavior.devices.outputs import Cameras, Outputs
 from behavior.devices.plumbing import Plumbing
 from behavior.devices.spout import Spout
+from behavior.devices.stale import stale
 from behavior.devices.watering import Watering
 from rig.messages import (
     Acquire,
@@ -85,6 +86,8 @@ class Hardware(Node):
             self._tell(word)
 
     def tick(self, now: int) -> None:
+        for board in self.devices.boards.values():
+            board.poll(now)
         self._watering.collect(now)
         for line, lick in self.devices.licks.items():
             spout = self._spouts[line]
@@ -133,8 +136,9 @@ class Hardware(Node):
 
     def _warn(self, start: Start) -> None:
         if began := start.session.get("began"):
-            for stale in self._plumbing.stale(date.fromisoformat(began[:10])):
-                self.say(Fault(start.t, stale))
+            devices, today = self.devices, date.fromisoformat(began[:10])
+            for sentence in stale(devices.wheel, devices.valves, today):
+                self.say(Fault(start.t, sentence))
 
     def _tell(self, word: Message) -> None:
         self._raising.hear(word, self.clock.now())

@@ -10,7 +10,6 @@ from behavior.devices.nidaq_board import Board, on_card
 from behavior.devices.nidaq_inputs import TICK_NS
 from behavior.devices.nidaq_tasks import Counter, CounterName, Level, Pulser, Terminal
 from behavior.devices.protocols import Fired, OutputSettings, ValveSettings, WheelSettings
-from rig.refused import Refused
 
 __all__ = ["ArmedValve", "Ball", "Board", "Camera", "Lick", "Line", "Output", "Valve", "Wheel"]
 
@@ -84,7 +83,7 @@ class Valve:
         self.settings = settings
         self._board = on_card(board, name)
         self._pulser = Pulser(self._board.card, settings.counter, settings.terminal)
-        self._board.join(self._pulser.open)
+        self._board.join(self._pulser.open, drives=True)
 
     def pulse(self, now: int, open_ms: float) -> int:
         return max(now, self._board.session_ns(self._pulser.fire(open_ms)))
@@ -97,7 +96,8 @@ class ArmedValve(Valve):
     """A valve whose counter waits for the lick line itself, and opens within a microsecond of it.
 
     Its own line comes back on an input, `sense`: what opened, when and for how long is seen, not
-    assumed. It needs the card's watchdog: else a driver that hangs would leave it armed.
+    assumed. It needs the card's watchdog: else a driver that hangs would leave it armed; and change
+    detection: what was sampled comes in packets, and a reward not seen yet could be given twice.
     """
 
     class Settings(Valve.Settings, frozen=True, kw_only=True):
@@ -114,11 +114,7 @@ class ArmedValve(Valve):
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)
-        if not self._board.settings.watchdog_lines:
-            raise Refused(
-                f"valve {name} can be armed, and board {self._board.name} has no watchdog_lines: "
-                'name the valve\'s line there, or take is = "behavior.devices.nidaq:Valve"'
-            )
+        self._board.hold_for(name)
         self._licks = self._board.tap(settings.lick, f"valve {name}, lick")
         self._sense = self._board.tap(settings.sense, f"valve {name}, sense")
         self._touches: deque[int] = deque(maxlen=_REMEMBERED_TOUCHES)
@@ -214,7 +210,7 @@ class Output:
         self.settings = settings
         card = on_card(board, name)
         self._level = Level(card.card, settings.line)
-        card.join(self._level.open)
+        card.join(self._level.open, drives=True)
 
     def set(self, now: int, up: bool) -> int:
         self._level.put(up)

@@ -1,7 +1,7 @@
 """An NI card as a board: its input lines, its clock, its watchdog, and the tasks of its devices.
 
-All input lines are the lowest ones of one port and share one change-detection task; their times
-come from the card's own clock, fitted to the session's.
+All input lines are the lowest ones of one port and share one task; the times of their changes come
+from the card's own clock, fitted to the session's.
 """
 
 from collections import deque
@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import msgspec
 
 from behavior.devices.device_clock import DeviceClock
-from behavior.devices.nidaq_card import Card
-from behavior.devices.nidaq_inputs import Inputs
+from behavior.devices.nidaq_card import Card, LackingError
+from behavior.devices.nidaq_inputs import Inputs, Latched, Sampled, Timing
 from behavior.devices.nidaq_tasks import Watchdog
 from rig.clock import monotonic_ns
 from rig.messages import DeviceTime, Message, Start
@@ -21,6 +21,10 @@ from rig.refused import Refused
 _PET_EVERY_NS = 100_000_000
 _ASK_EVERY_NS = 200_000_000
 _ASK_AT_FIRST = 20
+_UNWATCHED = (
+    "If the driver falls silent, its counters end the pulse that is under way, and its outputs "
+    "stay as they are"
+)
 
 
 class Tap:
@@ -53,8 +57,10 @@ class Board:
         input_lines: Annotated[int, msgspec.Meta(ge=1, le=32)] = 8
         """Lines 0 up to this one, without it, are inputs."""
         latch_counter: str = "ctr1"
-        """The counter that times changes; "" on a card that cannot: then a change is when it was
-        read."""
+        """The counter that times changes; "" on a card without change detection."""
+        sample_hz: Annotated[float, msgspec.Meta(ge=0, le=50_000)] = 10_000.0
+        """How often such a card samples its lines, by its own clock; 0 on one that cannot: then a
+        change is when it was read, once a tick."""
         watchdog_lines: list[str] = []
         """Lines that go down when the driver is silent: those of the valves, as "port1/line4"."""
         watchdog_s: Annotated[float, msgspec.Meta(ge=0.2, le=2.0)] = 1.0
@@ -62,12 +68,11 @@ class Board:
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings, self.name = settings, name
         self.card = Card(settings.device, settings.address, settings.deadline_s)
-        self._inputs = Inputs(
-            self.card, settings.port, settings.input_lines, settings.latch_counter
-        )
+        timing = _timing(self.card, settings)
+        self._inputs = Inputs(self.card, settings.port, settings.input_lines, timing)
         self._watchdog: Watchdog | None = None
-        if settings.watchdog_lines:
-            self._watchdog = Watchdog(self.card, settings.watchdog_lines, settings.watchdog_s)
+        self._must_watch = self._drives = False
+        self._remarks: list[str] = []
         self._openings: list[Callable[[], None]] = []
         self._taps: list[tuple[int, Tap]] = []
         self._clock = DeviceClock()
@@ -76,9 +81,10 @@ class Board:
         self._time: DeviceTime | None = None
         self._is_open = self._begun = False
 
-    def join(self, opening: Callable[[], None]) -> None:
-        """Have a device's task opened with the board."""
+    def join(self, opening: Callable[[], None], drives: bool = False) -> None:
+        """Have a device's task opened with the board; whether it drives a line of the card."""
         self._openings.append(opening)
+        self._drives |= drives
 
     def tap(self, line: int, where: str) -> Tap:
         """Return an input line as one more device sees it. Raises Refused if it is none."""
@@ -91,6 +97,19 @@ class Board:
         self._taps.append((line, Tap()))
         return self._taps[-1][1]
 
+    def hold_for(self, valve: str) -> None:
+        """Have the card be one that may hold an armed reward. Raises Refused if it is not."""
+        lack = "" if self.settings.watchdog_lines else "watchdog_lines: name the valve's line there"
+        lack = lack or (
+            "" if self.settings.latch_counter else "latch_counter: name a counter there"
+        )
+        if lack:
+            raise Refused(
+                f"valve {valve} can be armed, and board {self.name} has no {lack}, or take "
+                'is = "behavior.devices.nidaq:Valve"'
+            )
+        self._must_watch = True
+
     def up(self, line: int) -> bool:
         """Return whether an input line was up when it was last read."""
         return bool(self._inputs.level >> line & 1)
@@ -99,13 +118,12 @@ class Board:
         self.card.open()
         self._clock = DeviceClock()
         self._is_open = True
+        self._remarks = self._lesser()
+        self._open_watchdog()  # before the others: some cards reserve it only while they are free
         for opening in self._openings:
             opening()
         self._inputs.open()
-        for _ in range(_ASK_AT_FIRST):
-            self._ask_clock()
-        if self._watchdog is not None:
-            self._watchdog.open()
+        self._ask_clock()
         self.card.opened()
 
     def hear(self, word: Message) -> None:
@@ -121,7 +139,7 @@ class Board:
 
     def poll(self, now: int, again: bool = False) -> None:
         """Read what has changed; once for each now, unless it is asked for again."""
-        if now == self._polled and not again:
+        if not self._is_open or (now == self._polled and not again):
             return
         self._polled = now
         if not self._begun:  # there is no session: someone looks at the devices by hand
@@ -141,7 +159,8 @@ class Board:
                     tap.edges.append((t, bool(lines >> line & 1)))
 
     def remarks(self) -> list[str]:
-        return []
+        remarks, self._remarks = self._remarks, []
+        return remarks
 
     def close(self) -> None:
         was_open, self._is_open, self._begun = self._is_open, False, False
@@ -155,9 +174,42 @@ class Board:
     def _begin(self, zero: int) -> None:
         """Date all from that time of the machine's clock on; let the card watch the driver."""
         self._zero = zero
-        if self._watchdog is not None and not self._begun:
-            self._watchdog.begin()
-        self._begun = True
+        if not self._begun:
+            self._begun = True
+            self._inputs.begin()
+            if self._watchdog is not None:
+                self._watchdog.begin()
+        for _ in range(_ASK_AT_FIRST):
+            self._ask_clock()
+
+    def _open_watchdog(self) -> None:
+        lines = self.settings.watchdog_lines
+        self._watchdog = Watchdog(self.card, lines, self.settings.watchdog_s) if lines else None
+        try:
+            if self._watchdog is not None:
+                self._watchdog.open()
+        except LackingError as lacking:
+            if self._must_watch:
+                raise
+            self._watchdog = None
+            self._remarks.append(f"{lacking}. {_UNWATCHED}")
+
+    def _lesser(self) -> list[str]:
+        """Return what this card is not asked for, though a better one could do it."""
+        settings, who = self.settings, f"board {self.name}"
+        said = []
+        if self._drives and not settings.watchdog_lines:
+            said.append(f"{who} has no watchdog_lines. {_UNWATCHED}")
+        if not settings.latch_counter and settings.sample_hz:
+            said.append(
+                f"{who} has no latch_counter: its lines are sampled {settings.sample_hz:g} times a "
+                "second by its own clock"
+            )
+        elif not settings.latch_counter:
+            said.append(
+                f"{who} has no latch_counter and no sample_hz: its lines are read each tick"
+            )
+        return said
 
     def _ask_clock(self) -> None:
         pair = self._inputs.ask_clock()
@@ -165,6 +217,12 @@ class Board:
         if told is not None:
             t = self.session_ns(told.host)
             self._time = DeviceTime(t, self.name, told.device, told.residual_ns)
+
+
+def _timing(card: Card, settings: Board.Settings) -> Timing | None:
+    if settings.latch_counter:
+        return Latched(card, settings.latch_counter)
+    return Sampled(card, settings.sample_hz) if settings.sample_hz else None
 
 
 def on_card(board: Any, name: str) -> Board:

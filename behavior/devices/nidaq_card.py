@@ -22,15 +22,25 @@ _REMEDIES = {
     -200452: "the card cannot do that; take what it can do, see docs/wiring.md",
     -200077: "the card cannot do that; take what it can do, see docs/wiring.md",
     -201020: 'the card sees no changes on that line; set latch_counter = ""',
+    -201062: "the card has no clock for these lines; set sample_hz = 0",
+    -200284: "it did not give in time what it said it had; look at its plug and at the machine",
+    -200222: "the driver came too late to read what the card had seen; the machine is too slow",
+    -200662: "the card has no watchdog",
     -200279: "the driver came too late to read what the card had seen; the machine is too slow",
 }
 """What to do about NI's most common errors, by their code (nidaqmx.error_codes.DAQmxErrors)."""
+_LACKING = (-200662, -200197, -209876)
+"""The card has not that feature at all."""
 _GONE = (-88705, -50405, -88709, -200220)
 """After one of these nothing that is asked of the card will be answered."""
 
 
 class CardLostError(OSError):
     """The card does not answer, or not as it must."""
+
+
+class LackingError(Refused):
+    """The card is there, and cannot do that."""
 
 
 class Card:
@@ -104,9 +114,12 @@ class Card:
             yield
         except self._ni.errors.Error as error:
             sentence = f"{self._name}, {what}: {_reason(error, self._deadline_s)}"
-            if getattr(error, "error_code", None) in _GONE or hasattr(error, "rpc_code"):
+            code = getattr(error, "error_code", None)
+            if code in _GONE or hasattr(error, "rpc_code"):
                 self._lost = sentence
-            raise (Refused if self._opening else CardLostError)(sentence) from error
+            if self._opening:
+                raise (LackingError if code in _LACKING else Refused)(sentence) from error
+            raise CardLostError(sentence) from error
 
     def close(self) -> None:
         """Stop and clear every task; of a card that is lost nothing is asked any more."""

@@ -179,6 +179,7 @@ class Watchdog:
                 for line in self._lines
             ]
             self._task.cfg_watchdog_do_expir_states(states)
+            self._task.control(ni.constants.TaskMode.TASK_RESERVE)
 
     def begin(self) -> None:
         """Begin: the driver must be heard from now on."""

@@ -6,11 +6,9 @@ from datetime import date
 from typing import Any
 
 from behavior.devices.protocols import Lick, Valve, ValveSettings
+from behavior.devices.stale import is_simulated
 from rig.config import blocks
 from rig.refused import Refused
-
-STALE_DAYS = 30
-"""A calibration older than this is warned of."""
 
 
 class Plumbing:
@@ -31,17 +29,6 @@ class Plumbing:
         for block in blocks(task):
             self._check_volume(spout, block["reward_ul"])
 
-    def stale(self, today: date) -> list[str]:
-        """Return a sentence for each valve that was calibrated too long ago."""
-        found = []
-        for name, valve in self._valves.items():
-            day = valve.settings.calibrated
-            days = (today - date.fromisoformat(day)).days if day else 0
-            if days > STALE_DAYS:
-                again = f"rig calibrate valve SETUP --valve {name}"
-                found.append(f"valve {name} was calibrated {days} days ago; do it again: {again}")
-        return found
-
     def _check_spout(self, spout: str) -> None:
         lines: dict[str, Mapping[str, Any]] = {"lick": self._licks, "valve": self._valves}
         for kind, known in lines.items():
@@ -55,8 +42,7 @@ class Plumbing:
     def _check_calibration(self, spout: str) -> None:
         valve = self._valves[spout]
         day = valve.settings.calibrated
-        simulated = type(valve).__module__.rpartition(".")[2] == "simulated"
-        if not day and not simulated:
+        if not day and not is_simulated(valve):
             raise Refused(
                 f"valve {spout} was never calibrated, so nobody knows what it gives; do it: "
                 f"rig calibrate valve SETUP --valve {spout}"

@@ -30,6 +30,9 @@ class Board(Device, Protocol):
     def hear(self, word: Message) -> None:
         """Take a word that the driver heard, or the Valve that it said."""
 
+    def poll(self, now: int) -> None:
+        """Look at it, once for each now: it then knows that the driver lives."""
+
     def remarks(self) -> list[str]:
         """Return what the person at the rig is to know, a sentence each, each once."""
 

@@ -49,6 +49,9 @@ class Board:
             self.began = word.t
         self.mouse.hear(word)
 
+    def poll(self, now: int) -> None:
+        pass
+
     def remarks(self) -> list[str]:
         return []
 

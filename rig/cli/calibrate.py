@@ -1,7 +1,7 @@
 """rig calibrate: measure what is bolted down, and write it beside the setup, dated."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ from rich.text import Text
 
 from behavior.calibration import Fit, Weighed, fit
 from behavior.devices.handheld import Handheld, handheld
-from rig.cli.setup import bolted_down
+from rig.cli.calibration_page import write_page
+from rig.cli.setup import NoAnimal, bolted_down, no_animal
 from rig.measured import measure
 from rig.refused import Refused
 
@@ -23,6 +24,8 @@ calibrate = typer.Typer(
     help="Measure what is bolted down, and write it beside the setup, dated.", no_args_is_help=True
 )
 _BAR = 40
+_FEWEST_COUNTS = 20
+"""A turn of a wheel has more."""
 
 
 @calibrate.command()
@@ -33,16 +36,24 @@ def valve(
         list[float] | None, typer.Option("--open-ms", help="A pulse length; repeatable.")
     ] = None,
     pulses: Annotated[int, typer.Option(min=10, max=500, help="Pulses a series.")] = 100,
+    yes: NoAnimal = False,
 ) -> None:
     """Weigh what series of pulses bring, fit the valve's line, and write it beside the setup."""
     console = Console()
     session = bolted_down(setup)
+    no_animal(f"spout {name}, and a dish on a scale under it", yes)
     with handheld(session) as hands:
         hands.valve(name)
-        console.print(f"Put a dish under spout {name}, on a scale. Each series is {pulses} pulses.")
+        console.print(f"Each series is {pulses} pulses of valve {name}.")
         series = list(_weigh(hands, name, open_ms or [20.0, 40.0, 60.0, 80.0], pulses, console))
+        said, most_ms = hands.remarks, hands.most_ms
     fitted = fit(series)
     _show(series, fitted, console)
+    for sentence in said:
+        console.print(Text(sentence, "yellow"))
+    page = setup.with_name(f"{setup.stem}.valve.{name}.html")
+    what = f"valve {name} of rig {session.rig.name}, {date.today().isoformat()}"
+    write_page(page, what, series, fitted, most_ms)
     written = measure(
         setup,
         session.rig.name,
@@ -57,7 +68,50 @@ def valve(
             ],
         },
     )
+    console.print(f"drawn in {page}")
     console.print(f"written to {written}; sessions of this setup use it from now on")
+
+
+@calibrate.command()
+def wheel(
+    setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
+    around_cm: Annotated[
+        float, typer.Option(min=1, max=500, help="How far the animal walks in one turn, cm.")
+    ],
+    turns: Annotated[int, typer.Option(min=1, max=100, help="How many turns by hand.")] = 10,
+) -> None:
+    """Turn the wheel by hand, and write what a count is beside the setup; of a ball, both axes."""
+    console = Console()
+    session = bolted_down(setup)
+    with handheld(session) as hands:
+        cm = turns * around_cm
+        found = {"cm_per_count": _turned(hands, hands.counts, turns, "FORWARD", cm, console)}
+        if hands.side_counts() is not None:
+            side = _turned(
+                hands, lambda: hands.side_counts() or 0, turns, "to the RIGHT", cm, console
+            )
+            found["side_cm_per_count"] = side
+    day = {"calibrated": date.today().isoformat()}
+    written = measure(setup, session.rig.name, "nodes.hardware.wheel", {**found, **day})
+    console.print(f"written to {written}; sessions of this setup use it from now on")
+
+
+def _turned(
+    hands: Handheld, counts: Callable[[], int], turns: int, way: str, cm: float, console: Console
+) -> float:
+    """Return the centimetres of a count, negative if the counts went down."""
+    mark = "put a mark on the wheel and the frame; Enter to begin"
+    hands.ask(partial(typer.prompt, mark, default="", show_default=False))
+    began = counts()
+    turn = f"turn it {way} by {turns} whole turns, until the marks meet again, then Enter"
+    hands.ask(partial(typer.prompt, turn, default="", show_default=False))
+    found = counts() - began
+    if abs(found) < _FEWEST_COUNTS * turns:
+        raise Refused(
+            f"{turns} turns came to {found} counts; look at the encoder's plug, and begin anew"
+        )
+    console.print(f"{found:+d} counts in {turns} turns: {cm / found:.5f} cm a count")
+    return cm / found
 
 
 @calibrate.command()

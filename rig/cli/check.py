@@ -13,8 +13,11 @@ from rich.text import Text
 
 from behavior.devices.handheld import handheld
 from rig.cli.check_screens import screens
-from rig.cli.setup import bolted_down
+from rig.cli.setup import NoAnimal, bolted_down, no_animal
 from rig.cli.walk import Result, loop_back, walk
+from rig.refused import Refused
+
+_PATTERN_S = 10.0
 
 
 class _OrAll(typer.core.TyperGroup):
@@ -39,19 +42,38 @@ def devices(
     loopback: Annotated[
         bool, typer.Option("--loopback", help="The valve's line is wired to the lick line.")
     ] = False,
+    yes: NoAnimal = False,
 ) -> None:
-    """Try wheel, licks, valves, lines and outputs, one by one. Exit code 1: something failed."""
+    """Try wheel, licks, valves, lines, cameras, outputs, screens. Exit code 1: something failed."""
     session = bolted_down(setup)
     console = Console()
+    if session.nodes["hardware"].get("valve"):
+        no_animal("the rig, and a dish under every spout", yes)
     with handheld(session) as hands:
         results = list(loop_back(hands) if loopback else walk(hands, console))
+        said = hands.remarks
+    if "display" in session.nodes and not loopback:
+        results.append(_screens(setup))
     table = Table("", "what", "found", title=f"rig {session.rig.name}")
     for one in results:
         style = {"pass": "green", "fail": "bold red", "skipped": "yellow"}[one.verdict]
         table.add_row(Text(one.verdict, style), one.what, one.found)
     console.print(table)
+    for sentence in said:
+        console.print(Text(sentence, "yellow"))
     console.print(f"kept in {_keep(setup, session.rig.name, results)}")
     raise typer.Exit(1 if any(one.verdict == "fail" for one in results) else 0)
+
+
+def _screens(setup: Path) -> Result:
+    if not typer.confirm(f"Show the screens' pattern for {_PATTERN_S:g} s now?"):
+        return Result("screens", "skipped", "later: rig check screens SETUP")
+    try:
+        screens(setup, _PATTERN_S)
+    except Refused as refused:
+        return Result("screens", "fail", str(refused))
+    good = typer.confirm("Is the horizon level, no line broken at a seam, the patch at its diode?")
+    return Result("screens", "pass" if good else "fail", "seen by the person at the rig")
 
 
 def _keep(setup: Path, rig: str, results: list[Result]) -> Path:

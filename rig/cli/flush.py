@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 from behavior.devices.handheld import handheld
-from rig.cli.setup import bolted_down
+from rig.cli.setup import NoAnimal, bolted_down, no_animal
 
 _PULSE_MS = 100.0
 
@@ -19,15 +19,12 @@ def flush(
     seconds: Annotated[
         float, typer.Option(min=0.1, max=60.0, help="How long it is open in all.")
     ] = 5.0,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask whether an animal is there.")
-    ] = False,
+    yes: NoAnimal = False,
 ) -> None:
     """Open a valve again and again, with no animal at the spout. Ctrl-C ends it."""
     session = bolted_down(setup)
     console = Console()
-    if not yes:
-        typer.confirm(f"Is NO animal at spout {name}, and a dish under it?", abort=True)
+    no_animal(f"spout {name}, and a dish under it", yes)
     count = max(1, round(seconds * 1000 / _PULSE_MS))
     with handheld(session) as hands:
         pulses = hands.pulses(name, min(_PULSE_MS, hands.most_ms), count)

@@ -1,9 +1,14 @@
 """A setup by itself, for verbs that handle what is bolted down without an animal."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from rig.config import Session, convert, read_setup
 from rig.refused import Refused
+
+NoAnimal = Annotated[bool, typer.Option("--yes", help="Do not ask whether an animal is there.")]
 
 
 def bolted_down(setup: Path) -> Session:
@@ -13,3 +18,9 @@ def bolted_down(setup: Path) -> Session:
         raise Refused(f"{setup} has no [nodes.hardware], so there is no device in it")
     alone = {"subject": "nobody", "seed": 0, "task_name": "", "task": {}}
     return convert({**tree, **alone}, Session, str(setup))
+
+
+def no_animal(where: str, yes: bool) -> None:
+    """Ask whether no animal is there, before valves open past the guard; abort if one is."""
+    if not yes:
+        typer.confirm(f"Is NO animal at {where}?", abort=True)

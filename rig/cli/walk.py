@@ -1,6 +1,6 @@
 """The steps of a walk through a rig's devices, each with what the person at the rig is to do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -16,6 +16,8 @@ _TURNED = 20
 """So many counts are a turn by hand."""
 _LOOPS = 50
 _LOOP_LATE_MS = 5.0
+_LOOP_EARLY_MS = 1.0
+"""When a pulse began may be known to the middle of a call only; its edge to some microseconds."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -28,7 +30,14 @@ class Result(msgspec.Struct, frozen=True):
 
 def walk(hands: Handheld, console: Console) -> Iterator[Result]:
     """Yield each step's result; the person acts, looks, listens and answers."""
-    yield _wheel(hands, console)
+    forward, right = hands.ways()
+    yield _turned(hands, console, "wheel", "FORWARD", lambda: forward * hands.counts())
+    if hands.side_counts() is not None:
+
+        def to_the_right() -> float:
+            return right * (hands.side_counts() or 0)
+
+        yield _turned(hands, console, "ball", "to the RIGHT", to_the_right)
     for name in hands.licks:
         onsets = hands.licks[name]
         yield _seen(hands, console, f"lick {name}", f"touch spout {name}", onsets)
@@ -40,6 +49,8 @@ def walk(hands: Handheld, console: Console) -> Iterator[Result]:
     for name in hands.edges:
         todo = f"make line {name} change (start the microscope for frame_clock)"
         yield _seen(hands, console, f"line {name}", todo, hands.edges[name])
+    for name in hands.cameras:
+        yield _filming(hands, console, name)
     for name in hands.outputs:
         hands.output(name, True)
         yield _answer(hands, f"output {name}", "It is up now: is it, at the other end?")
@@ -64,18 +75,29 @@ def loop_back(hands: Handheld) -> Iterator[Result]:
         late_ms = np.subtract(onsets, opened) / 1e6
         p50, p99 = np.percentile(late_ms, [50, 99])
         found = f"{len(opened)} of {len(opened)} came back, p50 {p50:.2f} ms, p99 {p99:.2f} ms"
-        good = late_ms.min() >= 0 and p50 < _LOOP_LATE_MS
+        good = late_ms.min() > -_LOOP_EARLY_MS and p50 < _LOOP_LATE_MS
         yield Result(f"loop {name}", "pass" if good else "fail", found)
 
 
-def _wheel(hands: Handheld, console: Console) -> Result:
-    console.print(f"turn the wheel FORWARD by hand, within {_PATIENCE_S:g} s")
-    began = hands.counts()
-    if not hands.until(lambda: abs(hands.counts() - began) > _TURNED, _PATIENCE_S):
-        return Result("wheel", "fail", "it did not move; look at the encoder's plug")
-    way = hands.counts() - began
-    found = f"{way:+d} counts" + ("" if way > 0 else ": backwards; change the sign of cm_per_count")
-    return Result("wheel", "pass" if way > 0 else "fail", found)
+def _turned(
+    hands: Handheld, console: Console, what: str, way: str, counts: Callable[[], float]
+) -> Result:
+    console.print(f"turn the {what} {way} by hand, within {_PATIENCE_S:g} s")
+    began = counts()
+    if not hands.until(lambda: abs(counts() - began) > _TURNED, _PATIENCE_S):
+        return Result(what, "fail", "it did not move; look at the encoder's plug")
+    turned = counts() - began
+    found = f"{turned:+.0f} counts"
+    found += "" if turned > 0 else ": backwards; calibrate it: rig calibrate wheel"
+    return Result(what, "pass" if turned > 0 else "fail", found)
+
+
+def _filming(hands: Handheld, console: Console, name: str) -> Result:
+    console.print(f"start camera {name}, within {_PATIENCE_S:g} s")
+    began = hands.exposures(name)
+    if hands.until(lambda: hands.exposures(name) > began, _PATIENCE_S):
+        return Result(f"camera {name}", "pass", "it exposes")
+    return Result(f"camera {name}", "fail", "no exposure came; look at its plug and its program")
 
 
 def _seen(

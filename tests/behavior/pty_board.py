@@ -62,6 +62,8 @@ class PtyBoard:
         """It hears, and says nothing."""
         self.late_ns = 0
         """How long it takes to answer; its events come at once."""
+        self.looped = False
+        """The valve of each spout is wired to its lick line."""
         self._late: deque[tuple[int, bytes]] = deque()
         self.openings: list[tuple[int, int, float]] = []
         """(spout, host time in ns, ms) of each time that a valve was open and is shut again."""
@@ -74,7 +76,7 @@ class PtyBoard:
         self._counts = 0
         self._due = self._beat_due = monotonic_ns()
         self._said: deque[bytes] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._running = True
         self.plug()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -108,6 +110,11 @@ class PtyBoard:
             self._thread.join()
             if self._master >= 0:
                 self.unplug()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a valve is open."""
+        return bool(self._open)
 
     def touch(self, line: int, up: bool) -> int:
         """Put an input up or down; return when (ns, monotonic)."""
@@ -147,6 +154,7 @@ class PtyBoard:
             if now >= opened + ms * MS:
                 del self._open[spout]
                 self.openings.append((spout, opened, float(ms)))
+                self._loop(spout, up=False)
         if self._active and now >= self._due:
             self._due = max(self._due + MS, now - MS)
             if self.registers[EVENTS][0] & 4 and self.registers[ENCODERS][0] & 4:
@@ -188,13 +196,19 @@ class PtyBoard:
                     timed = self.registers[PULSE_ENABLE][0] >> FIRST_VALVE_BIT & 1 << spout
                     ms = self.registers[PULSE_MS + spout][0] if timed else 1_000_000_000
                     self._open[spout] = (now, int(ms))
+                    self._loop(spout, up=True)
         elif address == OUTPUT_CLEAR:
             self.outputs &= ~(bits >> FIRST_OUTPUT_BIT)
             for spout in [s for s in self._open if bits >> FIRST_VALVE_BIT & 1 << s]:
                 opened, _ = self._open.pop(spout)
                 self.openings.append((spout, opened, (now - opened) / MS))
+                self._loop(spout, up=False)
         else:
             self.registers[address] = (bits,)
+
+    def _loop(self, spout: int, up: bool) -> None:
+        if self.looped:
+            self.touch(spout, up)
 
     def _event(self, address: int, payload_type: int, values: tuple[int, ...], now: int) -> None:
         if self._active:

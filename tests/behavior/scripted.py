@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from behavior.devices.protocols import ValveSettings
+from behavior.devices.protocols import ValveSettings, WheelSettings
 from rig.messages import DeviceTime, Message
 from rig.refused import Refused
 
@@ -18,12 +18,15 @@ class Board:
         closes: bool = True
         wired_ms: float | None = None
         """How long after a valve's line the lick line feels it, where both are wired together."""
+        turning: int = 0
+        """By how many counts the wheel turns between two looks at it."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings = settings
         self.told: list[Message] = []
         self.opened = self.closed = 0
         self.failing = False
+        self.polled: int | None = None
         self.counts = 100
         self.licks: list[int] = []
         self.touched_since: int | None = None
@@ -38,6 +41,9 @@ class Board:
 
     def hear(self, word: Message) -> None:
         self.told.append(word)
+
+    def poll(self, now: int) -> None:
+        self.polled = now
 
     def remarks(self) -> list[str]:
         said, self.to_say = self.to_say, []
@@ -55,8 +61,9 @@ class Board:
 class Wheel:
     """Stands at the board's counts; fails when told to."""
 
-    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    class Settings(WheelSettings, frozen=True, kw_only=True):
         cm_per_count: Annotated[float, msgspec.Meta(gt=0)] = 0.5
+        calibrated: str = date.today().isoformat()
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings, self._board = settings, board
@@ -64,7 +71,19 @@ class Wheel:
     def counts(self, now: int) -> int:
         if self._board.failing:
             raise OSError("the encoder does not answer")
+        self._board.counts += self._board.settings.turning
         return int(self._board.counts)
+
+
+class Ball(Wheel):
+    """Turns both ways by the same counts."""
+
+    class Settings(Wheel.Settings, frozen=True, kw_only=True):
+        cm_per_count: Annotated[float, msgspec.Meta(ge=-1, le=1)]
+        side_cm_per_count: float
+
+    def side_counts(self, now: int) -> int:
+        return self.counts(now)
 
 
 class Lick:

@@ -45,6 +45,7 @@ def live(folder: Path, avr: Avr, *args: str, sets: tuple[str, ...] = SHORT) -> L
         f"{board}.port={avr.port}",
         f"{board}.usb_serial=",
         f"{valve}.calibrated='{date.today()}'",
+        f"nodes.hardware.wheel.calibrated='{date.today()}'",
     )
     by = ("--override", "a simulated board", *args)
     return Live(folder / "data", *on, *sets, setup=setup, args=by)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from rig.cli import walk
+from rig.cli import check, walk
 from rig.cli.main import app
 from rig.toml import read_toml
 from tests.ports import free_port
@@ -35,18 +35,24 @@ def checked(setup: Path, *options: str, typed: str = "") -> Result:
     return CliRunner().invoke(app, ["check", str(setup), *options], input=typed)
 
 
-def test_a_loop_of_valve_and_lick_line_is_measured_and_kept(tmp_path: Path) -> None:
+def test_a_loop_of_valve_and_lick_line_is_measured_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     setup = bench(tmp_path, ", wired_ms = 1.5")
-    result = checked(setup, "--loopback")
+    monkeypatch.setattr(walk, "_LOOPS", 10)
+    result = checked(setup, "--loopback", typed="y\n")
     assert result.exit_code == 0, result.output
     kept = read_toml(tmp_path / "bench.checked.toml")
     assert kept["rig"] == "bench"
-    assert kept["results"]["loop centre"].startswith("pass: 50 of 50 came back, p50 1.50 ms")
+    assert kept["results"]["loop centre"].startswith("pass: 10 of 10 came back, p50 1.50 ms")
 
 
 @pytest.mark.parametrize("wired", ["", ", wired_ms = 12.0"])
-def test_a_loop_that_is_open_or_late_fails(tmp_path: Path, wired: str) -> None:
-    result = checked(bench(tmp_path, wired), "--loopback")
+def test_a_loop_that_is_open_or_late_fails(
+    tmp_path: Path, wired: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "_LOOPS", 5)
+    result = checked(bench(tmp_path, wired), "--loopback", "--yes")
     assert result.exit_code == 1
     assert "fail" in read_toml(tmp_path / "bench.checked.toml")["results"]["loop centre"]
 
@@ -55,7 +61,7 @@ def test_what_does_not_come_or_is_not_heard_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(walk, "_PATIENCE_S", 0.05)
-    result = checked(bench(tmp_path, ""), typed="n\n")
+    result = checked(bench(tmp_path, ""), typed="y\nn\n")
     assert result.exit_code == 1
     results = read_toml(tmp_path / "bench.checked.toml")["results"]
     assert results["wheel"] == "fail: it did not move; look at the encoder's plug"
@@ -63,7 +69,7 @@ def test_what_does_not_come_or_is_not_heard_fails(
     assert results["valve centre"] == "fail: no"
 
 
-def test_a_rig_that_works_passes(tmp_path: Path) -> None:
+def test_a_rig_that_works_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     setup = tmp_path / "simulated.toml"
     on = 'board = "bench"'
     setup.write_text(f"""
@@ -79,9 +85,32 @@ wheel = {{ is = "{SIMULATED}:Wheel", cm_per_count = 0.0135, {on} }}
 lick.centre = {{ is = "{SIMULATED}:Lick", {on} }}
 valve.centre = {{ is = "{SIMULATED}:Valve", ul_per_ms = 0.05, {on} }}
 outputs.sync = {{ is = "{SIMULATED}:Output", on = "trial", {on} }}
+cameras.face = {{ is = "{SIMULATED}:Camera", {on} }}
+[nodes.display]
+run = "stimuli.display"
+refresh_hz = 60.0
+screen = {{ is = "stimuli.simulated:SimulatedScreen", size_px = [400, 300] }}
 """)
-    result = checked(setup, typed="y\ny\n")
+    monkeypatch.setattr(check, "_PATTERN_S", 0.5)
+    result = checked(setup, typed="y\n" * 7)
     assert result.exit_code == 0, result.output
     results = read_toml(tmp_path / "simulated.checked.toml")["results"]
     assert {text.split(":")[0] for text in results.values()} == {"pass"}
-    assert set(results) == {"wheel", "lick centre", "valve centre", "output sync"}
+    devices = {"wheel", "lick centre", "valve centre", "camera face", "output sync"}
+    assert set(results) == {*devices, "screens"}
+
+
+def test_a_ball_is_turned_both_ways_and_one_mounted_the_other_way_round_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "_PATIENCE_S", 0.05)
+    setup = bench(tmp_path, ", turning = -40")
+    text = setup.read_text().replace(f"{SCRIPTED}:Wheel", f"{SCRIPTED}:Ball")
+    results = []
+    for sign in ("-", ""):
+        on = f"wheel = {{ side_cm_per_count = {sign}0.5, cm_per_count = {sign}0.5, is"
+        setup.write_text(text.replace("wheel = { is", on))
+        checked(setup, typed="y\nn\n")
+        kept = read_toml(tmp_path / "bench.checked.toml")["results"]
+        results.append([kept[what].partition(":")[0] for what in ("wheel", "ball")])
+    assert results == [["pass", "pass"], ["fail", "fail"]]

@@ -12,14 +12,15 @@ from behavior.devices.nidaq_card import Card
 from behavior.devices.nidaq_inputs import TICK_NS
 from behavior.devices.protocols import Fired
 from rig.clock import SetClock
-from rig.messages import Edge, Lick, Message
+from rig.messages import Message
 from rig.refused import Refused
 from tests.behavior.nicard.contract import NIDAQ, VALVE_LINE, WIRING
 from tests.behavior.nicard.process import SimulatedCard
-from tests.behavior.nicard.rigs import card_table, go_on, wake, zero
-from tests.behavior.sessions import MS, hardware, of
+from tests.behavior.nicard.rigs import card_table
+from tests.behavior.sessions import MS, hardware
 
-small = pytest.mark.parametrize("own_card", ["small"], indirect=True)
+ARMED = {"is": f"{NIDAQ}:ArmedValve", **WIRING["ArmedValve"]}
+SAMPLED = {"watchdog_lines": [VALVE_LINE], "latch_counter": ""}
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,8 @@ small = pytest.mark.parametrize("own_card", ["small"], indirect=True)
         ({"boards": {"card": {"port": "port7"}}}, r"no such line"),
         ({"boards": {"card": {"address": "127.0.0.1:1"}}}, r"does not answer.*address"),
         ({"boards": {"card": {"address": ""}}}, r"NI-DAQmx driver is not there"),
-        ({"valve": {"centre": {"is": f"{NIDAQ}:ArmedValve", **WIRING["ArmedValve"]}}}, "watchdog"),
+        ({"valve": {"centre": ARMED}}, "no watchdog_lines"),
+        ({"valve": {"centre": ARMED}, "boards": {"card": SAMPLED}}, "no latch_counter"),
         ({"wheel": {"board": None}}, "needs a board"),
     ],
 )
@@ -109,35 +111,3 @@ def test_an_armed_reward_names_its_lick_as_the_lick_line_tells_it(
         tap.edges.append((licked if line == 0 else 5 * MS, True))
     fired = valve.fired(6 * MS)
     assert fired == Fired(licked, max(licked, 5 * MS), 60.0)
-
-
-@small
-def test_a_card_without_change_detection_is_refused_or_read_at_each_tick(
-    own_card: SimulatedCard,
-) -> None:
-    few = {"counter": "ctr1"}
-    table = card_table(own_card)
-    table["valve"]["centre"].update(few)
-    table["boards"]["card"]["latch_counter"] = "ctr0"
-    with pytest.raises(Refused, match='sees no changes on that line; set latch_counter = ""'):
-        hardware(table, list[Message]().append)
-    table["boards"]["card"]["latch_counter"] = ""
-    said, node, clock = wake(table)
-    go_on(node, clock, 10)
-    before = own_card.put("tongue", True) - zero(node)
-    go_on(node, clock, 30)
-    own_card.put("tongue", False)
-    own_card.put("frame", True)
-    go_on(node, clock, 30)
-    node.close()
-    (lick,) = of(Lick, said)
-    assert before <= lick.t
-    assert [(e.line, e.up) for e in of(Edge, said)] == [("frame_clock", True)]
-
-
-@small
-def test_a_card_without_a_watchdog_holds_no_armed_reward(own_card: SimulatedCard) -> None:
-    table = card_table(own_card, "ArmedValve", latch_counter="")
-    table["valve"]["centre"]["counter"] = "ctr1"
-    with pytest.raises(Refused, match=r"watchdog.*the card cannot do that"):
-        hardware(table, list[Message]().append)

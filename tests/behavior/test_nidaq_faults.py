@@ -34,7 +34,7 @@ def _collected() -> Iterator[None]:
 def test_a_lick_brings_water_from_the_driver_or_from_the_card(
     card: SimulatedCard, layer: str
 ) -> None:
-    said, node, clock = wake(card_table(card, layer))
+    said, node, clock = wake(card_table(card, layer, watchdog_lines=[VALVE_LINE]))
     go_on(node, clock, 5)
     node.hear(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
     go_on(node, clock, 20)
@@ -76,7 +76,7 @@ def test_a_card_that_is_lost_in_mid_pulse_shuts_its_valve_itself(card: Simulated
     said, node, clock = wake(card_table(card))
     go_on(node, clock, 5)
     node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
-    card.do("fail", code=DEVICE_LOST)
+    card.fail(DEVICE_LOST)
     with pytest.raises(CardLostError, match="not there any more"):
         go_on(node, clock, 1000)
     with pytest.raises(CardLostError):
@@ -91,7 +91,7 @@ def test_a_lost_card_that_was_armed_counts_as_water(card: SimulatedCard) -> None
     said, node, clock = wake(card_table(card, "ArmedValve"))
     go_on(node, clock, 5)
     node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "lick", 3.0))
-    card.do("fail", code=DEVICE_LOST)
+    card.fail(DEVICE_LOST)
     with pytest.raises(CardLostError):
         node.close()
     assert [valve.volume_ul for valve in of(Valve, said)] == [3.0]
@@ -172,4 +172,18 @@ def test_by_hand_without_a_session_licks_are_seen_and_the_watchdog_is_kept_quiet
     time.sleep(0.1)
     node.close()
     assert all(0 < t <= clock.now() for t in seen)
+    assert len(card.openings(VALVE_LINE)) == 1
+
+
+def test_a_card_that_only_opens_a_valve_is_kept_alive_too(card: SimulatedCard) -> None:
+    table = card_table(card, watchdog_lines=[VALVE_LINE], watchdog_s=0.3)
+    scripted = "tests.behavior.scripted"
+    table["boards"]["other"] = {"is": f"{scripted}:Board"}
+    table["wheel"] = {"is": f"{scripted}:Wheel", "board": "other"}
+    table["lick"] = table["lines"] = {}
+    _, node, clock = wake(table)
+    go_on(node, clock, 700)
+    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
+    go_on(node, clock, 100)
+    node.close()
     assert len(card.openings(VALVE_LINE)) == 1

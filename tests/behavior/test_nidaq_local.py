@@ -1,5 +1,6 @@
-"""The path to a driver on this machine, once, over a fake library in C; the bench of the card."""
+"""The path to a driver on this machine, over a fake library in C that may hang; a bench."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from rig.cli.bench import card
+from rig.cli.ending import SUMMARY_FILE
+from tests.behavior.bolted import shipped
+from tests.live import Live
 
 ROOT = Path(__file__).parents[2]
 SESSION = """
@@ -35,18 +39,39 @@ print("sound")
 """
 
 
-@pytest.mark.skipif(
-    shutil.which("gcc") is None and "CI" not in os.environ,
-    reason="gcc is not installed, and builds the fake driver library",
-)
-def test_a_session_on_a_driver_of_this_machine(tmp_path: Path) -> None:
-    library = tmp_path / "libnidaqmx.so"
+NOT_HERE = (["lick"], ["trigger"], ["sense"])
+HANGS_S = "1.5"
+HASTY = "from behavior.devices import minding; minding._HUNG_S = 0.5"
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the environment in which the fake driver is this machine's."""
+    if shutil.which("gcc") is None and "CI" not in os.environ:
+        pytest.skip("gcc is not installed, and builds the fake driver library")
+    folder = tmp_path_factory.mktemp("driver")
+    library = folder / "libnidaqmx.so"
     source = ROOT / "tests" / "behavior" / "nicard" / "driver.c"
     flags = ["-shared", "-fPIC", "-O1", "-Wl,-soname,libnidaqmx.so"]
     subprocess.run(["gcc", *flags, "-o", str(library), str(source)], check=True)
+    return {"LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Path:
+    """The shipped setup for a lesser card, which the fake driver is."""
+    made = shipped(
+        tmp_path, "pcie63xx", ("watchdog_lines = [", "# ["), ("nidaq:ArmedValve", "nidaq:Valve")
+    )
+    lines = [line for line in made.read_text().splitlines() if line.split()[:1] not in NOT_HERE]
+    made.write_text("\n".join(lines).partition("[nodes.stream]")[0])
+    return made
+
+
+def test_a_session_on_a_driver_of_this_machine(there: dict[str, str]) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", SESSION],
-        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
+        env={**os.environ, **there},
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -61,6 +86,38 @@ def test_a_session_on_a_driver_of_this_machine(tmp_path: Path) -> None:
     created = sorted(act.removeprefix("create ") for act in acts if act.startswith("create"))
     cleared = sorted(act.removeprefix("clear ") for act in acts if act.startswith("clear"))
     assert created == cleared != []
+
+
+def test_a_call_that_does_not_come_back_ends_the_session_by_launchs_watch(
+    there: dict[str, str], setup: Path, tmp_path: Path
+) -> None:
+    """No call of a driver of this machine can be given up; its counters end what has begun."""
+    env = {**there, "FAKE_HANGS_S": HANGS_S}
+    calibrated = 'nodes.hardware.valve.centre.calibrated="2026-11-24"'
+    by = ("--override", "a fake driver")
+    with Live(tmp_path / "data", calibrated, setup=setup, args=by, env=env) as live:
+        code, output = live.end()
+        summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+    assert code == 1, output
+    assert summary["end_reason"].startswith("hardware hung: no beat for")
+
+
+def test_a_call_that_does_not_come_back_ends_a_calibration_with_one_sentence(
+    there: dict[str, str], setup: Path
+) -> None:
+    verb = ["calibrate", "valve", str(setup), "--yes"]
+    begun = subprocess.run(
+        [sys.executable, "-c", f"{HASTY}; from rig.cli.main import main; main()", *verb],
+        env={**os.environ, **there, "FAKE_HANGS_S": HANGS_S},
+        input="\n",
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert begun.returncode == 1
+    assert "a device has not answered for 0.5 s" in begun.stderr
+    assert "open 20.0 ms" in begun.stderr
 
 
 def test_the_bench_times_each_lick_by_the_cards_own_lines(monkeypatch: pytest.MonkeyPatch) -> None:

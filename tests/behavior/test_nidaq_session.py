@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,8 @@ mouse = {{ rest_s = 0.2, stride_sd_cm_s = 1.0, reacts_after_s = 0.1, anticipates
     sets = (
         *SHORT,
         NO_SCREEN,
-        'nodes.hardware.valve.centre.calibrated="2026-11-24"',
+        f'nodes.hardware.valve.centre.calibrated="{date.today()}"',
+        f'nodes.hardware.wheel.calibrated="{date.today()}"',
         f'nodes.hardware.boards.card.address="{card.address}"',
         f'nodes.stream.imaging_folder="{tmp_path}"',
     )

@@ -11,7 +11,7 @@ from behavior.devices import protocols, simulated
 from rig import device
 from rig.messages import Pulse, Start
 from tests.behavior.harp_worlds import AvrWorld, BehaviorWorld
-from tests.behavior.nicard.contract import NiWorld
+from tests.behavior.nicard.contract import NiWorld, SamplingWorld
 from tests.behavior.scripted import Mouse
 
 MS = 1_000_000
@@ -125,6 +125,7 @@ WORLDS: dict[str, Callable[[], World]] = {
     "rig-avr": AvrWorld,
     "behavior": BehaviorWorld,
     "nidaq": NiWorld,
+    "nidaq sampled": SamplingWorld,
 }
 """Every implementation of the Protocols, by its name in the tests."""
 

@@ -27,9 +27,9 @@ VALVE_LINE = "port2/line6"
 
 
 @functools.cache
-def shared_card() -> SimulatedCard:
+def shared_card(model: str = "full") -> SimulatedCard:
     """One card for all tests that leave it whole; each finds it as if it were new."""
-    card = SimulatedCard()
+    card = SimulatedCard(model)
     atexit.register(card.close)
     return card
 
@@ -39,21 +39,18 @@ class NiWorld:
 
     kinds: ClassVar[frozenset[str]] = frozenset(WIRING)
     slack_ns: ClassVar[int] = 5_000_000
+    model: ClassVar[str] = "full"
+    asked: ClassVar[dict[str, Any]] = {"watchdog_lines": [VALVE_LINE], "watchdog_s": 2.0}
+    wiring: ClassVar[dict[str, dict[str, Any]]] = WIRING
 
-    def __init__(self, **board: Any) -> None:
-        self.card = shared_card()
+    def __init__(self) -> None:
+        self.card = shared_card(self.model)
         self.card.do("reset")
-        table = {
-            "is": f"{NIDAQ}:Board",
-            "address": self.card.address,
-            "watchdog_lines": [VALVE_LINE],
-            "watchdog_s": 2.0,
-            **board,
-        }
+        table = {"is": f"{NIDAQ}:Board", "address": self.card.address, **self.asked}
         self.board: Board = device.make(table, "[card]", "card")
 
     def device(self, kind: str, name: str, **keys: Any) -> Any:
-        table = {"is": f"{NIDAQ}:{kind}", "board": "card", **WIRING[kind], **keys}
+        table = {"is": f"{NIDAQ}:{kind}", "board": "card", **self.wiring[kind], **keys}
         return device.make_on_board(table, f"[{name}]", name, {"card": self.board})
 
     def open(self) -> None:
@@ -94,3 +91,16 @@ class NiWorld:
 
     def level(self, output: str) -> bool:
         return bool(self.card.do("level", line="port1/line3"))
+
+
+class SamplingWorld(NiWorld):
+    """A lesser card: two counters, no change detection; its lines are sampled by its own clock."""
+
+    kinds = frozenset({"Wheel", "Lick", "Valve", "Line", "Output", "Camera"})
+    model = "sampling"
+    asked: ClassVar[dict[str, Any]] = {"latch_counter": ""}
+    wiring: ClassVar[dict[str, dict[str, Any]]] = {
+        **WIRING,
+        "Valve": {"counter": "ctr1", "terminal": "PFI14"},
+        "Camera": {"counter": "ctr1", "terminal": "PFI5"},
+    }

@@ -1,10 +1,13 @@
 /* A fake NI-DAQmx driver library: enough of its C interface for one lick, one pulse, one output.
-   It writes each act to standard error; the lick line changes twice, 1 s and 1.02 s after start. */
+   It writes each act to standard error; the lick line changes twice, 1 s and 1.02 s after start.
+   With FAKE_HANGS_S set, the call that reads the encoder never comes back so long after start. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct { char name[64], channel[64]; int changes, latch, next; double high_s; } Task;
 static Task tasks[16];
@@ -121,7 +124,13 @@ int32_t DAQmxReadCounterU32Ex(Task *t, int32_t n, double timeout, uint32_t fill,
   return 0;
 }
 int32_t DAQmxReadCounterScalarF64(Task *t, double timeout, double *v, void *r) {
+  const char *hangs_s = getenv("FAKE_HANGS_S");
+  while (hangs_s && passed() > atof(hangs_s)) pause();
   *v = -42.0;
+  return 0;
+}
+int32_t DAQmxReadCounterScalarU32(Task *t, double timeout, uint32_t *v, void *r) {
+  *v = 7;
   return 0;
 }
 int32_t DAQmxWriteDigitalLines(Task *t, int32_t n, uint32_t start, double timeout, uint32_t layout,

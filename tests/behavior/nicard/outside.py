@@ -19,8 +19,8 @@ def obey(order: dict[str, Any], signals: Signals, service: Service) -> Any:
                 return list(signals.changes[line])
         case {"act": "level", "line": str(line)}:
             return signals.level[line]
-        case {"act": "fail", "code": int(code)}:
-            service.fault = code or None
+        case {"act": "fail", "code": int(code), "call": str(call)}:
+            service.fault, service.failing = code or None, call
         case {"act": "tasks"}:
             return sorted(service.tasks)
         case {"act": "reset"}:

@@ -39,6 +39,10 @@ class Handle:
         """Put a line up or down; return when (ns, monotonic)."""
         return int(self.do("put", line=line, up=up))
 
+    def fail(self, code: int, call: str = "") -> None:
+        """Have one call, or every call, fail with NI's code from now on; with 0, none."""
+        self.do("fail", code=code, call=call)
+
     def openings(self, line: str) -> list[tuple[int, float]]:
         """Return (t, ms) of each time that a line was up and went down again."""
         changes = self.do("changes", line=line)
@@ -55,8 +59,14 @@ class Handle:
 class SimulatedCard(Handle):
     """One card in its own process; its address is that of NI's gRPC device server."""
 
-    def __init__(self, model: str = "full", drift_ppm: float = 40.0) -> None:
-        config = {"device": "Dev1", "model": model, "drift_ppm": drift_ppm, "wires": WIRES}
+    def __init__(
+        self,
+        model: str = "full",
+        drift_ppm: float = 40.0,
+        wires: dict[str, list[str]] | None = None,
+    ) -> None:
+        config = {"device": "Dev1", "model": model, "drift_ppm": drift_ppm}
+        config["wires"] = {**WIRES, **(wires or {})}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.behavior.nicard.process", json.dumps(config)],
             stdin=subprocess.PIPE,
@@ -93,7 +103,8 @@ def main() -> None:
     import grpc
 
     from tests.behavior.nicard.outside import obey
-    from tests.behavior.nicard.service import Service, generic_handler
+    from tests.behavior.nicard.served import generic_handler
+    from tests.behavior.nicard.service import Service
     from tests.behavior.nicard.signals import Signals
 
     config = json.loads(sys.argv[1])

@@ -1,24 +1,29 @@
 """The simulated card behind NI's own gRPC service, as the unmodified nidaqmx client calls it."""
 
-from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-import grpc
 import session_pb2
 from nidaqmx._stubs import nidaqmx_pb2 as pb
 from nidaqmx.utils import unflatten_channel_string
 
 from tests.behavior.nicard import names
 from tests.behavior.nicard.signals import Signals
-from tests.behavior.nicard.tasks import DaqError, Task
+from tests.behavior.nicard.tasks import TIMED_OUT, DaqError, Task
 
-FULL, SMALL = "full", "small"
-"""An X series card; and one with two counters, no change detection, no triggers, no watchdog."""
+FULL, SAMPLING, SMALL = "full", "sampling", "small"
+"""An X series card; one with two counters, no change detection, no triggers, no watchdog; and one
+whose lines have no clock either."""
 _UNSUPPORTED = -200197
+_TEXTS = {
+    -88705: "The device is not there any more.",
+    TIMED_OUT: "Some or all of the samples requested have not yet been acquired.",
+}
+"""What NI says of the faults that a test may have."""
 
 
-def _method(call: str) -> str:
+def method(call: str) -> str:
+    """Return the name of the service's method for a call."""
     return f"on_{call.lower()}"
 
 
@@ -31,18 +36,20 @@ class Service:
     def __init__(self, signals: Signals, device: str, model: str) -> None:
         self.signals, self.device, self.model = signals, device, model
         self.tasks: dict[str, Task] = {}
-        self._counters = 2 if model == SMALL else 4
+        self._counters = 4 if model == FULL else 2
         self.fault: int | None = None
-        """With this code every call fails, if set."""
+        """With this code calls fail, if set."""
+        self.failing = ""
+        """The one call that fails then; "": every one."""
         self._held: dict[str, Task] = {}
         self._numbers = count()
 
     def handle(self, name: str, request: Any) -> Any:
         """Answer a call by name. Raises DaqError."""
-        if self.fault is not None:
-            raise DaqError(self.fault, "The device is not there any more.")
+        if self.fault is not None and self.failing in ("", name):
+            raise DaqError(self.fault, _TEXTS[self.fault])
         answer = getattr(pb, f"{name}Response")
-        made: dict[str, Any] | None = getattr(self, _method(name))(request)
+        made: dict[str, Any] | None = getattr(self, method(name))(request)
         return answer(**(made or {}))
 
     def reset(self) -> None:
@@ -153,19 +160,25 @@ class Service:
     # -- timing and triggers -----------------------------------------------------------------------
 
     def on_cfgchangedetectiontiming(self, q: Any) -> None:
-        if self.model == SMALL:
+        if self.model != FULL:
             raise DaqError(-201020, "Change detection is not supported on the selected line.")
         self._task(q).settings["changing"] = self._names(q.rising_edge_chan)
 
     def on_cfgsampclktiming(self, q: Any) -> None:
-        self._task(q).settings["clock"] = self._name(q.source)
+        task = self._task(q)
+        if task.kind != "inputs":
+            task.settings["clock"] = self._name(q.source)
+            return
+        if self.model == SMALL:
+            raise DaqError(-201062, "Buffered operations are not supported on the selected lines.")
+        task.settings["hz"], task.capacity = q.rate, q.samps_per_chan
 
     def on_cfgimplicittiming(self, q: Any) -> None:
         assert q.samps_per_chan == 1
         assert (q.sample_mode_raw or q.sample_mode) == 10178  # finite
 
     def on_cfgdigedgestarttrig(self, q: Any) -> None:
-        if self.model == SMALL:
+        if self.model != FULL:
             raise DaqError(_UNSUPPORTED, "Specified property is not supported by the device.")
         self._task(q).settings["trigger"] = self._name(q.trigger_source)
 
@@ -176,8 +189,12 @@ class Service:
 
     def on_getreadattributeuint32(self, q: Any) -> dict[str, Any]:
         task = self._task(q)
-        waiting = {0x1223: len(task.samples), 0x217C: 1, 0x217B: 1}
+        waiting = {0x1223: task.waiting(), 0x217C: 1, 0x217B: 1}
         return {"value": waiting[q.attribute_raw or q.attribute]}
+
+    def on_getreadattributeuint64(self, q: Any) -> dict[str, Any]:
+        assert (q.attribute_raw or q.attribute) == 0x192A
+        return {"value": self._task(q).sampled()}
 
     def on_getreadattributebool(self, q: Any) -> dict[str, Any]:
         return {"value": self._task(q).overflowed}
@@ -209,8 +226,8 @@ class Service:
     # -- the watchdog ------------------------------------------------------------------------------
 
     def on_createwatchdogtimertaskex(self, q: Any) -> dict[str, Any]:
-        if self.model == SMALL:
-            raise DaqError(_UNSUPPORTED, "The device has no watchdog timer.")
+        if self.model != FULL:
+            raise DaqError(-200662, "The device has no watchdog timer.")
         made = self._new(q, "watchdog")
         self.tasks[made["task"].name].settings["timeout_s"] = q.timeout
         return made
@@ -220,31 +237,3 @@ class Service:
 
     def on_controlwatchdogtask(self, q: Any) -> None:
         self._task(q).pet()
-
-
-def generic_handler(service: Service) -> grpc.GenericRpcHandler:
-    """Return what serves every call that the service knows, under NI's own method names."""
-
-    def answer(name: str) -> Callable[[Any, grpc.ServicerContext], Any]:
-        def call(request: Any, context: grpc.ServicerContext) -> Any:
-            try:
-                return service.handle(name, request)
-            except DaqError as error:
-                context.set_trailing_metadata((("ni-error", str(error.code)),))
-                context.abort(grpc.StatusCode.UNKNOWN, str(error))
-
-        return call
-
-    methods = pb.DESCRIPTOR.services_by_name["NiDAQmx"].methods
-    known = [method.name for method in methods if hasattr(Service, _method(method.name))]
-    return grpc.method_handlers_generic_handler(
-        "nidaqmx_grpc.NiDAQmx",
-        {
-            name: grpc.unary_unary_rpc_method_handler(
-                answer(name),
-                request_deserializer=getattr(pb, f"{name}Request").FromString,
-                response_serializer=getattr(pb, f"{name}Response").SerializeToString,
-            )
-            for name in known
-        },
-    )

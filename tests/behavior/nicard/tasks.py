@@ -39,6 +39,7 @@ class Task:
         self._ends: list[Callable[[], None]] = []
         self._events: list[Event] = []
         self._count = 0
+        self._taken = self._was = 0
 
     def reserve(self) -> None:
         for resource in self.resources:
@@ -80,6 +81,31 @@ class Task:
     def _start_inputs(self) -> None:
         for line in self.settings.get("changing", ()):
             self._ends.append(self.signals.watch(line, self._changed))
+        if "hz" in self.settings:
+            self._taken, self._was = 0, self.word()
+            self.settings["zero"] = self.signals.ticks(monotonic_ns())
+            for line in self.settings["lines"]:
+                self._ends.append(self.signals.watch(line, self._sampled_until))
+
+    def sampled(self) -> int:
+        """How many samples its clock has taken so far."""
+        with self.signals.lock:
+            self._sampled_until(monotonic_ns())
+            return self._taken
+
+    def waiting(self) -> int:
+        """How many samples may be read."""
+        if "hz" in self.settings:
+            self.sampled()
+        return len(self.samples)
+
+    def _sampled_until(self, t: int, up: bool = False) -> None:
+        """Take the samples that were due before t: the lines were then as they were last."""
+        passed_s = (self.signals.ticks(t) - self.settings["zero"]) * TIMEBASE_NS / 1e9
+        for _ in range(int(passed_s * self.settings["hz"]) + 1 - self._taken):
+            self._taken += 1
+            self._push(self._was)
+        self._was = self.word()
 
     def _changed(self, t: int, up: bool) -> None:
         self._push(self.word())

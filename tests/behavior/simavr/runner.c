@@ -5,6 +5,7 @@
  *       "echo N"           say it back: all that happened before was said before
  *       "hang"             the firmware's code stops for good, with its interrupts
  *       "freeze 0|1"       the board stands still, and its clock with it
+ *       "loop 0|1"         the valve's pin is wired to the lick sensor's
  *       "mute 0|1"         what the board says is lost on the way
  *       "quit"
  * Out:  "pty PATH NS": the host's monotonic time of cycle 0; then for each change of a watched pin
@@ -39,7 +40,7 @@ static avr_irq_t *serial_in;
 static int may_take = 1; /* the UART's buffer has room */
 static uint8_t from_host[65536], to_host[65536];
 static unsigned put, taken, waiting;
-static int frozen, muted;
+static int frozen, muted, looped;
 static long wheel_left;
 static unsigned wheel_phase = 2; /* both lines high: at rest the board's pull-ups raise them */
 
@@ -127,6 +128,17 @@ static avr_cycle_count_t change_pin(avr_t *a, avr_cycle_count_t when, void *para
     return 0;
 }
 
+static void change_later(unsigned long us, struct change change) {
+    struct change *kept = malloc(sizeof change);
+    *kept = change;
+    avr_cycle_timer_register(avr, us * CYCLES_PER_US + 1, change_pin, kept);
+}
+
+static void on_valve(avr_irq_t *irq, uint32_t value, void *param) {
+    (void)irq, (void)param;
+    if (looped) change_later(0, (struct change){'B', 0, value});
+}
+
 static avr_cycle_count_t turn_wheel(avr_t *a, avr_cycle_count_t when, void *param) {
     (void)a, (void)param;
     if (wheel_left == 0) {
@@ -158,16 +170,15 @@ static int obey(const char *line) {
     if (!strncmp(line, "echo ", 5)) {
         puts(line);
     } else if (sscanf(line, "at %lu %c%d %d", &us, &change.port, &change.bit, &change.level) == 4) {
-        struct change *kept = malloc(sizeof change);
-        *kept = change;
-        avr_cycle_timer_register(avr, us * CYCLES_PER_US + 1, change_pin, kept);
+        change_later(us, change);
     } else if (sscanf(line, "wheel %ld", &counts) == 1) {
         avr_cycle_timer_cancel(avr, turn_wheel, NULL);
         avr_cycle_timer_register(avr, WHEEL_STEP_CYCLES, turn_wheel, NULL);
         wheel_left += counts;
     } else if (!strcmp(line, "hang")) {
         hang();
-    } else if (sscanf(line, "freeze %d", &frozen) != 1 && sscanf(line, "mute %d", &muted) != 1) {
+    } else if (sscanf(line, "freeze %d", &frozen) != 1 && sscanf(line, "mute %d", &muted) != 1 &&
+               sscanf(line, "loop %d", &looped) != 1) {
         return strcmp(line, "quit");
     }
     return 1;
@@ -232,6 +243,7 @@ int main(int count, char **arguments) {
     open_serial(last);
     avr_register_io_write(avr, TCCR1C, force_match, NULL);
     watch('B', 1, "valve");
+    avr_irq_register_notify(pin('B', 1), on_valve, NULL);
     watch('B', 0, "lick");
     watch('C', 0, "line1");
     watch('C', 1, "line2");

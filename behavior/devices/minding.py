@@ -1,0 +1,55 @@
+"""How a process that has devices in hand ends: its valves shut, also if a device hangs."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_HUNG_S = 5.0
+"""No device takes so long; a session's own watch over its processes is stricter."""
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """Let a process that is told to end, or whose terminal is gone, close its devices first."""
+
+    def end(number: int, frame: object) -> None:
+        for other in before:  # once is enough: the devices are being closed
+            signal.signal(other, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def minded(asked_since: Callable[[], float | None]) -> Iterator[None]:
+    """End the process if a device is asked (since when: s, monotonic) and does not come back."""
+    over = threading.Event()
+
+    def mind() -> None:
+        while not over.wait(_HUNG_S / 20):
+            asked_s = asked_since()
+            if asked_s is not None and time.monotonic() - asked_s > _HUNG_S:
+                print(
+                    f"a device has not answered for {_HUNG_S:g} s: end here; a pulse under way is "
+                    "ended by the device. Look at its driver and its plug",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                os._exit(1)
+
+    thread = threading.Thread(target=mind, name="mind", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,65 @@
+"""NI's own time-out (-200284) on each stream: one sentence, and a valve that is shut at once."""
+
+import time
+from contextlib import suppress
+
+import pytest
+
+from behavior.devices.nidaq_card import CardLostError
+from rig.messages import Arm, Fault, Valve
+from tests.behavior.nicard.contract import VALVE_LINE, WIRING
+from tests.behavior.nicard.process import SimulatedCard
+from tests.behavior.nicard.rigs import card_table, go_on, wake
+from tests.behavior.sessions import S, of
+
+LATE = -200284
+WATCHED, SAMPLED = {"watchdog_lines": [VALVE_LINE]}, {"latch_counter": "", "sample_hz": 0}
+
+
+@pytest.mark.parametrize(
+    ("stream", "call", "moved", "board"),
+    [
+        ("lick", "ReadDigitalU32", "tongue", WATCHED),
+        ("photodiode", "ReadDigitalU32", "photodiode", WATCHED),
+        ("time of a change", "ReadCounterU32Ex", "tongue", WATCHED),
+        ("clock", "GetChanAttributeUInt32", "", WATCHED),
+        ("encoder", "ReadCounterScalarF64", "", WATCHED),
+        ("camera", "ReadCounterScalarU32", "", WATCHED),
+        ("line read each tick", "ReadDigitalScalarU32", "", SAMPLED),
+        ("output", "WriteDigitalLines", "", WATCHED),
+        ("watchdog", "ControlWatchdogTask", "", WATCHED),
+    ],
+)
+def test_a_stream_that_times_out_ends_the_driver_in_one_sentence_with_its_valve_shut(
+    stream: str, call: str, moved: str, board: dict[str, object], card: SimulatedCard
+) -> None:
+    table = card_table(card, **board)
+    on = {"board": "card"}
+    of_card = "behavior.devices.nidaq"
+    table["lines"]["photodiode"] = {"is": f"{of_card}:Line", "line": 2, **on}
+    table["cameras"] = {"face": {"is": f"{of_card}:Camera", **WIRING["Camera"], **on}}
+    sync = {"is": f"{of_card}:Output", "on": "reward", "pulse_ms": 50.0, **WIRING["Output"], **on}
+    table["outputs"] = {"sync": sync}
+    said, node, clock = wake(table)
+    go_on(node, clock, 50)
+    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
+    assert card.do("level", line=VALVE_LINE)
+    card.fail(LATE, call)
+    if moved:
+        card.put("port0/line2" if moved == "photodiode" else moved, True)
+    with pytest.raises(CardLostError) as late:
+        go_on(node, clock, 5_000)
+    assert "\n" not in str(late.value)
+    assert f"({LATE}): it did not give in time" in str(late.value)
+    with suppress(CardLostError):  # outputs and cameras are asked once more; after the valves
+        node.close()
+    if call != "WriteDigitalLines":
+        assert not card.do("level", line=VALVE_LINE)
+    while not (openings := card.openings(VALVE_LINE)):
+        time.sleep(0.01)
+    ((_, open_ms),) = openings
+    assert open_ms <= 140.01
+    if stream in ("lick", "encoder"):  # asked at every tick
+        assert open_ms < 139.0, "it was shut, not waited for"
+    assert [valve.refused for valve in of(Valve, said)] == [""]
+    assert not [fault for fault in of(Fault, said) if "\n" in fault.what]

@@ -1,0 +1,122 @@
+"""NI cards that can do less: what they do instead, and that the log says it."""
+
+import time
+from typing import Any
+
+import pytest
+
+from behavior.devices.nidaq import Board, Line
+from rig import device
+from rig.messages import Arm, DeviceTime, Edge, Fault, Lick, Message, Start, Valve
+from rig.refused import Refused
+from tests.behavior.nicard.contract import NIDAQ, VALVE_LINE, shared_card
+from tests.behavior.nicard.process import SimulatedCard
+from tests.behavior.nicard.rigs import card_table, go_on, wake, zero
+from tests.behavior.sessions import MS, S, hardware, of
+
+sampling = pytest.mark.parametrize("own_card", ["sampling"], indirect=True)
+small = pytest.mark.parametrize("own_card", ["small"], indirect=True)
+UNWATCHED = "If the driver falls silent, its counters end the pulse that is under way"
+
+
+def _table(card: SimulatedCard, valve: str = "Valve", **board: Any) -> dict[str, Any]:
+    table = card_table(card, valve, **{"latch_counter": "", **board})
+    table["valve"]["centre"].update(counter="ctr1", terminal="PFI14")
+    return table
+
+
+def _faults(said: list[Message]) -> list[str]:
+    return [fault.what for fault in of(Fault, said)]
+
+
+@sampling
+def test_without_change_detection_edges_are_dated_by_the_cards_samples_not_by_the_tick(
+    own_card: SimulatedCard,
+) -> None:
+    said, node, clock = wake(_table(own_card))
+    go_on(node, clock, 1500)
+    true = []
+    for up in (True, False) * 5:
+        true.append(own_card.put("frame", up) - zero(node))
+        time.sleep(0.003)
+    time.sleep(0.2)  # nobody reads meanwhile
+    go_on(node, clock, 1000)
+    node.close()
+    told = of(Edge, said)
+    assert [edge.up for edge in told] == [True, False] * 5
+    assert [edge.t for edge in told] == pytest.approx(true, abs=1.5 * MS)
+    assert all(abs(word.residual_ns) < 5 * MS for word in of(DeviceTime, said))
+    unwatched, sampled = _faults(said)
+    assert sampled == (
+        "board card has no latch_counter: its lines are sampled 10000 times a second by its own "
+        "clock"
+    )
+    assert unwatched.startswith(f"board card has no watchdog_lines. {UNWATCHED}")
+
+
+def test_a_card_with_everything_has_nothing_to_say(card: SimulatedCard) -> None:
+    said, node, clock = wake(card_table(card, "ArmedValve"))
+    go_on(node, clock, 20)
+    node.close()
+    assert _faults(said) == []
+
+
+@small
+def test_a_card_whose_lines_have_no_clock_is_refused_or_read_at_each_tick(
+    own_card: SimulatedCard,
+) -> None:
+    with pytest.raises(Refused, match='sees no changes on that line; set latch_counter = ""'):
+        hardware(_table(own_card, latch_counter="ctr0"), list[Message]().append)
+    with pytest.raises(Refused, match="no clock for these lines; set sample_hz = 0"):
+        hardware(_table(own_card), list[Message]().append)
+    said, node, clock = wake(_table(own_card, sample_hz=0))
+    go_on(node, clock, 10)
+    before = own_card.put("tongue", True) - zero(node)
+    go_on(node, clock, 30)
+    own_card.put("tongue", False)
+    own_card.put("frame", True)
+    go_on(node, clock, 30)
+    node.close()
+    (lick,) = of(Lick, said)
+    assert before <= lick.t
+    assert [(e.line, e.up) for e in of(Edge, said)] == [("frame_clock", True)]
+    assert "its lines are read each tick" in _faults(said)[1]
+
+
+@sampling
+def test_a_card_without_a_watchdog_runs_gives_water_and_the_log_says_it_once(
+    own_card: SimulatedCard,
+) -> None:
+    said, node, clock = wake(_table(own_card, watchdog_lines=[VALVE_LINE]))
+    go_on(node, clock, 5)
+    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
+    go_on(node, clock, 100)
+    node.hear(Start(0, {"seed": 1, "t0_ns": zero(node)}))
+    go_on(node, clock, 20)
+    node.close()
+    assert [valve.refused for valve in of(Valve, said)] == [""]
+    assert [ms for _, ms in own_card.openings(VALVE_LINE)] == [pytest.approx(60.0, abs=0.01)]
+    (unwatched,) = [what for what in _faults(said) if "watchdog" in what]
+    assert "the card has no watchdog" in unwatched
+    assert UNWATCHED in unwatched
+
+
+@sampling
+def test_a_card_without_a_watchdog_holds_no_armed_reward(own_card: SimulatedCard) -> None:
+    table = _table(own_card, "ArmedValve", latch_counter="ctr0")
+    with pytest.raises(Refused, match="the card has no watchdog"):
+        hardware(table, list[Message]().append)
+
+
+def test_inputs_alone_need_no_watchdog() -> None:
+    there = shared_card()
+    there.do("reset")
+    table = {"is": f"{NIDAQ}:Board", "address": there.address}
+    board: Board = device.make(table, "[card]", "card")
+    line = {"is": f"{NIDAQ}:Line", "board": "card", "line": 1}
+    made: Line = device.make_on_board(line, "[line]", "line", {"card": board})
+    board.open()
+    board.hear(Start(0, {}))
+    assert made.edges(1) == []
+    assert board.remarks() == []
+    board.close()
