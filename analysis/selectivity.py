@@ -127,10 +127,9 @@ def fractions(d_prime: NDArray[np.float32], groups: NDArray[np.uint8]) -> NDArra
     groups is each cell's place in areas.NAMES; the first group is all cells. NaN where no cell
     is defined.
     """
-    levels = np.array(THRESHOLDS)
-    counts = np.zeros((len(NAMES), 2, levels.size + 1), np.int64)
+    counts = np.zeros((len(NAMES), 2, len(THRESHOLDS) + 1), np.int64)
     defined = np.zeros(len(NAMES), np.int64)
-    _count(d_prime, groups, levels, counts, defined)
+    _count(d_prime, groups, counts, defined)
     counts[0], defined[0] = counts.sum(axis=0), defined.sum()
     reached = counts[:, :, ::-1].cumsum(axis=2)[:, :, ::-1][:, :, 1:]
     each = np.concatenate([reached.sum(axis=1, keepdims=True), reached], axis=1)
@@ -143,19 +142,15 @@ def fractions(d_prime: NDArray[np.float32], groups: NDArray[np.uint8]) -> NDArra
 def _count(
     d_prime: NDArray[np.float32],
     groups: NDArray[np.uint8],
-    levels: Values,
     counts: NDArray[np.int64],
     defined: NDArray[np.int64],
 ) -> None:
-    """Count cells by group, sign, and how many of the levels, in tenths, they reach."""
+    """Count cells by group, sign, and how many of the thresholds, which are tenths, they reach."""
+    most = counts.shape[2] - 1
     for c in range(d_prime.size):
         value = np.float64(d_prime[c])
         if np.isnan(value):
             continue
         defined[groups[c]] += 1
-        reached = int(min(abs(value) * 10.0, float(levels.size)))  # or one off, by rounding
-        while reached < levels.size and abs(value) >= levels[reached]:
-            reached += 1
-        while reached > 0 and abs(value) < levels[reached - 1]:
-            reached -= 1
+        reached = int(min(abs(value) * 10.0, float(most)))  # exact: a float32 times ten
         counts[groups[c], 1 if value < 0.0 else 0, reached] += 1

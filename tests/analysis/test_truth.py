@@ -50,9 +50,11 @@ def session(seed: int, stimuli: tuple[str, ...], trials: int) -> tuple[list[Step
     return steps, aborted
 
 
-def run(steps: list[Step], aborted: set[int], trials: int) -> tuple[Decoded, NDArray[np.float32]]:
-    """Stream the session; return the last word, and the tuning of all trials."""
-    last = -1
+def run(
+    steps: list[Step], aborted: set[int], trials: int
+) -> tuple[list[Decoded], NDArray[np.float32]]:
+    """Stream the session; return its words, and the tuning of all trials."""
+    last, words = -1, []
     with TrialStore(None, CELLS) as store:
         selectivity = Selectivity("leaf1", "circle1", CELLS)
         signals = Signals(selectivity, store, groups_of(AREA), 0.3)
@@ -62,14 +64,14 @@ def run(steps: list[Step], aborted: set[int], trials: int) -> tuple[Decoded, NDA
                     signals.leave_out(last)
                 signals.begin(corridor(trial, stimulus))
                 last = trial
-            signals.decoded(Frame(0, at, "", 0, 1, 1, 0.0), place, activity)
+            words.append(signals.decoded(Frame(0, at, "", 0, 1, 1, 0.0), place, activity))
         if last in aborted:
             signals.leave_out(last)
         still = standing(0, -1, 0.0, moving=False)
-        word = signals.decoded(Frame(0, -1, "", 0, 1, 1, 0.0), still, steps[0][3])
+        words.append(signals.decoded(Frame(0, -1, "", 0, 1, 1, 0.0), still, steps[0][3]))
         signals.tuning.finish(trials)
         tuned = np.array([signals.tuning.trial(trial) for trial in range(trials)])
-    return word, tuned
+    return words, tuned
 
 
 def d_prime_of(steps: list[Step], aborted: set[int]) -> NDArray[np.float64]:
@@ -92,7 +94,8 @@ def d_prime_of(steps: list[Step], aborted: set[int]) -> NDArray[np.float64]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_at_the_end_each_signal_is_its_definition(stage: str, trials: int) -> None:
     steps, aborted = session(list(STAGES).index(stage), STAGES[stage], trials)
-    word, tuned = run(steps, aborted, trials)
+    words, tuned = run(steps, aborted, trials)
+    word = words[-1]
     wanted = d_prime_of(steps, aborted)
     got = np.frombuffer(word.d_prime, "<f4")
     np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-7)
@@ -117,6 +120,30 @@ def test_at_the_end_each_signal_is_its_definition(stage: str, trials: int) -> No
         padded = [(t, at, np.pad(x, (0, 3 - width))) for t, at, x in cells]
         definition[..., part : part + width] = by_definition(padded, aborted, trials)[..., :width]
     np.testing.assert_allclose(tuned, definition, rtol=1e-6, atol=1e-4)
+    check_population(words, definition, BINS * (frames[-1][0] + frames[-1][1]))
+
+
+def check_population(words: list[Decoded], tuned: NDArray[np.float64], last: float) -> None:
+    """Each point, when last told: the mean of the cells that were selective at that moment.
+
+    Beyond the last moving frame that counts, no frame has told anything.
+    """
+    latest = {point: (word, at) for word in words for at, point in enumerate(word.tuned)}
+    assert latest
+    for point, (word, at) in latest.items():
+        row = tuned[point // BINS, point % BINS]
+        if np.isnan(row).any() or point > last:
+            continue  # of an aborted trial, or told by one
+        d_prime = np.frombuffer(word.d_prime, "<f4").astype(np.float64)
+        wanted = np.full((len(NAMES), 2), np.nan)
+        for number, name in enumerate(NAMES):
+            own = np.isin(AREA, GROUPS[name]) if name in GROUPS else np.ones(CELLS, bool)
+            for sign, value in enumerate((d_prime, -d_prime)):
+                chosen = own & (value >= 0.3)
+                if chosen.any():
+                    wanted[number, sign] = row[chosen].mean()
+        got = np.frombuffer(word.tuning, "<f4").reshape(-1, len(NAMES), 2)[at]
+        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-4)
 
 
 def test_naive_float32_sums_would_be_off_where_ours_are_not() -> None:
