@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 import rig
-from rig.cli.bench.harness import percentiles, row
+from rig.cli.bench.harness import percentiles, row, without_microscope
 from rig.config import resolve
 from rig.log import LOG_FILE, read
 from rig.messages import Cue, CueOnset, Flip, Message
@@ -140,11 +140,15 @@ def _paced_ms(pictures: int, seconds: float) -> list[float]:
 
 
 def _session_words(minutes: float) -> list[Message]:
-    """Run the simulated rig with its window; return what its log says of pictures and cues."""
+    """Run the simulated rig with its window; return what its log says of pictures and cues.
+
+    Without the microscope: where there is a real one, another machine is busy with it.
+    """
     package = Path(rig.__file__).parent
+    setup = package / "setups" / "simulated.toml"
     task = package.parent / "behavior" / "tasks" / "train1.toml"
     sets = [*_SETS, f"task.minutes={minutes}", f"rig.hub_port={_PORT}"]
-    answers = resolve(package / "setups" / "simulated.toml", task, "bench", 1, sets)
+    answers = without_microscope(resolve(setup, task, "bench", 1, sets))
     with tempfile.TemporaryDirectory() as data:
         outcome = launch(answers, Path(data), Console(quiet=True))
         if outcome.failed:

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import numpy as np
 from rich.table import Table
+
+from rig.config import Answers
 
 
 def percentiles(title: str) -> Table:
@@ -35,3 +38,11 @@ def busy() -> Iterator[None]:
         for burner in burners:
             burner.kill()
             burner.wait()
+
+
+def without_microscope(answers: Answers) -> Answers:
+    """Return a session of the simulated rig in which nobody scans or looks at frames."""
+    gone = ("mesoscope", "stream", "online")
+    nodes = {name: node for name, node in answers.session.nodes.items() if name not in gone}
+    nodes["task"] = {key: value for key, value in nodes["task"].items() if key != "imaging"}
+    return Answers(msgspec.structs.replace(answers.session, nodes=nodes), answers.files)
