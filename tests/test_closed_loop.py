@@ -11,7 +11,8 @@ from acquisition.follow import FileFollower
 from analysis.session import Session
 from rig.cli.ending import SUMMARY_FILE
 from rig.frames import read_pixels
-from rig.log import JOURNAL_FOLDER
+from rig.log import JOURNAL_FOLDER, LOG_FILE, read_kinds
+from rig.messages import Edge
 from rig.replay import replay
 from rig.session.about import about
 from stimuli.missing import missing
@@ -114,6 +115,12 @@ def test_the_simulated_cells_preference_is_recovered(folder: Path) -> None:
     assert (d_prime[cells["prefers"] == "circle1"] < -0.3).mean() > 0.9
 
 
+def light_changes(folder: Path) -> int:
+    """Return how often the photodiode's line changed in a session."""
+    edges = [word for _, word in read_kinds(folder / LOG_FILE, {Edge})]
+    return sum(isinstance(word, Edge) and word.line == "photodiode" for word in edges)
+
+
 def test_it_replays_bit_for_bit(folder: Path) -> None:
     report = replay(folder, [], about())
     assert report.first is None
@@ -121,6 +128,7 @@ def test_it_replays_bit_for_bit(folder: Path) -> None:
     assert report.unproven == {}
     assert report.compared["online"] == len(Session(folder).decoded)
     assert report.compared["integrity"] == len(Session(folder).integrity)
+    assert light_changes(folder) > 100  # its photodiode took part
     assert report.compared["task"] > len(Session(folder).position)
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from rig.cli.ending import SUMMARY_FILE, print_table
 from rig.cli.folders import SessionDir, session_in
+from rig.cli.light import seen
 from rig.cli.videos import compared
 from rig.log import LOG_FILE, read_verdict
 from rig.refused import Refused
@@ -21,6 +22,11 @@ def info(
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="Hold a camera's video to its counted exposures."),
     ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="Another recorder's photodiode trace: tell which picture it saw when."),
+    ] = None,
+    trace_hz: Annotated[float, typer.Option(min=1.0, help="Its samples a second.")] = 10_000.0,
 ) -> None:
     """Show what is in a session, whether it is whole, and its end table."""
     console = Console()
@@ -37,7 +43,8 @@ def info(
     console.print(f"log: {whole}{'; missing: ' + verdict.missing if verdict.missing else ''}")
     print_table(_summary(folder / SUMMARY_FILE), console)
     sound = True
-    for sentence, same in compared(folder, video or []):
+    judged = (*compared(folder, video or []), *seen(folder, trace, trace_hz))
+    for sentence, same in judged:
         console.print(Text(sentence, "" if same else "bold red"))
         sound = sound and same
     if not sound:

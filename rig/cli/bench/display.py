@@ -41,19 +41,21 @@ _SETS = (
     "task.cue_to_m=1.0",
     "task.grey_before_s=0.5",
     "task.grey_after_s=0.5",
-    "nodes.display.realtime=true",
 )
 
 
 def display(
     minutes: Annotated[float, typer.Option(min=0.1, help="Length of the session.")] = 1.0,
     seconds: Annotated[float, typer.Option(min=1.0, help="Length of each paced run.")] = 20.0,
+    realtime: Annotated[
+        bool, typer.Option(help="In the session, put the display before all ordinary processes.")
+    ] = True,
 ) -> None:
     """Measure the corridor on three screens: drawing, flips, pictures kept, a whole session."""
     if (lack := missing()) is not None:
         raise Refused(lack)
     table = percentiles("rig bench display: three views of 400 x 300")
-    words = _session_words(minutes)
+    words = _session_words(minutes, realtime)
     for line in (*_cost_rows(), *_paced_rows(seconds), *_session_rows(words)):
         table.add_row(*line)
     Console().print(table)
@@ -139,7 +141,7 @@ def _paced_ms(pictures: int, seconds: float) -> list[float]:
     return [float(ns) / 1e6 for ns in np.diff(flips)]
 
 
-def _session_words(minutes: float) -> list[Message]:
+def _session_words(minutes: float, realtime: bool) -> list[Message]:
     """Run the simulated rig with its window; return what its log says of pictures and cues.
 
     Without the microscope: where there is a real one, another machine is busy with it.
@@ -148,6 +150,7 @@ def _session_words(minutes: float) -> list[Message]:
     setup = package / "setups" / "simulated.toml"
     task = package.parent / "behavior" / "tasks" / "train1.toml"
     sets = [*_SETS, f"task.minutes={minutes}", f"rig.hub_port={_PORT}"]
+    sets.append(f"nodes.display.realtime={str(realtime).lower()}")
     answers = without_microscope(resolve(setup, task, "bench", 1, sets))
     with tempfile.TemporaryDirectory() as data:
         outcome = launch(answers, Path(data), Console(quiet=True))
