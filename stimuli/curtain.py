@@ -5,6 +5,8 @@ so that no process must live on to hold it. It stays until `take_down`, or until
 """
 
 import ctypes
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import byref, c_char_p, c_int, c_long, c_ubyte, c_uint, c_ulong, c_ushort, c_void_p
@@ -54,6 +56,11 @@ class _Colour(ctypes.Structure):
         ("flags", c_ubyte),
         ("pad", c_ubyte),
     )
+
+
+def possible() -> bool:
+    """Whether there is an X server to keep it; elsewhere a killed display uncovers the desktop."""
+    return sys.platform == "linux" and bool(os.environ.get("DISPLAY"))
 
 
 def hang(window: int, box: Box, ground: Colour, parts: Sequence[tuple[Box, Colour]]) -> None:

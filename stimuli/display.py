@@ -24,6 +24,7 @@ from rig.node import Node, Say
 from rig.refused import Refused
 from stimuli.geometry import Corridor, Lap, Laps, check_corridor
 from stimuli.open_loop import Bar, Bars, Image, Sight, on_show, sight
+from stimuli.overlap import check_overlap
 from stimuli.pace import Pace
 from stimuli.panes import THREE_VIEWS, View, Warp, check_views, panes
 from stimuli.patch import encode
@@ -108,6 +109,7 @@ class Display(Node):
     def open(self) -> None:
         corridor = self.settings.corridor
         shown = panes(self.settings.views, self.settings.warps)
+        check_overlap(shown)
         self._sight = sight(shown)
         asked = self._wanted
         self._pictures = pictures([*asked.walls, *_planes(corridor)], asked.photographs)

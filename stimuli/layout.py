@@ -82,7 +82,10 @@ def _meet(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 def _check_patch(
     patch: tuple[int, ...], shown: tuple[Pane, ...], boxes: list[tuple[int, int, int, int]]
 ) -> None:
-    """Raise Refused if the patch stands inside a screen's picture but not in a corner of it."""
+    """Raise Refused if the patch stands in a screen's picture, but not in a corner of it.
+
+    So too if it reaches over an edge: half of it would be another monitor's, with its own timing.
+    """
     for pane, box in zip(shown, boxes, strict=True):
         edges = [
             {patch[side] - box[side], patch[side] + patch[side + 2] - box[side] - box[side + 2]}
@@ -90,6 +93,6 @@ def _check_patch(
         ]
         if _meet(patch, box) and not all(0 in edge for edge in edges):
             raise Refused(
-                f"the photodiode's patch stands in the midst of screen {pane.name}; put "
-                "patch_at_px into a corner of it, or outside of all screens"
+                f"the photodiode's patch reaches into screen {pane.name} elsewhere than in a "
+                "corner; put patch_at_px into a corner of it, or outside of all screens"
             )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.refused import Refused
-from stimuli.curtain import hang
+from stimuli import curtain
 from stimuli.geometry import Lap
 from stimuli.layout import Layout, laid_out, upside_down
 from stimuli.missing import headless, missing
@@ -82,7 +82,7 @@ class PsychopyScreen:
         self._draw_once()
         self.draw(GREY_SCENE)
         self.flip()
-        if not headless():
+        if curtain.possible():
             self._hang_curtain(self._painter)
 
     def draw(self, scene: Scene) -> None:
@@ -145,7 +145,7 @@ class PsychopyScreen:
         (left, top), size_px = self._settings.position_px, self.layout.size_px
         parts = [(upside_down(area, size_px[1]), grey) for area, grey in painter.other_grounds]
         window = self._window.winHandle._window
-        hang(window, (left, top, *size_px), painter.ground, parts)
+        curtain.hang(window, (left, top, *size_px), painter.ground, parts)
 
 
 def _open_window(**options: Any) -> tuple[Any, Any]:

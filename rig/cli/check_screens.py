@@ -13,7 +13,6 @@ from rich.table import Table
 from rig.cli.picture import write_png
 from rig.cli.screens import opened
 from stimuli import curtain
-from stimuli.missing import headless
 from stimuli.panes import Pane
 from stimuli.patch import encode
 from stimuli.pattern import azimuth_elevation, pattern
@@ -31,7 +30,7 @@ def screens(
     """Show angles as the eye sees them on every screen, and the photodiode's patch at work."""
     console = Console()
     if desktop:
-        hung = not headless() and curtain.take_down()
+        hung = curtain.possible() and curtain.take_down()
         console.print("the desktop is back" if hung else "there was no grey to take away")
         return
     with opened(setup) as (screen, shown, settings):

@@ -11,6 +11,7 @@ from rig.cli.setup import bolted_down
 from rig.config import convert
 from rig.refused import Refused
 from stimuli.display import Display
+from stimuli.overlap import check_overlap
 from stimuli.panes import Pane, panes
 from stimuli.screen import Screen, Stage
 
@@ -25,6 +26,7 @@ def opened(setup: Path) -> Iterator[tuple[Screen, tuple[Pane, ...], Display.Sett
     node = Display(convert(table, Display.Settings, "[nodes.display]"), lambda _: None)
     settings = node.settings
     shown = panes(settings.views, settings.warps)
+    check_overlap(shown)
     grey = {name: np.full((4, 4), 128, np.uint8) for name in _planes(settings)}
     node.screen.open(Stage(shown, settings.corridor, grey, settings.paced == "vblank"))
     try:

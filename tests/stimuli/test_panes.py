@@ -129,8 +129,10 @@ def test_the_patch_may_stand_in_any_corner_of_a_screen(corner: tuple[int, int]) 
 @pytest.mark.parametrize(
     ("areas", "patch_at", "sentence"),
     [
-        ({}, (50, 0), "stands in the midst of screen left"),
-        ({}, (405, 270), "stands in the midst of screen front"),
+        ({}, (50, 0), "reaches into screen left elsewhere than in a corner"),
+        ({}, (405, 270), "reaches into screen front elsewhere"),
+        ({}, (385, 270), "reaches into screen left elsewhere"),  # over the seam
+        ({}, (1185, 0), "reaches into screen right elsewhere"),  # over the window's edge
         ({"left": (0, 0, 64, 64)}, None, "screen front has no area_px and others have"),
         (
             {n: (k, 0, 64, 64) for k, n in zip((0, 63, 200), THREE_VIEWS, strict=True)},

@@ -1,6 +1,7 @@
 """The real window, pixel by pixel."""
 
 import ctypes
+import sys
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import stimuli.missing
+from stimuli import curtain
 from stimuli.geometry import Lap
 from stimuli.missing import missing
 from stimuli.psychopy_screen import PsychopyScreen
@@ -104,3 +106,13 @@ def test_a_display_that_is_not_there_is_named(
 ) -> None:
     monkeypatch.setenv("DISPLAY", ":7777")
     assert "no X server answers at DISPLAY = :7777" in str(missing())
+
+
+def test_a_curtain_is_hung_only_where_an_x_server_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":0")
+    for system, hangs in (("linux", True), ("win32", False), ("darwin", False)):
+        monkeypatch.setattr(sys, "platform", system)
+        assert curtain.possible() == hangs
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY")
+    assert not curtain.possible()
