@@ -1,4 +1,4 @@
-"""A session whose pictures cannot be had is refused in one sentence, before a window opens."""
+"""A session whose screens or pictures cannot be is refused in a sentence, before a window opens."""
 
 import subprocess
 import sys
@@ -42,9 +42,31 @@ def test_it_is_refused(
     pictures.mkdir()
     assert callable(make)
     make(pictures)
+    refused(data, task, f"task.images_folder={pictures}", *sets, sentence=sentence)
+
+
+LEFT = "nodes.display.views.left={lower_left=[-20,-10,%s], lower_right=%s, upper_left=[-20,20,%s]}"
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        (LEFT % (20, [-20, -10, -20], 10), "screen left: its corners make no right angle"),
+        (LEFT % (0, [0, -10, -20], 0), "screens left and front overlap as the eye sees them"),
+        ("task.stimuli=['leaf1','fern1']", 'stimuli without a picture: "fern1"'),
+    ],
+)
+def test_screens_and_stimuli_that_cannot_be_are_refused(
+    tmp_path: Path, told: str, sentence: str
+) -> None:
+    refused(tmp_path / "data", TASK, told, sentence=sentence)
+
+
+def refused(data: Path, task: Path, *sets: str, sentence: str) -> None:
+    """Run a session that is refused with that sentence, and leaves nothing behind."""
     command = [sys.executable, "-c", "from rig.cli.main import main; main()", "run", str(SETUP)]
     command += [str(task), "--subject", "test", "--data", str(data)]
-    for text in (f"rig.hub_port={free_port()}", f"task.images_folder={pictures}", NO_SCREEN, *sets):
+    for text in (f"rig.hub_port={free_port()}", NO_SCREEN, *sets):
         command += ["--set", text]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     said = " ".join(run.stderr.split())
