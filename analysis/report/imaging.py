@@ -89,7 +89,7 @@ def motion(seen: Seen) -> Section | None:
         Figure(
             "Correlation with the reference, 1 at best",
             [line(times_s / 60, middle[:, 2], DIM, name="correlation", width=1.2)],
-            _axes("minutes", ""),
+            {"xaxis": {"title": "minutes"}, "yaxis": {"title": "", "range": [0, 1.04]}},
         ),
     ]
     far_px = np.hypot(middle[:, 0], middle[:, 1])
@@ -120,7 +120,8 @@ def _axes(x: str, y: str, *, legend: bool = False) -> dict[str, Any]:
 
 def _histogram(d_prime: Floats) -> Figure:
     reach = min(5.0, max(1.0, float(np.abs(d_prime).max(initial=0.0))))
-    edges = np.linspace(-reach, reach, 41)
+    half = int(np.clip(np.sqrt(d_prime.size), 6, 25))  # bins on either side of 0
+    edges = np.linspace(-reach, reach, 2 * half + 1)
     counts, _ = np.histogram(np.clip(d_prime, -reach, reach), edges)
     limits = [
         {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper",
@@ -151,9 +152,9 @@ def _by_threshold(seen: Seen) -> Figure:
         for n, (name, share) in enumerate(zip(NAMES, shares, strict=True))
         if not np.isnan(share).all()
     ]
-    return Figure(
-        "Selective, by threshold", lines, _axes("|d'| at least", "% of cells", legend=True)
-    )
+    layout = _axes("|d'| at least", "% of cells", legend=True)
+    layout["yaxis"] |= {"range": [0, 102]}
+    return Figure("Selective, by threshold", lines, layout)
 
 
 def _map(cells: Cells, d_prime: Floats) -> Figure:
@@ -167,8 +168,9 @@ def _map(cells: Cells, d_prime: Floats) -> Figure:
     }  # fmt: skip
     dots = {"type": "scatter", "mode": "markers", "x": plain(middle[:, 1]),
             "y": plain(middle[:, 0]), "marker": marker, "text": names}  # fmt: skip
-    layout = _axes("page, px", "px")
-    layout["yaxis"] |= {"autorange": "reversed", "scaleanchor": "x"}
+    layout = _axes("right in the page, px", "down, px")
+    layout["xaxis"] |= {"constrain": "domain"}
+    layout["yaxis"] |= {"autorange": "reversed", "scaleanchor": "x", "constrain": "domain"}
     return Figure("Where the cells lie", [dots], layout, 330)
 
 

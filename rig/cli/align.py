@@ -22,8 +22,8 @@ def align(
     plane: Annotated[int, typer.Option(help="Which depth, from 0.", min=0)] = 0,
     pages: Annotated[int, typer.Option(help="How many pages the means are of.", min=1)] = 60,
     stack: Annotated[
-        Path | None, typer.Option(help="A z-stack of the field (.npz: stack, z_um): says z, too.")
-    ] = None,
+        str, typer.Option(help="A z-stack of the field (.npz: stack, z_um): says z, too.")
+    ] = "",
     save: Annotated[
         Path | None, typer.Option(help="Keep that day's mean page (.npy): a reference_file.")
     ] = None,
@@ -36,6 +36,7 @@ def align(
     from analysis.depth import z_of
     from analysis.landmarks import read_landmarks
     from analysis.registration import MotionSettings
+    from rig.cli.overlay import overlay
     from rig.cli.picture import write_png
 
     console = Console()
@@ -48,18 +49,19 @@ def align(
             f"{then.shape[0]} x {then.shape[1]}: scan the same field"
         )
     found = locate(now, then)
-    write_png(out, red_over_green(now, then))
-    console.print(f"over {folder}", soft_wrap=True)
-    console.print(
+    back = brought_back(now, found)
+    where = (
         f"down {found.down_px:+.1f} px, right {found.right_px:+.1f} px, rotated "
         f"{found.degrees:+.1f} degrees, correlation {found.correlation:.2f} of 1"
     )
-    if stack is not None:
-        landmarks = read_landmarks(MotionSettings(stack_file=str(stack)))
-        depths = landmarks.depths(0, (then.shape[0], then.shape[1]))
-        if depths is not None:
-            z_um = z_of(brought_back(now, found), *depths)
-            console.print(f"z {z_um:+.1f} um from the middle of the stack")
+    landmarks = read_landmarks(MotionSettings(stack_file=stack))
+    depths = landmarks.depths(0, (then.shape[0], then.shape[1]))
+    if depths is not None:
+        where += f", z {z_of(back, *depths):+.1f} um in the stack"
+    lies, moved_back = red_over_green(now, then), red_over_green(back, then)
+    write_png(out, overlay(lies, moved_back, where, folder.name))
+    console.print(f"over {folder}", soft_wrap=True)
+    console.print(where, soft_wrap=True)
     if save is not None:
         np.save(save, then)
     console.print(f"picture: {out}: red is today, green that day, yellow both", soft_wrap=True)

@@ -1,11 +1,13 @@
 """rig align tells how today's field lies over the last imaged day, and draws it."""
 
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from typer.testing import CliRunner
 
 from analysis.landmarks import read_landmarks
@@ -26,6 +28,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+def told_by(output: str) -> list[float]:
+    """Down and right, px, and the rotation, degrees."""
+    told = re.search(r"down (\S+) px, right (\S+) px, rotated (\S+) degrees", output)
+    assert told is not None
+    return [float(text) for text in told.groups()]
+
+
 def test_the_same_field_lies_where_it_was(data: Path, tmp_path: Path) -> None:
     tiff = tmp_path / "today.tif"
     (first,) = (data / "sub-VR2" / "ses-20261124_1" / "imaging").glob("*.tif")
@@ -33,13 +42,56 @@ def test_the_same_field_lies_where_it_was(data: Path, tmp_path: Path) -> None:
     out, mean = tmp_path / "over.png", tmp_path / "mean.npy"
     args = ["align", "VR2", str(tiff), "--data", str(data), "--out", str(out), "--save", str(mean)]
     done = CliRunner().invoke(app, args, catch_exceptions=False)
-    assert "rotated +0.0 degrees" in done.output or "rotated -0.0 degrees" in done.output
+    assert told_by(done.output) == pytest.approx([0, 0, 0], abs=1.0)
     picture = tifffile.imread(first)
     assert out.read_bytes().startswith(b"\x89PNG")
     means = read_landmarks(MotionSettings(reference_file=str(mean))).means
     assert means is not None
     assert means.shape == (1, *picture.shape[1:])
     assert np.corrcoef(means[0].ravel(), picture.mean(axis=0).ravel())[0, 1] > 0.8
+
+
+def moved_day(data: Path, tmp_path: Path, down: int, right: int) -> tuple[Path, np.ndarray]:
+    """Today's TIFF, its field moved; and that day's mean page."""
+    (first,) = (data / "sub-VR2" / "ses-20261124_1" / "imaging").glob("*.tif")
+    tiff = tmp_path / "today.tif"
+    shutil.copy(first, tiff)
+    with tifffile.TiffFile(tiff) as file:
+        pages = [(page.dataoffsets[0], page.asarray()) for page in file.pages]
+    with tiff.open("r+b") as raw:
+        for offset, page in pages:
+            raw.seek(offset)
+            raw.write(np.roll(page, (down, right), (0, 1)).tobytes())
+    return tiff, np.mean([page for _, page in pages], axis=0)
+
+
+def test_a_field_that_has_moved_is_told_and_drawn_with_its_depth(
+    data: Path, tmp_path: Path
+) -> None:
+    tiff, mean = moved_day(data, tmp_path, 5, -9)
+    other = [np.roll(np.fliplr(mean), 11 * n, 0) for n in range(2)]
+    layers = [other[0], (other[0] + mean) / 2, mean, (other[1] + mean) / 2, other[1]]
+    stack = tmp_path / "stack.npz"
+    np.savez(stack, stack=np.array(layers), z_um=np.array([-20.0, -5.0, 0.0, 5.0, 20.0]) + 10.0)
+    out = tmp_path / "over.png"
+    args = ["align", "VR2", str(tiff), "--data", str(data), "--out", str(out)]
+    done = CliRunner().invoke(app, [*args, "--stack", str(stack)], catch_exceptions=False)
+    assert told_by(done.output) == pytest.approx([5, -9, 0], abs=1.5)
+    z_um = re.search(r" z (\S+) um", done.output)
+    assert z_um is not None
+    assert float(z_um[1]) == pytest.approx(10, abs=1.5)
+    with Image.open(out) as file:
+        picture = np.asarray(file.convert("RGB"), np.float64)
+    lies, back = picture[-660:-40, 24:664], picture[-660:-40, 688:1328]
+    alike = [np.corrcoef(p[..., 0].ravel(), p[..., 1].ravel())[0, 1] for p in (lies, back)]
+    assert alike[1] > alike[0] + 0.3
+
+
+def test_a_stack_that_cannot_be_read_is_refused(data: Path, tmp_path: Path) -> None:
+    tiff, _ = moved_day(data, tmp_path, 0, 0)
+    args = ["align", "VR2", str(tiff), "--data", str(data), "--stack", str(tmp_path / "no.npz")]
+    with pytest.raises(Refused, match=r"stack_file .*no.npz cannot be read"):
+        CliRunner().invoke(app, [*args, "--out", str(tmp_path / "o.png")], catch_exceptions=False)
 
 
 def test_an_animal_that_was_never_imaged_is_refused(data: Path, tmp_path: Path) -> None:
