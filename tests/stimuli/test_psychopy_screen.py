@@ -116,3 +116,19 @@ def test_a_curtain_is_hung_only_where_an_x_server_keeps_it(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY")
     assert not curtain.possible()
+
+
+GOLDEN = """
+162.8 106.4 98.4 96.8 123.4 127.9 127.9 123.4 96.8 98.4 106.4 162.8
+139.9 152.9 109.9 127.3 135.1 132.6 132.6 135.1 127.3 109.9 152.9 139.9
+134.5 118.0 131.8 146.5 98.6 123.3 123.3 98.6 146.5 131.8 118.0 134.5
+"""
+"""Of the corridor on three screens, from left to right and from top to bottom."""
+
+
+def test_the_corridor_as_a_whole_looks_as_it_always_did(real: PsychopyScreen) -> None:
+    """The mean level of squares of 100 pixels: what moves, turns, fades or is another picture."""
+    picture = seen(real, lap("circle1"), lap("leaf1"), lap("circle1"), position_m=1.3)
+    thumbnail = picture.reshape(3, 100, 12, 100).mean(axis=(1, 3))
+    golden = np.array(GOLDEN.split(), float).reshape(3, 12)
+    assert thumbnail == pytest.approx(golden, abs=1.0)
