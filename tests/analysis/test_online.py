@@ -10,45 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analysis.online import Online
-from analysis.selectivity import Selectivity
-from analysis.signals import Signals
-from analysis.tuning import TrialStore
-from rig.messages import Decoded, Fault, Frame, Message, Position, Scan, TrialEnd, TrialStart
-from rig.refused import Refused
+from rig.messages import Decoded, Fault, Frame, Message, Position, TrialEnd, TrialStart
 from tests.analysis.logs import MS, corridor, standing
-from tests.analysis.test_registration import stack_of
+from tests.analysis.nodes import SHAPE, frame, online, tell
 
-SHAPE = (9, 12)
-CELLS = "cell,y_px,x_px,radius_px,area\n0,2,2,1,8\n1,5,6,2,3\n2,6,10,1.5,-1\n"
 GROUPS = {"all": (0, 1, 2), "V1": (0,), "medial": (), "lateral": (), "anterior": (1,)}
-
-
-@pytest.fixture(scope="module")
-def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("cells") / "cells.csv"
-    path.write_text(CELLS)
-    return path
-
-
-def online(cells: Path, **table: object) -> tuple[Online, list[Message]]:
-    said: list[Message] = []
-    node = Online(
-        msgspec.convert({"cells_file": str(cells), **table}, Online.Settings), said.append
-    )
-    node.open()
-    return node, said
-
-
-def frame(t: int, index: int, pixels: NDArray[np.int16] | None) -> Frame:
-    height, width = SHAPE if pixels is None else pixels.shape
-    return Frame(t, index, "imaging/a.tif", 0, height, width, t / 1e9, pixels=pixels)
-
-
-def tell(node: Online, words: list[Message]) -> None:
-    for word in words:
-        node.hear(word)
-
 
 step = st.tuples(
     st.floats(0, 5.9),  # where
@@ -126,10 +92,10 @@ def middles_by_definition(frames: list[Frame]) -> dict[int, int]:
     t = np.array([f.t for f in frames])
     stamps = np.array([round(f.timestamp_s * 1e9) for f in frames])
     middles = {}
-    for k, frame in enumerate(frames):
+    for k, page in enumerate(frames):
         steps = np.diff(stamps[: k + 1])
         half = int(steps.min()) // 2 if len(steps) else 0
-        middles[frame.index] = int(stamps[k] + (t - stamps)[: k + 1].min()) - half
+        middles[page.index] = int(stamps[k] + (t - stamps)[: k + 1].min()) - half
     return middles
 
 
@@ -250,26 +216,6 @@ def test_a_frame_that_is_not_all_numbers_is_left_out_and_said(cells: Path) -> No
     assert all(np.isfinite(np.frombuffer(word.traces, "<f4")).all() for word in decoded)
 
 
-def test_a_trial_taken_back_leaves_no_trace_in_later_signals() -> None:
-    ends = []
-    for trials in (["leaf1", "circle1"], ["leaf1", "aborted", "circle1"]):
-        rng, spoiled = np.random.default_rng(3), np.random.default_rng(4)
-        with TrialStore(None, 3) as store:
-            signals = Signals(Selectivity("leaf1", "circle1", 3), store, np.zeros(3, np.uint8), 0.3)
-            for number, stimulus in enumerate(trials):
-                aborted = stimulus == "aborted"
-                signals.begin(corridor(number, "circle1" if aborted else stimulus))
-                for i in range(1, 4):
-                    activity = (spoiled if aborted else rng).exponential(9, 3).astype(np.float32)
-                    place = standing(0, number, 1.0 + i / 10)
-                    last = signals.decoded(frame(0, i, None), place, activity)
-                if aborted:
-                    signals.leave_out(number)
-        ends.append((last.d_prime, last.fractions))
-    assert ends[0] == ends[1]
-    assert not np.isnan(np.frombuffer(ends[0][0], "<f4")).any()
-
-
 def test_an_hour_without_imaging_needs_no_more_memory_than_its_last_seconds(cells: Path) -> None:
     node, said = online(cells)
     tracemalloc.start()
@@ -297,131 +243,3 @@ def test_nothing_is_written_while_the_session_runs(
     node.close()
     assert any(word.tuned for word in said if isinstance(word, Decoded))
     assert made == []
-
-
-def test_a_cell_outside_the_field_ends_the_node_at_its_first_frame(cells: Path) -> None:
-    node, said = online(cells)
-    with pytest.raises(Refused, match=r"cell 1 .* leaves the frame of 6 x 6 px"):
-        node.hear(frame(0, 0, np.ones((6, 6), np.int16)))
-    node.close()
-    assert said == []
-
-
-def test_a_field_that_changes_its_size_ends_the_node(cells: Path) -> None:
-    node, _ = online(cells)
-    node.hear(frame(0, 0, np.ones(SHAPE, np.int16)))
-    with pytest.raises(Refused, match="frame 1 has 20 x 20 px, those before it 9 x 12"):
-        node.hear(frame(1, 1, np.ones((20, 20), np.int16)))
-    node.close()
-
-
-def scanned(*zs_um: tuple[float, ...], file: str = "a.tif", **header: object) -> Scan:
-    header = {"channels": [1], "averaged": 1, "zs_um": zs_um, **header}
-    region = {"first_row": 0, "height_px": SHAPE[0], "width_px": SHAPE[1]}
-    depths = tuple(z for zs in zs_um for z in zs) or (0.0,)
-    return Scan(0, file, header, depths, tuple({"plane": i, **region} for i in range(len(depths))))
-
-
-def deep(tmp_path: Path, *planes: int) -> Path:
-    path = tmp_path / "deep.csv"
-    lines = [f"{i},3,{2 + 3 * i},1,{plane}" for i, plane in enumerate(planes)]
-    path.write_text("\n".join(["cell,y_px,x_px,radius_px,plane", *lines]))
-    return path
-
-
-SLICES = ((10.0,), (40.0,), (70.0,))
-
-
-@pytest.mark.parametrize("averaged", [1, 4])
-def test_no_volume_is_put_together_from_pages_of_two(tmp_path: Path, averaged: int) -> None:
-    lag = {"deconvolution_lag_frames": 0}
-    node, said = online(deep(tmp_path, 0, 2), traces=lag)
-    node.hear(scanned(*SLICES, averaged=averaged))
-    rng = np.random.default_rng(1)
-    lost = {5, 6, 7, 13}  # a whole volume's, then one page that shows no cell
-    for at in set(range(18)) - lost:
-        word = frame(at * MS, at, rng.integers(0, 99, SHAPE).astype(np.int16))
-        node.hear(msgspec.structs.replace(word, plane=at % 3, number=1 + averaged * at))
-    node.close()
-    assert [word.frame for word in said if isinstance(word, Decoded)] == [2, 11, 14, 17]
-
-
-@pytest.mark.parametrize(
-    ("planes", "scan", "sentence"),
-    [
-        ((0, 0), scanned(channels=[2, 3]), r"a.tif saves channel 2, 3, not channel 1, .* save it"),
-        ((0, 1), scanned((0.0, 9.0), channels=[1, 2]), "depth 0 on channel 1, and cell 1 lies in"),
-        ((0, 3), scanned(*SLICES), "shows depth 0, 1, 2 on channel 1, and cell 1 lies in depth 3"),
-    ],
-)
-def test_a_scan_that_never_shows_some_cells_is_refused(
-    tmp_path: Path, planes: tuple[int, ...], scan: Scan, sentence: str
-) -> None:
-    node, _ = online(deep(tmp_path, *planes))
-    with pytest.raises(Refused, match=sentence):
-        node.hear(scan)
-    node.close()
-
-
-def test_cells_that_say_no_plane_are_refused_where_several_depths_are_scanned(cells: Path) -> None:
-    node, _ = online(cells)
-    node.hear(scanned((10.0,)))
-    with pytest.raises(Refused, match="3 depths, and cells_file does not say in which"):
-        node.hear(scanned(*SLICES))
-    node.close()
-
-
-def test_a_second_scan_may_lie_elsewhere_in_depth_but_be_no_other_field(tmp_path: Path) -> None:
-    node, _ = online(deep(tmp_path, 0, 2))
-    node.hear(scanned(*SLICES))
-    node.hear(scanned((0.0,), (20.0,), (40.0,)))  # nothing is imaged yet
-    node.hear(frame(0, 0, np.ones(SHAPE, np.int16)))
-    node.hear(scanned((5.0,), (25.0,), (45.0,), zoom=2.0))
-    with pytest.raises(Refused, match=r"b\.tif scans other regions or depths than a\.tif; image"):
-        node.hear(scanned((0.0,), (20.0,), (60.0,), file="b.tif"))
-    other = scanned((0.0,), (20.0,), (40.0,), file="c.tif")
-    moved = tuple({**region, "first_row": 1} for region in other.regions)
-    with pytest.raises(Refused, match=r"c\.tif scans other"):
-        node.hear(msgspec.structs.replace(other, regions=moved))
-    node.close()
-
-
-def test_a_stack_for_cells_of_several_depths_is_refused_before_the_session(
-    tmp_path: Path,
-) -> None:
-    stack, z_um = stack_of((64, 64))
-    np.savez(tmp_path / "stack.npz", stack=stack, z_um=z_um)
-    with pytest.raises(Refused, match=r"drift of one depth, and the cells of .* in several"):
-        online(deep(tmp_path, 0, 2), motion={"stack_file": str(tmp_path / "stack.npz")})
-
-
-def test_comparing_a_stimulus_with_itself_is_refused(cells: Path) -> None:
-    with pytest.raises(Refused, match="name two stimuli"):
-        online(cells, a="leaf1", b="leaf1")
-
-
-def test_a_drifting_focus_is_said_once_and_so_is_its_return(cells: Path, tmp_path: Path) -> None:
-    stack, z_um = stack_of((64, 64))
-    np.savez(tmp_path / "stack.npz", stack=stack, z_um=z_um)
-    np.save(tmp_path / "mean.npy", stack[8])
-    motion = {
-        "stack_file": str(tmp_path / "stack.npz"),
-        "reference_file": str(tmp_path / "mean.npy"),
-    }
-    node, said = online(cells, motion=motion)
-    rng = np.random.default_rng(2)
-    for index in range(280):
-        depth = 10 if 70 <= index < 160 else 8  # 5 um off, then back
-        page = rng.poisson(np.maximum(stack[depth], 0)).astype(np.int16)
-        node.hear(frame(300 * index * MS, index, page))
-        node.hear(standing(300 * index * MS + 1, -1, 0.0, moving=False))
-    node.close()
-    faults = [word for word in said if isinstance(word, Fault)]
-    assert [word.what.partition(",")[0][:22] for word in faults] == [
-        "the focus has drifted ",
-        "the focus is back",
-    ]
-    assert 70 < faults[0].t / (300 * MS) < 160 < faults[1].t / (300 * MS)
-    depths = [word.z_um[0] for word in said if isinstance(word, Decoded) and word.z_um]
-    assert max(depths) == pytest.approx(5.0, abs=1.0)
-    assert depths[-1] == pytest.approx(0.0, abs=1.0)

@@ -13,6 +13,7 @@ from analysis.signals import Signals
 from analysis.tuning import BINS, TrialStore
 from rig.messages import Decoded, Frame, Position
 from tests.analysis.logs import corridor, standing
+from tests.analysis.nodes import frame
 from tests.analysis.test_tuning import by_definition
 
 STAGES = {
@@ -144,6 +145,26 @@ def check_population(words: list[Decoded], tuned: NDArray[np.float64], last: flo
                     wanted[number, sign] = row[chosen].mean()
         got = np.frombuffer(word.tuning, "<f4").reshape(-1, len(NAMES), 2)[at]
         np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-4)
+
+
+def test_a_trial_taken_back_leaves_no_trace_in_later_signals() -> None:
+    ends = []
+    for trials in (["leaf1", "circle1"], ["leaf1", "aborted", "circle1"]):
+        rng, spoiled = np.random.default_rng(3), np.random.default_rng(4)
+        with TrialStore(None, 3) as store:
+            signals = Signals(Selectivity("leaf1", "circle1", 3), store, np.zeros(3, np.uint8), 0.3)
+            for number, stimulus in enumerate(trials):
+                aborted = stimulus == "aborted"
+                signals.begin(corridor(number, "circle1" if aborted else stimulus))
+                for i in range(1, 4):
+                    activity = (spoiled if aborted else rng).exponential(9, 3).astype(np.float32)
+                    place = standing(0, number, 1.0 + i / 10)
+                    last = signals.decoded(frame(0, i, None), place, activity)
+                if aborted:
+                    signals.leave_out(number)
+        ends.append((last.d_prime, last.fractions))
+    assert ends[0] == ends[1]
+    assert not np.isnan(np.frombuffer(ends[0][0], "<f4")).any()
 
 
 def test_naive_float32_sums_would_be_off_where_ours_are_not() -> None:
