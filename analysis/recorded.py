@@ -1,13 +1,44 @@
-"""A recording's signals once it is over: each cell's tuning, from the session's log alone."""
+"""A recording once it is over: its cells, and each one's tuning, from the session's log alone."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.cells import Cells, read_cells
+from analysis.runs import labels_of
+from analysis.search import found_cells
 from analysis.session import Session
 from analysis.tuning import TrialStore, Tuning
+from rig.messages import Found
 
 Floats = NDArray[np.float64]
+
+
+def imaged_cells(session: Session) -> Cells | None:
+    """Return the cells that were imaged, brought or found; None if there is none, or no file."""
+    rows: list[Any] = session.found.to_dict("records")
+    words = [Found(0, *(row[name] for name in Found.__struct_fields__[1:])) for row in rows]
+    if words:
+        return found_cells(words)
+    online = session.settings.get("nodes", {}).get("online", {})
+    path, areas = (str(online.get(name) or "") for name in ("cells_file", "areas_file"))
+    if not (session.folder / path).is_file():
+        return None
+    return read_cells(session.folder / path, session.folder / areas if areas else None)
+
+
+def found_labels(session: Session) -> NDArray[np.int32] | None:
+    """Return the label image of the cells found in a session: (depths, height_px, width_px).
+
+    It can be another session's cells_file. None if no cell was found, or none looked for.
+    """
+    cells = imaged_cells(session) if len(session.found) else None
+    if cells is None:
+        return None
+    last = session.found.iloc[-1]
+    return labels_of(cells, int(last.plane) + 1, (int(last.height_px), int(last.width_px)))
 
 
 def mean_tuning(session: Session, stimulus: str) -> Floats:

@@ -1,9 +1,12 @@
 """Whether what is scanned can be analysed: the cells' channel and depths, and no others later."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from analysis.cells import Cells
-from rig.messages import Scan
+from rig.messages import Frame, Scan
 from rig.refused import Refused
 
 
@@ -12,14 +15,39 @@ def at_once(scan: Scan) -> int:
     return max(1, len(scan.depths_um) // max(1, len(scan.header.get("zs_um", ()))))
 
 
-def check(scan: Scan, channel: int, cells: Cells) -> None:
-    """Refuse a scan that never shows some of the cells on the pages of a channel."""
+def unusable(pixels: Any) -> str:
+    """Return why a page's pixels cannot be analysed; nothing if they can."""
+    if pixels is None:
+        return "were lost before they could be analysed"
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        return "are not all finite numbers"
+    return ""
+
+
+def shape_of(frame: Frame, before: tuple[int, int] | None) -> tuple[int, int]:
+    """Return a page's (height_px, width_px). Raises Refused if that is not as before."""
+    shape = (frame.height_px, frame.width_px)
+    if before is not None and before != shape:
+        raise Refused(
+            f"frame {frame.index} has {shape[0]} x {shape[1]} px, those before it "
+            f"{before[0]} x {before[1]}; image one session with one field"
+        )
+    return shape
+
+
+def check(scan: Scan, channel: int, cells: Cells | None) -> None:
+    """Refuse a scan that never shows some of the cells on the pages of a channel.
+
+    Where cells are yet to be found (None), they are wherever that channel is.
+    """
     saved = list(scan.header.get("channels") or (1,))
     if channel not in saved:
         raise Refused(
             f"{scan.file} saves channel {_listed(saved)}, not channel {channel}, which shows the "
             "cells; save it, or correct online.channel"
         )
+    if cells is None:
+        return
     together = at_once(scan)
     first = saved.index(channel) if together > 1 else 0
     depths = range(first, len(scan.depths_um), together)

@@ -21,6 +21,7 @@ from rig.messages import (
     Ended,
     Fault,
     Flip,
+    Found,
     Frame,
     Integrity,
     Lick,
@@ -63,9 +64,8 @@ class Session:
         """One row a trial: what was drawn, and what came of it.
 
         picture is "corridor" for most; a trial of another picture has no place.
-        outcome is "done", "aborted", or NaN if the log ends within the trial. cue_position_m and
-        reward_position_m (of the first reward not by hand) are where they happened; drawn_cue_m is
-        where the cue was to come, NaN if none was to.
+        outcome is "done", "aborted", or NaN if the log ends within it. cue_position_m and
+        reward_position_m (first reward not by hand) are where they happened, drawn_cue_m was drawn.
         """
         drawn = self._table(TrialStart).rename(columns={"t_s": "start_s"})
         ends = self._table(TrialEnd).set_index("trial")
@@ -140,21 +140,22 @@ class Session:
     def integrity(self) -> pd.DataFrame:
         """What integrity said, in its order: when each imaging frame began (t_s), and findings.
 
-        number is the microscope's count of the frame, 0 where a word is about something else;
-        frame the index of its row in frames, NaN where it was not saved.
+        number is 0 where a word is about no frame; frame is NaN where that was not saved.
         """
         return self._words.columns[Integrity].table().drop(columns="sent_s")
 
     @cached_property
     def decoded(self) -> pd.DataFrame:
-        """Every frame analysed: frame, t_s, trial, stimulus, position_m, moving, sent_s ...
-
-        aborted marks frames of aborted trials; d_prime leaves them out once the trial has ended.
-        """
+        """Every frame analysed: frame, t_s, trial, stimulus, position_m ... and whether aborted."""
         table = self._table(Decoded).drop(columns=["traces", "d_prime", "fractions", "tuning"])
         ends = self._table(TrialEnd)
         aborted = ends.trial[ends.outcome == "aborted"]
         return table.assign(aborted=table.trial.isin(aborted))
+
+    @cached_property
+    def found(self) -> pd.DataFrame:
+        """Cells found in what was imaged first, a row a depth; see recorded.imaged_cells."""
+        return self._table(Found)
 
     @cached_property
     def traces(self) -> NDArray[np.float32]:
@@ -172,9 +173,8 @@ class Session:
 
         Groups, signs and thresholds are those of areas.NAMES, selectivity.SIGNS and .THRESHOLDS.
         """
-        shape = (len(NAMES), len(SIGNS), len(THRESHOLDS))
-        joined = b"".join(self._table(Decoded).fractions)
-        return np.frombuffer(joined, "<f4").reshape(-1, *shape)
+        joined = np.frombuffer(b"".join(self._table(Decoded).fractions), "<f4")
+        return joined.reshape(-1, len(NAMES), len(SIGNS), len(THRESHOLDS))
 
     @cached_property
     def faults(self) -> pd.DataFrame:
@@ -194,8 +194,8 @@ class Session:
     @cached_property
     def overruns(self) -> dict[str, int]:
         """How many frames each speaker read from their file, as the ring had been written over."""
-        ended = self._table(Ended).query("overruns > 0")
-        return dict(zip(ended.speaker, ended.overruns.tolist(), strict=True))
+        overruns = self._table(Ended).set_index("speaker").overruns
+        return {str(name): int(count) for name, count in overruns.items() if count > 0}
 
     @cached_property
     def end_reason(self) -> str | None:

@@ -16,7 +16,7 @@ from analysis.strip import How
 from analysis.traces import Floats, Traces, TraceSettings
 from analysis.tuning import TrialStore, Tuning
 from analysis.volume import Volume
-from rig.messages import Decoded, Frame, Position, TrialStart
+from rig.messages import Decoded, Frame, Position, TrialEnd, TrialStart
 
 
 class Signals:
@@ -39,6 +39,13 @@ class Signals:
         self._d_prime = selectivity.d_prime()
         self._selective: _Selective | None = None
         self._told: list[tuple[int, Floats]] = []
+
+    def learn(self, word: TrialStart | TrialEnd) -> None:
+        """Take in that a trial begins, or that one was aborted."""
+        if isinstance(word, TrialStart):
+            self.begin(word)
+        else:
+            self.leave_out(word.trial)
 
     def begin(self, trial: TrialStart) -> None:
         """Take in a trial; what is no corridor is known to all, and in no signal."""

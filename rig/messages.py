@@ -379,6 +379,26 @@ class Acquire(Message, frozen=True, tag="Acquire"):
     on: bool
 
 
+# -- online, continued --------------------------------------------------------------------------
+
+
+class Found(Message, frozen=True, tag="Found"):
+    """Online, once for each depth, where cells are found in what is imaged first: what was found.
+
+    frame is the index of the first Frame with signals; all before it have no Decoded. runs are
+    pieces of a page's rows that belong to cells, in the order of the cells: little-endian uint32,
+    (runs, 4), as cell (from 0 on in each depth), y, x, length. Decoded has the cells of all
+    depths, one depth after the other.
+    """
+
+    frame: int
+    plane: int
+    height_px: int
+    width_px: int
+    cells: int
+    runs: bytes
+
+
 WORDS: tuple[type[Message], ...] = (
     Start, Stop, Order, Beat, Fault, Ended,
     Wheel, Lick, Edge, Valve,
@@ -392,6 +412,7 @@ WORDS: tuple[type[Message], ...] = (
     Integrity,
     Acquire,
     CueOnset,
+    Found,
 )  # fmt: skip
 """Every kind, in the order of this page."""
 EVERYONE_SAYS = (Beat, Fault, Ended)

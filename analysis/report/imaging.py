@@ -1,14 +1,13 @@
 """Imaging in a report: selectivity, where its cells lie, tuning by position, motion."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.areas import NAMES, groups_of
-from analysis.cells import Cells, read_cells
-from analysis.recorded import mean_tuning
+from analysis.cells import Cells
+from analysis.recorded import imaged_cells, mean_tuning
 from analysis.report.page import COLOURS, DIM, Figure, Section
 from analysis.report.seen import Seen
 from analysis.report.strokes import line, plain, steps
@@ -40,6 +39,9 @@ def selectivity(seen: Seen) -> Section | None:
         f"{rest}. Above 0: {a}."
     )
     figures = [_histogram(defined), _by_area(seen), _by_threshold(seen)]
+    found = session.found
+    if len(found):
+        text += f" Cells were found here; signals begin at frame {found.frame.iloc[0]}."
     cells = _cells(seen, d_prime.size)
     if cells is not None:
         figures.append(_map(cells, d_prime))
@@ -104,14 +106,9 @@ def _stimuli(seen: Seen) -> tuple[str, str]:
 
 
 def _cells(seen: Seen, count: int) -> Cells | None:
-    """Return the cells that were imaged, if their files are still in the session's folder."""
-    online = seen.session.settings.get("nodes", {}).get("online", {})
-    path = seen.session.folder / str(online.get("cells_file", ""))
-    areas: Any = online.get("areas_file", "")
-    if not path.is_file():
-        return None
-    cells = read_cells(path, seen.session.folder / Path(areas) if areas else None)
-    return cells if len(cells) == count else None
+    """Return the cells that were imaged, if they are still to be had."""
+    cells = imaged_cells(seen.session)
+    return cells if cells is not None and len(cells) == count else None
 
 
 def _axes(x: str, y: str, *, legend: bool = False) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from analysis.recorded import found_labels
 from analysis.report.behavior import at_a_glance, performance, water
 from analysis.report.imaging import motion, selectivity, tuning
 from analysis.report.licks import first_licks, rasters, speed
@@ -12,6 +15,7 @@ from analysis.report.seen import Seen, see
 from rig.refused import Refused
 
 REPORT_FILE = "report.html"
+FOUND_FILE = "found_cells.npy"
 SECTIONS: tuple[Callable[[Seen], Section | None], ...] = (
     at_a_glance,
     performance,
@@ -32,6 +36,7 @@ SECTIONS: tuple[Callable[[Seen], Section | None], ...] = (
 def report(folder: Path, path: Path) -> None:
     """Write the report of a session's folder to a file.
 
+    Beside it, a label image of the cells that were found in the session, if they were.
     Raises Refused with one sentence if the folder holds no session that was run and closed, or
     the file cannot be written.
     """
@@ -42,6 +47,9 @@ def report(folder: Path, path: Path) -> None:
     try:
         fresh.write_text(page, encoding="utf-8")
         fresh.replace(path)
+        labels = found_labels(seen.session)
+        if labels is not None:
+            np.save(path.with_name(FOUND_FILE), labels)
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise Refused(
