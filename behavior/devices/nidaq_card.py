@@ -118,22 +118,25 @@ class Card:
             if code in _GONE or hasattr(error, "rpc_code"):
                 self._lost = sentence
             if self._opening:
+                self.is_open = not self._lost
                 raise (LackingError if code in _LACKING else Refused)(sentence) from error
             raise CardLostError(sentence) from error
 
     def close(self) -> None:
-        """Stop and clear every task; of a card that is lost nothing is asked any more."""
-        self.is_open = False
+        """Stop and clear every task; of a card that is lost nothing is asked any more.
+
+        Raises CardLostError if one cannot be cleared; not where the card was refused anyway.
+        """
+        refused, self.is_open, self._opening = self._opening, False, False
         tasks, self._tasks = self._tasks, []
         failures = [f for f in map(self._cleared, reversed(tasks)) if f is not None]
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        if failures:
+        if failures and not refused:
             raise failures[0]
 
     def _cleared(self, task: Any) -> CardLostError | None:
-        self._opening = False
         try:
             with self.asking("closing"):
                 task.close()

@@ -80,7 +80,9 @@ def test_a_refused_board_leaves_nothing_on_the_card(card: SimulatedCard) -> None
     assert card.do("tasks") == []
 
 
-@pytest.mark.parametrize("change", [{"wheel": {"a": "PFI99"}}, {"card": {"address": ""}}])
+@pytest.mark.parametrize(
+    "change", [{"wheel": {"a": "PFI99"}}, {"card": {"address": ""}}, {"card": {"device": "Dev9"}}]
+)
 def test_what_a_refusal_left_unopened_is_closed_without_a_word(
     card: SimulatedCard, change: dict[str, dict[str, str]]
 ) -> None:

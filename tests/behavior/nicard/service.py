@@ -228,6 +228,7 @@ class Service:
     def on_createwatchdogtimertaskex(self, q: Any) -> dict[str, Any]:
         if self.model != FULL:
             raise DaqError(-200662, "The device has no watchdog timer.")
+        self._name(f"{q.device_name}/ctr0")
         made = self._new(q, "watchdog")
         self.tasks[made["task"].name].settings["timeout_s"] = q.timeout
         return made

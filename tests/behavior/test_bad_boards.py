@@ -1,0 +1,164 @@
+"""Boards that are not what the setup says, by the real commands: one sentence, nothing armed."""
+
+import gc
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from rig.cli.ending import SUMMARY_FILE
+from rig.measured import measure
+from rig.messages import TrialStart, Valve
+from tests.behavior.bolted import OnBehavior, OnCard, shipped
+from tests.behavior.pty_board import PtyBoard
+from tests.live import Live
+from tests.refusals import refused
+
+# a watchdog task that its card lacks complains when it is collected
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+Say = Callable[..., str]
+DEVICE_LOST = -88705
+CALIBRATED = tuple(
+    f"nodes.hardware.{what}.calibrated='{date.today()}'" for what in ("wheel", "valve.centre")
+)
+SOON = ("task.grey_before_s=0.3", "task.texture_m=1.5", "task.cue_from_m=0.1", "task.cue_to_m=0.4")
+PASSIVE = ("task.reward_mode=passive", "task.reward_delay_ms=0", "task.reward_ul=7.4")
+"""Water for 148 ms at the cue: longer than a card needs to be lost."""
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Say:
+    """Return what says the sentence with which `rig check SETUP` refuses (exit code 2)."""
+
+    def said(setup: Path) -> str:
+        return refused(capsys, monkeypatch, "check", setup, "--yes")
+
+    return said
+
+
+@pytest.mark.parametrize(
+    ("model", "old", "new", "says"),
+    [
+        ("full", 'counter = "ctr2"', 'counter = "ctr7"', "ctr7: .* no such line or counter"),
+        ("full", "line = 0 ", "line = 9 ", "line 9 is no input of board card"),
+        ("full", 'device = "Dev1"', 'device = "Dev9"', "there is no card of that name"),
+        ("sampling", "", "", "the card has no watchdog"),
+        ("sampling", 'latch_counter = "ctr1"', 'latch_counter = ""', "has no latch_counter"),
+        ("full", 'trigger = "PFI0"', 'trigger = "PFI0"\ncolour = 1', "colour"),
+    ],
+)
+def test_a_card_that_is_not_what_the_setup_says(
+    model: str, old: str, new: str, says: str, check: Say, tmp_path: Path
+) -> None:
+    bolted = OnCard(tmp_path, model=model)
+    try:
+        text = bolted.setup.read_text()
+        assert old in text
+        bolted.setup.write_text(text.replace(old, new, 1))
+        _said(check(bolted.setup), says)
+        assert bolted.card.do("tasks") == []
+        assert bolted.openings_ms() == []
+    finally:
+        bolted.close()
+
+
+def test_no_card_at_all(check: Say, tmp_path: Path) -> None:
+    _said(check(shipped(tmp_path, "pcie63xx")), "the NI-DAQmx driver is not there")
+    nowhere = shipped(tmp_path, "pcie63xx", ('address = ""', 'address = "127.0.0.1:1"'))
+    _said(check(nowhere), "the device server does not answer")
+
+
+@pytest.mark.parametrize(
+    ("who_am_i", "firmware", "says"),
+    [
+        (1232, (3, 3), "board behavior: it is board 1232, and the setup expects 1216"),
+        (1216, (2, 4), "board behavior: its firmware 2.4 is older than 2.5; flash a newer one"),
+    ],
+)
+def test_a_serial_board_that_is_another_or_too_old(
+    who_am_i: int, firmware: tuple[int, int], says: str, check: Say, tmp_path: Path
+) -> None:
+    there = PtyBoard(who_am_i, firmware)
+    number = 'usb_serial = "AL01XYZ1"'
+    setup = shipped(tmp_path, "harp", (number, f'port = "{there.port}"'))
+    try:
+        _said(check(setup), says)
+        with Live(tmp_path / "data", *CALIBRATED, setup=setup, args=("--override", "x")) as live:
+            code, output = live.end()
+        assert code == 2, output
+        assert says in output
+        assert there.openings == []
+    finally:
+        there.close()
+
+
+def test_a_serial_board_that_is_not_plugged_in(check: Say, tmp_path: Path) -> None:
+    _said(check(shipped(tmp_path, "harp")), "no USB board with serial number 'AL01XYZ1'")
+
+
+def test_a_calibration_of_another_valve_or_none(
+    check: Say, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    setup = shipped(tmp_path, "harp")
+    task = Path(__file__).parents[2] / "behavior" / "tasks" / "train1.toml"
+    run = ["run", setup, task, "--subject", "test", "--data", tmp_path / "data", "--override", "x"]
+    _said(refused(capsys, monkeypatch, *run), "valve centre was never calibrated")
+    measure(setup, "harp", "nodes.hardware.valve.left", {"ul_per_ms": 0.1})
+    for said in (refused(capsys, monkeypatch, *run), check(setup)):
+        _said(said, r"has no \[nodes.hardware.valve.left\]")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_card_that_is_lost_in_mid_pulse_ends_the_session_in_one_sentence_its_valve_shut(
+    tmp_path: Path,
+) -> None:
+    bolted = OnCard(tmp_path)
+    text = bolted.setup.read_text().partition("[nodes.stream]")[0]
+    bolted.setup.write_text(text)
+    sets = (*CALIBRATED, *SOON, *PASSIVE)
+    args = ("--override", "a simulated card")
+    try:
+        with Live(tmp_path / "data", *sets, setup=bolted.setup, args=args) as live:
+            live.until(TrialStart)
+            bolted.card.do("turn", counter="ctr0", counts=6000)
+            live.until(Valve, refused="")
+            bolted.card.fail(DEVICE_LOST)
+            code, output = live.end()
+            summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        assert code == 1, output
+        assert "the card is gone" in summary["end_reason"] or "-88705" in summary["end_reason"]
+        assert "\n" not in summary["end_reason"]
+        assert bolted.openings_ms() == [pytest.approx(148.0, abs=0.01)]
+        assert not bolted.is_open()
+    finally:
+        bolted.close()
+
+
+def test_a_port_that_is_gone_in_mid_session_ends_it_in_one_sentence(tmp_path: Path) -> None:
+    bolted = OnBehavior(tmp_path)
+    args = ("--override", "a simulated board")
+    try:
+        with Live(tmp_path / "data", *CALIBRATED, setup=bolted.setup, args=args) as live:
+            live.until(TrialStart)
+            bolted.board.unplug()
+            code, output = live.end()
+            summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        assert code == 1, output
+        assert "board behavior is lost: " in summary["end_reason"]
+        assert not bolted.is_open()
+    finally:
+        bolted.close()
+
+
+def _said(sentence: str, says: str) -> None:
+    assert re.search(says, sentence), sentence
+    assert "\n" not in sentence.strip()
