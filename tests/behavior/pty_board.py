@@ -144,7 +144,10 @@ class PtyBoard:
             if master < 0:
                 select.select([], [], [], 0.001)
                 continue
-            ready, _, _ = select.select([master], [], [], 0.0005)
+            try:
+                ready, _, _ = select.select([master], [], [], 0.0005)
+            except OSError:  # it was unplugged meanwhile
+                continue
             if ready:
                 with self._lock:
                     self._hear()
