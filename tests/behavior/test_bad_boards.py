@@ -1,6 +1,7 @@
 """Boards that are not what the setup says, by the real commands: one sentence, nothing armed."""
 
 import gc
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from rig.cli.ending import SUMMARY_FILE
 from rig.measured import measure
-from tests.behavior.bolted import OnCard, shipped
+from rig.messages import TrialStart, Valve
+from tests.behavior.bolted import OnBehavior, OnCard, moved, shipped
 from tests.behavior.pty_board import PtyBoard
 from tests.live import Live
 from tests.refusals import refused
@@ -17,9 +20,13 @@ from tests.refusals import refused
 # a watchdog task that its card lacks complains when it is collected
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 Say = Callable[..., str]
+DEVICE_LOST = -88705
 CALIBRATED = tuple(
     f"nodes.hardware.{what}.calibrated='{date.today()}'" for what in ("wheel", "valve.centre")
 )
+SOON = ("task.grey_before_s=0.3", "task.texture_m=1.5", "task.cue_from_m=0.1", "task.cue_to_m=0.4")
+PASSIVE = ("task.reward_mode=passive", "task.reward_delay_ms=0", "task.reward_ul=7.4")
+"""Water for 148 ms at the cue: longer than a card needs to be lost."""
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +116,47 @@ def test_a_calibration_of_another_valve_or_none(
     for said in (refused(capsys, monkeypatch, *run), check(setup)):
         _said(said, r"has no \[nodes.hardware.valve.left\]")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_card_that_is_lost_in_mid_pulse_ends_the_session_in_one_sentence_its_valve_shut(
+    tmp_path: Path,
+) -> None:
+    bolted = OnCard(tmp_path)
+    text = bolted.setup.read_text().partition("[nodes.stream]")[0]
+    bolted.setup.write_text(text)
+    sets = (*CALIBRATED, *SOON, *PASSIVE)
+    args = ("--override", "a simulated card")
+    try:
+        with Live(tmp_path / "data", *sets, setup=bolted.setup, args=args) as live:
+            live.until(TrialStart)
+            with moved(bolted):
+                live.until(Valve, refused="")
+                bolted.card.fail(DEVICE_LOST)
+            code, output = live.end()
+            summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        assert code == 1, output
+        assert "the card is gone" in summary["end_reason"] or "-88705" in summary["end_reason"]
+        assert "\n" not in summary["end_reason"]
+        assert bolted.openings_ms() == [pytest.approx(148.0, abs=0.01)]
+        assert not bolted.is_open()
+    finally:
+        bolted.close()
+
+
+def test_a_port_that_is_gone_in_mid_session_ends_it_in_one_sentence(tmp_path: Path) -> None:
+    bolted = OnBehavior(tmp_path)
+    args = ("--override", "a simulated board")
+    try:
+        with Live(tmp_path / "data", *CALIBRATED, setup=bolted.setup, args=args) as live:
+            live.until(TrialStart)
+            bolted.board.unplug()
+            code, output = live.end()
+            summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        assert code == 1, output
+        assert "board behavior is lost: " in summary["end_reason"]
+        assert not bolted.is_open()
+    finally:
+        bolted.close()
 
 
 def _said(sentence: str, says: str) -> None:
