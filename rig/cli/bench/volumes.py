@@ -1,8 +1,6 @@
 """What rig bench analysis measures: a made-up volume through every part of the analysis."""
 
-import importlib.util
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +17,9 @@ from analysis.deconvolution import Deconvolution
 from analysis.masks import Floats, Masks, Neuropil
 from analysis.selectivity import Selectivity
 from analysis.signals import Signals
+from rig.cli.bench.harness import timed
 from rig.cli.bench.resident import resident_mb
+from rig.cli.bench.suite2p_side import beside_suite2p
 from rig.messages import Frame, Position, TrialStart
 
 _SHAPE = (1500, 3000)
@@ -29,6 +29,7 @@ _RADIUS_PX = 3.8
 _PERIOD_S = 1.0 / 3.0
 _WARM = 10
 _FRAMES_A_TRIAL = 10
+_BESIDE_CELLS = 2000
 
 
 def measure(counts: list[int], volumes: int, console: Console) -> None:
@@ -52,7 +53,10 @@ def measure(counts: list[int], volumes: int, console: Console) -> None:
     )
     for line in _window_errors():
         console.print(line)
-    console.print(_beside_suite2p())
+    rng = np.random.default_rng(3)
+    pages = [_page(rng, number) for number in range(4)]
+    for line in beside_suite2p(pages, _scattered(rng, _BESIDE_CELLS)):
+        console.print(line)
 
 
 @dataclass
@@ -72,15 +76,8 @@ def _columns(part: _Part, gb_s: float) -> tuple[str, str, str]:
 def _bandwidth_gb_s() -> float:
     source = np.ones(2**28, np.uint8)
     target = np.zeros_like(source)
-    best_ms = min(_timed(lambda: np.copyto(target, source))[0] for _ in range(5))
+    best_ms = min(timed(lambda: np.copyto(target, source))[0] for _ in range(5))
     return 2 * source.nbytes / best_ms / 1e6
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the ms of this core that work took, whoever else was on it, and what it gave."""
-    begin = time.thread_time()
-    got = work()
-    return 1e3 * (time.thread_time() - begin), got
 
 
 class _Chain:
@@ -110,15 +107,15 @@ class _Chain:
     def step(self, at: int) -> list[float]:
         """Put a volume through all parts; return the ms of each."""
         pages = [self._pages[(at + plane) % 4] for plane in range(_PLANES)]
-        whole_ms, _ = _timed(lambda: [self._locate(self._whole, page) for page in pages])
-        window_ms, _ = _timed(lambda: [self._locate(self._window, page) for page in pages])
-        masks_ms, bright = _timed(lambda: self._bright(pages))
-        rings_ms, around = _timed(lambda: self._around(pages))
+        whole_ms, _ = timed(lambda: [self._locate(self._whole, page) for page in pages])
+        window_ms, _ = timed(lambda: [self._locate(self._window, page) for page in pages])
+        masks_ms, bright = timed(lambda: self._bright(pages))
+        rings_ms, around = timed(lambda: self._around(pages))
         values = np.concatenate(bright) - np.float32(0.7) * np.concatenate(around)
-        baseline_ms, _ = _timed(lambda: self._baseline.subtract(values, at * _PERIOD_S))
-        oasis_ms, final = _timed(lambda: self._oasis.add(values, at * _PERIOD_S))
+        baseline_ms, _ = timed(lambda: self._baseline.subtract(values, at * _PERIOD_S))
+        oasis_ms, final = timed(lambda: self._oasis.add(values, at * _PERIOD_S))
         activity = values if final is None else final
-        signals_ms, _ = _timed(lambda: _run_on(self._signals, at, activity))
+        signals_ms, _ = timed(lambda: _run_on(self._signals, at, activity))
         return [whole_ms, window_ms, masks_ms, rings_ms, baseline_ms, oasis_ms, signals_ms]
 
     def _bright(self, pages: list[NDArray[np.int16]]) -> list[Floats]:
@@ -217,23 +214,3 @@ def _window_errors() -> Iterator[str]:
         rms = float(np.sqrt(np.mean(np.square(off))))
         exact = int(sum((np.rint(one) == 0).all() for one in off))
         yield f"registered by {name}: {rms:.3f} px rms off, {exact} of 8 pages to the pixel"
-
-
-def _beside_suite2p() -> str:
-    """Compare with Suite2p's own functions, where they are installed."""
-    if importlib.util.find_spec("suite2p") is None:
-        return "Suite2p is not installed: nothing beside it (pip install suite2p)"
-    import torch
-    from suite2p.extraction import dcnv
-
-    torch.set_num_threads(1)
-    rng = np.random.default_rng(2)
-    values = rng.normal(0, 20, (10_000, 180)).astype(np.float32)
-    cpu = torch.device("cpu")
-    maximin_ms, _ = _timed(lambda: dcnv.preprocess(values, "maximin", 60.0, 10.0, 3.0, device=cpu))
-    dcnv.oasis(values[:10], 10, 0.75, 3.0)
-    oasis_ms, _ = _timed(lambda: dcnv.oasis(values, 1000, 0.75, 3.0))
-    return (
-        f"Suite2p on 180 frames of 10,000 cells: baseline {maximin_ms:.0f} ms, "
-        f"deconvolution {oasis_ms:.0f} ms, each time a frame is added"
-    )
