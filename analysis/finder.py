@@ -14,7 +14,8 @@ Image = NDArray[np.float32]
 Sums = NDArray[np.float64]
 
 _BIN_S = 0.25
-"""Pages that come faster are averaged over so long."""
+"""Pages that come faster are averaged over so long, and over twice that in a large strip."""
+_LARGE_PX = 600_000
 _SLOW_S = 10.0
 """What changes more slowly is no calcium: bleaching, drift."""
 _SETTLE = 10
@@ -57,6 +58,7 @@ class Finder:
         self._settings = settings
         self._rigid = None if motion.method == "none" else Rigid(shape, motion, mean)
         self._page = np.zeros(shape, np.float32)
+        self._bin_s = 2 * _BIN_S if shape[0] * shape[1] > _LARGE_PX else _BIN_S
         self._pages, self._began_s = 0, 0.0
         self._bins, self._last_s = 0, 0.0
         self._bright: Sums = np.zeros(shape)
@@ -67,7 +69,7 @@ class Finder:
 
     def add(self, part: NDArray[Any], time_s: float) -> None:
         """Take in the strip of a page, (height_px, width_px)."""
-        if self._pages and time_s - self._began_s >= _BIN_S:
+        if self._pages and time_s - self._began_s >= self._bin_s:
             self._count(self._page / np.float32(self._pages), self._began_s)
             self._pages = 0
         if not self._pages:
