@@ -44,7 +44,7 @@ def label_cells(labels: NDArray[Any], path: Path) -> Cells:
     flat = np.flatnonzero(labels)
     if not flat.size:
         raise Refused(f"cells_file {path} labels no pixel; name another file")
-    values = labels.reshape(-1)[flat]
+    values = labels.reshape(-1)[flat].astype(np.int64)
     if int(values.min()) < 0:
         raise Refused(f"cells_file {path} has the label {values.min()}; number cells from 1 on")
     shape = labels.shape[-2], labels.shape[-1]

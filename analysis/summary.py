@@ -50,7 +50,7 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "distance_m": _distance_m(session.wheel),
         "frames_written": frames_written,
         "frames_streamed": len(session.frames),
-        "frames_analysed": len(session.decoded),
+        "frames_analysed": len(session.decoded) or (0 if _is_analysed(settings) else None),
         "pages_a_volume": len(session.frames[["plane", "channel"]].drop_duplicates()) or 1,
         "overruns": session.overruns,
         "flips": len(session.flips),
@@ -63,6 +63,12 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "notes": list(_rows(session.orders.loc[session.orders.verb == "note", ["t_s", "text"]])),
         "end_reason": session.end_reason,
     }
+
+
+def _is_analysed(settings: dict[str, Any]) -> bool:
+    """Whether there was a node to analyse frames; that it said nothing is another thing."""
+    nodes = settings.get("nodes", {}).values()
+    return any(node.get("run") == "analysis.online" for node in nodes)
 
 
 def _integrity(words: pd.DataFrame) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from rig.messages import Ended, Fault, Message
-from rig.node import Node
+from rig.node import NOT_CLOSED, Node
 
 _FLOAT_TOLERANCE = 1e-5
 
@@ -53,8 +53,10 @@ class Comparison:
 
     @property
     def is_own_failure(self) -> bool:
-        """Whether it failed on a word it heard, and so must fail again; not from outside."""
-        return bool(self.failed) and self.failed == self._own
+        """Whether it failed on a word it heard or in closing, and so must fail again."""
+        return bool(self.failed) and (
+            self.failed == self._own or self.failed.startswith(NOT_CLOSED)
+        )
 
     def said(self, word: Message) -> None:
         """Take what it said then; what came from outside the words only ends the comparison."""

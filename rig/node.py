@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -13,6 +13,9 @@ from rig.envelope import Envelope
 from rig.messages import Fault, Message, Start, Stop
 
 Say = Callable[[Message], None]
+
+NOT_CLOSED = "closing failed"
+"""How the reason of a node begins that came to its end, and then failed to close."""
 
 
 class Node:
@@ -149,7 +152,8 @@ class _Loop:
             if isinstance(error, OSError):  # what it owns has failed, and no word is the cause
                 raise
             self._let_go(node)
-            _fail(node, self._wire, Fault(word.t, _why(error)))
+            with suppress(Exception) if self._alone else nullcontext():  # it may fail to close, too
+                _fail(node, self._wire, Fault(word.t, _why(error)))
             if not self._alone:
                 raise
             return
@@ -165,7 +169,7 @@ class _Loop:
             node.close()
             failed = False
         except BaseException as error:
-            reason = f"closing failed: {_why(error)}"
+            reason = f"{NOT_CLOSED}: {_why(error)}"
             if not (self._alone and isinstance(error, Exception)):
                 raise
         finally:

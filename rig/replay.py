@@ -46,7 +46,9 @@ class Report(msgspec.Struct, frozen=True):
     failed: dict[str, str] = {}
     """Why deciders failed then on a word that they heard, and have failed again now."""
     struck: dict[str, str] = {}
-    """What ended deciders then from outside the words; they are compared up to there."""
+    """What ended deciders then, unless it was a word; they are compared up to there."""
+    recorded_by: str = ""
+    """Which other version recorded it, which may have said it otherwise; and what to do."""
 
 
 def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
@@ -80,6 +82,7 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
         wire.came_to() if _TASK in names else {},
         {n: one.failed for n, one in failed.items() if wire.failed.get(n) == one.failed},
         {n: one.failed for n, one in failed.items() if not one.is_own_failure},
+        _recorded_by(recorded.about, here),
     )
 
 
@@ -120,15 +123,30 @@ def _by_that_version(folder: Path, about: dict[str, str]) -> Iterator[None]:
     try:
         yield
     except Refused as refusal:
-        version = f"rig {about['rig']}" if "rig" in about else "another version of rig"
-        commit, how = about.get("commit", "installed"), f"install {version}"
-        if commit != "installed":
-            version = f"{version}, commit {commit}"
-            how = f"git switch --detach {commit.removesuffix('-dirty')}"
+        version, how = _version(about)
         raise Refused(
             f"{folder} was recorded by {version}, and this version does not "
             f"understand its settings ({refusal}); replay it with that one: {how}"
         ) from refusal
+
+
+def _version(about: dict[str, str]) -> tuple[str, str]:
+    """Return what recorded a session, and how to have that again."""
+    version = f"rig {about['rig']}" if "rig" in about else "another version of rig"
+    commit = about.get("commit", "installed")
+    if commit == "installed":
+        return version, f"install {version}"
+    return f"{version}, commit {commit}", f"git switch --detach {commit.removesuffix('-dirty')}"
+
+
+def _recorded_by(about: dict[str, str], here: dict[str, str]) -> str:
+    if all(about.get(key) == here.get(key) for key in ("rig", "commit", "schema")):
+        return ""
+    version, how = _version(about)
+    return (
+        f"it was recorded by {version}, which may say it otherwise than this version does; to "
+        f"prove that session, replay it with that one: {how}"
+    )
 
 
 class _LogWire:

@@ -52,6 +52,8 @@ def clock(lit: Lit) -> Clock:
 
 
 def _laid_on(seen: Seen, flips: list[Flip]) -> Lit:
+    if not flips:
+        raise Refused("this session showed no picture: its log has no flip; check the folder")
     numbers = np.array([flip.number for flip in flips], np.int64) % PERIOD_FRAMES
     order = np.argsort(numbers)
     at = order[np.clip(np.searchsorted(numbers[order], seen.number), 0, numbers.size - 1)]

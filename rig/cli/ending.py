@@ -111,8 +111,12 @@ def imaging_row(summary: dict[str, Any]) -> str:
     be the same.
     """
     written, streamed = summary["frames_written"], summary["frames_streamed"]
-    analysed, pages = summary["frames_analysed"], summary.get("pages_a_volume", 1)
+    analysed, pages = summary["frames_analysed"], summary.get("pages_a_volume")
     saved = f"{written} written {_same(written, streamed)} {streamed} streamed"
+    if analysed is None:
+        return f"pages: {saved}, not analysed: no online node in the setup"
+    if pages is None:  # an older summary does not tell how many pages are one volume
+        return f"pages: {saved}; {analysed} frames or volumes analysed"
     if pages == 1:
         return f"frames: {saved} {_same(streamed, analysed)} {analysed} analysed"
     whole = streamed // pages

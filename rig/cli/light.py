@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.config import read_session
+from rig.config import SETTINGS_FILE, read_session
 from rig.log import LOG_FILE, read_kinds
 from rig.messages import Edge, Flip
 from rig.refused import Refused
@@ -22,6 +22,8 @@ def seen(folder: Path, trace: Path | None, sample_hz: float) -> Iterator[tuple[s
 
     Which picture the trace saw when is written beside it. Raises Refused.
     """
+    if trace is None and not (folder / SETTINGS_FILE).exists():
+        return  # of an older version, which kept them in its log alone
     refresh_hz, line = read_settings(folder)
     flips, edges = logged(folder, line)
     if trace is None and (not flips or len(edges) < 2):
@@ -31,6 +33,7 @@ def seen(folder: Path, trace: Path | None, sample_hz: float) -> Iterator[tuple[s
     if trace is not None:
         lit = by_trace(_levels(trace), sample_hz, flips, refresh_hz)
         yield _foreign(trace, lit, flips, refresh_hz)
+        yield _kept(trace.with_suffix(".pictures.csv"), lit, flips), True
 
 
 def read_settings(folder: Path) -> tuple[float, str]:
@@ -61,19 +64,19 @@ def _own(flips: list[Flip], edges_s: NDArray[np.float64], hz: float) -> tuple[st
 
 
 def _foreign(trace: Path, lit: Lit, flips: list[Flip], hz: float) -> tuple[str, bool]:
-    line, kept = clock(lit), trace.with_suffix(".pictures.csv")
+    line = clock(lit)
     what = f"{trace.name}: {lit.at.size} of {len(flips)} pictures read off the light alone; its "
     what += (
         f"0 s is {line.begin_s:.4f} s of the session, its clock {(1 / line.rate - 1) * 1e6:+.0f}"
     )
     what += f" ppm fast; 99 of 100 flips lie within {line.off_ms:.1f} ms of that"
-    _write(kept, lit, flips)
-    return f"{what}; kept in {kept}", line.off_ms < 500 / hz
+    return what, line.off_ms < 500 / hz
 
 
-def _write(path: Path, lit: Lit, flips: list[Flip]) -> None:
+def _kept(path: Path, lit: Lit, flips: list[Flip]) -> str:
+    """Write which picture was seen when, anew each time; return where it is."""
     try:
-        with path.open("x", newline="", encoding="utf-8") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(_COLUMNS)
             for at, seen_s, exact in zip(lit.at, lit.seen_s, lit.exact, strict=True):
@@ -81,7 +84,8 @@ def _write(path: Path, lit: Lit, flips: list[Flip]) -> None:
                 place = (f"{flip.t / 1e9:.6f}", f"{flip.position_m:.6f}")
                 rows.writerow((flip.number, f"{seen_s:.6f}", int(exact), *place))
     except OSError as error:
-        raise Refused(f"{path} cannot be written ({error.strerror}); move it away") from error
+        raise Refused(f"{path} cannot be written ({error.strerror}); copy the trace") from error
+    return f"which picture was seen when: {path}"
 
 
 def _levels(path: Path) -> NDArray[np.float64]:

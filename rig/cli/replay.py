@@ -49,6 +49,8 @@ def replay(
     first = report.first
     where = f"{first.speaker} differs in trial {first.trial} at {first.t / 1e9:.6f} s"
     console.print(Text(f"{where}\n  old: {first.old}\n  new: {first.new}", "red"))
+    if report.recorded_by:
+        console.print(Text(report.recorded_by, "yellow"), soft_wrap=True)
     if sets:
         _show(report.came_to, console)
     raise typer.Exit(1 if verify else 0)
@@ -60,7 +62,7 @@ def _ends(report: Report) -> Iterator[str]:
         yield f"{speaker} failed as it did then, on the same word: {why}"
     for why in dict.fromkeys(report.struck.values()):
         names = ", ".join(name for name, reason in report.struck.items() if reason == why)
-        yield f"ended from outside ({why}), and compared up to there: {names}"
+        yield f"ended by something else than a word ({why}), and compared up to there: {names}"
 
 
 def _show(came_to: dict[str, tuple[str, str]], console: Console) -> None:

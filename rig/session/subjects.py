@@ -193,10 +193,12 @@ def underweight(subject: Subject, weights: list[Weighing], today: date) -> str:
             return f"{name} was not weighed today; {how}"
         last = f"{todays[-1].grams:g} g were taken after one"
         return f"{name} was not weighed today before a session (its {last}); {how}"
-    share = todays[-1].grams / subject.baseline_g
+    before = max(at for at, weighing in enumerate(todays) if not weighing.after)
+    grams = min(weighing.grams for weighing in todays[before:])  # water drunk since is no weight
+    share = grams / subject.baseline_g
     if share < MIN_WEIGHT_SHARE:
         return (
-            f"{name} weighs {todays[-1].grams:g} g, {share:.1%} of its {subject.baseline_g:g} g "
+            f"{name} weighs {grams:g} g, {share:.1%} of its {subject.baseline_g:g} g "
             f"(the limit is {MIN_WEIGHT_SHARE:.0%}); give it water instead"
         )
     return ""

@@ -13,10 +13,14 @@ from rig.messages import Frame, Message
 from tests.acquisition.files import pictures, save
 from tests.analysis.logs import START, enveloped, write_log
 
+ANALYSED = msgspec.structs.replace(
+    START, session={**START.session, "nodes": {"online": {"run": "analysis.online"}}}
+)
+
 
 def session_folder(tmp_path: Path, imaging_folder: str, words: list[Message]) -> Path:
     (tmp_path / "ses-20260101_1").mkdir()
-    folder = write_log(tmp_path / "ses-20260101_1", enveloped([START, *words]))
+    folder = write_log(tmp_path / "ses-20260101_1", enveloped([ANALYSED, *words]))
     rig = Rig(name="x", disk_mb_s=1.0, imaging_folder=imaging_folder)
     session = Session(subject="VR2", seed=7, task_name="t", rig=rig, task={}, nodes={})
     (folder / SETTINGS_FILE).write_bytes(msgspec.json.encode(session))
@@ -89,6 +93,14 @@ def test_the_end_table_tells_pages_from_volumes(
     names = ("frames_written", "frames_streamed", "frames_analysed", "pages_a_volume")
     values = (written, streamed, analysed, a_volume)
     assert imaging_row(dict(zip(names, values, strict=True))) == row
+
+
+def test_the_end_table_compares_nothing_that_it_does_not_know() -> None:
+    pages = {"frames_written": 9, "frames_streamed": 9}
+    nobody = imaging_row({**pages, "frames_analysed": None, "pages_a_volume": 1})
+    assert nobody == "pages: 9 written = 9 streamed, not analysed: no online node in the setup"
+    older = imaging_row({**pages, "frames_analysed": 4})
+    assert older == "pages: 9 written = 9 streamed; 4 frames or volumes analysed"
 
 
 def test_a_volume_is_as_many_pages_as_depths_and_channels(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ HOW = How(TraceSettings(), MotionSettings(), Landmarks())
 @given(
     seed=st.integers(0, 2**32),
     depths=st.integers(0, 3),
-    dtype=st.sampled_from(["<u2", ">u2", "<u4", "<i2", "<u1"]),
+    dtype=st.sampled_from(["<u2", ">u2", "<u4", "<i2", "<u1", "<u8"]),
     how=st.sampled_from([{}, {"compression": "zlib"}, {"imagej": True}]),
 )
 def test_every_labelled_pixel_is_of_the_cell_of_its_label_and_depth(

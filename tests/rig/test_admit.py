@@ -75,6 +75,8 @@ def test_a_restricted_animal_runs_weighed_and_over_80_percent(
         ([(24.0, False), (24.6, True)], ""),
         ([(20.4, True), (20.1, False)], ""),
         ([(20.1, False), (19.9, True)], "79.6%"),
+        ([(19.5, False), (20.6, True)], "78.0%"),
+        ([(19.5, False), (20.6, False)], ""),
     ],
 )
 def test_a_weight_taken_after_a_session_is_none_before_the_next(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rig.cli import light
+from rig.config import SETTINGS_FILE
 from rig.messages import Edge, Flip
 from rig.refused import Refused
 from tests.acquisition.sessions import of, run
@@ -22,6 +23,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Flip]:
     said = run(NO_SCREEN, without=("referee", "online", "mesoscope", "stream"), end_s=12)
     flips = [word for word in of(said, Flip) if isinstance(word, Flip)]
     edges = [w.t for w in of(said, Edge) if isinstance(w, Edge) and w.line == "photodiode"]
+    Path(SETTINGS_FILE).touch()
     monkeypatch.setattr(light, "read_settings", lambda _: (60.0, "photodiode"))
     monkeypatch.setattr(light, "logged", lambda *_: (flips, edges))
     levels = 5.0 - 2.0 * (np.searchsorted(edges, np.arange(2e9, edges[-1], 5e5)) % 2)
@@ -41,9 +43,10 @@ def test_its_own_line_is_read(session: list[Flip]) -> None:
 def test_a_trace_is_laid_on_the_session_and_kept_picture_by_picture(
     session: list[Flip], name: str
 ) -> None:
-    _, (sentence, sound) = light.seen(FOLDER, Path(name), 2000.0)
+    _, (sentence, sound), (where, _) = light.seen(FOLDER, Path(name), 2000.0)
     assert sound
     assert "its 0 s is 1.99" in sentence
+    assert where.endswith("scope.pictures.csv")
     with Path("scope.pictures.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) > 0.8 * sum(flip.t > 2e9 for flip in session)
@@ -51,8 +54,9 @@ def test_a_trace_is_laid_on_the_session_and_kept_picture_by_picture(
         flip = session[int(row["picture"])]
         assert float(row["flip_s"]) == pytest.approx(flip.t / 1e9, abs=1e-6)
         assert float(row["trace_s"]) + 2.0 - flip.t / 1e9 == pytest.approx(0.008, abs=0.018)
-    with pytest.raises(Refused, match="move it away"):
-        list(light.seen(FOLDER, Path(name), 2000.0))
+    Path("scope.pictures.csv").write_text("old")
+    assert len(list(light.seen(FOLDER, Path(name), 2000.0))) == 3
+    assert Path("scope.pictures.csv").read_text() != "old"
 
 
 def test_a_wrong_rate_and_what_is_no_trace_are_refused(session: list[Flip]) -> None:

@@ -97,9 +97,14 @@ class _ListWire:
         self._acts.append((speaker, "ended", reason, failed))
 
 
-def _drive(acts: list[Act], nodes: Sequence[_Toy], *batches: tuple[int, list[Message]]) -> None:
+def _drive(
+    acts: list[Act],
+    nodes: Sequence[_Toy],
+    *batches: tuple[int, list[Message]],
+    alone: bool = False,
+) -> None:
     clock = SetClock()
-    drive(nodes, _ListWire(clock, acts, *batches), clock)
+    drive(nodes, _ListWire(clock, acts, *batches), clock, alone)
 
 
 def _lick(ms: int) -> Message:
@@ -186,6 +191,17 @@ def test_one_that_fails_to_close_after_it_failed_still_says_why(kind: type[_Toy]
     assert _of(node, acts, "close") == [("close",)]
     assert _fault(acts, node).what == WHY
     assert _of(node, acts, "ended") == [("ended", WHY, True)]
+
+
+def test_of_those_that_stand_alone_one_that_fails_even_to_close_leaves_the_others_running() -> None:
+    acts: list[Act] = []
+    failing, other = (
+        _Decider(acts, hear=ValueError(WHY), close=ValueError("half made")),
+        _Other(acts),
+    )
+    _drive(acts, [failing, other], (MS, [START]), _stop(2 * MS, "other"), alone=True)
+    assert _of(failing, acts, "ended") == [("ended", f"ValueError: {WHY}", True)]
+    assert _of(other, acts, "ended") == [("ended", "enough for today", False)]
 
 
 def test_an_interrupt_without_a_word_is_named() -> None:

@@ -75,6 +75,7 @@ def test_a_failure_that_said_otherwise_is_found(tmp_path: Path) -> None:
         Fault(LAST * MS, WHY),
     )
     assert report.failed == {}
+    assert "another version of rig" in report.recorded_by
 
 
 def test_a_failure_that_was_none_then_is_found(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_what_was_ended_from_outside_is_proved_if_it_said_anything_before(
         main()
     assert exit_.value.code == code
     said = capsys.readouterr().out
-    assert "ended from outside (the hub is silent), and compared up to there: failing" in said
+    assert "ended by something else than a word (the hub is silent), and compared up to" in said
     assert ("nothing proved of failing" in said) == (code == 1)
 
 
