@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from behavior.devices.spout import LickLimits, Spout
 from rig.messages import Fault, Lick, Valve
+from tests.behavior.driven import Driven, armed
 from tests.behavior.sessions import MS, S, of
-from tests.behavior.test_hardware import _arm, _Rig
 
 LIMITS = LickLimits()
 
@@ -66,14 +66,14 @@ def test_a_noisy_line_is_said_within_its_second() -> None:
 
 
 def test_noise_gives_no_water_and_is_no_lick() -> None:
-    rig = _Rig()
+    rig = Driven()
     for ms in range(10, 2010, 2):
         rig.board.licks = [ms * MS]
         rig.at(ms * MS)
     before = len(of(Lick, rig.said))
     assert before <= 4
     assert len(of(Fault, rig.said)) == 1
-    rig.at(2012 * MS, _arm(1, 2012 * MS))
+    rig.at(2012 * MS, armed(1, 2012 * MS))
     for ms in range(2014, 3000, 2):
         rig.board.licks = [ms * MS]
         rig.at(ms * MS)
@@ -82,10 +82,10 @@ def test_noise_gives_no_water_and_is_no_lick() -> None:
 
 
 def test_a_stuck_line_gives_no_water_whichever_layer_watches_it() -> None:
-    rig = _Rig()
+    rig = Driven()
     rig.at(1 * MS)
     rig.board.touched_since = 1 * MS
-    rig.at(1502 * MS, _arm(1, 1502 * MS))
+    rig.at(1502 * MS, armed(1, 1502 * MS))
     rig.board.licks = [1504 * MS]
     rig.at(1504 * MS)
     assert not of(Valve, rig.said)
