@@ -173,6 +173,7 @@ class PtyBoard:
             data = os.read(self._master, 4096)
         except OSError:  # nobody has the port open
             return
+        self._live(monotonic_ns())  # what was due before is over, also if this thread had to wait
         for request in self._parser.feed(data):
             self._answer(request, monotonic_ns())
         self._flush()

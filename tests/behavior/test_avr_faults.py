@@ -116,6 +116,27 @@ def test_the_board_tells_of_the_lick_before_what_it_fired(avr: AvrWorld) -> None
     assert told[:2] == [INPUTS, FIRED]
 
 
+def test_a_lick_that_comes_while_others_are_told_is_told_before_what_it_fired(
+    avr: AvrWorld,
+) -> None:
+    valve = _armed(avr, 1.0)
+    events: list[Message] = []
+
+    def is_told() -> bool:
+        events.extend(avr.board._link.events())
+        states = [event.values[0] for event in events if event.address == INPUTS]
+        return states[-1:] == [0] and FIRED in [event.address for event in events]
+
+    for late_us in range(1, 121):
+        valve.arm(monotonic_ns(), 1.0, monotonic_ns() + LONG)
+        events.clear()
+        avr.avr.tell(f"at 1 C0 1\nat {late_us} B0 1\nat 500 C0 0\nat 1000 B0 0")
+        _until(is_told)
+        lick = next(e for e in events if e.address == INPUTS and int(e.values[0]) & 1)
+        (fired,) = [event for event in events if event.address == FIRED]
+        assert events.index(lick) < events.index(fired), f"{late_us} us"
+
+
 def test_what_fired_is_told_with_its_lick_not_before(avr: AvrWorld) -> None:
     valve = _armed(avr)
     lick = avr.device("Lick", "centre")

@@ -141,17 +141,16 @@ static void tell_changes(void) {
     }
 }
 
-static void tell_fired(void) {
+/* The lick first, then what it fired: the host then never hears of water before its cause. What was
+ * fired is looked up before the changes are told: its lick is then among them, and one that comes
+ * meanwhile waits for the next turn. */
+static void tell(void) {
     fired_t fired;
-    if (!valve_fired(&fired)) return;
+    bool is_new = valve_fired(&fired);
+    tell_changes();
+    if (!is_new) return;
     uint16_t payload[] = {fired.wish, fired.open, fired.delay};
     harp_send(EVENT, FIRED, U16, fired.lick, payload, sizeof payload);
-}
-
-/* The lick first, then what it fired: the host then never hears of water before its cause. */
-static void tell(void) {
-    tell_changes();
-    tell_fired();
 }
 
 static void write_register(const frame_t *f) {
@@ -159,8 +158,8 @@ static void write_register(const frame_t *f) {
     if (!obey(f)) {
         refuse(f);
     } else if (f->reg == ARMED) {
-        tell(); /* so that the answer to a disarm comes after what it came too late for */
         armed_t armed = valve_armed();
+        tell(); /* so that the answer comes after what it tells of, or came too late for */
         harp_send(WRITE, ARMED, U16, at, &armed, sizeof armed);
     } else {
         harp_send(WRITE, f->reg, f->type, at, f->payload, f->size);

@@ -255,13 +255,14 @@ int main(int count, char **arguments) {
         struct pollfd sources[] = {{host, POLLIN, 0}, {0, POLLIN, 0}};
         struct timespec slice = {0, SLICE_NS};
         ppoll(sources, 2, &slice, NULL);
-        if (sources[1].revents && !take_lines()) return 0;
-        if (sources[0].revents & POLLIN && !frozen) take_bytes();
         uint64_t now = now_ns();
         if (!frozen) passed_ns += now - last;
         last = now;
         run_until(passed_ns * CYCLES_PER_US / 1000);
         send_bytes();
+        /* only then: it hears nothing before it was said, also after this process had to wait */
+        if (sources[1].revents && !take_lines()) return 0;
+        if (sources[0].revents & POLLIN && !frozen) take_bytes();
         fflush(stdout);
     }
 }
