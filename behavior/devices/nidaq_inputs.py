@@ -22,8 +22,8 @@ class Timing(Protocol):
     def open(self, task: Any, port: str, changing: list[int]) -> None:
         """Set the lines' task to it."""
 
-    def begin(self, task: Any) -> None:
-        """Let what comes from now on be told."""
+    def begin(self, task: Any) -> bool:
+        """Let what comes from now on be told; return whether the first of it is no change yet."""
 
     def stamped(self, values: NDArray[np.uint32]) -> list[tuple[int, int]]:
         """Return (lines, card's time in ns) of each change among what was read."""
@@ -67,8 +67,8 @@ class Latched:
             self._task.start()
             task.start()
 
-    def begin(self, task: Any) -> None:
-        pass
+    def begin(self, task: Any) -> bool:
+        return False
 
     def stamped(self, values: NDArray[np.uint32]) -> list[tuple[int, int]]:
         there = len(values)
@@ -113,9 +113,10 @@ class Sampled:
             task.timing.cfg_samp_clk_timing(self._hz, sample_mode=endless, samps_per_chan=room)
             task.control(self._card.ni.constants.TaskMode.TASK_RESERVE)
 
-    def begin(self, task: Any) -> None:
+    def begin(self, task: Any) -> bool:
         self._read, self._last, self._runs = 0, -1, True
         task.start()
+        return True
 
     def stamped(self, values: NDArray[np.uint32]) -> list[tuple[int, int]]:
         lines = (values & self._wanted).astype(np.int64)
@@ -153,11 +154,14 @@ class Inputs:
         self._task: Any = None
         self._reader: Any = None
         self._timed: Timing | None = None
+        self._is_level = False
+        """Whether the lines that are told next are as they are at the begin, and no change."""
 
     def open(self) -> None:
         """Make the tasks, and read the lines once; if none is wanted, the card is left alone."""
         card, ni = self._card, self._card.ni
         self._task = self._timed = None
+        self._is_level = False
         if not self.changing:
             return
         self._task = card.task("inputs")
@@ -177,7 +181,7 @@ class Inputs:
         """Let what comes from now on be told."""
         if self._timed is not None:
             with self._card.asking(f"input lines {self._where}"):
-                self._timed.begin(self._task)
+                self._is_level = self._timed.begin(self._task)
 
     def read(self) -> list[tuple[int, int | None]]:
         """Return (lines, card's time in ns) of each change since the last call."""
@@ -192,7 +196,11 @@ class Inputs:
                 return []
             values = self._values[:waiting]
             self._reader.read_many_sample_port_uint32(values, waiting, self._card.timeout_s)
-            return list(self._timed.stamped(values))
+            told = self._timed.stamped(values)
+        if self._is_level:  # what changed since the opening came before the begin
+            self._is_level = False
+            self.level, _ = told.pop(0)
+        return list(told)
 
     def ask_clock(self) -> tuple[int, int, int] | None:
         """Return when the card's time was asked, what it said, when that came (ns); None if none.

@@ -16,6 +16,8 @@ from tests.behavior.sessions import MS, S, hardware, of
 
 sampling = pytest.mark.parametrize("own_card", ["sampling"], indirect=True)
 small = pytest.mark.parametrize("own_card", ["small"], indirect=True)
+BUSY = 20 * MS
+"""How long a machine with much to do may let a question to the card wait."""
 UNWATCHED = "If the driver falls silent, its counters end the pulse that is under way"
 
 
@@ -44,14 +46,40 @@ def test_without_change_detection_edges_are_dated_by_the_cards_samples_not_by_th
     node.close()
     told = of(Edge, said)
     assert [edge.up for edge in told] == [True, False] * 5
-    assert [edge.t for edge in told] == pytest.approx(true, abs=1.5 * MS)
-    assert all(abs(word.residual_ns) < 5 * MS for word in of(DeviceTime, said))
+    # by the tick they would be 200 ms late
+    assert [edge.t for edge in told] == pytest.approx(true, abs=BUSY)
+    assert all(abs(word.residual_ns) < BUSY for word in of(DeviceTime, said))
     unwatched, sampled = _faults(said)
     assert sampled == (
         "board card has no latch_counter: its lines are sampled 10000 times a second by its own "
         "clock"
     )
     assert unwatched.startswith(f"board card has no watchdog_lines. {UNWATCHED}")
+
+
+@sampling
+@pytest.mark.parametrize("word", [Start(0, {"seed": 1}), None], ids=["session", "by hand"])
+def test_what_changed_between_opening_and_begin_is_no_edge(
+    own_card: SimulatedCard, word: Start | None
+) -> None:
+    table = {"is": f"{NIDAQ}:Board", "address": own_card.address, "latch_counter": ""}
+    board: Board = device.make(table, "[card]", "card")
+    keys = {"is": f"{NIDAQ}:Line", "board": "card", "line": 1}
+    line: Line = device.make_on_board(keys, "[line]", "line", {"card": board})
+    board.open()
+    own_card.put("frame", True)
+    edges = []
+    if word is not None:
+        board.hear(word)
+    for up in (True, False):
+        own_card.put("frame", up)
+        patience = time.monotonic() + 30
+        while board.up(1) is not up:
+            assert time.monotonic() < patience, "no sample comes"
+            edges += [edge for _, edge in line.edges(time.monotonic_ns())]
+    edges += [edge for _, edge in line.edges(time.monotonic_ns())]
+    board.close()
+    assert edges == [False]
 
 
 def test_a_card_with_everything_has_nothing_to_say(card: SimulatedCard) -> None:
