@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from behavior.devices.hardware import Hardware
-from behavior.devices.minding import ended_in_order, minded
+from behavior.devices.minding import ended_in_order, minded, undisturbed
 from behavior.devices.protocols import Ball, Lick, Line, Valve
 from rig.clock import RealClock, monotonic_ns
 from rig.config import Session, convert
@@ -137,9 +137,20 @@ class Handheld:
             yield opened
             self.wait((open_ms + MIN_GAP_MS) / 1000)
 
+    def open(self, zero_ns: int) -> None:
+        """Open the devices; `zero_ns` is the clock's zero on the machine's clock."""
+        boards = self._devices.boards.values()
+        for board in boards:  # each by itself: one that wakes slowly may take seconds
+            with self._asking():
+                board.open()
+        for board in boards:
+            with self._asking():
+                # it learns from it where the clock's zero is, a simulated mouse that it lives
+                board.hear(Start(0, {"seed": 0, "t0_ns": zero_ns, "task": {}}))
+
     def close(self) -> None:
-        """Shut all valves and let go of the devices."""
-        with self._asking():
+        """Shut all valves and let go of the devices; no second Ctrl-C interrupts it."""
+        with undisturbed(), self._asking():
             self._hardware.close()
 
     def _look_until(self, answered: threading.Event) -> None:
@@ -187,10 +198,7 @@ def handheld(session: Session) -> Iterator[Handheld]:
             stack.enter_context(ended_in_order())
             stack.enter_context(minded(lambda: hands.asked_s))
             stack.callback(hands.close)
-            hardware.open()
-            for board in hardware.devices.boards.values():
-                # boards learn from it where the clock's zero is, a simulated mouse that it lives
-                board.hear(Start(0, {"seed": 0, "t0_ns": zero_ns, "task": {}}))
+            hands.open(zero_ns)
             yield hands
     finally:
         hub.close()

@@ -51,9 +51,6 @@ def valve(
     _show(series, fitted, console)
     for sentence in said:
         console.print(Text(sentence, "yellow"))
-    page = setup.with_name(f"{setup.stem}.valve.{name}.html")
-    what = f"valve {name} of rig {session.rig.name}, {date.today().isoformat()}"
-    write_page(page, what, series, fitted, most_ms)
     written = measure(
         setup,
         session.rig.name,
@@ -68,8 +65,11 @@ def valve(
             ],
         },
     )
-    console.print(f"drawn in {page}")
     console.print(f"written to {written}; sessions of this setup use it from now on")
+    page = setup.with_name(f"{setup.stem}.valve.{name}.html")
+    what = f"valve {name} of rig {session.rig.name}, {date.today().isoformat()}"
+    write_page(page, what, series, fitted, most_ms)
+    console.print(f"drawn in {page}")
 
 
 @calibrate.command()

@@ -52,17 +52,24 @@ def devices(
     with handheld(session) as hands:
         results = list(loop_back(hands) if loopback else walk(hands, console))
         said = hands.remarks
+    _tell(results, session.rig.name, said, console)
+    kept = _keep(setup, session.rig.name, results)  # also if there is no answer any more
     if "display" in session.nodes and not loopback:
         results.append(_screens(setup))
-    table = Table("", "what", "found", title=f"rig {session.rig.name}")
+        _tell(results[-1:], session.rig.name, [], console)
+        kept = _keep(setup, session.rig.name, results)
+    console.print(f"kept in {kept}")
+    raise typer.Exit(1 if any(one.verdict == "fail" for one in results) else 0)
+
+
+def _tell(results: list[Result], rig: str, said: list[str], console: Console) -> None:
+    table = Table("", "what", "found", title=f"rig {rig}")
     for one in results:
         style = {"pass": "green", "fail": "bold red", "skipped": "yellow"}[one.verdict]
         table.add_row(Text(one.verdict, style), one.what, one.found)
     console.print(table)
     for sentence in said:
         console.print(Text(sentence, "yellow"))
-    console.print(f"kept in {_keep(setup, session.rig.name, results)}")
-    raise typer.Exit(1 if any(one.verdict == "fail" for one in results) else 0)
 
 
 def _screens(setup: Path) -> Result:

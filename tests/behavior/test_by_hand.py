@@ -23,6 +23,7 @@ from tests.behavior.bolted import BOLTED, Bolted, moved
 ROOT = Path(__file__).parents[2]
 Make = Callable[..., Bolted]
 OTHERS = tuple(f"[nodes.hardware.{kind}" for kind in ("wheel", "lick", "lines", "cameras"))
+_PATIENCE_S = 60.0
 boards = pytest.mark.parametrize("board", BOLTED)
 
 
@@ -117,22 +118,30 @@ def test_a_calibration_that_is_ended_in_mid_pulse_leaves_its_valve_shut(
         assert process.stdin is not None
         process.stdin.write(b"\n")
         process.stdin.flush()
-        while not bolted.is_open():
+        try:
+            _until(lambda: bolted.is_open() or process.poll() is not None)
             assert process.poll() is None
-            time.sleep(0.005)
-        os.kill(process.pid, how)
-        code = process.wait()
+            os.kill(process.pid, how)
+            code = process.wait(_PATIENCE_S)
+        finally:
+            process.kill()
     told = how is not signal.SIGKILL
     assert code == (128 + how if told else -how)
     if told:
         assert not bolted.is_open()
-    while bolted.is_open():
-        time.sleep(0.01)
+    _until(lambda: not bolted.is_open())
     opened = bolted.openings_ms()
     assert opened[-1] < 139.0 if told else opened[-1] == pytest.approx(140.0, abs=0.01)
     seen = len(opened)
     time.sleep(0.3)
     assert len(bolted.openings_ms()) == seen
+
+
+def _until(seen: Callable[[], bool]) -> None:
+    patience = time.monotonic() + _PATIENCE_S
+    while not seen():
+        assert time.monotonic() < patience, "it never came"
+        time.sleep(0.005)
 
 
 def test_a_card_that_only_opens_a_valve_is_kept_alive_while_a_person_thinks(make: Make) -> None:

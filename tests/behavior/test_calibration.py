@@ -1,6 +1,9 @@
 """A valve's calibration: fitted from weighed water, laid over its setup, asked for before a run."""
 
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import date
@@ -14,7 +17,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from behavior.calibration import Weighed, fit
+from behavior.devices import minding
 from behavior.devices.handheld import Handheld, handheld
+from behavior.devices.hardware import Hardware
 from behavior.devices.protocols import ValveSettings
 from rig.cli import walk
 from rig.cli.main import app
@@ -115,6 +120,53 @@ def test_a_calibration_that_is_no_line_leaves_the_old_one(setup: Path) -> None:
     with pytest.raises(Refused, match="off the line"):
         calibrated(setup, 1.5, 9.0, 2.5)
     assert measured_file(setup).read_bytes() == before
+
+
+def test_a_page_that_cannot_be_written_costs_no_weighing(setup: Path) -> None:
+    setup.with_name("mine.valve.centre.html").mkdir()
+    with pytest.raises(Refused, match="cannot be written"):
+        calibrated(setup, 1.5, 2.0, 2.5)
+    found = read_toml(measured_file(setup))["nodes"]["hardware"]["valve"]["centre"]
+    assert found["ul_per_ms"] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("again", minding._ENDING)
+def test_no_second_signal_interrupts_the_closing(
+    again: signal.Signals, setup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, close = [], Hardware.close
+
+    def closing(hardware: Hardware) -> None:
+        signal.raise_signal(again)
+        close(hardware)
+        closed.append(hardware)
+
+    monkeypatch.setattr(Hardware, "close", closing)
+    before = signal.getsignal(again)
+    with pytest.raises(KeyboardInterrupt), handheld(bolted_down(setup)):
+        signal.raise_signal(signal.SIGINT)
+    assert len(closed) == 1
+    assert signal.getsignal(again) == before
+
+
+@pytest.mark.parametrize("call", ["open", "hear"])
+def test_a_device_that_does_not_come_back_when_it_is_opened_ends_the_process(
+    call: str, setup: Path
+) -> None:
+    hung = f"""
+import threading
+from behavior.devices import minding, simulated
+from behavior.devices.handheld import handheld
+from rig.cli.setup import bolted_down
+minding._HUNG_S = 0.3
+simulated.Board.{call} = lambda *_: threading.Event().wait()
+with handheld(bolted_down(__import__("pathlib").Path({str(setup)!r}))):
+    pass
+"""
+    run = [sys.executable, "-c", hung]
+    ended = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "a device has not answered for 0.3 s" in ended.stderr
 
 
 @pytest.mark.parametrize("asking", ["prompt", "confirm"])

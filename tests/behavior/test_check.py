@@ -98,6 +98,10 @@ screen = {{ is = "stimuli.simulated:SimulatedScreen", size_px = [400, 300] }}
     assert {text.split(":")[0] for text in results.values()} == {"pass"}
     devices = {"wheel", "lick centre", "valve centre", "camera face", "output sync"}
     assert set(results) == {*devices, "screens"}
+    (tmp_path / "simulated.checked.toml").unlink()
+    stopped = checked(setup, typed="y\n" * 3)  # no answer to whether the pattern is to be shown
+    assert stopped.output.rstrip().endswith("Aborted."), stopped.output
+    assert set(read_toml(tmp_path / "simulated.checked.toml")["results"]) == devices
 
 
 def test_a_ball_is_turned_both_ways_and_one_mounted_the_other_way_round_is_no_failure(
