@@ -179,8 +179,9 @@ class Run:
             self._console.print(Text(remark, "yellow"))
 
     def _signalled(self, number: int, at: FrameType | None) -> None:
-        if number == signal.SIGHUP:  # the terminal is gone: nothing may be printed to it any more
+        name = signal.Signals(number).name
+        if name == "SIGHUP":  # the terminal is gone: nothing may be printed to it any more
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, sys.stdout.fileno())
             os.dup2(nowhere, sys.stderr.fileno())
-        self._asked_to_end = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        self._asked_to_end = "Ctrl-C" if number == signal.SIGINT else name
