@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from rig.cli.bench import card
+from rig.cli.bench import card, serial_board, spout
 from rig.cli.ending import SUMMARY_FILE
 from tests.behavior.bolted import shipped
 from tests.live import Live
@@ -120,12 +121,14 @@ def test_a_call_that_does_not_come_back_ends_a_calibration_with_one_sentence(
     assert "open 20.0 ms" in begun.stderr
 
 
-def test_the_bench_times_each_lick_by_the_cards_own_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(card, "_LICKS", 5)
-    simulated = card.simulated_card()
-    assert simulated is not None
-    rows = [values_ms for _, values_ms in card.measure(simulated)]
-    lick_to_valve, calls, _ = rows
+@pytest.mark.parametrize("bench", [card, serial_board])
+def test_the_bench_times_each_lick_from_its_touch(
+    bench: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spout, "_LICKS", 5)
+    module = spout.simulated(bench.SIMULATED)
+    assert module is not None
+    lick_to_valve, *others = [values_ms for _, values_ms in bench.measure(module)]
     assert len(lick_to_valve) == 5
-    assert all(0 < ms < 100 for ms in lick_to_valve)
-    assert min(calls) > 0
+    assert min(lick_to_valve) > 0
+    assert others

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import msgspec
@@ -15,7 +16,8 @@ from rich.table import Table
 
 import rig
 from rig import device
-from rig.cli.bench import card, firmware
+from rig.cli.bench import card, firmware, serial_board
+from rig.cli.bench.spout import simulated
 from rig.clock import RealClock, monotonic_ns
 from rig.config import Answers, resolve
 from rig.log import LOG_FILE, read
@@ -78,18 +80,18 @@ def behavior(
         for layer in setup.layers:
             for row in _session_rows(setup, layer, minutes):
                 table.add_row(*row)
-    for row in (*_card_rows(), *_firmware_rows()):
+    for row in (*_device_rows(card), *_device_rows(serial_board), *_firmware_rows()):
         table.add_row(*row)
     Console().print(table)
 
 
-def _card_rows() -> Iterator[tuple[str, ...]]:
-    simulated = card.simulated_card()
-    if simulated is None:
-        yield _row(f"{card.NAME}: not measured, a checkout of the project is missing", [], "")
+def _device_rows(bench: ModuleType) -> Iterator[tuple[str, ...]]:
+    module = simulated(bench.SIMULATED)
+    if module is None:
+        yield _row(f"{bench.NAME}: not measured, a checkout of the project is missing", [], "")
         return
-    for what, values_ms in card.measure(simulated):
-        yield _row(what if what.startswith(" ") else f"{card.NAME}: {what}", values_ms, "")
+    for what, values_ms in bench.measure(module):
+        yield _row(what if what.startswith(" ") else f"{bench.NAME}: {what}", values_ms, "")
 
 
 def _firmware_rows() -> Iterator[tuple[str, ...]]:

@@ -1,0 +1,40 @@
+"""Lick to valve over a simulated Harp Behavior board, which has no armed reward of its own."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from behavior.devices.harp import Lick, Valve, Wheel
+from behavior.devices.harp_board import Board
+from rig.cli.bench.spout import lick_to_valve_ms, licked
+from rig.messages import Start
+
+NAME = "Harp Behavior board (simulated, on a pseudo-terminal)"
+SIMULATED = "tests.behavior.pty_board"
+
+
+def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
+    """Lick at a spout of the board, which is simulated in a thread of this process.
+
+    Yields a name and values in ms for each row: touch to valve, both by the host's clock.
+    """
+    there = module.PtyBoard()
+    board = Board(Board.Settings(model="behavior", port=there.port), "serial")
+    lick = Lick(Lick.Settings(), "centre", board)
+    valve = Valve(Valve.Settings(ul_per_ms=0.05), "centre", board)
+    wheel = Wheel(Wheel.Settings(cm_per_count=0.0135), "wheel", board)
+    licks: list[int] = []
+
+    def touch(up: bool) -> None:
+        t = there.touch(0, up)
+        licks.extend([t] if up else [])
+
+    try:
+        board.open()
+        board.hear(Start(0, {}))
+        residuals_ms = licked(touch, board, lick, valve, wheel.counts)
+        opened = [t for _, t, _ in there.openings]
+        yield "lick to valve, armed in the hardware node's loop", lick_to_valve_ms(licks, opened)
+        yield "  its clock against the session's, residual of the fit", residuals_ms
+    finally:
+        board.close()
+        there.close()
