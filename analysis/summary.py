@@ -52,6 +52,7 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "frames_streamed": len(session.frames),
         "frames_analysed": len(session.decoded) or (0 if _is_analysed(settings) else None),
         "pages_a_volume": len(session.frames[["plane", "channel"]].drop_duplicates()) or 1,
+        "cells_found": int(session.found.cells.sum()) if len(session.found) else None,
         "overruns": session.overruns,
         "flips": len(session.flips),
         "flips_late": int(session.flips.late.sum()),

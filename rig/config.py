@@ -179,7 +179,7 @@ def _named_files(table: Any, source: Path, files: dict[str, Path]) -> Any:
 
 
 def _named_file(key: str, value: Any, source: Path, files: dict[str, Path]) -> Any:
-    if not key.endswith("_file") or not isinstance(value, str) or value in files:
+    if not (key.endswith("_file") and isinstance(value, str) and value) or value in files:
         return _named_files(value, source, files)
     path = (source.parent / value).resolve()
     if not path.is_file():

@@ -115,6 +115,10 @@ def imaging_row(summary: dict[str, Any]) -> str:
     saved = f"{written} written {_same(written, streamed)} {streamed} streamed"
     if analysed is None:
         return f"pages: {saved}, not analysed: no online node in the setup"
+    if (found := summary.get("cells_found")) is not None:
+        return (
+            f"pages: {saved}; {analysed} frames or volumes analysed, once {found} cells were found"
+        )
     if pages is None:  # an older summary does not tell how many pages are one volume
         return f"pages: {saved}; {analysed} frames or volumes analysed"
     if pages == 1:
