@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 _HUNG_S = 5.0
@@ -14,32 +15,35 @@ _HUNG_S = 5.0
 
 
 @contextmanager
+def _handled(numbers: list[signal.Signals], handler: Any) -> Iterator[None]:
+    """Have signals answered by a handler for a while."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextmanager
 def ended_in_order() -> Iterator[None]:
     """Let a process that is told to end, or whose terminal is gone, close its devices first."""
 
     def end(number: int, frame: object) -> None:
-        for other in before:  # once is enough: the devices are being closed
+        for other in told:  # once is enough: the devices are being closed
             signal.signal(other, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
     told = [number for number in _ENDING if number != signal.SIGINT]
-    before = {number: signal.signal(number, end) for number in told}
-    try:
+    with _handled(told, end):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Let nothing that asks the process to end interrupt what is done here."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
-    try:
+    with _handled(_ENDING, signal.SIG_IGN):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
