@@ -3,7 +3,7 @@
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -32,6 +32,8 @@ _LATE = 0.1
 
 class Mesoscope(Node):
     """Says the frame clock's Pulse as a frame begins, and saves it once the next one begins."""
+
+    simulated: ClassVar[bool] = True
 
     name = "mesoscope"
     hears = (Start, Edge, Position, TrialStart)

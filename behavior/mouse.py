@@ -1,6 +1,6 @@
 """A simulated mouse: runs in bouts, licks in bursts, and expects water where it got some."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
@@ -16,6 +16,8 @@ class SimulatedMouse:
     then in any. Each corridor's expectation follows what it brought (Rescorla and Wagner, 1972), so
     that a mouse can be watched while it learns. All that it draws comes from the session's seed.
     """
+
+    simulated: ClassVar[bool] = True
 
     class Settings(Moves, frozen=True, kw_only=True):
         """Its body and its mind; [recorded] and [ours] as in Moves."""

@@ -8,7 +8,7 @@ counts: r = 0.994-0.999, 0.01335-0.01348 cm a count, with yaw and roll near zero
 
 import zlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
@@ -35,6 +35,8 @@ class Recording(msgspec.Struct, frozen=True):
 
 class RecordedMouse:
     """Plays a recording; hang-ups of the game loop included. After its end it stands still."""
+
+    simulated: ClassVar[bool] = True
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Which recording, and where in it the session begins."""

@@ -42,14 +42,27 @@ def completed(table: Table, device: Any) -> Table:
 def animal_devices(session: Session) -> tuple[list[str], list[str]]:
     """Return the names of the animal's real devices and of its simulated ones.
 
-    They are those of [nodes.hardware]; one is simulated if its module is named `simulated`.
+    They are those of [nodes.hardware]. Raises Refused if a class does not declare which it is.
     """
     real: list[str] = []
     simulated: list[str] = []
     for name, path in _named(session.nodes.get(HARDWARE, {}), f"nodes.{HARDWARE}"):
-        module = path.partition(":")[0]
-        (simulated if module.rpartition(".")[2] == "simulated" else real).append(name)
+        (simulated if is_simulated(path, f"[{name}]") else real).append(name)
     return real, simulated
+
+
+def is_simulated(path: Any, where: str) -> bool:
+    """Return whether the class that `is` names declares itself simulated; `where` names the table.
+
+    Raises Refused if the class is not there or does not declare it.
+    """
+    declared = getattr(_class(path, where), "simulated", None)
+    if not isinstance(declared, bool):
+        raise Refused(
+            f'{where}: is = "{path}" does not say whether it is simulated; add the line '
+            "`simulated: ClassVar[bool] = False` (or True) to the class"
+        )
+    return declared
 
 
 def _class(path: Any, where: str) -> Any:

@@ -25,6 +25,8 @@ class Node:
     """
 
     name: ClassVar[str]
+    simulated: ClassVar[bool] = False
+    """True if the node stands in for an instrument, such as a microscope."""
     hears: ClassVar[tuple[type[Message] | type[Envelope], ...]] = ()
     says: ClassVar[tuple[type[Message], ...]] = ()
     period_s: float | None = None

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -15,6 +15,8 @@ APT_LINE = "apt-get install -y --no-install-recommends libportaudio2"
 
 class PortaudioSpeaker:
     """Plays silence all the time, and into it, from one block to the next, the cue."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(Tone, frozen=True, kw_only=True):
         """Which device, and which of its channels."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -34,6 +34,8 @@ _Place = Annotated[int, msgspec.Meta(ge=0, le=32768)]
 
 class PsychopyScreen:
     """Draws the corridor into one borderless window that spans all screens of the desktop."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The window on the desktop, and how much the graphics card may be asked for."""

@@ -43,6 +43,8 @@ class Screen(Protocol):
     """Shows scenes. Real and simulated screens behave alike, except that one is seen."""
 
     Settings: ClassVar[type[msgspec.Struct]]
+    simulated: ClassVar[bool]
+    """True if nothing is shown to an animal. Each class declares this itself."""
     layout: Layout
     """Where everything is in the window; there once it is open."""
 

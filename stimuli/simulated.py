@@ -1,7 +1,7 @@
 """A screen that nobody sees and a speaker that nobody hears: where neither is needed."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
@@ -17,6 +17,8 @@ _Pixels = Annotated[int, msgspec.Meta(ge=16, le=8192)]
 
 class SimulatedScreen:
     """Takes scenes as a real screen does, remembers the last one shown, draws only images."""
+
+    simulated: ClassVar[bool] = True
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """How large the screen would be."""
@@ -68,6 +70,8 @@ class SimulatedScreen:
 
 class SimulatedSpeaker:
     """Takes the time that a real speaker takes."""
+
+    simulated: ClassVar[bool] = True
 
     class Settings(Tone, frozen=True, kw_only=True):
         """How long after it was asked for a cue would be heard."""

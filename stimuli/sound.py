@@ -35,6 +35,8 @@ class Speaker(Protocol):
     """Plays the cue. Real and simulated speakers behave alike, except that one is heard."""
 
     Settings: ClassVar[type[Tone]]
+    simulated: ClassVar[bool]
+    """True if nothing can be heard. Each class declares this itself."""
 
     def __init__(self, settings: Any) -> None: ...
 

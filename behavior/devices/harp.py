@@ -3,7 +3,7 @@
 Which pins they are is in docs/boards.md.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ class _Input(_Settings, frozen=True, kw_only=True):
 class Wheel:
     """The quadrature encoder, counted by the board."""
 
+    simulated: ClassVar[bool] = False
+
     class Settings(WheelSettings, frozen=True, kw_only=True):
         """The calibration of the wheel."""
 
@@ -43,6 +45,8 @@ class Wheel:
 
 class Lick:
     """The lick sensor of a spout: high while the tongue touches it."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(_Settings, frozen=True, kw_only=True):
         """`port` is the spout's number on the board."""
@@ -65,6 +69,8 @@ class Lick:
 class Line:
     """An input line."""
 
+    simulated: ClassVar[bool] = False
+
     Settings = _Input
 
     def __init__(self, settings: _Input, name: str, board: Any) -> None:
@@ -80,6 +86,8 @@ class Line:
 class Camera:
     """The exposure line of a camera: each time it rises is one."""
 
+    simulated: ClassVar[bool] = False
+
     Settings = _Input
 
     def __init__(self, settings: _Input, name: str, board: Any) -> None:
@@ -94,6 +102,8 @@ class Camera:
 
 class Output:
     """An output line."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(OutputSettings, frozen=True, kw_only=True):
         """`line` is an output of the board: DO 0-3."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -37,6 +37,8 @@ class Board:
     A board whose port is lost is looked for again for `reconnect_s`, while the driver waits;
     nothing is armed meanwhile. If it is not back by then, the driver ends.
     """
+
+    simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Which board, and where: `port` is its name, `usb_serial` the number of its plug."""

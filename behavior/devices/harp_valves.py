@@ -2,7 +2,7 @@
 
 import math
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -50,6 +50,8 @@ def _valve_board(board: Any, name: str, port: int, holds: bool) -> Board:
 class Valve:
     """A valve of a Behavior board, which shuts it after whole milliseconds (rounded)."""
 
+    simulated: ClassVar[bool] = False
+
     Settings = _Spout
 
     def __init__(self, settings: _Spout, name: str, board: Any) -> None:
@@ -75,6 +77,8 @@ class ArmedValve:
     The board holds it for half a second at a time; here it is renewed for as long as it is wanted
     and the driver lives.
     """
+
+    simulated: ClassVar[bool] = False
 
     Settings = _Spout
 

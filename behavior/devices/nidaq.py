@@ -1,7 +1,7 @@
 """Wheel, licks, valves, lines, outputs and cameras on an NI card: an X series one, or a lesser."""
 
 from collections import deque
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -19,6 +19,8 @@ _REMEMBERED_TOUCHES = 64
 
 class Wheel:
     """A quadrature encoder on a counter, all four steps of a period counted."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(WheelSettings, frozen=True, kw_only=True):
         """The calibration of the wheel, and where its encoder is wired."""
@@ -39,6 +41,8 @@ class Wheel:
 
 class Lick:
     """A lick sensor on an input line."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where it is wired, and how it tells of a touch."""
@@ -72,6 +76,8 @@ class Lick:
 
 class Valve:
     """A valve on a counter, which shuts it by itself."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(ValveSettings, frozen=True, kw_only=True):
         """The calibration of the valve, and where it is wired."""
@@ -183,6 +189,8 @@ class ArmedValve(Valve):
 class Line:
     """An input line: a frame clock, a photodiode behind a comparator, a camera's exposures."""
 
+    simulated: ClassVar[bool] = False
+
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where it is wired."""
 
@@ -200,6 +208,8 @@ class Line:
 
 class Output:
     """An output line, put up and down by the driver."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(OutputSettings, frozen=True, kw_only=True):
         """What raises it, and where it is wired."""
@@ -222,6 +232,8 @@ class Output:
 
 class Camera:
     """A camera whose exposure line is counted by a counter."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where it is wired."""

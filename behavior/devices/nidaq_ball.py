@@ -1,6 +1,6 @@
 """A ball on an NI card: a sensor with two axes, each a quadrature encoder on a counter."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from behavior.devices.nidaq_board import on_card
 from behavior.devices.nidaq_tasks import Counter, CounterName, Terminal
@@ -9,6 +9,8 @@ from behavior.devices.protocols import BallSettings
 
 class Ball:
     """Forward and sideways, all four steps of a period counted."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(BallSettings, frozen=True, kw_only=True):
         """The calibration of the ball, and where its sensor's two encoders are wired."""

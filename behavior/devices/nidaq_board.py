@@ -6,7 +6,7 @@ from the card's own clock, fitted to the session's.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -43,6 +43,8 @@ class Tap:
 
 class Board:
     """An NI card and what is wired to it."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where the card is, and which of its lines are inputs."""

@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 
 from behavior.devices.protocols import Lick, Valve, ValveSettings
-from behavior.devices.stale import is_simulated
 from rig.config import blocks
 from rig.refused import Refused
 
@@ -42,7 +41,7 @@ class Plumbing:
     def _check_calibration(self, spout: str) -> None:
         valve = self._valves[spout]
         day = valve.settings.calibrated
-        if not day and not is_simulated(valve):
+        if not day and not valve.simulated:
             raise Refused(
                 f"valve {spout} was never calibrated, so nobody knows what it gives; do it: "
                 f"rig calibrate valve SETUP --valve {spout}"

@@ -6,7 +6,7 @@ A device that does not answer raises; it never hands out an old value as a new o
 """
 
 from datetime import date
-from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -17,6 +17,8 @@ from rig.messages import DeviceTime, Message
 class Device(Protocol):
     """What all devices have."""
 
+    simulated: ClassVar[bool]
+    """True if no real animal may run on it. Each class declares this itself."""
     settings: Any
     """Its table in the setup, typed, with every default filled in."""
 

@@ -1,7 +1,7 @@
 """Simulated devices: a mouse behind the wheel and the spouts, and lines that follow its world."""
 
 from collections import deque
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -38,6 +38,8 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Wheel:
     """The wheel under the simulated mouse."""
 
+    simulated: ClassVar[bool] = True
+
     class Settings(WheelSettings, frozen=True, kw_only=True):
         """The calibration of the wheel."""
 
@@ -53,6 +55,8 @@ class Wheel:
 
 class Ball:
     """A ball that the simulated mouse turns a little to the right as it runs."""
+
+    simulated: ClassVar[bool] = True
 
     class Settings(BallSettings, frozen=True, kw_only=True):
         """The calibration of the ball."""
@@ -75,6 +79,8 @@ class Ball:
 class Lick:
     """The lick sensor: the simulated mouse licks at the spout "centre" only."""
 
+    simulated: ClassVar[bool] = True
+
     Settings = _Settings
 
     def __init__(self, settings: _Settings, name: str, board: Any) -> None:
@@ -90,6 +96,8 @@ class Lick:
 
 class Valve:
     """A valve that opens at once and is shut by its own timer."""
+
+    simulated: ClassVar[bool] = True
 
     Settings = ValveSettings
 
@@ -146,6 +154,8 @@ class ArmedValve(Valve):
 class Line:
     """An input line wired to the simulated microscope: each Pulse of its name goes up and down."""
 
+    simulated: ClassVar[bool] = True
+
     class Settings(_Settings, frozen=True, kw_only=True):
         """The pulse's shape."""
 
@@ -168,6 +178,8 @@ class Line:
 
 class Photodiode:
     """An input line that follows the light of the display's patch, as a comparator would."""
+
+    simulated: ClassVar[bool] = True
 
     class Settings(_Settings, frozen=True, kw_only=True):
         """How long after a swap the light has changed."""
@@ -194,6 +206,8 @@ class Photodiode:
 class Output:
     """An output line with nothing behind it but a record of what was put on it."""
 
+    simulated: ClassVar[bool] = True
+
     class Settings(OutputSettings, frozen=True, kw_only=True):
         """What raises it."""
 
@@ -213,6 +227,8 @@ class Output:
 
 class Camera:
     """A camera that films at an even pace from Start on."""
+
+    simulated: ClassVar[bool] = True
 
     class Settings(_Settings, frozen=True, kw_only=True):
         """How fast it films."""

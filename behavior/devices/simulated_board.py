@@ -1,7 +1,7 @@
 """The bench that the simulated devices stand on: a mouse, its tongue, and what it is told."""
 
 from collections import deque
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -13,6 +13,8 @@ from rig.refused import Refused
 
 class Board:
     """The bench that the simulated devices stand on, with a mouse."""
+
+    simulated: ClassVar[bool] = True
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """`mouse` is a table: its `is` names the mouse, the rest are the mouse's settings."""

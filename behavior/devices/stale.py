@@ -21,15 +21,10 @@ def stale(wheel: Wheel, valves: Mapping[str, Valve], today: date) -> list[str]:
         old = (today - date.fromisoformat(day)).days if day else 0
         if old > STALE_DAYS:
             said.append(f"{what} was calibrated {old} days ago; do it again: rig calibrate {how}")
-    if not wheel.settings.calibrated and not is_simulated(wheel):
+    if not wheel.settings.calibrated and not wheel.simulated:
         how = days["the wheel"][1]
         said.append(
             "the wheel was never calibrated: its centimetres are those of the setup's author; do "
             f"it: rig calibrate {how}"
         )
     return said
-
-
-def is_simulated(device: object) -> bool:
-    """Return whether a device is simulated: its module has that name."""
-    return type(device).__module__.rpartition(".")[2] == "simulated"

@@ -1,7 +1,6 @@
 """Whether a session may begin: the animal, its weight, its water today, its open sessions.
 
-The animal's devices are those of [nodes.hardware]; one is simulated if its module is named
-`simulated`, and real in any other case.
+The animal's devices are those of [nodes.hardware]; each class declares whether it is simulated.
 """
 
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rig.config import Session, blocks, read_session
-from rig.device import HARDWARE, animal_devices
+from rig.device import HARDWARE, animal_devices, is_simulated
 from rig.refused import Refused
 from rig.session.subjects import RECORD_FILE, Row, Subject, find, record, supplement_ml, underweight
 from rig.session.water import Given, day_of, given, is_open, session_folders
@@ -69,11 +68,7 @@ def _sounders(session: Session) -> list[str]:
     outputs = session.nodes.get(HARDWARE, {}).get("outputs", {}).values()
     tables = [sound or {}, *[table for table in outputs if table.get("on") == "cue"]]
     named = [str(table["is"]) for table in tables if "is" in table]
-    return [path for path in named if not _is_simulated(path)]
-
-
-def _is_simulated(path: str) -> bool:
-    return path.partition(":")[0].rpartition(".")[2] == "simulated"
+    return [path for path in named if not is_simulated(path, "the cue's output")]
 
 
 def water_of_day(data: Path, name: str, day: date) -> list[Given]:

@@ -1,7 +1,7 @@
 """Devices that do as a test tells them: stuck ones, failing ones, licks at given times."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -12,6 +12,8 @@ from rig.refused import Refused
 
 class Board:
     """Notes what it is told; may refuse to open, and fail to close."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         opens: bool = True
@@ -61,6 +63,8 @@ class Board:
 class Wheel:
     """Stands at the board's counts; fails when told to."""
 
+    simulated: ClassVar[bool] = False
+
     class Settings(WheelSettings, frozen=True, kw_only=True):
         cm_per_count: Annotated[float, msgspec.Meta(gt=0)] = 0.5
         calibrated: str = date.today().isoformat()
@@ -89,6 +93,8 @@ class Ball(Wheel):
 class Lick:
     """Hands out the board's licks, each once."""
 
+    simulated: ClassVar[bool] = False
+
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         pass
 
@@ -107,6 +113,8 @@ class Lick:
 
 class Valve:
     """Notes its pulses with the board; opens a little later than asked."""
+
+    simulated: ClassVar[bool] = False
 
     class Settings(ValveSettings, frozen=True, kw_only=True):
         ul_per_ms: Annotated[float, msgspec.Meta(gt=0)] = 0.05

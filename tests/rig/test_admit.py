@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from rig.device import animal_devices
+from rig.refused import Refused
 from rig.session.subjects import (
     RECORD_FILE,
     Weighing,
@@ -17,11 +18,27 @@ from tests.rig.animals import REAL, SIMULATED, TODAY, VR2, begin, known, refusal
 from tests.rig.test_water import closed, cut_off, ended, set_aside, valves
 
 
-def test_a_device_is_simulated_by_its_module() -> None:
+def test_each_class_declares_whether_it_is_simulated() -> None:
     real, simulated = animal_devices(session(SIMULATED))
     assert not real
     assert simulated == [f"nodes.hardware.{n}" for n in ("boards.b", "wheel", "valve.centre")]
     assert not animal_devices(session(REAL))[1]
+
+
+def test_a_device_that_does_not_say_whether_it_is_simulated_is_refused() -> None:
+    undeclared = session(REAL)
+    undeclared.nodes["hardware"]["wheel"]["is"] = "behavior.devices.protocols:Wheel"
+    with pytest.raises(Refused, match="is no device"):
+        animal_devices(undeclared)
+    undeclared.nodes["hardware"]["wheel"]["is"] = "tests.rig.test_admit:Undeclared"
+    with pytest.raises(Refused, match=r"\[nodes.hardware.wheel\].* does not say whether"):
+        animal_devices(undeclared)
+
+
+class Undeclared:
+    """A device as somebody might write it who has not read the Protocol."""
+
+    Settings = msgspec.Struct
 
 
 def test_an_unknown_name_on_simulated_devices_is_a_simulated_animal(tmp_path: Path) -> None:
@@ -133,10 +150,10 @@ def test_what_cannot_be_read_counts_as_the_whole_day(tmp_path: Path) -> None:
     ("changes", "runs"),
     [
         ({}, False),
-        ({"display": {"sound": {"is": "stimuli.simulated:Silence"}}}, False),
-        ({"display": {"sound": {"is": "stimuli.portaudio_speaker:Speaker"}}}, True),
-        ({"outputs": {"tone": {"is": f"{REAL}:Output", "on": "cue"}}}, True),
-        ({"outputs": {"sync": {"is": f"{REAL}:Output", "on": "trial"}}}, False),
+        ({"display": {"sound": {"is": "stimuli.simulated:SimulatedSpeaker"}}}, False),
+        ({"display": {"sound": {"is": "stimuli.portaudio_speaker:PortaudioSpeaker"}}}, True),
+        ({"outputs": {"tone": {"is": "behavior.devices.harp:Output", "on": "cue"}}}, True),
+        ({"outputs": {"sync": {"is": "behavior.devices.harp:Output", "on": "trial"}}}, False),
     ],
 )
 def test_a_real_animal_does_not_run_without_its_cue_device(
