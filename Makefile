@@ -27,13 +27,13 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	  'this needs Python 3.11 or 3.12; name one: make PYTHON=python3.12 demo')"
 	@echo "setting up $(VENV): a minute or two"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --no-deps -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --quiet --no-deps -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
 # The few system libraries of the corridor's window; without them the display stays off.
 INSTALL := apt-get install -y -qq --no-install-recommends $(SYSTEM)
-MISSING := $(BIN)/python -c "import sys; from stimuli.missing import missing; \
+MISSING := $(BIN)/python -c "import sys; from stimuli.window.display_requirements import missing; \
   sys.exit(missing() is not None)"
 
 system: $(READY)

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import msgspec
 
-from acquisition.alignment import Aligned, Alignment, Page
-from acquisition.photodiode import PhotodiodeCheck
+from acquisition.timing.frame_clock_alignment import Aligned, FrameClockAlignment, SavedPage
+from acquisition.timing.photodiode_check import PhotodiodeCheck
 from rig.messages import Edge, Fault, Flip, Frame, Integrity, Message, Scan, Wheel
-from rig.node import Node, Say
+from rig.node import Node, Publish
 
 _HOLD_NS = 20_000_000
 """So long after a page every edge before it has been heard."""
@@ -20,11 +20,11 @@ class IntegrityCheck(Node):
     """Says an Integrity for every imaging frame, and for whatever else does not agree."""
 
     name = "integrity"
-    hears = (Flip, Edge, Frame, Wheel, Scan)
-    says = (Integrity,)
-    patience_s = 0.02
+    subscribes = (Flip, Edge, Frame, Wheel, Scan)
+    publishes = (Integrity,)
+    max_batch_delay_s = 0.02
     reads_pixels = False
-    may_lag_s = 3.0  # it judges, and moves nothing
+    max_lag_s = 3.0  # it judges, and moves nothing
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The line of the frame clock, and from when on something is wrong."""
@@ -46,9 +46,9 @@ class IntegrityCheck(Node):
 
     settings: Settings
 
-    def __init__(self, settings: Settings, say: Say) -> None:
-        super().__init__(settings, say)
-        self._alignment = Alignment(settings.late_ms)
+    def __init__(self, settings: Settings, publish: Publish) -> None:
+        super().__init__(settings, publish)
+        self._alignment = FrameClockAlignment(settings.late_ms)
         self._sound = True
         self._edges = self._pages = 0
         self._channel: int | None = None
@@ -62,21 +62,21 @@ class IntegrityCheck(Node):
         if settings.photodiode:
             self._photodiode = PhotodiodeCheck(settings.photodiode, settings.drift_ms)
 
-    def hear(self, word: Message) -> None:
-        if self._photodiode is not None and isinstance(word, Edge):
-            self._photodiode.edge(word)
-        match word:
+    def handle(self, message: Message) -> None:
+        if self._photodiode is not None and isinstance(message, Edge):
+            self._photodiode.edge(message)
+        match message:
             case Wheel():
-                self._turn(word)
+                self._turn(message)
             case Edge(line=self.settings.frame_clock, up=True):
                 self._edges += 1
-                self._alignment.edge(word.t)
+                self._alignment.edge(message.t)
             case Frame():
-                self._take(word)
+                self._take(message)
             case Flip():
-                self._show(word)
+                self._show(message)
             case Scan():
-                header = word.header
+                header = message.header
                 spare = header.get("averaged", 1) > 1 or header.get("discarded", 0) > 0
                 self._alignment.spare_edges = spare
             case _:
@@ -98,7 +98,7 @@ class IntegrityCheck(Node):
         self._pages += 1
         number = frame.number or frame.index + 1
         tau = round(frame.timestamp_s * 1e9)
-        self._alignment.page(Page(number, tau, frame.index, frame.t))
+        self._alignment.page(SavedPage(number, tau, frame.index, frame.t))
 
     def _turn(self, wheel: Wheel) -> None:
         """Check the wheel against the one before; it is the clock by which frames are settled."""
@@ -135,8 +135,8 @@ class IntegrityCheck(Node):
         if before is not None and (flip.number != before.number + 1 or flip.t <= before.t):
             self._find(flip.t, ("flip lost",), f"flip {flip.number} came after {before.number}")
         if self._photodiode is not None and (found := self._photodiode.flip(flip)) is not None:
-            self._find(flip.t, (found.name,), found.what)
-            self.say(Fault(flip.t, found.what))
+            self._find(flip.t, (found.name,), found.text)
+            self.publish(Fault(flip.t, found.text))
         if not flip.wheel_t:
             return
         age_ms = (flip.t - flip.wheel_t) / 1e6
@@ -157,7 +157,7 @@ class IntegrityCheck(Node):
         self, t: int, findings: tuple[str, ...], what: str, frame: Aligned | None = None
     ) -> None:
         self._sound = self._sound and not findings
-        self.say(
+        self.publish(
             Integrity(
                 t,
                 0 if frame is None else frame.number,

@@ -7,19 +7,19 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from acquisition.cells import table
-from acquisition.grab import Grab
-from acquisition.layout import Layout
-from acquisition.packing import Recording
-from acquisition.planted import Planted
-from acquisition.regions import Field, Region
-from acquisition.specimen import Brain, Specimen
-from acquisition.trail import Trail
-from acquisition.truth import TruthWriter
-from acquisition.writer import Link, Writer
+from acquisition.scanimage.regions import Field, Region
+from acquisition.simulation.ground_truth import TruthWriter
+from acquisition.simulation.injected_faults import InjectedFaults
+from acquisition.simulation.position_history import PositionHistory
+from acquisition.simulation.scanimage_encoding import Recording
+from acquisition.simulation.scanimage_writer import Link, Writer
+from acquisition.simulation.simulated_acquisition import SimulatedAcquisition
+from acquisition.simulation.simulated_brain import Brain, SimulatedBrain
+from acquisition.simulation.simulated_cells import table
+from acquisition.simulation.strip_layout import StripLayout
+from rig.errors import Refused
 from rig.messages import Edge, Position, Pulse, Start, TrialStart
-from rig.node import Node, Say
-from rig.refused import Refused
+from rig.node import Node, Publish
 
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 """Stands in the file where the session does not tell when it began."""
@@ -36,10 +36,10 @@ class Mesoscope(Node):
     simulated: ClassVar[bool] = True
 
     name = "mesoscope"
-    hears = (Start, Edge, Position, TrialStart)
-    says = (Pulse,)
+    subscribes = (Start, Edge, Position, TrialStart)
+    publishes = (Pulse,)
     period_s = 1.0 / 3.0
-    patience_s = 0.005
+    max_batch_delay_s = 0.005
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What the microscope scans, how fast, and where it saves it."""
@@ -65,27 +65,27 @@ class Mesoscope(Node):
         cells_file: str = ""
         """A table of the cells; without one they are drawn."""
         brain: Brain = Brain()
-        planted: Planted = Planted()
+        planted: InjectedFaults = InjectedFaults()
 
     settings: Settings
 
-    def __init__(self, settings: Settings, say: Say) -> None:
-        super().__init__(settings, say)
+    def __init__(self, settings: Settings, publish: Publish) -> None:
+        super().__init__(settings, publish)
         self.period_s = 1.0 / settings.frame_rate_hz
         self._folder = Path(settings.imaging_folder)
         fly_rows = settings.fly_rows if settings.rois > 1 else 0
-        self._layout = Layout(settings.height_px, settings.width_px, settings.rois, fly_rows)
-        self._specimen: Specimen | None = None
+        self._layout = StripLayout(settings.height_px, settings.width_px, settings.rois, fly_rows)
+        self._specimen: SimulatedBrain | None = None
         self._cells = ""
-        self._grab: Grab | None = None
+        self._grab: SimulatedAcquisition | None = None
         self._start: Start | None = None
-        self._trail = Trail(self.period_s)
+        self._trail = PositionHistory(self.period_s)
 
     def open(self) -> None:
         """Grow the brain and try the folder. Raises Refused if either cannot be had."""
         settings = self.settings
         cells_file = Path(settings.cells_file) if settings.cells_file else None
-        self._specimen = Specimen(settings.brain, self._layout, settings.depths, cells_file)
+        self._specimen = SimulatedBrain(settings.brain, self._layout, settings.depths, cells_file)
         self._cells = table(self._specimen.cells)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -97,23 +97,23 @@ class Mesoscope(Node):
                 f"({error.strerror}); name another as mesoscope.imaging_folder"
             ) from error
 
-    def hear(self, word: Start | Edge | Position | TrialStart) -> None:
+    def handle(self, message: Start | Edge | Position | TrialStart) -> None:
         """Begin a file, end it, or take in what the animal now sees."""
         if self._specimen is None:
             return
-        match word:
+        match message:
             case Start():
-                self._start = word
+                self._start = message
                 if not self.settings.starts_on:
-                    self._grab = self._begin(word, self._specimen)
+                    self._grab = self._begin(message, self._specimen)
             case Edge(line=self.settings.starts_on, up=True) if self._start is not None:
                 self._grab = self._grab or self._begin(self._start, self._specimen)
             case Edge(line=self.settings.starts_on, up=False) if self._grab is not None:
                 self._grab.stop()
             case TrialStart():
-                self._specimen.tuning.begin(word)
+                self._specimen.tuning.begin(message)
             case Position():
-                self._trail.add(word)
+                self._trail.add(message)
             case _:
                 pass
 
@@ -122,7 +122,7 @@ class Mesoscope(Node):
         if self._grab is None:
             return
         for t in self._grab.begin(now):
-            self.say(Pulse(t, FRAME_CLOCK))
+            self.publish(Pulse(t, FRAME_CLOCK))
         self._grab.save()
         if self._grab.is_over:
             self.close()
@@ -138,7 +138,7 @@ class Mesoscope(Node):
             self._grab.close()
             self._grab = None
 
-    def _begin(self, start: Start, specimen: Specimen) -> Grab:
+    def _begin(self, start: Start, specimen: SimulatedBrain) -> SimulatedAcquisition:
         settings = self.settings
         began = start.session.get("began")
         time = datetime.fromisoformat(began) if began else _EPOCH
@@ -148,7 +148,9 @@ class Mesoscope(Node):
         writer = Writer(path, self._recording(), time, settings.link)
         truth = TruthWriter(path, self._cells, specimen.blocks_px)
         piece_bytes = settings.piece_kb * 1024
-        return Grab(specimen, writer, truth, settings.planted, piece_bytes, self._trail)
+        return SimulatedAcquisition(
+            specimen, writer, truth, settings.planted, piece_bytes, self._trail
+        )
 
     def _recording(self) -> Recording:
         settings, layout = self.settings, self._layout

@@ -8,19 +8,19 @@ from typing import Annotated
 
 import msgspec
 
-from acquisition.before import last_header, remember
-from acquisition.count import Count, Place
-from acquisition.due import Due
-from acquisition.folder import FolderFollower
-from acquisition.follow import FileFollower
-from acquisition.header import Header, differences
-from acquisition.page import Page
-from acquisition.scan import scan_of, strips_of
-from acquisition.scanimage import NotScanImage
-from rig.frames import Ring, RingPlan
+from acquisition.follow.file_follower import FileFollower
+from acquisition.follow.folder_follower import FolderFollower
+from acquisition.follow.poll_scheduler import PollScheduler
+from acquisition.follow.previous_scan import last_header, remember
+from acquisition.scanimage.frame_counter import Count, PageIndex
+from acquisition.scanimage.header import Header, differences
+from acquisition.scanimage.page import Page
+from acquisition.scanimage.preamble import NotScanImage
+from acquisition.scanimage.scan_message import scan_of, strips_of
+from rig.errors import Refused
 from rig.messages import Fault, Frame, Scan, Start
-from rig.node import Node, Say
-from rig.refused import Refused
+from rig.node import Node, Publish
+from rig.transport.frame_ring import Ring, RingPlan
 
 _LOOK_S = 0.005
 _KEEN_LOOK_S = 0.00025
@@ -37,8 +37,8 @@ class Stream(Node):
     """Follows the folder that ScanImage grows: puts pixels into the ring and says the Frame."""
 
     name = "stream"
-    hears = (Start,)
-    says = (Frame, Scan)
+    subscribes = (Start,)
+    publishes = (Frame, Scan)
     period_s = _LOOK_S
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,8 +50,8 @@ class Stream(Node):
 
     settings: Settings
 
-    def __init__(self, settings: Settings, say: Say) -> None:
-        super().__init__(settings, say)
+    def __init__(self, settings: Settings, publish: Publish) -> None:
+        super().__init__(settings, publish)
         self._folder: FolderFollower | None = None
         self._ring: Ring | None = None
         self._following = False
@@ -63,7 +63,7 @@ class Stream(Node):
         self._looked = -_FOLDER_NS
         self._number = 0
         """ScanImage's number of the last frame said."""
-        self._due = Due()
+        self._due = PollScheduler()
 
     def open(self) -> None:
         """Take note of what is in the folder already. Raises Refused if it cannot be read."""
@@ -75,9 +75,9 @@ class Stream(Node):
             )
         self._folder = FolderFollower(imaging, self.settings.strict)
 
-    def hear(self, word: Start) -> None:
+    def handle(self, message: Start) -> None:
         """Begin to look for files."""
-        plan = word.session.get("ring")
+        plan = message.session.get("ring")
         if plan is not None:
             self._ring = Ring(msgspec.convert(plan, RingPlan))
         self._following = True
@@ -145,7 +145,7 @@ class Stream(Node):
             return
         place = self._count.take(page.number)
         for what in self._count.faults:
-            self.say(Fault(self.clock.now(), f"{file.path.as_posix()}: {what}"))
+            self.publish(Fault(self.clock.now(), f"{file.path.as_posix()}: {what}"))
         self._count.faults.clear()
         if place is not None:
             self._say_frame(file, page, place)
@@ -166,15 +166,15 @@ class Stream(Node):
         try:
             planes = strips_of(file.header, file.regions, page)
         except NotScanImage as error:
-            self.say(Fault(self.clock.now(), f"{file.path.as_posix()} {error}"))
+            self.publish(Fault(self.clock.now(), f"{file.path.as_posix()} {error}"))
             planes = []
-        self.say(scan_of(self.clock.now(), file.path.as_posix(), file.header, planes, changed))
+        self.publish(scan_of(self.clock.now(), file.path.as_posix(), file.header, planes, changed))
         remember(here, file.header)
 
-    def _say_frame(self, file: FileFollower, page: Page, place: Place) -> None:
+    def _say_frame(self, file: FileFollower, page: Page, place: PageIndex) -> None:
         if self._ring is not None:
             self._ring.fill(self._frames, page.pixel_bytes, partial(file.read_into, page))
-        self.say(
+        self.publish(
             Frame(
                 self.clock.now(),
                 self._frames,
@@ -194,7 +194,7 @@ class Stream(Node):
 
     def _say_torn(self, path: Path) -> None:
         what = f"{path.as_posix()} ends inside a frame, which is left out"
-        self.say(Fault(self.clock.now(), what))
+        self.publish(Fault(self.clock.now(), what))
 
 
 def _unnumbered(file: FileFollower) -> Refused:

@@ -8,24 +8,35 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from analysis.areas import groups_of
-from analysis.cells import Cells, read_cells
-from analysis.finder import FindSettings
-from analysis.focus import Focus
-from analysis.landmarks import read_landmarks
-from analysis.places import Places
-from analysis.registration import MotionSettings
-from analysis.scan_time import ScanTime
-from analysis.scanned import at_once, check, check_same, shape_of, unusable
-from analysis.search import Search, found_cells
-from analysis.selectivity import Selectivity
-from analysis.signals import Signals, warm
-from analysis.strip import How, Motion
-from analysis.traces import Floats, Traces, TraceSettings
-from analysis.volume import Volume
-from rig.messages import Decoded, Fault, Found, Frame, Message, Position, Scan, TrialEnd, TrialStart
-from rig.node import Node, Say
-from rig.refused import Refused
+from analysis.cells.areas import groups_of
+from analysis.cells.model import Cells
+from analysis.cells.read_cells import read_cells
+from analysis.detection.cell_detector import FindSettings
+from analysis.detection.detection_run import DetectionRun, found_cells
+from analysis.extraction.scan_checks import at_once, check, check_same, shape_of, unusable
+from analysis.extraction.strip import Motion, PipelineSettings
+from analysis.extraction.traces import Floats, Traces, TraceSettings
+from analysis.extraction.volume import Volume
+from analysis.extraction.z_drift import ZDrift
+from analysis.registration.reference_images import read_reference_images
+from analysis.registration.rigid import MotionSettings
+from analysis.signals.frame_timing import FrameTiming
+from analysis.signals.position_lookup import PositionLookup
+from analysis.signals.running_signals import RunningSignals, warm
+from analysis.signals.selectivity import Selectivity
+from rig.errors import Refused
+from rig.messages import (
+    CellsFound,
+    CellSignals,
+    Fault,
+    Frame,
+    Message,
+    Position,
+    Scan,
+    TrialEnd,
+    TrialStart,
+)
+from rig.node import Node, Publish
 
 
 class Online(Node):
@@ -41,10 +52,10 @@ class Online(Node):
     """
 
     name = "online"
-    hears = (Scan, Frame, Position, TrialStart, TrialEnd)
-    says = (Decoded, Found)
-    patience_s = 0.005
-    may_lag_s = 10.0  # laying tens of thousands of cells on the first frame takes seconds
+    subscribes = (Scan, Frame, Position, TrialStart, TrialEnd)
+    publishes = (CellSignals, CellsFound)
+    max_batch_delay_s = 0.005
+    max_lag_s = 10.0  # laying tens of thousands of cells on the first frame takes seconds
 
     class Settings(Node.Settings, frozen=True, kw_only=True):
         """The cells, the two stimuli they are compared by, and how brightness becomes activity."""
@@ -67,8 +78,8 @@ class Online(Node):
 
     settings: Settings
 
-    def __init__(self, settings: Settings, say: Say) -> None:
-        super().__init__(settings, say)
+    def __init__(self, settings: Settings, publish: Publish) -> None:
+        super().__init__(settings, publish)
         if settings.a == settings.b:
             raise Refused(f"[nodes.online]: a and b are both {settings.a!r}; name two stimuli")
         if bool(settings.cells_file) == (settings.find is not None):
@@ -76,21 +87,21 @@ class Online(Node):
         if settings.find is not None and settings.areas_file:
             raise Refused("[nodes.online]: areas_file is of a cells_file's cells; leave one out")
         self._cells: Cells | None = None
-        self._signals: Signals
+        self._signals: RunningSignals
         self._traces: Traces
-        self._how: How
+        self._how: PipelineSettings
         self._shape: tuple[int, int] | None = None
         self._before: list[TrialStart | TrialEnd] = []
         """The trials heard before cells were known."""
         self._blind = False
         self._scan: Scan | None = None
-        self._search: Search | None = None
+        self._search: DetectionRun | None = None
         self._volume: Volume | None = None
-        self._focus = Focus(settings.motion.z_drift_um)
+        self._focus = ZDrift(settings.motion.z_drift_um)
         self._last: Frame | None = None
         self._elapsed_s = 0.0
-        self._places = Places()
-        self._times = ScanTime()
+        self._places = PositionLookup()
+        self._times = FrameTiming()
         self._began = 0
         """The middle of the scan of the volume's first page."""
         self._unplaced: deque[tuple[int, Frame, tuple[Motion, ...]]] = deque()
@@ -100,7 +111,9 @@ class Online(Node):
     def open(self) -> None:
         settings = self.settings
         warm()
-        self._how = How(settings.traces, settings.motion, read_landmarks(settings.motion))
+        self._how = PipelineSettings(
+            settings.traces, settings.motion, read_reference_images(settings.motion)
+        )
         if settings.cells_file:
             areas = Path(settings.areas_file) if settings.areas_file else None
             self._begin(read_cells(Path(settings.cells_file), areas))
@@ -115,36 +128,36 @@ class Online(Node):
             )
         selectivity = Selectivity(settings.a, settings.b, len(cells))
         groups = groups_of(cells.area)
-        self._signals = Signals(selectivity, None, groups, settings.selective_at)
+        self._signals = RunningSignals(selectivity, None, groups, settings.selective_at)
         self._traces = Traces(len(cells), settings.traces)
         self._cells = cells
         for trial in self._before:
             self._signals.learn(trial)
 
-    def hear(self, word: Message) -> None:
-        match word:
+    def handle(self, message: Message) -> None:
+        match message:
             case Position():
-                self._places.keep(word)
-                self._place_before(word.t)
+                self._places.keep(message)
+                self._place_before(message.t)
                 self._decode()
             case Frame():
-                self._take(word)
+                self._take(message)
                 self._decode()
             case Scan():
-                check(word, self.settings.channel, self._cells)
+                check(message, self.settings.channel, self._cells)
                 if self._shape is not None and self._scan is not None:
-                    check_same(word, self._scan)
-                self._scan = word
+                    check_same(message, self._scan)
+                self._scan = message
             case TrialStart() | TrialEnd(outcome="aborted"):
                 if self._cells is None:
-                    self._before.append(word)
+                    self._before.append(message)
                 else:
-                    self._signals.learn(word)
+                    self._signals.learn(message)
 
     def close(self) -> None:
         if self._search is not None and self._last is not None:
             what = f"the session ended before cells were found, {self._elapsed_s:.0f} s after its "
-            self.say(Fault(self._last.t, what + "first frame: it has no signals"))
+            self.publish(Fault(self._last.t, what + "first frame: it has no signals"))
         if self._cells is None:
             return
         self._final.extend(self._traces.rest())
@@ -159,7 +172,7 @@ class Online(Node):
         why = unusable(frame.pixels)
         if why:
             what = f"the pixels of frame {frame.index} {why}: it is left out of the analysis"
-            self.say(Fault(frame.t, what, frame.index))
+            self.publish(Fault(frame.t, what, frame.index))
             return
         self._elapsed_s += self._step_s(frame)
         self._last = msgspec.structs.replace(frame, pixels=None)
@@ -174,7 +187,7 @@ class Online(Node):
             return
         drift = self._focus.changed(volume.motion)
         if drift:
-            self.say(Fault(frame.t, drift))
+            self.publish(Fault(frame.t, drift))
         self._unplaced.append(((self._began + middle) // 2, self._last, volume.motion))
         final = self._traces.add(values, self._elapsed_s)
         if final is not None:
@@ -189,18 +202,20 @@ class Online(Node):
             return None
         shape = (frame.height_px, frame.width_px)
         if self._search is None:
-            self._search = Search(find, self._scan.regions if self._scan else (), shape, self._how)
+            self._search = DetectionRun(
+                find, self._scan.regions if self._scan else (), shape, self._how
+            )
         if not self._search.add(frame, self._elapsed_s):
             return None
         search, self._search = self._search, None
-        words = search.found(frame)
-        for word in words:
-            self.say(word)
-        cells = found_cells(words)
+        messages = search.found(frame)
+        for message in messages:
+            self.publish(message)
+        cells = found_cells(messages)
         if cells is None:
             self._blind = True
             what = f"no cell was found in the first {find.after_s:g} s: this session has no signals"
-            self.say(Fault(frame.t, f"{what}; look at focus and light, or bring a cells_file"))
+            self.publish(Fault(frame.t, f"{what}; look at focus and light, or bring a cells_file"))
             return None
         self._how = replace(self._how, landmarks=search.landmarks())
         self._begin(cells)
@@ -235,7 +250,9 @@ class Online(Node):
             decoded = self._signals.decoded(frame, position, self._final.popleft())
             moved = tuple((m.down_px, m.right_px, m.correlation) for m in motion)
             z_um = tuple(m.z_um for m in motion if m.z_um is not None)
-            self.say(msgspec.structs.replace(decoded, motion=moved, z_um=z_um, scanned_t=scanned))
+            self.publish(
+                msgspec.structs.replace(decoded, motion=moved, z_um=z_um, scanned_t=scanned)
+            )
 
 
 if __name__ == "__main__":

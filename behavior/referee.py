@@ -5,27 +5,27 @@ It shares no code with the task, so that one mistake cannot be made twice unseen
 
 from collections import deque
 
-from behavior.by_hand import ByHand
-from behavior.course import Course
-from behavior.judged import Judged, cause_t
-from behavior.rules import LATE_NS, Rules, read_rules
-from behavior.way import Way
+from behavior.judging.manual_reward_judge import ByHand
+from behavior.judging.odometry import Odometer
+from behavior.judging.order_judge import OrderJudge
+from behavior.judging.rules import LATE_NS, Rules, read_rules
+from behavior.judging.trial_judge import TrialJudge, cause_t
 from rig.messages import (
     Arm,
     Cue,
     Fault,
     Lick,
     Message,
-    Order,
+    OperatorRequest,
     Position,
     Start,
     TrialEnd,
     TrialStart,
+    TrialVerdict,
     Valve,
-    Verdict,
     Wheel,
 )
-from rig.node import Node, Say
+from rig.node import Node, Publish
 
 _REMEMBERED = 8
 """How many trials are kept for what is heard late."""
@@ -40,13 +40,24 @@ class Referee(Node):
     """
 
     name = "referee"
-    hears = (Start, Wheel, Lick, Valve, Order, Position, TrialStart, TrialEnd, Cue, Arm)
-    says = (Verdict,)
-    patience_s = 0.005
-    may_lag_s = 3.0  # it judges, and moves nothing
+    subscribes = (
+        Start,
+        Wheel,
+        Lick,
+        Valve,
+        OperatorRequest,
+        Position,
+        TrialStart,
+        TrialEnd,
+        Cue,
+        Arm,
+    )
+    publishes = (TrialVerdict,)
+    max_batch_delay_s = 0.005
+    max_lag_s = 3.0  # it judges, and moves nothing
 
-    def __init__(self, settings: Node.Settings, say: Say) -> None:
-        super().__init__(settings, say)
+    def __init__(self, settings: Node.Settings, publish: Publish) -> None:
+        super().__init__(settings, publish)
         self._rules: Rules | None = None
         self._known_t = 0
         self._wheels: deque[Wheel] = deque()
@@ -54,39 +65,39 @@ class Referee(Node):
         self._licks: list[int] = []
         self._heard_licks: deque[int] = deque(maxlen=1000)
         self._valves: list[Valve] = []
-        self._wishes: dict[int, Arm] = {}
-        self._trials: deque[Judged] = deque(maxlen=_REMEMBERED)
-        self._open: deque[Judged] = deque()
-        self._trial: Judged | None = None
+        self._requests: dict[int, Arm] = {}
+        self._trials: deque[TrialJudge] = deque(maxlen=_REMEMBERED)
+        self._open: deque[TrialJudge] = deque()
+        self._trial: TrialJudge | None = None
 
-    def hear(self, word: Message) -> None:
-        if isinstance(word, Start):
-            self._rules = read_rules(word.session["task"])
-            self._way = Way(self._rules)
+    def handle(self, message: Message) -> None:
+        if isinstance(message, Start):
+            self._rules = read_rules(message.session["task"])
+            self._way = Odometer(self._rules)
             self._by_hand = ByHand(self._rules)
-            self._course = Course(self._rules, word.t)
+            self._course = OrderJudge(self._rules, message.t)
         if self._rules is None:
             return
-        match word:
+        match message:
             case Wheel():
-                self._wheels.append(word)
+                self._wheels.append(message)
             case Position():
-                self._pass(word, self._rules)
+                self._pass(message, self._rules)
             case TrialStart() | TrialEnd():
-                self._turns.append(word)
+                self._turns.append(message)
             case Cue():
-                self._cue(word)
-            case Lick() if word.line == self._rules.spout:
-                self._lick(word.t)
+                self._cue(message)
+            case Lick() if message.line == self._rules.spout:
+                self._lick(message.t)
             case Arm():
-                self._wishes.setdefault(word.id, word)
-                if word.manual:
-                    self._blame_hand(word.t, self._by_hand.wish(word))
+                self._requests.setdefault(message.id, message)
+                if message.manual:
+                    self._blame_hand(message.t, self._by_hand.request(message))
             case Valve():
-                self._water(word)
-            case Order():
-                self._course.order(word)
-                self._by_hand.order(word)
+                self._water(message)
+            case OperatorRequest():
+                self._course.order(message)
+                self._by_hand.order(message)
 
     def close(self) -> None:
         # what was not heard any more gets the benefit of the doubt
@@ -142,20 +153,20 @@ class Referee(Node):
         """Judge water whose cause is not after known_t (ns); all of it if that is None."""
         waiting = []
         for valve in self._valves:
-            wish = self._wishes.get(valve.id)
-            cause = cause_t(valve, wish)
+            request = self._requests.get(valve.id)
+            cause = cause_t(valve, request)
             if known_t is not None and max(cause, valve.t) > known_t:
                 waiting.append(valve)
                 continue
             trial = self._at(cause)
             if trial is not None:
-                trial.water(valve, wish, valve.lick_t in self._heard_licks)
+                trial.water(valve, request, valve.lick_t in self._heard_licks)
             elif not valve.refused:
                 text = f"{valve.volume_ul:g} ul of water outside any trial"
-                self.say(Fault(valve.t, f"{text}; look at what asked for it"))
+                self.publish(Fault(valve.t, f"{text}; look at what asked for it"))
         self._valves = waiting
 
-    def _at(self, t: int) -> Judged | None:
+    def _at(self, t: int) -> TrialJudge | None:
         """Return the trial that ran at t (ns)."""
         for trial in reversed(self._trials):
             if trial.start.t <= t:
@@ -178,16 +189,16 @@ class Referee(Node):
 
     def _blame_hand(self, t: int, wrong: str) -> None:
         if wrong:
-            self.say(Fault(t, f"water by hand: {wrong}"))
+            self.publish(Fault(t, f"water by hand: {wrong}"))
 
-    def _begin(self, start: TrialStart, rules: Rules, ended: Judged | None) -> None:
+    def _begin(self, start: TrialStart, rules: Rules, ended: TrialJudge | None) -> None:
         wrong = list(self._course.begin(start))
         wrong += rules.against(start, self._course.misses)
         block = rules.each[min(start.block, len(rules.each) - 1)]
         carry_m = 0.0
         if ended is not None and ended.end and ended.end.outcome == "done" and block.runs:
             carry_m = ended.position_m - ended.block.lap_m
-        trial = Judged(start, rules, block, carry_m, self.say)
+        trial = TrialJudge(start, rules, block, carry_m, self.publish)
         if self._trial is not None:
             wrong.append(("no end before", "it began before the one before it ended"))
         for name, text in wrong:
@@ -197,22 +208,22 @@ class Referee(Node):
         self._trials.append(trial)
         self._open.append(trial)
 
-    def _end(self, end: TrialEnd) -> Judged | None:
+    def _end(self, end: TrialEnd) -> TrialJudge | None:
         trial = self._trial
         if trial is None or end.trial != trial.start.trial:
-            self.say(Fault(end.t, f"trial {end.trial} ended, but did not run"))
+            self.publish(Fault(end.t, f"trial {end.trial} ended, but did not run"))
             return None
         trial.finish(end, self._course.may_abort(trial, end.t))
         self._trial = None
         self._course.end(trial, end.outcome == "aborted")
         return trial
 
-    def _goes_on(self, ended: Judged, position: Position) -> bool:
+    def _goes_on(self, ended: TrialJudge, position: Position) -> bool:
         """Whether another trial is to follow at once: not while the microscope is waited for."""
         done = ended.end is not None and ended.end.outcome == "done"
         return done and position.phase != "paused" and self._course.goes_on(position.t)
 
-    def _compare(self, trial: Judged, position: Position, agreed: bool) -> None:
+    def _compare(self, trial: TrialJudge, position: Position, agreed: bool) -> None:
         """Compare where the task says that the corridor stands with the wheel's own way."""
         if not agreed:
             speeds = f"{position.speed_cm_s:.3f}, by the wheel {self._way.speed_cm_s:.3f} cm/s"
@@ -225,14 +236,14 @@ class Referee(Node):
 
     def _cue(self, cue: Cue) -> None:
         if self._trial is None:
-            self.say(Fault(cue.t, f"a cue at {cue.position_m:.2f} m, and no trial was running"))
+            self.publish(Fault(cue.t, f"a cue at {cue.position_m:.2f} m, and no trial was running"))
         else:
             self._trial.cue(cue)
 
-    def _verdict(self, trial: Judged) -> None:
+    def _verdict(self, trial: TrialJudge) -> None:
         trial.conclude()
         t = self._known_t if trial.end is None else trial.end.t
-        self.say(Verdict(t, trial.start.trial, tuple(trial.violations)))
+        self.publish(TrialVerdict(t, trial.start.trial, tuple(trial.violations)))
 
 
 if __name__ == "__main__":

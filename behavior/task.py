@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Literal
 
-from behavior.checks import check
-from behavior.corridor import Corridor, Running
-from behavior.facts import Facts
-from behavior.imaging import Imaging, Microscope
-from behavior.plan import Plan
-from behavior.tally import Tally
-from behavior.trial import AT_ONCE_NS, Trial, Water
+from behavior.trials.corridor import Corridor, Running
+from behavior.trials.counts import SessionCounts
+from behavior.trials.frame_clock_monitor import Imaging, Microscope
+from behavior.trials.plan import Plan
+from behavior.trials.task_settings import TaskSettings
+from behavior.trials.task_validation import check
+from behavior.trials.trial import AT_ONCE_NS, Trial, Water
 from rig.messages import (
     Acquire,
     Arm,
@@ -20,7 +20,7 @@ from rig.messages import (
     Fault,
     Lick,
     Message,
-    Order,
+    OperatorRequest,
     Position,
     Start,
     TrialEnd,
@@ -28,7 +28,7 @@ from rig.messages import (
     Valve,
     Wheel,
 )
-from rig.node import Node, Say
+from rig.node import Node, Publish
 
 _ALL_DONE = "all trials done"
 _TIME_UP = "time is up"
@@ -52,26 +52,26 @@ class Task(Node):
     """
 
     name = "task"
-    hears = (Start, Wheel, Lick, Valve, Order, Edge)
-    says = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire)
+    subscribes = (Start, Wheel, Lick, Valve, OperatorRequest, Edge)
+    publishes = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire)
 
-    class Settings(Facts, frozen=True, kw_only=True):
+    class Settings(TaskSettings, frozen=True, kw_only=True):
         """The facts of the task; and in the setup, whether a microscope takes part."""
 
         imaging: Imaging | None = None
 
     settings: Settings
 
-    def __init__(self, settings: Settings, say: Say) -> None:
+    def __init__(self, settings: Settings, publish: Publish) -> None:
         """Draw the order of the trials. Raises Refused if the facts contradict each other."""
-        super().__init__(settings, say)
+        super().__init__(settings, publish)
         check(settings)
         self._plan = Plan(settings)
         speeds_cm_s = settings.run_threshold_cm_s, settings.stop_cm_s
         self._running = Running(settings.speed_window_ms, *speeds_cm_s)
-        self._scope = Microscope(settings.imaging, say)
-        self._tally = Tally(settings.water_ul, settings.disengaged_after)
-        self._wishes: Iterator[int] = count(1)
+        self._scope = Microscope(settings.imaging, publish)
+        self._counts = SessionCounts(settings.water_ul, settings.disengaged_after)
+        self._requests: Iterator[int] = count(1)
         self._phase: Literal["grey", "trial", "paused", "done"] = "grey"
         self._trial: Trial | None = None
         self._now = self._tail_began = self._last_order = 0
@@ -80,27 +80,27 @@ class Task(Node):
         self._obeyed: set[int] = set()
         self._enter(0)
 
-    def hear(self, word: Message) -> None:
+    def handle(self, message: Message) -> None:
         # silent after its end: how many words one waking brings must not change what is said
         if self.ended is not None:
             return
-        self._now = max(self._now, word.t)
+        self._now = max(self._now, message.t)
         if self._began is None:
-            self._began = self._block_began = word.t
-            self._scope.start(word.t)
-        match word:
+            self._began = self._block_began = message.t
+            self._scope.start(message.t)
+        match message:
             case Edge():
-                self._scope.edge(word)
+                self._scope.edge(message)
             case Wheel():
-                self._move(word, word.t - self._began)
-            case Lick() if self._trial is not None and word.line == self.settings.spout:
-                self._say_all(self._trial.lick(word.t))
+                self._move(message, message.t - self._began)
+            case Lick() if self._trial is not None and message.line == self.settings.spout:
+                self._say_all(self._trial.lick(message.t))
             case Valve():
-                self._tally.valve(word)
+                self._counts.valve(message)
                 if self._trial is not None:
-                    self._say_all(self._trial.valve(word))
-            case Order():
-                self._obey(word)
+                    self._say_all(self._trial.valve(message))
+            case OperatorRequest():
+                self._obey(message)
 
     def close(self) -> None:
         self._abort(self._now)
@@ -122,7 +122,7 @@ class Task(Node):
         self._change_phase(wheel.t, passed_ns)
         trial = self._trial
         phase = self._phase if trial is None else trial.phase(wheel.t)
-        self.say(
+        self.publish(
             Position(
                 wheel.t,
                 -1 if trial is None else trial.start.trial,
@@ -147,7 +147,7 @@ class Task(Node):
         elif self._phase != "paused" and block_ns >= block.minutes * 60e9:
             self._abort(t)
             self._end_block(t, _TIME_UP)
-        elif self._phase == "grey" and (reason := self._tally.end()) is not None:
+        elif self._phase == "grey" and (reason := self._counts.end()) is not None:
             self._begin_tail(t, reason)
         elif self._phase == "grey" and self._scope.is_silent:
             self._phase = "paused"
@@ -158,17 +158,17 @@ class Task(Node):
             self._finish_trial(t)
 
     def _begin_trial(self, t: int) -> None:
-        start = self._plan.draw(t, self._tally.misses)
-        self._trial = Trial(start, self._water, self._wishes)
-        self.say(start)
+        start = self._plan.draw(t, self._counts.misses)
+        self._trial = Trial(start, self._water, self._requests)
+        self.publish(start)
 
     def _finish_trial(self, t: int) -> None:
         trial = self._trial
         self._end_trial(t, "done")
         if trial is not None:
-            self._tally.done(trial.start, trial.licked, trial.watered)
+            self._counts.done(trial.start, trial.licked, trial.watered)
         self._plan.done()
-        reason = self._reason or self._tally.end()
+        reason = self._reason or self._counts.end()
         if reason is not None:
             self._begin_tail(t, reason)
         elif self._plan.is_block_over:
@@ -196,7 +196,7 @@ class Task(Node):
             return
         trial, self._trial = self._trial, None
         self._say_all(trial.shut(t))
-        self.say(TrialEnd(t, trial.start.trial, outcome))
+        self.publish(TrialEnd(t, trial.start.trial, outcome))
 
     def _begin_tail(self, t: int, reason: str) -> None:
         self._phase = "done"
@@ -205,7 +205,7 @@ class Task(Node):
         self._corridor.position_m = 0.0
         self._reason = self._reason or reason
 
-    def _obey(self, order: Order) -> None:
+    def _obey(self, order: OperatorRequest) -> None:
         if order.id in self._obeyed or self._now > order.deadline:
             return
         self._obeyed.add(order.id)
@@ -234,14 +234,18 @@ class Task(Node):
         facts, t = self.settings, self._now
         volume_ul = self._plan.block.reward_ul
         if not facts.watered:
-            self.say(Fault(t, f"no water by hand: cohort {facts.cohort} gets none in this task"))
+            self.publish(
+                Fault(t, f"no water by hand: cohort {facts.cohort} gets none in this task")
+            )
             return
-        wish = next(self._wishes)
-        self.say(Arm(t, wish, t + AT_ONCE_NS, facts.spout, "now", volume_ul, None, manual=True))
+        request = next(self._requests)
+        self.publish(
+            Arm(t, request, t + AT_ONCE_NS, facts.spout, "now", volume_ul, None, manual=True)
+        )
 
-    def _say_all(self, words: Sequence[Message]) -> None:
-        for word in words:
-            self.say(word)
+    def _say_all(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.publish(message)
 
 
 if __name__ == "__main__":

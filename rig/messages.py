@@ -31,7 +31,7 @@ class Stop(Message, frozen=True, tag="Stop"):
     nodes: tuple[str, ...]
 
 
-class Order(Message, frozen=True, tag="Order"):
+class OperatorRequest(Message, frozen=True, tag="OperatorRequest"):
     """Launch: what the operator wants; answered by Position.order.
 
     pause aborts the trial, stop ends the session after it, water is one reward at once, by hand.
@@ -43,7 +43,7 @@ class Order(Message, frozen=True, tag="Order"):
     text: str = ""
 
 
-class Beat(Message, frozen=True, tag="Beat"):
+class Heartbeat(Message, frozen=True, tag="Heartbeat"):
     """Every node, five times a second, from its work loop: alive; ready once it hears itself."""
 
     ready: bool
@@ -56,7 +56,7 @@ class Fault(Message, frozen=True, tag="Fault"):
     is none of the words that the speaker heard, but its wire or its process; replay cannot find it.
     """
 
-    what: str
+    text: str
     frame: int | None = None
     outside: bool = False
 
@@ -69,7 +69,7 @@ class Ended(Message, frozen=True, tag="Ended"):
 
     reason: str
     failed: bool
-    words: dict[str, tuple[int, int]]
+    messages: dict[str, tuple[int, int]]
     overruns: int = 0
 
 
@@ -242,13 +242,14 @@ class Frame(Message, frozen=True, tag="Frame"):
     """Index of the depth in Scan.depths_um."""
 
 
-class Decoded(Message, frozen=True, tag="Decoded"):
+class CellSignals(Message, frozen=True, tag="CellSignals"):
     """Online, for every Frame, once its traces are final: activity and running d' of each cell.
 
     Traces are deconvolved; they and d_prime are little-endian float32, one a cell. fractions are
-    float32 too, (area groups, signs, thresholds), as analysis.areas and .selectivity list them.
-    tuned are the grid points (60 * trial + bin) that this frame determined, and tuning the mean
-    activity there of the cells selective for a and for b: float32, (points, area groups, 2).
+    float32 too, (area groups, signs, thresholds), as analysis.cells.areas and
+    analysis.signals.selectivity list them. tuned are the grid points (60 * trial + bin) that this
+    frame determined, and tuning the mean activity there of the cells selective for a and for b:
+    float32, (points, area groups, 2).
     undefined says why d' is undefined for all cells, if it is. motion is, for each strip of each
     depth that has cells, how far it had moved down and right (px) and the correlation with the
     reference, 1 at best; z_um how far its focus had drifted, where there is a z-stack. A frame is
@@ -273,7 +274,7 @@ class Decoded(Message, frozen=True, tag="Decoded"):
     scanned_t: int = 0
 
 
-class Pictures(Message, frozen=True, tag="Pictures"):
+class TextureHashes(Message, frozen=True, tag="TextureHashes"):
     """Display, once: every wall picture it may show, by stimulus, as the SHA-256 of its pixels."""
 
     sha256: dict[str, str]
@@ -294,7 +295,7 @@ class Pulse(Message, frozen=True, tag="Pulse"):
 # -- referee ------------------------------------------------------------------------------------
 
 
-class Verdict(Message, frozen=True, tag="Verdict"):
+class TrialVerdict(Message, frozen=True, tag="TrialVerdict"):
     """Referee, on every trial that has ended: the names of its violations, none if it was sound."""
 
     trial: int
@@ -317,7 +318,7 @@ class Exposures(Message, frozen=True, tag="Exposures"):
 class Scan(Message, frozen=True, tag="Scan"):
     """Stream, when a file begins that was recorded otherwise than the last: what its header says.
 
-    header is acquisition.header.Header: rates, channels, laser power, gains, zoom, objective ...
+    header is acquisition.scanimage.header.Header: rates, channels, laser power, zoom ...
     regions tell of every plane and region which rows of the page they are (first_row, height_px,
     width_px) and where they lie side by side (y_px, x_px). changed says what differs from the
     animal's last session, or from the file before.
@@ -367,7 +368,7 @@ class Integrity(Message, frozen=True, tag="Integrity"):
     sound: bool
     edges: int
     pages: int
-    what: str = ""
+    text: str = ""
 
 
 # -- task, continued ----------------------------------------------------------------------------
@@ -382,7 +383,7 @@ class Acquire(Message, frozen=True, tag="Acquire"):
 # -- online, continued --------------------------------------------------------------------------
 
 
-class Found(Message, frozen=True, tag="Found"):
+class CellsFound(Message, frozen=True, tag="CellsFound"):
     """Online, once for each depth, where cells are found in what is imaged first: what was found.
 
     frame is the index of the first Frame with signals; all before it have no Decoded. runs are
@@ -399,25 +400,25 @@ class Found(Message, frozen=True, tag="Found"):
     runs: bytes
 
 
-WORDS: tuple[type[Message], ...] = (
-    Start, Stop, Order, Beat, Fault, Ended,
+MESSAGE_TYPES: tuple[type[Message], ...] = (
+    Start, Stop, OperatorRequest, Heartbeat, Fault, Ended,
     Wheel, Lick, Edge, Valve,
     Position, TrialStart, TrialEnd, Cue, Arm, Disarm,
-    Flip, Frame, Decoded, Pulse,
-    Verdict,
+    Flip, Frame, CellSignals, Pulse,
+    TrialVerdict,
     Exposures,
     Scan,
     DeviceTime,
-    Pictures,
+    TextureHashes,
     Integrity,
     Acquire,
     CueOnset,
-    Found,
+    CellsFound,
 )  # fmt: skip
 """Every kind, in the order of this page."""
-EVERYONE_SAYS = (Beat, Fault, Ended)
+COMMON_MESSAGES = (Heartbeat, Fault, Ended)
 
 
-def kind(word: type[Message] | Message) -> str:
+def kind(message: type[Message] | Message) -> str:
     """The name of a word's kind, as on the wire."""
-    return str(word.__struct_config__.tag)
+    return str(message.__struct_config__.tag)

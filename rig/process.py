@@ -14,15 +14,15 @@ from typing import Any
 
 import msgspec
 
-from rig.bus import Bus, BusError, Pace
 from rig.clock import RealClock
-from rig.config import Session, convert, read_session
-from rig.device import animal_devices
-from rig.envelope import Voice
-from rig.log import Journal
+from rig.errors import Refused
 from rig.messages import Message, Start, Stop
-from rig.node import Node, Say, drive
-from rig.refused import Refused
+from rig.node import Node, Publish, drive
+from rig.settings.config import SessionSettings, convert, read_session
+from rig.settings.device_factory import animal_devices
+from rig.transport.bus import Batching, Bus, BusError
+from rig.transport.envelope import Sender
+from rig.transport.log import Journal
 
 RECORDER = "recorder"
 _PR_SET_PDEATHSIG = 1
@@ -48,7 +48,7 @@ def node_class(run: str) -> type[Node]:
     return classes[0]
 
 
-def make(session: Session, name: str, say: Say) -> Node:
+def make(session: SessionSettings, name: str, publish: Publish) -> Node:
     """Make a node from its table in the session; nothing is opened. Raises Refused."""
     run = session.nodes[name].get("run")
     if not isinstance(run, str):
@@ -60,10 +60,10 @@ def make(session: Session, name: str, say: Say) -> Node:
     table = session.table(name)
     if "imaging_folder" in found.Settings.__struct_fields__:
         table.setdefault("imaging_folder", session.rig.imaging_folder)
-    return found(convert(table, found.Settings, where), say)
+    return found(convert(table, found.Settings, where), publish)
 
 
-def completed(session: Session) -> Session:
+def completed(session: SessionSettings) -> SessionSettings:
     """Return the session with every default of every node's settings filled in.
 
     Makes each node and so checks all settings; opens nothing. Raises Refused with one sentence.
@@ -89,16 +89,16 @@ def stages(kinds: dict[str, type[Node]]) -> list[list[str]]:
     """
     drivers = [name for name, kind in kinds.items() if kind.period_s is not None]
     deciders = {name: kind for name, kind in kinds.items() if name not in drivers}
-    heard = [
+    received = [
         name
         for name, kind in deciders.items()
-        if any(set(kind.says) & set(other.hears) for other in deciders.values())
+        if any(set(kind.publishes) & set(other.subscribes) for other in deciders.values())
     ]
-    others = [name for name in deciders if name not in heard]
-    return [stage for stage in (drivers, heard, others) if stage]
+    others = [name for name in deciders if name not in received]
+    return [stage for stage in (drivers, received, others) if stage]
 
 
-def _unheard(word: Message) -> None:
+def _unheard(message: Message) -> None:
     """Take what a node says that is made only to check its settings."""
 
 
@@ -111,15 +111,15 @@ def run(kind: type[Node]) -> None:
     session = read_session(folder)
     prioritise(bool(session.nodes[kind.name].get("realtime", False)), kind.rank)
     clock = RealClock(session.t0_ns)
-    hears = (*kind.hears, Start, Stop)
+    subscribes = (*kind.subscribes, Start, Stop)
     with Journal(folder, kind.name) as journal:
-        voice = Voice(kind.name, clock)
-        pace = Pace(kind.patience_s, kind.may_lag_s)
+        sender = Sender(kind.name, clock)
+        pace = Batching(kind.max_batch_delay_s, kind.max_lag_s)
         pixels = kind.reads_pixels
-        bus = Bus(voice, session.rig.hub_port, hears, clock, journal, pace, pixels)
+        bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, pace, pixels)
         signal.signal(signal.SIGTERM, partial(_terminate, bus))
         try:
-            node = make(session, kind.name, bus.say)
+            node = make(session, kind.name, bus.publish)
             node.check(session.task)
             node.real_animal = bool(animal_devices(session)[0])
             drive([node], bus, clock)

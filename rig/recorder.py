@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from rig.envelope import Envelope, Ledger, pack
-from rig.log import LOG_FILE, LogWriter, Verdict
 from rig.messages import Ended, Message, Start, kind
 from rig.node import Node
 from rig.process import RECORDER, run
+from rig.transport.envelope import Envelope, SequenceTracker, pack
+from rig.transport.log import LOG_FILE, Completeness, LogWriter
 
 _FLUSH_NS = 200_000_000
 
@@ -15,42 +15,42 @@ class Recorder(Node):
     """Hears everything, says nothing, leaves last."""
 
     name = RECORDER
-    hears = (Envelope,)
-    patience_s = 0.02
-    may_lag_s = 10.0  # a disk that stalls delays it; what it has not written yet waits in its queue
+    subscribes = (Envelope,)
+    max_batch_delay_s = 0.02
+    max_lag_s = 10.0  # a disk that stalls delays it; what it has not written yet waits in its queue
 
     def open(self) -> None:
         self._log = LogWriter(Path(LOG_FILE))
-        self._ledger = Ledger()
+        self._tracker = SequenceTracker()
         self._flushed = 0
-        self._speakers: set[str] = set()
+        self._senders: set[str] = set()
         self._missing: list[str] = []
 
-    def hear(self, heard: tuple[Envelope, Message]) -> None:
-        envelope, word = heard
-        name = kind(word)
+    def handle(self, received: tuple[Envelope, Message]) -> None:
+        envelope, message = received
+        name = kind(message)
         self._log.append(name, envelope, pack(envelope))
         if envelope.sent - self._flushed > _FLUSH_NS:
             self._log.flush()
             self._flushed = envelope.sent
-        if isinstance(word, Start):
-            self._speakers = set(word.session["nodes"]) - {self.name}
-        if isinstance(word, Ended):
-            self._compare(envelope.speaker, word)
-        if gap := self._ledger.add(name, envelope):
-            self._missing.append(f"{gap} {name} words of {envelope.speaker}")
+        if isinstance(message, Start):
+            self._senders = set(message.session["nodes"]) - {self.name}
+        if isinstance(message, Ended):
+            self._compare(envelope.sender, message)
+        if gap := self._tracker.add(name, envelope):
+            self._missing.append(f"{gap} {name} words of {envelope.sender}")
 
     def close(self) -> None:
-        self._missing += [f"the end of {speaker}" for speaker in sorted(self._speakers)]
-        verdict = Verdict(not self._missing, self._log.count, ", ".join(self._missing))
+        self._missing += [f"the end of {sender}" for sender in sorted(self._senders)]
+        verdict = Completeness(not self._missing, self._log.count, ", ".join(self._missing))
         self._log.close(verdict)
 
-    def _compare(self, speaker: str, ended: Ended) -> None:
-        self._speakers.discard(speaker)
-        heard = self._ledger.of(speaker)
-        for name, said in ended.words.items():
-            if name != "Beat" and tuple(said) != heard.get(name):
-                self._missing.append(f"some {name} words of {speaker}")
+    def _compare(self, sender: str, ended: Ended) -> None:
+        self._senders.discard(sender)
+        received = self._tracker.of(sender)
+        for name, said in ended.messages.items():
+            if name != "Heartbeat" and tuple(said) != received.get(name):
+                self._missing.append(f"some {name} words of {sender}")
 
 
 if __name__ == "__main__":

@@ -8,33 +8,33 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from rig import device
+from rig.errors import Refused
 from rig.messages import (
     Cue,
     CueOnset,
     Flip,
     Message,
-    Pictures,
     Position,
     Start,
+    TextureHashes,
     TrialEnd,
     TrialStart,
 )
-from rig.node import Node, Say
-from rig.refused import Refused
-from stimuli.geometry import Corridor, Lap, Laps, check_corridor
-from stimuli.open_loop import Bar, Bars, Image, Sight, on_show, sight
-from stimuli.overlap import check_overlap
-from stimuli.pace import Pace
-from stimuli.panes import THREE_VIEWS, View, Warp, check_views, panes
-from stimuli.patch import encode
-from stimuli.photographs import images
-from stimuli.pictures import pictures, sha256
-from stimuli.screen import Scene, Screen, Stage
-from stimuli.shaders import MOST_PANES
-from stimuli.sound import Cues, Speaker
-from stimuli.textures import STIMULI, Picture, check_names
-from stimuli.wanted import Wanted, wanted
+from rig.node import Node, Publish
+from rig.settings import device_factory
+from stimuli.opengl.shaders import MOST_PANES
+from stimuli.photodiode.patch_code import encode
+from stimuli.scene.corridor_geometry import CorridorGeometry, Lap, Laps, check_corridor
+from stimuli.scene.flip_scheduler import FlipScheduler
+from stimuli.scene.open_loop import Bar, Bars, Image, Sight, on_show, sight
+from stimuli.scene.screen import Scene, Screen, Stage
+from stimuli.scene.task_stimuli import Wanted, wanted
+from stimuli.screens.screen_geometry import THREE_VIEWS, View, Warp, check_views, panes
+from stimuli.screens.screen_overlap import check_overlap
+from stimuli.sound.cue_sound import Cues, Speaker
+from stimuli.textures.cache import pictures, sha256
+from stimuli.textures.names import STIMULI, Picture, check_names
+from stimuli.textures.photographs import images
 
 _CHECKED_FLIPS = 60
 _REFRESH_WITHIN = 0.02
@@ -45,10 +45,10 @@ class Display(Node):
     """Driver: one picture a refresh, of the newest Position heard."""
 
     name = "display"
-    hears = (Start, Position, TrialStart, TrialEnd, Cue)
-    says = (Flip, Pictures, CueOnset)
+    subscribes = (Start, Position, TrialStart, TrialEnd, Cue)
+    publishes = (Flip, TextureHashes, CueOnset)
     period_s = 1 / 60
-    patience_s = 0.004
+    max_batch_delay_s = 0.004
     rank = 1  # without a graphics card it draws for half of each frame: no wheel may wait for that
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,30 +65,30 @@ class Display(Node):
         """Flat screens by name, from left to right; where there is no screen at all, three."""
         warps: dict[str, Warp] = msgspec.field(default_factory=dict)
         """Screens that are seen through a mesh: a cylinder, a dome, a projector."""
-        corridor: Corridor = Corridor()
+        corridor: CorridorGeometry = CorridorGeometry()
         bars: Bars = Bars()
         extrapolate: bool = False
         """Whether to show where the animal will stand in mid-frame, by its speed of late."""
 
     settings: Settings
 
-    def __init__(self, settings: Settings, say: Say) -> None:
+    def __init__(self, settings: Settings, publish: Publish) -> None:
         if not settings.views and not settings.warps:
             settings = msgspec.structs.replace(settings, views=THREE_VIEWS)
-        super().__init__(settings, say)
+        super().__init__(settings, publish)
         check_corridor(settings.corridor)
         check_views(settings.views)
         check_names(_planes(settings.corridor), STIMULI, "the corridor has a floor or a ceiling")
         if len(settings.views) + len(settings.warps) > MOST_PANES:
             raise Refused(f"[nodes.display] has more than {MOST_PANES} screens; leave some out")
-        self.screen: Screen = device.make(settings.screen, "[nodes.display.screen]")
+        self.screen: Screen = device_factory.make(settings.screen, "[nodes.display.screen]")
         self._cues: Cues | None = None
         if settings.sound is not None:
-            speaker: Speaker = device.make(settings.sound, "[nodes.display.sound]")
-            self._cues = Cues(speaker, say)
+            speaker: Speaker = device_factory.make(settings.sound, "[nodes.display.sound]")
+            self._cues = Cues(speaker, publish)
         self._vblank = settings.paced == "vblank"
         self.period_s = 1 / settings.refresh_hz
-        self._pace = Pace(settings.refresh_hz, self._vblank)
+        self._pace = FlipScheduler(settings.refresh_hz, self._vblank)
         self._wanted = Wanted()
         self._pictures: dict[str, Picture] = {}
         self._images: dict[str, Picture] = {}
@@ -122,21 +122,23 @@ class Display(Node):
         encode(0)  # works out the whole code
         gc.disable()  # the loop leaves no cycles behind
 
-    def hear(self, word: Message) -> None:
+    def handle(self, message: Message) -> None:
         if self._cues is not None:
-            self._cues.hear(word)
-        match word:
+            self._cues.handle(message)
+        match message:
             case Start():
                 every = {**self._pictures, **self._images}
-                self.say(Pictures(word.t, {name: sha256(one) for name, one in every.items()}))
+                self.publish(
+                    TextureHashes(message.t, {name: sha256(one) for name, one in every.items()})
+                )
             case TrialStart():
-                self._trial, self._announced = word, word.trial
+                self._trial, self._announced = message, message.trial
             case TrialEnd():
                 # A corridor that was not run to its end does not lie behind the next one.
-                whole = word.outcome == "done"
+                whole = message.outcome == "done"
                 self._behind, self._trial = self._trial if whole else None, None
             case Position():
-                self._place(word)
+                self._place(message)
 
     def tick(self, now: int) -> None:
         position = self._position
@@ -155,7 +157,7 @@ class Display(Node):
         kept, spent_ns = self._pace.flipped(t), time.thread_time_ns()
         loop_ms = (spent_ns - self._spent_ns) / 1e6 if self._number else 0.0
         how = (*kept, bright, self._vblank, loop_ms, now)
-        self.say(Flip(t, self._number, position_m, wheel_t, before_t, *how))
+        self.publish(Flip(t, self._number, position_m, wheel_t, before_t, *how))
         self._number, self._spent_ns = self._number + 1, spent_ns
         if self._cues is not None:
             self._cues.tick(t)
@@ -229,7 +231,7 @@ class Display(Node):
             )
 
 
-def _planes(corridor: Corridor) -> list[str]:
+def _planes(corridor: CorridorGeometry) -> list[str]:
     """Return the pictures of floor and ceiling, if they have one."""
     return [name for name in (corridor.floor, corridor.ceiling) if name]
 

@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 import zmq
 
 import rig
-from rig.envelope import Envelope, unpack
-from rig.messages import Beat, Message
+from rig.messages import Heartbeat, Message
+from rig.transport.envelope import Envelope, unpack
 from tests.ports import free_port
 
 PACKAGE = Path(rig.__file__).parent
 SETUP = PACKAGE / "setups" / "simulated.toml"
 TASK = PACKAGE.parent / "behavior" / "tasks" / "train1.toml"
-NO_SCREEN = "nodes.display.screen={is='stimuli.simulated:SimulatedScreen'}"
+NO_SCREEN = "nodes.display.screen={is='stimuli.window:SimulatedScreen'}"
 _SEEN = ("display", "mesoscope", "stream", "online", "integrity", "task.imaging")
 """What of the simulated setup shows and images; [nodes.task.imaging] waits for the microscope."""
 W = TypeVar("W", bound=Message)
@@ -56,7 +56,7 @@ class Live:
         """Start it; `keys` says that somebody sits at its terminal, and may press some."""
         self.port = free_port()
         self.data, self.subject = data, subject
-        self.heard: set[tuple[str, str, int]] = set()
+        self.received: set[tuple[str, str, int]] = set()
         """Every word but Beats that passed the hub: speaker, kind, seq."""
         self._context: zmq.Context[Any] = zmq.Context()
         self._in = self._context.socket(zmq.SUB)
@@ -95,11 +95,13 @@ class Live:
         while True:
             if self._in.poll(200):
                 frame: bytes = self._in.recv()
-                envelope, word = unpack(frame[frame.index(b" ") + 1 :])
-                if not isinstance(word, Beat):
-                    self.heard.add((envelope.speaker, type(word).__name__, envelope.seq))
-                if isinstance(word, kind) and all(getattr(word, k) == v for k, v in fields.items()):
-                    return envelope, word
+                envelope, message = unpack(frame[frame.index(b" ") + 1 :])
+                if not isinstance(message, Heartbeat):
+                    self.received.add((envelope.sender, type(message).__name__, envelope.seq))
+                if isinstance(message, kind) and all(
+                    getattr(message, k) == v for k, v in fields.items()
+                ):
+                    return envelope, message
             elif self.process.poll() is not None:
                 raise AssertionError(f"ended without {kind.__name__}: {self.process.stdout.read()}")
 
@@ -107,8 +109,8 @@ class Live:
         """Return the process id of a node, by its module."""
         for line in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
             for child in line.read_text().split():
-                words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-                if module.encode() in words:
+                messages = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if module.encode() in messages:
                     return int(child)
         raise AssertionError(f"{module} does not run")
 

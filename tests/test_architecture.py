@@ -12,18 +12,18 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from rig.config import resolve
-from rig.device import is_simulated
-from rig.envelope import Envelope
-from rig.messages import EVERYONE_SAYS, WORDS, Order, Start, Stop, kind
+from rig.errors import Refused
+from rig.messages import COMMON_MESSAGES, MESSAGE_TYPES, OperatorRequest, Start, Stop, kind
 from rig.process import completed, node_class
-from rig.refused import Refused
+from rig.settings.config import resolve
+from rig.settings.device_factory import is_simulated
+from rig.transport.envelope import Envelope
 from tests.live import SETUP, TASK
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("rig", "behavior", "stimuli", "acquisition", "analysis")
 NODES = (
-    "behavior.devices.hardware",
+    "behavior.hardware",
     "behavior.task",
     "behavior.referee",
     "stimuli.display",
@@ -33,7 +33,7 @@ NODES = (
     "analysis.online",
     "rig.recorder",
 )
-LAUNCH_SAYS = {Start, Stop, Order}
+LAUNCH_PUBLISHES = {Start, Stop, OperatorRequest}
 
 
 def test_imports_go_down() -> None:
@@ -61,21 +61,21 @@ def test_no_line_is_longer_than_100_columns() -> None:
 
 def test_every_word_has_one_speaker_and_every_heard_word_is_said() -> None:
     nodes = [node_class(module) for module in NODES]
-    said = [w for node in nodes for w in node.says if w not in EVERYONE_SAYS]
+    said = [w for node in nodes for w in node.publishes if w not in COMMON_MESSAGES]
     assert len(said) == len(set(said))
-    assert set(said) | LAUNCH_SAYS | set(EVERYONE_SAYS) == set(WORDS)
-    heard = {w for node in nodes for w in node.hears if w is not Envelope}
-    assert heard <= set(said) | LAUNCH_SAYS | set(EVERYONE_SAYS)
+    assert set(said) | LAUNCH_PUBLISHES | set(COMMON_MESSAGES) == set(MESSAGE_TYPES)
+    received = {w for node in nodes for w in node.subscribes if w is not Envelope}
+    assert received <= set(said) | LAUNCH_PUBLISHES | set(COMMON_MESSAGES)
 
 
 def test_the_plan_tells_what_each_node_says_and_hears() -> None:
     plan = (ROOT / "docs" / "architecture.md").read_text()
     rows = dict(re.findall(r"^\| (\w+)(?: \([^|]+\))? \| ([^|]+ \| [^|]+) \|$", plan, re.M))
-    names = {kind(word) for word in WORDS}
+    names = {kind(message) for message in MESSAGE_TYPES}
     for node in map(node_class, NODES):
         told = [set(re.findall(r"\w+", cell)) & names for cell in rows[node.name].split("|")]
-        hears = [word for word in node.hears if word is not Envelope]
-        assert told == [set(map(kind, node.says)), set(map(kind, hears))], node.name
+        subscribes = [message for message in node.subscribes if message is not Envelope]
+        assert told == [set(map(kind, node.publishes)), set(map(kind, subscribes))], node.name
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -91,7 +91,9 @@ def test_the_plan_names_every_module(room: str) -> None:
 
 
 def test_every_word_is_known_by_its_name() -> None:
-    assert [kind(word) for word in WORDS] == [word.__name__ for word in WORDS]
+    assert [kind(message) for message in MESSAGE_TYPES] == [
+        message.__name__ for message in MESSAGE_TYPES
+    ]
 
 
 @pytest.mark.parametrize("setup", sorted((ROOT / "rig" / "setups").glob("*.toml")), ids=str)

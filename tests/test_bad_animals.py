@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rig.cli.main import main
-from rig.session.folder import SubjectLock
+from rig.session.session_folder import SubjectLock
 from tests.live import NO_SCREEN, SETUP, TASK
 from tests.refusals import Try, refused
 

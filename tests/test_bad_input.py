@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.config import resolve
 from rig.messages import Wheel
 from rig.session.locks import RigLock
+from rig.settings.config import resolve
 from tests.live import NO_SCREEN, SETUP, TASK, Live
 from tests.ports import free_port
 from tests.refusals import Try, refused

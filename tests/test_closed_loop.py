@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acquisition.follow import FileFollower
+from acquisition.follow.file_follower import FileFollower
 from analysis.session import Session
-from rig.cli.ending import SUMMARY_FILE
-from rig.frames import read_pixels
-from rig.log import JOURNAL_FOLDER, LOG_FILE, read_kinds
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Edge
-from rig.replay import replay
-from rig.session.about import about
-from stimuli.missing import missing
+from rig.replay.replay import replay
+from rig.session.provenance import about
+from rig.transport.frame_ring import read_pixels
+from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read_kinds
+from stimuli.window.display_requirements import missing
 from tests.live import NO_SCREEN, Live
 
 SHORT = (
@@ -117,8 +117,8 @@ def test_the_simulated_cells_preference_is_recovered(folder: Path) -> None:
 
 def light_changes(folder: Path) -> int:
     """Return how often the photodiode's line changed in a session."""
-    edges = [word for _, word in read_kinds(folder / LOG_FILE, {Edge})]
-    return sum(isinstance(word, Edge) and word.line == "photodiode" for word in edges)
+    edges = [message for _, message in read_kinds(folder / LOG_FILE, {Edge})]
+    return sum(isinstance(message, Edge) and message.line == "photodiode" for message in edges)
 
 
 def test_it_replays_bit_for_bit(folder: Path) -> None:
@@ -135,4 +135,4 @@ def test_it_replays_bit_for_bit(folder: Path) -> None:
 def test_another_running_rule_is_caught_by_the_replay(folder: Path) -> None:
     report = replay(folder, ["task.run_threshold_cm_s=30"], about())
     assert report.first is not None
-    assert report.first.speaker == "task"
+    assert report.first.sender == "task"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from analysis.session import Session
-from rig.replay import replay
-from rig.session.about import about
+from rig.replay.replay import replay
+from rig.session.provenance import about
 from tests.live import NO_SCREEN, Live
 
 MICE = Path(__file__).parents[1].parent / "shared" / "data" / "mouse_vr"

@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import licking
-from analysis.report.page import DIM, WATER, Figure, Grid, Section
-from analysis.report.seen import Seen
-from analysis.report.strokes import broken, dots, line, plain
+from analysis.report.data import ReportData
+from analysis.report.html import DIM, WATER, Figure, Grid, Section
+from analysis.report.plots import broken, dots, line, plain
+from analysis.session import lick_metrics
 
 _WINDOW = 20
 """Trials over which the running response rate looks back."""
 
 
-def at_a_glance(seen: Seen) -> Section | None:
+def at_a_glance(seen: ReportData) -> Section | None:
     """Show speed, corridors, licks and water over the whole session."""
     session = seen.session
     if not len(session.position):
@@ -45,13 +45,13 @@ def at_a_glance(seen: Seen) -> Section | None:
     return Section("The session at a glance", text, [figure])
 
 
-def performance(seen: Seen) -> Section | None:
+def performance(seen: ReportData) -> Section | None:
     """Show the response rate in each corridor, and how it went on."""
     found = seen.performance
     if not found.by_stimulus:
         return None
-    counted = licking.counted(seen.session.trials)
-    responded = licking.responses(counted, seen.session.licks)
+    counted = lick_metrics.counted(seen.session.trials)
+    responded = lick_metrics.responses(counted, seen.session.licks)
     text = (
         "A trial's response is a lick from its start to the cue and the reward delay (passive), or "
         "to the grey space; without a cue, a lick from 2 to 4 m, in the first 200 trials."
@@ -67,11 +67,11 @@ def performance(seen: Seen) -> Section | None:
     return Section("Performance", text, figures)
 
 
-def _rates(seen: Seen) -> Figure:
+def _rates(seen: ReportData) -> Figure:
     rates = seen.performance.by_stimulus
     names = [name for name in seen.colours if name in rates]
     shares = np.array([rates[name].share for name in names])
-    low, high = np.array([licking.interval(rates[name]) for name in names]).T
+    low, high = np.array([lick_metrics.interval(rates[name]) for name in names]).T
     counts = [f"{rates[name].responses} of {rates[name].trials}" for name in names]
     bars = {
         "type": "bar",
@@ -95,11 +95,11 @@ def _rates(seen: Seen) -> Figure:
     return Figure("Response rate, with its 95 % interval", [bars], layout)
 
 
-def _over_trials(seen: Seen, counted: pd.DataFrame, responded: NDArray[np.bool_]) -> Figure:
+def _over_trials(seen: ReportData, counted: pd.DataFrame, responded: NDArray[np.bool_]) -> Figure:
     traces = []
     for name, colour in seen.colours.items():
         mine = (counted.stimulus == name).to_numpy()
-        share = licking.running_share(responded[mine], _WINDOW)
+        share = lick_metrics.running_share(responded[mine], _WINDOW)
         traces.append(line(counted.trial[mine], share, colour, name=name, width=2.2))
     layout = {
         "showlegend": True,
@@ -110,7 +110,7 @@ def _over_trials(seen: Seen, counted: pd.DataFrame, responded: NDArray[np.bool_]
     return Figure(f"Over the session: the last {_WINDOW} trials of each corridor", traces, layout)
 
 
-def water(seen: Seen) -> Section | None:
+def water(seen: ReportData) -> Section | None:
     """Show the water over time, and what of it was given by hand."""
     drops = seen.session.rewards
     before_ul = float(seen.session.settings.get("given_today_ul", 0.0))

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.areas import NAMES, groups_of
-from analysis.cells import Cells
-from analysis.recorded import imaged_cells, mean_tuning
-from analysis.report.page import COLOURS, DIM, Figure, Section
-from analysis.report.seen import Seen
-from analysis.report.strokes import line, plain, steps
-from analysis.selectivity import SIGNS, THRESHOLDS
+from analysis.cells.areas import NAMES, groups_of
+from analysis.cells.model import Cells
+from analysis.report.data import ReportData
+from analysis.report.html import COLOURS, DIM, Figure, Section
+from analysis.report.plots import line, plain, steps
+from analysis.session.offline_tuning import imaged_cells, mean_tuning
+from analysis.signals.selectivity import SIGNS, THRESHOLDS
 
 Floats = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ _MOST_CELLS = 3000
 """So many cells are drawn one by one at most: a page must open."""
 
 
-def selectivity(seen: Seen) -> Section | None:
+def selectivity(seen: ReportData) -> Section | None:
     """Show the d' of all cells at the end, and how many are selective, by area."""
     session = seen.session
     if not len(session.decoded):
@@ -48,7 +48,7 @@ def selectivity(seen: Seen) -> Section | None:
     return Section(title, text, figures)
 
 
-def tuning(seen: Seen) -> Section | None:
+def tuning(seen: ReportData) -> Section | None:
     """Show each selective cell's mean activity by position, in the two stimuli."""
     session = seen.session
     if not len(session.decoded) or not seen.length_m:
@@ -73,7 +73,7 @@ def tuning(seen: Seen) -> Section | None:
     return Section("Tuning by position", text, figures) if figures else None
 
 
-def motion(seen: Seen) -> Section | None:
+def motion(seen: ReportData) -> Section | None:
     """Show how far the brain moved, and how well it was found."""
     decoded = seen.session.decoded
     moved = [m for m in decoded.motion if m] if len(decoded) else []
@@ -100,12 +100,12 @@ def motion(seen: Seen) -> Section | None:
     return Section("Motion", f"{text}{far_px.max():.2f} px. Lines: the median strip.", figures)
 
 
-def _stimuli(seen: Seen) -> tuple[str, str]:
+def _stimuli(seen: ReportData) -> tuple[str, str]:
     online = seen.session.settings.get("nodes", {}).get("online", {})
     return str(online.get("a", "leaf1")), str(online.get("b", "circle1"))
 
 
-def _cells(seen: Seen, count: int) -> Cells | None:
+def _cells(seen: ReportData, count: int) -> Cells | None:
     """Return the cells that were imaged, if they are still to be had."""
     cells = imaged_cells(seen.session)
     return cells if cells is not None and len(cells) == count else None
@@ -129,7 +129,7 @@ def _histogram(d_prime: Floats) -> Figure:
     return Figure("d' of each cell; dotted: 0.3", [steps(edges, counts, _A, "cells")], layout)
 
 
-def _by_area(seen: Seen) -> Figure:
+def _by_area(seen: ReportData) -> Figure:
     at = THRESHOLDS.index(0.3)
     shares = 100 * seen.session.fractions[-1, :, :, at].astype(np.float64)
     stimuli = _stimuli(seen)
@@ -142,7 +142,7 @@ def _by_area(seen: Seen) -> Figure:
     return Figure("Selective (|d'| at least 0.3), by area", bars, layout)
 
 
-def _by_threshold(seen: Seen) -> Figure:
+def _by_threshold(seen: ReportData) -> Figure:
     shares = 100 * seen.session.fractions[-1, :, SIGNS.index("both")].astype(np.float64)
     lines = [
         line(THRESHOLDS, share, COLOURS[n % len(COLOURS)], name=name, width=2.0)
@@ -172,7 +172,7 @@ def _map(cells: Cells, d_prime: Floats) -> Figure:
 
 
 def _heat(
-    seen: Seen, means: dict[str, Floats], cells: NDArray[np.intp], shown: str, caption: str
+    seen: ReportData, means: dict[str, Floats], cells: NDArray[np.intp], shown: str, caption: str
 ) -> Figure:
     low = np.min([np.min(mean[:, cells], axis=0) for mean in means.values()], axis=0)
     high = np.max([np.max(mean[:, cells], axis=0) for mean in means.values()], axis=0)

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import licking
-from analysis.report.page import CUE, GREY, WATER, Figure, Section
-from analysis.report.seen import Seen
-from analysis.report.strokes import band, broken, dots, line, steps
+from analysis.report.data import ReportData
+from analysis.report.html import CUE, GREY, WATER, Figure, Section
+from analysis.report.plots import band, broken, dots, line, steps
+from analysis.session import lick_metrics
 
 _FIRST_LICK_BIN_M = 0.2
 
 
-def rasters(seen: Seen) -> Section | None:
+def rasters(seen: ReportData) -> Section | None:
     """Show every lick of every corridor by position, in order of time and of the cue."""
     if not seen.colours:
         return None
@@ -32,7 +32,7 @@ def rasters(seen: Seen) -> Section | None:
     return Section("Licks by position", text, figures, columns=columns)
 
 
-def _raster(seen: Seen, trials: pd.DataFrame, caption: str, colour: str) -> Figure:
+def _raster(seen: ReportData, trials: pd.DataFrame, caption: str, colour: str) -> Figure:
     row = pd.Series(np.arange(1, len(trials) + 1), index=trials.trial.to_numpy())
     licks = seen.licks[seen.licks.trial.isin(row.index)]
     at = licks.trial.map(row).to_numpy(dtype=np.float64)
@@ -52,29 +52,29 @@ def _raster(seen: Seen, trials: pd.DataFrame, caption: str, colour: str) -> Figu
     return Figure(f"{caption} ({len(trials)})", traces, layout, height_px, colour=colour)
 
 
-def _lick_density(seen: Seen) -> Figure:
+def _lick_density(seen: ReportData) -> Figure:
     traces = []
     for name, colour in seen.colours.items():
         trials = seen.of(name)
         places = seen.licks.position_m[seen.licks.trial.isin(trials.trial)].to_numpy()
-        rate = licking.by_position(places, len(trials), licking.edges(seen.length_m))
+        rate = lick_metrics.by_position(places, len(trials), lick_metrics.edges(seen.length_m))
         traces.append(line(_centres(seen), rate, colour, name=name, width=2.2))
     layout = _placed_layout(seen, "licks a trial and 10 cm")
     return Figure("Mean of each corridor", traces, layout, 260, wide=True)
 
 
-def first_licks(seen: Seen) -> Section | None:
+def first_licks(seen: ReportData) -> Section | None:
     """Show where the first lick of each trial was, and how long after the cue one came."""
     if not len(seen.licks):
         return None
     where, when = [], []
     for name, colour in seen.colours.items():
         trials = seen.of(name)
-        places = licking.first_licks(trials, seen.licks)
-        edges_m = licking.edges(seen.length_m, _FIRST_LICK_BIN_M)
-        share = licking.by_position(places, len(trials), edges_m)
+        places = lick_metrics.first_licks(trials, seen.licks)
+        edges_m = lick_metrics.edges(seen.length_m, _FIRST_LICK_BIN_M)
+        share = lick_metrics.by_position(places, len(trials), edges_m)
         where.append(steps(edges_m, share, colour, name))
-        after_s = licking.after_cue(trials, seen.licks)
+        after_s = lick_metrics.after_cue(trials, seen.licks)
         if not np.isnan(after_s).all():
             grid = np.arange(0, 3.01, 0.1)
             counts, _ = np.histogram(after_s[~np.isnan(after_s)], grid)
@@ -93,24 +93,24 @@ def first_licks(seen: Seen) -> Section | None:
     return Section("First licks", _without(seen), figures)
 
 
-def _without(seen: Seen) -> str:
+def _without(seen: ReportData) -> str:
     parts = []
     for name in seen.colours:
         trials = seen.of(name)
-        none = int(np.isnan(licking.first_licks(trials, seen.licks)).sum())
+        none = int(np.isnan(lick_metrics.first_licks(trials, seen.licks)).sum())
         parts.append(f"{name}: {none} of {len(trials)} trials without any lick")
     return "; ".join(parts) + "."
 
 
-def speed(seen: Seen) -> Section | None:
+def speed(seen: ReportData) -> Section | None:
     """Show how fast the mouse ran at each place of each corridor."""
     if not seen.colours:
         return None
     traces: list[dict[str, Any]] = []
     for name, colour in seen.colours.items():
         trials = seen.of(name)
-        speeds = licking.speed_by_position(seen.session.position, trials, seen.length_m)
-        mean, error = licking.mean_and_error(speeds)
+        speeds = lick_metrics.speed_by_position(seen.session.position, trials, seen.length_m)
+        mean, error = lick_metrics.mean_and_error(speeds)
         traces += band(_centres(seen), mean, error, colour, name)
     layout = _placed_layout(seen, "speed, cm/s")
     layout["yaxis"]["rangemode"] = "tozero"
@@ -119,7 +119,7 @@ def speed(seen: Seen) -> Section | None:
     return Section("Speed by position", text, [figure])
 
 
-def _placed_layout(seen: Seen, what: str) -> dict[str, Any]:
+def _placed_layout(seen: ReportData, what: str) -> dict[str, Any]:
     return {
         "showlegend": True,
         "margin": {"t": 30},
@@ -129,12 +129,12 @@ def _placed_layout(seen: Seen, what: str) -> dict[str, Any]:
     }
 
 
-def _grey(seen: Seen) -> list[dict[str, Any]]:
+def _grey(seen: ReportData) -> list[dict[str, Any]]:
     """Return the shade of the grey space, where all corridors have one."""
     begins_m = float(seen.done.texture_m.max())
     shade = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 0}}
     return [{**shade, "x0": begins_m, "x1": seen.length_m, "fillcolor": GREY, "layer": "below"}]
 
 
-def _centres(seen: Seen) -> NDArray[np.float64]:
-    return licking.edges(seen.length_m)[:-1] + licking.BIN_M / 2
+def _centres(seen: ReportData) -> NDArray[np.float64]:
+    return lick_metrics.edges(seen.length_m)[:-1] + lick_metrics.BIN_M / 2

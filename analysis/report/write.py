@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.recorded import found_labels
 from analysis.report.behavior import at_a_glance, performance, water
+from analysis.report.data import ReportData, see
+from analysis.report.health import latencies, record, referee
+from analysis.report.html import Card, Section, render
 from analysis.report.imaging import motion, selectivity, tuning
 from analysis.report.licks import first_licks, rasters, speed
-from analysis.report.page import Card, Section, render
-from analysis.report.record import latencies, record, referee
-from analysis.report.seen import Seen, see
-from rig.refused import Refused
+from analysis.session.offline_tuning import found_labels
+from rig.errors import Refused
 
 REPORT_FILE = "report.html"
 FOUND_FILE = "found_cells.npy"
-SECTIONS: tuple[Callable[[Seen], Section | None], ...] = (
+SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     at_a_glance,
     performance,
     rasters,
@@ -57,12 +57,12 @@ def report(folder: Path, path: Path) -> None:
         ) from error
 
 
-def _title(seen: Seen) -> str:
+def _title(seen: ReportData) -> str:
     settings = seen.session.settings
     return f"{settings.get('subject')}, {settings.get('task_name')}"
 
 
-def _text(seen: Seen) -> str:
+def _text(seen: ReportData) -> str:
     settings = seen.session.settings
     cohort = settings.get("task", {}).get("cohort")
     parts = [
@@ -76,7 +76,7 @@ def _text(seen: Seen) -> str:
     return "  ·  ".join(part for part in parts if part)
 
 
-def _cards(seen: Seen) -> list[Card]:
+def _cards(seen: ReportData) -> list[Card]:
     session, trials = seen.session, seen.session.trials
     aborted, cut = int((trials.outcome == "aborted").sum()), int(trials.outcome.isna().sum())
     left_out = ", ".join(f"{n} {what}" for n, what in ((aborted, "aborted"), (cut, "cut off")) if n)

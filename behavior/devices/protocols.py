@@ -10,8 +10,23 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkabl
 
 import msgspec
 
-from behavior.calibration import Weighed
 from rig.messages import DeviceTime, Message
+
+UL_PER_MG = 1.0
+"""Of water at room temperature, to 0.3 %."""
+
+
+class Weighed(msgspec.Struct, frozen=True):
+    """One series of pulses of one length, and what came out of the spout."""
+
+    open_ms: float
+    pulses: int
+    mass_mg: float
+
+    @property
+    def ul_each(self) -> float:
+        """The mean volume of a pulse."""
+        return self.mass_mg * UL_PER_MG / self.pulses
 
 
 class Device(Protocol):
@@ -29,7 +44,7 @@ class Board(Device, Protocol):
     def open(self) -> None:
         """Take hold of it, all valves shut. Raises Refused if it cannot be had."""
 
-    def hear(self, word: Message) -> None:
+    def handle(self, message: Message) -> None:
         """Take a word that the driver heard, or the Valve that it said."""
 
     def poll(self, now: int) -> None:

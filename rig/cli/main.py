@@ -10,25 +10,25 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from rig.cli.align import align
 from rig.cli.bench.analysis import analysis
 from rig.cli.bench.behavior import behavior
+from rig.cli.bench.bus import transport
 from rig.cli.bench.display import display
 from rig.cli.bench.frames import frames
-from rig.cli.bench.wire import wire
-from rig.cli.calibrate import calibrate
-from rig.cli.check import check
-from rig.cli.demo import demo
-from rig.cli.doctor import doctor
-from rig.cli.flush import flush
-from rig.cli.info import info
-from rig.cli.recover import recover
-from rig.cli.replay import replay
-from rig.cli.report import report
-from rig.cli.run import run
+from rig.cli.bringup.calibrate import calibrate
+from rig.cli.bringup.check import check
+from rig.cli.bringup.doctor import doctor
+from rig.cli.bringup.flush import flush
+from rig.cli.imaging.align import align
+from rig.cli.imaging.tiff import tiff
+from rig.cli.sessions.demo import demo
+from rig.cli.sessions.info import info
+from rig.cli.sessions.recover import recover
+from rig.cli.sessions.replay import replay
+from rig.cli.sessions.report import report
+from rig.cli.sessions.run import run
 from rig.cli.subject import subject
-from rig.cli.tiff import tiff
-from rig.refused import Refused
+from rig.errors import Refused
 from rig.session.launch import Unsettled
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ app.add_typer(tiff, name="tiff")
 app.add_typer(calibrate, name="calibrate")
 app.add_typer(check, name="check")
 bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
-for part in (wire, behavior, frames, analysis, display):
+for part in (transport, behavior, frames, analysis, display):
     bench.command()(part)
 app.add_typer(bench, name="bench")
 

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from behavior.facts import COHORTS
-from rig.cli.afterwards import grams_in
-from rig.cli.run import Data
-from rig.refused import Refused
-from rig.session.admit import water_of_day
+from behavior.trials.task_settings import COHORTS
+from rig.cli.sessions.post_session import grams_in
+from rig.cli.sessions.run import Data
+from rig.errors import Refused
+from rig.session.preflight import water_of_day
 from rig.session.subjects import (
     Subject,
     Weighing,
@@ -25,7 +25,7 @@ from rig.session.subjects import (
     supplement_ml,
     underweight,
 )
-from rig.session.water import Given, day_of, session_folders
+from rig.session.water_totals import WaterGiven, day_of, session_folders
 
 subject = typer.Typer(
     help="Keep the animals' record: who they are, what they weigh, what they were given.",
@@ -144,7 +144,7 @@ def _known(data: Path, name: str) -> Subject:
     return animal
 
 
-def _unknown(sessions: list[Given]) -> str:
+def _unknown(sessions: list[WaterGiven]) -> str:
     lost = [one.folder.name for one in sessions if one.unreadable]
     return f", and what {', '.join(lost)} gave is not known" if lost else ""
 

@@ -6,26 +6,26 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from rig.bus import Bus, Pace
 from rig.clock import RealClock, monotonic_ns
-from rig.config import Answers, Session
-from rig.envelope import Voice
-from rig.hub import Hub
-from rig.log import Journal, Verdict
-from rig.messages import Beat, Ended
+from rig.errors import Refused
+from rig.messages import Ended, Heartbeat
 from rig.process import RECORDER, completed, prioritise
-from rig.refused import Refused
-from rig.session import folder as folders
-from rig.session.about import about
-from rig.session.admit import admit, of_record
-from rig.session.keys import Keys
-from rig.session.line import Line
+from rig.session import session_folder as folders
 from rig.session.locks import RigLock
+from rig.session.operator_keys import OperatorKeys
+from rig.session.preflight import admit, of_record
+from rig.session.provenance import about
 from rig.session.recover import settle
-from rig.session.run import LAUNCH, LOOK_S, Run
-from rig.session.water import settle_water
+from rig.session.session_loop import LAUNCH, LOOK_S, SessionLoop
+from rig.session.status_line import StatusLine
+from rig.session.water_totals import settle_water
+from rig.settings.config import ResolvedSession, SessionSettings
+from rig.transport.bus import Batching, Bus
+from rig.transport.envelope import Sender
+from rig.transport.hub import Hub
+from rig.transport.log import Completeness, Journal
 
-_PACE = Pace(LOOK_S, may_lag_s=60.0)
+_PACE = Batching(LOOK_S, max_lag_s=60.0)
 """launch decides nothing: that it hears late harms nobody."""
 
 
@@ -39,10 +39,10 @@ class Outcome(msgspec.Struct, frozen=True):
     folder: Path
     reason: str
     failed: bool
-    verdict: Verdict
+    verdict: Completeness
 
 
-def launch(answers: Answers, data: Path, console: Console, override: str = "") -> Outcome:
+def launch(answers: ResolvedSession, data: Path, console: Console, override: str = "") -> Outcome:
     """Run one session to its end. Raises Refused before anything moves if it cannot be run.
 
     `override` is the operator's reason to run in spite of what can be overridden.
@@ -55,11 +55,11 @@ def launch(answers: Answers, data: Path, console: Console, override: str = "") -
         rig_lock.release()
 
 
-def _on_rig(answers: Answers, data: Path, console: Console, override: str) -> Outcome:
+def _on_rig(answers: ResolvedSession, data: Path, console: Console, override: str) -> Outcome:
     lock = folders.SubjectLock(data, answers.session.subject)
     try:
         session = admit(answers.session, data, override, console)
-        answers = Answers(session, answers.files)
+        answers = ResolvedSession(session, answers.files)
         folders.check_space(data, answers.session)
         prioritise(answers.session.rig.hub_realtime)
         hub = Hub(answers.session.rig.hub_port)
@@ -72,13 +72,13 @@ def _on_rig(answers: Answers, data: Path, console: Console, override: str) -> Ou
         lock.release()
 
 
-def _completed(answers: Answers, data: Path, console: Console) -> Answers:
+def _completed(answers: ResolvedSession, data: Path, console: Console) -> ResolvedSession:
     nodes = {RECORDER: {"run": "rig.recorder"}, **answers.session.nodes}
     session = msgspec.structs.replace(of_record(answers.session, data, console), nodes=nodes)
-    return Answers(completed(session), answers.files)
+    return ResolvedSession(completed(session), answers.files)
 
 
-def _in_folder(answers: Answers, subject_folder: Path, console: Console) -> Outcome:
+def _in_folder(answers: ResolvedSession, subject_folder: Path, console: Console) -> Outcome:
     t0_ns = monotonic_ns()
     began = datetime.now().astimezone().isoformat(timespec="milliseconds")
     folder, session = folders.make(answers, subject_folder, t0_ns, began, about())
@@ -101,12 +101,14 @@ def _in_folder(answers: Answers, subject_folder: Path, console: Console) -> Outc
         ) from error
 
 
-def _run(folder: Path, session: Session, clock: RealClock, console: Console) -> tuple[str, bool]:
-    with Journal(folder, LAUNCH) as journal, Keys() as keys:
-        hears = (*Line.hears, Beat, Ended)
-        voice = Voice(LAUNCH, clock)
-        bus = Bus(voice, session.rig.hub_port, hears, clock, journal, _PACE)
+def _run(
+    folder: Path, session: SessionSettings, clock: RealClock, console: Console
+) -> tuple[str, bool]:
+    with Journal(folder, LAUNCH) as journal, OperatorKeys() as keys:
+        subscribes = (*StatusLine.subscribes, Heartbeat, Ended)
+        sender = Sender(LAUNCH, clock)
+        bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, _PACE)
         try:
-            return Run(folder, session, clock, bus, keys, console).to_its_end()
+            return SessionLoop(folder, session, clock, bus, keys, console).to_its_end()
         finally:
             bus.close()

@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from rig.config import Session
-from rig.device import animal_devices
-from rig.refused import Refused
+from rig.errors import Refused
+from rig.settings.config import SessionSettings
+from rig.settings.device_factory import animal_devices
 
 
 class RigLock:
@@ -19,7 +19,7 @@ class RigLock:
     those there may be several.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SessionSettings) -> None:
         """Take the lock. Raises Refused, naming the session that holds it."""
         real, _ = animal_devices(session)
         name = re.sub(r"[^A-Za-z0-9_-]", "_", session.rig.name)

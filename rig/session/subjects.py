@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from rig.refused import Refused
+from rig.errors import Refused
 
 RECORD_FILE = "subjects.sqlite"
 MIN_WEIGHT_SHARE = 0.8

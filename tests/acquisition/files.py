@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acquisition.follow import FileFollower
-from acquisition.packing import Recording
-from acquisition.page import Page
-from acquisition.writer import Link, Writer
+from acquisition.follow.file_follower import FileFollower
+from acquisition.scanimage.page import Page
+from acquisition.simulation.scanimage_encoding import Recording
+from acquisition.simulation.scanimage_writer import Link, Writer
 
 RATE_HZ = 10.0
 SHAPE = (6, 10)

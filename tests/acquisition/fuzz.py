@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from acquisition.closed import ClosedFile
-from acquisition.packing import Recording
-from acquisition.writer import Link, Writer
-from rig.refused import Refused
+from acquisition.files.vendor_reader import ClosedFile
+from acquisition.simulation.scanimage_encoding import Recording
+from acquisition.simulation.scanimage_writer import Link, Writer
+from rig.errors import Refused
 from tests.acquisition.files import BEGAN, pictures
 
 HANGS_S = 20

@@ -42,11 +42,11 @@ def only_tiff() -> Path:
     return path
 
 
-def recorded(words: list[Message], frames: int = 30, seed: int = 1, **table: Any) -> Any:
+def recorded(messages: list[Message], frames: int = 30, seed: int = 1, **table: Any) -> Any:
     """Return the frames of a microscope that has heard these words."""
     node = begun([], **table)
-    for word in [start(seed), *words]:
-        node.hear(word)  # type: ignore[arg-type]
+    for message in [start(seed), *messages]:
+        node.handle(message)  # type: ignore[arg-type]
     for i in range(frames):
         node.tick(i * FRAME_NS)
     node.close()

@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from behavior.devices.hardware import Hardware
-from rig import virtual
-from rig.config import resolve
-from rig.envelope import Envelope
+from behavior.hardware import Hardware
+from rig import virtual_session
 from rig.messages import Message
 from rig.process import completed
+from rig.settings.config import resolve
+from rig.transport.envelope import Envelope
 from tests.live import SETUP, TASK
 
 Said = list[tuple[Envelope, Message]]
@@ -44,9 +44,9 @@ def run(
     session = completed(msgspec.structs.replace(answers.session, nodes=nodes))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Hardware, "period_s", 0.005)  # five times as quick
-        return virtual.run(session, None if end_s is None else round(end_s * 1e9))
+        return virtual_session.run(session, None if end_s is None else round(end_s * 1e9))
 
 
 def of(said: Said, kind: type[Message]) -> Sequence[Message]:
     """Return the words of a kind."""
-    return [word for _, word in said if isinstance(word, kind)]
+    return [message for _, message in said if isinstance(message, kind)]

@@ -6,8 +6,8 @@ import msgspec
 
 from acquisition.stream import Stream
 from rig.clock import SetClock
-from rig.frames import Ring, RingPlan
 from rig.messages import Frame, Message, Start
+from rig.transport.frame_ring import Ring, RingPlan
 
 
 def ring(slots: int = 4, slot_bytes: int = 128) -> dict[str, Any]:
@@ -22,9 +22,9 @@ def streaming(said: list[Message], plan: dict[str, Any] | None = None) -> Stream
     stream.clock = SetClock()
     stream.open()
     stream.tick(0)
-    stream.hear(Start(0, {"seed": 1, "ring": plan}))
+    stream.handle(Start(0, {"seed": 1, "ring": plan}))
     return stream
 
 
 def frames_of(said: list[Any]) -> list[Frame]:
-    return [word for word in said if isinstance(word, Frame)]
+    return [message for message in said if isinstance(message, Frame)]

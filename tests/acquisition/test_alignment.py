@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acquisition.alignment import Aligned, Alignment, Page
+from acquisition.timing.frame_clock_alignment import Aligned, FrameClockAlignment, SavedPage
 
 PERIOD = 333_000_000
 LATE_MS = 10.0
@@ -43,13 +43,13 @@ class World:
                 times.append(self.t(number) + round(self.edges_doubled[number] * PERIOD))
         return times
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[SavedPage]:
         pages = []
         for number in range(1, self.frames + 1):
             if number not in self.pages_lost:
                 tau = round((number - 1) * PERIOD * (1 + DRIFT))
                 seen_t = self.t(number + 1) + round(self.page_lag * PERIOD)
-                pages.append(Page(number, tau, len(pages), seen_t))
+                pages.append(SavedPage(number, tau, len(pages), seen_t))
         return pages
 
     def expected(self) -> list[tuple[int, tuple[str, ...]]]:
@@ -70,14 +70,14 @@ class World:
 
 def aligned(world: World, every: int = 1) -> list[Aligned]:
     """Let the world's edges and pages come in order of time; settle at every so many words."""
-    alignment = Alignment(LATE_MS)
-    words = [(t, t) for t in world.edges()] + [(p.seen_t, p) for p in world.pages()]
+    alignment = FrameClockAlignment(LATE_MS)
+    messages = [(t, t) for t in world.edges()] + [(p.seen_t, p) for p in world.pages()]
     settled = []
-    for i, (t, word) in enumerate(sorted(words, key=lambda w: w[0])):
-        if isinstance(word, Page):
-            alignment.page(word)
+    for i, (t, message) in enumerate(sorted(messages, key=lambda w: w[0])):
+        if isinstance(message, SavedPage):
+            alignment.page(message)
         else:
-            alignment.edge(word)
+            alignment.edge(message)
         if i % every == 0:
             settled += alignment.settle(t - 1)
     return settled + alignment.finish()
@@ -152,7 +152,7 @@ def test_the_index_never_shifts(
 def test_an_edge_of_no_frame_is_named_as_such(at: list[float], first: int) -> None:
     world = World(30)
     strays = sorted(world.t(first + i) + round(by * PERIOD) for i, by in enumerate(at))
-    alignment = Alignment(LATE_MS)
+    alignment = FrameClockAlignment(LATE_MS)
     for t in sorted(world.edges() + strays):
         alignment.edge(t)
     for page in world.pages():
@@ -166,7 +166,7 @@ def test_an_edge_of_no_frame_is_named_as_such(at: list[float], first: int) -> No
 def test_a_second_acquisition_counts_anew() -> None:
     first, second = World(6), World(5)
     gap = 20 * PERIOD
-    alignment = Alignment(LATE_MS)
+    alignment = FrameClockAlignment(LATE_MS)
     for world, later, pages in ((first, 0, 0), (second, gap, 6)):
         for t in world.edges():
             alignment.edge(t + later)
@@ -184,7 +184,7 @@ def test_a_second_acquisition_counts_anew() -> None:
 @pytest.mark.parametrize("again", [False, True])
 def test_edges_of_focusing_date_no_frame(focus_hz: float, pause_s: float, again: bool) -> None:
     """Before the first acquisition, and again between two."""
-    world, alignment, later = World(9), Alignment(LATE_MS), 0
+    world, alignment, later = World(9), FrameClockAlignment(LATE_MS), 0
     found: list[Aligned] = []
     for grab in range(1 + again):
         between = round(1e9 / focus_hz)
@@ -210,7 +210,7 @@ def test_a_frame_clock_that_is_not_wired_is_named_on_every_frame() -> None:
 def test_what_is_scanned_and_not_saved_is_spared_where_the_header_says_so() -> None:
     """Three frames averaged: an edge for each, a page for all of them."""
     world = World(18)
-    alignment = Alignment(LATE_MS)
+    alignment = FrameClockAlignment(LATE_MS)
     alignment.spare_edges = True
     for t in world.edges():
         alignment.edge(t)

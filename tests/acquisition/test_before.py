@@ -6,17 +6,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from acquisition.before import SCAN_FILE, last_header
-from acquisition.packing import Recording
-from acquisition.regions import Field, Region
+from acquisition.follow.previous_scan import SCAN_FILE, last_header
+from acquisition.scanimage.regions import Field, Region
+from acquisition.simulation.scanimage_encoding import Recording
+from acquisition.simulation.scanimage_writer import Writer
 from acquisition.stream import Stream
-from acquisition.writer import Writer
 from rig.clock import SetClock
-from rig.config import Rig, Session
-from rig.envelope import Envelope
 from rig.messages import Fault, Frame, Message, Scan, Start
 from rig.process import completed
-from rig.session.line import Line
+from rig.session.status_line import StatusLine
+from rig.settings.config import Rig, SessionSettings
+from rig.transport.envelope import Envelope
 from tests.acquisition.files import BEGAN, pictures
 
 TALL = (2 * 16 + 4, 8)
@@ -37,7 +37,7 @@ def session(folder: Path, monkeypatch: pytest.MonkeyPatch, **facts: Any) -> list
     stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
     stream.clock = SetClock()
     stream.open()
-    stream.hear(Start(0, {}))
+    stream.handle(Start(0, {}))
     recording = Recording(
         shape=TALL,
         rate_hz=5.0,
@@ -82,8 +82,8 @@ def test_what_differs_from_the_last_session_is_said_and_shown(
     scan = session(tmp_path / "ses-20260102_10", monkeypatch, **now)[0]
     assert isinstance(scan, Scan)
     assert scan.changed == ("laser power (%) 35.5, last time 28",)
-    line = Line()
-    line.hear(Envelope("stream", 0, 0, 0, 0, msgspec.Raw(b"")), scan)
+    line = StatusLine()
+    line.handle(Envelope("stream", 0, 0, 0, 0, msgspec.Raw(b"")), scan)
     assert line.remarks == ["ScanImage is set otherwise: laser power (%) 35.5, last time 28"]
     same = session(tmp_path / "ses-20260102_11", monkeypatch, **now)[0]
     assert isinstance(same, Scan) and same.changed == ()
@@ -97,7 +97,7 @@ def test_regions_that_do_not_fit_are_told_and_frames_come_all_the_same(
 ) -> None:
     fault, scan, *frames = session(tmp_path / "ses-20260101_1", monkeypatch, fly_to_lines=9)
     assert isinstance(fault, Fault) and isinstance(scan, Scan)
-    assert fault.what == (
+    assert fault.text == (
         "imaging/a_1.tif flies for 4 lines from region to region by the height of its pages, "
         "for 9 by its header"
     )
@@ -107,7 +107,7 @@ def test_regions_that_do_not_fit_are_told_and_frames_come_all_the_same(
 def test_the_imaging_folder_is_set_once_for_all_who_use_it() -> None:
     nodes = {"stream": {"run": "acquisition.stream"}, "mesoscope": {"run": "acquisition.mesoscope"}}
     rig = Rig(name="x", disk_mb_s=1.0, imaging_folder="/mnt/scanimage")
-    one = Session(subject="a", seed=1, task_name="t", rig=rig, task={}, nodes=nodes)
+    one = SessionSettings(subject="a", seed=1, task_name="t", rig=rig, task={}, nodes=nodes)
     done = completed(one).nodes
     assert {name: table["imaging_folder"] for name, table in done.items()} == {
         "stream": "/mnt/scanimage",

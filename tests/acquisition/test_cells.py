@@ -5,19 +5,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acquisition.cells import PREFERS, Cells, arrays, read_cells, table
-from acquisition.layout import Layout
-from acquisition.population import ANTERIOR, MEDIAL, V1, draw_cells
-from acquisition.vessels import vessels
-from rig.refused import Refused
+from acquisition.simulation.population import ANTERIOR, MEDIAL, V1, draw_cells
+from acquisition.simulation.simulated_cells import (
+    PREFERS,
+    SimulatedCells,
+    arrays,
+    read_cells,
+    table,
+)
+from acquisition.simulation.strip_layout import StripLayout
+from acquisition.simulation.vessels import vessels
+from rig.errors import Refused
 
 SHIPPED = Path(__file__).parents[2] / "rig" / "setups" / "simulated_cells.csv"
-FIELD = Layout(128, 128)
-STRIPS = Layout(200, 60, rois=5, fly_rows=12)
+FIELD = StripLayout(128, 128)
+STRIPS = StripLayout(200, 60, rois=5, fly_rows=12)
 COLUMNS = "cell,y_px,x_px,radius_px,prefers,place_m"
 
 
-def drawn(layout: Layout = STRIPS, depths: int = 2, count: int = 300, seed: int = 1) -> Cells:
+def drawn(
+    layout: StripLayout = STRIPS, depths: int = 2, count: int = 300, seed: int = 1
+) -> SimulatedCells:
     shadows = [vessels(layout, 4.0, seed, plane) for plane in range(depths)]
     return draw_cells(layout, shadows, count, 4.0, 4.0, seed)
 
@@ -45,7 +53,7 @@ def test_drawn_cells_lie_apart_within_their_strips_at_every_depth(seed: int) -> 
 
 
 def test_areas_have_their_cells_and_their_preferences() -> None:
-    cells = drawn(Layout(400, 100, rois=5, fly_rows=8), 1, 2000)
+    cells = drawn(StripLayout(400, 100, rois=5, fly_rows=8), 1, 2000)
     anterior, medial = np.isin(cells.area, ANTERIOR), np.isin(cells.area, MEDIAL)
     for group in (anterior, medial, cells.area == V1, np.isin(cells.area, (5, 6))):
         assert group.sum() > 150

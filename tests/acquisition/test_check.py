@@ -8,14 +8,14 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-from acquisition.check import check, repair
-from acquisition.closed import ClosedFile
-from acquisition.packing import Recording
-from acquisition.regions import Field, Region, lay_out
-from acquisition.suite2p import ops_of, write_ops
-from acquisition.writer import Link, Writer
+from acquisition.files.file_check import check, repair
+from acquisition.files.suite2p_ops import ops_of, write_ops
+from acquisition.files.vendor_reader import ClosedFile
+from acquisition.scanimage.regions import Field, Region, lay_out
+from acquisition.simulation.scanimage_encoding import Recording
+from acquisition.simulation.scanimage_writer import Link, Writer
 from rig.cli.main import app
-from rig.refused import Refused
+from rig.errors import Refused
 from tests.acquisition.files import BEGAN, numbered, pictures, save, start
 
 LINKS: tuple[Link, ...] = ("pre", "post")

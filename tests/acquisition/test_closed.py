@@ -10,10 +10,10 @@ import pytest
 import tifffile
 from ScanImageTiffReader import ScanImageTiffReader
 
-from acquisition.closed import ClosedFile, pages_in
-from acquisition.follow import FileFollower
-from acquisition.writer import Link
-from rig.refused import Refused
+from acquisition.files.vendor_reader import ClosedFile, pages_in
+from acquisition.follow.file_follower import FileFollower
+from acquisition.simulation.scanimage_writer import Link
+from rig.errors import Refused
 from tests.acquisition.files import RATE_HZ, SHAPE, pictures, save, start
 
 LINKS: tuple[Link, ...] = ("pre", "post")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.count import Count, Place
-from acquisition.header import Header
-from acquisition.scanimage import NotScanImage
+from acquisition.scanimage.frame_counter import Count, PageIndex
+from acquisition.scanimage.header import Header
+from acquisition.scanimage.preamble import NotScanImage
 
 
 def volume(slices: int, channels: int = 1, **more: object) -> Header:
@@ -18,7 +18,7 @@ def volume(slices: int, channels: int = 1, **more: object) -> Header:
     return Header(**facts)
 
 
-def taken(header: Header, numbers: Iterable[int]) -> tuple[list[Place | None], list[str]]:
+def taken(header: Header, numbers: Iterable[int]) -> tuple[list[PageIndex | None], list[str]]:
     count = Count(header)
     return [count.take(number) for number in numbers], count.faults
 
@@ -33,14 +33,14 @@ def test_whatever_is_lost_or_doubled_each_frame_keeps_its_plane(
 ) -> None:
     """The first frame is whole: it shows whether the header speaks the truth."""
     pages: list[int] = [1] * channels
-    wanted: list[Place] = [Place(c + 1, 0) for c in range(channels)]
+    wanted: list[PageIndex] = [PageIndex(c + 1, 0) for c in range(channels)]
     doubled, lost = [], []
     for number, fate in enumerate(fates, start=2):
         if fate == "lost":
             lost.append(number)
             continue
         pages += [number] * channels * (2 if fate == "doubled" else 1)
-        wanted += [Place(c + 1, (number - 1) % slices) for c in range(channels)]
+        wanted += [PageIndex(c + 1, (number - 1) % slices) for c in range(channels)]
         doubled += [number] * (fate == "doubled")
     places, faults = taken(volume(slices, channels), pages)
     assert [place for place in places if place is not None] == wanted
@@ -53,7 +53,7 @@ def test_whatever_is_lost_or_doubled_each_frame_keeps_its_plane(
 
 
 def _named(fault: str) -> range:
-    numbers = [int(word) for word in fault.replace(",", " ").split() if word.isdigit()]
+    numbers = [int(message) for message in fault.replace(",", " ").split() if message.isdigit()]
     return range(numbers[0], numbers[-1] + 1)
 
 
@@ -84,7 +84,13 @@ def test_a_header_that_lies_about_channels_is_found_out(
 
 def test_a_frame_that_lacks_a_channel_later_is_named() -> None:
     places, faults = taken(volume(1, 2), [1, 1, 2, 3, 3])
-    assert places == [Place(1, 0), Place(2, 0), Place(1, 0), Place(1, 0), Place(2, 0)]
+    assert places == [
+        PageIndex(1, 0),
+        PageIndex(2, 0),
+        PageIndex(1, 0),
+        PageIndex(1, 0),
+        PageIndex(2, 0),
+    ]
     assert faults == ["frame 2 has 1 of the 2 channels saved"]
 
 
@@ -110,7 +116,14 @@ def test_averaged_frames_may_be_numbered_either_way(step: int) -> None:
 def test_each_channel_of_simultaneous_planes_is_another_plane() -> None:
     header = Header(channels=(1, 2), gated=True, zs_um=((195.0, 105.0), (207.0, 116.0)))
     places, _ = taken(header, [1, 1, 2, 2, 3, 3])
-    assert places == [Place(1, 0), Place(2, 1), Place(1, 2), Place(2, 3), Place(1, 0), Place(2, 1)]
+    assert places == [
+        PageIndex(1, 0),
+        PageIndex(2, 1),
+        PageIndex(1, 2),
+        PageIndex(2, 3),
+        PageIndex(1, 0),
+        PageIndex(2, 1),
+    ]
     assert [header.depths_um[place.plane] for place in places[:4] if place] == [195, 105, 207, 116]
 
 

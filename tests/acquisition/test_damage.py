@@ -9,10 +9,10 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acquisition.follow import FileFollower
-from acquisition.scanimage import FIRST_LINK_AT
-from acquisition.writer import Link
-from rig.refused import Refused
+from acquisition.follow.file_follower import FileFollower
+from acquisition.scanimage.preamble import FIRST_LINK_AT
+from acquisition.simulation.scanimage_writer import Link
+from rig.errors import Refused
 from tests.acquisition.files import pictures, read_all, save, states
 from tests.acquisition.real import shared
 

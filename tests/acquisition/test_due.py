@@ -5,13 +5,13 @@ from itertools import accumulate, cycle, islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.due import Due
+from acquisition.follow.poll_scheduler import PollScheduler
 
 MS = 1_000_000
 
 
-def after(gaps: list[int]) -> tuple[Due, int]:
-    due, t = Due(), 0
+def after(gaps: list[int]) -> tuple[PollScheduler, int]:
+    due, t = PollScheduler(), 0
     due.came(0)
     for t in accumulate(gaps):
         due.came(t)
@@ -39,7 +39,7 @@ def test_in_between_it_is_not_looked_for_often(gap: int) -> None:
 
 
 def test_before_the_second_frame_nobody_knows() -> None:
-    due = Due()
+    due = PollScheduler()
     assert not due.is_near(5)
     due.came(5)
     assert not due.is_near(5)

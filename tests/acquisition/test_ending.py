@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from rig.cli.ending import SUMMARY_FILE, end, imaging_row
-from rig.config import SETTINGS_FILE, Rig, Session
+from rig.cli.sessions.end_summary import SUMMARY_FILE, end, imaging_row
 from rig.messages import Frame, Message
+from rig.settings.config import SETTINGS_FILE, Rig, SessionSettings
 from tests.acquisition.files import pictures, save
 from tests.analysis.logs import START, enveloped, write_log
 
@@ -18,11 +18,11 @@ ANALYSED = msgspec.structs.replace(
 )
 
 
-def session_folder(tmp_path: Path, imaging_folder: str, words: list[Message]) -> Path:
+def session_folder(tmp_path: Path, imaging_folder: str, messages: list[Message]) -> Path:
     (tmp_path / "ses-20260101_1").mkdir()
-    folder = write_log(tmp_path / "ses-20260101_1", enveloped([ANALYSED, *words]))
+    folder = write_log(tmp_path / "ses-20260101_1", enveloped([ANALYSED, *messages]))
     rig = Rig(name="x", disk_mb_s=1.0, imaging_folder=imaging_folder)
-    session = Session(subject="VR2", seed=7, task_name="t", rig=rig, task={}, nodes={})
+    session = SessionSettings(subject="VR2", seed=7, task_name="t", rig=rig, task={}, nodes={})
     (folder / SETTINGS_FILE).write_bytes(msgspec.json.encode(session))
     return folder
 

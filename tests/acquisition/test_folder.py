@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acquisition.folder import FolderFollower, tiffs_in
-from acquisition.writer import Link
-from rig.refused import Refused
+from acquisition.follow.folder_follower import FolderFollower, tiffs_in
+from acquisition.simulation.scanimage_writer import Link
+from rig.errors import Refused
 from tests.acquisition.files import pictures, save, start
 
 LINKS: tuple[Link, ...] = ("pre", "post")

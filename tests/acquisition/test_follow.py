@@ -9,8 +9,8 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acquisition.follow import FileFollower
-from acquisition.writer import Link
+from acquisition.follow.file_follower import FileFollower
+from acquisition.simulation.scanimage_writer import Link
 from tests.acquisition.files import RATE_HZ, pictures, read_all, save, start, states
 
 LINKS: tuple[Link, ...] = ("pre", "post")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acquisition import foreign
-from acquisition.foreign import ForeignFile
-from rig.refused import Refused
+from acquisition.files import isolated_reader
+from acquisition.files.isolated_reader import ForeignFile
+from rig.errors import Refused
 from tests.acquisition.files import pictures, save, start
 from tests.acquisition.fuzz import FAILURES, run
 
@@ -39,13 +39,13 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
 @contextmanager
 def reader_that(code: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put another program in the reader's place."""
-    popen = foreign.subprocess.Popen
+    popen = isolated_reader.subprocess.Popen
 
     def other(command: list[str], **pipes: object) -> object:
         return popen([sys.executable, "-c", code], **pipes)  # type: ignore[call-overload]
 
     with monkeypatch.context() as patch:
-        patch.setattr(foreign.subprocess, "Popen", other)
+        patch.setattr(isolated_reader.subprocess, "Popen", other)
         yield
 
 

@@ -13,16 +13,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from acquisition import folder as folders
-from acquisition.check import check, repair
-from acquisition.folder import FolderFollower
-from acquisition.follow import FileFollower
-from acquisition.growing import GrowingFile
+from acquisition.files.file_check import check, repair
+from acquisition.follow import folder_follower as folders
+from acquisition.follow.file_follower import FileFollower
+from acquisition.follow.folder_follower import FolderFollower
+from acquisition.follow.growing_file import GrowingFile
 from acquisition.stream import Stream
 from rig.clock import SetClock
-from rig.frames import Ring, RingPlan
+from rig.errors import Refused
 from rig.messages import Fault, Frame, Start
-from rig.refused import Refused
+from rig.transport.frame_ring import Ring, RingPlan
 from tests.acquisition.files import pictures, save, start
 
 PAGES = 400
@@ -33,7 +33,7 @@ SECOND = 1_000_000_000
 def test_pages_of_a_writing_process_are_never_torn(tmp_path: Path, link: str) -> None:
     """It saves as fast as it can in pieces of 1 kB; a page is full of its own number."""
     numbers = [str(tmp_path), "24", "40", "0", str(PAGES), link, "1"]
-    command = [sys.executable, "-m", "rig.cli.bench.pages", *numbers]
+    command = [sys.executable, "-m", "rig.cli.bench.page_source", *numbers]
     had: list[int] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
         with closing(FolderFollower(tmp_path)) as following:
@@ -74,7 +74,7 @@ def streaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[Any]) 
     stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
     stream.clock = SetClock()
     stream.open()
-    stream.hear(Start(0, {}))
+    stream.handle(Start(0, {}))
     return stream
 
 
@@ -103,7 +103,7 @@ def test_the_folder_is_asked_ten_times_a_second_and_the_file_when_a_page_is_due(
         now += round((stream.period_s or 0) * SECOND)
     writer.close()
     stream.close()
-    assert len([word for word in said if isinstance(word, Frame)]) == 10
+    assert len([message for message in said if isinstance(message, Frame)]) == 10
     assert 10 <= len(asked) - 1 <= 13
     later = periods[len(periods) // 2 :]
     assert {period for since, period in later if 1_000_000 < since < 80_000_000} == {0.005}
@@ -122,7 +122,7 @@ def test_a_folder_that_vanishes_ends_the_stream_with_a_sentence(
     with pytest.raises(Refused, match="imaging folder imaging has vanished; bring it back"):
         stream.tick(2 * SECOND)
     stream.close()
-    assert len([word for word in said if isinstance(word, Frame)]) == 2
+    assert len([message for message in said if isinstance(message, Frame)]) == 2
 
 
 def test_a_file_that_loses_its_pages_is_a_sentence(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_what_was_saved_before_the_disk_was_full_is_followed_and_saved(
 
     numbers = ["imaging", "24", "40", "0", "50", "pre", "1"]
     done = subprocess.run(
-        [sys.executable, "-m", "rig.cli.bench.pages", *numbers],
+        [sys.executable, "-m", "rig.cli.bench.page_source", *numbers],
         cwd=tmp_path, preexec_fn=fill_up, capture_output=True, text=True, check=False,
         env={"PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
@@ -155,10 +155,10 @@ def test_what_was_saved_before_the_disk_was_full_is_followed_and_saved(
     stream.tick(SECOND)
     monkeypatch.setattr("acquisition.stream.time.sleep", lambda _: None)
     stream.close()
-    frames = [word for word in said if isinstance(word, Frame)]
+    frames = [message for message in said if isinstance(message, Frame)]
     fault = said[-1]
     assert 2 <= len(frames) < 50 and isinstance(fault, Fault)
-    assert fault.what == "imaging/bench_00001.tif ends inside a frame, which is left out"
+    assert fault.text == "imaging/bench_00001.tif ends inside a frame, which is left out"
     cut = Path("imaging/bench_00001.tif")
     pages, lost_bytes = repair(cut, Path("mended.tif"))
     assert pages == len(frames) and lost_bytes > 0
@@ -179,7 +179,7 @@ def test_a_page_is_read_straight_into_its_slot(
     stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
     stream.clock = SetClock()
     stream.open()
-    stream.hear(Start(0, {"ring": msgspec.to_builtins(plan)}))
+    stream.handle(Start(0, {"ring": msgspec.to_builtins(plan)}))
     writer = start(Path("imaging/a.tif"), shape=page.shape)
     writer.append(page, 0.0)
     stream.tick(0)
@@ -194,5 +194,5 @@ def test_a_page_is_read_straight_into_its_slot(
     writer.close()
     np.testing.assert_array_equal(reader.read(1, page.shape, "<i2"), page[::-1])
     reader.close()
-    assert [word.index for word in said if isinstance(word, Frame)] == [0, 1]
+    assert [message.index for message in said if isinstance(message, Frame)] == [0, 1]
     assert most_bytes < page.nbytes / 4

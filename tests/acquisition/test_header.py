@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.header import Header, differences, parse_header
-from acquisition.matlab import Value, facts_of, literal, value_of
-from acquisition.regions import parse_regions
+from acquisition.scanimage.header import Header, differences, parse_header
+from acquisition.scanimage.matlab_literals import Value, facts_of, literal, value_of
+from acquisition.scanimage.regions import parse_regions
 from tests.acquisition.real import header_of_2015, header_of_2020
 
 OF_3 = (

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from acquisition.integrity import IntegrityCheck
-from acquisition.truth import read_truth
+from acquisition.simulation.ground_truth import read_truth
 from rig.messages import Edge, Flip, Frame, Integrity, Message, Scan, Wheel
-from rig.replay import replay
+from rig.replay.replay import replay
 from tests.acquisition.sessions import Said, of, run
 from tests.analysis.logs import write_log
 
@@ -31,8 +31,8 @@ def session_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def words(said: Said) -> list[Integrity]:
-    return [word for _, word in said if isinstance(word, Integrity)]
+def messages(said: Said) -> list[Integrity]:
+    return [message for _, message in said if isinstance(message, Integrity)]
 
 
 def node(said: list[Message], **table: Any) -> IntegrityCheck:
@@ -41,7 +41,7 @@ def node(said: list[Message], **table: Any) -> IntegrityCheck:
 
 def test_a_sound_session_is_sound_and_every_frame_has_its_time() -> None:
     said = run()
-    found = words(said)
+    found = messages(said)
     frames = of(said, Frame)
     truth = read_truth(Path("imaging/field_00001.tif"))
     assert [w.frame for w in found[:-1]] == list(range(len(frames)))
@@ -54,12 +54,12 @@ def test_a_sound_session_is_sound_and_every_frame_has_its_time() -> None:
 def test_planted_faults_are_named_and_shift_nothing(planted: str) -> None:
     key, _, value = planted.partition("=")
     # a silent frame clock pauses the session, and nobody is there to end it
-    found = words(run(f"nodes.mesoscope.planted.{key}={value}", end_s=60.0))
+    found = messages(run(f"nodes.mesoscope.planted.{key}={value}", end_s=60.0))
     truth = read_truth(Path("imaging/field_00001.tif"))
     began = dict(zip(truth.number.tolist(), truth.t_ns.tolist(), strict=True))
     assert {w.number: w.findings for w in found if w.number and w.findings} == FAULTS[planted]
-    for word in found[:-1]:
-        assert abs(word.t - began[word.number]) < 10 * MS
+    for message in found[:-1]:
+        assert abs(message.t - began[message.number]) < 10 * MS
     differs = key in ("pages_lost", "edges_lost", "edges_doubled")
     assert found[-1].findings == (("counts differ",) if differs else ())
     assert found[-1].sound == (not FAULTS[planted])
@@ -67,10 +67,10 @@ def test_planted_faults_are_named_and_shift_nothing(planted: str) -> None:
 
 def test_a_microscope_that_dies_in_a_page_is_noticed() -> None:
     sets = ("nodes.mesoscope.planted.crashes_in=8", "nodes.integrity.pages_behind_s=2")
-    found = words(run(*sets, end_s=30.0))
-    names = [name for word in found for name in word.findings]
+    found = messages(run(*sets, end_s=30.0))
+    names = [name for message in found for name in message.findings]
     assert names[0] == "pages behind"
-    lost = [word.number for word in found if "page lost" in word.findings]
+    lost = [message.number for message in found if "page lost" in message.findings]
     assert lost == [8, 9]
 
 
@@ -78,11 +78,11 @@ def test_it_says_the_same_again_when_it_hears_the_same_again() -> None:
     said = run("nodes.mesoscope.planted={pages_lost=[7],edges_late=[9],edges_lost=[12]}")
     again: list[Message] = []
     check = node(again)
-    for _, word in said:
-        if isinstance(word, check.hears):
-            check.hear(word)
+    for _, message in said:
+        if isinstance(message, check.subscribes):
+            check.handle(message)
     check.close()
-    assert again == words(said)
+    assert again == messages(said)
 
 
 def test_it_reads_no_pixels_so_that_it_is_replayed_without_them(session_folder: Path) -> None:
@@ -97,13 +97,13 @@ def test_a_frame_of_two_channels_has_one_edge() -> None:
     check = node(said)
     for i in range(8):
         t = i * 300 * MS
-        check.hear(Edge(t, "frame_clock", True))
-        check.hear(Edge(t + 5 * MS, "frame_clock", False))
-        check.hear(Edge(t + 7 * MS, "camera", True))
+        check.handle(Edge(t, "frame_clock", True))
+        check.handle(Edge(t + 5 * MS, "frame_clock", False))
+        check.handle(Edge(t + 7 * MS, "camera", True))
         for channel in (1, 2):
             where = ("a.tif", 0, 4, 4, i * 0.3)
             index = 2 * i + channel - 1
-            check.hear(Frame(t + 310 * MS, index, *where, number=i + 1, channel=channel))
+            check.handle(Frame(t + 310 * MS, index, *where, number=i + 1, channel=channel))
     check.close()
     assert said[-1].sound and said[-1].edges == said[-1].pages == 8
 
@@ -112,13 +112,13 @@ def test_a_frame_of_two_channels_has_one_edge() -> None:
 def test_edges_of_frames_that_are_not_saved_are_spared(header: dict[str, Any]) -> None:
     said: list[Any] = []
     check = node(said)
-    check.hear(Scan(0, "a.tif", header, (0.0,)))
+    check.handle(Scan(0, "a.tif", header, (0.0,)))
     for i in range(20):
-        check.hear(Edge(i * 300 * MS, "frame_clock", True))
+        check.handle(Edge(i * 300 * MS, "frame_clock", True))
         if i % 2 == 0:
             frame = Frame(i * 300 * MS + 350 * MS, i // 2, "a.tif", 0, 4, 4, i * 0.3, number=i + 1)
-            check.hear(frame)
-        check.hear(Wheel(i * 300 * MS + 299 * MS, 0, 0.0))
+            check.handle(frame)
+        check.handle(Wheel(i * 300 * MS + 299 * MS, 0, 0.0))
     check.close()
     assert [w.findings for w in said if "wheel silent" not in w.findings] == [()] * 11
 
@@ -128,7 +128,7 @@ def flip(number: int, t: int, wheel_t: int) -> Flip:
 
 
 @pytest.mark.parametrize(
-    ("heard", "finding"),
+    ("received", "finding"),
     [
         ([Wheel(0, 0, 0.0), Wheel(300 * MS, 0, 0.0)], "wheel silent"),
         ([Wheel(0, 0, 0.0), Wheel(1 * MS, 500, 6.75)], "wheel jumped"),
@@ -138,21 +138,21 @@ def flip(number: int, t: int, wheel_t: int) -> Flip:
         ([Edge(0, "frame_clock", True), Wheel(6_000 * MS, 0, 0.0)], "pages behind"),
     ],
 )
-def test_whatever_does_not_agree_is_named_once(heard: list[Message], finding: str) -> None:
+def test_whatever_does_not_agree_is_named_once(received: list[Message], finding: str) -> None:
     said: list[Any] = []
     check = node(said)
-    for word in heard:
-        check.hear(word)
-    found = [word for word in said if word.findings]
-    assert [word.findings for word in found] == [(finding,)]
-    assert not found[0].sound and found[0].what
+    for message in received:
+        check.handle(message)
+    found = [message for message in said if message.findings]
+    assert [message.findings for message in found] == [(finding,)]
+    assert not found[0].sound and found[0].text
 
 
 def test_pictures_and_wheel_that_agree_are_not_named() -> None:
     said: list[Any] = []
     check = node(said)
     for i in range(30):
-        check.hear(Wheel(i * MS, i, i * 0.0135))
-        check.hear(flip(i, i * MS + 5, i * MS if i else 0))
+        check.handle(Wheel(i * MS, i, i * 0.0135))
+        check.handle(flip(i, i * MS + 5, i * MS if i else 0))
     check.close()
-    assert [word.findings for word in said] == [()]
+    assert [message.findings for message in said] == [()]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from acquisition.closed import pages_in
-from acquisition.follow import FileFollower
+from acquisition.files.vendor_reader import pages_in
+from acquisition.follow.file_follower import FileFollower
 from acquisition.mesoscope import Mesoscope
+from rig.errors import Refused
 from rig.messages import Message, Pulse
-from rig.refused import Refused
 from tests.acquisition.scopes import (
     FRAME_NS,
     SHIPPED,
@@ -44,7 +44,7 @@ def test_each_frame_has_an_edge_as_it_begins_and_a_page_as_it_ends(
     node = begun(said, link=link, piece_kb=piece_kb, height_px=130, width_px=140)
     node.tick(0)
     assert said == []
-    node.hear(start(began="2025-05-06T07:08:09.125+02:00"))
+    node.handle(start(began="2025-05-06T07:08:09.125+02:00"))
     times = [1_000_000_000 + i * FRAME_NS for i in range(4)]
     for frames_over, now in enumerate(times):
         node.tick(now)
@@ -78,8 +78,8 @@ def test_a_frame_that_begins_late_lasts_as_long_as_any() -> None:
 
 
 def test_the_same_seed_gives_the_same_frames() -> None:
-    words: list[Message] = [trial("leaf1"), at(1.0)]
-    first, again, other = (recorded(words, frames=3, seed=seed) for seed in (1, 1, 2))
+    messages: list[Message] = [trial("leaf1"), at(1.0)]
+    first, again, other = (recorded(messages, frames=3, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -102,7 +102,7 @@ def test_faults_are_planted_on_demand(
 ) -> None:
     said: list[Any] = []
     node = begun(said, planted=planted)
-    node.hear(start())
+    node.handle(start())
     for i in range(5):
         node.tick(i * FRAME_NS)
     node.close()

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.photodiode import PhotodiodeCheck
-from behavior.devices import simulated
+from acquisition.timing.photodiode_check import PhotodiodeCheck
+from behavior.devices.simulated import devices
 from rig.messages import Edge, Fault, Flip, Integrity
-from stimuli.patch import encode
+from stimuli.photodiode.patch_code import encode
 from tests.acquisition.sessions import of, run
 from tests.live import NO_SCREEN
 
@@ -26,22 +26,22 @@ def check(
     """Flip, with light so many ms after each flip (None: none); return what was found, and when."""
     rng = np.random.default_rng(seed)
     checked = PhotodiodeCheck(LINE, drift_ms=6.0)
-    words: list[Flip | Edge] = []
+    messages: list[Flip | Edge] = []
     seen = False
     for number in range(int(seconds * hz)):
         t_s = number / hz
         t, bright = round(t_s * S) + int(rng.integers(0, MS)), encode(number)
-        words.append(Flip(t, number, 0.0, 0, t, False, 0, bright))
+        messages.append(Flip(t, number, 0.0, 0, t, False, 0, bright))
         if (delay_ms := light(t_s)) is not None and bright != seen:
             seen = bright
-            words.append(Edge(t + round(delay_ms * MS), LINE, bright))
-    words.sort(key=lambda word: word.t)
+            messages.append(Edge(t + round(delay_ms * MS), LINE, bright))
+    messages.sort(key=lambda message: message.t)
     found = []
-    for word in words:
-        if isinstance(word, Edge):
-            checked.edge(word)
-        elif (finding := checked.flip(word)) is not None:
-            found.append((word.t / S, finding.name))
+    for message in messages:
+        if isinstance(message, Edge):
+            checked.edge(message)
+        elif (finding := checked.flip(message)) is not None:
+            found.append((message.t / S, finding.name))
     return found
 
 
@@ -84,14 +84,14 @@ def test_edges_of_other_lines_are_none_of_its_business() -> None:
     assert [f.name for f in map(checked.flip, flips) if f is not None] == ["photodiode dead"]
 
 
-class Dying(simulated.Photodiode):
+class Dying(devices.Photodiode):
     """Sees the patch until five seconds into the session."""
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
         return [edge for edge in super().edges(now) if edge[0] < 5 * S]
 
 
-class Drifting(simulated.Photodiode):
+class Drifting(devices.Photodiode):
     """Sees the patch ever later from five seconds on, by 4 ms a second."""
 
     def edges(self, now: int) -> list[tuple[int, bool]]:

@@ -7,12 +7,12 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-from acquisition.packing import Recording
-from acquisition.picture import drawn, mean_pictures
-from acquisition.regions import Field, Region
-from acquisition.writer import Writer
+from acquisition.files.mean_image import drawn, mean_pictures
+from acquisition.scanimage.regions import Field, Region
+from acquisition.simulation.scanimage_encoding import Recording
+from acquisition.simulation.scanimage_writer import Writer
 from rig.cli.main import app
-from rig.refused import Refused
+from rig.errors import Refused
 from tests.acquisition.files import BEGAN, pictures, save, start
 
 ZS_UM = (100.0, 180.0)

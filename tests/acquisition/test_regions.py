@@ -11,22 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from acquisition.follow import FileFollower
-from acquisition.header import parse_header
-from acquisition.packing import Recording
-from acquisition.regions import (
+from acquisition.follow.file_follower import FileFollower
+from acquisition.scanimage.header import parse_header
+from acquisition.scanimage.preamble import NotScanImage
+from acquisition.scanimage.regions import (
     Field,
+    PageStrip,
     Region,
-    Strip,
     cut,
     lay_out,
     parse_regions,
     places,
     stitch,
 )
-from acquisition.scan import strips_of
-from acquisition.scanimage import NotScanImage
-from acquisition.writer import Writer
+from acquisition.scanimage.scan_message import strips_of
+from acquisition.simulation.scanimage_encoding import Recording
+from acquisition.simulation.scanimage_writer import Writer
 from tests.acquisition.files import BEGAN
 from tests.acquisition.real import header_of_2015, header_of_2020, shared
 
@@ -41,7 +41,7 @@ def strip(
     return Region(name, fields, discrete=len(zs) > 1)
 
 
-def join(parts: list[NDArray[Any]], strips: list[Strip], height_px: int) -> NDArray[Any]:
+def join(parts: list[NDArray[Any]], strips: list[PageStrip], height_px: int) -> NDArray[Any]:
     """Return the page whose strips these parts are; the lines between them are zero."""
     page = np.zeros((height_px, parts[0].shape[1]), parts[0].dtype)
     for part, strip in zip(parts, strips, strict=True):
@@ -179,4 +179,4 @@ def test_what_is_joined_is_cut_again_whatever_the_order(
 
 
 def test_a_strip_knows_its_rows() -> None:
-    assert Strip(0, "a", strip("a", 0).fields[0], 7).rows == slice(7, 27)
+    assert PageStrip(0, "a", strip("a", 0).fields[0], 7).rows == slice(7, 27)

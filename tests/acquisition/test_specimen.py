@@ -4,29 +4,33 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from acquisition.brain_motion import BrainMotion
-from acquisition.layout import Layout
-from acquisition.optics import Optics
-from acquisition.specimen import Brain, Specimen
-from acquisition.tissue import MARGIN_PX, Tissue
+from acquisition.simulation.brain_motion import BrainMotion
+from acquisition.simulation.optics import Optics
+from acquisition.simulation.simulated_brain import Brain, SimulatedBrain
+from acquisition.simulation.strip_layout import StripLayout
+from acquisition.simulation.tissue import MARGIN_PX, Tissue
 from rig.messages import Position, TrialStart
 
-STRIPS = Layout(96, 64, rois=3, fly_rows=10)
+STRIPS = StripLayout(96, 64, rois=3, fly_rows=10)
 FRAME_S = 1 / 3
 
 
-FIELD = Layout(128, 128)
+FIELD = StripLayout(128, 128)
 
 
 def specimen(
-    layout: Layout = FIELD, depths: int = 1, seed: int = 1, cells: int = 60, bleach_s: float = 1e6
-) -> Specimen:
-    grown = Specimen(Brain(cells=cells, bleach_s=bleach_s), layout, depths, None)
+    layout: StripLayout = FIELD,
+    depths: int = 1,
+    seed: int = 1,
+    cells: int = 60,
+    bleach_s: float = 1e6,
+) -> SimulatedBrain:
+    grown = SimulatedBrain(Brain(cells=cells, bleach_s=bleach_s), layout, depths, None)
     grown.begin(seed)
     return grown
 
 
-def even(layout: Layout, photons: float) -> Tissue:
+def even(layout: StripLayout, photons: float) -> Tissue:
     shape = tuple(n + 2 * MARGIN_PX for n in layout.field_shape)
     dark = np.full(shape, photons, np.float32)
     return Tissue(dark, np.zeros_like(dark), np.zeros(shape, np.intp))
@@ -54,7 +58,7 @@ def test_the_noise_is_that_of_photons(photons: float) -> None:
 
 
 def test_a_picture_moves_as_far_as_it_is_told() -> None:
-    layout = Layout(64, 64)
+    layout = StripLayout(64, 64)
     optics, tissue = Optics(layout), even(layout, 0.5)
     y, x = np.mgrid[: tissue.dark.shape[0], : tissue.dark.shape[1]] - MARGIN_PX
     for moved in (-3.0, 0.0, 2.5):

@@ -9,12 +9,12 @@ import pytest
 from ScanImageTiffReader import ScanImageTiffReader
 
 from acquisition.mesoscope import Mesoscope
+from acquisition.simulation.scanimage_writer import Link
 from acquisition.stream import Stream
-from acquisition.writer import Link
 from rig.clock import SetClock
-from rig.frames import Ring, RingPlan, read_pixels
+from rig.errors import Refused
 from rig.messages import Fault, Frame, Message, Start
-from rig.refused import Refused
+from rig.transport.frame_ring import Ring, RingPlan, read_pixels
 from tests.acquisition.files import RATE_HZ, SHAPE, numbered, pictures, save
 from tests.acquisition.files import start as start_file
 from tests.acquisition.streams import frames_of, ring, streaming
@@ -48,7 +48,7 @@ def test_each_page_is_said_once_with_its_pixels_in_ring_and_file(imaging: Path, 
     for index, frame in enumerate(frames):
         writer.append(frame, index / RATE_HZ)
         stream.tick(index * SECOND)
-        assert [word.index for word in frames_of(said)] == list(range(index + 1))
+        assert [message.index for message in frames_of(said)] == list(range(index + 1))
         found = reader.read(index, SHAPE, frames_of(said)[-1].dtype)
         np.testing.assert_array_equal(found, frame)
     stream.tick(7 * SECOND)
@@ -56,9 +56,9 @@ def test_each_page_is_said_once_with_its_pixels_in_ring_and_file(imaging: Path, 
     stream.close()
     reader.close()
     assert len(frames_of(said)) == 6
-    for index, (word, frame) in enumerate(zip(frames_of(said), frames, strict=True)):
-        assert (word.file, word.timestamp_s) == ("imaging/a_1.tif", index / RATE_HZ)
-        np.testing.assert_array_equal(pixels_of(word), frame)
+    for index, (message, frame) in enumerate(zip(frames_of(said), frames, strict=True)):
+        assert (message.file, message.timestamp_s) == ("imaging/a_1.tif", index / RATE_HZ)
+        np.testing.assert_array_equal(pixels_of(message), frame)
 
 
 def test_what_is_streamed_is_what_the_vendors_reader_finds() -> None:
@@ -72,7 +72,7 @@ def test_what_is_streamed_is_what_the_vendors_reader_finds() -> None:
     reader = Ring(msgspec.convert(plan, RingPlan))
     frames: list[Message] = []
     stream = streaming(frames, plan)
-    scope.hear(Start(0, {"seed": 3}))
+    scope.handle(Start(0, {"seed": 3}))
     streamed = []
     for index in range(12):
         scope.tick(index * 333_333_333)
@@ -95,13 +95,13 @@ def test_a_backlog_is_taken_in_over_several_ticks(imaging: Path) -> None:
     said: list[Message] = []
     clock = SetClock()
 
-    def say(word: Message) -> None:
-        said.append(word)
-        if isinstance(word, Frame):
+    def publish(message: Message) -> None:
+        said.append(message)
+        if isinstance(message, Frame):
             clock.set(clock.now() + 20_000_000)
 
     stream = streaming(said)
-    stream.say, stream.clock = say, clock
+    stream.publish, stream.clock = publish, clock
     save(imaging / "a.tif", pictures(4))
     save(imaging / "b.tif", pictures(4))
     counts = []
@@ -109,7 +109,7 @@ def test_a_backlog_is_taken_in_over_several_ticks(imaging: Path) -> None:
         stream.tick(second * SECOND)
         counts.append(len(frames_of(said)))
     assert counts == [3, 6, 8, 8]
-    assert [word.index for word in frames_of(said)] == list(range(8))
+    assert [message.index for message in frames_of(said)] == list(range(8))
     stream.close()
 
 
@@ -129,8 +129,8 @@ def test_a_gap_in_the_microscopes_count_is_told(
     stream = streaming(said)
     numbered(imaging / "a.tif", numbers)
     stream.tick(SECOND)
-    frames = [word for word in said if isinstance(word, Frame)]
-    faults = [word.what for word in said if isinstance(word, Fault)]
+    frames = [message for message in said if isinstance(message, Frame)]
+    faults = [message.text for message in said if isinstance(message, Fault)]
     assert [frame.index for frame in frames] == list(range(len(numbers)))
     assert [fault.partition(",")[0] for fault in faults] == ([missing] if missing else [])
     (imaging / "a.tif").unlink()
@@ -153,10 +153,10 @@ def test_the_index_runs_on_over_files(imaging: Path, second: list[int], missing:
     numbered(imaging / "b.tif", second)
     stream.tick(2 * SECOND)
     stream.close()
-    frames = [word for word in said if isinstance(word, Frame)]
+    frames = [message for message in said if isinstance(message, Frame)]
     assert [frame.index for frame in frames] == list(range(2 + len(second)))
     assert [frame.file for frame in frames[2:]] == ["imaging/b.tif"] * len(second)
-    assert [word.what for word in said if isinstance(word, Fault)] == missing
+    assert [message.text for message in said if isinstance(message, Fault)] == missing
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_strict_stream_says_a_page_when_the_next_has_begun(imaging: Path) -> N
     stream = Stream(msgspec.convert({"strict": True}, Stream.Settings), said.append)
     stream.clock = SetClock()
     stream.open()
-    stream.hear(Start(0, {}))
+    stream.handle(Start(0, {}))
     writer = start_file(imaging / "a.tif")
     for number, frame in enumerate(pictures(3), start=1):
         writer.append(frame, 0.0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from acquisition.writer import Link
+from acquisition.simulation.scanimage_writer import Link
 from rig.messages import Fault, Frame, Message
 from tests.acquisition.files import RATE_HZ, pictures, save
 from tests.acquisition.files import start as start_file
@@ -27,7 +27,7 @@ def test_frames_saved_before_the_end_are_said_at_the_end(imaging: Path) -> None:
     stream = streaming(said)
     save(imaging / "a.tif", pictures(5))
     stream.close()
-    assert [word.index for word in said if isinstance(word, Frame)] == [0, 1, 2, 3, 4]
+    assert [message.index for message in said if isinstance(message, Frame)] == [0, 1, 2, 3, 4]
 
 
 def test_frames_still_being_saved_at_the_end_are_waited_for(
@@ -52,7 +52,7 @@ def test_frames_still_being_saved_at_the_end_are_waited_for(
     monkeypatch.setattr("acquisition.stream.time.sleep", save_on)
     stream.tick(SECOND)
     stream.close()
-    assert len([word for word in said if isinstance(word, Frame)]) == 3
+    assert len([message for message in said if isinstance(message, Frame)]) == 3
     assert len(waits) == 80
 
 

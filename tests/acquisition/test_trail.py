@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.trail import Trail
+from acquisition.simulation.position_history import PositionHistory
 from rig.messages import Position
 
 MS = 1_000_000
@@ -21,7 +21,7 @@ def at(t: int) -> Position:
 def test_it_is_the_last_position_up_to_the_middle(
     gaps: list[int], frame_ms: int, begins: int
 ) -> None:
-    trail = Trail(frame_ms / 1e3)
+    trail = PositionHistory(frame_ms / 1e3)
     times = [sum(gaps[:i]) for i in range(len(gaps))]
     for t in times:
         trail.add(at(t))
@@ -35,7 +35,7 @@ def test_it_is_the_last_position_up_to_the_middle(
 
 
 def test_before_the_first_position_it_was_nowhere() -> None:
-    trail = Trail(0.3)
+    trail = PositionHistory(0.3)
     assert trail.amid(0) is None
     trail.add(at(200 * MS))
     assert trail.amid(0) is None

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from acquisition.cells import read_cells
-from acquisition.layout import Layout
-from acquisition.truth import read_truth, truth_folder
+from acquisition.simulation.ground_truth import read_truth, truth_folder
+from acquisition.simulation.simulated_cells import read_cells
+from acquisition.simulation.strip_layout import StripLayout
 from rig.messages import Message
 from tests.acquisition.scopes import (
     FRAME_NS,
@@ -33,7 +33,7 @@ def session_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("words", "answers"),
+    ("messages", "answers"),
     [
         ([trial("leaf1"), at(2.0)], True),
         ([trial("leaf1"), at(2.0, moving=False)], False),
@@ -44,10 +44,10 @@ def session_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_leaf_cells_fire_while_the_animal_runs_in_leaves(
-    words: list[Message], answers: bool
+    messages: list[Message], answers: bool
 ) -> None:
-    recorded(words)
-    leaf = read_cells(SHIPPED, Layout(128, 128)).prefers == 0
+    recorded(messages)
+    leaf = read_cells(SHIPPED, StripLayout(128, 128)).prefers == 0
     per_frame = read_truth(only_tiff()).spikes[:, leaf].mean()
     assert (per_frame > 0.5) == answers
     assert answers or per_frame < 0.15
@@ -59,15 +59,15 @@ def test_a_frame_shows_where_the_animal_was_in_the_middle_of_its_scan(
 ) -> None:
     """In each frame it runs in leaves for that part of the scan, then stands in grey."""
     node = begun([])
-    node.hear(start())
-    node.hear(trial("leaf1"))
+    node.handle(start())
+    node.handle(trial("leaf1"))
     for frame in range(30):
         t = frame * FRAME_NS
         node.tick(t)
-        node.hear(at(2.0, t=t))
-        node.hear(at(0.0, number=-1, t=t + round(leaves_after * FRAME_NS)))
+        node.handle(at(2.0, t=t))
+        node.handle(at(0.0, number=-1, t=t + round(leaves_after * FRAME_NS)))
     node.close()
-    leaf = read_cells(SHIPPED, Layout(128, 128)).prefers == 0
+    leaf = read_cells(SHIPPED, StripLayout(128, 128)).prefers == 0
     per_frame = read_truth(only_tiff()).spikes[:, leaf].mean()
     assert (per_frame > 0.5) == answers
     assert answers or per_frame < 0.15
@@ -75,8 +75,8 @@ def test_a_frame_shows_where_the_animal_was_in_the_middle_of_its_scan(
 
 def test_the_truth_lies_beside_the_file() -> None:
     node = begun([], cells_file="", depths=2, rois=2, height_px=48, width_px=40, brain=FEW)
-    for word in (start(), trial("leaf1"), at(1.0)):
-        node.hear(word)
+    for message in (start(), trial("leaf1"), at(1.0)):
+        node.handle(message)
     for i in range(7):
         node.tick(i * FRAME_NS)
     node.close()
@@ -91,7 +91,9 @@ def test_the_truth_lies_beside_the_file() -> None:
     assert truth.plane.tolist() == [0, 1, 0, 1, 0, 1, 0]
     assert truth.spikes.shape == (7, 16) and truth.spikes.any()
     assert truth.moved_px.shape == (7, 4, 2) and truth.blocks_px.shape == (4, 2)
-    cells = read_cells(truth_folder(only_tiff()) / "cells.csv", Layout(48, 40, 2, 12), depths=2)
+    cells = read_cells(
+        truth_folder(only_tiff()) / "cells.csv", StripLayout(48, 40, 2, 12), depths=2
+    )
     for plane in (0, 1):
         others = truth.spikes[truth.plane == plane][:, cells.plane != plane]
         assert not others.any()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.cells import Cell, Floats, arrays
-from acquisition.tuning import DECAY_S, Calcium, Tuning
+from acquisition.simulation.simulated_cells import Cell, Floats, arrays
+from acquisition.simulation.simulated_tuning import DECAY_S, Calcium, SimulatedTuning
 from rig.messages import Position, TrialStart
 
 
@@ -29,7 +29,7 @@ def rates(
     cells: list[Cell], stimulus: str, *places_m: float, learned: float = 1.0, rewarded: bool = True
 ) -> Floats:
     """Return places x cells."""
-    tuning = Tuning(arrays(cells), learned)
+    tuning = SimulatedTuning(arrays(cells), learned)
     tuning.begin(trial(stimulus, rewarded))
     return np.array([tuning.rates_hz(at(m, t=round(m * 1e9))) for m in places_m])
 
@@ -98,7 +98,7 @@ def test_what_must_be_learned_is_not_known_before() -> None:
     ],
 )
 def test_cells_are_silent_at_rest_in_grey_and_between_trials(where: Position | None) -> None:
-    tuning = Tuning(arrays([cell("leaf1"), cell("both")]), 1.0)
+    tuning = SimulatedTuning(arrays([cell("leaf1"), cell("both")]), 1.0)
     tuning.begin(trial("leaf1"))
     np.testing.assert_array_equal(tuning.rates_hz(where), SILENT)
     tuning.begin(msgspec.structs.replace(trial("circle1"), trial=1))
@@ -106,7 +106,7 @@ def test_cells_are_silent_at_rest_in_grey_and_between_trials(where: Position | N
 
 
 def test_a_picture_that_is_no_corridor_is_not_answered() -> None:
-    tuning = Tuning(arrays([cell("both")]), 1.0)
+    tuning = SimulatedTuning(arrays([cell("both")]), 1.0)
     tuning.begin(msgspec.structs.replace(trial("leaf1"), picture="image"))
     np.testing.assert_array_equal(tuning.rates_hz(at(0.0)), SILENT)
 

@@ -8,13 +8,13 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-from acquisition.check import check
-from acquisition.closed import ClosedFile
+from acquisition.files.file_check import check
+from acquisition.files.vendor_reader import ClosedFile
 from acquisition.stream import Stream
 from rig.cli.main import app
 from rig.clock import SetClock
+from rig.errors import Refused
 from rig.messages import Start
-from rig.refused import Refused
 from tests.acquisition.files import pictures
 
 TEXTS = {
@@ -44,7 +44,7 @@ def test_it_ends_a_session_with_a_sentence_that_says_what_to_do(version: str) ->
     stream = Stream(msgspec.convert({}, Stream.Settings), print)
     stream.clock = SetClock()
     stream.open()
-    stream.hear(Start(0, {}))
+    stream.handle(Start(0, {}))
     Path("imaging/old.tif").write_bytes(raw)
     sentence = rf"imaging/old.tif is of ScanImage {version}, which does not number its frames"
     with pytest.raises(Refused, match=f"{sentence}.*ScanImage 5.0 or later"):

@@ -4,11 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rig.clock import SetClock
-from rig.envelope import Envelope, Voice, pack
-from rig.log import LOG_FILE, LogWriter, Verdict
 from rig.messages import (
+    CellSignals,
     Cue,
-    Decoded,
     Flip,
     Frame,
     Integrity,
@@ -23,6 +21,8 @@ from rig.messages import (
     Wheel,
     kind,
 )
+from rig.transport.envelope import Envelope, Sender, pack
+from rig.transport.log import LOG_FILE, Completeness, LogWriter
 
 MS = 1_000_000
 SPEAKERS: dict[type[Message], str] = {
@@ -38,7 +38,7 @@ SPEAKERS: dict[type[Message], str] = {
     Flip: "display",
     Frame: "stream",
     Integrity: "integrity",
-    Decoded: "online",
+    CellSignals: "online",
 }
 START = Start(
     0,
@@ -67,24 +67,24 @@ def standing(t: int, trial: int, position_m: float, moving: bool = True) -> Posi
 
 
 def enveloped(
-    words: Iterable[Message | tuple[str, Message]], delay: int = 0
+    messages: Iterable[Message | tuple[str, Message]], delay: int = 0
 ) -> list[tuple[Envelope, Message]]:
     """Put words into envelopes, sent `delay` ns after their t; (speaker, word) names who."""
     clock = SetClock()
-    voices: dict[str, Voice] = {}
+    senders: dict[str, Sender] = {}
     pairs = []
-    for item in words:
-        speaker, word = item if isinstance(item, tuple) else (SPEAKERS[type(item)], item)
-        clock.set(word.t + delay)
-        voice = voices.setdefault(speaker, Voice(speaker, clock))
-        pairs.append((voice.wrap(word), word))
+    for item in messages:
+        name, message = item if isinstance(item, tuple) else (SPEAKERS[type(item)], item)
+        clock.set(message.t + delay)
+        sender = senders.setdefault(name, Sender(name, clock))
+        pairs.append((sender.wrap(message), message))
     return pairs
 
 
 def write_log(folder: Path, pairs: list[tuple[Envelope, Message]]) -> Path:
     """Write the session's log; return the folder."""
     writer = LogWriter(folder / LOG_FILE)
-    for envelope, word in pairs:
-        writer.append(kind(word), envelope, pack(envelope))
-    writer.close(Verdict(True, len(pairs)))
+    for envelope, message in pairs:
+        writer.append(kind(message), envelope, pack(envelope))
+    writer.close(Completeness(True, len(pairs)))
     return folder

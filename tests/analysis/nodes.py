@@ -27,6 +27,6 @@ def frame(t: int, index: int, pixels: NDArray[np.int16] | None) -> Frame:
     return Frame(t, index, "imaging/a.tif", 0, height, width, t / 1e9, pixels=pixels)
 
 
-def tell(node: Online, words: list[Message]) -> None:
-    for word in words:
-        node.hear(word)
+def tell(node: Online, messages: list[Message]) -> None:
+    for message in messages:
+        node.handle(message)

@@ -10,10 +10,10 @@ import tifffile
 from PIL import Image
 from typer.testing import CliRunner
 
-from analysis.landmarks import read_landmarks
-from analysis.registration import MotionSettings
+from analysis.registration.reference_images import read_reference_images
+from analysis.registration.rigid import MotionSettings
 from rig.cli.main import app
-from rig.refused import Refused
+from rig.errors import Refused
 from tests.analysis.test_ground_truth import SHIPPED, imaged
 
 
@@ -45,7 +45,7 @@ def test_the_same_field_lies_where_it_was(data: Path, tmp_path: Path) -> None:
     assert told_by(done.output) == pytest.approx([0, 0, 0], abs=1.0)
     picture = tifffile.imread(first)
     assert out.read_bytes().startswith(b"\x89PNG")
-    means = read_landmarks(MotionSettings(reference_file=str(mean))).means
+    means = read_reference_images(MotionSettings(reference_file=str(mean))).means
     assert means is not None
     assert means.shape == (1, *picture.shape[1:])
     assert np.corrcoef(means[0].ravel(), picture.mean(axis=0).ravel())[0, 1] > 0.8

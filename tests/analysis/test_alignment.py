@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from analysis.alignment import Alignment, align, brought_back, red_over_green, same_cells
-from analysis.cells import Cells, disc, gathered
-from analysis.stat_file import label_cells
+from analysis.cells.model import Cells, disc, gathered
+from analysis.cells.suite2p_stat import label_cells
+from analysis.registration.day_alignment import (
+    DayAlignment,
+    align,
+    brought_back,
+    red_over_green,
+    same_cells,
+)
 from tests.analysis.test_registration import smooth_field
 
 SHAPE = (256, 300)
@@ -43,7 +49,7 @@ def test_the_same_cells_are_found_on_another_day(seed: int) -> None:
     rng = np.random.default_rng(seed)
     down, right, degrees = *rng.uniform(-8, 8, 2), rng.uniform(-2, 2)
     today, first, who = days(seed, down, right, degrees)
-    pairs = same_cells(today, first, Alignment(down, right, degrees, 1.0), SHAPE)
+    pairs = same_cells(today, first, DayAlignment(down, right, degrees, 1.0), SHAPE)
     names = np.array([int(name) for name in first.names])
     right_ones = who[pairs[:, 0]] == names[pairs[:, 1]]
     assert right_ones.sum() >= 0.95 * (who >= 0).sum()

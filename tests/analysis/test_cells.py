@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.cells import Cells, disc, gathered, read_cells
-from analysis.masks import Masks
-from rig.refused import Refused
+from analysis.cells.model import Cells, disc, gathered
+from analysis.cells.read_cells import read_cells
+from analysis.extraction.masks import Masks
+from rig.errors import Refused
 
 HEAD = "cell,y_px,x_px,radius_px,prefers"
 STILL = np.zeros((99, 2), np.int32)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analysis.baseline import Baseline
-from analysis.deconvolution import MOST_LAG, Deconvolution
+from analysis.extraction.baseline import Baseline
+from analysis.extraction.deconvolution import MOST_LAG, Deconvolution
 
 TAU_S = 0.75
 

@@ -13,22 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from acquisition.truth import read_truth
-from analysis.cells import Cells, read_cells
-from analysis.finder import Finder, FindSettings
+from acquisition.simulation.ground_truth import read_truth
+from analysis.cells.model import Cells
+from analysis.cells.read_cells import read_cells
+from analysis.cells.run_length_masks import cells_of, labels_of, runs_of
+from analysis.detection.cell_detector import CellDetector, FindSettings
 from analysis.online import Online
-from analysis.recorded import imaged_cells
-from analysis.registration import MotionSettings
+from analysis.registration.rigid import MotionSettings
 from analysis.report.write import report
-from analysis.runs import cells_of, labels_of, runs_of
 from analysis.session import Session
-from behavior.devices.hardware import Hardware
-from rig import virtual
-from rig.messages import Decoded, Fault, Found, Frame, Message
+from analysis.session.offline_tuning import imaged_cells
+from behavior.hardware import Hardware
+from rig import virtual_session
+from rig.errors import Refused
+from rig.messages import CellsFound, CellSignals, Fault, Frame, Message
 from rig.process import completed
-from rig.refused import Refused
-from rig.replay import replay
-from rig.session.about import about
+from rig.replay.replay import replay
+from rig.session.provenance import about
 from tests.analysis.logs import write_log
 from tests.behavior.sessions import session
 
@@ -47,7 +48,7 @@ def tell(made: Online, pages: NDArray[np.int16], rate_hz: float = 3.0) -> None:
     for index, page in enumerate(pages):
         time_s = index / rate_hz
         t = int(time_s * 1e9)
-        made.hear(Frame(t, index, "a.tif", 0, *page.shape, time_s, pixels=page, number=index + 1))
+        made.handle(Frame(t, index, "a.tif", 0, *page.shape, time_s, pixels=page, number=index + 1))
     made.close()
 
 
@@ -67,7 +68,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
             "online": {"run": "analysis.online", "find": {"after_s": AFTER_S}},
         }
         chosen = msgspec.structs.replace(chosen, nodes=nodes, about=about())
-        write_log(folder, virtual.run(completed(chosen)))
+        write_log(folder, virtual_session.run(completed(chosen)))
     yield Session(folder)
 
 
@@ -138,7 +139,7 @@ def test_it_replays_bit_for_bit(found: Session) -> None:
 def test_another_contrast_is_caught_by_the_replay(found: Session) -> None:
     said = replay(found.folder, ["nodes.online.find.contrast=0.2"], about())
     assert said.first is not None
-    assert said.first.speaker == "online"
+    assert said.first.sender == "online"
 
 
 @pytest.mark.parametrize("dim", ["flat", "noise", "steady"])
@@ -151,11 +152,11 @@ def test_a_field_without_cells_is_said_in_one_sentence(dim: str) -> None:
         pages[:, 10:16, 10:16] += 900
     made, said = node(find={"after_s": 20.0})
     tell(made, pages)
-    words = [word for word in said if isinstance(word, Found)]
-    assert [word.cells for word in words] == [0]
-    (fault,) = [word for word in said if isinstance(word, Fault)]
-    assert "no cell was found in the first 20 s: this session has no signals" in fault.what
-    assert not any(isinstance(word, Decoded) for word in said)
+    messages = [message for message in said if isinstance(message, CellsFound)]
+    assert [message.cells for message in messages] == [0]
+    (fault,) = [message for message in said if isinstance(message, Fault)]
+    assert "no cell was found in the first 20 s: this session has no signals" in fault.text
+    assert not any(isinstance(message, CellSignals) for message in said)
 
 
 def test_a_session_that_ends_before_says_so() -> None:
@@ -163,7 +164,7 @@ def test_a_session_that_ends_before_says_so() -> None:
     tell(made, np.full((30, 32, 32), 300, np.int16))
     (fault,) = said
     assert isinstance(fault, Fault)
-    assert "ended before cells were found, 10 s after its first frame" in fault.what
+    assert "ended before cells were found, 10 s after its first frame" in fault.text
 
 
 def test_a_blob_that_flickers_is_found_where_it_lies_in_the_reference() -> None:
@@ -171,7 +172,7 @@ def test_a_blob_that_flickers_is_found_where_it_lies_in_the_reference() -> None:
     scene = np.abs(np.cumsum(rng.normal(0, 40, (64, 64)), axis=1)) + 200
     y, x = np.mgrid[:64, :64]
     blob = np.hypot(y - 30, x - 41) <= 4
-    finder = Finder((64, 64), FindSettings(), MotionSettings(reference_s=10.0), scene)
+    finder = CellDetector((64, 64), FindSettings(), MotionSettings(reference_s=10.0), scene)
     level = 0.0
     for index in range(150):
         level = 0.7 * level + (rng.random() < 0.15)

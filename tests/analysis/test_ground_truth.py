@@ -10,16 +10,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from acquisition.cells import table
-from acquisition.layout import Layout
-from acquisition.specimen import Brain, Specimen
-from analysis.areas import GROUPS, NAMES
+from acquisition.simulation.simulated_brain import Brain, SimulatedBrain
+from acquisition.simulation.simulated_cells import table
+from acquisition.simulation.strip_layout import StripLayout
+from analysis.cells.areas import GROUPS, NAMES
 from analysis.session import Session
-from behavior.devices.hardware import Hardware
-from rig import virtual
+from behavior.hardware import Hardware
+from rig import virtual_session
 from rig.process import completed
-from rig.replay import replay
-from rig.session.about import about
+from rig.replay.replay import replay
+from rig.session.provenance import about
 from tests.analysis.logs import write_log
 from tests.behavior.sessions import session
 
@@ -42,7 +42,7 @@ def imaged(folder: Path, cells: Path, trials: int, **mesoscope: Any) -> Session:
             "online": {"run": "analysis.online", **named},
         }
         chosen = msgspec.structs.replace(chosen, nodes=nodes, about=about())
-        write_log(folder, virtual.run(completed(chosen)))
+        write_log(folder, virtual_session.run(completed(chosen)))
     return Session(folder)
 
 
@@ -96,12 +96,12 @@ def test_it_replays_bit_for_bit(shipped: Session) -> None:
 def test_another_share_of_neuropil_is_caught_by_the_replay(shipped: Session) -> None:
     report = replay(shipped.folder, ["nodes.online.traces.neuropil_share=0.6"], about())
     assert report.first is not None
-    assert report.first.speaker == "online"
+    assert report.first.sender == "online"
 
 
 def test_strips_and_depths_are_put_together(tmp_path: Path) -> None:
-    layout = Layout(64, 64, 2, 8)
-    cells = Specimen(Brain(cells=40, radius_px=3.0), layout, 2, None).cells
+    layout = StripLayout(64, 64, 2, 8)
+    cells = SimulatedBrain(Brain(cells=40, radius_px=3.0), layout, 2, None).cells
     path = tmp_path / "drawn.csv"
     path.write_text(table(cells))
     made = imaged(
@@ -117,9 +117,9 @@ def test_strips_and_depths_are_put_together(tmp_path: Path) -> None:
 
 def test_thousands_of_cells_are_recovered_area_by_area(tmp_path: Path) -> None:
     """The share of leaf1 and of circle1 cells in each group of areas, of 2,000 drawn cells."""
-    layout = Layout(448, 448)
+    layout = StripLayout(448, 448)
     brain = Brain(cells=2000, radius_px=3.0)
-    cells = Specimen(brain, layout, 1, None).cells
+    cells = SimulatedBrain(brain, layout, 1, None).cells
     path = tmp_path / "drawn.csv"
     path.write_text(table(cells))
     made = imaged(tmp_path, path, 20, height_px=448, width_px=448, brain=msgspec.to_builtins(brain))

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from analysis.areas import groups_of
-from analysis.recorded import mean_tuning
-from analysis.selectivity import Selectivity
+from analysis.cells.areas import groups_of
 from analysis.session import Session
-from analysis.signals import Signals
-from analysis.tuning import BINS, TrialStore
+from analysis.session.offline_tuning import mean_tuning
+from analysis.signals.running_signals import RunningSignals
+from analysis.signals.selectivity import Selectivity
+from analysis.signals.tuning import BINS, TrialStore
 from rig.messages import Frame, Message, Start, TrialEnd, Wheel
 from tests.analysis import test_truth as truth
 from tests.analysis.logs import MS, START, corridor
@@ -28,33 +28,33 @@ def recorded(stimuli: tuple[str, ...], subject: Path) -> tuple[list[Message], li
     online = {"a": "leaf1", "b": "circle1", "cells_file": "cells.csv"}
     lines = [f"{n},{10 + n},{20 + 3 * n},2,{area}" for n, area in enumerate(truth.AREA)]
     (subject / "cells.csv").write_text("\n".join(["cell,y_px,x_px,radius_px,area", *lines]))
-    words: list[Message] = [Start(0, {**START.session, "nodes": {"online": online}})]
-    words.append(Wheel(0, 0, 0.0))
+    messages: list[Message] = [Start(0, {**START.session, "nodes": {"online": online}})]
+    messages.append(Wheel(0, 0, 0.0))
     with TrialStore(None, truth.CELLS) as store:
         selectivity = Selectivity("leaf1", "circle1", truth.CELLS)
-        signals = Signals(selectivity, store, groups_of(truth.AREA), 0.3)
+        signals = RunningSignals(selectivity, store, groups_of(truth.AREA), 0.3)
         last = -1
         for at, (trial, stimulus, place, activity) in enumerate(steps):
             t = (at + 1) * 300 * MS
             if trial != last:
                 if last >= 0:
-                    words.append(TrialEnd(t - 1, last, "aborted" if last in aborted else "done"))
+                    messages.append(TrialEnd(t - 1, last, "aborted" if last in aborted else "done"))
                     if last in aborted:
                         signals.leave_out(last)
-                words.append(corridor(trial, stimulus, t - 1))
+                messages.append(corridor(trial, stimulus, t - 1))
                 signals.begin(corridor(trial, stimulus, t - 1))
                 last = trial
             placed = msgspec.structs.replace(place, t=t)
             decoded = signals.decoded(Frame(t, at, "", 0, 1, 1, 0.0), placed, activity)
             moved = ((0.25, -1.5, 0.6),)
-            words += [placed, msgspec.structs.replace(decoded, motion=moved)]
-        words.append(TrialEnd((len(steps) + 2) * 300 * MS, last, "done"))
-    return words, [step for step in steps if step[0] not in aborted]
+            messages += [placed, msgspec.structs.replace(decoded, motion=moved)]
+        messages.append(TrialEnd((len(steps) + 2) * 300 * MS, last, "done"))
+    return messages, [step for step in steps if step[0] not in aborted]
 
 
 def test_the_log_gives_each_cells_mean_tuning(tmp_path: Path) -> None:
-    words, kept = recorded(STIMULI, tmp_path)
-    made(tmp_path, words)
+    messages, kept = recorded(STIMULI, tmp_path)
+    made(tmp_path, messages)
     got = mean_tuning(Session(tmp_path), "leaf1")
     frames = [(t, p.position_m / 6.0, x[5:8]) for t, _, p, x in kept if p.moving]
     aborted = set(range(TRIALS)) - {step[0] for step in kept}
@@ -66,8 +66,8 @@ def test_the_log_gives_each_cells_mean_tuning(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_selectivity_tuning_and_motion(tmp_path: Path) -> None:
-    words, _ = recorded(STIMULI, tmp_path)
-    page = made(tmp_path, words)
+    messages, _ = recorded(STIMULI, tmp_path)
+    page = made(tmp_path, messages)
     d_prime = Session(tmp_path).d_prime[-1]
     of_leaf, of_circle = int((d_prime >= 0.3).sum()), int((d_prime <= -0.3).sum())
     assert min(of_leaf, of_circle) > 3
@@ -87,7 +87,7 @@ def test_the_page_shows_selectivity_tuning_and_motion(tmp_path: Path) -> None:
 
 
 def test_a_stimulus_never_shown_is_said(tmp_path: Path) -> None:
-    words, _ = recorded(("leaf1", "leaf2"), tmp_path)
-    page = made(tmp_path, words)
+    messages, _ = recorded(("leaf1", "leaf2"), tmp_path)
+    page = made(tmp_path, messages)
     assert "not defined for any cell: no moving texture frame yet of circle1" in page.text
     assert "Tuning by position" not in page.text

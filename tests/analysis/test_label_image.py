@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analysis.cells import read_cells
-from analysis.landmarks import Landmarks
-from analysis.registration import MotionSettings
-from analysis.strip import How
-from analysis.traces import TraceSettings
-from analysis.volume import Volume
-from rig.refused import Refused
+from analysis.cells.read_cells import read_cells
+from analysis.extraction.strip import PipelineSettings
+from analysis.extraction.traces import TraceSettings
+from analysis.extraction.volume import Volume
+from analysis.registration.reference_images import ReferenceImages
+from analysis.registration.rigid import MotionSettings
+from rig.errors import Refused
 
-HOW = How(TraceSettings(), MotionSettings(), Landmarks())
+HOW = PipelineSettings(TraceSettings(), MotionSettings(), ReferenceImages())
 
 
 @settings(deadline=None, max_examples=30)

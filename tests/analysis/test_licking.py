@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.licking import (
+from analysis.session.lick_metrics import (
     by_position,
     counted,
     edges,

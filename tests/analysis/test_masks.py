@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analysis.cells import Cells, gathered
-from analysis.masks import Masks, Neuropil
+from analysis.cells.model import Cells, gathered
+from analysis.extraction.masks import Masks, Neuropil
 
 SHAPE = (31, 45)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rig.messages import Decoded, Fault, Frame, Message, Position, TrialEnd, TrialStart
+from rig.messages import CellSignals, Fault, Frame, Message, Position, TrialEnd, TrialStart
 from tests.analysis.logs import MS, corridor, standing
 from tests.analysis.nodes import SHAPE, frame, online, tell
 
@@ -31,11 +31,11 @@ trial = st.tuples(
 def recording(trials: list[tuple[str, str, list[tuple[float, bool, str]]]]) -> list[Message]:
     """The words of such a session; frames overtake Positions on the wire, or lag behind them."""
     rng = np.random.default_rng(len(trials))
-    words: list[Message] = []
+    messages: list[Message] = []
     lagging: list[Message] = []
     t, index = 0, 0
     for number, (stimulus, outcome, steps) in enumerate(trials):
-        words.append(corridor(number, stimulus, t))
+        messages.append(corridor(number, stimulus, t))
         for position_m, moving, imaging in steps:
             t += 10 * MS
             place = standing(t, number, position_m, moving)
@@ -44,18 +44,18 @@ def recording(trials: list[tuple[str, str, list[tuple[float, bool, str]]]]) -> l
                 pixels = rng.integers(0, 2000, SHAPE).astype(np.int16)
                 if imaging == "flat":
                     pixels = np.full(SHAPE, 700, np.int16)
-                word = frame(t + 3 * MS, index, None if imaging == "lost" else pixels)
+                message = frame(t + 3 * MS, index, None if imaging == "lost" else pixels)
                 index += 1
                 if imaging == "early":
-                    shown = [*overdue, word, place]
+                    shown = [*overdue, message, place]
                 elif imaging == "late":
-                    lagging.append(word)
+                    lagging.append(message)
                 else:
-                    shown.append(word)
-            words += shown
+                    shown.append(message)
+            messages += shown
         t += 10 * MS
-        words.append(TrialEnd(t, number, outcome))
-    return [*words, *lagging]
+        messages.append(TrialEnd(t, number, outcome))
+    return [*messages, *lagging]
 
 
 def by_definition(
@@ -105,46 +105,46 @@ def test_after_every_frame_the_signals_are_those_of_the_definition(
     cells: Path, trials: list[tuple[str, str, list[tuple[float, bool, str]]]]
 ) -> None:
     node, said = online(cells)
-    words = recording(trials)
+    messages = recording(trials)
     aborted_by: list[set[int]] = []
     aborted: set[int] = set()
-    for word in words:
-        if isinstance(word, TrialEnd) and word.outcome == "aborted":
-            aborted = aborted | {word.trial}
-        node.hear(word)
+    for message in messages:
+        if isinstance(message, TrialEnd) and message.outcome == "aborted":
+            aborted = aborted | {message.trial}
+        node.handle(message)
         aborted_by += [aborted] * (len(said) - len(aborted_by))
     node.close()
     aborted_by += [aborted] * (len(said) - len(aborted_by))
-    positions = [w for w in words if isinstance(w, Position)]
-    starts = {w.trial: w for w in words if isinstance(w, TrialStart)}
-    frames = {w.index: w for w in words if isinstance(w, Frame)}
+    positions = [w for w in messages if isinstance(w, Position)]
+    starts = {w.trial: w for w in messages if isinstance(w, TrialStart)}
+    frames = {w.index: w for w in messages if isinstance(w, Frame)}
     middles = middles_by_definition(list(frames.values()))
     seen: list[tuple[int, str | None, bool, NDArray[np.float32]]] = []
-    for word, known in zip(said, aborted_by, strict=True):
-        if isinstance(word, Fault):
+    for message, known in zip(said, aborted_by, strict=True):
+        if isinstance(message, Fault):
             continue
-        assert isinstance(word, Decoded)
-        assert word.t == frames[word.frame].t
-        assert word.scanned_t == middles[word.frame]
-        before = [p for p in positions if p.t <= word.scanned_t]
+        assert isinstance(message, CellSignals)
+        assert message.t == frames[message.frame].t
+        assert message.scanned_t == middles[message.frame]
+        before = [p for p in positions if p.t <= message.scanned_t]
         place = max(before, key=lambda p: p.t, default=Position(0, -1, 0.0, 0.0, False, "grey"))
         stimulus = starts[place.trial].stimulus if before else None
-        state = (word.trial, word.stimulus, word.position_m, word.moving)
+        state = (message.trial, message.stimulus, message.position_m, message.moving)
         assert state == (place.trial, stimulus, place.position_m, place.moving)
         use = place.moving and place.position_m < 4.0
-        seen.append((place.trial, stimulus, use, np.frombuffer(word.traces, "<f4")))
+        seen.append((place.trial, stimulus, use, np.frombuffer(message.traces, "<f4")))
         wanted = by_definition([f[1:] for f in seen if f[0] not in known])
-        got = np.frombuffer(word.d_prime, "<f4")
+        got = np.frombuffer(message.d_prime, "<f4")
         np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-6)
         defined = got[~np.isnan(got)]
         share = float(np.mean(np.abs(defined) >= 0.3)) if len(defined) else None
-        assert word.selective_fraction == share
+        assert message.selective_fraction == share
         wanted_shares = shares_by_definition(got.astype(np.float64))
-        np.testing.assert_array_equal(np.frombuffer(word.fractions, "<f4"), wanted_shares)
+        np.testing.assert_array_equal(np.frombuffer(message.fractions, "<f4"), wanted_shares)
         shown = {stimulus for trial, stimulus, use, _ in seen if use and trial not in known}
-        assert ("leaf1" in word.undefined) == ("leaf1" not in shown)
-        assert ("circle1" in word.undefined) == ("circle1" not in shown)
-    lost = [w.index for w in words if isinstance(w, Frame) and w.pixels is None]
+        assert ("leaf1" in message.undefined) == ("leaf1" not in shown)
+        assert ("circle1" in message.undefined) == ("circle1" not in shown)
+    lost = [w.index for w in messages if isinstance(w, Frame) and w.pixels is None]
     assert [w.frame for w in said if isinstance(w, Fault)] == lost
     assert sorted([f.frame for f in said]) == sorted(frames)  # type: ignore[attr-defined]
 
@@ -166,12 +166,12 @@ def test_the_same_words_give_the_same_bits(
 def test_a_frame_waits_for_the_first_position_after_it(cells: Path) -> None:
     node, said = online(cells, traces={"deconvolution_lag_frames": 0})
     pixels = np.ones(SHAPE, np.int16)
-    words = [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)]
-    tell(node, [*words, standing(20, 0, 2.0)])
+    messages = [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)]
+    tell(node, [*messages, standing(20, 0, 2.0)])
     assert said == []
-    node.hear(standing(30, 0, 3.0))
+    node.handle(standing(30, 0, 3.0))
     (decoded,) = said
-    assert isinstance(decoded, Decoded)
+    assert isinstance(decoded, CellSignals)
     assert (decoded.t, decoded.frame, decoded.position_m) == (20, 0, 2.0)
     node.close()
 
@@ -184,16 +184,16 @@ def test_a_frame_is_decoded_when_its_values_are_final_with_the_place_that_it_had
     pixels = np.ones(SHAPE, np.int16)
     tell(node, [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)])
     for second in range(1, 600):
-        node.hear(standing(second * 1000 * MS, 0, 2.0, moving=False))
+        node.handle(standing(second * 1000 * MS, 0, 2.0, moving=False))
     for index in range(1, 6):
         assert said == []
         t = (600 + index) * 1000 * MS
         tell(node, [frame(t, index, pixels), standing(t + 1, 0, 3.0)])
     (decoded,) = said
-    assert isinstance(decoded, Decoded)
+    assert isinstance(decoded, CellSignals)
     assert (decoded.frame, decoded.position_m, decoded.moving) == (0, 1.0, True)
     node.close()
-    assert [word.frame for word in said] == list(range(6))  # type: ignore[attr-defined]
+    assert [message.frame for message in said] == list(range(6))  # type: ignore[attr-defined]
 
 
 def test_a_frame_that_is_not_all_numbers_is_left_out_and_said(cells: Path) -> None:
@@ -203,17 +203,17 @@ def test_a_frame_that_is_not_all_numbers_is_left_out_and_said(cells: Path) -> No
         pixels = rng.random(SHAPE).astype("<f4")
         if index == 2:
             pixels[3, 3] = np.nan
-        node.hear(frame(10 * index, index, pixels))
-        node.hear(standing(10 * index + 5, -1, 0.0, moving=False))
+        node.handle(frame(10 * index, index, pixels))
+        node.handle(standing(10 * index + 5, -1, 0.0, moving=False))
     node.close()
-    (fault,) = [word for word in said if isinstance(word, Fault)]
-    assert (fault.frame, fault.what) == (
+    (fault,) = [message for message in said if isinstance(message, Fault)]
+    assert (fault.frame, fault.text) == (
         2,
         "the pixels of frame 2 are not all finite numbers: it is left out of the analysis",
     )
-    decoded = [word for word in said if isinstance(word, Decoded)]
-    assert [word.frame for word in decoded] == [0, 1, 3, 4, 5]
-    assert all(np.isfinite(np.frombuffer(word.traces, "<f4")).all() for word in decoded)
+    decoded = [message for message in said if isinstance(message, CellSignals)]
+    assert [message.frame for message in decoded] == [0, 1, 3, 4, 5]
+    assert all(np.isfinite(np.frombuffer(message.traces, "<f4")).all() for message in decoded)
 
 
 def test_an_hour_without_imaging_needs_no_more_memory_than_its_last_seconds(cells: Path) -> None:
@@ -221,7 +221,7 @@ def test_an_hour_without_imaging_needs_no_more_memory_than_its_last_seconds(cell
     tracemalloc.start()
     try:
         for tenth in range(36_000):
-            node.hear(standing(tenth * 100 * MS, -1, 0.0, moving=False))
+            node.handle(standing(tenth * 100 * MS, -1, 0.0, moving=False))
         held_bytes, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -236,10 +236,10 @@ def test_nothing_is_written_while_the_session_runs(
     made: list[object] = []
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **given: made.append(given))
     node, said = online(cells, traces={"deconvolution_lag_frames": 0})
-    node.hear(corridor(0, "leaf1"))
+    node.handle(corridor(0, "leaf1"))
     for at in range(3):
-        node.hear(frame(10 * at, at, np.full(SHAPE, at, np.int16)))
-        node.hear(standing(10 * at + 1, 0, 1.0 + at))
+        node.handle(frame(10 * at, at, np.full(SHAPE, at, np.int16)))
+        node.handle(standing(10 * at + 1, 0, 1.0 + at))
     node.close()
-    assert any(word.tuned for word in said if isinstance(word, Decoded))
+    assert any(message.tuned for message in said if isinstance(message, CellSignals))
     assert made == []

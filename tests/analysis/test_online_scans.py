@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from rig.messages import Decoded, Fault, Scan
-from rig.refused import Refused
+from rig.errors import Refused
+from rig.messages import CellSignals, Fault, Scan
 from tests.analysis.logs import MS, standing
 from tests.analysis.nodes import SHAPE, frame, online
 from tests.analysis.test_registration import stack_of
@@ -16,16 +16,16 @@ from tests.analysis.test_registration import stack_of
 def test_a_cell_outside_the_field_ends_the_node_at_its_first_frame(cells: Path) -> None:
     node, said = online(cells)
     with pytest.raises(Refused, match=r"cell 1 .* leaves the frame of 6 x 6 px"):
-        node.hear(frame(0, 0, np.ones((6, 6), np.int16)))
+        node.handle(frame(0, 0, np.ones((6, 6), np.int16)))
     node.close()
     assert said == []
 
 
 def test_a_field_that_changes_its_size_ends_the_node(cells: Path) -> None:
     node, _ = online(cells)
-    node.hear(frame(0, 0, np.ones(SHAPE, np.int16)))
+    node.handle(frame(0, 0, np.ones(SHAPE, np.int16)))
     with pytest.raises(Refused, match="frame 1 has 20 x 20 px, those before it 9 x 12"):
-        node.hear(frame(1, 1, np.ones((20, 20), np.int16)))
+        node.handle(frame(1, 1, np.ones((20, 20), np.int16)))
     node.close()
 
 
@@ -50,14 +50,19 @@ SLICES = ((10.0,), (40.0,), (70.0,))
 def test_no_volume_is_put_together_from_pages_of_two(tmp_path: Path, averaged: int) -> None:
     lag = {"deconvolution_lag_frames": 0}
     node, said = online(deep(tmp_path, 0, 2), traces=lag)
-    node.hear(scanned(*SLICES, averaged=averaged))
+    node.handle(scanned(*SLICES, averaged=averaged))
     rng = np.random.default_rng(1)
     lost = {5, 6, 7, 13}  # a whole volume's, then one page that shows no cell
     for at in set(range(18)) - lost:
-        word = frame(at * MS, at, rng.integers(0, 99, SHAPE).astype(np.int16))
-        node.hear(msgspec.structs.replace(word, plane=at % 3, number=1 + averaged * at))
+        message = frame(at * MS, at, rng.integers(0, 99, SHAPE).astype(np.int16))
+        node.handle(msgspec.structs.replace(message, plane=at % 3, number=1 + averaged * at))
     node.close()
-    assert [word.frame for word in said if isinstance(word, Decoded)] == [2, 11, 14, 17]
+    assert [message.frame for message in said if isinstance(message, CellSignals)] == [
+        2,
+        11,
+        14,
+        17,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -73,30 +78,30 @@ def test_a_scan_that_never_shows_some_cells_is_refused(
 ) -> None:
     node, _ = online(deep(tmp_path, *planes))
     with pytest.raises(Refused, match=sentence):
-        node.hear(scan)
+        node.handle(scan)
     node.close()
 
 
 def test_cells_that_say_no_plane_are_refused_where_several_depths_are_scanned(cells: Path) -> None:
     node, _ = online(cells)
-    node.hear(scanned((10.0,)))
+    node.handle(scanned((10.0,)))
     with pytest.raises(Refused, match="3 depths, and cells_file does not say in which"):
-        node.hear(scanned(*SLICES))
+        node.handle(scanned(*SLICES))
     node.close()
 
 
 def test_a_second_scan_may_lie_elsewhere_in_depth_but_be_no_other_field(tmp_path: Path) -> None:
     node, _ = online(deep(tmp_path, 0, 2))
-    node.hear(scanned(*SLICES))
-    node.hear(scanned((0.0,), (20.0,), (40.0,)))  # nothing is imaged yet
-    node.hear(frame(0, 0, np.ones(SHAPE, np.int16)))
-    node.hear(scanned((5.0,), (25.0,), (45.0,), zoom=2.0))
+    node.handle(scanned(*SLICES))
+    node.handle(scanned((0.0,), (20.0,), (40.0,)))  # nothing is imaged yet
+    node.handle(frame(0, 0, np.ones(SHAPE, np.int16)))
+    node.handle(scanned((5.0,), (25.0,), (45.0,), zoom=2.0))
     with pytest.raises(Refused, match=r"b\.tif scans other regions or depths than a\.tif; image"):
-        node.hear(scanned((0.0,), (20.0,), (60.0,), file="b.tif"))
+        node.handle(scanned((0.0,), (20.0,), (60.0,), file="b.tif"))
     other = scanned((0.0,), (20.0,), (40.0,), file="c.tif")
     moved = tuple({**region, "first_row": 1} for region in other.regions)
     with pytest.raises(Refused, match=r"c\.tif scans other"):
-        node.hear(msgspec.structs.replace(other, regions=moved))
+        node.handle(msgspec.structs.replace(other, regions=moved))
     node.close()
 
 
@@ -127,15 +132,17 @@ def test_a_drifting_focus_is_said_once_and_so_is_its_return(cells: Path, tmp_pat
     for index in range(280):
         depth = 10 if 70 <= index < 160 else 8  # 5 um off, then back
         page = rng.poisson(np.maximum(stack[depth], 0)).astype(np.int16)
-        node.hear(frame(300 * index * MS, index, page))
-        node.hear(standing(300 * index * MS + 1, -1, 0.0, moving=False))
+        node.handle(frame(300 * index * MS, index, page))
+        node.handle(standing(300 * index * MS + 1, -1, 0.0, moving=False))
     node.close()
-    faults = [word for word in said if isinstance(word, Fault)]
-    assert [word.what.partition(",")[0][:22] for word in faults] == [
+    faults = [message for message in said if isinstance(message, Fault)]
+    assert [message.text.partition(",")[0][:22] for message in faults] == [
         "the focus has drifted ",
         "the focus is back",
     ]
     assert 70 < faults[0].t / (300 * MS) < 160 < faults[1].t / (300 * MS)
-    depths = [word.z_um[0] for word in said if isinstance(word, Decoded) and word.z_um]
+    depths = [
+        message.z_um[0] for message in said if isinstance(message, CellSignals) and message.z_um
+    ]
     assert max(depths) == pytest.approx(5.0, abs=1.0)
     assert depths[-1] == pytest.approx(0.0, abs=1.0)

@@ -8,12 +8,12 @@ import scipy.fft
 import tifffile
 from numpy.typing import NDArray
 
-from analysis.blocks import Blocks
-from analysis.correlation import Correlator
-from analysis.depth import Depth
-from analysis.landmarks import Landmarks, read_landmarks
-from analysis.registration import MotionSettings, Rigid
-from rig.refused import Refused
+from analysis.registration.nonrigid import Nonrigid
+from analysis.registration.phase_correlation import Correlator
+from analysis.registration.reference_images import ReferenceImages, read_reference_images
+from analysis.registration.rigid import MotionSettings, Rigid
+from analysis.registration.z_estimate import ZEstimate
+from rig.errors import Refused
 
 MOVIE = Path(__file__).parents[3] / "shared" / "data" / "mesoscope_movie" / "frames_000_127.tif"
 
@@ -111,7 +111,7 @@ def test_blocks_follow_a_field_that_stretches(movie: Floats) -> None:
     mean = movie[:64].mean(axis=0)
     height, width = mean.shape
     centres = np.random.default_rng(5).uniform(20, (height - 20, width - 20), (60, 2))
-    blocks = Blocks(mean.shape, MotionSettings(block_px=64), centres)
+    blocks = Nonrigid(mean.shape, MotionSettings(block_px=64), centres)
     blocks.learn(mean)
     warped = np.empty_like(movie[64:])
     for row in range(height):  # the top moves left, the bottom right
@@ -140,7 +140,7 @@ def test_a_drift_of_five_microns_is_found_in_a_stack() -> None:
     stack, z_um = stack_of(shape)
     rng = np.random.default_rng(6)
     for true_um in (0.0, 5.0, -5.0, 7.5):
-        depth = Depth(shape, MotionSettings(), stack, z_um)
+        depth = ZEstimate(shape, MotionSettings(), stack, z_um)
         image = stack[int(np.argmin(np.abs(z_um - true_um)))]
         found = None
         for _ in range(60):
@@ -165,20 +165,20 @@ def test_landmarks_that_cannot_be_used_are_refused(
     np.save(path, held)
     settings = MotionSettings(**{name: str(path)})
     with pytest.raises(Refused, match=sentence):
-        read_landmarks(settings)
+        read_reference_images(settings)
     with pytest.raises(Refused, match="cannot be read"):
-        read_landmarks(MotionSettings(**{name: str(tmp_path / "absent.npy")}))
+        read_reference_images(MotionSettings(**{name: str(tmp_path / "absent.npy")}))
 
 
 def test_a_stack_whose_depths_do_not_rise_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "stack.npz"
     np.savez(path, stack=np.zeros((3, 8, 9)), z_um=np.array([0.0, 2.0, 1.0]))
     with pytest.raises(Refused, match="z_um must rise"):
-        read_landmarks(MotionSettings(stack_file=str(path)))
+        read_reference_images(MotionSettings(stack_file=str(path)))
 
 
 def test_landmarks_of_another_field_are_refused() -> None:
-    landmarks = Landmarks(means=np.zeros((1, 30, 40), np.float32))
+    landmarks = ReferenceImages(means=np.zeros((1, 30, 40), np.float32))
     with pytest.raises(Refused, match="make it from the same field"):
         landmarks.mean(0, 0, (30, 41))
     with pytest.raises(Refused, match="plane 1 needs"):

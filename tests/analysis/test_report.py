@@ -15,15 +15,25 @@ import pytest
 from analysis.report import write
 from analysis.report.write import report
 from analysis.session import Session
-from behavior.devices.hardware import Hardware
-from rig import virtual
-from rig.messages import Fault, Lick, Message, Order, Stop, TrialEnd, TrialStart, Valve, Verdict
+from behavior.hardware import Hardware
+from rig import virtual_session
+from rig.errors import Refused
+from rig.messages import (
+    Fault,
+    Lick,
+    Message,
+    OperatorRequest,
+    Stop,
+    TrialEnd,
+    TrialStart,
+    TrialVerdict,
+    Valve,
+)
 from rig.process import completed
-from rig.refused import Refused
 from tests.analysis.logs import MS, START, corridor, enveloped, standing, write_log
 from tests.behavior.sessions import session
 
-Words = list[Message | tuple[str, Message]]
+Messages = list[Message | tuple[str, Message]]
 TRIALS = 10
 
 
@@ -57,9 +67,9 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def made(folder: Path, words: Words) -> Page:
+def made(folder: Path, messages: Messages) -> Page:
     """Write a log of these words, report on it, and read the page."""
-    write_log(folder, enveloped(words))
+    write_log(folder, enveloped(messages))
     report(folder, folder / "report.html")
     return Page(folder / "report.html")
 
@@ -72,7 +82,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(Hardware, "period_s", 0.01)
         chosen = session(3, trials=TRIALS)
         nodes = {**chosen.nodes, "referee": {"run": "behavior.referee"}}
-        said = virtual.run(completed(msgspec.structs.replace(chosen, nodes=nodes)))
+        said = virtual_session.run(completed(msgspec.structs.replace(chosen, nodes=nodes)))
     write_log(folder, said)
     report(folder, folder / "report.html")
     yield folder
@@ -136,20 +146,20 @@ def test_a_browser_draws_every_figure(lived: Path, tmp_path: Path) -> None:
     assert all("js-plotly-plot" in names for names in drawn)
 
 
-def _trial(trial: int, stimulus: str, outcome: str = "done", lick: bool = True) -> Words:
+def _trial(trial: int, stimulus: str, outcome: str = "done", lick: bool = True) -> Messages:
     t = (trial + 1) * 1000 * MS
-    words: Words = [corridor(trial, stimulus, t)]
-    words += [standing(t + n * 50 * MS, trial, n * 0.3) for n in range(20)]
-    words += [Lick(t + 200 * MS, "centre")] if lick else []
-    words += [TrialEnd(t + 990 * MS, trial, outcome)]  # type: ignore[arg-type]
-    return words
+    messages: Messages = [corridor(trial, stimulus, t)]
+    messages += [standing(t + n * 50 * MS, trial, n * 0.3) for n in range(20)]
+    messages += [Lick(t + 200 * MS, "centre")] if lick else []
+    messages += [TrialEnd(t + 990 * MS, trial, outcome)]  # type: ignore[arg-type]
+    return messages
 
 
 def test_aborted_and_cut_off_trials_are_left_out_and_counted(tmp_path: Path) -> None:
-    words: Words = [START, *_trial(0, "leaf1"), *_trial(1, "circle1", lick=False)]
-    words += [*_trial(2, "leaf1", "aborted"), *_trial(3, "circle1", lick=False)]
-    words += _trial(4, "leaf1")[:-1]
-    page = made(tmp_path, words)
+    messages: Messages = [START, *_trial(0, "leaf1"), *_trial(1, "circle1", lick=False)]
+    messages += [*_trial(2, "leaf1", "aborted"), *_trial(3, "circle1", lick=False)]
+    messages += _trial(4, "leaf1")[:-1]
+    page = made(tmp_path, messages)
     assert "3 trials done; 1 aborted, 1 cut off left out" in page.text
     assert "+100% performance" in page.text
     assert "leaf1, in order of time (1)" in page.text
@@ -157,15 +167,15 @@ def test_aborted_and_cut_off_trials_are_left_out_and_counted(tmp_path: Path) -> 
 
 
 def test_what_was_wrong_stands_out(tmp_path: Path) -> None:
-    words: Words = [START, *_trial(0, "leaf1"), *_trial(1, "circle1")]
-    words += [
-        ("referee", Verdict(3000 * MS, 0, ("two rewards",))),
-        ("referee", Verdict(3000 * MS, 1, ())),
+    messages: Messages = [START, *_trial(0, "leaf1"), *_trial(1, "circle1")]
+    messages += [
+        ("referee", TrialVerdict(3000 * MS, 0, ("two rewards",))),
+        ("referee", TrialVerdict(3000 * MS, 1, ())),
         ("hardware", Fault(3100 * MS, "valve <centre> stayed shut")),
-        ("launch", Order(3200 * MS, 1, 0, "note", "</script><b>grooming</b>")),
+        ("launch", OperatorRequest(3200 * MS, 1, 0, "note", "</script><b>grooming</b>")),
         ("hardware", Valve(3300 * MS, 9, "centre", 60.0, 3.0, manual=True)),
     ]
-    page = made(tmp_path, words)
+    page = made(tmp_path, messages)
     assert "1 of 2 trials broke a rule." in page.text
     assert "two rewards" in page.text
     assert "1 fault." in page.text
@@ -175,7 +185,7 @@ def test_what_was_wrong_stands_out(tmp_path: Path) -> None:
     assert page.slots == len(page.figures)
 
 
-KINDS: dict[str, Words] = {
+KINDS: dict[str, Messages] = {
     "one trial, no lick": [START, *_trial(0, "leaf1", lick=False)],
     "one corridor, never the other": [START, *_trial(0, "circle1"), *_trial(1, "circle1")],
     "no cue": [
@@ -200,9 +210,9 @@ KINDS: dict[str, Words] = {
 }
 
 
-@pytest.mark.parametrize("words", KINDS.values(), ids=KINDS)
-def test_sessions_of_every_kind_have_a_report(tmp_path: Path, words: Words) -> None:
-    page = made(tmp_path, [*words, Stop(10_000 * MS, "all trials done", ())])
+@pytest.mark.parametrize("messages", KINDS.values(), ids=KINDS)
+def test_sessions_of_every_kind_have_a_report(tmp_path: Path, messages: Messages) -> None:
+    page = made(tmp_path, [*messages, Stop(10_000 * MS, "all trials done", ())])
     assert page.slots == len(page.figures)
     assert "ended: all trials done" in page.text
     assert "nan" not in page.text.lower()
@@ -211,7 +221,7 @@ def test_sessions_of_every_kind_have_a_report(tmp_path: Path, words: Words) -> N
 def test_a_new_section_is_one_function_of_the_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def maps(seen: write.Seen) -> write.Section:
+    def maps(seen: write.ReportData) -> write.Section:
         return write.Section("Maps", f"of {len(seen.done)} trials")
 
     monkeypatch.setattr(write, "SECTIONS", (*write.SECTIONS, maps, lambda _: None))
@@ -219,16 +229,18 @@ def test_a_new_section_is_one_function_of_the_list(
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("messages", "sentence"),
     [
         ([], "ended before it began"),
         ([START, *_trial(0, "leaf1", "aborted")], r"no trial of .* was finished \(1 begun\)"),
         ([START, standing(MS, -1, 0.0)], "no trial, no lick and no step"),
     ],
 )
-def test_a_session_without_anything_is_refused(tmp_path: Path, words: Words, sentence: str) -> None:
+def test_a_session_without_anything_is_refused(
+    tmp_path: Path, messages: Messages, sentence: str
+) -> None:
     with pytest.raises(Refused, match=sentence):
-        made(tmp_path, words)
+        made(tmp_path, messages)
     assert not (tmp_path / "report.html").exists()
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.scan_time import ScanTime
+from analysis.signals.frame_timing import FrameTiming
 from rig.messages import Frame
 
 PERIOD_NS = 333_333_333
@@ -19,7 +19,7 @@ def page(t: int, stamp_ns: int) -> Frame:
     late=st.lists(st.integers(0, 3 * PERIOD_NS), min_size=1, max_size=30),
 )
 def test_once_a_page_came_in_time_the_others_may_come_late(starts: int, late: list[int]) -> None:
-    times = ScanTime()
+    times = FrameTiming()
     for k, late_ns in enumerate([0, 0, *late]):
         stamp = k * PERIOD_NS
         middle = times.middle(page(starts + stamp + PERIOD_NS + late_ns, stamp))
@@ -28,13 +28,13 @@ def test_once_a_page_came_in_time_the_others_may_come_late(starts: int, late: li
 
 
 def test_of_the_first_page_nobody_knows_how_long_it_lasted() -> None:
-    assert ScanTime().middle(page(900, 100)) == 900
+    assert FrameTiming().middle(page(900, 100)) == 900
 
 
 def test_clocks_that_drift_are_followed() -> None:
     """A microscope's clock 100 ppm slow and one as fast: 30 ms in five minutes, were it not."""
     for ppm in (-100, 100):
-        times = ScanTime()
+        times = FrameTiming()
         for k in range(3000):
             truth = k * PERIOD_NS
             middle = times.middle(page(truth + PERIOD_NS, round(truth * (1 + ppm / 1e6))))
@@ -42,7 +42,7 @@ def test_clocks_that_drift_are_followed() -> None:
 
 
 def test_a_microscope_that_begins_anew_is_dated_anew() -> None:
-    times = ScanTime()
+    times = FrameTiming()
     for start in (0, 10**11):
         for k in range(3):
             stamp = k * PERIOD_NS
@@ -51,5 +51,5 @@ def test_a_microscope_that_begins_anew_is_dated_anew() -> None:
 
 
 def test_a_file_without_times_is_dated_by_its_pages_alone() -> None:
-    times = ScanTime()
+    times = FrameTiming()
     assert [times.middle(page(t, 0)) for t in (10, 20, 30)] == [10, 20, 30]

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from analysis.session import Session
-from rig.log import LOG_FILE
+from rig.errors import Refused
 from rig.messages import (
-    Beat,
+    CellSignals,
     Cue,
-    Decoded,
     Ended,
     Fault,
     Flip,
     Frame,
+    Heartbeat,
     Lick,
     Message,
     Stop,
@@ -24,7 +24,7 @@ from rig.messages import (
     Valve,
     Wheel,
 )
-from rig.refused import Refused
+from rig.transport.log import LOG_FILE
 from tests.analysis.logs import MS, START, corridor, enveloped, standing, write_log
 
 TRIALS: list[Message | tuple[str, Message]] = [
@@ -52,8 +52,8 @@ TRIALS: list[Message | tuple[str, Message]] = [
 ]
 
 
-def read_back(folder: Path, words: list[Message | tuple[str, Message]]) -> Session:
-    return Session(write_log(folder, enveloped(words)))
+def read_back(folder: Path, messages: list[Message | tuple[str, Message]]) -> Session:
+    return Session(write_log(folder, enveloped(messages)))
 
 
 def test_trials_tell_what_was_drawn_and_what_came_of_it(tmp_path: Path) -> None:
@@ -91,12 +91,12 @@ def test_signals_come_back_as_they_were_said(tmp_path: Path) -> None:
     traces = rng.normal(size=(3, 5)).astype("<f4")
     d_prime = np.full((3, 5), np.nan, "<f4")
     d_prime[2] = traces[1]
-    words: list[Message | tuple[str, Message]] = [*TRIALS]
+    messages: list[Message | tuple[str, Message]] = [*TRIALS]
     for i, trial in enumerate((0, 1, -1)):
         signals = (traces[i].tobytes(), d_prime[i].tobytes(), None if i < 2 else 0.4)
         stimulus = None if trial < 0 else "leaf1"
-        words.append(Decoded((20 + i) * MS, i, trial, stimulus, 1.0, True, *signals))
-    session = read_back(tmp_path, words)
+        messages.append(CellSignals((20 + i) * MS, i, trial, stimulus, 1.0, True, *signals))
+    session = read_back(tmp_path, messages)
     np.testing.assert_array_equal(session.traces, traces)
     np.testing.assert_array_equal(session.d_prime, d_prime)
     assert session.traces.dtype == session.d_prime.dtype == np.float32
@@ -107,10 +107,10 @@ def test_signals_come_back_as_they_were_said(tmp_path: Path) -> None:
 
 
 def test_frames_before_the_cells_were_known_are_rows_of_nan(tmp_path: Path) -> None:
-    words: list[Message | tuple[str, Message]] = [*TRIALS]
+    messages: list[Message | tuple[str, Message]] = [*TRIALS]
     for i, row in enumerate((b"", b"", np.arange(4, dtype="<f4").tobytes())):
-        words.append(Decoded((20 + i) * MS, i, 0, "leaf1", 1.0, True, row, row, None))
-    session = read_back(tmp_path, words)
+        messages.append(CellSignals((20 + i) * MS, i, 0, "leaf1", 1.0, True, row, row, None))
+    session = read_back(tmp_path, messages)
     assert np.isnan(session.traces[:2]).all() and session.traces[2].tolist() == [0, 1, 2, 3]
     assert session.d_prime.shape == (3, 4)
 
@@ -118,12 +118,12 @@ def test_frames_before_the_cells_were_known_are_rows_of_nan(tmp_path: Path) -> N
 def test_hours_of_many_cells_are_read_back_without_being_held_in_memory(tmp_path: Path) -> None:
     frames, cells = 200, 50_000
     row = np.random.default_rng(1).random(cells, np.float32)
-    words: list[Message | tuple[str, Message]] = [*TRIALS]
+    messages: list[Message | tuple[str, Message]] = [*TRIALS]
     for i in range(frames):
         signals = ((row + i).tobytes(), (row - i).tobytes(), None)
-        words.append(Decoded((20 + i) * MS, i, 0, "leaf1", 1.0, True, *signals))
-    session = read_back(tmp_path, words)
-    del words
+        messages.append(CellSignals((20 + i) * MS, i, 0, "leaf1", 1.0, True, *signals))
+    session = read_back(tmp_path, messages)
+    del messages
     tracemalloc.start()
     last = session.d_prime[-1] + session.traces[frames // 2]
     peak = tracemalloc.get_traced_memory()[1]
@@ -135,8 +135,8 @@ def test_hours_of_many_cells_are_read_back_without_being_held_in_memory(tmp_path
 def test_signals_that_the_disk_cannot_hold_are_refused_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    word = Decoded(20 * MS, 0, 0, "leaf1", 1.0, True, bytes(400), bytes(400), None)
-    session = read_back(tmp_path, [*TRIALS, word])
+    message = CellSignals(20 * MS, 0, 0, "leaf1", 1.0, True, bytes(400), bytes(400), None)
+    session = read_back(tmp_path, [*TRIALS, message])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(Refused, match=r"gone cannot hold the 0\.0 GB .* set TMPDIR"):
         _ = session.traces
@@ -185,7 +185,7 @@ def test_licks_before_any_position_fall_in_no_trial(tmp_path: Path) -> None:
 
 
 def test_faults_and_ends_name_their_speakers(tmp_path: Path) -> None:
-    words: list[Message | tuple[str, Message]] = [
+    messages: list[Message | tuple[str, Message]] = [
         START,
         ("online", Fault(MS, "the pixels of frame 3 were lost", 3)),
         ("task", Fault(2 * MS, "no more")),
@@ -193,28 +193,28 @@ def test_faults_and_ends_name_their_speakers(tmp_path: Path) -> None:
         ("hardware", Ended(4 * MS, "done", False, {})),
         ("online", Ended(5 * MS, "done", False, {}, overruns=3)),
     ]
-    session = read_back(tmp_path, words)
-    assert session.faults.speaker.tolist() == ["online", "task"]
+    session = read_back(tmp_path, messages)
+    assert session.faults.sender.tolist() == ["online", "task"]
     np.testing.assert_array_equal(session.faults.frame, [3, np.nan])
     assert session.ended == {"task": "no more", "hardware": "done", "online": "done"}
     assert session.overruns == {"online": 3}
 
 
 def test_missing_words_are_counted_for_each_speaker_and_kind(tmp_path: Path) -> None:
-    words: list[Message | tuple[str, Message]] = [START]
-    words += [("hardware", Beat(t, True)) for t in range(4)]
-    words += [Wheel(t, t, 0.0) for t in range(6)]
-    pairs = enveloped(words)
-    lost = {("Beat", 0), ("Wheel", 0), ("Wheel", 3), ("Wheel", 4)}
+    messages: list[Message | tuple[str, Message]] = [START]
+    messages += [("hardware", Heartbeat(t, True)) for t in range(4)]
+    messages += [Wheel(t, t, 0.0) for t in range(6)]
+    pairs = enveloped(messages)
+    lost = {("Heartbeat", 0), ("Wheel", 0), ("Wheel", 3), ("Wheel", 4)}
     kept = [(e, w) for e, w in pairs if (type(w).__name__, e.seq) not in lost]
     session = Session(write_log(tmp_path, kept))
     assert dict(session.gaps) == {("hardware", "Wheel", 0): 3}
 
 
 def test_a_torn_log_is_read_up_to_the_tear(tmp_path: Path) -> None:
-    words: list[Message | tuple[str, Message]] = [START]
-    words += [Wheel(t * MS, t, t * 0.1) for t in range(20_000)]
-    path = write_log(tmp_path, enveloped(words)) / LOG_FILE
+    messages: list[Message | tuple[str, Message]] = [START]
+    messages += [Wheel(t * MS, t, t * 0.1) for t in range(20_000)]
+    path = write_log(tmp_path, enveloped(messages)) / LOG_FILE
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     session = Session(tmp_path)
     counts = session.wheel.counts.to_numpy()

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.areas import read_areas
-from analysis.cells import read_cells
-from rig.refused import Refused
+from analysis.cells.areas import read_areas
+from analysis.cells.read_cells import read_cells
+from rig.errors import Refused
 
 
 def stat(*cells: dict[str, Any]) -> Any:

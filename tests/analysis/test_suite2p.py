@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from analysis.cells import disc, gathered
-from analysis.landmarks import Landmarks
-from analysis.registration import MotionSettings
-from analysis.strip import How
-from analysis.traces import Traces, TraceSettings
-from analysis.volume import Volume
+from analysis.cells.model import disc, gathered
+from analysis.extraction.strip import PipelineSettings
+from analysis.extraction.traces import Traces, TraceSettings
+from analysis.extraction.volume import Volume
+from analysis.registration.reference_images import ReferenceImages
+from analysis.registration.rigid import MotionSettings
 from rig.messages import Frame
 
 FRAMES, RATE_HZ, SIZE = 900, 3.0, 128
@@ -39,7 +39,7 @@ def test_deconvolved_traces_are_those_of_suite2p() -> None:
         photons[cells.y, cells.x] += 2.0 * (1 + calcium[at][cell])
         pages[at] = 60 * rng.poisson(photons)
 
-    how = How(TraceSettings(), MotionSettings(method="none"), Landmarks())
+    how = PipelineSettings(TraceSettings(), MotionSettings(method="none"), ReferenceImages())
     volume, traces = Volume(cells, (), (SIZE, SIZE), how), Traces(len(cells), TraceSettings())
     said = []
     for at, page in enumerate(pages):

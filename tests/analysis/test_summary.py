@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.summary import summarise
+from analysis.session.summary import summarise
 from rig.messages import (
+    CellSignals,
     Cue,
-    Decoded,
     Fault,
     Flip,
     Frame,
@@ -31,36 +31,36 @@ Said = list[Message | tuple[str, Message]]
 def a_trial(k: int, stimulus: str, outcome: str | None, licks: int) -> Said:
     """100 ms at 1 m; a rewarded one brings 2.5 ul, 1.5 ms after its first lick."""
     t = (100 * k + 1) * MS
-    words: Said = [Wheel(t, 10 * k, 0.5 * k), corridor(k, stimulus, t), standing(t, k, 1.0)]
-    words.append(Cue(t, k, 1.0))
-    words += [Lick(t + (10 + i) * MS, "centre") for i in range(licks)]
+    messages: Said = [Wheel(t, 10 * k, 0.5 * k), corridor(k, stimulus, t), standing(t, k, 1.0)]
+    messages.append(Cue(t, k, 1.0))
+    messages += [Lick(t + (10 + i) * MS, "centre") for i in range(licks)]
     if stimulus == "leaf1" and licks:
         lick_t = t + 10 * MS
-        words.append(Valve(lick_t + 1_500_000, k, "centre", 50.0, 2.5, lick_t))
-    words += [Flip(t + (8 + 16 * i) * MS, 2 * k + i, 1.0, t, t, i > 0) for i in range(2)]
-    words.append(Frame(t + 60 * MS, k, "imaging/a.tif", 0, 2, 2, 0.0))
+        messages.append(Valve(lick_t + 1_500_000, k, "centre", 50.0, 2.5, lick_t))
+    messages += [Flip(t + (8 + 16 * i) * MS, 2 * k + i, 1.0, t, t, i > 0) for i in range(2)]
+    messages.append(Frame(t + 60 * MS, k, "imaging/a.tif", 0, 2, 2, 0.0))
     fraction = None if k == 0 else 0.25
     traces = b"\0" * 4
-    words.append(Decoded(t + 60 * MS, k, k, stimulus, 1.0, True, traces, traces, fraction))
-    return words if outcome is None else [*words, TrialEnd(t + 90 * MS, k, outcome)]
+    messages.append(CellSignals(t + 60 * MS, k, k, stimulus, 1.0, True, traces, traces, fraction))
+    return messages if outcome is None else [*messages, TrialEnd(t + 90 * MS, k, outcome)]
 
 
-def summary_of(folder: Path, words: Said) -> dict[str, Any]:
-    found = summarise(write_log(folder, enveloped(words, delay=3 * MS)), frames_written=11)
+def summary_of(folder: Path, messages: Said) -> dict[str, Any]:
+    found = summarise(write_log(folder, enveloped(messages, delay=3 * MS)), frames_written=11)
     return dict(json.loads(json.dumps(found, allow_nan=False)))
 
 
 def test_findings_are_counted_and_mark_the_session(tmp_path: Path) -> None:
     late, lost = ("edge late",), ("page lost", "edge lost")
-    words: Said = [START]
-    words += [
+    messages: Said = [START]
+    messages += [
         Integrity(30 * MS, 1, 0, True, (), True, 1, 0),
         Integrity(60 * MS, 2, 1, True, late, False, 2, 1),
         Integrity(90 * MS, 3, None, False, lost, False, 2, 2),
         Integrity(60 * MS, 4, 2, True, late, False, 3, 3),
         Integrity(99 * MS, 0, None, False, (), False, 3, 3),
     ]
-    assert summary_of(tmp_path, words)["integrity"] == {
+    assert summary_of(tmp_path, messages)["integrity"] == {
         "sound": False,
         "edges": 3,
         "pages": 3,
@@ -73,12 +73,12 @@ def test_without_integrity_nothing_is_said_of_it(tmp_path: Path) -> None:
 
 
 def test_the_numbers_of_a_session(tmp_path: Path) -> None:
-    words: Said = [START, Flip(0, 99, 0.0, -1, 0, False)]
-    words += a_trial(0, "leaf1", "done", 3)
-    words += a_trial(1, "circle1", "done", 1)
-    words += a_trial(2, "leaf1", "aborted", 2)
-    words += [("stream", Fault(400 * MS, "frame 5 is missing")), Stop(500 * MS, "Ctrl-C", ())]
-    summary = summary_of(tmp_path, words)
+    messages: Said = [START, Flip(0, 99, 0.0, -1, 0, False)]
+    messages += a_trial(0, "leaf1", "done", 3)
+    messages += a_trial(1, "circle1", "done", 1)
+    messages += a_trial(2, "leaf1", "aborted", 2)
+    messages += [("stream", Fault(400 * MS, "frame 5 is missing")), Stop(500 * MS, "Ctrl-C", ())]
+    summary = summary_of(tmp_path, messages)
     assert [summary[k] for k in ("subject", "task", "cohort", "seed", "version")] == [
         "VR2",
         "train1",
@@ -100,7 +100,7 @@ def test_the_numbers_of_a_session(tmp_path: Path) -> None:
     assert summary["selective_fraction"] == 0.25
     assert (summary["gaps"], summary["end_reason"]) == (0, "Ctrl-C")
     (fault,) = summary["faults"]
-    assert fault == {"t_s": 0.4, "speaker": "stream", "what": "frame 5 is missing", "frame": None}
+    assert fault == {"t_s": 0.4, "speaker": "stream", "text": "frame 5 is missing", "frame": None}
     for name, (n, ms) in {
         "lick_to_valve": (2, 1.5),
         "wheel_to_flip": (3, 8.0),
@@ -145,10 +145,10 @@ def test_a_session_that_never_began_has_numbers_too(tmp_path: Path) -> None:
 def test_whatever_happened_the_counts_add_up(
     tmp_path_factory: pytest.TempPathFactory, trials: list[tuple[str, str | None, int]]
 ) -> None:
-    words: Said = [START]
+    messages: Said = [START]
     for k, (stimulus, outcome, licks) in enumerate(trials):
-        words += a_trial(k, stimulus, outcome, licks)
-    summary = summary_of(tmp_path_factory.mktemp("session"), words)
+        messages += a_trial(k, stimulus, outcome, licks)
+    summary = summary_of(tmp_path_factory.mktemp("session"), messages)
     assert [t["outcome"] for t in summary["trials"]] == [outcome for _, outcome, _ in trials]
     assert summary["licks"] == sum(t["licks"] for t in summary["trials"])
     rewarded = [t for t in summary["trials"] if t["reward_position_m"] is not None]

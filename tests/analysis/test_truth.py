@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analysis.areas import GROUPS, NAMES, groups_of
-from analysis.selectivity import Moments, Selectivity
-from analysis.signals import Signals
-from analysis.tuning import BINS, TrialStore
-from rig.messages import Decoded, Frame, Position
+from analysis.cells.areas import GROUPS, NAMES, groups_of
+from analysis.signals.running_signals import RunningSignals
+from analysis.signals.selectivity import Moments, Selectivity
+from analysis.signals.tuning import BINS, TrialStore
+from rig.messages import CellSignals, Frame, Position
 from tests.analysis.logs import corridor, standing
 from tests.analysis.nodes import frame
 from tests.analysis.test_tuning import by_definition
@@ -53,26 +53,26 @@ def session(seed: int, stimuli: tuple[str, ...], trials: int) -> tuple[list[Step
 
 def run(
     steps: list[Step], aborted: set[int], trials: int
-) -> tuple[list[Decoded], NDArray[np.float32]]:
+) -> tuple[list[CellSignals], NDArray[np.float32]]:
     """Stream the session; return its words, and the tuning of all trials."""
-    last, words = -1, []
+    last, messages = -1, []
     with TrialStore(None, CELLS) as store:
         selectivity = Selectivity("leaf1", "circle1", CELLS)
-        signals = Signals(selectivity, store, groups_of(AREA), 0.3)
+        signals = RunningSignals(selectivity, store, groups_of(AREA), 0.3)
         for at, (trial, stimulus, place, activity) in enumerate(steps):
             if trial != last:
                 if last in aborted:
                     signals.leave_out(last)
                 signals.begin(corridor(trial, stimulus))
                 last = trial
-            words.append(signals.decoded(Frame(0, at, "", 0, 1, 1, 0.0), place, activity))
+            messages.append(signals.decoded(Frame(0, at, "", 0, 1, 1, 0.0), place, activity))
         if last in aborted:
             signals.leave_out(last)
         still = standing(0, -1, 0.0, moving=False)
-        words.append(signals.decoded(Frame(0, -1, "", 0, 1, 1, 0.0), still, steps[0][3]))
+        messages.append(signals.decoded(Frame(0, -1, "", 0, 1, 1, 0.0), still, steps[0][3]))
         signals.tuning.finish(trials)
         tuned = np.array([signals.tuning.trial(trial) for trial in range(trials)])
-    return words, tuned
+    return messages, tuned
 
 
 def d_prime_of(steps: list[Step], aborted: set[int]) -> NDArray[np.float64]:
@@ -95,14 +95,14 @@ def d_prime_of(steps: list[Step], aborted: set[int]) -> NDArray[np.float64]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_at_the_end_each_signal_is_its_definition(stage: str, trials: int) -> None:
     steps, aborted = session(list(STAGES).index(stage), STAGES[stage], trials)
-    words, tuned = run(steps, aborted, trials)
-    word = words[-1]
+    messages, tuned = run(steps, aborted, trials)
+    message = messages[-1]
     wanted = d_prime_of(steps, aborted)
-    got = np.frombuffer(word.d_prime, "<f4")
+    got = np.frombuffer(message.d_prime, "<f4")
     np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-7)
-    assert np.isnan(got).all() == bool(word.undefined)
+    assert np.isnan(got).all() == bool(message.undefined)
     assert np.isnan(got[0])
-    shares = np.frombuffer(word.fractions, "<f4").reshape(len(NAMES), 3, 10)
+    shares = np.frombuffer(message.fractions, "<f4").reshape(len(NAMES), 3, 10)
     for number, name in enumerate(NAMES):
         own = np.isin(AREA, GROUPS[name]) if name in GROUPS else np.ones(CELLS, bool)
         values = got[own & ~np.isnan(got)].astype(np.float64)
@@ -121,21 +121,23 @@ def test_at_the_end_each_signal_is_its_definition(stage: str, trials: int) -> No
         padded = [(t, at, np.pad(x, (0, 3 - width))) for t, at, x in cells]
         definition[..., part : part + width] = by_definition(padded, aborted, trials)[..., :width]
     np.testing.assert_allclose(tuned, definition, rtol=1e-6, atol=1e-4)
-    check_population(words, definition, BINS * (frames[-1][0] + frames[-1][1]))
+    check_population(messages, definition, BINS * (frames[-1][0] + frames[-1][1]))
 
 
-def check_population(words: list[Decoded], tuned: NDArray[np.float64], last: float) -> None:
+def check_population(messages: list[CellSignals], tuned: NDArray[np.float64], last: float) -> None:
     """Each point, when last told: the mean of the cells that were selective at that moment.
 
     Beyond the last moving frame that counts, no frame has told anything.
     """
-    latest = {point: (word, at) for word in words for at, point in enumerate(word.tuned)}
+    latest = {
+        point: (message, at) for message in messages for at, point in enumerate(message.tuned)
+    }
     assert latest
-    for point, (word, at) in latest.items():
+    for point, (message, at) in latest.items():
         row = tuned[point // BINS, point % BINS]
         if np.isnan(row).any() or point > last:
             continue  # of an aborted trial, or told by one
-        d_prime = np.frombuffer(word.d_prime, "<f4").astype(np.float64)
+        d_prime = np.frombuffer(message.d_prime, "<f4").astype(np.float64)
         wanted = np.full((len(NAMES), 2), np.nan)
         for number, name in enumerate(NAMES):
             own = np.isin(AREA, GROUPS[name]) if name in GROUPS else np.ones(CELLS, bool)
@@ -143,7 +145,7 @@ def check_population(words: list[Decoded], tuned: NDArray[np.float64], last: flo
                 chosen = own & (value >= 0.3)
                 if chosen.any():
                     wanted[number, sign] = row[chosen].mean()
-        got = np.frombuffer(word.tuning, "<f4").reshape(-1, len(NAMES), 2)[at]
+        got = np.frombuffer(message.tuning, "<f4").reshape(-1, len(NAMES), 2)[at]
         np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-4)
 
 
@@ -152,7 +154,9 @@ def test_a_trial_taken_back_leaves_no_trace_in_later_signals() -> None:
     for trials in (["leaf1", "circle1"], ["leaf1", "aborted", "circle1"]):
         rng, spoiled = np.random.default_rng(3), np.random.default_rng(4)
         with TrialStore(None, 3) as store:
-            signals = Signals(Selectivity("leaf1", "circle1", 3), store, np.zeros(3, np.uint8), 0.3)
+            signals = RunningSignals(
+                Selectivity("leaf1", "circle1", 3), store, np.zeros(3, np.uint8), 0.3
+            )
             for number, stimulus in enumerate(trials):
                 aborted = stimulus == "aborted"
                 signals.begin(corridor(number, "circle1" if aborted else stimulus))
@@ -187,9 +191,9 @@ def test_ninety_thousand_cells_and_hundreds_of_trials_stay_below_a_gigabyte() ->
     code = """
 import resource
 import numpy as np
-from analysis.selectivity import Selectivity
-from analysis.signals import Signals
-from analysis.tuning import BINS, TrialStore
+from analysis.signals.selectivity import Selectivity
+from analysis.signals.running_signals import Signals
+from analysis.signals.tuning import BINS, TrialStore
 from rig.messages import Frame, Position, TrialStart
 cells, grown = 90_000, []
 with TrialStore(None, cells) as store:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analysis.tuning import BINS, TrialStore, Tuning
-from rig.refused import Refused
+from analysis.signals.tuning import BINS, TrialStore, Tuning
+from rig.errors import Refused
 
 CELLS = 3
 
@@ -105,7 +105,7 @@ def test_a_row_that_the_disk_has_no_room_for_is_refused(
 
     with TrialStore(tmp_path, 2) as store:
         for pwrite, sentence in ((lambda *_: 5, "is full; make room"), (full, "No space left")):
-            monkeypatch.setattr("analysis.tuning.os.pwrite", pwrite)
+            monkeypatch.setattr("analysis.signals.tuning.os.pwrite", pwrite)
             with pytest.raises(Refused, match=f"scratch folder {tmp_path} .*{sentence}"):
                 store.write(0, np.ones(2, np.float32))
 

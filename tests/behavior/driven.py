@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from behavior.devices.hardware import Hardware
+from behavior.hardware import Hardware
 from rig.clock import SetClock
 from rig.messages import Arm, Message, Start
 from tests.behavior.scripted import Board
@@ -37,17 +37,17 @@ class Driven:
         assert isinstance(board, Board)
         self.board = board
         self.start = Start(0, {"seed": 1, **(session or {})})
-        self.node.hear(self.start)
+        self.node.handle(self.start)
 
-    def at(self, now: int, *words: Message, alive: bool = True) -> list[Message]:
+    def at(self, now: int, *messages: Message, alive: bool = True) -> list[Message]:
         """Let time be now (ns), say these words, tick; return what the driver said."""
         self.clock.set(now)
         before = len(self.said)
         for arm in self.arms if alive else ():
-            self.node.hear(arm)
-        for word in words:
-            self.node.hear(word)
-        self.arms += [word for word in words if isinstance(word, Arm)]
+            self.node.handle(arm)
+        for message in messages:
+            self.node.handle(message)
+        self.arms += [message for message in messages if isinstance(message, Arm)]
         self.node.tick(now)
         return self.said[before:]
 

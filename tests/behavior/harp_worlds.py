@@ -3,10 +3,10 @@
 import time
 from typing import Any, ClassVar
 
-from behavior.devices.harp_board import Board
-from rig import device
+from behavior.devices.harp.board import Board
 from rig.clock import monotonic_ns
 from rig.messages import Start
+from rig.settings import device_factory
 from tests.behavior.pty_board import PtyBoard
 from tests.behavior.simavr.avr import Avr
 from tests.behavior.simavr.needed import need_tools
@@ -25,17 +25,17 @@ class _HarpWorld:
 
     def __init__(self, model: str, port: str) -> None:
         table = {"is": "behavior.devices.harp:Board", "model": model, "port": port}
-        self.board: Board = device.make(table, "[b]", "b")
+        self.board: Board = device_factory.make(table, "[b]", "b")
 
     def device(self, kind: str, name: str, **keys: Any) -> Any:
         table = {"is": f"behavior.devices.harp:{kind}", "board": "b", **keys}
-        return device.make_on_board(
+        return device_factory.make_on_board(
             {**table, **_WIRED.get(name, {})}, name, name, {"b": self.board}
         )
 
     def open(self) -> None:
         self.board.open()
-        self.board.hear(Start(0, {"seed": 1}))
+        self.board.handle(Start(0, {"seed": 1}))
 
     def wait(self, ms: float) -> int:
         until = monotonic_ns() + round(ms * MS)

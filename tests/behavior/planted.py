@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from behavior import trial
 from behavior.task import Task
+from behavior.trials import trial
 from rig.messages import Arm, Cue, Disarm, Lick, Message, Position, TrialStart, Valve, Wheel
-from rig.node import Say
+from rig.node import Publish
 from tests.behavior.sessions import MS
 
 OFF_NS = 8 * MS
@@ -19,20 +19,20 @@ class Planted(Task):
 
     name = "task"
 
-    def __init__(self, settings: Task.Settings, say: Say) -> None:
+    def __init__(self, settings: Task.Settings, publish: Publish) -> None:
         super().__init__(settings, self._change_and_say)
-        self._out = say
+        self._out = publish
         self._ids = iter(range(10_000, 20_000))
         self.start: TrialStart | None = None
 
-    def _change_and_say(self, word: Message) -> None:
-        if isinstance(word, TrialStart):
-            self.start = word
-        for changed in self.change(word):
+    def _change_and_say(self, message: Message) -> None:
+        if isinstance(message, TrialStart):
+            self.start = message
+        for changed in self.change(message):
             self._out(changed)
 
-    def change(self, word: Message) -> Iterator[Message]:
-        yield word
+    def change(self, message: Message) -> Iterator[Message]:
+        yield message
 
     def give(self, t: int, lick_t: int | None = None) -> Arm:
         """Return a wish for water at once, against the rules."""
@@ -43,31 +43,31 @@ class Planted(Task):
 class PaysLicksBeforeTheCue(Planted):
     """An early lick, 8 ms before the cue, is paid at the cue."""
 
-    def change(self, word: Message) -> Iterator[Message]:
-        yield word
-        if isinstance(word, Cue) and self.start and self.start.rewarded:
-            yield self.give(word.t, word.t - OFF_NS)
+    def change(self, message: Message) -> Iterator[Message]:
+        yield message
+        if isinstance(message, Cue) and self.start and self.start.rewarded:
+            yield self.give(message.t, message.t - OFF_NS)
 
 
 class LeavesTheWindowOpen(Planted):
     """The valve is disarmed 8 ms after the texture is left; a lick in between is paid."""
 
-    def __init__(self, settings: Task.Settings, say: Say) -> None:
-        super().__init__(settings, say)
+    def __init__(self, settings: Task.Settings, publish: Publish) -> None:
+        super().__init__(settings, publish)
         self.waiting: list[Disarm] = []
 
-    def change(self, word: Message) -> Iterator[Message]:
-        if isinstance(word, Disarm):
-            self.waiting.append(word)
+    def change(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, Disarm):
+            self.waiting.append(message)
         else:
-            yield word
+            yield message
 
-    def hear(self, word: Message) -> None:
-        super().hear(word)
+    def handle(self, message: Message) -> None:
+        super().handle(message)
         for disarm in self.waiting:
-            if word.t >= disarm.t + OFF_NS:
+            if message.t >= disarm.t + OFF_NS:
                 self._out(disarm)
-        self.waiting = [d for d in self.waiting if word.t < d.t + OFF_NS]
+        self.waiting = [d for d in self.waiting if message.t < d.t + OFF_NS]
 
 
 class PaysLate(Planted):
@@ -75,14 +75,14 @@ class PaysLate(Planted):
 
     wrong_ns = OFF_NS
 
-    def change(self, word: Message) -> Iterator[Message]:
-        if isinstance(word, TrialStart):
+    def change(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, TrialStart):
             # the trial waits otherwise than it says
-            yield word
-            delay_ms = word.reward_delay_ms + self.wrong_ns / MS
-            self.start = msgspec.structs.replace(word, reward_delay_ms=delay_ms)
+            yield message
+            delay_ms = message.reward_delay_ms + self.wrong_ns / MS
+            self.start = msgspec.structs.replace(message, reward_delay_ms=delay_ms)
         else:
-            yield word
+            yield message
 
     def _begin_trial(self, t: int) -> None:
         super()._begin_trial(t)
@@ -102,29 +102,33 @@ class PaysTwice(Planted):
 
     paid_t: int | None = None
 
-    def hear(self, word: Message) -> None:
-        super().hear(word)
-        if isinstance(word, Valve) and not word.refused and word.id < 10_000:
-            self.paid_t = word.t
-        if isinstance(word, Wheel) and self.paid_t is not None and word.t > self.paid_t + 500 * MS:
+    def handle(self, message: Message) -> None:
+        super().handle(message)
+        if isinstance(message, Valve) and not message.refused and message.id < 10_000:
+            self.paid_t = message.t
+        if (
+            isinstance(message, Wheel)
+            and self.paid_t is not None
+            and message.t > self.paid_t + 500 * MS
+        ):
             self.paid_t = None
-            self._out(self.give(word.t))
+            self._out(self.give(message.t))
 
 
 class PaysInTheGrey(Planted):
     """The reward comes where the texture has been left."""
 
-    def change(self, word: Message) -> Iterator[Message]:
-        if isinstance(word, Arm):
+    def change(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, Arm):
             return
-        yield word
+        yield message
 
-    def hear(self, word: Message) -> None:
-        super().hear(word)
+    def handle(self, message: Message) -> None:
+        super().handle(message)
         start = self.start
         if start and start.rewarded and self._corridor.position_m > start.texture_m + 0.1:
             self.start = None
-            self._out(self.give(word.t))
+            self._out(self.give(message.t))
 
 
 class PaysInEveryCorridor(Planted):
@@ -136,24 +140,24 @@ class PaysInEveryCorridor(Planted):
         paid = msgspec.structs.replace(self._trial.start, rewarded=True)
         if paid.reward_mode == "none":
             paid = msgspec.structs.replace(paid, reward_mode=self.settings.reward_mode)
-        self._trial = trial.Trial(paid, self._water, self._wishes)
+        self._trial = trial.Trial(paid, self._water, self._requests)
 
 
 class ForgetsRewards(Planted):
     """No reward is ever asked for."""
 
-    def change(self, word: Message) -> Iterator[Message]:
-        if not isinstance(word, Arm):
-            yield word
+    def change(self, message: Message) -> Iterator[Message]:
+        if not isinstance(message, Arm):
+            yield message
 
 
 class IgnoresAfterEarlyLicks(Planted):
     """A lick before the cue makes the trial deaf for those after it."""
 
-    def hear(self, word: Message) -> None:
-        if isinstance(word, Lick) and self._trial and self._trial._open_t is None:
+    def handle(self, message: Message) -> None:
+        if isinstance(message, Lick) and self._trial and self._trial._open_t is None:
             self._trial._settled = True
-        super().hear(word)
+        super().handle(message)
 
 
 class CuesTwice(Planted):
@@ -162,12 +166,12 @@ class CuesTwice(Planted):
     again: Cue | None = None
     place_m = 0.0
 
-    def change(self, word: Message) -> Iterator[Message]:
-        yield word
-        if isinstance(word, Cue):
-            self.again, self.place_m = word, word.position_m + 0.5
-        elif isinstance(word, Position) and self.again and word.position_m > self.place_m:
-            yield Cue(word.t, self.again.trial, word.position_m)
+    def change(self, message: Message) -> Iterator[Message]:
+        yield message
+        if isinstance(message, Cue):
+            self.again, self.place_m = message, message.position_m + 0.5
+        elif isinstance(message, Position) and self.again and message.position_m > self.place_m:
+            yield Cue(message.t, self.again.trial, message.position_m)
             self.again = None
 
 
@@ -176,13 +180,13 @@ class CuesLate(Planted):
 
     held: Cue | None = None
 
-    def change(self, word: Message) -> Iterator[Message]:
-        if isinstance(word, Cue):
-            self.held = word
+    def change(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, Cue):
+            self.held = message
             return
-        yield word
-        if self.held and isinstance(word, Position):
-            yield msgspec.structs.replace(self.held, t=word.t)
+        yield message
+        if self.held and isinstance(message, Position):
+            yield msgspec.structs.replace(self.held, t=message.t)
             self.held = None
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from behavior import trial
 from behavior.task import Task
+from behavior.trials import trial
 from rig.messages import Message, TrialStart, Valve
-from rig.node import Say
+from rig.node import Publish
 from tests.behavior.planted import Planted
 from tests.behavior.refereed import EAGER, JUST_OUTSIDE, NEVER_LICKS
 from tests.behavior.sessions import MS
@@ -22,31 +22,31 @@ class OpensTheZoneEarly(Planted):
         assert self._trial is not None
         start = self._trial.start
         early = msgspec.structs.replace(start, zone_from_m=start.zone_from_m - 0.1)
-        self._trial = trial.Trial(early, self._water, self._wishes)
+        self._trial = trial.Trial(early, self._water, self._requests)
 
 
 class NeverHasEnough(Planted):
     """The session goes on whatever was given, and however idle the mouse is."""
 
-    def __init__(self, settings: Task.Settings, say: Say) -> None:
-        super().__init__(settings, say)
-        self._tally.end = lambda: None  # type: ignore[method-assign]
+    def __init__(self, settings: Task.Settings, publish: Publish) -> None:
+        super().__init__(settings, publish)
+        self._counts.end = lambda: None  # type: ignore[method-assign]
 
 
 class RescuesTooSoon(Planted):
     """A miss too few makes the next rewarded trial passive."""
 
     def _begin_trial(self, t: int) -> None:
-        self._tally.misses += 1
+        self._counts.misses += 1
         super()._begin_trial(t)
-        self._tally.misses -= 1
+        self._counts.misses -= 1
 
 
 class NeverRescues(Planted):
     """Misses are not counted."""
 
     def _begin_trial(self, t: int) -> None:
-        self._tally.misses = 0
+        self._counts.misses = 0
         super()._begin_trial(t)
 
 
@@ -69,10 +69,10 @@ class HurriesThroughTheGrey(Planted):
 class KeepsThePicture(Planted):
     """The picture does not end with its reward."""
 
-    def hear(self, word: Message) -> None:
+    def handle(self, message: Message) -> None:
         gone_t = None if self._trial is None else self._trial._gone_t
-        super().hear(word)
-        if isinstance(word, Valve) and self._trial is not None and gone_t is not None:
+        super().handle(message)
+        if isinstance(message, Valve) and self._trial is not None and gone_t is not None:
             self._trial._gone_t = gone_t
 
 
@@ -90,18 +90,18 @@ class GivesByHandUnasked(Planted):
 
     given = False
 
-    def change(self, word: Message) -> Iterator[Message]:
-        yield word
-        if isinstance(word, TrialStart) and word.trial == 1 and not self.given:
+    def change(self, message: Message) -> Iterator[Message]:
+        yield message
+        if isinstance(message, TrialStart) and message.trial == 1 and not self.given:
             self.given = True
-            yield msgspec.structs.replace(self.give(word.t), manual=True)
+            yield msgspec.structs.replace(self.give(message.t), manual=True)
 
 
 class ShufflesBadly(Planted):
     """A stimulus comes twice in a round."""
 
-    def __init__(self, settings: Task.Settings, say: Say) -> None:
-        super().__init__(settings, say)
+    def __init__(self, settings: Task.Settings, publish: Publish) -> None:
+        super().__init__(settings, publish)
         order = self._plan._order
         self._plan._order = [order[0], order[0], *order[2:]]
 
@@ -120,8 +120,8 @@ class EndsEarly(Planted):
 class RunsFromSlower(Planted):
     """The corridor moves where the mouse does not run fast enough."""
 
-    def __init__(self, settings: Task.Settings, say: Say) -> None:
-        super().__init__(settings, say)
+    def __init__(self, settings: Task.Settings, publish: Publish) -> None:
+        super().__init__(settings, publish)
         self._running._start_cm_s = self._running._stop_cm_s = settings.stop_cm_s / 2
 
 

@@ -6,18 +6,18 @@ import threading
 import tty
 from collections import deque
 
-from behavior.devices.harp_messages import (
+from behavior.devices.harp.messages import (
     EVENT,
     READ,
     S16,
     U8,
     U16,
     WRITE,
-    Message,
+    HarpMessage,
     Parser,
     build,
 )
-from behavior.devices.harp_models import (
+from behavior.devices.harp.models import (
     ENCODERS,
     EVENTS,
     FIRMWARE_HIGH,
@@ -130,7 +130,7 @@ class PtyBoard:
         with self._lock:
             self._counts += counts
 
-    def say(self, data: bytes) -> None:
+    def publish(self, data: bytes) -> None:
         """Put any bytes on the line."""
         with self._lock:
             self._said.append(data)
@@ -150,7 +150,7 @@ class PtyBoard:
                 continue
             if ready:
                 with self._lock:
-                    self._hear()
+                    self._handle()
 
     def _live(self, now: int) -> None:
         for spout, (opened, ms) in list(self._open.items()):
@@ -168,7 +168,7 @@ class PtyBoard:
             self._event(HEARTBEAT, U16, (1,), now)
         self._flush()
 
-    def _hear(self) -> None:
+    def _handle(self) -> None:
         try:
             data = os.read(self._master, 4096)
         except OSError:  # nobody has the port open
@@ -178,17 +178,17 @@ class PtyBoard:
             self._answer(request, monotonic_ns())
         self._flush()
 
-    def _answer(self, request: Message, now: int) -> None:
+    def _answer(self, request: HarpMessage, now: int) -> None:
         kind, address, values = request.kind, request.address, request.values
         known = address in self.registers or address in (OUTPUT_SET, OUTPUT_CLEAR)
         payload_type = self._types.get(address, request.payload_type)
         if not known or payload_type != request.payload_type:
-            reply = Message(kind, address, request.payload_type, (), self._ns(now), error=True)
+            reply = HarpMessage(kind, address, request.payload_type, (), self._ns(now), error=True)
         elif kind == READ:
-            reply = Message(READ, address, payload_type, self.registers[address], self._ns(now))
+            reply = HarpMessage(READ, address, payload_type, self.registers[address], self._ns(now))
         else:
             self._write(address, values, now)
-            reply = Message(WRITE, address, payload_type, values, self._ns(now))
+            reply = HarpMessage(WRITE, address, payload_type, values, self._ns(now))
         self._late.append((now + self.late_ns, build(reply)))
 
     def _write(self, address: int, values: tuple[float, ...], now: int) -> None:
@@ -216,7 +216,9 @@ class PtyBoard:
 
     def _event(self, address: int, payload_type: int, values: tuple[int, ...], now: int) -> None:
         if self._active:
-            self._said.append(build(Message(EVENT, address, payload_type, values, self._ns(now))))
+            self._said.append(
+                build(HarpMessage(EVENT, address, payload_type, values, self._ns(now)))
+            )
 
     @property
     def _active(self) -> bool:

@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from behavior.devices.hardware import Hardware
+from behavior.hardware import Hardware
 from behavior.referee import Referee
 from behavior.task import Task
-from rig import process, virtual
-from rig.config import Session
-from rig.messages import Cue, Fault, Message, TrialStart, Verdict, Wheel
-from rig.node import Node, Say
+from rig import process, virtual_session
+from rig.messages import Cue, Fault, Message, TrialStart, TrialVerdict, Wheel
+from rig.node import Node, Publish
+from rig.settings.config import SessionSettings
 from tests.behavior.sessions import MS, S, of, session
 
 QUICK: dict[str, Any] = {
@@ -21,7 +21,7 @@ QUICK: dict[str, Any] = {
     "grey_before_s": 0.5,
     "grey_after_s": 0.5,
 }
-EAGER = {"is": "behavior.mouse:SimulatedMouse", "idle_bursts_per_min": 40.0, "idle_burst_s": 2.0}
+EAGER = {"is": "behavior.animals:SimulatedMouse", "idle_bursts_per_min": 40.0, "idle_burst_s": 2.0}
 JUST_OUTSIDE = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": 9.0}
 NEVER_LICKS = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": 1e9}
 JUST_INSIDE = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": -9.0}
@@ -43,13 +43,13 @@ class LicksOnce:
     def open(self) -> None:
         pass
 
-    def hear(self, word: Message) -> None:
-        if isinstance(word, TrialStart):
-            self._texture_m = word.texture_m
-        elif isinstance(word, Cue):
-            way_m = self._texture_m - word.position_m
+    def handle(self, message: Message) -> None:
+        if isinstance(message, TrialStart):
+            self._texture_m = message.texture_m
+        elif isinstance(message, Cue):
+            way_m = self._texture_m - message.position_m
             after_ns = way_m / self.settings.corridor_cm_s * 100e9 + self.settings.after_ms * MS
-            self._lick_t = word.t + round(after_ns)
+            self._lick_t = message.t + round(after_ns)
 
     def counts(self, now: int) -> int:
         return int(30.0 * now / 1e9 / self.settings.cm_per_count)
@@ -61,83 +61,83 @@ class LicksOnce:
         return [t]
 
 
-def refereed(seed: int, mouse: dict[str, Any] | None = None, **facts: Any) -> Session:
+def refereed(seed: int, mouse: dict[str, Any] | None = None, **facts: Any) -> SessionSettings:
     """Return a quick session of driver, task and referee."""
     return with_referee(session(seed, mouse, **{**QUICK, **facts}))
 
 
-def with_referee(chosen: Session) -> Session:
+def with_referee(chosen: SessionSettings) -> SessionSettings:
     """Return the session with a referee, and every default filled in."""
     nodes = {**chosen.nodes, "referee": {"run": "behavior.referee"}}
     return process.completed(msgspec.structs.replace(chosen, nodes=nodes))
 
 
-def run(chosen: Session, end_s: float = 300.0) -> list[Message]:
+def run(chosen: SessionSettings, end_s: float = 300.0) -> list[Message]:
     """Return all that is said in it, in virtual time, ticking every 5 ms."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Hardware, "period_s", 0.005)
-        return [word for _, word in virtual.run(chosen, round(end_s * S))]
+        return [message for _, message in virtual_session.run(chosen, round(end_s * S))]
 
 
 def plant(kind: type[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the session's task be of that class."""
-    make = virtual.make
+    make = virtual_session.make
 
-    def made(chosen: Session, name: str, say: Say) -> Node:
+    def made(chosen: SessionSettings, name: str, publish: Publish) -> Node:
         if name != "task":
-            return make(chosen, name, say)
-        return kind(msgspec.convert(chosen.table("task"), Task.Settings), say)
+            return make(chosen, name, publish)
+        return kind(msgspec.convert(chosen.table("task"), Task.Settings), publish)
 
-    monkeypatch.setattr(virtual, "make", made)
+    monkeypatch.setattr(virtual_session, "make", made)
 
 
 def check_sound(said: list[Message]) -> None:
     """Assert that there is a verdict on each trial, and nothing to blame."""
     assert of(Fault, said) == []
-    verdicts = of(Verdict, said)
+    verdicts = of(TrialVerdict, said)
     assert [v.trial for v in verdicts] == [s.trial for s in of(TrialStart, said)]
     assert all(v.violations == () for v in verdicts)
 
 
 def names(said: list[Message]) -> set[str]:
     """Return the names of all violations."""
-    return {name for verdict in of(Verdict, said) for name in verdict.violations}
+    return {name for verdict in of(TrialVerdict, said) for name in verdict.violations}
 
 
 class Said:
     """What was said in a sound session; changed, and judged again."""
 
     def __init__(self, mouse: dict[str, Any] = EAGER, said: list[Message] | None = None) -> None:
-        self.words = run(refereed(3, mouse, trials=4)) if said is None else said
+        self.messages = run(refereed(3, mouse, trials=4)) if said is None else said
 
     def judged(self) -> tuple[set[str], list[Fault]]:
         """Return what a referee makes of the words: names of violations, and Faults."""
         said: list[Message] = []
         referee = Referee(Referee.Settings(), said.append)
-        for word in self.words:
-            if isinstance(word, Referee.hears):
-                referee.hear(word)
+        for message in self.messages:
+            if isinstance(message, Referee.subscribes):
+                referee.handle(message)
         referee.close()
         return names(said), of(Fault, said)
 
     def insert(self, new: Message) -> None:
         """Let a word be said before the first wheel that is not older."""
-        wheels = (i for i, w in enumerate(self.words) if isinstance(w, Wheel) and w.t >= new.t)
-        self.words.insert(next(wheels), new)
+        wheels = (i for i, w in enumerate(self.messages) if isinstance(w, Wheel) and w.t >= new.t)
+        self.messages.insert(next(wheels), new)
 
     def delay(self, ms: float) -> None:
         """Let the task's words be heard so long after the driver's."""
-        heard, waiting, now = [], [], 0
-        for word in self.words:
-            now = max(now, word.t)
+        received, waiting, now = [], [], 0
+        for message in self.messages:
+            now = max(now, message.t)
             while waiting and waiting[0][0] <= now:
-                heard.append(waiting.pop(0)[1])
-            if isinstance(word, Task.says):
-                waiting.append((now + round(ms * MS), word))
+                received.append(waiting.pop(0)[1])
+            if isinstance(message, Task.publishes):
+                waiting.append((now + round(ms * MS), message))
             else:
-                heard.append(word)
-        self.words = heard + [word for _, word in waiting]
+                received.append(message)
+        self.messages = received + [message for _, message in waiting]
 
     def change(self, old: Message, *new: Message) -> None:
-        at = self.words.index(old)
-        self.words[at : at + 1] = new
+        at = self.messages.index(old)
+        self.messages[at : at + 1] = new

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from behavior.devices.protocols import ValveSettings, WheelSettings
+from rig.errors import Refused
 from rig.messages import DeviceTime, Message
-from rig.refused import Refused
 
 
 class Board:
@@ -41,8 +41,8 @@ class Board:
             raise Refused("the board is not plugged in; plug it in")
         self.opened += 1
 
-    def hear(self, word: Message) -> None:
-        self.told.append(word)
+    def handle(self, message: Message) -> None:
+        self.told.append(message)
 
     def poll(self, now: int) -> None:
         self.polled = now
@@ -153,7 +153,7 @@ class Mouse:
     def open(self) -> None:
         pass
 
-    def hear(self, word: Message) -> None:
+    def handle(self, message: Message) -> None:
         pass
 
     def counts(self, now: int) -> int:

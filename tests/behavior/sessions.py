@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from behavior.devices.hardware import Hardware
+from behavior.hardware import Hardware
 from behavior.task import Task
 from rig.clock import SetClock
-from rig.config import Rig, Session
 from rig.messages import Lick, Message, Position, Start, TrialEnd, TrialStart, Valve, Wheel
-from rig.node import Say
+from rig.node import Publish
 from rig.process import completed
-from rig.toml import read_toml
+from rig.settings.config import Rig, SessionSettings
+from rig.settings.toml import read_toml
 
 T = TypeVar("T")
 MS = 1_000_000
@@ -39,12 +39,12 @@ def facts(**changes: Any) -> dict[str, Any]:
 def hardware_table(mouse: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the table of a simulated rig, with a mouse."""
     bench = {"board": "bench"}
-    simulated = "behavior.devices.simulated"
+    simulated = "behavior.devices.simulated.devices"
     return {
         "boards": {
             "bench": {
                 "is": f"{simulated}:Board",
-                "mouse": mouse or {"is": "behavior.mouse:SimulatedMouse"},
+                "mouse": mouse or {"is": "behavior.animals:SimulatedMouse"},
             }
         },
         "wheel": {"is": f"{simulated}:Wheel", "cm_per_count": 0.0135, **bench},
@@ -54,9 +54,9 @@ def hardware_table(mouse: dict[str, Any] | None = None) -> dict[str, Any]:
     }
 
 
-def hardware(table: dict[str, Any], say: Say) -> tuple[Hardware, SetClock]:
+def hardware(table: dict[str, Any], publish: Publish) -> tuple[Hardware, SetClock]:
     """Return a driver, opened, and its clock."""
-    node = Hardware(msgspec.convert(table, Hardware.Settings), say)
+    node = Hardware(msgspec.convert(table, Hardware.Settings), publish)
     clock = node.clock = SetClock()
     node.open()
     return node, clock
@@ -64,16 +64,16 @@ def hardware(table: dict[str, Any], say: Say) -> tuple[Hardware, SetClock]:
 
 def session(
     seed: int, mouse: dict[str, Any] | None = None, base: dict[str, Any] = TRAIN1, **facts: Any
-) -> Session:
+) -> SessionSettings:
     """Return a session of driver and task alone; `base` is a task's file, facts change it."""
-    chosen = Session(
+    chosen = SessionSettings(
         subject="X",
         seed=seed,
         task_name="train1",
         rig=Rig(name="test", disk_mb_s=0.0),
         task={**base, "grey_before_s": 5.0, "grey_after_s": 5.0, **facts},
         nodes={
-            "hardware": {"run": "behavior.devices.hardware", **hardware_table(mouse)},
+            "hardware": {"run": "behavior.hardware", **hardware_table(mouse)},
             "task": {"run": "behavior.task"},
         },
     )
@@ -87,32 +87,32 @@ class Walk:
         self.node, self.said = node, said
         self.t, self.cm = 0, 0.0
         self._step_ns = step_ms * MS
-        node.hear(Start(0, {}))
+        node.handle(Start(0, {}))
 
     def on(self, seconds: float, cm_s: float = 30.0) -> None:
         """Run on for a while."""
         for _ in range(round(seconds * S / self._step_ns)):
             self.t += self._step_ns
             self.cm += cm_s * self._step_ns / S
-            self.node.hear(Wheel(self.t, round(self.cm / 0.0135), self.cm))
+            self.node.handle(Wheel(self.t, round(self.cm / 0.0135), self.cm))
 
     def until(self, kind: type[Message], seconds: float = 60.0) -> Message:
         """Run on until the task says a word of that kind; return it."""
         for _ in range(round(seconds * S / self._step_ns)):
             before = len(self.said)
             self.on(self._step_ns / S)
-            for word in self.said[before:]:
-                if isinstance(word, kind):
-                    return word
+            for message in self.said[before:]:
+                if isinstance(message, kind):
+                    return message
         raise AssertionError(f"no {kind.__name__} within {seconds} s")
 
     def lick(self, ago_ns: int = 0) -> None:
         """Lick at the spout, that long ago."""
-        self.node.hear(Lick(self.t - ago_ns, "centre"))
+        self.node.handle(Lick(self.t - ago_ns, "centre"))
 
-    def opened(self, wish: int, lick_t: int | None = None) -> None:
+    def opened(self, request: int, lick_t: int | None = None) -> None:
         """Say that the valve opened for a wish."""
-        self.node.hear(Valve(self.t, wish, "centre", 60.0, 3.0, lick_t))
+        self.node.handle(Valve(self.t, request, "centre", 60.0, 3.0, lick_t))
 
 
 def rails(step_ms: int = 10, **facts: Any) -> tuple[list[Message], Walk]:
@@ -123,27 +123,27 @@ def rails(step_ms: int = 10, **facts: Any) -> tuple[list[Message], Walk]:
 
 def of(kind: type[T], said: list[Message]) -> list[T]:
     """Return the words of that kind."""
-    return [word for word in said if isinstance(word, kind)]
+    return [message for message in said if isinstance(message, kind)]
 
 
 def check_trials(said: list[Message]) -> None:
     """Assert that trials are complete and in order, and positions belong to them."""
     running: int | None = None
     begun = 0
-    for word in said:
-        match word:
+    for message in said:
+        match message:
             case TrialStart():
                 assert running is None
-                assert word.trial == begun
+                assert message.trial == begun
                 running, begun = begun, begun + 1
             case TrialEnd():
-                assert word.trial == running
+                assert message.trial == running
                 running = None
             case Position():
-                assert word.trial == (-1 if running is None else running)
+                assert message.trial == (-1 if running is None else running)
                 if running is None:
-                    assert word.phase not in ("corridor", "picture")
-                    assert (word.position_m, word.moving) == (0.0, False)
+                    assert message.phase not in ("corridor", "picture")
+                    assert (message.position_m, message.moving) == (0.0, False)
                 else:
-                    assert word.phase not in ("paused", "done")
+                    assert message.phase not in ("paused", "done")
     assert running is None

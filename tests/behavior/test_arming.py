@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavior.arming import LEASE_NS, OLDEST_LICK_NS, Arming, Fire, Refusal
+from behavior.water.arming import LEASE_NS, OLDEST_LICK_NS, Arming, Fire, Refusal
 from rig.messages import Arm
 
 MS = 1_000_000
@@ -17,31 +17,31 @@ def _arm(id_: int, t: int, on: str = "lick", lasts: int = 60 * S, line: str = "c
 
 def test_the_first_lick_after_the_wish_fires_once() -> None:
     arming = Arming()
-    wish = _arm(1, 100)
-    assert arming.take(wish, 150) is None
+    request = _arm(1, 100)
+    assert arming.take(request, 150) is None
     assert arming.lick("centre", 99, 160) is None
     assert arming.lick("left", 170, 170) is None
-    assert arming.lick("centre", 170, 180) == Fire(wish, 170)
+    assert arming.lick("centre", 170, 180) == Fire(request, 170)
     assert arming.lick("centre", 190, 190) is None
 
 
 def test_a_lick_while_the_wish_was_on_its_way_fires() -> None:
     arming = Arming()
     assert arming.lick("centre", 120, 121) is None
-    wish = _arm(1, 100)
-    assert arming.take(wish, 150) == Fire(wish, 120)
+    request = _arm(1, 100)
+    assert arming.take(request, 150) == Fire(request, 120)
 
 
 def test_water_at_once() -> None:
-    wish = _arm(1, 100, "now")
-    assert Arming().take(wish, 150) == Fire(wish, None)
+    request = _arm(1, 100, "now")
+    assert Arming().take(request, 150) == Fire(request, None)
 
 
 def test_a_repeated_wish_does_nothing() -> None:
     arming = Arming()
-    wish = _arm(1, 100, "now")
-    assert isinstance(arming.take(wish, 150), Fire)
-    assert arming.take(wish, 160) is None
+    request = _arm(1, 100, "now")
+    assert isinstance(arming.take(request, 150), Fire)
+    assert arming.take(request, 160) is None
     assert arming.take(_arm(1, 170, "now"), 170) is None
 
 
@@ -80,11 +80,11 @@ def test_one_spout_is_armed_once() -> None:
 
 def test_a_silent_task_loses_its_armed_valves() -> None:
     arming = Arming()
-    wish = _arm(1, 0)
-    arming.take(wish, 0)
+    request = _arm(1, 0)
+    arming.take(request, 0)
     assert arming.lapse(LEASE_NS) == []
-    assert [refusal.arm for refusal in arming.lapse(LEASE_NS + 1)] == [wish]
-    assert arming.take(wish, LEASE_NS + 2) is None
+    assert [refusal.arm for refusal in arming.lapse(LEASE_NS + 1)] == [request]
+    assert arming.take(request, LEASE_NS + 2) is None
     assert arming.lick("centre", LEASE_NS + 3, LEASE_NS + 3) is None
 
 
@@ -99,11 +99,11 @@ def test_a_lick_after_the_task_fell_silent_is_refused_once() -> None:
 
 def test_a_wish_said_again_stays_armed_for_a_second_from_when_it_is_heard() -> None:
     arming = Arming()
-    wish = _arm(1, 0)
-    for heard in (0, LEASE_NS, 2 * LEASE_NS):
-        assert arming.take(wish, heard) is None
-        assert arming.lapse(heard + LEASE_NS) == []
-    assert arming.lick("centre", 3 * LEASE_NS, 3 * LEASE_NS) == Fire(wish, 3 * LEASE_NS)
+    request = _arm(1, 0)
+    for received in (0, LEASE_NS, 2 * LEASE_NS):
+        assert arming.take(request, received) is None
+        assert arming.lapse(received + LEASE_NS) == []
+    assert arming.lick("centre", 3 * LEASE_NS, 3 * LEASE_NS) == Fire(request, 3 * LEASE_NS)
 
 
 def test_no_wish_keeps_another_spout_armed() -> None:
@@ -117,8 +117,8 @@ def test_no_wish_keeps_another_spout_armed() -> None:
 
 def test_an_old_lick_is_no_reason_for_water() -> None:
     arming = Arming()
-    for heard in (0, 2 * S):
-        arming.take(_arm(1, 0), heard)
+    for received in (0, 2 * S):
+        arming.take(_arm(1, 0), received)
     assert arming.lick("centre", 2 * S - OLDEST_LICK_NS - 1, 2 * S) is None
     assert isinstance(arming.lick("centre", 2 * S - OLDEST_LICK_NS, 2 * S), Fire)
 
@@ -138,21 +138,21 @@ def test_whatever_comes_no_wish_fires_twice_or_void_or_unleased(
 ) -> None:
     arming = Arming()
     now = 0
-    heard: dict[int, int] = {}
+    received: dict[int, int] = {}
     answered: list[int] = []
     void: set[int] = set()
-    for act, wish, wait_ms, off_ms in script:
+    for act, request, wait_ms, off_ms in script:
         now += wait_ms * MS
         verdicts: list[Fire | Refusal | None] = []
         if act.startswith("arm"):
             on = "now" if act == "arm now" else "lick"
-            heard[wish] = now
-            verdicts = [arming.take(_arm(wish, now + off_ms * MS, on, lasts=S), now)]
+            received[request] = now
+            verdicts = [arming.take(_arm(request, now + off_ms * MS, on, lasts=S), now)]
         elif act == "lick":
             verdicts = [arming.lick("centre", now + min(0, off_ms) * MS, now)]
         elif act == "disarm":
-            arming.disarm(wish)
-            void.add(wish)
+            arming.disarm(request)
+            void.add(request)
         else:
             verdicts = list(arming.lapse(now))
         for verdict in verdicts:
@@ -161,7 +161,7 @@ def test_whatever_comes_no_wish_fires_twice_or_void_or_unleased(
             answered.append(verdict.arm.id)
             if isinstance(verdict, Fire):
                 assert verdict.arm.id not in void
-                assert now - heard[verdict.arm.id] <= LEASE_NS
+                assert now - received[verdict.arm.id] <= LEASE_NS
                 assert now <= verdict.arm.deadline
                 assert verdict.lick_t is None or verdict.lick_t >= verdict.arm.t
     assert len(answered) == len(set(answered))

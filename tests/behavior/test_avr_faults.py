@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from behavior.devices.harp_messages import READ, U16, WRITE, Message
-from behavior.devices.harp_models import ARMED, FIRED, INPUTS, WHEEL
+from behavior.devices.harp.messages import READ, U16, WRITE, HarpMessage
+from behavior.devices.harp.models import ARMED, FIRED, INPUTS, WHEEL
 from behavior.devices.protocols import ArmedValve
 from rig.clock import monotonic_ns
 from tests.behavior.harp_worlds import MS, AvrWorld
@@ -100,9 +100,9 @@ def test_a_wish_that_was_fired_never_arms_again(avr: AvrWorld) -> None:
     avr.lick()
     _until(lambda: valve.fired(avr.wait(5)))
     _until_shut(avr, 1)
-    wish = avr.board.ask(Message(READ, ARMED, U16)).values[0]
-    answer = avr.board.ask(Message(WRITE, ARMED, U16, (wish, 10_000, 500)))
-    assert answer.values == (wish, 0, 0)
+    request = avr.board.ask(HarpMessage(READ, ARMED, U16)).values[0]
+    answer = avr.board.ask(HarpMessage(WRITE, ARMED, U16, (request, 10_000, 500)))
+    assert answer.values == (request, 0, 0)
     avr.lick()
     avr.wait(100)
     assert len(avr.openings("centre")) == 1
@@ -120,7 +120,7 @@ def test_a_lick_that_comes_while_others_are_told_is_told_before_what_it_fired(
     avr: AvrWorld,
 ) -> None:
     valve = _armed(avr, 1.0)
-    events: list[Message] = []
+    events: list[HarpMessage] = []
 
     def is_told() -> bool:
         events.extend(avr.board._link.events())

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.ending import SUMMARY_FILE
-from rig.config import read_session
-from rig.log import LOG_FILE, read
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import DeviceTime, Edge, Lick, Message, TrialStart, Valve, Wheel
-from rig.replay import replay
-from rig.session.about import about
+from rig.replay.replay import replay
+from rig.session.provenance import about
+from rig.settings.config import read_session
+from rig.transport.log import LOG_FILE, read
 from tests.behavior.sessions import MS, of
 from tests.behavior.simavr.avr import Avr
 from tests.behavior.simavr.mouse import MouseOnAvr
@@ -64,8 +64,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Avr]]:
     avr.close()
 
 
-def _words(ran: tuple[Path, Avr]) -> list[Message]:
-    return [word for _, word in read(ran[0] / LOG_FILE)]
+def _messages(ran: tuple[Path, Avr]) -> list[Message]:
+    return [message for _, message in read(ran[0] / LOG_FILE)]
 
 
 def _pin_times(ran: tuple[Path, Avr], name: str) -> list[int]:
@@ -97,34 +97,36 @@ def test_another_running_rule_is_caught_by_the_replay(ran: tuple[Path, Avr]) -> 
 
 
 def test_every_drop_in_the_log_left_the_valve_pin_and_no_other(ran: tuple[Path, Avr]) -> None:
-    said = [word for word in of(Valve, _words(ran)) if not word.refused]
+    said = [message for message in of(Valve, _messages(ran)) if not message.refused]
     opened = ran[1].openings()
-    assert [ms for _, ms in opened] == pytest.approx([word.open_ms for word in said], abs=0.01)
-    for word, t in zip(said, _pin_times(ran, "valve"), strict=True):
-        assert abs(word.t - t) < NEAR_NS
+    assert [ms for _, ms in opened] == pytest.approx(
+        [message.open_ms for message in said], abs=0.01
+    )
+    for message, t in zip(said, _pin_times(ran, "valve"), strict=True):
+        assert abs(message.t - t) < NEAR_NS
 
 
 def test_the_firmware_opened_it_at_the_lick(ran: tuple[Path, Avr]) -> None:
     """The driver cannot be so quick: a drop within 50 us of its lick came from the board."""
-    at_lick = [word for word in of(Valve, _words(ran)) if word.lick_t is not None]
+    at_lick = [message for message in of(Valve, _messages(ran)) if message.lick_t is not None]
     armed = [w for w in at_lick if w.lick_t is not None and w.t - w.lick_t < 50_000]
     assert len(at_lick) >= TRIALS // 5
     assert len(armed) >= 0.8 * len(at_lick)
 
 
 def test_licks_lines_and_wheel_are_those_of_the_pins(ran: tuple[Path, Avr]) -> None:
-    words = _words(ran)
-    pins = [t for t in _pin_times(ran, "lick") if t < of(Wheel, words)[-1].t - NEAR_NS]
-    licks = [word.t for word in of(Lick, words)]
+    messages = _messages(ran)
+    pins = [t for t in _pin_times(ran, "lick") if t < of(Wheel, messages)[-1].t - NEAR_NS]
+    licks = [message.t for message in of(Lick, messages)]
     assert len(licks) == pytest.approx(len(pins), abs=3)
     assert all(min(abs(t - pin) for pin in pins) < NEAR_NS for t in licks[:-3])
-    assert of(Wheel, words)[-1].cm > 50.0
-    rises = [w for w in of(Edge, words) if (w.line, w.up) == ("trial_sync", True)]
-    assert len(rises) == len(of(TrialStart, words)) == len(_pin_times(ran, "output0"))
+    assert of(Wheel, messages)[-1].cm > 50.0
+    rises = [w for w in of(Edge, messages) if (w.line, w.up) == ("trial_sync", True)]
+    assert len(rises) == len(of(TrialStart, messages)) == len(_pin_times(ran, "output0"))
 
 
 def test_where_the_boards_clock_stands_is_in_the_log(ran: tuple[Path, Avr]) -> None:
-    told = of(DeviceTime, _words(ran))
+    told = of(DeviceTime, _messages(ran))
     assert len(told) > 10
     rates = [(b.device_ns - a.device_ns) / (b.t - a.t) for a, b in pairwise(told)]
     assert sorted(rates)[len(rates) // 2] == pytest.approx(1.0, abs=0.01)

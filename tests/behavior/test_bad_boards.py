@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.ending import SUMMARY_FILE
-from rig.measured import measure
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import TrialStart, Valve
-from tests.behavior.bolted import OnBehavior, OnCard, moved, shipped
+from rig.settings.calibration_overlay import measure
 from tests.behavior.pty_board import PtyBoard
+from tests.behavior.setup_table import OnBehavior, OnCard, moved, shipped
 from tests.live import Live
 from tests.refusals import refused
 
@@ -46,7 +46,7 @@ def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("model", "old", "new", "says"),
+    ("model", "old", "new", "expected"),
     [
         ("full", 'counter = "ctr2"', 'counter = "ctr7"', "ctr7: .* no such line or counter"),
         ("full", "line = 0 ", "line = 9 ", "line 9 is no input of board card"),
@@ -57,18 +57,18 @@ def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_a_card_that_is_not_what_the_setup_says(
-    model: str, old: str, new: str, says: str, check: Say, tmp_path: Path
+    model: str, old: str, new: str, expected: str, check: Say, tmp_path: Path
 ) -> None:
-    bolted = OnCard(tmp_path, model=model)
+    setup_table = OnCard(tmp_path, model=model)
     try:
-        text = bolted.setup.read_text()
+        text = setup_table.setup.read_text()
         assert old in text
-        bolted.setup.write_text(text.replace(old, new, 1))
-        _said(check(bolted.setup), says)
-        assert bolted.card.do("tasks") == []
-        assert bolted.openings_ms() == []
+        setup_table.setup.write_text(text.replace(old, new, 1))
+        _said(check(setup_table.setup), expected)
+        assert setup_table.card.do("tasks") == []
+        assert setup_table.openings_ms() == []
     finally:
-        bolted.close()
+        setup_table.close()
 
 
 def test_no_card_at_all(check: Say, tmp_path: Path) -> None:
@@ -78,24 +78,24 @@ def test_no_card_at_all(check: Say, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who_am_i", "firmware", "says"),
+    ("who_am_i", "firmware", "expected"),
     [
         (1232, (3, 3), "board behavior: it is board 1232, and the setup expects 1216"),
         (1216, (2, 4), "board behavior: its firmware 2.4 is older than 2.5; flash a newer one"),
     ],
 )
 def test_a_serial_board_that_is_another_or_too_old(
-    who_am_i: int, firmware: tuple[int, int], says: str, check: Say, tmp_path: Path
+    who_am_i: int, firmware: tuple[int, int], expected: str, check: Say, tmp_path: Path
 ) -> None:
     there = PtyBoard(who_am_i, firmware)
     number = 'usb_serial = "AL01XYZ1"'
     setup = shipped(tmp_path, "harp", (number, f'port = "{there.port}"'))
     try:
-        _said(check(setup), says)
+        _said(check(setup), expected)
         with Live(tmp_path / "data", *CALIBRATED, setup=setup, args=("--override", "x")) as live:
             code, output = live.end()
         assert code == 2, output
-        assert says in output
+        assert expected in output
         assert there.openings == []
     finally:
         there.close()
@@ -121,44 +121,44 @@ def test_a_calibration_of_another_valve_or_none(
 def test_a_card_that_is_lost_in_mid_pulse_ends_the_session_in_one_sentence_its_valve_shut(
     tmp_path: Path,
 ) -> None:
-    bolted = OnCard(tmp_path)
-    text = bolted.setup.read_text().partition("[nodes.stream]")[0]
-    bolted.setup.write_text(text)
+    setup_table = OnCard(tmp_path)
+    text = setup_table.setup.read_text().partition("[nodes.stream]")[0]
+    setup_table.setup.write_text(text)
     sets = (*CALIBRATED, *SOON, *PASSIVE)
     args = ("--override", "a simulated card")
     try:
-        with Live(tmp_path / "data", *sets, setup=bolted.setup, args=args) as live:
+        with Live(tmp_path / "data", *sets, setup=setup_table.setup, args=args) as live:
             live.until(TrialStart)
-            with moved(bolted):
+            with moved(setup_table):
                 live.until(Valve, refused="")
-                bolted.card.fail(DEVICE_LOST)
+                setup_table.card.fail(DEVICE_LOST)
             code, output = live.end()
             summary = json.loads((live.folder / SUMMARY_FILE).read_text())
         assert code == 1, output
         assert "the card is gone" in summary["end_reason"] or "-88705" in summary["end_reason"]
         assert "\n" not in summary["end_reason"]
-        assert bolted.openings_ms() == [pytest.approx(148.0, abs=0.01)]
-        assert not bolted.is_open()
+        assert setup_table.openings_ms() == [pytest.approx(148.0, abs=0.01)]
+        assert not setup_table.is_open()
     finally:
-        bolted.close()
+        setup_table.close()
 
 
 def test_a_port_that_is_gone_in_mid_session_ends_it_in_one_sentence(tmp_path: Path) -> None:
-    bolted = OnBehavior(tmp_path)
+    setup_table = OnBehavior(tmp_path)
     args = ("--override", "a simulated board")
     try:
-        with Live(tmp_path / "data", *CALIBRATED, setup=bolted.setup, args=args) as live:
+        with Live(tmp_path / "data", *CALIBRATED, setup=setup_table.setup, args=args) as live:
             live.until(TrialStart)
-            bolted.board.unplug()
+            setup_table.board.unplug()
             code, output = live.end()
             summary = json.loads((live.folder / SUMMARY_FILE).read_text())
         assert code == 1, output
         assert "board behavior is lost: " in summary["end_reason"]
-        assert not bolted.is_open()
+        assert not setup_table.is_open()
     finally:
-        bolted.close()
+        setup_table.close()
 
 
-def _said(sentence: str, says: str) -> None:
-    assert re.search(says, sentence), sentence
+def _said(sentence: str, expected: str) -> None:
+    assert re.search(expected, sentence), sentence
     assert "\n" not in sentence.strip()

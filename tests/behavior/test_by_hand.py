@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from behavior.devices.handheld import handheld
-from rig.cli import walk
+from behavior.manual.manual_control import handheld
+from rig.cli.bringup import device_walkthrough
+from rig.cli.bringup.setup_argument import setup_session
 from rig.cli.main import app
-from rig.cli.setup import bolted_down
-from rig.measured import measured_file
-from rig.toml import read_toml
-from tests.behavior.bolted import BOLTED, Bolted, moved
+from rig.settings.calibration_overlay import measured_file
+from rig.settings.toml import read_toml
+from tests.behavior.setup_table import BOLTED, Bolted, moved
 
 ROOT = Path(__file__).parents[2]
 Make = Callable[..., Bolted]
@@ -37,8 +37,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
         return made[-1]
 
     yield one
-    for bolted in made:
-        bolted.close()
+    for setup_table in made:
+        setup_table.close()
 
 
 def _rig(typed: str, *arguments: str) -> Result:
@@ -50,54 +50,58 @@ def _rig(typed: str, *arguments: str) -> Result:
 
 @boards
 def test_the_walk_passes_on_a_board_that_works(board: str, make: Make) -> None:
-    bolted = make(board)
-    with moved(bolted):
-        done = _rig("y\n" * 9, "check", str(bolted.setup))
-    kept = read_toml(bolted.setup.with_name(f"{bolted.setup.stem}.checked.toml"))["results"]
+    setup_table = make(board)
+    with moved(setup_table):
+        done = _rig("y\n" * 9, "check", str(setup_table.setup))
+    kept = read_toml(setup_table.setup.with_name(f"{setup_table.setup.stem}.checked.toml"))[
+        "results"
+    ]
     assert done.exit_code == 0, done.output
     expected = {"wheel", "lick centre", "valve centre", "line frame_clock", "output trial_sync"}
     assert expected <= set(kept)
     assert board == "behavior" or kept["camera face"] == "pass: it exposes"
     assert {found.partition(":")[0] for found in kept.values()} == {"pass"}
-    assert bolted.openings_ms() == pytest.approx([30.0] * 3, abs=0.01)
-    assert not bolted.is_up()
+    assert setup_table.openings_ms() == pytest.approx([30.0] * 3, abs=0.01)
+    assert not setup_table.is_up()
 
 
 @boards
 def test_the_loop_of_valve_and_lick_line_is_measured_on_a_board(
     board: str, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "_LOOPS", 10)
-    monkeypatch.setattr(walk, "_LOOP_LATE_MS", 60.0)  # on a busy machine
-    monkeypatch.setattr(walk, "_LOOP_EARLY_MS", 60.0)
-    bolted = make(board, looped=True)
-    done = _rig("y\n", "check", str(bolted.setup), "--loopback")
-    kept = read_toml(bolted.setup.with_name(f"{bolted.setup.stem}.checked.toml"))["results"]
+    monkeypatch.setattr(device_walkthrough, "_LOOPS", 10)
+    monkeypatch.setattr(device_walkthrough, "_LOOP_LATE_MS", 60.0)  # on a busy machine
+    monkeypatch.setattr(device_walkthrough, "_LOOP_EARLY_MS", 60.0)
+    setup_table = make(board, looped=True)
+    done = _rig("y\n", "check", str(setup_table.setup), "--loopback")
+    kept = read_toml(setup_table.setup.with_name(f"{setup_table.setup.stem}.checked.toml"))[
+        "results"
+    ]
     assert kept["loop centre"].startswith("pass: 10 of 10 came back"), done.output
-    assert bolted.openings_ms() == pytest.approx([10.0] * 10, abs=0.01)
+    assert setup_table.openings_ms() == pytest.approx([10.0] * 10, abs=0.01)
 
 
 @boards
 def test_a_valve_is_calibrated_on_a_board(board: str, make: Make) -> None:
-    bolted = make(board)
+    setup_table = make(board)
     lengths = [text for ms in ("4", "5", "6") for text in ("--open-ms", ms)]
     typed = "y\n" + "".join(f"\n{mass}\n" for mass in (1.0, 1.5, 2.0))
-    done = _rig(typed, "calibrate", "valve", str(bolted.setup), "--pulses", "10", *lengths)
+    done = _rig(typed, "calibrate", "valve", str(setup_table.setup), "--pulses", "10", *lengths)
     assert "0.0500 ul/ms, from 2.0 ms on" in done.output
-    found = read_toml(measured_file(bolted.setup))["nodes"]["hardware"]["valve"]["centre"]
+    found = read_toml(measured_file(setup_table.setup))["nodes"]["hardware"]["valve"]["centre"]
     assert found["ul_per_ms"] == pytest.approx(0.05)
-    opened = bolted.openings_ms()
+    opened = setup_table.openings_ms()
     assert opened == pytest.approx([4.0] * 10 + [5.0] * 10 + [6.0] * 10, abs=0.01)
 
 
 @boards
 @pytest.mark.parametrize("verb", ["check", "calibrate", "flush"])
 def test_no_valve_opens_while_an_animal_is_there(board: str, verb: str, make: Make) -> None:
-    bolted = make(board)
+    setup_table = make(board)
     part = ["valve"] if verb == "calibrate" else []
-    assert _rig("n\n", verb, *part, str(bolted.setup)).exit_code == 1
-    assert bolted.openings_ms() == []
-    assert not bolted.is_open()
+    assert _rig("n\n", verb, *part, str(setup_table.setup)).exit_code == 1
+    assert setup_table.openings_ms() == []
+    assert not setup_table.is_open()
 
 
 @pytest.mark.parametrize(
@@ -110,8 +114,8 @@ def test_no_valve_opens_while_an_animal_is_there(board: str, verb: str, make: Ma
 def test_a_calibration_that_is_ended_in_mid_pulse_leaves_its_valve_shut(
     board: str, how: signal.Signals, make: Make
 ) -> None:
-    bolted = make(board)
-    verb = ["calibrate", "valve", str(bolted.setup), "--open-ms", "140", "--yes"]
+    setup_table = make(board)
+    verb = ["calibrate", "valve", str(setup_table.setup), "--open-ms", "140", "--yes"]
     command = [sys.executable, "-c", "from rig.cli.main import main; main()", *verb]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=ROOT) as process:
@@ -119,7 +123,7 @@ def test_a_calibration_that_is_ended_in_mid_pulse_leaves_its_valve_shut(
         process.stdin.write(b"\n")
         process.stdin.flush()
         try:
-            _until(lambda: bolted.is_open() or process.poll() is not None)
+            _until(lambda: setup_table.is_open() or process.poll() is not None)
             assert process.poll() is None
             os.kill(process.pid, how)
             code = process.wait(_PATIENCE_S)
@@ -128,13 +132,13 @@ def test_a_calibration_that_is_ended_in_mid_pulse_leaves_its_valve_shut(
     told = how is not signal.SIGKILL
     assert code == (128 + how if told else -how)
     if told:
-        assert not bolted.is_open()
-    _until(lambda: not bolted.is_open())
-    opened = bolted.openings_ms()
+        assert not setup_table.is_open()
+    _until(lambda: not setup_table.is_open())
+    opened = setup_table.openings_ms()
     assert opened[-1] < 139.0 if told else opened[-1] == pytest.approx(140.0, abs=0.01)
     seen = len(opened)
     time.sleep(0.3)
-    assert len(bolted.openings_ms()) == seen
+    assert len(setup_table.openings_ms()) == seen
 
 
 def _until(seen: Callable[[], bool]) -> None:
@@ -145,14 +149,14 @@ def _until(seen: Callable[[], bool]) -> None:
 
 
 def test_a_card_that_only_opens_a_valve_is_kept_alive_while_a_person_thinks(make: Make) -> None:
-    bolted = make("nidaq")
-    text = bolted.setup.read_text().replace("watchdog_s = 1.0 ", "watchdog_s = 0.3 ")
+    setup_table = make("nidaq")
+    text = setup_table.setup.read_text().replace("watchdog_s = 1.0 ", "watchdog_s = 0.3 ")
     kept = [part for part in text.split("\n\n") if not part.startswith(OTHERS)]
     wheel = '[nodes.hardware.wheel]\nis = "tests.behavior.scripted:Wheel"\nboard = "other"'
     other = '[nodes.hardware.boards.other]\nis = "tests.behavior.scripted:Board"'
-    bolted.setup.write_text("\n\n".join([*kept, wheel, other]))
-    with handheld(bolted_down(bolted.setup)) as hands:
+    setup_table.setup.write_text("\n\n".join([*kept, wheel, other]))
+    with handheld(setup_session(setup_table.setup)) as hands:
         hands.wait(0.7)
         hands.ask(lambda: time.sleep(0.7))
         assert list(hands.pulses("centre", 30.0, 2))
-    assert bolted.openings_ms() == pytest.approx([30.0] * 2, abs=0.01)
+    assert setup_table.openings_ms() == pytest.approx([30.0] * 2, abs=0.01)

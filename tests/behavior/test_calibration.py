@@ -16,19 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from behavior.calibration import Weighed, fit
-from behavior.devices import minding
-from behavior.devices.handheld import Handheld, handheld
-from behavior.devices.hardware import Hardware
-from behavior.devices.protocols import ValveSettings
-from rig.cli import walk
+from behavior.devices.protocols import ValveSettings, Weighed
+from behavior.hardware import Hardware
+from behavior.manual import safe_exit
+from behavior.manual.manual_control import ManualControl, handheld
+from behavior.water.valve_calibration import fit
+from rig.cli.bringup import device_walkthrough
+from rig.cli.bringup.setup_argument import setup_session
 from rig.cli.main import app
-from rig.cli.setup import bolted_down
-from rig.config import read_setup, resolve
-from rig.hub import Hub
-from rig.measured import measure, measured_file
-from rig.refused import Refused
-from rig.toml import read_toml
+from rig.errors import Refused
+from rig.settings.calibration_overlay import measure, measured_file
+from rig.settings.config import read_setup, resolve
+from rig.settings.toml import read_toml
+from rig.transport.hub import Hub
 from tests.live import SETUP, TASK
 from tests.ports import free_port
 
@@ -65,7 +65,7 @@ def test_a_valve_does_not_flow_before_it_opens() -> None:
 
 
 @pytest.mark.parametrize(
-    ("series", "says"),
+    ("series", "expected"),
     [
         (weighed(0.05, 2.0)[:2], "at least 3 different pulse lengths"),
         (weighed(0.05, 2.0, off=0.4), "off the line"),
@@ -73,8 +73,8 @@ def test_a_valve_does_not_flow_before_it_opens() -> None:
         ([Weighed(20.0, 100, 0.0), *weighed(0.05, 2.0)[1:]], "brought no water"),
     ],
 )
-def test_what_is_no_line_is_refused(series: list[Weighed], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+def test_what_is_no_line_is_refused(series: list[Weighed], expected: str) -> None:
+    with pytest.raises(Refused, match=expected):
         fit(series)
 
 
@@ -130,7 +130,7 @@ def test_a_page_that_cannot_be_written_costs_no_weighing(setup: Path) -> None:
     assert found["ul_per_ms"] == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("again", minding._ENDING)
+@pytest.mark.parametrize("again", safe_exit._ENDING)
 def test_no_second_signal_interrupts_the_closing(
     again: signal.Signals, setup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,21 +143,22 @@ def test_no_second_signal_interrupts_the_closing(
 
     monkeypatch.setattr(Hardware, "close", closing)
     before = signal.getsignal(again)
-    with pytest.raises(KeyboardInterrupt), handheld(bolted_down(setup)):
+    with pytest.raises(KeyboardInterrupt), handheld(setup_session(setup)):
         signal.raise_signal(signal.SIGINT)
     assert len(closed) == 1
     assert signal.getsignal(again) == before
 
 
-@pytest.mark.parametrize("call", ["open", "hear"])
+@pytest.mark.parametrize("call", ["open", "handle"])
 def test_a_device_that_does_not_come_back_when_it_is_opened_ends_the_process(
     call: str, setup: Path
 ) -> None:
     hung = f"""
 import threading
-from behavior.devices import minding, simulated
-from behavior.devices.handheld import handheld
-from rig.cli.setup import bolted_down
+from behavior.manual import safe_exit
+from behavior.devices.simulated import devices
+from behavior.manual.manual_control import handheld
+from rig.cli.bringup.setup_argument import bolted_down
 minding._HUNG_S = 0.3
 simulated.Board.{call} = lambda *_: threading.Event().wait()
 with handheld(bolted_down(__import__("pathlib").Path({str(setup)!r}))):
@@ -173,9 +174,9 @@ with handheld(bolted_down(__import__("pathlib").Path({str(setup)!r}))):
 def test_while_a_person_answers_the_devices_are_looked_at(
     asking: str, setup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked, look, ask = threading.Event(), Handheld._look, getattr(typer, asking)
+    looked, look, ask = threading.Event(), ManualControl._look, getattr(typer, asking)
 
-    def looking(hands: Handheld, now: int) -> None:
+    def looking(hands: ManualControl, now: int) -> None:
         look(hands, now)
         looked.set()
 
@@ -186,12 +187,12 @@ def test_while_a_person_answers_the_devices_are_looked_at(
         assert looked.wait(20.0), "nobody looks at the devices"
         return ask(*args, **keys)
 
-    monkeypatch.setattr(Handheld, "_look", looking)
+    monkeypatch.setattr(ManualControl, "_look", looking)
     monkeypatch.setattr(typer, asking, slow)
     if asking == "prompt":
         assert calibrated(setup, 1.5, 2.0, 2.5).count("tare the dish again") == 3
     else:
-        monkeypatch.setattr(walk, "_PATIENCE_S", 0.01)
+        monkeypatch.setattr(device_walkthrough, "_PATIENCE_S", 0.01)
         result = CliRunner().invoke(app, ["check", str(setup), "--yes"], input="y\n" * 9)
         assert isinstance(result.exception, SystemExit), result.exception
         assert "Did it click" in result.output
@@ -202,12 +203,12 @@ def test_what_befalls_a_device_while_a_person_answers_is_said(
 ) -> None:
     failed = threading.Event()
 
-    def failing(hands: Handheld, now: int) -> None:
+    def failing(hands: ManualControl, now: int) -> None:
         failed.set()
         raise OSError("the card is gone")
 
-    with handheld(bolted_down(setup)) as hands:
-        monkeypatch.setattr(Handheld, "_look", failing)
+    with handheld(setup_session(setup)) as hands:
+        monkeypatch.setattr(ManualControl, "_look", failing)
         with pytest.raises(OSError, match="the card is gone"):
             hands.ask(lambda: failed.wait(20.0))
 

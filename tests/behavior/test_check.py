@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from rig.cli import check, walk
+from rig.cli.bringup import check, device_walkthrough
 from rig.cli.main import app
-from rig.toml import read_toml
+from rig.settings.toml import read_toml
 from tests.ports import free_port
 
 SCRIPTED = "tests.behavior.scripted"
-SIMULATED = "behavior.devices.simulated"
+SIMULATED = "behavior.devices.simulated.devices"
 
 
 def bench(tmp_path: Path, wired: str) -> Path:
@@ -22,7 +22,7 @@ name = "bench"
 hub_port = {free_port()}
 disk_mb_s = 0.1
 [nodes.hardware]
-run = "behavior.devices.hardware"
+run = "behavior.hardware"
 boards.b = {{ is = "{SCRIPTED}:Board"{wired} }}
 wheel = {{ is = "{SCRIPTED}:Wheel", board = "b" }}
 lick.centre = {{ is = "{SCRIPTED}:Lick", board = "b" }}
@@ -39,7 +39,7 @@ def test_a_loop_of_valve_and_lick_line_is_measured_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup = bench(tmp_path, ", wired_ms = 1.5")
-    monkeypatch.setattr(walk, "_LOOPS", 10)
+    monkeypatch.setattr(device_walkthrough, "_LOOPS", 10)
     result = checked(setup, "--loopback", typed="y\n")
     assert result.exit_code == 0, result.output
     kept = read_toml(tmp_path / "bench.checked.toml")
@@ -51,7 +51,7 @@ def test_a_loop_of_valve_and_lick_line_is_measured_and_kept(
 def test_a_loop_that_is_open_or_late_fails(
     tmp_path: Path, wired: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "_LOOPS", 5)
+    monkeypatch.setattr(device_walkthrough, "_LOOPS", 5)
     result = checked(bench(tmp_path, wired), "--loopback", "--yes")
     assert result.exit_code == 1
     assert "fail" in read_toml(tmp_path / "bench.checked.toml")["results"]["loop centre"]
@@ -60,7 +60,7 @@ def test_a_loop_that_is_open_or_late_fails(
 def test_what_does_not_come_or_is_not_heard_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(device_walkthrough, "_PATIENCE_S", 0.05)
     result = checked(bench(tmp_path, ""), typed="y\nn\n")
     assert result.exit_code == 1
     results = read_toml(tmp_path / "bench.checked.toml")["results"]
@@ -78,8 +78,8 @@ name = "simulated"
 hub_port = {free_port()}
 disk_mb_s = 0.1
 [nodes.hardware]
-run = "behavior.devices.hardware"
-boards.bench = {{ is = "{SIMULATED}:Board", mouse = {{ is = "behavior.mouse:SimulatedMouse", \
+run = "behavior.hardware"
+boards.bench = {{ is = "{SIMULATED}:Board", mouse = {{ is = "behavior.animals:SimulatedMouse", \
 idle_bursts_per_min = 60.0 }} }}
 wheel = {{ is = "{SIMULATED}:Wheel", cm_per_count = 0.0135, {on} }}
 lick.centre = {{ is = "{SIMULATED}:Lick", {on} }}
@@ -89,7 +89,7 @@ cameras.face = {{ is = "{SIMULATED}:Camera", {on} }}
 [nodes.display]
 run = "stimuli.display"
 refresh_hz = 60.0
-screen = {{ is = "stimuli.simulated:SimulatedScreen", size_px = [400, 300] }}
+screen = {{ is = "stimuli.window:SimulatedScreen", size_px = [400, 300] }}
 """)
     monkeypatch.setattr(check, "_PATTERN_S", 0.5)
     result = checked(setup, typed="y\n" * 7)
@@ -107,7 +107,7 @@ screen = {{ is = "stimuli.simulated:SimulatedScreen", size_px = [400, 300] }}
 def test_a_ball_is_turned_both_ways_and_one_mounted_the_other_way_round_is_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(device_walkthrough, "_PATIENCE_S", 0.05)
     setup = bench(tmp_path, ", turning = -40")
     text = setup.read_text().replace(f"{SCRIPTED}:Wheel", f"{SCRIPTED}:Ball")
     results = []

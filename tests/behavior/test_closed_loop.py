@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from behavior.devices.hardware import Hardware
+from behavior.hardware import Hardware
 from behavior.task import Task
-from rig import virtual
-from rig.config import Session, convert
+from rig import virtual_session
 from rig.messages import (
     Arm,
     Cue,
@@ -22,6 +21,7 @@ from rig.messages import (
     Valve,
     Wheel,
 )
+from rig.settings.config import SessionSettings, convert
 from tests.behavior.refereed import EAGER, refereed, run
 from tests.behavior.sessions import SHARED, S, check_trials, of, session
 
@@ -32,28 +32,28 @@ def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Hardware, "period_s", 0.005)
 
 
-def _run(chosen: Session, end_s: float = 600.0) -> list[Message]:
-    return [word for _, word in virtual.run(chosen, round(end_s * S))]
+def _run(chosen: SessionSettings, end_s: float = 600.0) -> list[Message]:
+    return [message for _, message in virtual_session.run(chosen, round(end_s * S))]
 
 
 def _check_water(said: list[Message]) -> int:
     """Assert that each drop had its cause in its trial; return how many there were."""
     trial, cue_t, position_m, drops = None, 0, 0.0, 0
-    wishes = {arm.id: arm for arm in of(Arm, said)}
-    for word in said:
-        match word:
+    requests = {arm.id: arm for arm in of(Arm, said)}
+    for message in said:
+        match message:
             case TrialStart():
-                trial, in_trial = word, 0
+                trial, in_trial = message, 0
             case Position():
-                position_m = word.position_m
+                position_m = message.position_m
             case Cue():
-                cue_t = word.t
+                cue_t = message.t
             case Valve():
                 assert trial is not None
-                assert not word.refused
+                assert not message.refused
                 assert trial.rewarded
                 assert position_m < trial.texture_m
-                assert word.t >= wishes[word.id].t >= cue_t
+                assert message.t >= requests[message.id].t >= cue_t
                 in_trial += 1
                 assert in_trial == 1
                 drops += 1
@@ -78,7 +78,7 @@ def test_a_task_mouse_gets_its_water(mode: str, decided_by: str) -> None:
     assert [end.outcome for end in of(TrialEnd, said)] == ["done"] * 12
     assert len(of(Cue, said)) == 12
     assert not of(Fault, said)
-    assert [word.reason for word in of(Ended, said)] == ["all trials done"] * 2
+    assert [message.reason for message in of(Ended, said)] == ["all trials done"] * 2
     answered = {v.id for v in of(Valve, said)} | {d.id for d in of(Disarm, said)}
     assert answered == {arm.id for arm in of(Arm, said)}
 
@@ -100,15 +100,17 @@ def test_an_unrewarded_mouse_gets_none() -> None:
 
 def test_the_same_seed_says_the_same_and_the_task_alone_says_it_again() -> None:
     chosen = session(5, trials=3)
-    first = virtual.run(chosen)
-    assert [word for _, word in first] == _run(chosen)
+    first = virtual_session.run(chosen)
+    assert [message for _, message in first] == _run(chosen)
     again: list[Message] = []
     task = Task(convert(chosen.table("task"), Task.Settings, "task"), again.append)
-    for _, word in first:
-        if isinstance(word, Task.hears) and task.ended is None:
-            task.hear(word)
+    for _, message in first:
+        if isinstance(message, Task.subscribes) and task.ended is None:
+            task.handle(message)
     task.close()
-    assert again == [word for e, word in first if e.speaker == "task" and type(word) is not Ended]
+    assert again == [
+        message for e, message in first if e.sender == "task" and type(message) is not Ended
+    ]
 
 
 def test_a_session_that_is_cut_off_leaves_nothing_armed() -> None:
@@ -125,7 +127,7 @@ def test_a_recorded_mouse_runs_the_task(mode: str) -> None:
     if not path.is_file():
         pytest.skip(f"the recordings are not here: there is no {path}")
     mouse = {
-        "is": "behavior.recorded_mouse:RecordedMouse",
+        "is": "behavior.animals:RecordedMouse",
         "mouse_file": str(path),
         "start_s": 100.0,
     }
@@ -140,6 +142,6 @@ def test_a_recorded_mouse_runs_the_task(mode: str) -> None:
 def test_who_hears_the_task_ends_after_it_and_hears_its_last_words() -> None:
     said = run(refereed(3, EAGER, trials=30), 9.0)
     assert of(TrialEnd, said)[-1].outcome == "aborted"
-    stops = [(at, word.nodes) for at, word in enumerate(said) if isinstance(word, Stop)]
+    stops = [(at, message.nodes) for at, message in enumerate(said) if isinstance(message, Stop)]
     assert [nodes for _, nodes in stops] == [("hardware",), ("task",), ("referee",)]
     assert said.index(of(TrialEnd, said)[-1]) < stops[2][0]

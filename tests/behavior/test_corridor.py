@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavior.corridor import LONGEST_STEP_NS, Corridor, Running
+from behavior.trials.corridor import LONGEST_STEP_NS, Corridor, Running
 
 MS = 1_000_000
 

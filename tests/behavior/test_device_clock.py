@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavior.devices.device_clock import DeviceClock, Residual
+from behavior.devices.clock_sync import DeviceClock, Residual
 
 US = 1_000
 MS = 1_000 * US

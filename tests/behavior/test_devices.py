@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behavior.devices import protocols
-from behavior.devices.simulated import SPOUT
+from behavior.devices.simulated.devices import SPOUT
 from rig.messages import Cue, Message, Pulse, TrialStart, Valve
 from tests.behavior.worlds import MS, WORLDS, SimulatedWorld, World, having
 
@@ -35,7 +35,7 @@ def _near(told: int, true: int, world: World) -> bool:
 
 @pytest.mark.parametrize("world", WORLDS, indirect=True)
 def test_a_board_hears_every_word_and_closes_in_every_state(world: World) -> None:
-    words: list[Message] = [
+    messages: list[Message] = [
         TrialStart(0, 0, "leaf1", None, True, 4.0, 2.0, 1.0, "active", 0.0),
         Cue(1, 0, 1.0),
         Valve(2, 1, "centre", 60.0, 3.0),
@@ -43,8 +43,8 @@ def test_a_board_hears_every_word_and_closes_in_every_state(world: World) -> Non
     ]
     world.board.close()
     world.open()
-    for word in words:
-        world.board.hear(word)
+    for message in messages:
+        world.board.handle(message)
     world.board.close()
     world.board.close()
 
@@ -243,7 +243,7 @@ def test_a_simulated_line_loses_no_pulse(waits_ms: list[int], pulses_ms: list[in
     for pulse_ms in pulses_ms:
         t += pulse_ms * MS
         sent.append(t)
-        world.board.hear(Pulse(t, "frame_clock"))
+        world.board.handle(Pulse(t, "frame_clock"))
     edges = []
     for wait_ms in [*waits_ms, 20_000]:
         now = world.wait(wait_ms)

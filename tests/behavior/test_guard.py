@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavior.guard import Guard, Limits
+from behavior.water.guard import Guard, Limits
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -18,7 +18,7 @@ LIMITS = msgspec.convert(
 PATIENT = msgspec.structs.replace(LIMITS, max_unconsumed=50)
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
-wishes = st.tuples(
+requests = st.tuples(
     st.integers(0, 40),
     st.integers(-1000, 20_000),
     st.one_of(st.floats(1, 120), anything),
@@ -27,19 +27,19 @@ wishes = st.tuples(
 
 
 @settings(max_examples=300)
-@given(st.lists(wishes, max_size=150))
+@given(st.lists(requests, max_size=150))
 def test_whatever_is_asked_the_limits_hold(asked: list[tuple[int, int, float, float]]) -> None:
     guard = Guard(LIMITS)
     now = 0
     given_: list[tuple[int, int, float, float]] = []
-    for wish, wait_ms, open_ms, volume_ul in asked:
+    for request, wait_ms, open_ms, volume_ul in asked:
         now += wait_ms * MS
         guard.lick(now)
-        if not guard.allow(wish, now, open_ms, volume_ul):
-            given_.append((wish, now, open_ms, volume_ul))
+        if not guard.allow(request, now, open_ms, volume_ul):
+            given_.append((request, now, open_ms, volume_ul))
     assert all(0 < open_ms <= 100 and 0 < ul < math.inf for _, _, open_ms, ul in given_)
     assert sum(ul for *_, ul in given_) <= 60 + 1e-9
-    assert len({wish for wish, *_ in given_}) == len(given_)
+    assert len({request for request, *_ in given_}) == len(given_)
     for (_, t, open_ms, _), (_, after, *_) in pairwise(given_):
         assert after >= t + (open_ms + 50) * MS
     starts = [t for _, t, *_ in given_]
@@ -49,9 +49,9 @@ def test_whatever_is_asked_the_limits_hold(asked: list[tuple[int, int, float, fl
 @given(st.lists(st.floats(0.1, 5), min_size=1, max_size=20))
 def test_a_modest_mouse_is_never_refused(volumes_ul: list[float]) -> None:
     guard = Guard(msgspec.convert({}, Limits))
-    for wish, volume_ul in enumerate(volumes_ul):
-        assert guard.allow(wish, wish * 10 * S, 60, volume_ul) == ""
-        guard.lick(wish * 10 * S + S)
+    for request, volume_ul in enumerate(volumes_ul):
+        assert guard.allow(request, request * 10 * S, 60, volume_ul) == ""
+        guard.lick(request * 10 * S + S)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, 0.0])
@@ -69,11 +69,11 @@ def test_each_refusal_says_which_limit_it_was() -> None:
     assert "already granted" in guard.allow(1, S, 60, 3)
     assert "less than 50 ms" in guard.allow(2, 109 * MS, 60, 3)
     assert guard.allow(2, 110 * MS, 60, 3) == ""
-    for wish in range(3, 11):
-        assert guard.allow(wish, wish * S, 60, 3) == ""
+    for request in range(3, 11):
+        assert guard.allow(request, request * S, 60, 3) == ""
     assert "10 pulses in the last minute" in guard.allow(11, 11 * S, 60, 3)
-    for wish in range(12, 22):
-        assert guard.allow(wish, (60 + wish) * S, 60, 3) == ""
+    for request in range(12, 22):
+        assert guard.allow(request, (60 + request) * S, 60, 3) == ""
     assert "limit of 60 ul" in guard.allow(22, 300 * S, 60, 3)
 
 
@@ -89,9 +89,9 @@ def test_the_setup_cannot_loosen_the_limits_beyond_their_bounds(table: dict[str,
 def test_the_limit_is_the_days_over_all_sessions(before_ul: float, asked: list[float]) -> None:
     guard = Guard(LIMITS, before_ul)
     given_ul = before_ul
-    for wish, volume_ul in enumerate(asked):
-        guard.lick(wish * 10 * S)
-        if guard.allow(wish, wish * 10 * S, 60, volume_ul):
+    for request, volume_ul in enumerate(asked):
+        guard.lick(request * 10 * S)
+        if guard.allow(request, request * 10 * S, 60, volume_ul):
             assert given_ul + volume_ul > 60 - 1e-9
         else:
             given_ul += volume_ul
@@ -107,9 +107,9 @@ def test_a_day_that_is_no_number_gives_no_water() -> None:
 def test_rewards_that_nobody_licks_up_come_to_an_end(licks: list[bool]) -> None:
     guard = Guard(msgspec.convert({"max_unconsumed": 3}, Limits))
     waiting = 0
-    for wish, licked in enumerate(licks):
-        now = wish * 10 * S
-        refused = guard.allow(wish, now, 60, 3)
+    for request, licked in enumerate(licks):
+        now = request * 10 * S
+        refused = guard.allow(request, now, 60, 3)
         assert bool(refused) == (waiting == 3)
         assert not refused or "not licked up" in refused
         waiting += not refused
@@ -144,14 +144,14 @@ def test_what_devices_fire_by_themselves_keeps_the_limits_too(acts: list[tuple[s
     guard = Guard(LIMITS)
     now, pledged = 0, False
     pulses: list[int] = []
-    for wish, (act, wait_ms) in enumerate(acts):
+    for request, (act, wait_ms) in enumerate(acts):
         now += wait_ms * MS
         match act:
             case "a":
-                refused = guard.allow(wish, now, 60, 4)
+                refused = guard.allow(request, now, 60, 4)
                 assert not (pledged and not refused)
                 pulses += [] if refused else [now]
-            case "p" if not guard.pledge(wish, now, 60, 4):
+            case "p" if not guard.pledge(request, now, 60, 4):
                 assert not pledged
                 pledged = True
                 assert guard.spoken_for_ul == guard.given_ul + 4

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from rig.errors import Refused
 from rig.messages import (
     Arm,
     DeviceTime,
@@ -17,7 +18,6 @@ from rig.messages import (
     Valve,
     Wheel,
 )
-from rig.refused import Refused
 from tests.behavior.driven import Driven, armed, scripted_table
 from tests.behavior.sessions import MS, S, hardware, hardware_table, of
 
@@ -39,7 +39,7 @@ def test_a_ball_says_how_far_it_turned_sideways_since_start() -> None:
     node, clock = hardware(table, said.append)
     mouse: Any = node.devices.boards["bench"]
     mouse = mouse.mouse
-    node.hear(Start(0, {"seed": 1}))
+    node.handle(Start(0, {"seed": 1}))
     for ms, turned in ((1, 1000), (2, 1040), (3, 980)):
         mouse.turned = turned
         clock.set(ms * MS)
@@ -62,7 +62,7 @@ def test_water_at_once_comes_without_waiting_for_a_tick() -> None:
     rig = Driven()
     rig.at(1 * MS)
     rig.clock.set(2 * MS)
-    rig.node.hear(armed(1, 2 * MS, on="now"))
+    rig.node.handle(armed(1, 2 * MS, on="now"))
     assert rig.said[-1] == Valve(2 * MS + 7, 1, "centre", 60.0, 3.0, None)
 
 
@@ -75,7 +75,7 @@ def test_a_disarmed_valve_stays_shut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arm", "says"),
+    ("arm", "expected"),
     [
         (armed(1, 1 * MS, "now", volume_ul=9.0), "over the limit of 150 ms"),
         (armed(1, 1 * MS, "now", volume_ul=float("nan")), "no volume"),
@@ -83,13 +83,13 @@ def test_a_disarmed_valve_stays_shut() -> None:
         (armed(1, 1 * MS, "now", deadline=1 * MS - 1), "deadline"),
     ],
 )
-def test_a_refusal_is_answered_and_told(arm: Arm, says: str) -> None:
+def test_a_refusal_is_answered_and_told(arm: Arm, expected: str) -> None:
     rig = Driven()
     rig.at(1 * MS, arm)
     (valve,) = of(Valve, rig.said)
     assert (valve.id, valve.open_ms, valve.volume_ul) == (1, 0.0, 0.0)
-    assert says in valve.refused
-    assert says in of(Fault, rig.said)[0].what
+    assert expected in valve.refused
+    assert expected in of(Fault, rig.said)[0].text
     assert not rig.board.acts
 
 
@@ -133,9 +133,9 @@ def test_a_board_that_cannot_be_had_refuses_the_session() -> None:
 def test_a_pulse_of_the_microscope_comes_back_as_two_edges() -> None:
     said: list[Message] = []
     node, clock = hardware(hardware_table(), said.append)
-    node.hear(Start(0, {"seed": 1}))
-    node.hear(Pulse(10 * MS, "frame_clock"))
-    node.hear(Pulse(10 * MS, "nowhere"))
+    node.handle(Start(0, {"seed": 1}))
+    node.handle(Pulse(10 * MS, "frame_clock"))
+    node.handle(Pulse(10 * MS, "nowhere"))
     for ms in (9, 12, 20):
         clock.set(ms * MS)
         node.tick(ms * MS)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from behavior.devices.hardware import Hardware
+from behavior.hardware import Hardware
+from rig.errors import Refused
 from rig.messages import Message
-from rig.refused import Refused
 from tests.behavior.sessions import hardware_table
 
 WATER = {"cohort": "task", "water_for": ["task"], "spout": "centre", "reward_ul": 3.0}
@@ -22,7 +22,7 @@ def _made(table: dict[str, Any]) -> Hardware:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "says"),
+    ("path", "value", "expected"),
     [
         ("wheel.is", "behavior.devices.simulated:Globe", r"\[nodes.hardware.wheel\].*Globe"),
         ("wheel.is", "no.such.module:Wheel", "cannot be had"),
@@ -37,7 +37,7 @@ def _made(table: dict[str, Any]) -> Hardware:
     ],
 )
 def test_a_wrong_table_is_refused_before_anything_is_opened(
-    path: str, value: Any, says: str
+    path: str, value: Any, expected: str
 ) -> None:
     table = hardware_table()
     *parents, key = path.split(".")
@@ -45,23 +45,23 @@ def test_a_wrong_table_is_refused_before_anything_is_opened(
     for parent in parents:
         at = at[parent]
     at[key] = value
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(Refused, match=expected):
         _made(table)
 
 
 @pytest.mark.parametrize(
-    ("facts", "says"),
+    ("facts", "expected"),
     [
         ({"spout": "left"}, r"hardware\.lick\.left\] .* are: centre, dry"),
         ({"spout": "dry"}, r"hardware\.valve\.dry\] .* are: centre"),
         ({"reward_ul": 7.51}, "over guard.max_open_ms = 150; set reward_ul to 7.5 or less"),
     ],
 )
-def test_water_that_this_rig_cannot_give_is_refused(facts: dict[str, Any], says: str) -> None:
+def test_water_that_this_rig_cannot_give_is_refused(facts: dict[str, Any], expected: str) -> None:
     table = hardware_table()
     table["lick"]["dry"] = table["lick"]["centre"]
     node = _made(table)
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(Refused, match=expected):
         node.check({**WATER, **facts})
     for change in NO_WATER:
         node.check({**WATER, **facts, **change})

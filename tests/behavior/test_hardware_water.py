@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rig.messages import Fault, Valve
-from rig.session import reserve
+from rig.session import water_reserve
 from tests.behavior.driven import SCRIPTED, Driven, armed, made, scripted_table
 from tests.behavior.scripted import Board
 from tests.behavior.sessions import MS, S, of
@@ -14,7 +14,7 @@ from tests.behavior.sessions import MS, S, of
 
 def test_before_start_there_is_no_water() -> None:
     node = made(scripted_table())
-    node.hear(armed(1, 0, "now"))
+    node.handle(armed(1, 0, "now"))
     board = node.devices.boards["b"]
     assert isinstance(board, Board)
     assert not board.acts
@@ -23,10 +23,10 @@ def test_before_start_there_is_no_water() -> None:
 def test_the_water_of_the_day_before_this_session_counts_and_start_again_changes_nothing() -> None:
     rig = Driven(session={"given_today_ul": 996.0})
     for number in range(3):
-        rig.node.hear(rig.start)
+        rig.node.handle(rig.start)
         rig.at((number + 1) * S, armed(number, (number + 1) * S, "now"))
     assert [bool(valve.refused) for valve in of(Valve, rig.said)] == [False, True, True]
-    assert "day's limit of 1000 ul" in of(Fault, rig.said)[0].what
+    assert "day's limit of 1000 ul" in of(Fault, rig.said)[0].text
 
 
 def test_rewards_that_nobody_licks_up_are_refused_until_a_lick_comes() -> None:
@@ -63,7 +63,7 @@ def test_without_a_disk_that_notes_it_there_is_no_water(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     stalled = threading.Event()
-    monkeypatch.setattr(reserve.os, "fsync", lambda _: stalled.wait())
+    monkeypatch.setattr(water_reserve.os, "fsync", lambda _: stalled.wait())
     rig = Driven(session={"began": "2026-11-24T10:00:00+00:00", "task": {"reward_ul": 3.0}})
     rig.at(1 * S, armed(1, 1 * S, "now"))
     stalled.set()
@@ -73,7 +73,7 @@ def test_without_a_disk_that_notes_it_there_is_no_water(
 
 
 def _reserved_ul(folder: Path) -> float:
-    reserved = reserve.read_reserved(folder)
+    reserved = water_reserve.read_reserved(folder)
     return 0.0 if reserved is None else reserved.total_ul
 
 
@@ -98,5 +98,5 @@ def test_after_closing_nothing_opens() -> None:
     rig.board.acts.clear()
     rig.board.licks = [2 * MS]
     rig.at(3 * MS, alive=False)
-    rig.node.hear(armed(2, 3 * MS, "now"))
+    rig.node.handle(armed(2, 3 * MS, "now"))
     assert not rig.board.acts

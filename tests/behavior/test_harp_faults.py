@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from serial.tools import list_ports
 
-from behavior.devices import harp_board
-from behavior.devices.harp_board import Board
-from behavior.devices.harp_models import WHO_AM_I
+from behavior.devices.harp import board
+from behavior.devices.harp.board import Board
+from behavior.devices.harp.models import ENCODERS, WHO_AM_I
 from rig.clock import monotonic_ns
-from rig.refused import Refused
+from rig.errors import Refused
 from tests.behavior.harp_worlds import MS, BehaviorWorld
 from tests.behavior.pty_board import PtyBoard
 
@@ -64,7 +64,7 @@ def test_an_old_firmware_is_refused() -> None:
 
 
 def test_a_board_that_says_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harp_board, "_WAKES_WITHIN_S", 0.1)
+    monkeypatch.setattr(board, "_WAKES_WITHIN_S", 0.1)
     there = PtyBoard()
     there.silent = True
     assert "it does not answer" in _refused(there)
@@ -83,7 +83,7 @@ def test_garbage_on_the_line_costs_no_message(world: BehaviorWorld) -> None:
     world.open()
     told, zero = 0, wheel.counts(world.wait(1))
     for number in range(10):
-        world.there.say(bytes(range(number, 256, 7)))
+        world.there.publish(bytes(range(number, 256, 7)))
         world.turn(5)
         world.lick()
         now = world.wait(20)
@@ -118,7 +118,7 @@ def test_a_wheel_that_is_not_heard_of_is_not_guessed(world: BehaviorWorld) -> No
     wheel = world.device("Wheel", "wheel", cm_per_count=0.1)
     world.open()
     wheel.counts(world.wait(1))
-    world.there.registers[harp_board.harp_models.ENCODERS] = (0,)
+    world.there.registers[ENCODERS] = (0,)
     with pytest.raises(OSError, match="its wheel has been silent"):
         while True:
             wheel.counts(world.wait(10))

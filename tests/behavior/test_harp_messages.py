@@ -5,11 +5,12 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from harp.protocol import HarpMessage, HarpParseError, MessageType, PayloadType
+from harp.protocol import HarpMessage as ReferenceMessage
+from harp.protocol import HarpParseError, MessageType, PayloadType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavior.devices.harp_messages import (
+from behavior.devices.harp.messages import (
     EVENT,
     FLOAT,
     READ,
@@ -22,7 +23,7 @@ from behavior.devices.harp_messages import (
     U32,
     U64,
     WRITE,
-    Message,
+    HarpMessage,
     Parser,
     Register,
     build,
@@ -60,7 +61,7 @@ def _value(payload_type: int) -> st.SearchStrategy[int | float]:
 
 
 @st.composite
-def messages(draw: st.DrawFn) -> Message:
+def messages(draw: st.DrawFn) -> HarpMessage:
     """Any message that the protocol has."""
     payload_type = draw(st.sampled_from(sorted(ORACLE)))
     values = tuple(draw(st.lists(_value(payload_type), max_size=6)))
@@ -68,11 +69,11 @@ def messages(draw: st.DrawFn) -> Message:
     device_ns = draw(st.sampled_from([None, seconds * 1_000_000_000 + steps * STEP_NS]))
     kind = draw(st.sampled_from([READ, WRITE, EVENT]))
     error = kind != EVENT and draw(st.booleans())
-    return Message(kind, draw(st.integers(0, 255)), payload_type, values, device_ns, error)
+    return HarpMessage(kind, draw(st.integers(0, 255)), payload_type, values, device_ns, error)
 
 
 @st.composite
-def known_messages(draw: st.DrawFn) -> Message:
+def known_messages(draw: st.DrawFn) -> HarpMessage:
     """A message that a board with the registers KNOWN may send."""
     address = draw(st.sampled_from(sorted(KNOWN)))
     register = KNOWN[address]
@@ -81,7 +82,7 @@ def known_messages(draw: st.DrawFn) -> Message:
     seconds, steps = draw(st.integers(0, 10**7)), draw(st.integers(0, 31_249))
     device_ns = seconds * 1_000_000_000 + steps * STEP_NS
     kind = draw(st.sampled_from([READ, WRITE, EVENT]))
-    return Message(kind, address, register.payload_type, tuple(values), device_ns)
+    return HarpMessage(kind, address, register.payload_type, tuple(values), device_ns)
 
 
 @pytest.mark.skipif(not STREAM.exists(), reason=f"the recording is not here: {STREAM} is missing")
@@ -104,7 +105,7 @@ def test_the_stream_of_a_real_board_is_read_to_the_last_byte() -> None:
 def test_the_real_stream_says_the_same_to_another_implementation() -> None:
     data = STREAM.read_bytes()
     for message in Parser().feed(data):
-        other = HarpMessage.parse(data[: data[1] + 2])
+        other = ReferenceMessage.parse(data[: data[1] + 2])
         data = data[data[1] + 2 :]
         assert (int(other.message_type), other.address) == (message.kind, message.address)
         assert other.timestamp == pytest.approx(message.device_ns / 1e9, abs=1e-6)
@@ -113,14 +114,14 @@ def test_the_real_stream_says_the_same_to_another_implementation() -> None:
 
 
 @given(messages())
-def test_what_is_built_another_implementation_builds_and_reads_alike(message: Message) -> None:
+def test_what_is_built_another_implementation_builds_and_reads_alike(message: HarpMessage) -> None:
     frame = build(message)
-    other = HarpMessage.parse(frame)
+    other = ReferenceMessage.parse(frame)
     assert other.has_error == message.error
     assert bytes(other.payload_bytes) == frame[11 if message.device_ns is not None else 5 : -1]
     if not message.error:
         payload_type = ORACLE[message.payload_type]
-        again = HarpMessage(
+        again = ReferenceMessage(
             MessageType(message.kind),
             message.address,
             payload_type,
@@ -135,13 +136,13 @@ def test_what_is_built_another_implementation_builds_and_reads_alike(message: Me
 def test_what_another_implementation_refuses_is_no_message(data: bytes) -> None:
     found = Parser().feed(data)
     try:
-        HarpMessage.parse(data)
+        ReferenceMessage.parse(data)
     except HarpParseError:
         assert not any(build(message) == data for message in found)
 
 
 @given(st.lists(messages(), max_size=6), st.lists(st.integers(1, 40), max_size=60))
-def test_a_stream_may_be_cut_anywhere(sent: list[Message], cuts: list[int]) -> None:
+def test_a_stream_may_be_cut_anywhere(sent: list[HarpMessage], cuts: list[int]) -> None:
     data, parser, found = b"".join(map(build, sent)), Parser(), []
     for cut in [*cuts, len(data)]:
         found += parser.feed(data[:cut])
@@ -152,19 +153,19 @@ def test_a_stream_may_be_cut_anywhere(sent: list[Message], cuts: list[int]) -> N
 
 @given(st.lists(known_messages(), max_size=4), st.binary(max_size=80), st.lists(known_messages()))
 def test_it_goes_on_after_garbage(
-    before: list[Message], garbage: bytes, after: list[Message]
+    before: list[HarpMessage], garbage: bytes, after: list[HarpMessage]
 ) -> None:
     parser = Parser(KNOWN)
     assert parser.feed(b"".join(map(build, before))) == before
     # a piece of garbage may look like the begin of a frame, which one more frame's bytes settle
-    settling = [Message(EVENT, 44, S16, (0, 0, 0), 0)] * 2
+    settling = [HarpMessage(EVENT, 44, S16, (0, 0, 0), 0)] * 2
     found = parser.feed(garbage + b"".join(map(build, settling + after)))
     assert found[len(found) - len(after) :] == after
 
 
 @given(st.lists(known_messages(), min_size=1, max_size=5), st.data())
 def test_a_flipped_bit_loses_a_message_and_makes_none(
-    sent: list[Message], data: st.DataObject
+    sent: list[HarpMessage], data: st.DataObject
 ) -> None:
     stream = bytearray(b"".join(map(build, sent)))
     bit = data.draw(st.integers(0, 8 * len(stream) - 1))
@@ -179,7 +180,7 @@ def test_a_flipped_bit_loses_a_message_and_makes_none(
 def test_damage_passes_no_more_often_than_the_sum_allows() -> None:
     draw, wrong, tries = random.Random(1), 0, 20_000
     for _ in range(tries):
-        message = Message(EVENT, 44, S16, (draw.randrange(3000), draw.randrange(3000)), 10**15)
+        message = HarpMessage(EVENT, 44, S16, (draw.randrange(3000), draw.randrange(3000)), 10**15)
         frame = bytearray(build(message))
         for byte in draw.sample(range(len(frame)), 3):
             frame[byte] = draw.randrange(256)

@@ -4,12 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from behavior.imaging import Imaging, Microscope
-from rig.messages import Acquire, Edge, Fault, Integrity, Message, Order, Position, TrialStart
-from rig.refused import Refused
+from behavior.trials.frame_clock_monitor import Imaging, Microscope
+from rig.errors import Refused
+from rig.messages import (
+    Acquire,
+    Edge,
+    Fault,
+    Integrity,
+    Message,
+    OperatorRequest,
+    Position,
+    TrialStart,
+)
 from tests.acquisition.sessions import Said, of, run
 from tests.behavior.sessions import Walk, task
-from tests.behavior.sessions import of as words
+from tests.behavior.sessions import of as messages
 
 S = 1_000_000_000
 PERIOD = S // 3
@@ -51,7 +60,7 @@ def test_a_silent_frame_clock_pauses_the_corridor_at_the_trials_end() -> None:
     silent = "nodes.mesoscope.planted={silent_from=18,silent_s=60}"
     said = run(silent, "nodes.task.imaging.silent_periods=3", end_s=14)
     (fault,) = [w for _, w in said if isinstance(w, Fault)]
-    assert "the frame clock is silent" in fault.what
+    assert "the frame clock is silent" in fault.text
     wheel_period_ns = 5_000_000  # the clock is looked at with every Wheel
     assert 0 <= fault.t - (max(edges(said)) + 3 * PERIOD) <= wheel_period_ns + 1000
     phases = [w.phase for _, w in said if isinstance(w, Position) and w.t > fault.t]
@@ -84,7 +93,7 @@ def test_a_lost_or_doubled_edge_is_no_silence() -> None:
         if i % 9 == 4:
             microscope.edge(Edge(i * PERIOD + 1000, "clock", True))
         microscope.watch(i * PERIOD + PERIOD - 1)
-    assert [type(word) for word in said] == [Acquire]
+    assert [type(message) for message in said] == [Acquire]
 
 
 def test_after_a_resume_it_has_time_and_is_watched_again() -> None:
@@ -99,7 +108,7 @@ def test_after_a_resume_it_has_time_and_is_watched_again() -> None:
     assert not microscope.is_silent
     microscope.watch(40 * S + 1)
     assert microscope.is_silent
-    assert sum(isinstance(word, Fault) for word in said) == 2
+    assert sum(isinstance(message, Fault) for message in said) == 2
 
 
 def test_a_microscope_that_scans_on_is_named_and_not_waited_for_any_longer() -> None:
@@ -110,14 +119,14 @@ def test_a_microscope_that_scans_on_is_named_and_not_waited_for_any_longer() -> 
         microscope.edge(Edge(i * PERIOD, "clock", True))
         ended.append(microscope.has_ended(i * PERIOD))
     assert ended.index(True) == pytest.approx(16, abs=1)
-    assert any(isinstance(w, Fault) and "scans on" in w.what for w in said)
+    assert any(isinstance(w, Fault) and "scans on" in w.text for w in said)
 
 
 def live(walk: Walk, seconds: int, scans: bool) -> None:
     """Let so much time pass, with or without frames of the microscope."""
     for _ in range(2 * seconds):
         if scans:
-            walk.node.hear(Edge(walk.t, "clock", True))
+            walk.node.handle(Edge(walk.t, "clock", True))
         walk.on(0.5)
 
 
@@ -127,13 +136,13 @@ def test_the_operator_resumes_a_session_that_waits_for_the_microscope() -> None:
 
     live(walk, 10, scans=True)
     live(walk, 10, scans=False)
-    assert words(Position, said)[-1].phase == "paused"
+    assert messages(Position, said)[-1].phase == "paused"
     live(walk, 5, scans=True)
-    assert words(Position, said)[-1].phase == "paused"
-    walk.node.hear(Order(walk.t, 1, walk.t + S, "resume"))
+    assert messages(Position, said)[-1].phase == "paused"
+    walk.node.handle(OperatorRequest(walk.t, 1, walk.t + S, "resume"))
     live(walk, 30, scans=True)
-    assert [word.trial for word in words(TrialStart, said)] == [0, 1, 2]
-    assert sum(isinstance(word, Fault) for word in said) == 1
+    assert [message.trial for message in messages(TrialStart, said)] == [0, 1, 2]
+    assert sum(isinstance(message, Fault) for message in said) == 1
 
 
 def test_a_session_resumed_too_early_waits_for_a_frame_and_pauses_again() -> None:
@@ -142,14 +151,14 @@ def test_a_session_resumed_too_early_waits_for_a_frame_and_pauses_again() -> Non
 
     live(walk, 10, scans=True)
     live(walk, 10, scans=False)
-    begun = len(words(TrialStart, said))
-    walk.node.hear(Order(walk.t, 1, walk.t + S, "resume"))
+    begun = len(messages(TrialStart, said))
+    walk.node.handle(OperatorRequest(walk.t, 1, walk.t + S, "resume"))
     live(walk, 9, scans=False)
-    assert words(Position, said)[-1].phase == "grey"
+    assert messages(Position, said)[-1].phase == "grey"
     live(walk, 3, scans=False)
-    assert words(Position, said)[-1].phase == "paused"
-    assert len(words(TrialStart, said)) == begun
-    assert sum(isinstance(word, Fault) for word in said) == 2
-    walk.node.hear(Order(walk.t, 2, walk.t + S, "resume"))
+    assert messages(Position, said)[-1].phase == "paused"
+    assert len(messages(TrialStart, said)) == begun
+    assert sum(isinstance(message, Fault) for message in said) == 2
+    walk.node.handle(OperatorRequest(walk.t, 2, walk.t + S, "resume"))
     live(walk, 2, scans=True)
-    assert len(words(TrialStart, said)) == begun + 1
+    assert len(messages(TrialStart, said)) == begun + 1

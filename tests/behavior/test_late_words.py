@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavior import trial
+from behavior.trials import trial
 from rig.messages import Arm, Cue, Disarm, Fault, Message, Start, TrialEnd, TrialStart, Valve
 from rig.node import Node
 from tests.behavior.sessions import MS, S, check_trials, hardware, hardware_table, of, task
 
 TICK_NS = 5 * MS
-EAGER = {"is": "behavior.mouse:SimulatedMouse", "idle_bursts_per_min": 40.0, "idle_burst_s": 2.0}
+EAGER = {"is": "behavior.animals:SimulatedMouse", "idle_bursts_per_min": 40.0, "idle_burst_s": 2.0}
 FACTS = {
     "corridor_cm_s": 200.0,
     "trials": 8,
@@ -26,28 +26,28 @@ FACTS = {
 }
 
 
-class _Wire:
+class _Transport:
     """Words in the order in which they were said, each late, some after a hang-up."""
 
     def __init__(self, seed: int, late_ms: float, hangs_s: float) -> None:
         self._rng = np.random.default_rng(seed)
         self._late_ms, self._hangs_s = late_ms, hangs_s
-        self._words: deque[tuple[int, Message]] = deque()
+        self._messages: deque[tuple[int, Message]] = deque()
         self._free_at = 0
 
-    def put(self, now: int, words: list[Message]) -> None:
-        for word in words:
+    def put(self, now: int, messages: list[Message]) -> None:
+        for message in messages:
             if self._rng.random() < 0.0005:
                 self._free_at = now + round(self._rng.uniform(0, self._hangs_s) * S)
             late = round(self._rng.uniform(0, self._late_ms) * MS)
             self._free_at = max(self._free_at, now + late)
-            self._words.append((self._free_at, word))
+            self._messages.append((self._free_at, message))
 
     def due(self, now: int) -> list[Message]:
-        words = []
-        while self._words and self._words[0][0] <= now:
-            words.append(self._words.popleft()[1])
-        return words
+        messages = []
+        while self._messages and self._messages[0][0] <= now:
+            messages.append(self._messages.popleft()[1])
+        return messages
 
 
 def _session(seed: int, late_ms: float, hangs_s: float, facts: dict[str, Any]) -> list[Message]:
@@ -57,19 +57,21 @@ def _session(seed: int, late_ms: float, hangs_s: float, facts: dict[str, Any]) -
     from_driver: list[Message] = []
     decider = task(from_task, **{**FACTS, **facts, "seed": seed})
     driver, clock = hardware(hardware_table(EAGER), from_driver.append)
-    there, back = _Wire(seed, late_ms, hangs_s), _Wire(seed + 1, late_ms, hangs_s)
+    there, back = _Transport(seed, late_ms, hangs_s), _Transport(seed + 1, late_ms, hangs_s)
 
-    def hand_on(node: Node, words: list[Message], wire: _Wire, mouth: list[Message]) -> None:
-        for word in words:
-            if isinstance(word, node.hears) and node.ended is None:
-                node.hear(word)
-        wire.put(clock.now(), mouth)
+    def hand_on(
+        node: Node, messages: list[Message], transport: _Transport, mouth: list[Message]
+    ) -> None:
+        for message in messages:
+            if isinstance(message, node.subscribes) and node.ended is None:
+                node.handle(message)
+        transport.put(clock.now(), mouth)
         said.extend(mouth)
         mouth.clear()
 
     start = Start(0, {"seed": seed})
-    driver.hear(start)
-    decider.hear(start)
+    driver.handle(start)
+    decider.handle(start)
     while decider.ended is None and clock.now() < 60 * S:
         clock.set(clock.now() + TICK_NS)
         hand_on(driver, back.due(clock.now()), there, from_driver)
@@ -84,11 +86,11 @@ def _check(said: list[Message]) -> None:
     trials = {start.trial: start for start in of(TrialStart, said)}
     cues = {cue.trial: cue.t for cue in of(Cue, said)}
     where, of_wish = -1, {}
-    for word in said:
-        if isinstance(word, TrialStart):
-            where = word.trial
-        elif isinstance(word, Arm):
-            of_wish[word.id] = where
+    for message in said:
+        if isinstance(message, TrialStart):
+            where = message.trial
+        elif isinstance(message, Arm):
+            of_wish[message.id] = where
     opened = [valve for valve in of(Valve, said) if not valve.refused]
     watered = [of_wish[valve.id] for valve in opened]
     assert len(watered) == len(set(watered)), "two rewards in a trial"

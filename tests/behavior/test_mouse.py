@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from behavior.mouse import SimulatedMouse
+from behavior.animals.simulated_mouse import SimulatedMouse
 from rig.messages import Cue, Start, TrialStart, Valve
 from tests.behavior.sessions import MS, S
 
@@ -20,7 +20,7 @@ TRIAL_S = 12
 def _mouse(seed: int = 1, **parameters: Any) -> SimulatedMouse:
     mouse = SimulatedMouse(msgspec.convert(parameters, SimulatedMouse.Settings))
     mouse.open()
-    mouse.hear(Start(0, {"seed": seed}))
+    mouse.handle(Start(0, {"seed": seed}))
     return mouse
 
 
@@ -90,9 +90,9 @@ def test_it_lives_the_same_life_however_often_it_is_looked_at(seed: int, every_m
 def test_it_licks_in_bursts_of_six_to_eight_a_second() -> None:
     mouse = _quiet()
     for drop in range(100):
-        mouse.hear(Valve(drop * 5 * S, drop, "centre", 60.0, 3.0))
+        mouse.handle(Valve(drop * 5 * S, drop, "centre", 60.0, 3.0))
         mouse.licks((drop * 5 + 4) * S)
-    mouse.hear(Valve(500 * S, 101, "centre", 60.0, 3.0))
+    mouse.handle(Valve(500 * S, 101, "centre", 60.0, 3.0))
     licks = np.array(mouse.licks(510 * S))
     gaps_ms = np.diff(licks) / MS
     assert 10 < len(licks) < 18
@@ -100,7 +100,9 @@ def test_it_licks_in_bursts_of_six_to_eight_a_second() -> None:
     assert gaps_ms.min() >= 72.5
 
 
-def _life(mouse: SimulatedMouse, trials: int, water: bool) -> list[tuple[bool, int, list[int]]]:
+def _incarnation(
+    mouse: SimulatedMouse, trials: int, water: bool
+) -> list[tuple[bool, int, list[int]]]:
     """Live through trials with a cue after 4 s; return (rewarded, start, licks) of each.
 
     With water, the first lick after the cue of a rewarded corridor is answered by a drop.
@@ -109,14 +111,14 @@ def _life(mouse: SimulatedMouse, trials: int, water: bool) -> list[tuple[bool, i
     for trial in range(trials):
         start = _trial(trial % 2 == 0, trial)
         mouse.licks(start.t)
-        mouse.hear(start)
+        mouse.handle(start)
         licks = mouse.licks(start.t + 4 * S)
-        mouse.hear(Cue(start.t + 4 * S, trial, 2.0))
+        mouse.handle(Cue(start.t + 4 * S, trial, 2.0))
         for ms in range(4000, 7000, 20):
             new = mouse.licks(start.t + ms * MS)
             licks += new
             if new and start.rewarded and water:
-                mouse.hear(Valve(new[0], trial, "centre", 60.0, 3.0, new[0]))
+                mouse.handle(Valve(new[0], trial, "centre", 60.0, 3.0, new[0]))
                 break
         licks += mouse.licks(start.t + (TRIAL_S * S) - 1)
         lived.append((start.rewarded, start.t, licks))
@@ -129,39 +131,41 @@ def _rate(lived: list[tuple[bool, int, list[int]]], rewarded: bool) -> float:
 
 
 def test_a_trained_mouse_licks_in_rewarded_corridors_and_hardly_in_others() -> None:
-    lived = _life(_quiet(), 200, water=True)
+    lived = _incarnation(_quiet(), 200, water=True)
     assert _rate(lived, True) > 0.9
     assert _rate(lived, False) < 0.15
 
 
 def test_a_trained_mouse_licks_before_the_cue_and_at_once_after_it() -> None:
-    lived = [(t, licks) for rewarded, t, licks in _life(_quiet(), 200, water=True) if rewarded]
+    lived = [
+        (t, licks) for rewarded, t, licks in _incarnation(_quiet(), 200, water=True) if rewarded
+    ]
     before = [any(lick < t + 4 * S for lick in licks) for t, licks in lived]
     assert 0.4 < np.mean(before) < 0.8
     first_s = [min(k for k in licks if k >= t + 4 * S) - t for t, licks in lived if licks]
     assert 0.0 <= np.median(first_s) / S - 4 < 0.4
-    only_cue = _life(_quiet(anticipates=0.0), 50, water=True)
+    only_cue = _incarnation(_quiet(anticipates=0.0), 50, water=True)
     latency_s = np.array([licks[0] - t for rewarded, t, licks in only_cue if rewarded and licks])
     assert latency_s.min() / S >= 4.15
     assert np.percentile(latency_s, 90) / S < 4.5
 
 
 def test_an_untrained_mouse_tries_both_corridors_alike() -> None:
-    lived = _life(_quiet(trained=0.0, learning_rate=0.0), 600, water=True)
+    lived = _incarnation(_quiet(trained=0.0, learning_rate=0.0), 600, water=True)
     rates = [_rate(lived, rewarded) for rewarded in (True, False)]
     assert max(rates) - min(rates) < 0.15
     assert 0.3 < np.mean(rates) < 0.75
 
 
 def test_an_untrained_mouse_learns_from_what_the_corridors_bring() -> None:
-    lived = _life(_quiet(trained=0.0, learning_rate=0.1), 300, water=True)
+    lived = _incarnation(_quiet(trained=0.0, learning_rate=0.1), 300, water=True)
     early, late = lived[:40], lived[-100:]
     assert _rate(late, True) - _rate(late, False) > 0.7
     assert _rate(early, True) - _rate(early, False) < 0.6
 
 
 def test_without_water_it_learns_that_there_is_none() -> None:
-    lived = _life(_quiet(2, learning_rate=0.05), 300, water=False)
+    lived = _incarnation(_quiet(2, learning_rate=0.05), 300, water=False)
     assert _rate(lived[:10], True) > 0.7
     assert _rate(lived[-100:], True) < 0.2
 
@@ -170,17 +174,17 @@ def test_an_unrewarded_mouse_hardly_licks() -> None:
     mouse = _quiet()
     licked = 0
     for trial in range(100):
-        mouse.hear(_trial(False, trial, "leaf1"))
+        mouse.handle(_trial(False, trial, "leaf1"))
         licked += bool(mouse.licks((trial * TRIAL_S + 10) * S))
     assert licked < 15
 
 
 def test_it_drinks_what_it_gets_and_slows_down_for_it() -> None:
     mouse = _quiet(rest_s=0.001, stride_sd_cm_s=0.0, run_sd_cm_s=0.0)
-    mouse.hear(Valve(10 * S, 1, "centre", 0.0, 0.0, None, "refused"))
+    mouse.handle(Valve(10 * S, 1, "centre", 0.0, 0.0, None, "refused"))
     assert mouse.licks(15 * S) == []
     way = [mouse.counts(t * S) for t in (18, 20)]
-    mouse.hear(Valve(20 * S, 2, "centre", 60.0, 3.0))
+    mouse.handle(Valve(20 * S, 2, "centre", 60.0, 3.0))
     licks = mouse.licks(30 * S)
     assert 10 < len(licks) < 20
     assert 20.05 < licks[0] / S < 20.3
@@ -191,11 +195,11 @@ def test_it_drinks_what_it_gets_and_slows_down_for_it() -> None:
 
 def test_a_sated_mouse_works_no_more() -> None:
     mouse = _quiet(sated_ul=30.0)
-    lived = _life(mouse, 100, water=True)
+    lived = _incarnation(mouse, 100, water=True)
     assert sum(bool(licks) for rewarded, _, licks in lived if rewarded) in range(10, 13)
     assert not any(licks for _, _, licks in lived[30:])
 
 
 def test_licks_come_once_and_in_order() -> None:
-    licks = [t for _, _, licks in _life(_mouse(5), 100, water=True) for t in licks]
+    licks = [t for _, _, licks in _incarnation(_mouse(5), 100, water=True) for t in licks]
     assert all(b - a >= 72 * MS for a, b in pairwise(licks))

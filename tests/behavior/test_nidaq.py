@@ -6,14 +6,14 @@ import msgspec
 import nidaqmx
 import pytest
 
-from behavior.devices.hardware import Hardware
-from behavior.devices.nidaq import ArmedValve, Board
-from behavior.devices.nidaq_card import Card
-from behavior.devices.nidaq_inputs import TICK_NS
+from behavior.devices.nidaq.card import Card
+from behavior.devices.nidaq.devices import ArmedValve, Board
+from behavior.devices.nidaq.inputs import TICK_NS
 from behavior.devices.protocols import Fired
+from behavior.hardware import Hardware
 from rig.clock import SetClock
+from rig.errors import Refused
 from rig.messages import Message
-from rig.refused import Refused
 from tests.behavior.nicard.contract import NIDAQ, VALVE_LINE, WIRING
 from tests.behavior.nicard.process import SimulatedCard
 from tests.behavior.nicard.rigs import card_table
@@ -24,7 +24,7 @@ SAMPLED = {"watchdog_lines": [VALVE_LINE], "latch_counter": ""}
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "expected"),
     [
         ({"boards": {"card": {"device": "Dev9"}}}, r"Dev9.*no card of that name"),
         ({"valve": {"centre": {"counter": "ctr7"}}}, r"valve, ctr7.*no such line or counter"),
@@ -40,7 +40,7 @@ SAMPLED = {"watchdog_lines": [VALVE_LINE], "latch_counter": ""}
     ],
 )
 def test_what_is_not_there_is_refused_in_one_sentence(
-    card: SimulatedCard, change: dict[str, Any], says: str
+    card: SimulatedCard, change: dict[str, Any], expected: str
 ) -> None:
     table = card_table(card)
     for kind, devices in change.items():
@@ -51,7 +51,7 @@ def test_what_is_not_there_is_refused_in_one_sentence(
                 del table[kind][name]
             else:
                 table[kind][name] = keys
-    with pytest.raises(Refused, match=says) as refused:
+    with pytest.raises(Refused, match=expected) as refused:
         hardware(table, list[Message]().append)
     assert "\n" not in str(refused.value)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from behavior.devices.nidaq_card import CardLostError
+from behavior.devices.nidaq.card import CardLostError
 from rig.messages import Arm, Fault, Lick, Message, Valve
 from tests.behavior.nicard.contract import VALVE_LINE
 from tests.behavior.nicard.process import SimulatedCard
@@ -36,7 +36,7 @@ def test_a_lick_brings_water_from_the_driver_or_from_the_card(
 ) -> None:
     said, node, clock = wake(card_table(card, layer, watchdog_lines=[VALVE_LINE]))
     go_on(node, clock, 5)
-    node.hear(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
+    node.handle(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
     go_on(node, clock, 20)
     licked = card.put("tongue", True) - zero(node)
     go_on(node, clock, 20)
@@ -75,7 +75,7 @@ def test_a_hung_server_ends_the_driver_within_its_deadline_and_is_asked_no_more(
 def test_a_card_that_is_lost_in_mid_pulse_shuts_its_valve_itself(card: SimulatedCard) -> None:
     said, node, clock = wake(card_table(card))
     go_on(node, clock, 5)
-    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
+    node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
     card.fail(DEVICE_LOST)
     with pytest.raises(CardLostError, match="not there any more"):
         go_on(node, clock, 1000)
@@ -90,12 +90,12 @@ def test_a_card_that_is_lost_in_mid_pulse_shuts_its_valve_itself(card: Simulated
 def test_a_lost_card_that_was_armed_counts_as_water(card: SimulatedCard) -> None:
     said, node, clock = wake(card_table(card, "ArmedValve"))
     go_on(node, clock, 5)
-    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "lick", 3.0))
+    node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "lick", 3.0))
     card.fail(DEVICE_LOST)
     with pytest.raises(CardLostError):
         node.close()
     assert [valve.volume_ul for valve in of(Valve, said)] == [3.0]
-    assert "may have opened" in of(Fault, said)[0].what
+    assert "may have opened" in of(Fault, said)[0].text
 
 
 DRIVER = f"""
@@ -138,7 +138,7 @@ def test_a_driver_that_is_killed_or_hangs_leaves_no_valve_open_and_none_armed(
 def test_a_driver_that_is_alive_keeps_the_watchdog_quiet(card: SimulatedCard) -> None:
     _, node, clock = wake(card_table(card, "ArmedValve"))
     go_on(node, clock, 2000)
-    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
+    node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
     go_on(node, clock, 100)
     node.close()
     assert len(card.openings(VALVE_LINE)) == 1
@@ -183,7 +183,7 @@ def test_a_card_that_only_opens_a_valve_is_kept_alive_too(card: SimulatedCard) -
     table["lick"] = table["lines"] = {}
     _, node, clock = wake(table)
     go_on(node, clock, 700)
-    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
+    node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
     go_on(node, clock, 100)
     node.close()
     assert len(card.openings(VALVE_LINE)) == 1

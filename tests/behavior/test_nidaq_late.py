@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from behavior.devices.nidaq_card import CardLostError
+from behavior.devices.nidaq.card import CardLostError
 from rig.messages import Arm, Fault, Valve
 from tests.behavior.nicard.contract import VALVE_LINE, WIRING
 from tests.behavior.nicard.process import SimulatedCard
@@ -35,14 +35,14 @@ def test_a_stream_that_times_out_ends_the_driver_in_one_sentence_with_its_valve_
 ) -> None:
     table = card_table(card, **board)
     on = {"board": "card"}
-    of_card = "behavior.devices.nidaq"
+    of_card = "behavior.devices.nidaq.devices"
     table["lines"]["photodiode"] = {"is": f"{of_card}:Line", "line": 2, **on}
     table["cameras"] = {"face": {"is": f"{of_card}:Camera", **WIRING["Camera"], **on}}
     sync = {"is": f"{of_card}:Output", "on": "reward", "pulse_ms": 50.0, **WIRING["Output"], **on}
     table["outputs"] = {"sync": sync}
     said, node, clock = wake(table)
     go_on(node, clock, 50)
-    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
+    node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
     assert card.do("level", line=VALVE_LINE)
     card.fail(LATE, call)
     if moved:
@@ -62,4 +62,4 @@ def test_a_stream_that_times_out_ends_the_driver_in_one_sentence_with_its_valve_
     if stream in ("lick", "encoder"):  # asked at every tick
         assert open_ms < 139.0, "it was shut, not waited for"
     assert [valve.refused for valve in of(Valve, said)] == [""]
-    assert not [fault for fault in of(Fault, said) if "\n" in fault.what]
+    assert not [fault for fault in of(Fault, said) if "\n" in fault.text]

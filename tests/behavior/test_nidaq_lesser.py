@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from behavior.devices.nidaq import Board, Line
-from rig import device
+from behavior.devices.nidaq.devices import Board, Line
+from rig.errors import Refused
 from rig.messages import Arm, DeviceTime, Edge, Fault, Lick, Message, Start, Valve
-from rig.refused import Refused
+from rig.settings import device_factory
 from tests.behavior.nicard.contract import NIDAQ, VALVE_LINE, shared_card
 from tests.behavior.nicard.process import SimulatedCard
 from tests.behavior.nicard.rigs import card_table, go_on, wake, zero
@@ -28,7 +28,7 @@ def _table(card: SimulatedCard, valve: str = "Valve", **board: Any) -> dict[str,
 
 
 def _faults(said: list[Message]) -> list[str]:
-    return [fault.what for fault in of(Fault, said)]
+    return [fault.text for fault in of(Fault, said)]
 
 
 @sampling
@@ -48,7 +48,7 @@ def test_without_change_detection_edges_are_dated_by_the_cards_samples_not_by_th
     assert [edge.up for edge in told] == [True, False] * 5
     # by the tick they would be 200 ms late
     assert [edge.t for edge in told] == pytest.approx(true, abs=BUSY)
-    assert all(abs(word.residual_ns) < BUSY for word in of(DeviceTime, said))
+    assert all(abs(message.residual_ns) < BUSY for message in of(DeviceTime, said))
     unwatched, sampled = _faults(said)
     assert sampled == (
         "board card has no latch_counter: its lines are sampled 10000 times a second by its own "
@@ -58,19 +58,19 @@ def test_without_change_detection_edges_are_dated_by_the_cards_samples_not_by_th
 
 
 @sampling
-@pytest.mark.parametrize("word", [Start(0, {"seed": 1}), None], ids=["session", "by hand"])
+@pytest.mark.parametrize("message", [Start(0, {"seed": 1}), None], ids=["session", "by hand"])
 def test_what_changed_between_opening_and_begin_is_no_edge(
-    own_card: SimulatedCard, word: Start | None
+    own_card: SimulatedCard, message: Start | None
 ) -> None:
     table = {"is": f"{NIDAQ}:Board", "address": own_card.address, "latch_counter": ""}
-    board: Board = device.make(table, "[card]", "card")
+    board: Board = device_factory.make(table, "[card]", "card")
     keys = {"is": f"{NIDAQ}:Line", "board": "card", "line": 1}
-    line: Line = device.make_on_board(keys, "[line]", "line", {"card": board})
+    line: Line = device_factory.make_on_board(keys, "[line]", "line", {"card": board})
     board.open()
     own_card.put("frame", True)
     edges = []
-    if word is not None:
-        board.hear(word)
+    if message is not None:
+        board.handle(message)
     for up in (True, False):
         own_card.put("frame", up)
         patience = time.monotonic() + 30
@@ -117,9 +117,9 @@ def test_a_card_without_a_watchdog_runs_gives_water_and_the_log_says_it_once(
 ) -> None:
     said, node, clock = wake(_table(own_card, watchdog_lines=[VALVE_LINE]))
     go_on(node, clock, 5)
-    node.hear(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
+    node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
     go_on(node, clock, 100)
-    node.hear(Start(0, {"seed": 1, "t0_ns": zero(node)}))
+    node.handle(Start(0, {"seed": 1, "t0_ns": zero(node)}))
     go_on(node, clock, 20)
     node.close()
     assert [valve.refused for valve in of(Valve, said)] == [""]
@@ -140,11 +140,11 @@ def test_inputs_alone_need_no_watchdog() -> None:
     there = shared_card()
     there.do("reset")
     table = {"is": f"{NIDAQ}:Board", "address": there.address}
-    board: Board = device.make(table, "[card]", "card")
+    board: Board = device_factory.make(table, "[card]", "card")
     line = {"is": f"{NIDAQ}:Line", "board": "card", "line": 1}
-    made: Line = device.make_on_board(line, "[line]", "line", {"card": board})
+    made: Line = device_factory.make_on_board(line, "[line]", "line", {"card": board})
     board.open()
-    board.hear(Start(0, {}))
+    board.handle(Start(0, {}))
     assert made.edges(1) == []
     assert board.remarks() == []
     board.close()

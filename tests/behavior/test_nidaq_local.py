@@ -10,9 +10,9 @@ from types import ModuleType
 
 import pytest
 
-from rig.cli.bench import card, serial_board, spout
-from rig.cli.ending import SUMMARY_FILE
-from tests.behavior.bolted import shipped
+from rig.cli.bench import host_loop, nidaq, serial_board
+from rig.cli.sessions.end_summary import SUMMARY_FILE
+from tests.behavior.setup_table import shipped
 from tests.live import Live
 
 ROOT = Path(__file__).parents[2]
@@ -121,12 +121,12 @@ def test_a_call_that_does_not_come_back_ends_a_calibration_with_one_sentence(
     assert "open 20.0 ms" in begun.stderr
 
 
-@pytest.mark.parametrize("bench", [card, serial_board])
+@pytest.mark.parametrize("bench", [nidaq, serial_board])
 def test_the_bench_times_each_lick_from_its_touch(
     bench: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spout, "_LICKS", 5)
-    module = spout.simulated(bench.SIMULATED)
+    monkeypatch.setattr(host_loop, "_LICKS", 5)
+    module = host_loop.simulated(bench.SIMULATED)
     assert module is not None
     lick_to_valve, *others = [values_ms for _, values_ms in bench.measure(module)]
     assert len(lick_to_valve) == 5

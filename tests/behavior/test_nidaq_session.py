@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from rig.log import LOG_FILE, read
 from rig.messages import (
     DeviceTime,
     Edge,
@@ -21,6 +20,7 @@ from rig.messages import (
     Valve,
     Wheel,
 )
+from rig.transport.log import LOG_FILE, read
 from tests.behavior.nicard.contract import VALVE_LINE
 from tests.behavior.nicard.process import SimulatedCard
 from tests.behavior.sessions import S, check_trials, of
@@ -73,13 +73,13 @@ mouse = {{ rest_s = 0.2, stride_sd_cm_s = 1.0, reacts_after_s = 0.1, anticipates
         card.close()
 
 
-def _words(folder: Path) -> list[Message]:
-    return [word for _, word in read(folder / LOG_FILE)]
+def _messages(folder: Path) -> list[Message]:
+    return [message for _, message in read(folder / LOG_FILE)]
 
 
 def test_a_task_mouse_runs_its_trials_on_the_card(session: tuple[Path, SimulatedCard]) -> None:
     folder, card = session
-    said = _words(folder)
+    said = _messages(folder)
     check_trials(said)
     assert [end.outcome for end in of(TrialEnd, said)] == ["done"] * TRIALS
     assert not of(Fault, said)
@@ -102,13 +102,13 @@ def test_a_task_mouse_runs_its_trials_on_the_card(session: tuple[Path, Simulated
 
 
 def test_its_lines_are_in_the_log(session: tuple[Path, SimulatedCard]) -> None:
-    said = _words(session[0])
+    said = _messages(session[0])
     rises = [edge.line for edge in of(Edge, said) if edge.up]
     assert rises.count("trial_sync") == TRIALS
     assert rises.count("session_sync") == 1
     assert rises.count("free") == TRIALS
-    assert {word.camera for word in of(Exposures, said)} == {"face"}
-    assert all(abs(word.residual_ns) < 0.05 * S for word in of(DeviceTime, said))
+    assert {message.camera for message in of(Exposures, said)} == {"face"}
+    assert all(abs(message.residual_ns) < 0.05 * S for message in of(DeviceTime, said))
 
 
 def test_it_replays_bit_for_bit_and_a_bug_shows(session: tuple[Path, SimulatedCard]) -> None:

@@ -1,17 +1,17 @@
 """What an operator asks of the task: pause, resume, stop, a note, water by hand."""
 
-from rig.messages import Arm, Fault, Order, Position, TrialEnd, TrialStart
+from rig.messages import Arm, Fault, OperatorRequest, Position, TrialEnd, TrialStart
 from tests.behavior.sessions import MS, S, check_trials, of, rails
 
 
 def test_a_pause_aborts_and_the_same_corridor_comes_again() -> None:
     said, walk = rails(trials=4)
     walk.on(8)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "pause"))
+    walk.node.handle(OperatorRequest(walk.t, 1, walk.t + 5 * S, "pause"))
     walk.on(3)
     assert of(Position, said)[-1].phase == "paused"
     assert of(Position, said)[-1].order == 1
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "resume"))
+    walk.node.handle(OperatorRequest(walk.t, 2, walk.t + 5 * S, "resume"))
     walk.on(60)
     starts, ends = of(TrialStart, said), of(TrialEnd, said)
     assert [end.outcome for end in ends] == ["aborted", "done", "done", "done", "done"]
@@ -24,9 +24,9 @@ def test_a_pause_aborts_and_the_same_corridor_comes_again() -> None:
 def test_a_pause_in_the_first_grey_does_not_shorten_it() -> None:
     said, walk = rails(trials=1)
     walk.on(1)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "pause"))
+    walk.node.handle(OperatorRequest(walk.t, 1, walk.t + 5 * S, "pause"))
     walk.on(1)
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "resume"))
+    walk.node.handle(OperatorRequest(walk.t, 2, walk.t + 5 * S, "resume"))
     walk.on(10)
     assert [start.t for start in of(TrialStart, said)] == [5 * S]
 
@@ -34,7 +34,7 @@ def test_a_pause_in_the_first_grey_does_not_shorten_it() -> None:
 def test_stop_lets_the_trial_end_first() -> None:
     said, walk = rails(trials=4)
     walk.on(8)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "stop"))
+    walk.node.handle(OperatorRequest(walk.t, 1, walk.t + 5 * S, "stop"))
     walk.on(30)
     assert [end.outcome for end in of(TrialEnd, said)] == ["done"]
     assert walk.node.ended == "stopped by the operator"
@@ -43,8 +43,8 @@ def test_stop_lets_the_trial_end_first() -> None:
 def test_stop_in_a_pause_ends_after_the_last_grey() -> None:
     said, walk = rails(trials=4)
     walk.on(8)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "pause"))
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "stop"))
+    walk.node.handle(OperatorRequest(walk.t, 1, walk.t + 5 * S, "pause"))
+    walk.node.handle(OperatorRequest(walk.t, 2, walk.t + 5 * S, "stop"))
     walk.on(6)
     assert walk.node.ended == "stopped by the operator"
     assert len(of(TrialStart, said)) == 1
@@ -53,14 +53,14 @@ def test_stop_in_a_pause_ends_after_the_last_grey() -> None:
 def test_a_pause_of_the_last_trial_ends_it_and_the_session() -> None:
     said, walk = rails(trials=4)
     walk.on(8)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "stop"))
+    walk.node.handle(OperatorRequest(walk.t, 1, walk.t + 5 * S, "stop"))
     walk.on(1)
     paused_t = walk.t
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "pause"))
+    walk.node.handle(OperatorRequest(walk.t, 2, walk.t + 5 * S, "pause"))
     walk.on(6)
     assert [(end.t, end.outcome) for end in of(TrialEnd, said)] == [(paused_t, "aborted")]
-    after = [word for word in of(Position, said) if word.t > paused_t]
-    assert {(word.phase, word.order) for word in after} == {("done", 2)}
+    after = [message for message in of(Position, said) if message.t > paused_t]
+    assert {(message.phase, message.order) for message in after} == {("done", 2)}
     assert after[-1].t == paused_t + 5 * S
     assert walk.node.ended == "stopped by the operator"
     check_trials(said)
@@ -69,14 +69,14 @@ def test_a_pause_of_the_last_trial_ends_it_and_the_session() -> None:
 def test_a_stale_or_repeated_order_does_nothing() -> None:
     said, walk = rails(trials=4)
     walk.on(8)
-    walk.node.hear(Order(walk.t - S, 1, walk.t - 1, "pause"))
+    walk.node.handle(OperatorRequest(walk.t - S, 1, walk.t - 1, "pause"))
     walk.on(1)
     assert (of(Position, said)[-1].phase, of(Position, said)[-1].order) == ("corridor", 0)
-    pause = Order(walk.t, 2, walk.t + 5 * S, "pause")
-    walk.node.hear(pause)
-    walk.node.hear(Order(walk.t, 3, walk.t + 5 * S, "resume"))
+    pause = OperatorRequest(walk.t, 2, walk.t + 5 * S, "pause")
+    walk.node.handle(pause)
+    walk.node.handle(OperatorRequest(walk.t, 3, walk.t + 5 * S, "resume"))
     walk.on(1)
-    walk.node.hear(pause)
+    walk.node.handle(pause)
     walk.on(1)
     assert (of(Position, said)[-1].phase, of(Position, said)[-1].order) == ("corridor", 3)
 
@@ -84,7 +84,7 @@ def test_a_stale_or_repeated_order_does_nothing() -> None:
 def test_a_note_is_answered_and_changes_nothing() -> None:
     said, walk = rails(trials=4)
     walk.on(8)
-    walk.node.hear(Order(walk.t, 7, walk.t + 5 * S, "note", "he sneezed"))
+    walk.node.handle(OperatorRequest(walk.t, 7, walk.t + 5 * S, "note", "he sneezed"))
     walk.on(1)
     assert (of(Position, said)[-1].phase, of(Position, said)[-1].order) == ("corridor", 7)
 
@@ -92,12 +92,12 @@ def test_a_note_is_answered_and_changes_nothing() -> None:
 def test_water_by_hand_is_a_wish_of_its_own_at_any_time() -> None:
     said, walk = rails(trials=4, stimuli=["leaf1"], shares=[1.0])
     walk.on(1)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "water"))
+    walk.node.handle(OperatorRequest(walk.t, 1, walk.t + 5 * S, "water"))
     (first,) = of(Arm, said)
     assert (first.manual, first.on, first.volume_ul) == (True, "now", 3.0)
     waiting = walk.until(Arm)
     assert isinstance(waiting, Arm)
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "water"))
+    walk.node.handle(OperatorRequest(walk.t, 2, walk.t + 5 * S, "water"))
     second = of(Arm, said)[-1]
     assert second.manual
     assert second.id not in (first.id, waiting.id)
@@ -105,14 +105,14 @@ def test_water_by_hand_is_a_wish_of_its_own_at_any_time() -> None:
     walk.on(0.5)
     again = of(Arm, said)[-1]
     assert (again.id, again.manual) == (waiting.id, False)
-    walk.node.hear(Order(walk.t, 2, walk.t + 5 * S, "water"))
+    walk.node.handle(OperatorRequest(walk.t, 2, walk.t + 5 * S, "water"))
     assert of(Arm, said)[-1] == again
 
 
 def test_an_unrewarded_mouse_gets_no_water_by_hand_either() -> None:
     said, walk = rails(cohort="unrewarded")
     walk.on(1)
-    walk.node.hear(Order(walk.t, 1, walk.t + 5 * S, "water"))
+    walk.node.handle(OperatorRequest(walk.t, 1, walk.t + 5 * S, "water"))
     assert not of(Arm, said)
     (fault,) = of(Fault, said)
-    assert "cohort unrewarded gets none" in fault.what
+    assert "cohort unrewarded gets none" in fault.text

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from rig.errors import Refused
 from rig.messages import Arm, Cue, Edge, Exposures, Message, Start, TrialEnd, TrialStart
-from rig.refused import Refused
 from tests.behavior.sessions import MS, S, hardware, hardware_table, of
 
-SIMULATED = "behavior.devices.simulated"
+SIMULATED = "behavior.devices.simulated.devices"
 TRIAL = TrialStart(0, 0, "leaf1", None, True, 4.0, 2.0, 1.0, "active", 0.0)
 
 
@@ -20,12 +20,12 @@ def _edges(output: dict[str, Any], moments: list[tuple[int, Message | None]]) ->
     said: list[Message] = []
     table = {**hardware_table(), "outputs": {"out": output}}
     node, clock = hardware(table, said.append)
-    for ms, word in [(0, Start(0, {"seed": 1})), (0, None), *moments]:
+    for ms, message in [(0, Start(0, {"seed": 1})), (0, None), *moments]:
         clock.set(ms * MS)
-        if word is None:
+        if message is None:
             node.tick(ms * MS)
         else:
-            node.hear(word)
+            node.handle(message)
     node.close()
     return of(Edge, said)
 
@@ -69,7 +69,7 @@ def test_a_reward_line_follows_the_water() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "output", "says"),
+    ("name", "output", "expected"),
     [
         ("out", _output(on="cue"), "give pulse_ms"),
         ("frame_clock", _output(on="trial"), "an input line of that name"),
@@ -77,9 +77,9 @@ def test_a_reward_line_follows_the_water() -> None:
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(
-    name: str, output: dict[str, Any], says: str
+    name: str, output: dict[str, Any], expected: str
 ) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(Refused, match=expected):
         hardware({**hardware_table(), "outputs": {name: output}}, list[Message]().append)
 
 
@@ -87,7 +87,7 @@ def test_cameras_are_counted_every_second_and_at_the_end() -> None:
     said: list[Message] = []
     camera = {"is": f"{SIMULATED}:Camera", "board": "bench", "rate_hz": 100.0}
     node, clock = hardware({**hardware_table(), "cameras": {"face": camera}}, said.append)
-    node.hear(Start(0, {"seed": 1}))
+    node.handle(Start(0, {"seed": 1}))
     for ms in range(0, 2501, 100):
         clock.set(ms * MS)
         node.tick(ms * MS)

@@ -5,9 +5,9 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavior.facts import Block
-from behavior.schedule import draw_order
-from rig.messages import Message, Order, TrialEnd, TrialStart
+from behavior.trials.order import draw_order
+from behavior.trials.task_settings import Block
+from rig.messages import Message, OperatorRequest, TrialEnd, TrialStart
 from tests.behavior.sessions import S, Walk, of, task
 
 STIMULI = ["leaf1", "circle1"]
@@ -29,8 +29,8 @@ def run(seed: int, pauses: list[int], trials: int) -> list[Message]:
     for number, steps in enumerate(pauses):
         walk.on(steps * 0.05)
         for verb in ("pause", "resume"):
-            order = Order(walk.t, 2 * number + (verb == "resume"), walk.t + S, verb)
-            walk.node.hear(order)
+            order = OperatorRequest(walk.t, 2 * number + (verb == "resume"), walk.t + S, verb)
+            walk.node.handle(order)
     while walk.node.ended is None:
         walk.on(1.0)
     return said

@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from behavior.plan import Plan
 from behavior.task import Task
-from rig.config import blocks
+from behavior.trials.plan import Plan
 from rig.messages import Cue, Message, Position, Stop, TrialEnd, TrialStart, Valve, Wheel
-from rig.toml import read_toml
+from rig.settings.config import blocks
+from rig.settings.toml import read_toml
 from tests.behavior.refereed import EAGER, JUST_OUTSIDE, NEVER_LICKS, check_sound, run, with_referee
 from tests.behavior.sessions import ROOT, S, check_trials, facts, of, session
 
@@ -51,14 +51,14 @@ def _check_water(said: list[Message], quick: dict[str, Any]) -> None:
     """Assert that water came at most once a trial, to whom and where it may."""
     trial: TrialStart | None = None
     position_m, cued, in_trial, wheel_t = 0.0, False, 0, 0
-    for word in said:
-        match word:
+    for message in said:
+        match message:
             case TrialStart():
-                trial, cued, in_trial = word, False, 0
+                trial, cued, in_trial = message, False, 0
             case Wheel():
-                wheel_t = word.t
+                wheel_t = message.t
             case Position():
-                position_m = word.position_m
+                position_m = message.position_m
             case Cue():
                 cued = True
             case Valve(refused=""):
@@ -68,7 +68,7 @@ def _check_water(said: list[Message], quick: dict[str, Any]) -> None:
                 block = blocks(quick)[trial.block]
                 assert trial.stimulus in block["rewarded"]
                 assert (cued, trial.picture) != (False, "corridor") or not block.get("cue", True)
-                if trial.picture == "corridor" and wheel_t >= word.t:
+                if trial.picture == "corridor" and wheel_t >= message.t:
                     assert block.get("zone_from_m", 0.0) <= position_m < block["texture_m"] + 0.02
                 in_trial += 1
                 assert in_trial == 1
@@ -92,7 +92,7 @@ def test_every_protocol_keeps_the_rules(name: str, cohort: str) -> None:
 
 def test_running_brings_water_by_the_metre() -> None:
     said = _run(_quick("running_training", "task", gain=2.0), 3, NEVER_LICKS)
-    cm = {word.t: word.cm for word in of(Wheel, said)}
+    cm = {message.t: message.cm for message in of(Wheel, said)}
     starts = of(TrialStart, said)
     laps = [(a, b) for a, b in pairwise(starts) if a.block == b.block]
     ways = [(cm[b.t] - cm[a.t]) / 100 for a, b in laps]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from behavior.recorded_mouse import RecordedMouse, read_recording
+from behavior.animals.recorded_mouse import RecordedMouse, read_recording
+from rig.errors import Refused
 from rig.messages import Start
-from rig.refused import Refused
 from tests.behavior.sessions import MS, SHARED, S
 
 HEADER = "lap,pitch_counts,lick,time_ms\n"
@@ -30,7 +30,7 @@ def _mouse(path: Path, **keys: Any) -> RecordedMouse:
     table = {"mouse_file": str(path), **keys}
     mouse = RecordedMouse(msgspec.convert(table, RecordedMouse.Settings))
     mouse.open()
-    mouse.hear(Start(10 * S, {"seed": 1}))
+    mouse.handle(Start(10 * S, {"seed": 1}))
     return mouse
 
 
@@ -104,7 +104,7 @@ def test_blocks_are_played_one_after_the_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected"),
     [
         ("", "is empty"),
         (HEADER, "is empty"),
@@ -114,8 +114,8 @@ def test_blocks_are_played_one_after_the_other(tmp_path: Path) -> None:
         (HEADER + "0,0,0,1000\n0,0,0,1010\n0,0,0,1009\n", "time does not go on at line 4"),
     ],
 )
-def test_what_is_no_recording_is_refused(tmp_path: Path, text: str, says: str) -> None:
-    with pytest.raises(Refused, match=says):
+def test_what_is_no_recording_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(Refused, match=expected):
         read_recording(_file(tmp_path, text))
 
 

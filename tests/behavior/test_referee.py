@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavior.task import Task
-from rig.messages import Arm, Fault, Message, Order, Stop, TrialEnd, TrialStart, Valve, Verdict
+from rig.messages import (
+    Arm,
+    Fault,
+    Message,
+    OperatorRequest,
+    Stop,
+    TrialEnd,
+    TrialStart,
+    TrialVerdict,
+    Valve,
+)
 from tests.behavior.planted import BUGS, LeavesTheWindowOpen, PaysTwice
 from tests.behavior.planted_more import MORE_BUGS, GivesByHandUnasked
 from tests.behavior.refereed import (
@@ -46,13 +56,13 @@ def test_a_planted_bug_is_named(
     plant(bug, monkeypatch)
     said = run(chosen)
     assert name in names(said)
-    assert any(f": {name}: " in fault.what for fault in of(Fault, said))
+    assert any(f": {name}: " in fault.text for fault in of(Fault, said))
 
 
 def test_water_by_hand_that_nobody_asked_for_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     plant(GivesByHandUnasked, monkeypatch)
     said = run(refereed(3, EAGER, trials=3))
-    assert any("by hand: nobody asked for it" in fault.what for fault in of(Fault, said))
+    assert any("by hand: nobody asked for it" in fault.text for fault in of(Fault, said))
     assert names(said) == set()
 
 
@@ -60,20 +70,20 @@ def test_an_order_is_good_for_one_drop_and_not_for_later(monkeypatch: pytest.Mon
     once = ((1000 * MS, "water"),)
     monkeypatch.setattr(_Ordered, "orders", once)
     plant(_Ordered, monkeypatch)
-    heard = Said(said=run(refereed(3, EAGER, trials=3)))
-    assert heard.judged() == (set(), [])
-    (given,) = [valve for valve in of(Valve, heard.words) if valve.manual]
-    (wish,) = [arm for arm in of(Arm, heard.words) if arm.manual]
+    received = Said(said=run(refereed(3, EAGER, trials=3)))
+    assert received.judged() == (set(), [])
+    (given,) = [valve for valve in of(Valve, received.messages) if valve.manual]
+    (request,) = [arm for arm in of(Arm, received.messages) if arm.manual]
     later = given.t + 5 * S
-    again = msgspec.structs.replace(wish, id=999, t=later)
-    heard.insert(again)
-    heard.insert(msgspec.structs.replace(given, id=999, t=later))
-    _, faults = heard.judged()
-    assert [fault.what for fault in faults] == [
+    again = msgspec.structs.replace(request, id=999, t=later)
+    received.insert(again)
+    received.insert(msgspec.structs.replace(given, id=999, t=later))
+    _, faults = received.judged()
+    assert [fault.text for fault in faults] == [
         "water by hand: nobody asked for it; look at what opens the valve"
     ]
-    heard.change(given, msgspec.structs.replace(given, volume_ul=9.0))
-    assert any("9 ul from centre is no reward" in fault.what for fault in heard.judged()[1])
+    received.change(given, msgspec.structs.replace(given, volume_ul=9.0))
+    assert any("9 ul from centre is no reward" in fault.text for fault in received.judged()[1])
 
 
 def test_water_by_hand_that_reaches_the_cap_ends_the_session(
@@ -136,14 +146,14 @@ class _Ordered(Task):
 
     orders: tuple[tuple[int, str], ...] = ()
 
-    def hear(self, word: Message) -> None:
-        super().hear(word)
-        while self.orders and word.t >= self.orders[0][0]:
+    def handle(self, message: Message) -> None:
+        super().handle(message)
+        while self.orders and message.t >= self.orders[0][0]:
             (t, verb), self.orders = self.orders[0], self.orders[1:]
             number = round(t / MS)
-            order = Order(word.t, number, word.t + 2 * S, verb)  # type: ignore[arg-type]
-            self.say(order)
-            super().hear(order)
+            order = OperatorRequest(message.t, number, message.t + 2 * S, verb)  # type: ignore[arg-type]
+            self.publish(order)
+            super().handle(order)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -155,7 +165,7 @@ def test_pauses_and_a_stop_are_no_violations(seed: int, monkeypatch: pytest.Monk
     said = run(refereed(seed, EAGER, trials=30))
     check_sound(said)
     assert {end.outcome for end in of(TrialEnd, said)} == {"done", "aborted"}
-    assert len(of(Verdict, said)) < 30
+    assert len(of(TrialVerdict, said)) < 30
 
 
 @pytest.mark.parametrize("mode", ["active", "passive"])
@@ -163,7 +173,7 @@ def test_a_recorded_mouse_is_judged_soundly(mode: str) -> None:
     path = SHARED / "mouse_vr" / "mouse3_day5.csv.gz"
     if not path.is_file():
         pytest.skip(f"the recordings are not here: there is no {path}")
-    mouse = {"is": "behavior.recorded_mouse:RecordedMouse", "mouse_file": str(path)}
+    mouse = {"is": "behavior.animals:RecordedMouse", "mouse_file": str(path)}
     said = run(refereed(3, {**mouse, "start_s": 100.0}, trials=8, reward_mode=mode))
     check_sound(said)
     assert len(of(Valve, said)) >= 2
@@ -173,11 +183,11 @@ def test_a_violation_is_said_within_its_trial(monkeypatch: pytest.MonkeyPatch) -
     plant(PaysTwice, monkeypatch)
     said = run(refereed(3, EAGER, trials=10))
     running, blamed = -1, []
-    for word in said:
-        match word:
+    for message in said:
+        match message:
             case TrialStart():
-                running = word.trial
+                running = message.trial
             case Fault():
-                blamed.append((running, word.what))
+                blamed.append((running, message.text))
     assert blamed
     assert all(f"trial {number}: " in what for number, what in blamed)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavior.rules import read_rules
-from behavior.way import Way
+from behavior.judging.odometry import Odometer
+from behavior.judging.rules import read_rules
 from rig.messages import (
     Arm,
     Cue,
     Disarm,
     Lick,
-    Order,
+    OperatorRequest,
     Position,
     Start,
     TrialEnd,
@@ -35,9 +35,9 @@ def test_words_as_they_were_are_judged_as_they_were() -> None:
 @pytest.mark.parametrize("late_ms", [1.0, 40.0, 150.0])
 def test_words_that_come_late_are_judged_by_their_own_time(late_ms: float) -> None:
     for mouse in (EAGER, JUST_INSIDE, JUST_OUTSIDE):
-        heard = Said(mouse)
-        heard.delay(late_ms)
-        assert heard.judged() == (set(), [])
+        received = Said(mouse)
+        received.delay(late_ms)
+        assert received.judged() == (set(), [])
 
 
 @pytest.mark.parametrize("late_ms", [0.0, 2.0, 40.0])
@@ -47,73 +47,75 @@ def test_words_that_come_late_are_judged_by_their_own_time(late_ms: float) -> No
 def test_water_for_a_lick_eight_ms_outside_the_window_is_named(
     off_ms: int, name: str, late_ms: float
 ) -> None:
-    heard = Said()
-    valve = of(Valve, heard.words)[0]
-    cue = [c for c in of(Cue, heard.words) if c.t <= valve.t][-1]
-    later = [p for p in of(Position, heard.words) if p.t > cue.t]
+    received = Said()
+    valve = of(Valve, received.messages)[0]
+    cue = [c for c in of(Cue, received.messages) if c.t <= valve.t][-1]
+    later = [p for p in of(Position, received.messages) if p.t > cue.t]
     left_t = next(p.t for p in later if p.position_m >= TRAIN1["texture_m"])
     t = (cue.t if off_ms < 0 else left_t) + off_ms * MS
-    heard.words.remove(valve)
-    heard.insert(Lick(t, "centre"))
-    heard.insert(msgspec.structs.replace(valve, t=t + 5 * MS, lick_t=t))
-    heard.delay(late_ms)
-    assert name in heard.judged()[0]
+    received.messages.remove(valve)
+    received.insert(Lick(t, "centre"))
+    received.insert(msgspec.structs.replace(valve, t=t + 5 * MS, lick_t=t))
+    received.delay(late_ms)
+    assert name in received.judged()[0]
 
 
 def test_a_valve_that_opens_after_its_disarm_is_right_if_its_lick_was_inside() -> None:
-    heard = Said(JUST_INSIDE)
-    valves = of(Valve, heard.words)
+    received = Said(JUST_INSIDE)
+    valves = of(Valve, received.messages)
     assert valves
     for valve in valves:
         assert valve.lick_t is not None
         late = msgspec.structs.replace(valve, t=valve.lick_t + 100 * MS)
-        heard.words.remove(valve)
-        heard.insert(late)
-        heard.insert(Disarm(valve.t + 9 * MS, valve.id))
-    assert heard.judged() == (set(), [])
+        received.messages.remove(valve)
+        received.insert(late)
+        received.insert(Disarm(valve.t + 9 * MS, valve.id))
+    assert received.judged() == (set(), [])
 
 
 def test_water_that_comes_when_its_trial_is_over_stands_in_its_verdict() -> None:
-    heard = Said(JUST_INSIDE)
-    valve = of(Valve, heard.words)[0]
-    end = next(e for e in of(TrialEnd, heard.words) if e.t > valve.t)
+    received = Said(JUST_INSIDE)
+    valve = of(Valve, received.messages)[0]
+    end = next(e for e in of(TrialEnd, received.messages) if e.t > valve.t)
     again = msgspec.structs.replace(valve, t=end.t + 50 * MS)
-    heard.insert(again)
-    assert heard.judged()[0] == {"two rewards", "reward too late"}
+    received.insert(again)
+    assert received.judged()[0] == {"two rewards", "reward too late"}
 
 
 def test_water_outside_any_trial_is_a_fault() -> None:
-    heard = Said()
-    heard.insert(Valve(300 * MS, 99, "centre", 60.0, 3.0))
-    names, (fault,) = heard.judged()
+    received = Said()
+    received.insert(Valve(300 * MS, 99, "centre", 60.0, 3.0))
+    names, (fault,) = received.judged()
     assert names == set()
-    assert "3 ul of water outside any trial" in fault.what
+    assert "3 ul of water outside any trial" in fault.text
 
 
 def test_a_refused_reward_is_no_missed_one() -> None:
-    heard = Said()
-    for valve in of(Valve, heard.words):
+    received = Said()
+    for valve in of(Valve, received.messages):
         refused = msgspec.structs.replace(valve, volume_ul=0.0, refused="the limit is reached")
-        heard.change(valve, refused)
-    assert heard.judged() == (set(), [])
-    for valve in of(Valve, heard.words):
-        heard.change(valve)
-    assert heard.judged()[0] == {"missed reward"}
+        received.change(valve, refused)
+    assert received.judged() == (set(), [])
+    for valve in of(Valve, received.messages):
+        received.change(valve)
+    assert received.judged()[0] == {"missed reward"}
 
 
 @pytest.mark.parametrize(("abort_ms", "missed"), [(50, False), (250, True)])
 def test_a_reward_that_a_pause_overtook_is_not_missed(abort_ms: int, missed: bool) -> None:
-    heard = Said(JUST_INSIDE)
-    valve = of(Valve, heard.words)[0]
-    start = [s for s in of(TrialStart, heard.words) if s.t < valve.t][-1]
+    received = Said(JUST_INSIDE)
+    valve = of(Valve, received.messages)[0]
+    start = [s for s in of(TrialStart, received.messages) if s.t < valve.t][-1]
     abort_t = valve.t + abort_ms * MS
-    heard.words = [w for w in heard.words if w.t <= abort_t and not isinstance(w, Valve)]
-    heard.words.append(Order(abort_t, 1, abort_t, "pause"))
-    heard.words.append(TrialEnd(abort_t, start.trial, "aborted"))
+    received.messages = [
+        w for w in received.messages if w.t <= abort_t and not isinstance(w, Valve)
+    ]
+    received.messages.append(OperatorRequest(abort_t, 1, abort_t, "pause"))
+    received.messages.append(TrialEnd(abort_t, start.trial, "aborted"))
     for t in range(abort_t + 5 * MS, abort_t + 1000 * MS, 5 * MS):
-        heard.words.append(Wheel(t, 0, 0.0))
-        heard.words.append(Position(t, -1, 0.0, 0.0, False, "paused"))
-    assert heard.judged()[0] == ({"missed reward"} if missed else set())
+        received.messages.append(Wheel(t, 0, 0.0))
+        received.messages.append(Position(t, -1, 0.0, 0.0, False, "paused"))
+    assert received.judged()[0] == ({"missed reward"} if missed else set())
 
 
 @pytest.mark.parametrize(
@@ -129,41 +131,41 @@ def test_a_reward_that_a_pause_overtook_is_not_missed(abort_ms: int, missed: boo
     ],
 )
 def test_a_trial_that_contradicts_the_facts_is_named(changed: dict[str, Any], name: str) -> None:
-    heard = Said()
-    start = of(TrialStart, heard.words)[1]
-    heard.change(start, msgspec.structs.replace(start, **changed))
-    assert name in heard.judged()[0]
+    received = Said()
+    start = of(TrialStart, received.messages)[1]
+    received.change(start, msgspec.structs.replace(start, **changed))
+    assert name in received.judged()[0]
 
 
 def test_too_many_of_one_corridor_in_a_row_are_named() -> None:
-    heard = Said()
-    (start,) = of(Start, heard.words)
+    received = Said()
+    (start,) = of(Start, received.messages)
     facts = {**start.session["task"], "max_repeats": 1}
-    heard.change(start, Start(0, {**start.session, "task": facts}))
-    order = [s.stimulus for s in of(TrialStart, heard.words)]
+    received.change(start, Start(0, {**start.session, "task": facts}))
+    order = [s.stimulus for s in of(TrialStart, received.messages)]
     assert any(a == b for a, b in pairwise(order))
-    assert heard.judged()[0] == {"wrong order"}
+    assert received.judged()[0] == {"wrong order"}
 
 
 def test_a_wrong_volume_is_named() -> None:
-    heard = Said()
-    valve = of(Valve, heard.words)[0]
-    heard.change(valve, msgspec.structs.replace(valve, volume_ul=4.0))
-    assert heard.judged()[0] == {"wrong amount"}
+    received = Said()
+    valve = of(Valve, received.messages)[0]
+    received.change(valve, msgspec.structs.replace(valve, volume_ul=4.0))
+    assert received.judged()[0] == {"wrong amount"}
 
 
 def test_water_nobody_asked_for_is_named() -> None:
-    heard = Said()
-    valve = of(Valve, heard.words)[0]
-    for arm in [a for a in of(Arm, heard.words) if a.id == valve.id]:
-        heard.change(arm)
-    assert "water unasked" in heard.judged()[0]
+    received = Said()
+    valve = of(Valve, received.messages)[0]
+    for arm in [a for a in of(Arm, received.messages) if a.id == valve.id]:
+        received.change(arm)
+    assert "water unasked" in received.judged()[0]
 
 
 @given(st.lists(st.integers(0, 60), min_size=5, max_size=60), st.sampled_from([33.0, 100.0]))
 def test_the_way_is_the_speed_rule_on_every_step(counts: list[int], window_ms: float) -> None:
     rules = read_rules(facts(speed_window_ms=window_ms, stop_cm_s=4.0))
-    way, t = Way(rules), 7 * MS * np.arange(len(counts))
+    way, t = Odometer(rules), 7 * MS * np.arange(len(counts))
     path_cm = 0.0135 * np.concatenate(([0.0], np.cumsum(counts[1:])))
     runs, moved_ns, way_m = False, 0, 0.0
     for n, now in enumerate(t):
@@ -179,7 +181,7 @@ def test_the_way_is_the_speed_rule_on_every_step(counts: list[int], window_ms: f
 @pytest.mark.parametrize(("said_cm_s", "runs"), [(6.0, False), (6.0 + 1e-9, True), (7.0, False)])
 def test_at_the_limit_a_said_speed_decides_if_it_is_the_same(said_cm_s: float, runs: bool) -> None:
     rules = read_rules(facts())
-    way = Way(rules)
+    way = Odometer(rules)
     way.step(MS, 0.0, 0.0)
     assert way.step(101 * MS, 0.6, said_cm_s) == (said_cm_s < 7.0)
     assert (way.go(rules.each[0]) > 0) == runs

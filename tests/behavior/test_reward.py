@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from behavior.arming import LEASE_NS
+from behavior.water.arming import LEASE_NS
 from rig.messages import (
     Arm,
     Cue,
@@ -49,15 +49,15 @@ def test_after_the_valve_nothing_is_disarmed_or_armed_again() -> None:
 def test_a_mouse_that_stands_is_armed_anew_until_it_licks() -> None:
     said, walk, _ = _at_cue()
     walk.on(130, cm_s=0)
-    first, second, third = _wishes(said)
-    assert [word.id for word in of(Disarm, said)] == [first.id, second.id]
+    first, second, third = _requests(said)
+    assert [message.id for message in of(Disarm, said)] == [first.id, second.id]
     assert second.t > first.deadline >= second.t - 20 * MS
     walk.opened(third.id, walk.t)
     walk.on(130, cm_s=0)
-    assert len(_wishes(said)) == 3
+    assert len(_requests(said)) == 3
 
 
-def _wishes(said: list[Message]) -> list[Arm]:
+def _requests(said: list[Message]) -> list[Arm]:
     """Return each Arm once: one that waits is said again under its id."""
     return list({arm.id: arm for arm in of(Arm, said)}.values())
 
@@ -83,7 +83,7 @@ def test_water_for_a_lick_outside_the_window_is_told() -> None:
     disarm = walk.until(Disarm)
     walk.opened(1, disarm.t + 3 * MS)
     (fault,) = of(Fault, said)
-    assert "3.0 ms after" in fault.what
+    assert "3.0 ms after" in fault.text
 
 
 def test_a_valve_that_nobody_asked_for_settles_nothing() -> None:
@@ -94,7 +94,7 @@ def test_a_valve_that_nobody_asked_for_settles_nothing() -> None:
 
 def test_a_refused_reward_is_not_asked_for_again() -> None:
     said, walk, _ = _at_cue()
-    walk.node.hear(Valve(walk.t, 1, "centre", 0.0, 0.0, None, "enough"))
+    walk.node.handle(Valve(walk.t, 1, "centre", 0.0, 0.0, None, "enough"))
     walk.on(100, cm_s=0)
     assert len(of(Arm, said)) == 1
 
@@ -139,5 +139,5 @@ def test_a_lick_heard_before_the_cue_that_it_follows() -> None:
 
 def test_other_spouts_do_not_count() -> None:
     said, walk, _ = _at_cue(decided_by="task")
-    walk.node.hear(Lick(walk.t, "left"))
+    walk.node.handle(Lick(walk.t, "left"))
     assert not of(Arm, said)

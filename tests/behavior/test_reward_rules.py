@@ -11,7 +11,7 @@ from rig.messages import (
     Disarm,
     Lick,
     Message,
-    Order,
+    OperatorRequest,
     Position,
     Start,
     TrialEnd,
@@ -73,37 +73,37 @@ tasks = st.fixed_dictionaries(
 
 def _hears(script: list[tuple[str, int, float]]) -> list[Message]:
     """Return the words of an odd rig: hang-ups, doubles, late licks, valves nobody asked for."""
-    words: list[Message] = [Start(0, {})]
+    messages: list[Message] = [Start(0, {})]
     t, cm, orders = 0, 0.0, 0
     for act, number, other in [("run", 510, 0.0), *script]:
         match act:
             case "run":
                 for _ in range(number):
                     t, cm = t + 10 * MS, cm + other / 100
-                    words.append(Wheel(t, 0, cm))
+                    messages.append(Wheel(t, 0, cm))
             case "hang":
                 t, cm = t + number * MS, cm + other
-                words.append(Wheel(t, 0, cm))
+                messages.append(Wheel(t, 0, cm))
             case "lick":
-                words.append(Lick(t + number * MS, "centre"))
+                messages.append(Lick(t + number * MS, "centre"))
             case "valve":
                 lick_t = t + round(other * MS) if number % 2 else None
-                words.append(Valve(t, number, "centre", 60.0, 3.0, lick_t))
+                messages.append(Valve(t, number, "centre", 60.0, 3.0, lick_t))
             case "again":
-                words += words[-number:]
+                messages += messages[-number:]
             case _:
                 orders += 1
                 verb = ("pause", "resume", "stop", "resume", "water")[number]
-                words.append(Order(t, orders, t + S, verb))  # type: ignore[arg-type]
-    return words
+                messages.append(OperatorRequest(t, orders, t + S, verb))  # type: ignore[arg-type]
+    return messages
 
 
-def _hear(words: list[Message], facts: dict[str, Any]) -> list[Message]:
+def _handle(messages: list[Message], facts: dict[str, Any]) -> list[Message]:
     said: list[Message] = []
     node = task(said, **facts)
-    for word in words:
+    for message in messages:
         if node.ended is None:
-            node.hear(word)
+            node.handle(message)
     node.close()
     return said
 
@@ -118,9 +118,9 @@ def test_whatever_the_task_hears(
         facts["reward_delay_ms"] = 0.0
     if facts["reward_mode"] == "passive":
         facts.pop("rescue_after_misses", None)
-    words = _hears(script)
-    said = _hear(words, facts)
-    assert said == _hear(words, facts)
+    messages = _hears(script)
+    said = _handle(messages, facts)
+    assert said == _handle(messages, facts)
     check_trials(said)
     _check_water(said)
     assert len({arm.id for arm in of(Arm, said)}) == len(set(of(Arm, said)))
@@ -136,31 +136,31 @@ def _check_water(said: list[Message]) -> None:
     trial: TrialStart | None = None
     place, cued, standing, at_once = Position(0, -1, 0.0, 0.0, False, "grey"), False, None, 0
     watered = any(start.reward_mode != "none" for start in of(TrialStart, said))
-    for word in said:
-        match word:
+    for message in said:
+        match message:
             case TrialStart():
-                trial, cued, at_once = word, False, 0
+                trial, cued, at_once = message, False, 0
             case Position():
-                place = word
+                place = message
             case Cue():
                 cued = True
             case Arm(manual=True):
                 assert watered or not of(TrialStart, said)
-                assert word.on == "now"
+                assert message.on == "now"
             case Arm():
                 assert trial is not None
                 assert trial.rewarded
                 assert cued or trial.cue_position_m is None
-                if word.lick_t is None and trial.picture == "corridor":
+                if message.lick_t is None and trial.picture == "corridor":
                     assert trial.zone_from_m <= place.position_m < trial.zone_to_m
-                if word.lick_t is None and trial.picture != "corridor":
+                if message.lick_t is None and trial.picture != "corridor":
                     assert place.phase == "picture"
                 assert standing is None or standing.on == "lick"
                 assert at_once == 0
-                at_once += word.on == "now"
-                standing = word
+                at_once += message.on == "now"
+                standing = message
             case Disarm():
-                standing = None if standing is not None and standing.id == word.id else standing
+                standing = None if standing is not None and standing.id == message.id else standing
             case TrialEnd():
                 trial = None
             case _:

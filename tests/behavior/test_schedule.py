@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavior.facts import Block
-from behavior.schedule import draw_order as draw_block
-from rig.refused import Refused
+from behavior.trials.order import draw_order as draw_block
+from behavior.trials.task_settings import Block
+from rig.errors import Refused
 
 LEAF = ["leaf1", "circle1", "leaf2", "circle2"]
 PLANS = [
@@ -80,7 +80,7 @@ def test_other_seeds_draw_other_orders_without_a_habit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stimuli", "shares", "most", "says"),
+    ("stimuli", "shares", "most", "expected"),
     [
         (LEAF[:2], [0.5, 0.5], 1, "strict alternation"),
         (LEAF[:2], [0.5, 0.4], 3, "add up to 0.9"),
@@ -91,7 +91,7 @@ def test_other_seeds_draw_other_orders_without_a_habit() -> None:
     ],
 )
 def test_an_impossible_order_is_refused(
-    stimuli: list[str], shares: list[float], most: int, says: str
+    stimuli: list[str], shares: list[float], most: int, expected: str
 ) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(Refused, match=expected):
         draw_order(stimuli, shares, most, 100, 1)

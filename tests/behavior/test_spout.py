@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavior.devices.spout import LickLimits, Spout
+from behavior.water.lick_filter import LickFilter, LickLimits
 from rig.messages import Fault, Lick, Valve
 from tests.behavior.driven import Driven, armed
 from tests.behavior.sessions import MS, S, of
@@ -17,7 +17,7 @@ LIMITS = LickLimits()
 def test_no_two_licks_are_closer_than_a_bounce_and_no_other_onset_is_lost(
     waits_ms: list[int],
 ) -> None:
-    spout = Spout("centre", LIMITS)
+    spout = LickFilter("centre", LIMITS)
     t, licks = 0, []
     onsets = [t := t + wait_ms * MS for wait_ms in waits_ms]
     for onset in onsets:
@@ -30,7 +30,7 @@ def test_no_two_licks_are_closer_than_a_bounce_and_no_other_onset_is_lost(
 
 
 def test_a_bounce_at_the_end_of_a_long_touch_is_no_lick() -> None:
-    spout = Spout("centre", LIMITS)
+    spout = LickFilter("centre", LIMITS)
     assert spout.take([10 * MS]) == [10 * MS]
     for ms in range(10, 90):
         spout.look(10 * MS, ms * MS)
@@ -40,7 +40,7 @@ def test_a_bounce_at_the_end_of_a_long_touch_is_no_lick() -> None:
 
 
 def test_a_stuck_line_is_said_once_and_believed_again_when_it_was_quiet() -> None:
-    spout = Spout("centre", LIMITS)
+    spout = LickFilter("centre", LIMITS)
     assert spout.take([1 * S]) == [1 * S]
     assert spout.look(1 * S, 2 * S) == ""
     assert "touched for 1.6 s without a break" in spout.look(1 * S, 2600 * MS)
@@ -54,7 +54,7 @@ def test_a_stuck_line_is_said_once_and_believed_again_when_it_was_quiet() -> Non
 
 
 def test_a_noisy_line_is_said_within_its_second() -> None:
-    spout = Spout("centre", LIMITS)
+    spout = LickFilter("centre", LIMITS)
     said = []
     for ms in range(1000, 3000, 4):
         spout.take([ms * MS])
@@ -89,4 +89,4 @@ def test_a_stuck_line_gives_no_water_whichever_layer_watches_it() -> None:
     rig.board.licks = [1504 * MS]
     rig.at(1504 * MS)
     assert not of(Valve, rig.said)
-    assert "without a break" in of(Fault, rig.said)[0].what
+    assert "without a break" in of(Fault, rig.said)[0].text

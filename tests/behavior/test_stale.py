@@ -8,13 +8,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from behavior.devices import simulated
-from behavior.devices.plumbing import Plumbing
-from behavior.devices.stale import stale
+from behavior.devices.simulated import devices
+from behavior.water.calibration_age import stale
+from behavior.water.water_checks import WaterChecks
 from rig.cli.main import app
-from rig.config import read_setup
+from rig.errors import Refused
 from rig.messages import Fault, Message, Start
-from rig.refused import Refused
+from rig.settings.config import read_setup
 from tests.behavior import scripted
 from tests.behavior.sessions import hardware, of
 from tests.ports import free_port
@@ -34,8 +34,8 @@ def _wheel(calibrated: str) -> scripted.Wheel:
 def test_a_real_valve_needs_a_calibration() -> None:
     lick = scripted.Lick(scripted.Lick.Settings(), "centre", None)
 
-    def plumbing(calibrated: str) -> Plumbing:
-        return Plumbing({"centre": lick}, {"centre": _valve(calibrated)}, 150.0)
+    def plumbing(calibrated: str) -> WaterChecks:
+        return WaterChecks({"centre": lick}, {"centre": _valve(calibrated)}, 150.0)
 
     with pytest.raises(Refused, match="valve centre was never calibrated"):
         plumbing("").check(WATER)
@@ -55,9 +55,9 @@ def test_old_calibrations_of_valve_and_wheel_are_warned_of() -> None:
     assert "rig calibrate wheel SETUP" in wheel
     (never,) = stale(_wheel(""), {}, today)
     assert "the wheel was never calibrated" in never
-    settings = simulated.Wheel.Settings(cm_per_count=0.1)
-    bench = simulated.Board(simulated.Board.Settings(mouse=MOUSE), "bench")
-    assert stale(simulated.Wheel(settings, "wheel", bench), {}, today) == []
+    settings = devices.Wheel.Settings(cm_per_count=0.1)
+    bench = devices.Board(devices.Board.Settings(mouse=MOUSE), "bench")
+    assert stale(devices.Wheel(settings, "wheel", bench), {}, today) == []
 
 
 def test_the_driver_says_at_start_what_is_old(
@@ -71,10 +71,10 @@ def test_the_driver_says_at_start_what_is_old(
         "wheel": {"is": "tests.behavior.scripted:Wheel", "calibrated": "2026-01-01", **on},
     }
     node, _ = hardware(table, said.append)
-    node.hear(Start(7, {"began": "2026-11-24T10:00:00", "task": {}, "seed": 1}))
+    node.handle(Start(7, {"began": "2026-11-24T10:00:00", "task": {}, "seed": 1}))
     node.close()
     (fault,) = of(Fault, said)
-    assert "the wheel was calibrated 327 days ago" in fault.what
+    assert "the wheel was calibrated 327 days ago" in fault.text
 
 
 @pytest.mark.parametrize("mounted", [1, -1])
@@ -88,7 +88,7 @@ name = "ball"
 hub_port = {free_port()}
 disk_mb_s = 0.1
 [nodes.hardware]
-run = "behavior.devices.hardware"
+run = "behavior.hardware"
 boards.b = {{ is = "tests.behavior.scripted:Board" }}
 wheel = {{ is = "tests.behavior.scripted:Ball", cm_per_count = 0.5, side_cm_per_count = 0.5, \
 board = "b" }}

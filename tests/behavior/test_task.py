@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from rig.errors import Refused
 from rig.messages import Arm, Cue, Disarm, Position, TrialEnd, TrialStart, Wheel
-from rig.refused import Refused
 from tests.behavior.sessions import MS, S, check_trials, of, rails, task
 
 
@@ -27,8 +27,8 @@ def test_grey_then_corridors_back_to_back_then_grey_then_the_end() -> None:
 def test_every_wheel_is_answered_by_one_position_of_its_time() -> None:
     said, walk = rails(trials=1)
     for t in (7, 7, 5, 20 * S, 19 * S):
-        walk.node.hear(Wheel(t, 0, 0.0))
-    assert [word.t for word in of(Position, said)] == [7, 7, 5, 20 * S, 19 * S]
+        walk.node.handle(Wheel(t, 0, 0.0))
+    assert [message.t for message in of(Position, said)] == [7, 7, 5, 20 * S, 19 * S]
 
 
 def test_a_lap_takes_ten_seconds_of_running_and_what_is_beyond_it_carries_over() -> None:
@@ -36,7 +36,7 @@ def test_a_lap_takes_ten_seconds_of_running_and_what_is_beyond_it_carries_over()
     walk.on(56)
     starts = [start.t for start in of(TrialStart, said)]
     assert starts[-1] - starts[0] == pytest.approx(40 * S, abs=90 * MS)
-    first = {word.trial: word for word in reversed(of(Position, said))}
+    first = {message.trial: message for message in reversed(of(Position, said))}
     assert all(0 < first[trial].position_m < 0.054 for trial in range(1, 5))
 
 
@@ -101,7 +101,7 @@ def test_after_its_end_it_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "says"),
+    ("facts", "expected"),
     [
         ({"reward_delay_ms": 900.0}, "leave the texture"),
         ({"cue_to_m": 4.0}, "does not lie in the texture"),
@@ -126,8 +126,8 @@ def test_after_its_end_it_says_nothing() -> None:
         ({"blocks": [{"cohort": "naive"}]}, "block 0 of the task"),
     ],
 )
-def test_facts_that_contradict_each_other_are_refused(facts: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+def test_facts_that_contradict_each_other_are_refused(facts: dict[str, Any], expected: str) -> None:
+    with pytest.raises(Refused, match=expected):
         task([], **facts)
 
 

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavior.devices.hardware import Hardware
 from behavior.devices.protocols import Fired
-from behavior.devices.simulated import ArmedValve, Board
-from rig import virtual
+from behavior.devices.simulated.devices import ArmedValve, Board
+from behavior.hardware import Hardware
+from rig import virtual_session
 from rig.clock import SetClock
-from rig.config import Session
 from rig.messages import Arm, Cue, Disarm, Fault, Message, Start, TrialEnd, TrialStart, Valve
+from rig.settings.config import SessionSettings
 from tests.behavior.scripted import Mouse
 from tests.behavior.sessions import MS, S, hardware, hardware_table, of, session
 
-SIMULATED = "behavior.devices.simulated"
+SIMULATED = "behavior.devices.simulated.devices"
 LAYERS = ("Valve", "ArmedValve")
 
 
@@ -38,12 +38,12 @@ class _Rig:
         assert isinstance(board.mouse, Mouse)
         self.mouse = board.mouse
         self.valve: Any = self.node.devices.valves["centre"]
-        self.node.hear(Start(0, {"seed": 1}))
+        self.node.handle(Start(0, {"seed": 1}))
 
-    def at(self, now: int, *words: Message) -> None:
+    def at(self, now: int, *messages: Message) -> None:
         self.clock.set(now)
-        for word in words:
-            self.node.hear(word)
+        for message in messages:
+            self.node.handle(message)
         self.node.tick(now)
 
     def valves(self) -> list[Valve]:
@@ -62,7 +62,7 @@ def test_a_pulse_whose_answer_is_lost_counts_as_water(monkeypatch: pytest.Monkey
     (valve,) = rig.valves()
     assert (valve.volume_ul, valve.refused) == (3.0, "")
     (fault,) = of(Fault, rig.said)
-    assert "it may have opened" in fault.what
+    assert "it may have opened" in fault.text
 
 
 def _arm(id_: int, t: int, on: Any = "lick", lasts: int = 60 * S) -> Arm:
@@ -87,25 +87,25 @@ def test_the_device_and_the_driver_give_the_same_water(
     answers = []
     for layer in LAYERS:
         rig = _Rig(layer, **guard)
-        now, armed, wish = 0, None, 0
+        now, armed, request = 0, None, 0
         for act, wait_ms in script:
             now += 2 * MS
-            words: list[Message] = []
+            messages: list[Message] = []
             match act:
                 case "lick":
                     rig.mouse.tongue.append(now - 1 * MS)
                 case "arm" | "late" | "now":
-                    wish += 1
+                    request += 1
                     if act == "late":
                         rig.mouse.tongue.append(now - 1 * MS)
                     t = now - 2 * MS if act == "late" else now
-                    words = [_arm(wish, t, "now" if act == "now" else "lick")]
-                    armed = armed if act == "now" else words[0]
+                    messages = [_arm(request, t, "now" if act == "now" else "lick")]
+                    armed = armed if act == "now" else messages[0]
                 case "again" if armed is not None:
-                    words = [armed]
+                    messages = [armed]
                 case "disarm" if armed is not None:
-                    words = [Disarm(now, wish)]
-            rig.at(now, *words)
+                    messages = [Disarm(now, request)]
+            rig.at(now, *messages)
             for _ in range(wait_ms // 50):
                 now += 50 * MS
                 rig.at(now)
@@ -131,25 +131,25 @@ def test_a_session_has_the_same_trials_and_water_whichever_layer_fires(
     # the device opens at the lick, the driver at its next tick
     late = [valve.t - (valve.lick_t or 0) for valve in drops]
     assert all(t == 0 for t in late) if layer == "ArmedValve" else all(t >= 0 for t in late)
-    reference = [word for word in _session("Valve") if isinstance(word, TrialStart | Cue)]
+    reference = [message for message in _session("Valve") if isinstance(message, TrialStart | Cue)]
     assert [(w.trial, type(w)) for w in reference] == [
         (w.trial, type(w)) for w in said if isinstance(w, TrialStart | Cue)
     ]
 
 
 def _session(layer: str) -> list[Message]:
-    chosen: Session = session(3, trials=8)
+    chosen: SessionSettings = session(3, trials=8)
     chosen.nodes["hardware"]["valve"]["centre"]["is"] = f"{SIMULATED}:{layer}"
-    return [word for _, word in virtual.run(chosen, 300 * S)]
+    return [message for _, message in virtual_session.run(chosen, 300 * S)]
 
 
 def test_the_device_is_armed_at_once_and_disarmed_with_the_word() -> None:
     rig = _Rig("ArmedValve")
     rig.at(1 * MS)
     rig.clock.set(2 * MS)
-    rig.node.hear(_arm(1, 2 * MS))
+    rig.node.handle(_arm(1, 2 * MS))
     assert rig.valve._armed_ms == 60.0
-    rig.node.hear(Disarm(2 * MS, 1))
+    rig.node.handle(Disarm(2 * MS, 1))
     assert rig.valve._armed_ms is None
 
 
@@ -219,9 +219,9 @@ def test_a_reward_that_is_lost_with_its_device_counts_as_given() -> None:
     node = Hardware(msgspec.convert(table, Hardware.Settings), said.append)
     node.clock = SetClock()
     node.open()
-    node.hear(Start(0, {"seed": 1}))
-    node.hear(_arm(1, 0))
+    node.handle(Start(0, {"seed": 1}))
+    node.handle(_arm(1, 0))
     with pytest.raises(OSError, match="the board is gone"):
         node.close()
     assert of(Valve, said) == [Valve(0, 1, "centre", 60.0, 3.0)]
-    assert "may have opened" in of(Fault, said)[0].what
+    assert "may have opened" in of(Fault, said)[0].text

@@ -7,9 +7,10 @@ Another implementation joins the contract tests by a world of its own and a row 
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
-from behavior.devices import protocols, simulated
-from rig import device
+from behavior.devices import protocols
+from behavior.devices.simulated import devices
 from rig.messages import Pulse, Start
+from rig.settings import device_factory
 from tests.behavior.harp_worlds import AvrWorld, BehaviorWorld
 from tests.behavior.nicard.contract import NiWorld, SamplingWorld
 from tests.behavior.scripted import Mouse
@@ -70,7 +71,7 @@ class SimulatedWorld:
     def __init__(self) -> None:
         mouse = {"is": "tests.behavior.scripted:Mouse"}
         table = {"is": "behavior.devices.simulated:Board", "mouse": mouse}
-        self.board: simulated.Board = device.make(table, "[b]", "b")
+        self.board: devices.Board = device_factory.make(table, "[b]", "b")
         assert isinstance(self.board.mouse, Mouse)
         self._mouse = self.board.mouse
         self._now = 0
@@ -78,13 +79,13 @@ class SimulatedWorld:
 
     def device(self, kind: str, name: str, **keys: Any) -> Any:
         table = {"is": f"behavior.devices.simulated:{kind}", "board": "b", **keys}
-        made = device.make_on_board(table, f"[{name}]", name, {"b": self.board})
+        made = device_factory.make_on_board(table, f"[{name}]", name, {"b": self.board})
         self._made[name] = made
         return made
 
     def open(self) -> None:
         self.board.open()
-        self.board.hear(Start(0, {"seed": 1}))
+        self.board.handle(Start(0, {"seed": 1}))
 
     def close(self) -> None:
         pass
@@ -104,7 +105,7 @@ class SimulatedWorld:
 
     def frame(self) -> int:
         t = self.wait(1)
-        self.board.hear(Pulse(t, "frame_clock"))
+        self.board.handle(Pulse(t, "frame_clock"))
         self.wait(10)
         return t
 

@@ -10,22 +10,22 @@ class Failing(Node):
     """Fails on a word that it hears, and so again whenever it hears the same words."""
 
     name = "failing"
-    hears = (Start, Wheel)
-    says = (Pulse,)
+    subscribes = (Start, Wheel)
+    publishes = (Pulse,)
 
     def open(self) -> None:
-        self._now = self._heard = 0
+        self._now = self._received = 0
 
-    def hear(self, word: Message) -> None:
-        self._now = word.t
-        if isinstance(word, Wheel):
-            self._heard += 1
-            if self._heard == LAST:
+    def handle(self, message: Message) -> None:
+        self._now = message.t
+        if isinstance(message, Wheel):
+            self._received += 1
+            if self._received == LAST:
                 raise KeyError("leaf9")
-            self.say(Pulse(word.t, "frame"))
+            self.publish(Pulse(message.t, "frame"))
 
     def close(self) -> None:
-        self.say(Pulse(self._now, "last"))
+        self.publish(Pulse(self._now, "last"))
 
 
 if __name__ == "__main__":

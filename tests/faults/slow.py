@@ -8,9 +8,9 @@ class Slow(Node):
     """Takes five milliseconds of work for each word that comes every millisecond."""
 
     name = "slow"
-    hears = (Wheel,)
+    subscribes = (Wheel,)
 
-    def hear(self, word: Wheel) -> None:
+    def handle(self, message: Wheel) -> None:
         for _ in range(200_000):
             pass
 

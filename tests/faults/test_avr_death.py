@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.ending import SUMMARY_FILE
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Arm, Start, TrialStart, Valve, Wheel
 from tests.behavior.pty_board import PtyBoard
 from tests.behavior.simavr.avr import Avr
@@ -15,7 +15,7 @@ from tests.behavior.simavr.needed import need_tools
 from tests.behavior.test_avr_session import SHORT, live
 from tests.live import Live
 
-HARDWARE = "behavior.devices.hardware"
+HARDWARE = "behavior.hardware"
 PASSIVE = (*SHORT, "task.reward_mode=passive", "task.reward_delay_ms=0", "task.reward_ul=7.4")
 """Water at the cue, for 148 ms: longer than it takes to be killed."""
 

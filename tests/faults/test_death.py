@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.ending import SUMMARY_FILE
-from rig.config import read_session
-from rig.log import LOG_FILE, read, read_verdict
-from rig.messages import Beat, Ended, Position, Start, Stop, kind
-from rig.replay import Report, replay
-from rig.session.about import about
+from rig.cli.sessions.end_summary import SUMMARY_FILE
+from rig.messages import Ended, Heartbeat, Position, Start, Stop, kind
+from rig.replay.replay import Report, replay
+from rig.session.provenance import about
 from rig.session.recover import settle
+from rig.settings.config import read_session
+from rig.transport.log import LOG_FILE, read, read_completeness
 from tests.faults.failing import LAST
 from tests.live import NO_SCREEN, Live, behavior_alone
 
@@ -21,7 +21,7 @@ SLACK = 4
 BRIEF = ("task.grey_before_s=0.2", "task.minutes=2")
 QUICK = (NO_SCREEN, *BRIEF)
 BEHAVING = {
-    "hardware": "behavior.devices.hardware",
+    "hardware": "behavior.hardware",
     "task": "behavior.task",
     "referee": "behavior.referee",
     "recorder": "rig.recorder",
@@ -63,9 +63,9 @@ def with_node(folder: Path, name: str) -> tuple[Path, dict[str, str]]:
 
 def check_all_is_kept(live: Live) -> None:
     """Assert that all words that were heard are in the log, and that it is whole."""
-    kept = {(e.speaker, kind(w), e.seq) for e, w in read(live.folder / LOG_FILE)}
-    assert live.heard <= kept
-    verdict = read_verdict(live.folder / LOG_FILE)
+    kept = {(e.sender, kind(w), e.seq) for e, w in read(live.folder / LOG_FILE)}
+    assert live.received <= kept
+    verdict = read_completeness(live.folder / LOG_FILE)
     assert verdict is not None
     assert verdict.whole
 
@@ -118,10 +118,10 @@ def test_after_the_launching_process_is_killed_all_end_and_the_log_is_recovered(
             while Path(f"/proc/{pid}").exists() and _state(pid) != "Z":
                 pass
         ended = {
-            envelope.speaker
+            envelope.sender
             for journal in (live.folder / "journal").glob("*.mcap")
-            for envelope, word in read(journal)
-            if isinstance(word, Ended)
+            for envelope, message in read(journal)
+            if isinstance(message, Ended)
         }
         assert ended == set(NODES)
         settle(live.folder)
@@ -141,7 +141,7 @@ def test_ctrl_c_ends_the_session_in_order(tmp_path: Path) -> None:
         live.signal("launch", signal.SIGINT)
         code, output = live.end()
         assert code == 0, output
-        ends = {e.speaker: w for e, w in read(live.folder / LOG_FILE) if isinstance(w, Ended)}
+        ends = {e.sender: w for e, w in read(live.folder / LOG_FILE) if isinstance(w, Ended)}
         assert set(ends) >= set(NODES) - {"recorder"}
         assert {w.reason for w in ends.values()} == {"Ctrl-C"}
         check_nothing_is_lost(live)
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_the_session_in_order(tmp_path: Path) -> None:
 def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Live(data, *QUICK) as live:
-        live.until(Beat)
+        live.until(Heartbeat)
         live.signal("launch", signal.SIGINT)
         code, output = live.end()
         assert code == 2, output

@@ -4,11 +4,11 @@ import json
 import signal
 from pathlib import Path
 
-from rig.cli.ending import SUMMARY_FILE
-from rig.config import read_session
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Fault, Frame, Integrity
-from rig.replay import Report, replay
-from rig.session.about import about
+from rig.replay.replay import Report, replay
+from rig.session.provenance import about
+from rig.settings.config import read_session
 from tests.live import NO_SCREEN, Live
 
 ONLINE = "analysis.online"
@@ -34,8 +34,8 @@ def overrun(live: Live) -> str:
     live.signal(ONLINE, signal.SIGCONT)
     while True:
         said, fault = live.until(Fault)
-        if said.speaker == "online":
-            return fault.what
+        if said.sender == "online":
+            return fault.text
 
 
 def check_replay(report: Report, frames: int) -> None:

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rig.cli.ending import SUMMARY_FILE
-from rig.log import LOG_FILE, read
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Acquire, Edge, Ended, Fault, Position, Start, TrialEnd, TrialStart, Valve
-from rig.replay import Report, replay
-from rig.session.about import about
+from rig.replay.replay import Report, replay
+from rig.session.provenance import about
+from rig.transport.log import LOG_FILE, read
 from tests.live import NO_SCREEN, Live
 
 SILENT_FROM = 14
@@ -37,9 +37,9 @@ def until_paused(live: Live) -> int:
     """Wait for the fault, the trial's end and the pause; return when it paused."""
     while True:
         said, fault = live.until(Fault)
-        if said.speaker == "task":
+        if said.sender == "task":
             break
-    assert "the frame clock is silent" in fault.what
+    assert "the frame clock is silent" in fault.text
     _, paused = live.until(Position, phase="paused")
     assert paused.t > fault.t
     return paused.t
@@ -71,10 +71,10 @@ def test_a_silent_frame_clock_pauses_the_session_and_the_operator_resumes_it(
         code, output = live.end()
         assert code == 0, output
         assert "task: the frame clock is silent for" in output
-        words = [word for _, word in read(live.folder / LOG_FILE)]
-        trials = [(w.trial, w.outcome) for w in words if isinstance(w, TrialEnd)]
+        messages = [message for _, message in read(live.folder / LOG_FILE)]
+        trials = [(w.trial, w.outcome) for w in messages if isinstance(w, TrialEnd)]
         assert trials == [(trial, "done") for trial in range(len(trials))]
-        grey = [w for w in words if isinstance(w, Position) and paused_t <= w.t < again.t]
+        grey = [w for w in messages if isinstance(w, Position) and paused_t <= w.t < again.t]
         assert {w.trial for w in grey} == {-1}
         verdict = summary(live)["integrity"]
         assert verdict["edges"] == verdict["pages"] > SILENT_FROM
@@ -88,8 +88,8 @@ def test_while_it_waits_for_the_microscope_the_operator_stops_the_session(tmp_pa
         code, output = live.end()
         assert code == 0, output
         assert summary(live)["end_reason"] == "stopped by the operator"
-        words = [word for _, word in read(live.folder / LOG_FILE)]
-        assert [w.on for w in words if isinstance(w, Acquire)] == [True, False]
+        messages = [message for _, message in read(live.folder / LOG_FILE)]
+        assert [w.on for w in messages if isinstance(w, Acquire)] == [True, False]
         assert summary(live)["integrity"]["pages"] == SILENT_FROM - 1
         replayed(live)
 
@@ -105,9 +105,9 @@ def test_a_microscope_that_never_scans_ends_the_session_with_a_sentence(tmp_path
         assert sentence in output
         assert "Traceback" not in output
         assert sentence in summary(live)["end_reason"]
-        words = [word for _, word in read(live.folder / LOG_FILE)]
-        assert not [w for w in words if isinstance(w, Valve | TrialStart)]
-        lines = [(w.line, w.up) for w in words if isinstance(w, Edge) and w.line == "imaging"]
+        messages = [message for _, message in read(live.folder / LOG_FILE)]
+        assert not [w for w in messages if isinstance(w, Valve | TrialStart)]
+        lines = [(w.line, w.up) for w in messages if isinstance(w, Edge) and w.line == "imaging"]
         assert lines == [("imaging", True), ("imaging", False)]
         assert ended.t - start.t >= 1_000_000_000
         report = replay(live.folder, [], about())

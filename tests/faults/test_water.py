@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.recover import recover
-from rig.log import JOURNAL_FOLDER, read
+from rig.cli.sessions.recover import recover
 from rig.messages import Stop, Valve
-from rig.session.reserve import read_reserved
-from rig.session.water import given, is_open
+from rig.session.water_reserve import read_reserved
+from rig.session.water_totals import given, is_open
+from rig.transport.log import JOURNAL_FOLDER, read
 from tests.faults.test_death import BRIEF, NODES
 from tests.live import Live, behavior_alone
 
@@ -31,7 +31,7 @@ def watered(folder: Path) -> Live:
 
 def said_ul(folder: Path) -> float:
     journal = folder / JOURNAL_FOLDER / "hardware.mcap"
-    return sum(word.volume_ul for _, word in read(journal) if isinstance(word, Valve))
+    return sum(message.volume_ul for _, message in read(journal) if isinstance(message, Valve))
 
 
 @pytest.mark.parametrize("order", [("launch", "hardware"), ("hardware", "launch")])

@@ -7,25 +7,25 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from rig.config import Rig, Session
-from rig.refused import Refused
-from rig.session.admit import admit
+from rig.errors import Refused
+from rig.session.preflight import admit
 from rig.session.subjects import Subject, Weighing, record
+from rig.settings.config import Rig, SessionSettings
 
 TODAY = date.today()
 VR2 = Subject("VR2", "task", "train1", 25.0, restricted=True, need_ml=1.0)
-SIMULATED = "behavior.devices.simulated"
+SIMULATED = "behavior.devices.simulated.devices"
 REAL = "tests.behavior.scripted"
 
 
-def session(module: str, name: str = "VR2") -> Session:
+def session(module: str, name: str = "VR2") -> SessionSettings:
     table: dict[str, Any] = {
-        "boards": {"b": {"is": f"{module}:Board", "mouse": {"is": "behavior.mouse:X"}}},
+        "boards": {"b": {"is": f"{module}:Board", "mouse": {"is": "behavior.animals:X"}}},
         "wheel": {"is": f"{module}:Wheel", "board": "b"},
         "valve": {"centre": {"is": f"{module}:Valve", "board": "b"}},
         "guard": {"max_day_ul": 1000.0},
     }
-    return Session(
+    return SessionSettings(
         subject=name,
         seed=1,
         task_name="train1",
@@ -48,13 +48,13 @@ def today(data: Path, number: int = 1, name: str = "VR2") -> Path:
     return folder
 
 
-def begin(data: Path, asked: Session, override: str = "") -> tuple[Session, str]:
+def begin(data: Path, asked: SessionSettings, override: str = "") -> tuple[SessionSettings, str]:
     console = Console(record=True, width=400)
     admitted = admit(asked, data, override, console)
     return admitted, console.export_text()
 
 
-def refusal(data: Path, asked: Session, override: str = "") -> str:
+def refusal(data: Path, asked: SessionSettings, override: str = "") -> str:
     with pytest.raises(Refused) as refused:
         begin(data, asked, override)
     return str(refused.value)

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from rig.device import animal_devices
-from rig.refused import Refused
+from rig.errors import Refused
 from rig.session.subjects import (
     RECORD_FILE,
     Weighing,
     record,
 )
+from rig.settings.device_factory import animal_devices
 from tests.rig.animals import REAL, SIMULATED, TODAY, VR2, begin, known, refusal, session, today
 from tests.rig.test_water import closed, cut_off, ended, set_aside, valves
 
@@ -65,7 +65,7 @@ def test_a_real_animal_never_runs_on_simulated_devices(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "says"),
+    ("weights", "expected"),
     [
         ([], "not weighed today"),
         ([(TODAY - timedelta(days=1), 25.0)], "not weighed today"),
@@ -75,18 +75,18 @@ def test_a_real_animal_never_runs_on_simulated_devices(tmp_path: Path) -> None:
     ],
 )
 def test_a_restricted_animal_runs_weighed_and_over_80_percent(
-    tmp_path: Path, weights: list[tuple[date, float]], says: str
+    tmp_path: Path, weights: list[tuple[date, float]], expected: str
 ) -> None:
     known(tmp_path, *weights)
-    if says:
-        assert says in refusal(tmp_path, session(REAL))
-        assert says in begin(tmp_path, session(REAL), "the vet said so")[0].override
+    if expected:
+        assert expected in refusal(tmp_path, session(REAL))
+        assert expected in begin(tmp_path, session(REAL), "the vet said so")[0].override
     else:
         assert begin(tmp_path, session(REAL))[0].override == ""
 
 
 @pytest.mark.parametrize(
-    ("weights", "says"),
+    ("weights", "expected"),
     [
         ([(23.8, True)], "not weighed today before a session (its 23.8 g were taken after one)"),
         ([(24.0, False), (24.6, True)], ""),
@@ -97,15 +97,15 @@ def test_a_restricted_animal_runs_weighed_and_over_80_percent(
     ],
 )
 def test_a_weight_taken_after_a_session_is_none_before_the_next(
-    tmp_path: Path, weights: list[tuple[float, bool]], says: str
+    tmp_path: Path, weights: list[tuple[float, bool]], expected: str
 ) -> None:
     known(tmp_path)
     with record(tmp_path) as open_record:
         for grams, after in weights:
             weighing = Weighing(TODAY.isoformat(), grams, "", "", after)
             open_record.weigh("VR2", weighing)
-    if says:
-        assert says in refusal(tmp_path, session(REAL))
+    if expected:
+        assert expected in refusal(tmp_path, session(REAL))
     else:
         assert begin(tmp_path, session(REAL))[0].override == ""
 
@@ -150,8 +150,8 @@ def test_what_cannot_be_read_counts_as_the_whole_day(tmp_path: Path) -> None:
     ("changes", "runs"),
     [
         ({}, False),
-        ({"display": {"sound": {"is": "stimuli.simulated:SimulatedSpeaker"}}}, False),
-        ({"display": {"sound": {"is": "stimuli.portaudio_speaker:PortaudioSpeaker"}}}, True),
+        ({"display": {"sound": {"is": "stimuli.sound:SimulatedSpeaker"}}}, False),
+        ({"display": {"sound": {"is": "stimuli.sound:PortaudioSpeaker"}}}, True),
         ({"outputs": {"tone": {"is": "behavior.devices.harp:Output", "on": "cue"}}}, True),
         ({"outputs": {"sync": {"is": "behavior.devices.harp:Output", "on": "trial"}}}, False),
     ],

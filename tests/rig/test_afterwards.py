@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rig.cli.afterwards import ask
+from rig.cli.sessions.post_session import ask
 from rig.session.subjects import Subject, Weighing, record
 
 TODAY = date.today().isoformat()

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig.frames import Ring, RingPlan, read_pixels
-from rig.refused import Refused
+from rig.errors import Refused
+from rig.transport.frame_ring import Ring, RingPlan, read_pixels
 
 SHAPE = (5, 7)
 BYTES = 5 * 7 * 2

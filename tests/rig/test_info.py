@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rig.cli.ending import SUMMARY_FILE
 from rig.cli.main import main
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from tests.analysis.logs import START
 from tests.analysis.test_summary import a_trial, summary_of
 
@@ -16,8 +16,8 @@ from tests.analysis.test_summary import a_trial, summary_of
 @pytest.fixture
 def summary(tmp_path: Path) -> dict[str, Any]:
     """A session folder in tmp_path; its summary, which is yet to be written."""
-    words = [START, *a_trial(0, "leaf1", "done", 3), *a_trial(1, "circle1", "aborted", 0)]
-    return {**summary_of(tmp_path, words), "end_reason": "all trials done"}
+    messages = [START, *a_trial(0, "leaf1", "done", 3), *a_trial(1, "circle1", "aborted", 0)]
+    return {**summary_of(tmp_path, messages), "end_reason": "all trials done"}
 
 
 @pytest.fixture

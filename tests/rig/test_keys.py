@@ -1,14 +1,14 @@
 """The operator's keys and the live line."""
 
 from rig.clock import SetClock
-from rig.envelope import Voice
 from rig.messages import Fault, Lick, Message, Position, TrialStart, Valve
-from rig.session.keys import Keys
-from rig.session.line import Line
+from rig.session.operator_keys import OperatorKeys
+from rig.session.status_line import StatusLine
+from rig.transport.envelope import Sender
 
 
 def typed(text: str) -> list[tuple[str, str]]:
-    keys = Keys()
+    keys = OperatorKeys()
     return [asked for key in text for asked in keys.press(key)]
 
 
@@ -29,18 +29,18 @@ def test_water_is_confirmed_by_enter_and_dropped_by_any_other_key() -> None:
     assert typed("wp\nw\r") == [("pause", ""), ("water", "")]
     assert typed("nw\n") == [("note", "w")]
     assert typed("wwwwwwww") == []  # somebody leans on it
-    keys = Keys()
+    keys = OperatorKeys()
     keys.press("w")
     assert "Enter gives one reward" in keys.question
     keys.press("\n")
     assert keys.question == ""
 
 
-def shown(*words: Message, now: int = 0) -> str:
-    line = Line()
-    voice = Voice("task", SetClock())
-    for word in words:
-        line.hear(voice.wrap(word), word)
+def shown(*messages: Message, now: int = 0) -> str:
+    line = StatusLine()
+    sender = Sender("task", SetClock())
+    for message in messages:
+        line.handle(sender.wrap(message), message)
     return line.text(now, "").plain
 
 

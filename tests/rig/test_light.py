@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rig.cli import light
-from rig.config import SETTINGS_FILE
+from rig.cli.sessions import photodiode_report
+from rig.errors import Refused
 from rig.messages import Edge, Flip
-from rig.refused import Refused
+from rig.settings.config import SETTINGS_FILE
 from tests.acquisition.sessions import of, run
 from tests.live import NO_SCREEN
 
@@ -21,11 +21,11 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Flip]:
     """Run a session in virtual time; return its flips."""
     monkeypatch.chdir(tmp_path)
     said = run(NO_SCREEN, without=("referee", "online", "mesoscope", "stream"), end_s=12)
-    flips = [word for word in of(said, Flip) if isinstance(word, Flip)]
+    flips = [message for message in of(said, Flip) if isinstance(message, Flip)]
     edges = [w.t for w in of(said, Edge) if isinstance(w, Edge) and w.line == "photodiode"]
     Path(SETTINGS_FILE).touch()
-    monkeypatch.setattr(light, "read_settings", lambda _: (60.0, "photodiode"))
-    monkeypatch.setattr(light, "logged", lambda *_: (flips, edges))
+    monkeypatch.setattr(photodiode_report, "read_settings", lambda _: (60.0, "photodiode"))
+    monkeypatch.setattr(photodiode_report, "logged", lambda *_: (flips, edges))
     levels = 5.0 - 2.0 * (np.searchsorted(edges, np.arange(2e9, edges[-1], 5e5)) % 2)
     np.save("scope.npy", levels)
     np.savetxt("scope.csv", levels)
@@ -33,7 +33,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Flip]:
 
 
 def test_its_own_line_is_read(session: list[Flip]) -> None:
-    ((sentence, sound),) = light.seen(FOLDER, None, 1.0)
+    ((sentence, sound),) = photodiode_report.seen(FOLDER, None, 1.0)
     assert sound
     assert "8.0 ms after their flip" in sentence
     assert int(sentence.split()[1]) > 0.8 * len(session)
@@ -43,7 +43,7 @@ def test_its_own_line_is_read(session: list[Flip]) -> None:
 def test_a_trace_is_laid_on_the_session_and_kept_picture_by_picture(
     session: list[Flip], name: str
 ) -> None:
-    _, (sentence, sound), (where, _) = light.seen(FOLDER, Path(name), 2000.0)
+    _, (sentence, sound), (where, _) = photodiode_report.seen(FOLDER, Path(name), 2000.0)
     assert sound
     assert "its 0 s is 1.99" in sentence
     assert where.endswith("scope.pictures.csv")
@@ -55,13 +55,13 @@ def test_a_trace_is_laid_on_the_session_and_kept_picture_by_picture(
         assert float(row["flip_s"]) == pytest.approx(flip.t / 1e9, abs=1e-6)
         assert float(row["trace_s"]) + 2.0 - flip.t / 1e9 == pytest.approx(0.008, abs=0.018)
     Path("scope.pictures.csv").write_text("old")
-    assert len(list(light.seen(FOLDER, Path(name), 2000.0))) == 3
+    assert len(list(photodiode_report.seen(FOLDER, Path(name), 2000.0))) == 3
     assert Path("scope.pictures.csv").read_text() != "old"
 
 
 def test_a_wrong_rate_and_what_is_no_trace_are_refused(session: list[Flip]) -> None:
     with pytest.raises(Refused, match="check the trace, its samples a second"):
-        list(light.seen(FOLDER, Path("scope.npy"), 3000.0))
+        list(photodiode_report.seen(FOLDER, Path("scope.npy"), 3000.0))
     Path("none.csv").write_text("light\n")
     with pytest.raises(Refused, match=r"none\.csv is no trace"):
-        list(light.seen(FOLDER, Path("none.csv"), 2000.0))
+        list(photodiode_report.seen(FOLDER, Path("none.csv"), 2000.0))

@@ -6,18 +6,18 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from rig.cli.ending import integrity_row
-from rig.envelope import Envelope
+from rig.cli.sessions.end_summary import integrity_row
 from rig.messages import Integrity
-from rig.session.line import Line
+from rig.session.status_line import StatusLine
+from rig.transport.envelope import Envelope
 
 ENVELOPE = Envelope("integrity", 0, 0, 0, 0, msgspec.Raw())
 
 
-def shown(*words: Integrity) -> str:
-    line = Line()
-    for word in words:
-        line.hear(ENVELOPE, word)
+def shown(*messages: Integrity) -> str:
+    line = StatusLine()
+    for message in messages:
+        line.handle(ENVELOPE, message)
     console = Console(file=StringIO(), width=300)
     console.print(line.text(0, None))
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]

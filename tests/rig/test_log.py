@@ -6,27 +6,35 @@ import pytest
 from mcap.reader import NonSeekingReader
 
 from rig.clock import SetClock
-from rig.envelope import Envelope, Voice, pack
-from rig.log import JOURNAL_FOLDER, LOG_FILE, Journal, LogWriter, Verdict, read, read_verdict
-from rig.messages import Beat, Ended, Lick, Message, Start, Wheel, kind
-from rig.refused import Refused
+from rig.errors import Refused
+from rig.messages import Ended, Heartbeat, Lick, Message, Start, Wheel, kind
 from rig.session.recover import settle
+from rig.transport.envelope import Envelope, Sender, pack
+from rig.transport.log import (
+    JOURNAL_FOLDER,
+    LOG_FILE,
+    Completeness,
+    Journal,
+    LogWriter,
+    read,
+    read_completeness,
+)
 
 
-def said(speaker: str, words: list[Message]) -> list[tuple[Envelope, Message]]:
+def said(name: str, messages: list[Message]) -> list[tuple[Envelope, Message]]:
     clock = SetClock()
-    voice = Voice(speaker, clock)
+    sender = Sender(name, clock)
     result = []
-    for word in words:
-        clock.set(word.t)
-        result.append((voice.wrap(word), word))
+    for message in messages:
+        clock.set(message.t)
+        result.append((sender.wrap(message), message))
     return result
 
 
 def write(path: Path, pairs: list[tuple[Envelope, Message]], chunked: bool = True) -> LogWriter:
     writer = LogWriter(path, chunked)
-    for envelope, word in pairs:
-        writer.append(kind(word), envelope, pack(envelope))
+    for envelope, message in pairs:
+        writer.append(kind(message), envelope, pack(envelope))
     return writer
 
 
@@ -37,10 +45,10 @@ WORDS: list[Message] = [Wheel(t, t, t * 0.1) for t in range(1, 6)] + [Lick(9, "c
 def test_what_is_written_is_read_back_in_order(tmp_path: Path, chunked: bool) -> None:
     path = tmp_path / "x.mcap"
     pairs = said("hardware", WORDS)
-    write(path, pairs, chunked).close(Verdict(True, len(pairs)))
+    write(path, pairs, chunked).close(Completeness(True, len(pairs)))
     assert list(read(path)) == pairs
     if chunked:
-        assert read_verdict(path) == Verdict(True, len(pairs))
+        assert read_completeness(path) == Completeness(True, len(pairs))
 
 
 @pytest.mark.parametrize("chunked", [True, False])
@@ -72,7 +80,7 @@ def test_an_unclosed_journal_cut_anywhere_gives_a_clean_beginning(tmp_path: Path
         got = list(read(cut))
         assert got == pairs[: len(got)]
         lengths.add(len(got))
-        assert read_verdict(cut) is None
+        assert read_completeness(cut) is None
     assert lengths == set(range(len(pairs) + 1))
 
 
@@ -83,20 +91,20 @@ def test_a_flipped_byte_never_gives_a_wrong_word(tmp_path: Path) -> None:
     data = path.read_bytes()
     for at in range(0, len(data), 3):
         path.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
-        for _, word in read(path):
-            assert word in WORDS
+        for _, message in read(path):
+            assert message in WORDS
 
 
-def journalled(folder: Path, speaker: str, pairs: list[tuple[Envelope, Message]]) -> None:
-    with Journal(folder, speaker) as journal:
-        for envelope, word in pairs:
-            journal.append(kind(word), envelope, pack(envelope))
+def journalled(folder: Path, sender: str, pairs: list[tuple[Envelope, Message]]) -> None:
+    with Journal(folder, sender) as journal:
+        for envelope, message in pairs:
+            journal.append(kind(message), envelope, pack(envelope))
 
 
 def a_session(folder: Path) -> dict[str, list[tuple[Envelope, Message]]]:
-    nodes = {"hardware": {"run": "behavior.devices.hardware"}}
+    nodes = {"hardware": {"run": "behavior.hardware"}}
     launch = said("launch", [Start(0, {"nodes": nodes})])
-    hardware = said("hardware", [*WORDS, Beat(10, True), Ended(11, "done", False, {})])
+    hardware = said("hardware", [*WORDS, Heartbeat(10, True), Ended(11, "done", False, {})])
     (folder / JOURNAL_FOLDER).mkdir()
     journalled(folder, "launch", launch)
     journalled(folder, "hardware", hardware)
@@ -106,9 +114,9 @@ def a_session(folder: Path) -> dict[str, list[tuple[Envelope, Message]]]:
 def test_recovering_completes_a_log_from_the_journals(tmp_path: Path) -> None:
     pairs = a_session(tmp_path)
     kept = pairs["launch"] + pairs["hardware"][:3]
-    write(tmp_path / LOG_FILE, kept).close(Verdict(False, len(kept), "the end of hardware"))
+    write(tmp_path / LOG_FILE, kept).close(Completeness(False, len(kept), "the end of hardware"))
     verdict = settle(tmp_path)
-    assert verdict == Verdict(True, len(kept))
+    assert verdict == Completeness(True, len(kept))
     assert list(read(tmp_path / LOG_FILE)) == pairs["launch"] + pairs["hardware"]
     assert not (tmp_path / JOURNAL_FOLDER).exists()
     assert settle(tmp_path) == verdict
@@ -117,14 +125,14 @@ def test_recovering_completes_a_log_from_the_journals(tmp_path: Path) -> None:
 def test_recovering_without_a_log_takes_the_order_of_saying(tmp_path: Path) -> None:
     pairs = a_session(tmp_path)
     verdict = settle(tmp_path)
-    assert verdict == Verdict(True, 0)
+    assert verdict == Completeness(True, 0)
     assert list(read(tmp_path / LOG_FILE)) == pairs["launch"] + pairs["hardware"]
 
 
 def test_a_log_that_lost_words_in_its_middle_says_so(tmp_path: Path) -> None:
     pairs = a_session(tmp_path)
     kept = pairs["launch"] + pairs["hardware"][:1] + pairs["hardware"][2:]
-    write(tmp_path / LOG_FILE, kept).close(Verdict(False, len(kept)))
+    write(tmp_path / LOG_FILE, kept).close(Completeness(False, len(kept)))
     assert not settle(tmp_path).whole
 
 

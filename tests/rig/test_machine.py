@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rig.cli.main import app
-from rig.session.machine import Found, Machine
+from rig.session.system_checks import CheckResult, SystemChecks
 
 FILES = {
     "processor": (
@@ -19,8 +19,8 @@ FILES = {
 }
 
 
-def found(data: Path, root: Path) -> dict[str, Found]:
-    return {one.what: one for one in Machine(data, root).look()}
+def found(data: Path, root: Path) -> dict[str, CheckResult]:
+    return {one.what: one for one in SystemChecks(data, root).look()}
 
 
 @pytest.mark.parametrize("what", FILES)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from rig.clock import SetClock
-from rig.envelope import Envelope, Voice
-from rig.messages import Fault, Lick, Message, Order, Start, Stop
+from rig.messages import Fault, Lick, Message, OperatorRequest, Start, Stop
 from rig.node import Node, drive
+from rig.transport.envelope import Envelope, Sender
 
 MS = 1_000_000
 WHY = "the lamp is out"
@@ -20,19 +20,19 @@ Act = tuple[Any, ...]
 class _Toy(Node):
     """Notes what is done with it; fails or ends where a test tells it to."""
 
-    hears = (Start, Lick)
+    subscribes = (Start, Lick)
 
     def __init__(self, acts: list[Act], **fails: BaseException) -> None:
-        super().__init__(Node.Settings(), lambda word: self._note("say", word))
+        super().__init__(Node.Settings(), lambda message: self._note("publish", message))
         self.acts, self.fails = acts, fails
         self.ends_at: Message | None = None
 
     def open(self) -> None:
         self._do("open")
 
-    def hear(self, word: Message) -> None:
-        self._do("hear", word)
-        if word == self.ends_at:
+    def handle(self, message: Message) -> None:
+        self._do("handle", message)
+        if message == self.ends_at:
             self.ended = "it has seen enough"
 
     def tick(self, now: int) -> None:
@@ -73,28 +73,28 @@ class _Slow(_Driver):
             self.clock.set(now + 35 * MS)
 
 
-class _ListWire:
+class _ListTransport:
     """Hands out each batch at its time (ns), and keeps who ended how."""
 
     def __init__(self, clock: SetClock, acts: list[Act], *batches: tuple[int, list[Message]]):
         self._clock, self._acts = clock, acts
         self._batches = deque(batches)
-        self._launch = Voice("launch", clock)
+        self._launch = Sender("launch", clock)
 
-    def meet(self) -> None:
-        self._acts.append(("wire", "meet"))
+    def connect(self) -> None:
+        self._acts.append(("transport", "connect"))
 
-    def hear(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
+    def receive(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
         assert self._batches, "a node still runs after the last word"
         if until is not None and until < self._batches[0][0]:
             self._clock.set(until)
             return []
-        t, words = self._batches.popleft()
+        t, messages = self._batches.popleft()
         self._clock.set(t)
-        return [(self._launch.wrap(word), word) for word in words]
+        return [(self._launch.wrap(message), message) for message in messages]
 
-    def end(self, speaker: str, reason: str, failed: bool) -> None:
-        self._acts.append((speaker, "ended", reason, failed))
+    def end(self, sender: str, reason: str, failed: bool) -> None:
+        self._acts.append((sender, "ended", reason, failed))
 
 
 def _drive(
@@ -104,7 +104,7 @@ def _drive(
     alone: bool = False,
 ) -> None:
     clock = SetClock()
-    drive(nodes, _ListWire(clock, acts, *batches), clock, alone)
+    drive(nodes, _ListTransport(clock, acts, *batches), clock, alone)
 
 
 def _lick(ms: int) -> Message:
@@ -121,34 +121,34 @@ def _of(node: Node, acts: list[Act], *verbs: str) -> list[Act]:
 
 
 def _fault(acts: list[Act], node: Node) -> Fault:
-    ((_, fault),) = _of(node, acts, "say")
+    ((_, fault),) = _of(node, acts, "publish")
     assert isinstance(fault, Fault)
     return fault
 
 
-@pytest.mark.parametrize("verb", ["open", "hear", "tick"])
+@pytest.mark.parametrize("verb", ["open", "handle", "tick"])
 def test_a_driver_that_fails_makes_the_world_safe_then_says_why(verb: str) -> None:
     acts: list[Act] = []
     driver = _Driver(acts, **{verb: OSError(WHY)})
     with pytest.raises(OSError, match=WHY):
         _drive(acts, [driver], (MS, [START]))
-    end = _of(driver, acts, "close", "say", "ended")
-    assert end == [("close",), ("say", _fault(acts, driver)), ("ended", WHY, True)]
-    assert _fault(acts, driver).what == WHY
+    end = _of(driver, acts, "close", "publish", "ended")
+    assert end == [("close",), ("publish", _fault(acts, driver)), ("ended", WHY, True)]
+    assert _fault(acts, driver).text == WHY
 
 
-@pytest.mark.parametrize("verb", ["open", "hear"])
+@pytest.mark.parametrize("verb", ["open", "handle"])
 def test_a_decider_that_fails_says_why_before_its_last_words(verb: str) -> None:
     acts: list[Act] = []
     decider = _Decider(acts, **{verb: OSError(WHY)})
     with pytest.raises(OSError, match=WHY):
         _drive(acts, [decider], (MS, [START]))
-    end = _of(decider, acts, "close", "say", "ended")
-    assert end == [("say", _fault(acts, decider)), ("close",), ("ended", WHY, True)]
-    assert _fault(acts, decider).what == WHY
+    end = _of(decider, acts, "close", "publish", "ended")
+    assert end == [("publish", _fault(acts, decider)), ("close",), ("ended", WHY, True)]
+    assert _fault(acts, decider).text == WHY
 
 
-@pytest.mark.parametrize("verb", ["hear", "tick", "close"])
+@pytest.mark.parametrize("verb", ["handle", "tick", "close"])
 def test_if_one_fails_all_others_are_closed_and_say_why(verb: str) -> None:
     acts: list[Act] = []
     driver = _Driver(acts, **{verb: OSError(WHY)})
@@ -160,7 +160,7 @@ def test_if_one_fails_all_others_are_closed_and_say_why(verb: str) -> None:
         ((_, reason, failed),) = _of(node, acts, "ended")
         assert WHY in reason
         assert failed
-    assert _fault(acts, nodes[0]).what == _fault(acts, nodes[2]).what == WHY
+    assert _fault(acts, nodes[0]).text == _fault(acts, nodes[2]).text == WHY
 
 
 def test_what_was_not_opened_is_not_closed() -> None:
@@ -170,7 +170,7 @@ def test_what_was_not_opened_is_not_closed() -> None:
         _drive(acts, [first, second, third], (MS, [START]))
     assert _of(first, acts, "close") == _of(second, acts, "close") == [("close",)]
     assert not _of(third, acts)
-    assert ("wire", "meet") not in acts
+    assert ("transport", "connect") not in acts
 
 
 def test_a_node_that_fails_to_close_has_failed_and_is_not_closed_again() -> None:
@@ -185,18 +185,18 @@ def test_a_node_that_fails_to_close_has_failed_and_is_not_closed_again() -> None
 @pytest.mark.parametrize("kind", [_Driver, _Decider])
 def test_one_that_fails_to_close_after_it_failed_still_says_why(kind: type[_Toy]) -> None:
     acts: list[Act] = []
-    node = kind(acts, hear=OSError(WHY), close=OSError("the valve is gone"))
+    node = kind(acts, handle=OSError(WHY), close=OSError("the valve is gone"))
     with pytest.raises(OSError, match="the valve is gone"):
         _drive(acts, [node], (MS, [START]))
     assert _of(node, acts, "close") == [("close",)]
-    assert _fault(acts, node).what == WHY
+    assert _fault(acts, node).text == WHY
     assert _of(node, acts, "ended") == [("ended", WHY, True)]
 
 
 def test_of_those_that_stand_alone_one_that_fails_even_to_close_leaves_the_others_running() -> None:
     acts: list[Act] = []
     failing, other = (
-        _Decider(acts, hear=ValueError(WHY), close=ValueError("half made")),
+        _Decider(acts, handle=ValueError(WHY), close=ValueError("half made")),
         _Other(acts),
     )
     _drive(acts, [failing, other], (MS, [START]), _stop(2 * MS, "other"), alone=True)
@@ -217,8 +217,8 @@ def test_a_node_that_comes_to_its_end_amid_a_batch_hears_no_more_of_it() -> None
     ends, stays = _Driver(acts), _Decider(acts)
     ends.ends_at = licks[1]
     _drive(acts, [ends, stays], (MS, [START, *licks]), _stop(50 * MS, "decider"))
-    assert _of(ends, acts, "hear") == [("hear", word) for word in (START, *licks[:2])]
-    assert _of(stays, acts, "hear") == [("hear", word) for word in (START, *licks)]
+    assert _of(ends, acts, "handle") == [("handle", message) for message in (START, *licks[:2])]
+    assert _of(stays, acts, "handle") == [("handle", message) for message in (START, *licks)]
     assert not _of(ends, acts, "tick")
     assert _of(ends, acts)[-2:] == [("close",), ("ended", "it has seen enough", False)]
 
@@ -231,15 +231,17 @@ def test_a_stop_ends_those_it_names() -> None:
     _drive(acts, [driver, decider, other], (0, [START]), first, (20 * MS, [lick]), last)
     for node in (driver, decider, other):
         assert _of(node, acts)[-2:] == [("close",), ("ended", "enough for today", False)]
-    assert _of(decider, acts, "hear")[-1] == ("hear", lick)
-    assert lick not in [word for _, word in _of(driver, acts, "hear") + _of(other, acts, "hear")]
+    assert _of(decider, acts, "handle")[-1] == ("handle", lick)
+    assert lick not in [
+        message for _, message in _of(driver, acts, "handle") + _of(other, acts, "handle")
+    ]
     assert _of(driver, acts, "tick") == [("tick", 0), ("tick", 10 * MS)]
 
 
 def test_words_that_a_node_does_not_hear_pass_it_by() -> None:
     acts: list[Act] = []
     decider = _Decider(acts)
-    _drive(acts, [decider], (MS, [Order(MS, 1, MS, "pause")]), _stop(2 * MS, "decider"))
+    _drive(acts, [decider], (MS, [OperatorRequest(MS, 1, MS, "pause")]), _stop(2 * MS, "decider"))
     assert _of(decider, acts) == [("open",), ("close",), ("ended", "enough for today", False)]
 
 

@@ -7,13 +7,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from rig.bus import Bus
 from rig.clock import RealClock, monotonic_ns
-from rig.envelope import Envelope, Voice, unpack
-from rig.frames import Ring, RingPlan
-from rig.hub import Hub
-from rig.messages import Beat, Ended, Fault, Frame, Message, Start
-from rig.pixels import Pixels
+from rig.messages import Ended, Fault, Frame, Heartbeat, Message, Start
+from rig.transport.bus import Bus
+from rig.transport.envelope import Envelope, Sender, unpack
+from rig.transport.frame_pixels import Pixels
+from rig.transport.frame_ring import Ring, RingPlan
+from rig.transport.hub import Hub
 from tests.ports import free_port
 
 SHAPE = (4, 6)
@@ -26,13 +26,13 @@ class Kept:
     """A journal in memory."""
 
     def __init__(self) -> None:
-        self.words: list[Message] = []
+        self.messages: list[Message] = []
 
     def append(self, name: str, envelope: Envelope, data: bytes) -> None:
-        self.words.append(unpack(data)[1])
+        self.messages.append(unpack(data)[1])
 
     def faults(self) -> list[str]:
-        return [word.what for word in self.words if isinstance(word, Fault)]
+        return [message.text for message in self.messages if isinstance(message, Fault)]
 
 
 @pytest.fixture
@@ -44,11 +44,11 @@ def port() -> Iterator[int]:
 
 
 def met(
-    speaker: str, port: int, hears: tuple[type[Message], ...], kept: Kept, pixels: bool = True
+    sender: str, port: int, subscribes: tuple[type[Message], ...], kept: Kept, pixels: bool = True
 ) -> Bus:
     clock = RealClock(monotonic_ns())
-    bus = Bus(Voice(speaker, clock), port, hears, clock, kept, pixels=pixels)
-    bus.meet()
+    bus = Bus(Sender(sender, clock), port, subscribes, clock, kept, pixels=pixels)
+    bus.connect()
     return bus
 
 
@@ -56,7 +56,7 @@ def frames_of(bus: Bus, count: int) -> list[Frame]:
     """Hear the next frames, as they come to a node."""
     found: list[Frame] = []
     while len(found) < count:
-        found += [word for _, word in bus.hear(None) if isinstance(word, Frame)]
+        found += [message for _, message in bus.receive(None) if isinstance(message, Frame)]
     return found
 
 
@@ -68,32 +68,32 @@ def test_overruns_come_from_the_file_and_are_counted_and_said_once_a_run(
     Path("a.tif").write_bytes(pages.tobytes())
     plan = RingPlan("ring", SLOTS, FRAME_BYTES)
     slots, kept = Ring(plan, create=True), Kept()
-    stream = met("stream", port, (Beat,), Kept())
+    stream = met("stream", port, (Heartbeat,), Kept())
     reader = met("online", port, (Start, Frame), kept)
-    stream.say(Start(0, {"ring": msgspec.to_builtins(plan)}))
-    heard: list[Frame] = []
+    stream.publish(Start(0, {"ring": msgspec.to_builtins(plan)}))
+    received: list[Frame] = []
 
     def scan(*indices: int) -> None:
         for index in indices:
             slots.write(index, pages[index])
-            stream.say(Frame(0, index, "a.tif", index * FRAME_BYTES, *SHAPE, 0.0))
+            stream.publish(Frame(0, index, "a.tif", index * FRAME_BYTES, *SHAPE, 0.0))
 
     scan(0, 1)
-    heard += frames_of(reader, 2)
+    received += frames_of(reader, 2)
     assert kept.faults() == []
     scan(2, 3, 4, 5, 6)  # 2, 3, 4 are overwritten before anybody looks
-    heard += frames_of(reader, 5)
+    received += frames_of(reader, 5)
     scan(7, 8, 9, 10, 11)  # 7, 8, 9 again
-    heard += frames_of(reader, 5)
+    received += frames_of(reader, 5)
     reader.end("online", "done", failed=False)
-    for frame, page in zip(heard, pages, strict=True):
+    for frame, page in zip(received, pages, strict=True):
         np.testing.assert_array_equal(frame.pixels, page)
     first, second = kept.faults()
     assert first.startswith("frame 2 was overwritten in the ring")
     assert second.startswith("frame 7 was overwritten in the ring")
-    assert [w.overruns for w in kept.words if isinstance(w, Ended)] == [6]
+    assert [w.overruns for w in kept.messages if isinstance(w, Ended)] == [6]
     again = Pixels()  # as a replay reads them, with no ring
-    for frame in heard:
+    for frame in received:
         np.testing.assert_array_equal(again.of(frame).pixels, frame.pixels)
     slots.close()
     for bus in (stream, reader):
@@ -103,15 +103,15 @@ def test_overruns_come_from_the_file_and_are_counted_and_said_once_a_run(
 def test_who_reads_no_pixels_gets_none_and_overruns_nothing(port: int, tmp_path: Path) -> None:
     plan = RingPlan(str(tmp_path / "ring"), SLOTS, FRAME_BYTES)
     slots, kept = Ring(plan, create=True), Kept()
-    stream = met("stream", port, (Beat,), Kept())
+    stream = met("stream", port, (Heartbeat,), Kept())
     reader = met("integrity", port, (Start, Frame), kept, pixels=False)
-    stream.say(Start(0, {"ring": msgspec.to_builtins(plan)}))
+    stream.publish(Start(0, {"ring": msgspec.to_builtins(plan)}))
     for index in range(2 * SLOTS):
         slots.write(index, np.zeros(SHAPE, "<i2"))
-        stream.say(Frame(0, index, "none.tif", 0, *SHAPE, 0.0))
+        stream.publish(Frame(0, index, "none.tif", 0, *SHAPE, 0.0))
     assert [frame.pixels for frame in frames_of(reader, 2 * SLOTS)] == [None] * 2 * SLOTS
     reader.end("integrity", "done", failed=False)
-    assert [w.overruns for w in kept.words if isinstance(w, Ended)] == [0]
+    assert [w.overruns for w in kept.messages if isinstance(w, Ended)] == [0]
     assert kept.faults() == []
     slots.close()
     for bus in (stream, reader):

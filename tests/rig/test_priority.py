@@ -28,6 +28,6 @@ def priority(module: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for real time")
 def test_no_wheel_waits_for_a_drawing() -> None:
-    drawing, wheel = priority("stimuli.display"), priority("behavior.devices.hardware")
+    drawing, wheel = priority("stimuli.display"), priority("behavior.hardware")
     assert 0 < drawing < wheel == priority("behavior.task")
     assert os.sched_getscheduler(0) == os.SCHED_OTHER

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavior.devices.hardware import Hardware
-from rig import virtual
+from behavior.hardware import Hardware
+from rig import virtual_session
 from rig.cli.main import main
-from rig.compare import Comparison
+from rig.errors import Refused
 from rig.messages import Arm, Disarm, Ended, Fault, Lick, Message, Start, TrialEnd
 from rig.process import completed
-from rig.refused import Refused
-from rig.replay import replay
-from rig.session.about import about
-from rig.tally import Licks, Tally
+from rig.replay.comparison import Comparison
+from rig.replay.replay import replay
+from rig.replay.task_counts import LickTimes, TaskCounts
+from rig.session.provenance import about
 from tests.analysis.logs import MS, corridor, enveloped, standing, write_log
 from tests.behavior.sessions import S, session, task
 
@@ -34,14 +34,14 @@ def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
 def recorded(folder: Path, trials: int, end_s: float = 600.0) -> Path:
     """Record a session in virtual time."""
     chosen = msgspec.structs.replace(completed(session(3, trials=trials)), about=about())
-    return write_log(folder, virtual.run(chosen, round(end_s * S)))
+    return write_log(folder, virtual_session.run(chosen, round(end_s * S)))
 
 
 def test_a_session_says_the_same_again(tmp_path: Path) -> None:
     report = replay(recorded(tmp_path, trials=2), [], about())
     assert (report.first, report.unproven, report.exact) == (None, {}, True)
     assert report.compared["task"] > 4000
-    assert all(old == new for old, new in report.came_to.values())
+    assert all(old == new for old, new in report.outcome_counts.values())
 
 
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
 def test_other_settings_are_found_where_they_first_tell(tmp_path: Path) -> None:
     report = replay(recorded(tmp_path, trials=2), ["task.corridor_cm_s=30"], about())
     assert report.first is not None
-    assert (report.first.speaker, report.first.trial) == ("task", 0)
+    assert (report.first.sender, report.first.trial) == ("task", 0)
     assert report.first.old != report.first.new
 
 
@@ -71,11 +71,11 @@ def test_what_other_settings_would_have_come_to(
 ) -> None:
     recorded(tmp_path, trials=4)
     change = "task.reward_ul=2.0"
-    came_to = replay(tmp_path, [change], about()).came_to
-    old_ul, new_ul = (float(text) for text in came_to["water earned, ul"])
+    outcome_counts = replay(tmp_path, [change], about()).outcome_counts
+    old_ul, new_ul = (float(text) for text in outcome_counts["water earned, ul"])
     assert old_ul > 0
     assert new_ul == pytest.approx(old_ul * 2 / 3)
-    assert came_to["trials done"] == ("4", "4")
+    assert outcome_counts["trials done"] == ("4", "4")
     monkeypatch.setattr(sys, "argv", ["rig", "replay", str(tmp_path), "--set", change])
     monkeypatch.setenv("COLUMNS", "120")
     with pytest.raises(SystemExit) as exit_:
@@ -118,36 +118,36 @@ def test_comparing_as_words_stream_by_is_comparing_two_lists(
     rest = {True: list(old), False: list(new)}
     for side in [*turns, *[True] * 24, *[False] * 24]:
         if rest[side]:
-            (comparison.said if side else comparison.says)(rest[side].pop(0))
+            (comparison.add_recorded if side else comparison.add_replayed)(rest[side].pop(0))
     compared, unproven, first = comparison.end(tail)
     said = _positions(was)[: fault_at if end == "failed" else None]
-    heard = _positions(now)
+    received = _positions(now)
     if tail or end != "well":
-        shorter = min(len(said), len(heard))
-        assert unproven == max(len(said), len(heard)) - shorter
-        said, heard = said[:shorter], heard[:shorter]
+        shorter = min(len(said), len(received))
+        assert unproven == max(len(said), len(received)) - shorter
+        said, received = said[:shorter], received[:shorter]
     else:
         assert unproven == 0
     assert compared == len(said)
-    pairs = [(a, b) for a, b in zip_longest(said, heard) if a != b]
+    pairs = [(a, b) for a, b in zip_longest(said, received) if a != b]
     assert (None if first is None else (first.old, first.new)) == (pairs[0] if pairs else None)
 
 
 def test_a_reward_is_earned_by_a_lick_while_its_wish_stands() -> None:
-    licks, tally = Licks(), Tally()
+    licks, counts = LickTimes(), TaskCounts()
     for t in (500, 250):  # late on the wire
         licks.take(Lick(t, "centre"))
     for t in (0, 1000):
-        tally.take(corridor(t, "leaf1", t))
-    tally.take(Arm(0, 1, 10_000, "centre", "lick", 3.0))
-    tally.take(Arm(100, 1, 10_000, "centre", "lick", 3.0))  # renewed
-    tally.take(Disarm(200, 1))
-    tally.take(Arm(250, 2, 10_000, "centre", "lick", 3.0))
-    tally.take(Arm(300, 3, 10_000, "left", "lick", 3.0))
-    tally.take(Arm(400, 4, 450, "centre", "lick", 3.0))
-    tally.take(Arm(600, 5, 10_000, "centre", "now", 1.5))
-    tally.take(TrialEnd(2_000_000_000, 0, "aborted"))
-    rows = tally.rows(licks)
+        counts.take(corridor(t, "leaf1", t))
+    counts.take(Arm(0, 1, 10_000, "centre", "lick", 3.0))
+    counts.take(Arm(100, 1, 10_000, "centre", "lick", 3.0))  # renewed
+    counts.take(Disarm(200, 1))
+    counts.take(Arm(250, 2, 10_000, "centre", "lick", 3.0))
+    counts.take(Arm(300, 3, 10_000, "left", "lick", 3.0))
+    counts.take(Arm(400, 4, 450, "centre", "lick", 3.0))
+    counts.take(Arm(600, 5, 10_000, "centre", "now", 1.5))
+    counts.take(TrialEnd(2_000_000_000, 0, "aborted"))
+    rows = counts.rows(licks)
     assert rows["wishes for water"] == "5"
     assert rows["rewards earned by the recorded licks"] == "2"
     assert rows["water earned, ul"] == "4.5"
@@ -157,7 +157,7 @@ def test_a_reward_is_earned_by_a_lick_while_its_wish_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "says"),
+    ("about", "expected"),
     [
         (
             {"rig": "0.1.0", "commit": "0123456789ab-dirty"},
@@ -170,7 +170,7 @@ def test_a_reward_is_earned_by_a_lick_while_its_wish_stands() -> None:
     ],
 )
 def test_a_log_of_another_version_names_it(
-    tmp_path: Path, about: dict[str, str], says: str
+    tmp_path: Path, about: dict[str, str], expected: str
 ) -> None:
     tables = {"online": {"run": "analysis.online", "cells_file": "", "scratch_folder": "/tmp"}}
     old = msgspec.structs.replace(session(3), nodes=tables, about=about)
@@ -178,7 +178,7 @@ def test_a_log_of_another_version_names_it(
     with pytest.raises(Refused) as refused:
         replay(tmp_path, [], {})
     assert f"{tmp_path} was recorded by" in str(refused.value)
-    assert says in str(refused.value)
+    assert expected in str(refused.value)
 
 
 def test_a_wrong_change_is_not_blamed_on_the_version(tmp_path: Path) -> None:

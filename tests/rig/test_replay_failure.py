@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from rig.cli.main import main
-from rig.config import Rig, Session
 from rig.messages import Ended, Fault, Message, Pulse, Start, Stop, Wheel
-from rig.replay import Report, replay
+from rig.replay.replay import Report, replay
+from rig.settings.config import Rig, SessionSettings
 from tests.analysis.logs import MS, enveloped, write_log
 from tests.faults.failing import LAST
 
@@ -20,7 +20,7 @@ END = (LAST + 20) * MS
 def session(schema: str = "2") -> dict[str, object]:
     nodes = {"failing": {"run": "tests.faults.failing"}}
     rig = Rig(name="test", disk_mb_s=0.0)
-    chosen = Session(subject="X", seed=1, task_name="none", rig=rig, task={}, nodes=nodes)
+    chosen = SessionSettings(subject="X", seed=1, task_name="none", rig=rig, task={}, nodes=nodes)
     return dict(msgspec.to_builtins(msgspec.structs.replace(chosen, about={"schema": schema})))
 
 
@@ -32,12 +32,12 @@ def said_until(n: int) -> list[Message]:
 def recorded(folder: Path, *of_failing: Message, schema: str = "2") -> Report:
     """Replay a log of wheels, and of what the decider is to have said."""
     wheels = [Wheel(t * MS, t, 0.0) for t in range(1, LAST + 20)]
-    words: list[tuple[str, Message]] = [("launch", Start(0, session(schema)))]
-    words += [("hardware", wheel) for wheel in wheels]
-    words += [("failing", word) for word in of_failing]
-    words.sort(key=lambda pair: pair[1].t)
+    messages: list[tuple[str, Message]] = [("launch", Start(0, session(schema)))]
+    messages += [("hardware", wheel) for wheel in wheels]
+    messages += [("failing", message) for message in of_failing]
+    messages.sort(key=lambda pair: pair[1].t)
     stop = Stop(END, WHY, ("hardware",))
-    write_log(folder, enveloped([*words, ("launch", stop)]))
+    write_log(folder, enveloped([*messages, ("launch", stop)]))
     return replay(folder, [], {})
 
 
@@ -47,7 +47,7 @@ def failed(why: Fault) -> list[Message]:
         *said_until(LAST),
         why,
         Pulse(LAST * MS, "last"),
-        Ended(LAST * MS + 1, why.what, failed=True, words={}),
+        Ended(LAST * MS + 1, why.text, failed=True, messages={}),
     ]
 
 
@@ -79,7 +79,7 @@ def test_a_failure_that_said_otherwise_is_found(tmp_path: Path) -> None:
 
 
 def test_a_failure_that_was_none_then_is_found(tmp_path: Path) -> None:
-    sound = [*said_until(LAST + 20), Pulse(END, "last"), Ended(END, "", failed=False, words={})]
+    sound = [*said_until(LAST + 20), Pulse(END, "last"), Ended(END, "", failed=False, messages={})]
     report = recorded(tmp_path, *sound)
     assert report.first is not None
     assert report.first.new == Fault(LAST * MS, WHY)
@@ -87,7 +87,7 @@ def test_a_failure_that_was_none_then_is_found(tmp_path: Path) -> None:
 
 def test_what_came_from_outside_is_no_failure_to_find(tmp_path: Path) -> None:
     silent = Fault(30 * MS, "the hub is silent", outside=True)
-    said = [*said_until(30), silent, Ended(31 * MS, silent.what, failed=True, words={})]
+    said = [*said_until(30), silent, Ended(31 * MS, silent.text, failed=True, messages={})]
     report = recorded(tmp_path, *said)
     assert report.first is None
     assert report.compared == {"failing": 29}
@@ -104,7 +104,7 @@ def test_what_was_ended_from_outside_is_proved_if_it_said_anything_before(
     code: int,
 ) -> None:
     silent = Fault(until * MS, "the hub is silent", outside=True)
-    end = Ended(until * MS, silent.what, failed=True, words={})
+    end = Ended(until * MS, silent.text, failed=True, messages={})
     recorded(tmp_path, *said_until(until), silent, end)
     monkeypatch.setattr(sys, "argv", ["rig", "replay", str(tmp_path), "--verify"])
     with pytest.raises(SystemExit) as exit_:

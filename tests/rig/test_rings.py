@@ -11,15 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from rig.config import Rig, Session
-from rig.refused import Refused
-from rig.session import rings
-from rig.session.folder import check_space
+from rig.errors import Refused
+from rig.session import ring_files
+from rig.session.session_folder import check_space
+from rig.settings.config import Rig, SessionSettings
 
 MAKES = """
 import sys
 from pathlib import Path
-from rig.session import rings
+from rig.session import ring_files
 from tests.rig.test_rings import session
 rings._SHM = Path(sys.argv[1])
 print(rings.make_ring(session(), Path("sub-test/ses-20260102_1")).path, flush=True)
@@ -27,9 +27,9 @@ sys.stdin.read()
 """
 
 
-def session(node: str = "stream") -> Session:
+def session(node: str = "stream") -> SessionSettings:
     small = Rig(name="test", disk_mb_s=0.0, ring_slots=2, ring_slot_mb=10.0)
-    return Session(
+    return SessionSettings(
         subject="test", seed=1, task_name="t", rig=small, task={"minutes": 1.0}, nodes={node: {}}
     )
 
@@ -48,10 +48,10 @@ def maker(where: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
 def test_a_killed_makers_ring_goes_as_the_next_session_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rings, "_SHM", tmp_path)
+    monkeypatch.setattr(ring_files, "_SHM", tmp_path)
     with maker(tmp_path) as (process, ring):
         assert ring.is_file()
-        rings.sweep(tmp_path)
+        ring_files.sweep(tmp_path)
         assert ring.is_file()  # its maker lives
         process.send_signal(signal.SIGKILL)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -65,25 +65,25 @@ def test_a_process_that_was_given_the_id_of_a_dead_one_keeps_no_ring(tmp_path: P
         began = ring.name.split("-")[3]
         before = tmp_path / f"rig-ring-{process.pid}-{int(began) - 1}-sub-test-ses-20260101_1"
         before.touch()
-        rings.sweep(tmp_path)
+        ring_files.sweep(tmp_path)
         assert list(tmp_path.iterdir()) == [ring]
         process.kill()
 
 
 def test_without_proc_no_ring_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rings, "_PROC", tmp_path / "proc")
-    monkeypatch.setattr(rings, "_SHM", tmp_path)
+    monkeypatch.setattr(ring_files, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(ring_files, "_SHM", tmp_path)
     left = tmp_path / "rig-ring-1-1-sub-test-ses-20260101_1"
     left.touch()
     check_space(tmp_path, session())
-    plan = rings.make_ring(session(), tmp_path / "sub-test" / "ses-20260102_1")
+    plan = ring_files.make_ring(session(), tmp_path / "sub-test" / "ses-20260102_1")
     assert plan is not None and left.exists() and Path(plan.path).exists()
 
 
 def test_a_ring_for_which_there_is_no_room_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rings, "_SHM", tmp_path)
+    monkeypatch.setattr(ring_files, "_SHM", tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=19e6))
     with pytest.raises(Refused, match=r"19 MB free and the ring .* needs 20 MB.*rig\.ring_slots"):
         check_space(tmp_path, session())
@@ -95,11 +95,11 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     names = {"rig-ring-notes", "rig-ring-1-x-sub", "rig-lock-1-1-sub"}
     for name in names:
         (tmp_path / name).touch()
-    rings.sweep(tmp_path)
+    ring_files.sweep(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
 def test_who_streams_nothing_has_no_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rings, "_SHM", tmp_path)
-    assert rings.make_ring(session("hardware"), tmp_path) is None
+    monkeypatch.setattr(ring_files, "_SHM", tmp_path)
+    assert ring_files.make_ring(session("hardware"), tmp_path) is None
     assert list(tmp_path.iterdir()) == []

@@ -7,9 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rig.config import read_session
-from rig.refused import Refused
-from rig.session.admit import book, water_of_day
+from rig.errors import Refused
+from rig.session.preflight import book, water_of_day
 from rig.session.subjects import (
     RECORD_FILE,
     Row,
@@ -19,6 +18,7 @@ from rig.session.subjects import (
     supplement_ml,
     underweight,
 )
+from rig.settings.config import read_session
 from tests.live import Live
 from tests.rig.animals import REAL, TODAY, VR2, begin, known, session, today
 from tests.rig.test_water import closed, ended, valves
@@ -28,7 +28,7 @@ BENCH = f"""
 name = "bench"
 disk_mb_s = 0.1
 [nodes.hardware]
-run = "behavior.devices.hardware"
+run = "behavior.hardware"
 boards.b = {{ is = "{REAL}:Board" }}
 wheel = {{ is = "{REAL}:Wheel", board = "b" }}
 lick.centre = {{ is = "{REAL}:Lick", board = "b" }}

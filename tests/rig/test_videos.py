@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli import videos
-from rig.refused import Refused
+from rig.cli.sessions import video_frames
+from rig.errors import Refused
 
 
 def _box(kind: bytes, body: bytes) -> bytes:
@@ -41,7 +41,7 @@ CSV = "".join(f"{n},0.1\n" for n in range(123)).encode()
 def test_frames_are_counted_without_a_decoder(tmp_path: Path, name: str, data: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(data)
-    assert videos.frames_in(path) == 123
+    assert video_frames.frames_in(path) == 123
 
 
 @pytest.mark.parametrize(
@@ -51,24 +51,24 @@ def test_what_cannot_be_counted_is_refused(tmp_path: Path, name: str, data: byte
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(Refused, match="cannot be counted"):
-        videos.frames_in(path)
+        video_frames.frames_in(path)
     with pytest.raises(Refused, match="cannot be read"):
-        videos.frames_in(tmp_path / "none.avi")
+        video_frames.frames_in(tmp_path / "none.avi")
 
 
 def test_each_camera_is_held_to_its_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(videos, "exposures", lambda _: {"face": 123, "body": 7})
+    monkeypatch.setattr(video_frames, "exposures", lambda _: {"face": 123, "body": 7})
     path = tmp_path / "face.csv"
     path.write_bytes(CSV)
-    (face, sound), (body, _) = videos.compared(tmp_path, [f"face={path}"])
+    (face, sound), (body, _) = video_frames.compared(tmp_path, [f"face={path}"])
     assert sound
     assert "123 exposures, 123 frames" in face
     assert "7 exposures; compare: --video body=FILE" in body
     path.write_bytes(CSV[:-8])
-    (face, sound), _ = videos.compared(tmp_path, [f"face={path}"])
+    (face, sound), _ = video_frames.compared(tmp_path, [f"face={path}"])
     assert not sound
     assert "1 off" in face
     with pytest.raises(Refused, match="no such camera"):
-        list(videos.compared(tmp_path, ["tail=x.csv"]))
+        list(video_frames.compared(tmp_path, ["tail=x.csv"]))
     with pytest.raises(Refused, match="NAME=FILE"):
-        list(videos.compared(tmp_path, ["face"]))
+        list(video_frames.compared(tmp_path, ["face"]))

@@ -12,20 +12,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from rig.clock import SetClock
-from rig.config import Rig, Session
-from rig.envelope import Voice, pack
-from rig.log import JOURNAL_FOLDER, LOG_FILE, LogWriter, Verdict
 from rig.messages import Ended, Message, Valve, Wheel, kind
-from rig.session import reserve
-from rig.session.reserve import RESERVE_FILE, Reservation, Unreadable, boot, read_reserved
-from rig.session.water import given, is_open, session_folders, settle_water
+from rig.session import water_reserve
+from rig.session.water_reserve import RESERVE_FILE, Reservation, Unreadable, boot, read_reserved
+from rig.session.water_totals import given, is_open, session_folders, settle_water
+from rig.settings.config import Rig, SessionSettings
+from rig.transport.envelope import Sender, pack
+from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, Completeness, LogWriter
 
 REWARD_UL = 3.0
 
 
 def valves(count: int, refused: int = 0) -> list[Message]:
-    words: list[Message] = [Valve(n, n, "centre", 60.0, REWARD_UL, None) for n in range(count)]
-    return words + [
+    messages: list[Message] = [Valve(n, n, "centre", 60.0, REWARD_UL, None) for n in range(count)]
+    return messages + [
         Valve(n, n, "centre", 0.0, 0.0, None, "no") for n in range(count, count + refused)
     ]
 
@@ -34,34 +34,34 @@ def ended(count: int) -> Ended:
     return Ended(9, "done", False, {"Valve": (count, 0), "Wheel": (5, 0)})
 
 
-def write(path: Path, words: list[Message], verdict: Verdict | None = None) -> None:
+def write(path: Path, messages: list[Message], verdict: Completeness | None = None) -> None:
     """Write a log (with a verdict) or a journal that was cut off (without)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = LogWriter(path, chunked=verdict is not None)
-    voice = Voice("hardware", SetClock())
-    for word in words:
-        envelope = voice.wrap(word)
-        writer.append(kind(word), envelope, pack(envelope))
+    sender = Sender("hardware", SetClock())
+    for message in messages:
+        envelope = sender.wrap(message)
+        writer.append(kind(message), envelope, pack(envelope))
     if verdict is not None:
         writer.close(verdict)
     else:
         writer._file.close()
 
 
-def closed(folder: Path, words: list[Message]) -> None:
-    write(folder / LOG_FILE, words, Verdict(True, len(words)))
+def closed(folder: Path, messages: list[Message]) -> None:
+    write(folder / LOG_FILE, messages, Completeness(True, len(messages)))
 
 
-def cut_off(folder: Path, words: list[Message]) -> Path:
+def cut_off(folder: Path, messages: list[Message]) -> Path:
     journal = folder / JOURNAL_FOLDER / "hardware.mcap"
-    write(journal, words)
+    write(journal, messages)
     return journal
 
 
-def session(*blocks: dict[str, float]) -> Session:
+def session(*blocks: dict[str, float]) -> SessionSettings:
     task = {"blocks": list(blocks)}
     rig = Rig(name="r", hub_port=1, disk_mb_s=0.1)
-    return Session(subject="m", seed=1, task_name="t", rig=rig, task=task, nodes={})
+    return SessionSettings(subject="m", seed=1, task_name="t", rig=rig, task=task, nodes={})
 
 
 def set_aside(folder: Path, total_ul: float, on: str = "another boot") -> None:
@@ -126,7 +126,7 @@ def test_after_power_loss_never_less_than_given_nor_a_block_more(
 
 
 @pytest.mark.parametrize(
-    ("on", "words", "aside_ul", "expected_ul"),
+    ("on", "messages", "aside_ul", "expected_ul"),
     [
         (boot(), [*valves(4), ended(4)], 21.0, 12.0),
         (boot(), valves(4), 21.0, 12.0 + 4.5),  # a device may have given one that nobody heard of
@@ -136,9 +136,9 @@ def test_after_power_loss_never_less_than_given_nor_a_block_more(
     ],
 )
 def test_settling_leaves_a_reward_for_a_killed_driver_and_all_after_power_loss(
-    tmp_path: Path, on: str, words: list[Message], aside_ul: float, expected_ul: float
+    tmp_path: Path, on: str, messages: list[Message], aside_ul: float, expected_ul: float
 ) -> None:
-    closed(tmp_path, words)
+    closed(tmp_path, messages)
     set_aside(tmp_path, aside_ul, on)
     for _ in range(2):
         settle_water(tmp_path, session({"reward_ul": REWARD_UL}, {"reward_ul": 4.5}))
@@ -235,7 +235,7 @@ def test_a_disk_that_refuses_ends_the_driver(
     def full(number: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(reserve.os, "fsync", full)
+    monkeypatch.setattr(water_reserve.os, "fsync", full)
     reservation = Reservation(tmp_path, block_ul=15.0, low_ul=6.0)
     reservation._thread.join()
     with pytest.raises(OSError, match="No space left"):

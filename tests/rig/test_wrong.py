@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 
-from rig.config import convert
-from rig.refused import Refused
-from rig.wrong import WrongSetting, blamed_on
+from rig.errors import Refused
+from rig.settings.config import convert
+from rig.settings.setting_errors import WrongSetting, blamed_on
 
 
 class _Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

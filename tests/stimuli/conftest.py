@@ -8,14 +8,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from stimuli.geometry import Corridor
-from stimuli.missing import missing
-from stimuli.panes import THREE_VIEWS, panes
-from stimuli.pictures import pictures
-from stimuli.psychopy_screen import PsychopyScreen
-from stimuli.screen import Screen, Stage
-from stimuli.simulated import SimulatedScreen
-from stimuli.textures import Picture
+from stimuli.scene.corridor_geometry import CorridorGeometry
+from stimuli.scene.screen import Screen, Stage
+from stimuli.screens.screen_geometry import THREE_VIEWS, panes
+from stimuli.textures.cache import pictures
+from stimuli.textures.names import Picture
+from stimuli.window.display_requirements import missing
+from stimuli.window.psychopy_screen import PsychopyScreen
+from stimuli.window.simulated_screen import SimulatedScreen
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,9 @@ def stage(drawn: dict[str, Picture]) -> Stage:
     third_metre = np.zeros_like(grid)
     third_metre[:, 2048:3072] = 255
     charts = {"grid": grid, "black": np.zeros_like(grid), "third metre": third_metre}
-    return Stage(panes(THREE_VIEWS, {}), msgspec.convert({}, Corridor), {**drawn, **charts}, False)
+    return Stage(
+        panes(THREE_VIEWS, {}), msgspec.convert({}, CorridorGeometry), {**drawn, **charts}, False
+    )
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ import msgspec
 from rig.clock import SetClock
 from rig.messages import Message, Position, TrialStart
 from stimuli.display import Display
-from stimuli.geometry import Laps
-from stimuli.screen import Scene
-from stimuli.simulated import SimulatedScreen
+from stimuli.scene.corridor_geometry import Laps
+from stimuli.scene.screen import Scene
+from stimuli.window.simulated_screen import SimulatedScreen
 
-SIMULATED = {"is": "stimuli.simulated:SimulatedScreen"}
+SIMULATED = {"is": "stimuli.window:SimulatedScreen"}
 STIMULI = ("leaf1", "circle1", "leaf2", "circle2")
 
 
@@ -57,9 +57,9 @@ def shown(node: Display) -> Laps | None:
     return scene(node).laps
 
 
-def told(*words: Message) -> Display:
+def told(*messages: Message) -> Display:
     node = display()
     node.open()
-    for word in words:
-        node.hear(word)
+    for message in messages:
+        node.handle(message)
     return node

@@ -49,7 +49,7 @@ class Server:
         with self._kept.open("wb") as kept:
             self._reader = subprocess.Popen(["cat", str(folder / "pipe")], stdout=kept)
 
-    def heard(self) -> NDArray[np.float32]:
+    def received(self) -> NDArray[np.float32]:
         """End it; return all that was heard: samples x 2 channels."""
         self.stop()
         return np.fromfile(self._kept, np.float32).reshape(-1, 2)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stimuli.geometry import Corridor, Laps
-from stimuli.textures import GREY
+from stimuli.scene.corridor_geometry import CorridorGeometry, Laps
+from stimuli.textures.names import GREY
 
 Chart = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 """The level of a wall by metres along its lap and metres above the floor."""
@@ -19,7 +19,7 @@ def wave(along_m: NDArray[Any], up_m: NDArray[Any]) -> NDArray[Any]:
 
 
 def seen(
-    toward: NDArray[Any], position_m: float, laps: Laps, corridor: Corridor, chart: Chart
+    toward: NDArray[Any], position_m: float, laps: Laps, corridor: CorridorGeometry, chart: Chart
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the level in each direction (before fog), and how far away (m) that is."""
     unit = toward / np.linalg.norm(toward, axis=-1, keepdims=True)

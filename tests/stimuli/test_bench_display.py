@@ -8,11 +8,11 @@ import pytest
 
 import rig
 from rig.cli.bench import display
-from rig.config import resolve
 from rig.process import completed
-from stimuli.panes import THREE_VIEWS
-from stimuli.plane_stims import plane_walls
-from stimuli.screen import Scene
+from rig.settings.config import resolve
+from stimuli.scene.screen import Scene
+from stimuli.screens.screen_geometry import THREE_VIEWS
+from stimuli.window.psychopy_reference import plane_walls
 
 PACKAGE = Path(rig.__file__).parent
 
@@ -51,4 +51,4 @@ def test_the_measured_session_is_valid() -> None:
     task = PACKAGE.parent / "behavior" / "tasks" / "train1.toml"
     setup = PACKAGE / "setups" / "simulated.toml"
     session = completed(resolve(setup, task, "bench", 1, [*display._SETS]).session)
-    assert session.nodes["display"]["screen"]["is"] == "stimuli.psychopy_screen:PsychopyScreen"
+    assert session.nodes["display"]["screen"]["is"] == "stimuli.window:PsychopyScreen"

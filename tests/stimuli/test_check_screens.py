@@ -8,12 +8,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from rig.cli.main import app
-from rig.config import read_setup
-from rig.refused import Refused
-from stimuli.gamma import read_gamma
-from stimuli.layout import laid_out
-from stimuli.panes import THREE_VIEWS, panes
-from stimuli.pattern import pattern
+from rig.errors import Refused
+from rig.settings.config import read_setup
+from stimuli.screens.calibration_pattern import pattern
+from stimuli.screens.gamma import read_gamma
+from stimuli.screens.screen_geometry import THREE_VIEWS, panes
+from stimuli.screens.window_layout import laid_out
 from tests.live import SETUP
 
 

@@ -21,7 +21,7 @@ def node(window: None) -> Iterator[Display]:
     said: list[Message] = []
     table = {
         "screen": {
-            "is": "stimuli.psychopy_screen:PsychopyScreen",
+            "is": "stimuli.window:PsychopyScreen",
             "size_px": [160, 120],
             "patch_px": 0,
         },
@@ -42,16 +42,16 @@ class Mouse:
         self._node, self._lengths = node, (texture_m, grey_m)
         self._lap_m = texture_m + grey_m
         self._trial = -1
-        node.hear(Position(0, -1, 0.0, 0.0, False, "grey"))
+        node.handle(Position(0, -1, 0.0, 0.0, False, "grey"))
         self._begin()
 
     def seen(self, at_m: float) -> NDArray[Any]:
         """Run on to that many metres from the first corridor's beginning; return the picture."""
         while at_m >= (self._trial + 1) * self._lap_m:
-            self._node.hear(TrialEnd(0, self._trial, "done"))
+            self._node.handle(TrialEnd(0, self._trial, "done"))
             self._begin()
         within_m = at_m - self._trial * self._lap_m
-        self._node.hear(Position(0, self._trial, within_m, 60.0, True, "corridor"))
+        self._node.handle(Position(0, self._trial, within_m, 60.0, True, "corridor"))
         self._node.tick(0)
         return self._node.screen.picture()[..., 0].astype(float)
 
@@ -61,7 +61,7 @@ class Mouse:
         cue: Any = None
         start = TrialStart(0, self._trial, here, ahead, False, *self._lengths, cue, "none", 0.0)
         # as in a session: a node that was restarted or a new block counts on
-        self._node.hear(start)
+        self._node.handle(start)
 
 
 @pytest.mark.parametrize(("texture_m", "grey_m"), LENGTHS)

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.clock import SetClock
+from rig.errors import Refused
 from rig.messages import Cue, CueOnset, Message, TrialEnd, TrialStart
-from rig.refused import Refused
-from stimuli import textures
-from stimuli.geometry import Lap
-from stimuli.open_loop import Bar
+from stimuli.scene.corridor_geometry import Lap
+from stimuli.scene.open_loop import Bar
+from stimuli.textures import names
 from tests.stimuli.displays import at, begins, display, scene, shown, told
 
 pytestmark = pytest.mark.usefixtures("no_drawing")
@@ -43,31 +43,31 @@ def test_an_aborted_corridor_does_not_lie_behind_the_next_one() -> None:
 def test_grey_while_paused_and_when_done(phase: str) -> None:
     node = told(begins(0), at(0, 3.0))
     assert shown(node) is not None
-    node.hear(at(0, 3.0, phase))
+    node.handle(at(0, 3.0, phase))
     assert shown(node) is None
-    node.hear(at(0, 3.0))
+    node.handle(at(0, 3.0))
     assert shown(node) is not None
 
 
 def test_a_corridor_that_ended_without_a_next_one_gives_way_to_grey() -> None:
     node = told(begins(0), at(0, 5.9), TrialEnd(0, 0, "done"))
     assert shown(node) is not None
-    node.hear(at(0, 5.9))
+    node.handle(at(0, 5.9))
     assert shown(node) is None
 
 
 @given(st.permutations([begins(1), at(1, 0.0), TrialEnd(0, 0, "done")]), st.integers(0, 3))
-def test_no_grey_flashes_between_corridors(words: list[Message], ticks_after: int) -> None:
+def test_no_grey_flashes_between_corridors(messages: list[Message], ticks_after: int) -> None:
     """A tick may fall between any two words, and a word from another life may come early."""
-    if words.index(begins(1)) < words.index(TrialEnd(0, 0, "done")):
-        words.remove(begins(1))
-        words.append(begins(1))
+    if messages.index(begins(1)) < messages.index(TrialEnd(0, 0, "done")):
+        messages.remove(begins(1))
+        messages.append(begins(1))
     node = told(begins(0, "circle1"), at(0, 5.99))
-    for number, word in enumerate(words):
-        node.hear(word)
+    for number, message in enumerate(messages):
+        node.handle(message)
         if number < ticks_after:
             assert shown(node) is not None
-    node.hear(at(1, 0.01))
+    node.handle(at(1, 0.01))
     laps = shown(node)
     assert laps is not None
     assert laps[1].stimulus == "circle1"
@@ -83,21 +83,21 @@ def test_a_bar_drifts_by_the_time_since_its_trial_began_and_is_gone_in_the_blank
     node = told(pictured(0, "bar", "bar_0"))
     middles = []
     for t in (0, 1_000_000_000, 2_000_000_000):
-        node.hear(at(0, 0.0, "picture", t))
+        node.handle(at(0, 0.0, "picture", t))
         bar = scene(node).open_loop
         assert isinstance(bar, Bar)
         middles.append(bar.middle_deg)
     assert middles[2] == pytest.approx(0.0, abs=1e-9)
     assert middles[1] - middles[0] == pytest.approx(middles[2] - middles[1])
-    node.hear(at(0, 0.0, "grey", 4_100_000_000))
+    node.handle(at(0, 0.0, "grey", 4_100_000_000))
     blank = scene(node)
     assert (blank.laps, blank.open_loop) == (None, None)
 
 
 def test_no_picture_lies_behind_or_in_a_corridor() -> None:
     node = told(pictured(0, "bar", "bar_0"), at(0, 0.0, "picture"), TrialEnd(0, 0, "done"))
-    node.hear(begins(1))
-    node.hear(at(1, 0.0))
+    node.handle(begins(1))
+    node.handle(at(1, 0.0))
     laps = shown(node)
     assert laps is not None
     assert [lap.stimulus for lap in laps] == [None, "circle1", None]
@@ -106,8 +106,8 @@ def test_no_picture_lies_behind_or_in_a_corridor() -> None:
 
 def test_a_corridor_that_grey_parts_from_the_next_one_does_not_lie_behind_it() -> None:
     node = told(begins(0), at(0, 5.9), TrialEnd(0, 0, "done"), at(-1, 0.0, "grey"))
-    node.hear(begins(1))
-    node.hear(at(1, 0.0))
+    node.handle(begins(1))
+    node.handle(at(1, 0.0))
     laps = shown(node)
     assert laps is not None
     assert [lap.stimulus for lap in laps] == [None, "circle1", None]
@@ -128,19 +128,21 @@ def test_bad_settings_are_refused_before_anything_is_opened(table: dict[str, Any
 
 def test_a_stimulus_without_a_picture_is_refused_and_those_that_exist_are_named() -> None:
     node = display()
-    node.check({"stimuli": list(textures.STIMULI)})
+    node.check({"stimuli": list(names.STIMULI)})
     with pytest.raises(Refused, match=r'picture: "leaf9", "fern1"; .*are: circle1, .*leaf3'):
         node.check({"stimuli": ["leaf1", "leaf9", "fern1"]})
 
 
 def test_a_cue_is_played_and_its_onset_said_with_the_next_picture() -> None:
     said: list[Message] = []
-    node = display(said, sound={"is": "stimuli.simulated:SimulatedSpeaker", "latency_ms": 4.0})
+    node = display(said, sound={"is": "stimuli.sound:SimulatedSpeaker", "latency_ms": 4.0})
     clock = node.clock = SetClock()
     node.open()
     clock.set(100_000_000)
-    node.hear(Cue(99_000_000, 5, 1.0))
+    node.handle(Cue(99_000_000, 5, 1.0))
     clock.set(120_000_000)
     node.tick(120_000_000)
     node.close()
-    assert [word for word in said if isinstance(word, CueOnset)] == [CueOnset(104_000_000, 5)]
+    assert [message for message in said if isinstance(message, CueOnset)] == [
+        CueOnset(104_000_000, 5)
+    ]

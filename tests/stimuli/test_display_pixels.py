@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from rig.clock import SetClock
 from rig.messages import Message, Position, TrialEnd, TrialStart
 from stimuli.display import Display
-from stimuli.patch import encode
-from stimuli.textures import GREY
+from stimuli.photodiode.patch_code import encode
+from stimuli.textures.names import GREY
 
 
 @pytest.fixture(scope="module")
 def node(window: None) -> Iterator[Display]:
     said: list[Message] = []
-    table = {"screen": {"is": "stimuli.psychopy_screen:PsychopyScreen", "patch_px": 20}}
+    table = {"screen": {"is": "stimuli.window:PsychopyScreen", "patch_px": 20}}
     node = Display(msgspec.convert(table, Display.Settings), said.append)
     node.clock = SetClock()
     node.check({"stimuli": ["leaf1", "circle1", "leaf2"]})
@@ -27,10 +27,10 @@ def node(window: None) -> Iterator[Display]:
     node.close()
 
 
-def after(node: Display, *words: Message) -> NDArray[Any]:
+def after(node: Display, *messages: Message) -> NDArray[Any]:
     """Let it hear, let it tick, and return the picture without the patch's rows."""
-    for word in words:
-        node.hear(word)
+    for message in messages:
+        node.handle(message)
     node.tick(0)
     return node.screen.picture()[:-20].astype(float)
 
@@ -60,7 +60,7 @@ def test_a_pause_is_grey_all_over(node: Display) -> None:
 
 
 def test_the_patch_toggles_and_stays_in_its_corner(node: Display) -> None:
-    node.hear(Position(0, -1, 0.0, 0.0, False, "paused"))
+    node.handle(Position(0, -1, 0.0, 0.0, False, "paused"))
     levels = []
     first = node._number
     for _ in range(4):

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig import virtual
+from rig import virtual_session
 from rig.clock import SetClock
-from rig.config import Session
+from rig.errors import Refused
 from rig.messages import Flip, Message, Position
-from rig.refused import Refused
-from stimuli.patch import encode
+from rig.settings.config import SessionSettings
+from stimuli.photodiode.patch_code import encode
 from tests.stimuli.displays import SIMULATED, SlowScreen, at, begins, display, scene
 
 pytestmark = pytest.mark.usefixtures("no_drawing")
@@ -23,8 +23,8 @@ def test_a_flip_tells_the_newest_position_heard_and_both_sides_of_the_swap() -> 
     said: list[Message] = []
     node = display(said, screen={"is": "tests.stimuli.displays:SlowScreen"})
     node.open()
-    for word in (begins(0), at(0, 1.0, t=10), at(0, 1.2, t=20)):
-        node.hear(word)
+    for message in (begins(0), at(0, 1.0, t=10), at(0, 1.2, t=20)):
+        node.handle(message)
     SlowScreen.flip_ns = 3_000
     node.clock = SlowScreen.clock = SetClock()
     SlowScreen.clock.set(1_000)
@@ -47,7 +47,7 @@ def test_late_means_more_than_one_and_a_half_periods(gaps_ms: list[int], hz: flo
     for gap in gaps_ms:
         clock.set(clock.now() + gap * 1_000_000)
         node.tick(0)
-    flips = [word for word in said if isinstance(word, Flip)]
+    flips = [message for message in said if isinstance(message, Flip)]
     assert [flip.late for flip in flips] == [False] + [gap > 1500 / hz for gap in gaps_ms]
     for flip, gap in zip(flips[1:], gaps_ms, strict=True):
         assert flip.dropped == pytest.approx(max(0, gap * hz / 1000 - 1), abs=0.51)
@@ -58,7 +58,7 @@ def test_the_patch_codes_the_number_of_the_flip() -> None:
     node = display(said)
     node.open()
     shown = [scene(node).patch_bright for _ in range(50)]
-    flips = [word for word in said if isinstance(word, Flip)]
+    flips = [message for message in said if isinstance(message, Flip)]
     assert shown == [encode(number) for number in range(50)] == [flip.bright for flip in flips]
 
 
@@ -97,14 +97,14 @@ def test_an_extrapolated_position_is_where_the_animal_is_in_mid_frame(
     clock = SetClock()
     node.clock = clock
     node.open()
-    node.hear(begins(0))
+    node.handle(begins(0))
     now, position_m = 0, 0.0
     for frame in range(1, 4):
         now = round(frame * 1e9 / 60)
         clock.set(now)
         t = now - ms_old * 1_000_000
         position_m = 5.95 + m_s * t / 1e9
-        node.hear(Position(t, 0, position_m, 0.0, moving, "corridor"))
+        node.handle(Position(t, 0, position_m, 0.0, moving, "corridor"))
         node.tick(now)
     (*_, flip) = said
     assert isinstance(flip, Flip)
@@ -116,13 +116,13 @@ def test_an_extrapolated_position_is_where_the_animal_is_in_mid_frame(
 
 def test_the_loop_leaves_nothing_behind() -> None:
     node = display()
-    node.say = lambda _: None
+    node.publish = lambda _: None
     node.open()
-    node.hear(begins(0))
+    node.handle(begins(0))
 
     def frames(count: int) -> None:
         for k in range(count):
-            node.hear(at(0, k / 1000, t=k))
+            node.handle(at(0, k / 1000, t=k))
             node.tick(k)
 
     gc.collect()
@@ -151,8 +151,10 @@ def test_one_flip_a_refresh_when_driven() -> None:
             "task": {},
             "nodes": {"display": table},
         },
-        Session,
+        SessionSettings,
     )
-    flips = [w for _, w in virtual.run(session, end_ns=1_000_000_000) if isinstance(w, Flip)]
+    flips = [
+        w for _, w in virtual_session.run(session, end_ns=1_000_000_000) if isinstance(w, Flip)
+    ]
     assert len(flips) in (50, 51)
     assert not any(flip.late for flip in flips)

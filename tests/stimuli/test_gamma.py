@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig.refused import Refused
-from stimuli.gamma import checked, common_range, lookup, read_gamma, write_gamma
+from rig.errors import Refused
+from stimuli.screens.gamma import checked, common_range, lookup, read_gamma, write_gamma
 
 
 def measured(gamma: float, black: float, white: float, count: int = 9) -> list[tuple[float, float]]:

@@ -9,9 +9,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rig.refused import Refused
-from stimuli.geometry import Corridor, Lap, check_corridor, fog_m, projection, walls
-from stimuli.panes import THREE_VIEWS, View, check_views
+from rig.errors import Refused
+from stimuli.scene.corridor_geometry import (
+    CorridorGeometry,
+    Lap,
+    check_corridor,
+    fog_m,
+    projection,
+    walls,
+)
+from stimuli.screens.screen_geometry import THREE_VIEWS, View, check_views
 
 centimetres = st.floats(-50, 50)
 share = st.floats(0, 1)
@@ -67,7 +74,7 @@ def test_the_default_screens_meet_without_a_gap(up: float, farther: float) -> No
 @given(length_m, length_m, length_m, length_m)
 def test_walls_have_the_lengths_of_their_laps(a: float, b: float, c: float, grey: float) -> None:
     laps = (Lap("leaf1", a, grey), Lap("leaf2", b, grey), Lap("leaf3", c, grey))
-    vertices, indices = walls(laps, msgspec.convert({}, Corridor))
+    vertices, indices = walls(laps, msgspec.convert({}, CorridorGeometry))
     assert set(indices) == set(range(len(vertices)))
     begin_m = -(a + grey)
     for number, lap in enumerate(laps):
@@ -82,7 +89,7 @@ def test_walls_have_the_lengths_of_their_laps(a: float, b: float, c: float, grey
 @given(length_m, length_m, length_m)
 def test_nothing_is_seen_beyond_the_shortest_lap(a: float, b: float, c: float) -> None:
     laps = (Lap("leaf1", a, 0.5), Lap("leaf2", b, 0.5), Lap("leaf3", c, 0.5))
-    from_m, to_m = fog_m(laps, msgspec.convert({}, Corridor))
+    from_m, to_m = fog_m(laps, msgspec.convert({}, CorridorGeometry))
     assert from_m < to_m <= min(a, b, c) + 0.5 + 1e-9
 
 
@@ -111,4 +118,4 @@ def test_screens_that_cannot_be_are_refused(view: View, lean: float) -> None:
 )
 def test_corridors_that_cannot_be_are_refused(table: dict[str, float], sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
-        check_corridor(msgspec.convert(table, Corridor))
+        check_corridor(msgspec.convert(table, CorridorGeometry))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stimuli.sound import Tone, samples
+from stimuli.sound.cue_sound import Tone, samples
 from tests.stimuli.pulse import SAMPLE_HZ, Server, missing, pulse
 
 CUES = 4
@@ -18,8 +18,8 @@ PLAY = f"""
 import json, time
 from rig.clock import RealClock, monotonic_ns
 from rig.messages import Cue, CueOnset
-from stimuli.portaudio_speaker import PortaudioSpeaker
-from stimuli.sound import Cues
+from stimuli.sound.portaudio_speaker import PortaudioSpeaker
+from stimuli.sound.cue_sound import Cues
 said, clock = [], RealClock(monotonic_ns())
 cues = Cues(PortaudioSpeaker(PortaudioSpeaker.Settings(latency_ms=100.0)), said.append)
 cues.open(clock.now, real_animal=True)
@@ -57,11 +57,11 @@ def test_each_cue_is_heard_whole_when_its_onset_is_told(server: Server) -> None:
     assert told_s.size == CUES
     assert (told_s > np.array(asked) / 1e9).all()
     holes = sum(kind == "Fault" for kind, _ in said)  # on a machine that is very busy
-    heard, tone = server.heard(), samples(Tone())
-    assert np.array_equal(heard[:, 0], heard[:, 1])
-    loud = np.flatnonzero(heard[:, 0])
+    received, tone = server.received(), samples(Tone())
+    assert np.array_equal(received[:, 0], received[:, 1])
+    loud = np.flatnonzero(received[:, 0])
     begins = loud[np.diff(loud, prepend=-SAMPLE_HZ) > SAMPLE_HZ // 10] - 1  # a ramp begins with 0
-    parts = [heard[begin : begin + tone.size, 0] for begin in begins]
+    parts = [received[begin : begin + tone.size, 0] for begin in begins]
     whole = [part.size == tone.size and np.allclose(part, tone, atol=1e-6) for part in parts]
     assert 0 < CUES - holes <= sum(whole) <= CUES
     if not holes:  # such a server plays in fragments of up to 100 ms

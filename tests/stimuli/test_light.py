@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rig.errors import Refused
 from rig.messages import Flip
-from rig.refused import Refused
-from stimuli.light import by_edges, by_trace, clock
-from stimuli.patch import encode
+from stimuli.photodiode.decode import by_edges, by_trace, clock
+from stimuli.photodiode.patch_code import encode
 
 HZ = 60.0
 DELAY_S = 0.008

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rig.errors import Refused
 from rig.messages import Position, TrialStart
-from rig.refused import Refused
-from stimuli.geometry import Corridor
-from stimuli.open_loop import Bar, Bars, Image, Sight, on_show, sight
-from stimuli.panes import THREE_VIEWS, Pane, Warp, directions, panes
-from stimuli.psychopy_screen import PsychopyScreen
-from stimuli.screen import Scene, Stage
-from stimuli.textures import GREY, Picture
-from stimuli.wanted import BARS
+from stimuli.scene.corridor_geometry import CorridorGeometry
+from stimuli.scene.open_loop import Bar, Bars, Image, Sight, on_show, sight
+from stimuli.scene.screen import Scene, Stage
+from stimuli.scene.task_stimuli import BARS
+from stimuli.screens.screen_geometry import THREE_VIEWS, Pane, Warp, directions, panes
+from stimuli.textures.names import GREY, Picture
+from stimuli.window.psychopy_screen import PsychopyScreen
 from tests.stimuli.test_panes import cylinder
 
 SEEN = Sight(-135.0, 135.0, -30.0, 45.0)
@@ -91,7 +91,7 @@ def ramps() -> dict[str, Picture]:
 def opened(shown: tuple[Pane, ...], size_px: list[int]) -> PsychopyScreen:
     table = {"patch_px": 0, "size_px": size_px}
     screen = PsychopyScreen(msgspec.convert(table, PsychopyScreen.Settings))
-    screen.open(Stage(shown, Corridor(), {}, False, ramps()))
+    screen.open(Stage(shown, CorridorGeometry(), {}, False, ramps()))
     return screen
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rig.refused import Refused
-from stimuli.overlap import check_overlap
-from stimuli.panes import THREE_VIEWS, Pane, View, Warp, panes, read_mesh
+from rig.errors import Refused
+from stimuli.screens.screen_geometry import THREE_VIEWS, Pane, View, Warp, panes, read_mesh
+from stimuli.screens.screen_overlap import check_overlap
 from tests.stimuli.displays import display
 
 

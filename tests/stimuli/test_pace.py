@@ -4,12 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stimuli.pace import Pace
+from stimuli.scene.flip_scheduler import FlipScheduler
 
 MS = 1_000_000
 
 
-def run(pace: Pace, drawings_ms: list[float], vblank: bool) -> tuple[list[float], list[float]]:
+def run(
+    pace: FlipScheduler, drawings_ms: list[float], vblank: bool
+) -> tuple[list[float], list[float]]:
     """Draw and flip on an ideal machine; return the flips and the ages of what they show, ms."""
     flips, ages = [], []
     now = 0
@@ -35,7 +37,7 @@ def test_flips_are_a_period_apart_and_show_what_was_read_just_before(
     rng = np.random.default_rng(seed)
     period_ms = 1000 / hz
     drawings = rng.uniform(0.1, 0.25, 1000) * period_ms
-    flips, ages = run(Pace(hz, vblank), drawings.tolist(), vblank)
+    flips, ages = run(FlipScheduler(hz, vblank), drawings.tolist(), vblank)
     steps = np.diff(flips)[200:]
     assert np.abs(steps - period_ms).max() < 0.01
     assert np.median(ages[500:]) < 0.25 * period_ms + 1.5
@@ -43,20 +45,20 @@ def test_flips_are_a_period_apart_and_show_what_was_read_just_before(
 
 def test_one_long_drawing_costs_one_flip_and_not_the_next_ones() -> None:
     drawings = [3.0] * 300 + [40.0] + [3.0] * 300
-    flips, ages = run(Pace(60.0, False), drawings, False)
+    flips, ages = run(FlipScheduler(60.0, False), drawings, False)
     late = np.flatnonzero(np.diff(flips) > 25)
     assert late.tolist() == [299]
     assert np.median(ages[310:]) < 5.5
 
 
 def test_drawings_longer_than_a_frame_follow_each_other_soon() -> None:
-    flips, _ = run(Pace(60.0, False), [20.0] * 300, False)
+    flips, _ = run(FlipScheduler(60.0, False), [20.0] * 300, False)
     assert np.diff(flips)[200:].max() < 20.1
 
 
 def test_without_a_refresh_a_busy_machine_costs_freshness_only_where_it_must() -> None:
-    flips, ages = run(Pace(60.0, False), [11.0] * 300, False)
+    flips, ages = run(FlipScheduler(60.0, False), [11.0] * 300, False)
     assert np.abs(np.diff(flips)[200:] - 1000 / 60).max() < 0.01
     assert max(ages[200:]) < 11.1
-    flips, ages = run(Pace(60.0, False), [3.0, 3.0, 3.0, 14.0] * 100, False)
+    flips, ages = run(FlipScheduler(60.0, False), [3.0, 3.0, 3.0, 14.0] * 100, False)
     assert np.median(ages[200:]) <= 1000 / 60 / 2

@@ -10,9 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig.refused import Refused
-from stimuli.layout import Area, laid_out
-from stimuli.panes import THREE_VIEWS, Pane, View, check_views, directions, panes, read_mesh
+from rig.errors import Refused
+from stimuli.screens.screen_geometry import (
+    THREE_VIEWS,
+    Pane,
+    View,
+    check_views,
+    directions,
+    panes,
+    read_mesh,
+)
+from stimuli.screens.window_layout import Area, laid_out
 
 HEADER = "across,up,x_cm,y_cm,z_cm\n"
 CYLINDER_CM = 20.0

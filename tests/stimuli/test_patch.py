@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stimuli.patch import PERIOD_FRAMES, Seen, decode, decode_edges, encode
+from stimuli.photodiode.patch_code import PERIOD_FRAMES, PatchReading, decode, decode_edges, encode
 
 refresh = st.sampled_from([60.0, 120.0, 144.0])
 number = st.integers(0, PERIOD_FRAMES - 1)
@@ -35,7 +35,7 @@ def holds(rng: np.random.Generator, frames: int, late: float) -> list[int]:
     return (1 + (rng.random(frames) < late) * rng.integers(1, 4, frames)).tolist()
 
 
-def worst_s(seen: Seen, numbers: NDArray[np.int64], begins: NDArray[np.float64]) -> float:
+def worst_s(seen: PatchReading, numbers: NDArray[np.int64], begins: NDArray[np.float64]) -> float:
     """Return how far the worst told frame is from when it came up; infinite if it never did."""
     when = dict(zip((numbers % PERIOD_FRAMES).tolist(), begins.tolist(), strict=True))
     told = zip(seen.number.tolist(), seen.t_s.tolist(), strict=True)

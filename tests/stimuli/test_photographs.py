@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rig.refused import Refused
-from stimuli.matching import RMS_CONTRAST, SLOPE, slope
-from stimuli.photographs import contact_sheet, images, wall_photographs
-from stimuli.textures import GREY, SHAPE, STIMULI, Picture
+from rig.errors import Refused
+from stimuli.textures.luminance_matching import RMS_CONTRAST, SLOPE, slope
+from stimuli.textures.names import GREY, SHAPE, STIMULI, Picture
+from stimuli.textures.photographs import contact_sheet, images, wall_photographs
 
 
 def photograph(path: Path, size: tuple[int, int], seed: int = 1) -> Path:

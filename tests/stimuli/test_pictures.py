@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stimuli import pictures as module
-from stimuli.pictures import folder, pictures, sha256
-from stimuli.textures import SHAPE, Picture
+from stimuli.textures import cache as module
+from stimuli.textures.cache import folder, pictures, sha256
+from stimuli.textures.names import SHAPE, Picture
 
 
 class Drawer:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import stimuli.missing
-from stimuli import curtain
-from stimuli.geometry import Lap
-from stimuli.missing import missing
-from stimuli.psychopy_screen import PsychopyScreen
-from stimuli.screen import Scene
-from stimuli.textures import GREY
+import stimuli.window.display_requirements
+from stimuli.scene.corridor_geometry import Lap
+from stimuli.scene.screen import Scene
+from stimuli.textures.names import GREY
+from stimuli.window import grey_backdrop
+from stimuli.window.display_requirements import missing
+from stimuli.window.psychopy_screen import PsychopyScreen
 
 GREY_LAP = Lap(None, 4.0, 2.0)
 WIDTH = 400
@@ -82,7 +82,7 @@ def test_fog_leaves_nothing_to_pop_in(real: PsychopyScreen) -> None:
 
 
 def test_a_machine_without_psychopy_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stimuli.missing, "find_spec", lambda _: None)
+    monkeypatch.setattr(stimuli.window.display_requirements, "find_spec", lambda _: None)
     assert "package psychopy" in str(missing())
 
 
@@ -94,7 +94,7 @@ def test_a_machine_without_a_library_is_told_which(monkeypatch: pytest.MonkeyPat
             raise OSError(name)
         return load(name)
 
-    monkeypatch.setattr(stimuli.missing, "find_spec", lambda name: name)
+    monkeypatch.setattr(stimuli.window.display_requirements, "find_spec", lambda name: name)
     monkeypatch.setattr(ctypes, "CDLL", load_but_glu)
     lack = str(missing())
     assert "libGLU.so.1" in lack
@@ -112,10 +112,10 @@ def test_a_curtain_is_hung_only_where_an_x_server_keeps_it(monkeypatch: pytest.M
     monkeypatch.setenv("DISPLAY", ":0")
     for system, hangs in (("linux", True), ("win32", False), ("darwin", False)):
         monkeypatch.setattr(sys, "platform", system)
-        assert curtain.possible() == hangs
+        assert grey_backdrop.possible() == hangs
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY")
-    assert not curtain.possible()
+    assert not grey_backdrop.possible()
 
 
 GOLDEN = """

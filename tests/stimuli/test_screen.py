@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from rig.refused import Refused
+from rig.errors import Refused
 from stimuli.display import Display
-from stimuli.geometry import Lap
-from stimuli.screen import GREY_SCENE, Scene, Screen, Stage
-from stimuli.textures import GREY
+from stimuli.scene.corridor_geometry import Lap
+from stimuli.scene.screen import GREY_SCENE, Scene, Screen, Stage
+from stimuli.textures.names import GREY
 
 LEAF, UNKNOWN = Lap("leaf1", 4.0, 2.0), Lap("fish1", 4.0, 2.0)
 
@@ -64,9 +64,9 @@ def display(screen: dict[str, object]) -> Display:
     return Display(msgspec.convert({"screen": screen}, Display.Settings), [].append)
 
 
-@pytest.mark.parametrize("kind", ["stimuli.simulated:SimulatedScreen", None])
+@pytest.mark.parametrize("kind", ["stimuli.window:SimulatedScreen", None])
 def test_the_setup_chooses_the_screen(kind: str | None) -> None:
-    table = {"is": kind or "stimuli.psychopy_screen:PsychopyScreen", "size_px": [320, 200]}
+    table = {"is": kind or "stimuli.window:PsychopyScreen", "size_px": [320, 200]}
     made = display(table).screen
     assert f"{type(made).__module__}:{type(made).__name__}" == table["is"]
 
@@ -76,12 +76,12 @@ def test_the_setup_chooses_the_screen(kind: str | None) -> None:
     [
         ({}, "must name a class"),
         ({"is": 3}, "must name a class"),
-        ({"is": "stimuli.simulated"}, "must name a class"),
+        ({"is": "stimuli.window.simulated_screen"}, "must name a class"),
         ({"is": "stimuli.nowhere:Screen"}, "cannot be had"),
-        ({"is": "stimuli.simulated:Nothing"}, "cannot be had"),
-        ({"is": "stimuli.screen:Scene"}, "is no device"),
-        ({"is": "stimuli.simulated:SimulatedScreen", "colour": 1}, "colour"),
-        ({"is": "stimuli.psychopy_screen:PsychopyScreen", "size_px": [0, 300]}, "size_px"),
+        ({"is": "stimuli.window.simulated_screen:Nothing"}, "cannot be had"),
+        ({"is": "stimuli.scene.screen:Scene"}, "is no device"),
+        ({"is": "stimuli.window:SimulatedScreen", "colour": 1}, "colour"),
+        ({"is": "stimuli.window:PsychopyScreen", "size_px": [0, 300]}, "size_px"),
     ],
 )
 def test_a_table_that_names_no_screen_is_refused(table: dict[str, object], sentence: str) -> None:

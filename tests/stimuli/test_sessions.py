@@ -5,15 +5,15 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from rig import virtual
-from rig.config import Session
-from rig.messages import Cue, CueOnset, Fault, Flip, Message, Pictures, TrialEnd, TrialStart
+from rig import virtual_session
+from rig.messages import Cue, CueOnset, Fault, Flip, Message, TextureHashes, TrialEnd, TrialStart
 from rig.process import completed
-from rig.toml import read_toml
-from stimuli.open_loop import Bar
-from stimuli.pictures import pictures, sha256
-from stimuli.screen import Scene
-from stimuli.simulated import SimulatedScreen
+from rig.settings.config import SessionSettings
+from rig.settings.toml import read_toml
+from stimuli.scene.open_loop import Bar
+from stimuli.scene.screen import Scene
+from stimuli.textures.cache import pictures, sha256
+from stimuli.window.simulated_screen import SimulatedScreen
 from tests.behavior.sessions import ROOT, session
 
 HERE = "tests.stimuli.test_sessions"
@@ -33,52 +33,52 @@ class RecordingScreen(SimulatedScreen):
         self.scenes.append(self.shown)
 
 
-def shown(base: Session) -> tuple[list[Message], list[Scene]]:
+def shown(base: SessionSettings) -> tuple[list[Message], list[Scene]]:
     """Run a session with a display; return the words, and the scene of each Flip."""
     display = {
         "run": "stimuli.display",
         "screen": {"is": f"{HERE}:RecordingScreen"},
-        "sound": {"is": "stimuli.simulated:SimulatedSpeaker", "latency_ms": 9.0},
+        "sound": {"is": "stimuli.sound:SimulatedSpeaker", "latency_ms": 9.0},
     }
     RecordingScreen.scenes.clear()
     whole = msgspec.structs.replace(base, nodes={**base.nodes, "display": display})
-    words = [word for _, word in virtual.run(completed(whole))]
-    flips = sum(isinstance(word, Flip) for word in words)
+    messages = [message for _, message in virtual_session.run(completed(whole))]
+    flips = sum(isinstance(message, Flip) for message in messages)
     assert flips > 100
-    assert not [word for word in words if isinstance(word, Fault)]
+    assert not [message for message in messages if isinstance(message, Fault)]
     after_the_check = len(RecordingScreen.scenes) - flips
-    return words, RecordingScreen.scenes[after_the_check:]
+    return messages, RecordingScreen.scenes[after_the_check:]
 
 
-def of(words: list[Message], kind: Any) -> list[Any]:
-    return [word for word in words if isinstance(word, kind)]
+def of(messages: list[Message], kind: Any) -> list[Any]:
+    return [message for message in messages if isinstance(message, kind)]
 
 
 def test_every_cue_is_heard_within_a_frame_and_its_latency() -> None:
-    words, _ = shown(session(3, **ALWAYS))
-    cues, onsets = of(words, Cue), of(words, CueOnset)
+    messages, _ = shown(session(3, **ALWAYS))
+    cues, onsets = of(messages, Cue), of(messages, CueOnset)
     assert [onset.trial for onset in onsets] == [cue.trial for cue in cues] == [0, 1, 2, 3]
     for cue, onset in zip(cues, onsets, strict=True):
         assert 9 * MS <= onset.t - cue.t <= (9 + 20) * MS
 
 
 def test_the_log_names_the_exact_pixels() -> None:
-    words, _ = shown(session(3, **{**ALWAYS, "trials": 2}))
-    (word,) = of(words, Pictures)
+    messages, _ = shown(session(3, **{**ALWAYS, "trials": 2}))
+    (message,) = of(messages, TextureHashes)
     expected = {name: sha256(picture) for name, picture in pictures(["leaf1", "circle1"]).items()}
-    assert word.sha256 == expected
+    assert message.sha256 == expected
 
 
 def test_the_log_tells_where_each_bar_stood() -> None:
     facts = {"show_s": 2.0, "blank_s": 1.0, "trials": 4, "grey_before_s": 1.0, "grey_after_s": 1.0}
-    words, scenes = shown(session(3, base=RETINOTOPY, **facts))
+    messages, scenes = shown(session(3, base=RETINOTOPY, **facts))
     trial: TrialStart | None = None
     flips = iter(scenes)
     seen: dict[str, list[float]] = {}
-    for word in words:
-        match word:
+    for message in messages:
+        match message:
             case TrialStart():
-                trial = word
+                trial = message
             case TrialEnd():
                 trial = None
             case Flip():
@@ -86,7 +86,7 @@ def test_the_log_tells_where_each_bar_stood() -> None:
                 if bar is not None:
                     assert isinstance(bar, Bar)
                     assert trial is not None
-                    share = (word.wheel_t - trial.t) / 2e9
+                    share = (message.wheel_t - trial.t) / 2e9
                     assert 0 <= share < 1
                     forth = trial.stimulus in ("bar_0", "bar_90")
                     middle = share if forth else 1 - share

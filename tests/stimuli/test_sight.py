@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stimuli.gamma import checked, lookup, write_gamma
-from stimuli.geometry import Corridor, Lap, Laps
-from stimuli.panes import THREE_VIEWS, Pane, View, Warp, directions, panes
-from stimuli.psychopy_screen import PsychopyScreen
-from stimuli.screen import GREY_SCENE, Scene, Stage
-from stimuli.textures import GREY, Picture
+from stimuli.scene.corridor_geometry import CorridorGeometry, Lap, Laps
+from stimuli.scene.screen import GREY_SCENE, Scene, Stage
+from stimuli.screens.gamma import checked, lookup, write_gamma
+from stimuli.screens.screen_geometry import THREE_VIEWS, Pane, View, Warp, directions, panes
+from stimuli.textures.names import GREY, Picture
+from stimuli.window.psychopy_screen import PsychopyScreen
 from tests.stimuli.sight import seen, wave
 from tests.stimuli.test_gamma import measured
 from tests.stimuli.test_panes import cylinder
 
-CLEAR = Corridor(fog_from_m=90.0, fog_to_m=99.0)
+CLEAR = CorridorGeometry(fog_from_m=90.0, fog_to_m=99.0)
 WAVE, EYE_LINE = Lap("wave", 4.0, 2.0), Lap("eye line", 4.0, 2.0)
 LAPS = (WAVE, WAVE, WAVE)
 NEAR_M = 0.8
@@ -37,7 +37,9 @@ def charts() -> dict[str, Picture]:
     }
 
 
-def opened(shown: tuple[Pane, ...], corridor: Corridor = CLEAR, **table: Any) -> PsychopyScreen:
+def opened(
+    shown: tuple[Pane, ...], corridor: CorridorGeometry = CLEAR, **table: Any
+) -> PsychopyScreen:
     screen = PsychopyScreen(msgspec.convert({"patch_px": 0, **table}, PsychopyScreen.Settings))
     screen.open(Stage(shown, corridor, charts(), False))
     return screen
@@ -94,7 +96,7 @@ def test_a_flat_screen_through_a_mesh_is_the_same_screen(tmp_path: Path) -> None
     (warped,) = panes({}, {"front": Warp(mesh_file=str(flat_mesh))})
     pictures = []
     for shown in (panes({"front": front}, {}), (warped,)):
-        screen = opened(shown, Corridor(floor="wave", ceiling="wave"))
+        screen = opened(shown, CorridorGeometry(floor="wave", ceiling="wave"))
         pictures.append(drawn(screen))
         screen.close()
     gap = np.abs(pictures[0] - pictures[1])
@@ -147,7 +149,7 @@ def test_each_screen_has_its_own_gamma_and_colours(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("window")
 def test_a_floor_and_a_ceiling_close_where_one_lap_becomes_the_next() -> None:
-    screen = opened(panes(THREE_VIEWS, {}), Corridor(floor="wave", ceiling="wave"))
+    screen = opened(panes(THREE_VIEWS, {}), CorridorGeometry(floor="wave", ceiling="wave"))
     before, after = (
         drawn(screen, laps, position_m) for laps, position_m in ((LAPS, 5.999999), (LAPS, 0.000001))
     )

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from rig.clock import SetClock
+from rig.errors import Refused
 from rig.messages import Cue, CueOnset, Fault, Message, Start
-from rig.refused import Refused
-from stimuli.portaudio_speaker import PortaudioSpeaker
-from stimuli.simulated import SimulatedSpeaker
-from stimuli.sound import Cues, Speaker, Tone, samples
+from stimuli.sound.cue_sound import Cues, Speaker, Tone, samples
+from stimuli.sound.portaudio_speaker import PortaudioSpeaker
+from stimuli.sound.simulated_speaker import SimulatedSpeaker
 from tests.stimuli import portaudio
 from tests.stimuli.portaudio import OutputStream
 
@@ -60,9 +60,9 @@ def test_a_speaker_tells_each_onset_once_after_it_was_asked(speaker: Speaker) ->
         asked.append(clock.now())
         speaker.play()
         let_pass(clock, 300)
-    heard = speaker.onsets()
+    received = speaker.onsets()
     assert speaker.onsets() == []
-    assert [0 <= t - a <= 20 * MS for t, a in zip(heard, asked, strict=True)] == [True] * 3
+    assert [0 <= t - a <= 20 * MS for t, a in zip(received, asked, strict=True)] == [True] * 3
     speaker.close()
 
 
@@ -153,7 +153,7 @@ def test_a_hole_in_a_cue_is_a_fault_and_one_in_the_silence_is_none() -> None:
     (stream,) = OutputStream.opened
     stream.block(480, dry=True)
     for trial, dry in ((3, False), (4, True)):
-        cues.hear(Cue(clock.now(), trial, 1.0))
+        cues.handle(Cue(clock.now(), trial, 1.0))
         stream.block(480, dry=True)
         for _ in range(12):
             stream.block(480, dry=dry)
@@ -163,7 +163,7 @@ def test_a_hole_in_a_cue_is_a_fault_and_one_in_the_silence_is_none() -> None:
     *onsets, fault = said
     assert [onset.trial for onset in onsets if isinstance(onset, CueOnset)] == [3, 4]
     assert isinstance(fault, Fault)
-    assert "the cue of trial 4 had a hole" in fault.what
+    assert "the cue of trial 4 had a hole" in fault.text
 
 
 @pytest.mark.usefixtures("library")
@@ -213,14 +213,14 @@ def test_without_sound_a_real_animal_is_refused_and_a_simulated_one_hears_nothin
     said: list[Message] = []
     cues = Cues(portaudio_speaker(), said.append)
     cues.open(SetClock().now, real_animal=False)
-    for word in (Start(5, {}), Cue(7, 0, 1.0)):
-        cues.hear(word)
+    for message in (Start(5, {}), Cue(7, 0, 1.0)):
+        cues.handle(message)
     cues.tick(10_000 * MS)
     cues.close()
     (fault,) = said
     assert isinstance(fault, Fault)
     assert fault.t == 5
-    assert fault.what.startswith("there is no sound: ")
+    assert fault.text.startswith("there is no sound: ")
 
 
 def test_the_library_itself_plays_or_is_refused_in_one_sentence() -> None:
@@ -240,7 +240,7 @@ def test_each_cue_gets_the_onset_of_its_own_trial() -> None:
     cues = Cues(SimulatedSpeaker(SimulatedSpeaker.Settings(latency_ms=9.0)), said.append)
     cues.open(clock.now, real_animal=True)
     for trial in (3, 4):
-        cues.hear(Cue(clock.now(), trial, 1.0))
+        cues.handle(Cue(clock.now(), trial, 1.0))
         cues.tick(clock.now())
         clock.set(clock.now() + 20 * MS)
         cues.tick(clock.now())
@@ -252,12 +252,12 @@ def test_a_cue_that_nobody_heard_is_a_fault() -> None:
     said: list[Message] = []
     cues = Cues(portaudio_speaker(), said.append)
     cues.open(SetClock().now, real_animal=True)
-    cues.hear(Cue(1000, 6, 1.0))
+    cues.handle(Cue(1000, 6, 1.0))
     cues.tick(400 * MS)
     assert said == []
     cues.tick(501 * MS)
     cues.tick(502 * MS)
     (fault,) = said
     assert isinstance(fault, Fault)
-    assert "the cue of trial 6 was not heard" in fault.what
+    assert "the cue of trial 6 was not heard" in fault.text
     cues.close()

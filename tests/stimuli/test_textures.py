@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rig.refused import Refused
-from stimuli.drawing import draw
-from stimuli.matching import RMS_CONTRAST, SLOPE, slope
-from stimuli.textures import GREY, PX_PER_M, SHAPE, STIMULI, Picture, check_names
+from rig.errors import Refused
+from stimuli.textures.luminance_matching import RMS_CONTRAST, SLOPE, slope
+from stimuli.textures.names import GREY, PX_PER_M, SHAPE, STIMULI, Picture, check_names
+from stimuli.textures.synthesis import draw
 
 NATURAL = [name for name in STIMULI if not name.startswith("grating")]
 OWN = [name for name in NATURAL if "swap" not in name]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rig.refused import Refused
-from stimuli.wanted import Wanted, wanted
+from rig.errors import Refused
+from stimuli.scene.task_stimuli import Wanted, wanted
 
 IMAGES = {"picture": "image", "images_folder": "files/a", "images_files": ["y.png", "x.jpg"]}
 

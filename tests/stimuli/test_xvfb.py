@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rig.log import LOG_FILE, read
 from rig.messages import Ended, Flip, Position, Valve
-from stimuli.panes import THREE_VIEWS, panes
-from stimuli.psychopy_screen import PsychopyScreen
-from stimuli.screen import Scene, Stage
-from stimuli.textures import GREY
+from rig.transport.log import LOG_FILE, read
+from stimuli.scene.screen import Scene, Stage
+from stimuli.screens.screen_geometry import THREE_VIEWS, panes
+from stimuli.textures.names import GREY
+from stimuli.window.psychopy_screen import PsychopyScreen
 from tests.live import Live
 from tests.stimuli.test_sight import CLEAR, LAPS, charts
 from tests.stimuli.xserver import on_screen, xvfb
@@ -87,7 +87,11 @@ def test_the_window_on_a_server_shows_what_it_shows_in_memory(display: str, tmp_
     process.communicate("\n")
     assert (inside(tmp_path) == GREY).all()
     subprocess.run(
-        [sys.executable, "-c", "from stimuli.curtain import take_down; assert take_down()"],
+        [
+            sys.executable,
+            "-c",
+            "from stimuli.window.grey_backdrop import take_down; assert take_down()",
+        ],
         env={**os.environ, "DISPLAY": display},
         check=True,
     )
@@ -97,7 +101,7 @@ def test_the_window_on_a_server_shows_what_it_shows_in_memory(display: str, tmp_
 def test_a_display_killed_in_mid_session_leaves_grey_and_a_shut_valve(
     display: str, tmp_path: Path
 ) -> None:
-    screen = "nodes.display.screen={is='stimuli.psychopy_screen:PsychopyScreen', "
+    screen = "nodes.display.screen={is='stimuli.window:PsychopyScreen', "
     screen += "size_px=[200, 150], position_px=[20, 10]}"
     sets = (screen, "task.grey_before_s=0.2", "task.minutes=2")
     with Live(tmp_path / "data", *sets, env={"DISPLAY": display}) as live:
@@ -110,8 +114,8 @@ def test_a_display_killed_in_mid_session_leaves_grey_and_a_shut_valve(
         assert code == 1, output
         assert "display died: SIGKILL" in output
         assert (inside(tmp_path) == GREY).all()
-        words = [(e.speaker, w) for e, w in read(live.folder / LOG_FILE)]
-        (ended,) = (w for who, w in words if who == "hardware" and isinstance(w, Ended))
+        messages = [(e.sender, w) for e, w in read(live.folder / LOG_FILE)]
+        (ended,) = (w for who, w in messages if who == "hardware" and isinstance(w, Ended))
         assert not ended.failed
-        shut = max((w.t + w.open_ms * 1e6 for _, w in words if isinstance(w, Valve)), default=0)
+        shut = max((w.t + w.open_ms * 1e6 for _, w in messages if isinstance(w, Valve)), default=0)
         assert shut < ended.t

@@ -1,6 +1,6 @@
 /* The registers that the host reads and writes, and the loop that tells it what happens.
  *
- * 32, 34, 35 and 44 are as on the Harp Behavior board; 200-204 are our own. docs/boards.md has the
+ * 32, 34, 35 and 44 are as on the Harp Behavior board; 200-204 are our own. docs/how-to/boards.md has the
  * table.
  */
 #include <avr/interrupt.h>

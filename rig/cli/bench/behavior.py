@@ -15,16 +15,16 @@ from rich.console import Console
 from rich.table import Table
 
 import rig
-from rig import device
-from rig.cli.bench import card, firmware, serial_board
-from rig.cli.bench.spout import simulated
+from rig.cli.bench import firmware, nidaq, serial_board
+from rig.cli.bench.host_loop import simulated
 from rig.clock import RealClock, monotonic_ns
-from rig.config import Answers, resolve
-from rig.log import LOG_FILE, read
+from rig.errors import Refused
 from rig.messages import Lick, Message, Position, Start, Valve, Wheel
 from rig.process import prioritise
-from rig.refused import Refused
 from rig.session.launch import launch
+from rig.settings import device_factory
+from rig.settings.config import ResolvedSession, resolve
+from rig.transport.log import LOG_FILE, read
 
 _PORT = 5681
 _RARE = 1000
@@ -80,7 +80,7 @@ def behavior(
         for layer in setup.layers:
             for row in _session_rows(setup, layer, minutes):
                 table.add_row(*row)
-    for row in (*_device_rows(card), *_device_rows(serial_board), *_firmware_rows()):
+    for row in (*_device_rows(nidaq), *_device_rows(serial_board), *_firmware_rows()):
         table.add_row(*row)
     Console().print(table)
 
@@ -112,7 +112,7 @@ def _row(what: str, values: Any, wanted: str) -> tuple[str, ...]:
     return (what, f"{p50:.3f}", f"{p99:.3f}", rare, f"{most:.3f}", str(len(values)), wanted)
 
 
-def _session(setup: Setup, layer: str, minutes: float) -> Answers:
+def _session(setup: Setup, layer: str, minutes: float) -> ResolvedSession:
     package = Path(rig.__file__).parent
     task = package.parent / "behavior" / "tasks" / "lick_training.toml"
     sets = [*setup.sets, *_QUICK, f"task.decided_by={layer}", f"task.minutes={minutes}"]
@@ -120,7 +120,7 @@ def _session(setup: Setup, layer: str, minutes: float) -> Answers:
     answers = resolve(package / "setups" / setup.file, task, "bench", 1, sets)
     nodes = {name: answers.session.nodes[name] for name in _NODES}
     nodes["task"] = {key: value for key, value in nodes["task"].items() if key != "imaging"}
-    return Answers(msgspec.structs.replace(answers.session, nodes=nodes), answers.files)
+    return ResolvedSession(msgspec.structs.replace(answers.session, nodes=nodes), answers.files)
 
 
 def _session_rows(setup: Setup, layer: str, minutes: float) -> Iterator[tuple[str, ...]]:
@@ -129,21 +129,21 @@ def _session_rows(setup: Setup, layer: str, minutes: float) -> Iterator[tuple[st
         outcome = launch(_session(setup, layer, minutes), Path(data), Console(quiet=True))
         if outcome.failed:
             raise Refused(f"the measured session failed: {outcome.reason}")
-        words = list(read(outcome.folder / LOG_FILE))
-    sent: _Sent = {(type(w), w.t): e.sent for e, w in words if isinstance(w, Lick | Wheel)}
-    valves = [w for _, w in words if isinstance(w, Valve) and not w.refused]
+        messages = list(read(outcome.folder / LOG_FILE))
+    sent: _Sent = {(type(w), w.t): e.sent for e, w in messages if isinstance(w, Lick | Wheel)}
+    valves = [w for _, w in messages if isinstance(w, Valve) and not w.refused]
     opened = [(w.t, w.lick_t) for w in valves if w.lick_t is not None]
     name = f"{setup.name}: {_LAYERS[layer]}"
     yield _row(f"{name}, lick to valve", [(t - lick_t) / 1e6 for t, lick_t in opened], "")
     if layer == "task":
         read_ms = [(t - sent[Lick, lick_t]) / 1e6 for t, lick_t in opened]
         yield _row("  of it: lick read to valve", read_ms, "p50 under 0.5")
-        one_way = [(e.sent - sent[Wheel, w.t]) / 1e6 for e, w in words if _answers(w, sent)]
+        one_way = [(e.sent - sent[Wheel, w.t]) / 1e6 for e, w in messages if _answers(w, sent)]
         yield _row("  wheel read to the task's answer said", one_way, "")
 
 
-def _answers(word: Message, sent: _Sent) -> bool:
-    return isinstance(word, Position) and (Wheel, word.t) in sent
+def _answers(message: Message, sent: _Sent) -> bool:
+    return isinstance(message, Position) and (Wheel, message.t) in sent
 
 
 def _bare_ms(setup: Setup) -> list[float]:
@@ -151,10 +151,11 @@ def _bare_ms(setup: Setup) -> list[float]:
     session = _session(setup, "device", 1.0).session
     table = session.nodes["hardware"]
     boards = {
-        name: device.make(board, f"boards.{name}", name) for name, board in table["boards"].items()
+        name: device_factory.make(board, f"boards.{name}", name)
+        for name, board in table["boards"].items()
     }
     lick, valve = (
-        device.make_on_board(table[kind][_SPOUT], f"{kind}.{_SPOUT}", _SPOUT, boards)
+        device_factory.make_on_board(table[kind][_SPOUT], f"{kind}.{_SPOUT}", _SPOUT, boards)
         for kind in ("lick", "valve")
     )
     latencies_ms: list[float] = []
@@ -167,7 +168,7 @@ def _bare_ms(setup: Setup) -> list[float]:
         clock = RealClock(t0_ns)
         begun = Start(0, {"t0_ns": t0_ns, "seed": session.seed, "task": session.task})
         for board in boards.values():
-            board.hear(begun)
+            board.handle(begun)
         stack.callback(prioritise, False)
         prioritise(True)
         due = clock.now()

@@ -13,25 +13,25 @@ from rich.console import Console
 
 import rig
 from rig.cli.bench.harness import percentiles, row, without_microscope
-from rig.config import resolve
-from rig.log import LOG_FILE, read
+from rig.errors import Refused
 from rig.messages import Cue, CueOnset, Flip, Message
 from rig.process import prioritise
-from rig.refused import Refused
 from rig.session.launch import launch
+from rig.settings.config import resolve
+from rig.transport.log import LOG_FILE, read
 from stimuli.display import Display
-from stimuli.geometry import Corridor, Lap
-from stimuli.missing import missing
-from stimuli.pace import Pace
-from stimuli.panes import THREE_VIEWS, panes
-from stimuli.plane_stims import plane_walls
-from stimuli.psychopy_screen import PsychopyScreen
-from stimuli.screen import Scene, Stage
+from stimuli.scene.corridor_geometry import CorridorGeometry, Lap
+from stimuli.scene.flip_scheduler import FlipScheduler
+from stimuli.scene.screen import Scene, Stage
+from stimuli.screens.screen_geometry import THREE_VIEWS, panes
+from stimuli.window.display_requirements import missing
+from stimuli.window.psychopy_reference import plane_walls
+from stimuli.window.psychopy_screen import PsychopyScreen
 
 _PORT = 5671
 _FRAMES = 1000
 _HZ = 60.0
-_CORRIDOR = Corridor()
+_CORRIDOR = CorridorGeometry()
 _LAPS = (Lap("0", 4.0, 2.0), Lap("1", 4.0, 2.0), Lap("2", 4.0, 2.0))
 _FEW, _MANY = 7, 576
 _SETS = (
@@ -55,11 +55,11 @@ def display(
     if (lack := missing()) is not None:
         raise Refused(lack)
     table = percentiles("rig bench display: three views of 400 x 300")
-    words = _session_words(minutes, realtime)
-    for line in (*_cost_rows(), *_paced_rows(seconds), *_session_rows(words)):
+    messages = _session_words(minutes, realtime)
+    for line in (*_cost_rows(), *_paced_rows(seconds), *_session_rows(messages)):
         table.add_row(*line)
     Console().print(table)
-    Console().print(_told(words))
+    Console().print(_told(messages))
 
 
 def _opened(pictures: int) -> PsychopyScreen:
@@ -117,7 +117,7 @@ def _paced_rows(seconds: float) -> Iterator[tuple[str, ...]]:
 def _paced_ms(pictures: int, seconds: float) -> list[float]:
     """Draw and flip at an even pace, another picture on every lap; return the intervals."""
     prioritise(True, Display.rank)  # as the display's own process
-    screen, pace = _opened(pictures), Pace(_HZ, False)
+    screen, pace = _opened(pictures), FlipScheduler(_HZ, False)
     flips = []
     gc.collect()
     gc.disable()
@@ -156,13 +156,13 @@ def _session_words(minutes: float, realtime: bool) -> list[Message]:
         outcome = launch(answers, Path(data), Console(quiet=True))
         if outcome.failed:
             raise Refused(f"the measured session failed: {outcome.reason}")
-        words = read(outcome.folder / LOG_FILE)
-        return [word for _, word in words if isinstance(word, Flip | Cue | CueOnset)]
+        messages = read(outcome.folder / LOG_FILE)
+        return [message for _, message in messages if isinstance(message, Flip | Cue | CueOnset)]
 
 
-def _session_rows(words: list[Message]) -> Iterator[tuple[str, ...]]:
+def _session_rows(messages: list[Message]) -> Iterator[tuple[str, ...]]:
     """Read flips and cues of a session off its log."""
-    flips = [word for word in words if isinstance(word, Flip)]
+    flips = [message for message in messages if isinstance(message, Flip)]
     run = [flip for flip in flips if flip.wheel_t]
     ages = [(flip.t - flip.wheel_t) / 1e6 for flip in run]
     yield row("in a session: wheel to flip, ms", ages, f"p50 under {500 / _HZ:.1f}")
@@ -179,8 +179,8 @@ def _session_rows(words: list[Message]) -> Iterator[tuple[str, ...]]:
     ours = sum(flip.loop_ms > 1e3 / _HZ for flip in late)
     yield ("in a session: late frames", str(len(late)), "", "", str(len(flips)), "")
     yield ("of these, over a frame of our own CPU time", str(ours), "", "", "", "0")
-    due = {word.trial: word.t for word in words if isinstance(word, Cue)}
-    heard_ms = [(w.t - due[w.trial]) / 1e6 for w in words if isinstance(w, CueOnset)]
+    due = {message.trial: message.t for message in messages if isinstance(message, Cue)}
+    heard_ms = [(w.t - due[w.trial]) / 1e6 for w in messages if isinstance(w, CueOnset)]
     yield row("in a session: cue to its sound, 9 ms of it in the device", heard_ms, "")
 
 
@@ -188,9 +188,9 @@ def _late(flips: list[Flip]) -> list[Flip]:
     return [flip for flip in flips if flip.late]
 
 
-def _told(words: list[Message]) -> str:
+def _told(messages: list[Message]) -> str:
     """Return each late frame of a session in words: when, how late, and where the time went."""
-    flips = [word for word in words if isinstance(word, Flip)]
+    flips = [message for message in messages if isinstance(message, Flip)]
     before = {flip.number + 1: flip.t for flip in flips}
     told = [
         f"{flip.t / 1e9:.1f} s: {(flip.t - before[flip.number]) / 1e6:.0f} ms after the last, "

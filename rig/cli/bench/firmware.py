@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import rig
-from behavior.devices.harp import ArmedValve, Lick, Wheel
-from behavior.devices.harp_board import Board
+from behavior.devices.harp.board import Board
+from behavior.devices.harp.devices import ArmedValve, Lick, Wheel
 from rig.clock import monotonic_ns
 from rig.messages import Start
 
@@ -48,7 +48,7 @@ def measure(module: Any) -> tuple[list[float], list[float]]:
     residuals_ms: list[float] = []
     try:
         board.open()
-        board.hear(Start(0, {}))
+        board.handle(Start(0, {}))
         due = monotonic_ns()
         for _ in range(_LICKS):
             avr.tell("wheel 200")

@@ -15,15 +15,15 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from acquisition.folder import FolderFollower
+from acquisition.follow.folder_follower import FolderFollower
+from acquisition.simulation.scanimage_writer import Link
 from acquisition.stream import Stream
-from acquisition.writer import Link
+from rig.cli.bench.file_and_ring import PAGE, PAGE_MB, SMALL, opening, ring
 from rig.cli.bench.harness import percentiles, row
-from rig.cli.bench.moving import PAGE, PAGE_MB, SMALL, opening, ring
-from rig.cli.bench.scanning import scanning
+from rig.cli.bench.mesoscope import scanning
 from rig.clock import RealClock
-from rig.frames import Ring, RingPlan
 from rig.messages import Frame, Message, Start
+from rig.transport.frame_ring import Ring, RingPlan
 
 _HOUR_PAGES = 11_520
 """Of an hour at 3.2 pages a second."""
@@ -96,7 +96,7 @@ def _microscope(
     folder: Path, shape: tuple[int, int], rate_hz: float, pages: int, link: Link, piece_kb: int = 64
 ) -> "subprocess.Popen[str]":
     numbers = [str(v) for v in (folder, *shape, rate_hz, pages, link, piece_kb)]
-    command = [sys.executable, "-m", "rig.cli.bench.pages", *numbers]
+    command = [sys.executable, "-m", "rig.cli.bench.page_source", *numbers]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -109,14 +109,14 @@ def _stream(folder: Path, pages: int, deadline: float) -> Seen:
     stream = Stream(msgspec.convert({"imaging_folder": str(folder)}, Stream.Settings), said.append)
     stream.clock = clock
     stream.open()
-    stream.hear(Start(0, {"ring": msgspec.to_builtins(plan)}))
+    stream.handle(Start(0, {"ring": msgspec.to_builtins(plan)}))
     had = 0
     while had < pages and time.monotonic() < deadline:
         stream.tick(clock.now())
         had = len(said) - 1
         time.sleep(stream.period_s or 0.0)
     stream.close()
-    return {word.number - 1: word.t for word in said if isinstance(word, Frame)}
+    return {message.number - 1: message.t for message in said if isinstance(message, Frame)}
 
 
 def _vendor(folder: Path, pages: int, deadline: float) -> Seen:

@@ -12,12 +12,12 @@ import msgspec
 import numpy as np
 from rich.table import Table
 
-from rig.config import Answers
+from rig.settings.config import ResolvedSession
 
 
 def percentiles(title: str) -> Table:
     """Return an empty table for rows of percentiles."""
-    return Table("what", "p50", "p99", "max", "n", "wanted", title=title)
+    return Table("text", "p50", "p99", "max", "n", "wanted", title=title)
 
 
 def row(what: str, values: Any, wanted: str) -> tuple[str, ...]:
@@ -41,12 +41,12 @@ def busy() -> Iterator[None]:
             burner.wait()
 
 
-def without_microscope(answers: Answers) -> Answers:
+def without_microscope(answers: ResolvedSession) -> ResolvedSession:
     """Return a session of the simulated rig in which nobody scans or looks at frames."""
     gone = ("mesoscope", "stream", "online")
     nodes = {name: node for name, node in answers.session.nodes.items() if name not in gone}
     nodes["task"] = {key: value for key, value in nodes["task"].items() if key != "imaging"}
-    return Answers(msgspec.structs.replace(answers.session, nodes=nodes), answers.files)
+    return ResolvedSession(msgspec.structs.replace(answers.session, nodes=nodes), answers.files)
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

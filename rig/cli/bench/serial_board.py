@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from behavior.devices.harp import Lick, Valve, Wheel
-from behavior.devices.harp_board import Board
-from rig.cli.bench.spout import lick_to_valve_ms, licked
+from behavior.devices.harp.board import Board
+from behavior.devices.harp.devices import Lick, Valve, Wheel
+from rig.cli.bench.host_loop import lick_to_valve_ms, licked
 from rig.messages import Start
 
 NAME = "Harp Behavior board (simulated, on a pseudo-terminal)"
@@ -30,7 +30,7 @@ def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
 
     try:
         board.open()
-        board.hear(Start(0, {}))
+        board.handle(Start(0, {}))
         residuals_ms = licked(touch, board, lick, valve, wheel.counts)
         opened = [t for _, t, _ in there.openings]
         yield "lick to valve, armed in the hardware node's loop", lick_to_valve_ms(licks, opened)

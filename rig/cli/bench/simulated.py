@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from behavior.devices import simulated
 from behavior.devices.protocols import ValveSettings
-from behavior.devices.simulated import Board
+from behavior.devices.simulated import devices
+from behavior.devices.simulated.devices import Board
 from rig.clock import RealClock
 from rig.messages import Message, Start
 
@@ -32,9 +32,9 @@ class Metronome:
     def open(self) -> None:
         pass
 
-    def hear(self, word: Message) -> None:
-        if isinstance(word, Start):
-            self.begin(int(word.session["t0_ns"]), word.t)
+    def handle(self, message: Message) -> None:
+        if isinstance(message, Start):
+            self.begin(int(message.session["t0_ns"]), message.t)
 
     def begin(self, t0_ns: int, now: int) -> None:
         """Begin to lick; zero of the clock is at t0_ns of the machine's."""
@@ -52,7 +52,7 @@ class Metronome:
         return onsets
 
 
-class Valve(simulated.Valve):
+class Valve(devices.Valve):
     """A valve that says when it was really opened, not when it was told to."""
 
     def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:

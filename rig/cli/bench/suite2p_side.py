@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.cells import Cells
+from analysis.cells.model import Cells
 from rig.cli.bench.harness import timed
 
 _MORE = 8

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from behavior.mouse import SimulatedMouse
+from behavior.animals.simulated_mouse import SimulatedMouse
 from rig.messages import Cue, Message, Start, TrialStart, Valve
-from rig.node import Node, Say
+from rig.node import Node, Publish
 from tests.behavior.nicard.process import Handle
 
 TOUCH_NS = 20_000_000
@@ -14,7 +14,7 @@ class Animal(Node):
     """Runs and licks on the card's lines; hears what an animal would notice."""
 
     name = "animal"
-    hears = (Start, TrialStart, Cue, Valve)
+    subscribes = (Start, TrialStart, Cue, Valve)
     period_s = 0.002
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,8 +25,8 @@ class Animal(Node):
 
     settings: Settings
 
-    def __init__(self, settings: Settings, say: Say) -> None:
-        super().__init__(settings, say)
+    def __init__(self, settings: Settings, publish: Publish) -> None:
+        super().__init__(settings, publish)
         self._mouse = SimulatedMouse(settings.mouse)
         self._card: Handle | None = None
         self._counts = 0
@@ -35,8 +35,8 @@ class Animal(Node):
     def open(self) -> None:
         self._card = Handle(self.settings.control)
 
-    def hear(self, word: Message) -> None:
-        self._mouse.hear(word)
+    def handle(self, message: Message) -> None:
+        self._mouse.handle(message)
 
     def tick(self, now: int) -> None:
         assert self._card is not None

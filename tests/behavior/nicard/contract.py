@@ -5,13 +5,13 @@ import functools
 import time
 from typing import Any, ClassVar
 
-from behavior.devices.nidaq import Board
-from rig import device
+from behavior.devices.nidaq.devices import Board
 from rig.clock import monotonic_ns
 from rig.messages import Start
+from rig.settings import device_factory
 from tests.behavior.nicard.process import SimulatedCard
 
-NIDAQ = "behavior.devices.nidaq"
+NIDAQ = "behavior.devices.nidaq.devices"
 WIRING: dict[str, dict[str, Any]] = {
     "Wheel": {},
     "Ball": {},
@@ -35,7 +35,7 @@ def shared_card(model: str = "full") -> SimulatedCard:
 
 
 class NiWorld:
-    """Everything that docs/wiring.md wires to a PCIe-63xx, on a card that is a process."""
+    """Everything that docs/how-to/wiring.md wires to a PCIe-63xx, on a card that is a process."""
 
     kinds: ClassVar[frozenset[str]] = frozenset(WIRING)
     slack_ns: ClassVar[int] = 5_000_000
@@ -47,15 +47,15 @@ class NiWorld:
         self.card = shared_card(self.model)
         self.card.do("reset")
         table = {"is": f"{NIDAQ}:Board", "address": self.card.address, **self.asked}
-        self.board: Board = device.make(table, "[card]", "card")
+        self.board: Board = device_factory.make(table, "[card]", "card")
 
     def device(self, kind: str, name: str, **keys: Any) -> Any:
         table = {"is": f"{NIDAQ}:{kind}", "board": "card", **self.wiring[kind], **keys}
-        return device.make_on_board(table, f"[{name}]", name, {"card": self.board})
+        return device_factory.make_on_board(table, f"[{name}]", name, {"card": self.board})
 
     def open(self) -> None:
         self.board.open()
-        self.board.hear(Start(0, {"seed": 1}))
+        self.board.handle(Start(0, {"seed": 1}))
 
     def close(self) -> None:
         self.card.do("reset")

@@ -33,7 +33,7 @@ def wake(table: dict[str, Any]) -> tuple[list[Message], Any, Any]:
     """Open a driver and begin its session; return what it says, itself and its clock."""
     said: list[Message] = []
     node, clock = hardware(table, said.append)
-    node.hear(Start(0, {"seed": 1, "t0_ns": time.monotonic_ns()}))
+    node.handle(Start(0, {"seed": 1, "t0_ns": time.monotonic_ns()}))
     return said, node, clock
 
 

@@ -201,7 +201,7 @@ class Service:
 
     def on_readdigitalscalaru32(self, q: Any) -> dict[str, Any]:
         self._task(q).reserve()
-        return {"value": self._task(q).word()}
+        return {"value": self._task(q).message()}
 
     def on_readdigitalu32(self, q: Any) -> dict[str, Any]:
         return self._samples(q)

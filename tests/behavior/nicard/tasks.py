@@ -73,7 +73,7 @@ class Task:
 
     # -- inputs ---------------------------------------------------------------------------------
 
-    def word(self) -> int:
+    def message(self) -> int:
         """The lines of this task as one number."""
         lines: list[str] = self.settings["lines"]
         return sum(self.signals.level[line] << bit for bit, line in enumerate(lines))
@@ -82,7 +82,7 @@ class Task:
         for line in self.settings.get("changing", ()):
             self._ends.append(self.signals.watch(line, self._changed))
         if "hz" in self.settings:
-            self._taken, self._was = 0, self.word()
+            self._taken, self._was = 0, self.message()
             self.settings["zero"] = self.signals.ticks(monotonic_ns())
             for line in self.settings["lines"]:
                 self._ends.append(self.signals.watch(line, self._sampled_until))
@@ -105,10 +105,10 @@ class Task:
         for _ in range(int(passed_s * self.settings["hz"]) + 1 - self._taken):
             self._taken += 1
             self._push(self._was)
-        self._was = self.word()
+        self._was = self.message()
 
     def _changed(self, t: int, up: bool) -> None:
-        self._push(self.word())
+        self._push(self.message())
         self.signals.drive(CHANGE_EVENT, True, t)
         self.signals.drive(CHANGE_EVENT, False, t)
 

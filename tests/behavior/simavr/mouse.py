@@ -6,10 +6,10 @@ from typing import Any
 
 import zmq
 
-from behavior.mouse import SimulatedMouse
+from behavior.animals.simulated_mouse import SimulatedMouse
 from rig.clock import monotonic_ns
-from rig.envelope import unpack
 from rig.messages import Start
+from rig.transport.envelope import unpack
 from tests.behavior.simavr.avr import Avr
 
 _LOOK_EVERY_MS = 4
@@ -28,8 +28,8 @@ class MouseOnAvr:
         self._context: zmq.Context[Any] = zmq.Context()
         self._ear = self._context.socket(zmq.SUB)
         self._ear.rcvhwm = 0
-        for word in (b"Start", b"TrialStart", b"TrialEnd", b"Cue", b"Valve"):
-            self._ear.subscribe(word + b" ")
+        for message in (b"Start", b"TrialStart", b"TrialEnd", b"Cue", b"Valve"):
+            self._ear.subscribe(message + b" ")
         self._ear.connect(f"tcp://127.0.0.1:{hub_port + 1}")
         self._t0: int | None = None
         self._turned = 0
@@ -54,10 +54,10 @@ class MouseOnAvr:
         while not self._over:
             if self._ear.poll(_LOOK_EVERY_MS):
                 frame: bytes = self._ear.recv()
-                _, word = unpack(frame[frame.index(b" ") + 1 :])
-                if isinstance(word, Start):
-                    self._t0 = int(word.session["t0_ns"])
-                self._mouse.hear(word)
+                _, message = unpack(frame[frame.index(b" ") + 1 :])
+                if isinstance(message, Start):
+                    self._t0 = int(message.session["t0_ns"])
+                self._mouse.handle(message)
             if self._t0 is not None:
                 self._move(monotonic_ns() - self._t0)
 

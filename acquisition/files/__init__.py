@@ -1,0 +1,1 @@
+"""Check, read and summarize saved ScanImage files."""

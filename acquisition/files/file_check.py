@@ -1,0 +1,156 @@
+"""Goes through saved files: what is in them, what is wrong with them, a copy of what is whole."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from acquisition.files.isolated_reader import ForeignFile
+from acquisition.follow.file_follower import FileFollower
+from acquisition.scanimage.frame_counter import Count
+from acquisition.scanimage.header import Header
+from acquisition.scanimage.page import Page
+from acquisition.scanimage.preamble import NotScanImage
+from acquisition.scanimage.regions import PageStrip
+from acquisition.scanimage.scan_message import strips_of
+from rig.errors import Refused
+
+_COPY_BYTES = 1 << 20
+
+
+class Checked(msgspec.Struct):
+    """What one file holds."""
+
+    path: Path
+    pages: int = 0
+    frames: tuple[int, int] | None = None
+    """The first and the last frame number."""
+    seconds: tuple[float, float] | None = None
+    """The microscope's time of the first and the last page."""
+    page_px: tuple[int, int] = (0, 0)
+    """width, height"""
+    dtype: str = ""
+    header: Header = Header()
+    planes: list[list[PageStrip]] = []
+    problems: list[str] = []
+    """What is wrong, a sentence each."""
+
+
+def check(paths: Sequence[Path], vendor: bool = True) -> list[Checked]:
+    """Go through files in their order; frame numbers go on from file to file.
+
+    `vendor` has ScanImage's reader open each sound file and read its last page, too. Raises Refused
+    only if a file cannot be opened.
+    """
+    found: list[Checked] = []
+    count: Count | None = None
+    for path in paths:
+        one = Checked(path, problems=[])
+        with closing(FileFollower(path)) as follower:
+            count = _go_through(one, follower, count)
+        if vendor and not one.problems and one.pages:
+            try:
+                with ForeignFile(path) as file:
+                    file.read(len(file) - 1, len(file))
+            except Refused as refusal:
+                one.problems.append(str(refusal))
+        found.append(one)
+    return found
+
+
+def repair(path: Path, copy: Path) -> tuple[int, int]:
+    """Copy the whole pages of a damaged or cut-off file, and close the copy behind the last one.
+
+    Returns how many pages the copy has, and how many bytes of the original it leaves out. The
+    original is only read. Raises Refused if there is nothing to repair or to save, or if the copy
+    cannot be made.
+    """
+    last, pages, end, link_bytes, damage = _whole_part(path)
+    if last is None:
+        raise Refused(f"{path} holds no whole page: nothing can be saved")
+    if not damage:
+        raise Refused(f"{path} is whole: there is nothing to repair")
+    try:
+        with path.open("rb") as source, copy.open("xb") as target:
+            _copy(source, target, end)
+            target.seek(last.link_at)
+            target.write(bytes(link_bytes))
+    except FileExistsError as error:
+        raise Refused(f"{copy} is there already; name another copy with --to") from error
+    except OSError as error:
+        copy.unlink(missing_ok=True)
+        raise Refused(f"{copy} cannot be written ({error.strerror}); name another --to") from error
+    return pages, path.stat().st_size - end
+
+
+def _whole_part(path: Path) -> tuple[Page | None, int, int, int, str]:
+    """Return a file's last whole page, their number, where they end, a link's size, the damage."""
+    last: Page | None = None
+    pages = end = 0
+    with closing(FileFollower(path)) as follower:
+        try:
+            for page in follower.poll(ended=True):
+                last, end = page, max(end, page.end)
+                pages += 1
+        except Refused as refusal:
+            return last, pages, end, follower.link_bytes, str(refusal)
+        return last, pages, end, follower.link_bytes, _unfinished(follower, pages)
+
+
+def _go_through(one: Checked, follower: FileFollower, count: Count | None) -> Count | None:
+    try:
+        for page in follower.poll(ended=True):
+            if one.pages == 0:
+                count = _begin(one, follower, page, count)
+            _add(one, page)
+            if page.number and count is not None:
+                count.take(page.number)
+    except (Refused, NotScanImage) as problem:
+        text = str(problem)
+        one.problems.append(text if isinstance(problem, Refused) else f"{one.path} {text}")
+        return None
+    finally:
+        one.header = follower.header
+        if count is not None:
+            one.problems += [f"{one.path}: {what}" for what in count.faults]
+            count.faults.clear()
+    if damage := _unfinished(follower, one.pages):
+        one.problems.append(f"{one.path} {damage}")
+    return count
+
+
+def _begin(one: Checked, follower: FileFollower, page: Page, count: Count | None) -> Count | None:
+    one.page_px, one.dtype = (page.width_px, page.height_px), page.dtype
+    try:
+        one.planes = strips_of(follower.header, follower.regions, page)
+    except NotScanImage as problem:
+        one.problems.append(f"{one.path} {problem}")
+    if count is None or not count.goes_on(follower.header, page.number):
+        return Count(follower.header)
+    return count
+
+
+def _add(one: Checked, page: Page) -> None:
+    one.pages += 1
+    first_number, first_s = (page.number, page.timestamp_s)
+    if one.frames is not None and one.seconds is not None:
+        first_number, first_s = one.frames[0], one.seconds[0]
+    one.frames, one.seconds = (first_number, page.number), (first_s, page.timestamp_s)
+
+
+def _unfinished(follower: FileFollower, pages: int) -> str:
+    """Say how a file that was gone through to its end is cut off, if it is."""
+    if not follower.began or follower.torn_bytes:
+        return f"breaks off after {pages} whole pages: {follower.torn_bytes} bytes of another"
+    if not follower.ends:
+        return f"was not closed after its {pages} pages"
+    return "" if pages else "holds no page"
+
+
+def _copy(source: BinaryIO, target: BinaryIO, count: int) -> None:
+    left = count
+    while left and (piece := source.read(min(left, _COPY_BYTES))):
+        target.write(piece)
+        left -= len(piece)

@@ -1,0 +1,138 @@
+"""Reads closed ScanImage files with the vendor's reader, which must be fed nothing but good files.
+
+It ends the process on damaged files and on ranges outside the file, and reads a half-written or a
+compressed page as if it were whole. So a file is first gone through by the follower, every range is
+checked, nothing is read while the file is let go, and what it read must be what the file holds.
+"""
+
+import threading
+from array import array
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.follow.file_follower import FileFollower
+from acquisition.scanimage.page import Page
+from rig.transport.frame_ring import read_pixels
+
+
+class ClosedFile:
+    """A closed file: its pages by number from 0. May be read by several threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Go through the file, then open it.
+
+        Raises Refused if it is not ScanImage's, is damaged, compressed, torn or not closed, or if
+        the vendor's reader counts its pages otherwise.
+        """
+        self.path = path
+        self.shape = (0, 0)
+        """height_px, width_px"""
+        self.dtype = "<i2"
+        self._lock = threading.Lock()
+        self._reader: Any = None
+        self._follower = FileFollower(path)
+        try:
+            self._offsets = self._whole_pages()
+            if self._offsets:
+                self._open_reader()
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def read(self, first: int, after: int) -> NDArray[Any]:
+        """Return pages first to after - 1: (pages, height_px, width_px).
+
+        Raises Refused if they are not there, or if the vendor's reader reads something else.
+        """
+        if not 0 <= first < after <= len(self):
+            raise self._follower.refused(f"has {len(self)} pages, not pages {first} to {after - 1}")
+        with self._lock:
+            if self._reader is None:
+                raise self._follower.refused("has been let go")
+            # Of a single page the vendor's reader gives no range.
+            raw = self._reader.data() if len(self) == 1 else self._reader.data(first, after)
+        pages = np.asarray(raw).reshape(-1, *np.shape(raw)[-2:])
+        same = pages.shape == (after - first, *self.shape) and pages.dtype == np.dtype(self.dtype)
+        if not same or not all(self._is(page, first + i) for i, page in enumerate(pages)):
+            raise self._follower.refused("is read wrongly by ScanImage's reader")
+        return pages
+
+    def description(self, page: int) -> str:
+        """Return a page's description. Raises Refused if that page is not there."""
+        if not 0 <= page < len(self):
+            raise self._follower.refused(f"has {len(self)} pages, not a page {page}")
+        with self._lock:
+            if self._reader is None:
+                raise self._follower.refused("has been let go")
+            try:
+                return str(self._reader.description(page))
+            except UnicodeDecodeError as error:
+                raise self._follower.refused(f"has a page {page} described in no text") from error
+
+    def close(self) -> None:
+        """Let the file go."""
+        with self._lock:
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.close()
+            self._follower.close()
+
+    def __enter__(self) -> "ClosedFile":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _whole_pages(self) -> "array[int]":
+        """Go through the file; return where the pixels of its pages stand."""
+        follower = self._follower
+        offsets = array("Q")
+        first: Page | None = None
+        for page in follower.poll():
+            first = first or page
+            kinds = [(p.height_px, p.width_px, p.dtype) for p in (first, page)]
+            if kinds[0] != kinds[1]:
+                raise follower.refused("has pages of different sizes")
+            offsets.append(page.offset_bytes)
+        if not follower.began or follower.torn_bytes:
+            raise follower.refused(f"breaks off after {len(offsets)} whole pages")
+        if not follower.ends:
+            raise follower.refused(f"was not closed after its {len(offsets)} pages")
+        if first is not None:
+            self.shape, self.dtype = (first.height_px, first.width_px), first.dtype
+        return offsets
+
+    def _open_reader(self) -> None:
+        from ScanImageTiffReader import ScanImageTiffReader
+
+        try:
+            self._reader = ScanImageTiffReader(str(self.path))
+            theirs = len(self._reader)
+        except Exception as error:  # the vendor's reader raises bare ones
+            raise self._follower.refused(f"is not read by ScanImage's reader ({error})") from error
+        if theirs != len(self):
+            raise self._follower.refused(
+                f"has {len(self)} pages, of which ScanImage's reader sees {theirs}"
+            )
+
+    def _is(self, pixels: NDArray[Any], page: int) -> bool:
+        ours = read_pixels(self.path, self._offsets[page], self.shape, self.dtype)
+        return ours is not None and ours.tobytes() == pixels.tobytes()
+
+
+def pages_in(path: Path) -> int:
+    """Count the pages of a closed file. Raises Refused as ClosedFile does."""
+    with ClosedFile(path) as file:
+        return len(file)

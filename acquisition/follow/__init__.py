@@ -1,0 +1,1 @@
+"""Read ScanImage files while they grow."""

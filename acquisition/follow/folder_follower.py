@@ -1,0 +1,131 @@
+"""Watches the folder that ScanImage saves into, and follows its files one after the other."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from acquisition.follow.file_follower import FileFollower
+from acquisition.scanimage.page import Page
+from rig.errors import Refused
+
+_SUFFIXES = (".tif", ".tiff")
+State = tuple[int, int]
+"""A file's size in bytes, and when it was written last, in ns of its machine."""
+
+
+def tiffs_in(folder: Path) -> dict[Path, State]:
+    """Return the TIFFs of a folder in the order of their numbers (_2 before _10), by path.
+
+    A folder that is not there has none. Raises OSError.
+    """
+    found = {}
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.lower().endswith(_SUFFIXES) and entry.is_file():
+                    stat = entry.stat()
+                    found[folder / entry.name] = (stat.st_size, stat.st_mtime_ns)
+    except FileNotFoundError:
+        return {}
+    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+
+
+class FolderFollower:
+    """Reads the pages of a folder's new files, one file after the other.
+
+    ScanImage may be there before us: a file that has no page yet when we begin, or that grows from
+    then on, is new; another one is a recording of before and left alone.
+    """
+
+    def __init__(self, folder: Path, strict: bool = False) -> None:
+        """Take note of what is there already. Raises Refused if the folder cannot be read."""
+        self.file: FileFollower | None = None
+        """The file now followed, if there is one yet."""
+        self.followed: list[Path] = []
+        """Every file followed, in order."""
+        self.torn: list[Path] = []
+        """Files that ended inside a frame, which was left out, since somebody took the list."""
+        self._folder, self._strict = folder, strict
+        self._was_there = folder.is_dir()
+        self._old = {p: state for p, state in self._look().items() if _has_a_page(p)}
+
+    def poll(self, look: bool = True, ended: bool = False) -> Iterator[tuple[FileFollower, Page]]:
+        """Yield the pages that have become whole, with their file. Raises Refused.
+
+        `look` asks for new files too; `ended` says that nothing is written any more.
+        """
+        while True:
+            yield from self._pages(ended)
+            successor = self._successor() if look else None
+            if successor is None:
+                return
+            # The next file has a page, so the writer is done with this one: a last look.
+            yield from self._pages(ended=True)
+            self._leave()
+            self.file = FileFollower(successor, self._strict)
+            self.followed.append(successor)
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self.file is not None:
+            self.file.close()
+
+    def _pages(self, ended: bool) -> Iterator[tuple[FileFollower, Page]]:
+        if self.file is not None:
+            for page in self.file.poll(ended):
+                yield self.file, page
+
+    def _successor(self) -> Path | None:
+        """Return the next file of the folder; unless it is the first, only once it has a page."""
+        there = self._look()
+        new = [p for p, state in there.items() if self._old.get(p) != state]
+        new = [p for p in new if p not in self.followed]
+        # The next of the same series comes before any other file.
+        series = self.file is not None and _series(self.file.path)
+        path = min(new, key=lambda p: (_series(p) != series, _natural(p)), default=None)
+        return path if path is not None and (self.file is None or _has_a_page(path)) else None
+
+    def _look(self) -> dict[Path, State]:
+        try:
+            there = tiffs_in(self._folder)
+            vanished = self._was_there and not there and not self._folder.is_dir()
+        except OSError as error:
+            raise self._refused(f"cannot be read ({error.strerror})") from error
+        if vanished:
+            raise self._refused("has vanished")
+        self._was_there |= bool(there)
+        return there
+
+    def _leave(self) -> None:
+        if self.file is not None:
+            if self.file.torn_bytes:
+                self.torn.append(self.file.path)
+            self.file.close()
+
+    def _refused(self, what: str) -> Refused:
+        return Refused(
+            f"imaging folder {self._folder.as_posix()} {what}; bring it back, or correct "
+            "rig.imaging_folder"
+        )
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Return what a path is ordered by: numbers by their value."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _series(path: Path) -> str:
+    """Return a file's name without the number that counts the files of an acquisition."""
+    return re.sub(r"\d+$", "", path.stem)
+
+
+def _has_a_page(path: Path) -> bool:
+    """Whether a file has a page, or what will never be one. Raises Refused if it is gone."""
+    with closing(FileFollower(path)) as probe:
+        try:
+            return next(probe.poll(), None) is not None
+        except Refused:
+            return True

@@ -1,0 +1,29 @@
+"""What the microscope was set to in the animal's last session: a file in each session folder."""
+
+from pathlib import Path
+
+import msgspec
+
+from acquisition.scanimage.header import Header
+from rig.session.water_totals import session_folders
+
+SCAN_FILE = "scan.json"
+
+
+def remember(session_folder: Path, header: Header) -> None:
+    """Keep a recording's settings in the session folder, the first ones of a session alone."""
+    path = session_folder / SCAN_FILE
+    if not path.exists():
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(header), indent=2) + b"\n")
+
+
+def last_header(session_folder: Path) -> Header | None:
+    """Return the settings of the animal's last session that imaged; None if there is none."""
+    folders = session_folders(session_folder.parent)
+    earlier = folders[: folders.index(session_folder)] if session_folder in folders else []
+    for folder in reversed(earlier):
+        try:
+            return msgspec.json.decode((folder / SCAN_FILE).read_bytes(), type=Header)
+        except (OSError, msgspec.MsgspecError):
+            continue  # it did not image, or by another version of this file
+    return None

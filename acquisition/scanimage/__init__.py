@@ -1,0 +1,1 @@
+"""The ScanImage TIFF format, read from bytes; no files are opened here."""

@@ -1,0 +1,227 @@
+"""What ScanImage says of a recording: the static metadata of versions 3.8 to 2023, as facts.
+
+Their texts name the same things differently: `state.acq.zoomFactor=4` (3.8, where lines end in
+carriage returns), `scanimage.SI4.scanZoomFactor = 4` (4), `scanimage.SI5.` (5.0),
+`SI.hRoiManager.scanZoomFactor = 4` (5.1, called 2015, and later). Values are MATLAB's literals.
+"""
+
+import math
+from typing import Any
+
+import msgspec
+
+from acquisition.scanimage.matlab_literals import Value, facts_of
+
+_SCANNERS = ("hScan2D", "hResScan", "hLinScan")
+"""From 2016 the active scanner is hScan2D; before, each kind had its own part."""
+_MAX_SLICES = 10_000
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of a recording; None, or nothing in it, where the text does not say."""
+
+    version: str = ""
+    frame_rate_hz: float | None = None
+    """Frames a second; a volume has `slices` of them."""
+    volume_rate_hz: float | None = None
+    line_period_s: float | None = None
+    fly_to_s: float | None = None
+    """The flight from region to region."""
+    multi_region: bool = False
+    channels: tuple[int, ...] = ()
+    """The channels saved: a frame is one page a channel."""
+    zs_um: tuple[tuple[float, ...], ...] = ()
+    """The depths of a volume's slices; of one slice several, if they are scanned at once."""
+    gated: bool = False
+    """Whether each channel saved sees another beam's pulses, and so another depth."""
+    discarded: int = 0
+    """Frames at the end of a volume that are scanned on the way back and not saved."""
+    averaged: int = 1
+    """How many scanned frames make a saved one."""
+    bidirectional: bool | None = None
+    um_per_degree: float | None = None
+    power_percent: tuple[float, ...] = ()
+    """Of each laser beam."""
+    pmt_gains: tuple[float, ...] = ()
+    zoom: float | None = None
+    objective_um: tuple[float, ...] = ()
+    """Where the motors stand: x, y, z."""
+    fast_z_um: float | None = None
+
+    @property
+    def slices(self) -> int:
+        """Frames saved a volume."""
+        return max(1, len(self.zs_um))
+
+    @property
+    def at_once(self) -> int:
+        """How many depths a frame has, one a channel."""
+        depths = {len(zs) for zs in self.zs_um}
+        return len(self.channels) if self.gated and depths == {len(self.channels)} else 1
+
+    @property
+    def depths_um(self) -> tuple[float, ...]:
+        """The depth of each plane: slice by slice, and in it one a channel if `at_once`."""
+        return tuple(z for zs in self.zs_um for z in zs[: self.at_once]) or (0.0,)
+
+    @property
+    def fly_to_lines(self) -> int | None:
+        """Lines that pass during the flight from region to region."""
+        if not self.line_period_s or self.fly_to_s is None:
+            return None
+        return round(self.fly_to_s / self.line_period_s)
+
+
+def parse_header(text: str) -> Header:
+    """Return the facts of a static metadata text of any version."""
+    facts = facts_of(text)
+    zs, channels = _depths(facts), _channels(facts)
+    rate_hz = _positive(facts, "hRoiManager.scanFrameRate", "scanFrameRate", "state.acq.frameRate")
+    volume_hz = _positive(facts, "hRoiManager.scanVolumeRate")
+    return Header(
+        version=_version(facts),
+        frame_rate_hz=rate_hz,
+        volume_rate_hz=volume_hz or (rate_hz / max(1, len(zs)) if rate_hz else None),
+        line_period_s=_positive(facts, "hRoiManager.linePeriod", "linePeriod"),
+        fly_to_s=_one(facts, *_of_scanner(facts, "flytoTimePerScanfield")),
+        multi_region=bool(_one(facts, "hRoiManager.mroiEnable")),
+        channels=channels,
+        zs_um=zs,
+        gated=_gated(facts, channels),
+        discarded=_count(facts, 0, "hFastZ.numDiscardFlybackFrames") if len(zs) > 1 else 0,
+        averaged=_count(facts, 1, *_of_scanner(facts, "logAverageFactor")),
+        bidirectional=_yes(facts, *_of_scanner(facts, "bidirectional")),
+        um_per_degree=_positive(facts, "objectiveResolution"),
+        power_percent=_several(facts, "hBeams.powers", "beamPowers", "state.init.eom.maxPower"),
+        pmt_gains=_several(facts, "hPmts.gains"),
+        zoom=_positive(
+            facts, "hRoiManager.scanZoomFactor", "scanZoomFactor", "state.acq.zoomFactor"
+        ),
+        objective_um=_several(
+            facts, "hMotors.samplePosition", "hMotors.motorPosition", "motorPosition"
+        )
+        or _motors_of_3(facts),
+        fast_z_um=_one(facts, "hFastZ.position", "hFastZ.positionTarget", "fastZPosition"),
+    )
+
+
+def differences(now: Header, before: Header) -> tuple[str, ...]:
+    """Say in which settings a recording differs from an earlier one, a phrase each."""
+    told = []
+    for key, what in _TOLD.items():
+        new, old = getattr(now, key), getattr(before, key)
+        if new != old:
+            told.append(f"{what} {_shown(new)}, last time {_shown(old)}")
+    return tuple(told)
+
+
+_TOLD = {
+    "version": "ScanImage",
+    "frame_rate_hz": "frames a second",
+    "multi_region": "several regions",
+    "channels": "channels saved",
+    "zs_um": "depths (um)",
+    "averaged": "frames averaged",
+    "um_per_degree": "um per degree",
+    "power_percent": "laser power (%)",
+    "pmt_gains": "PMT gains",
+    "zoom": "zoom",
+}
+"""What differs only if somebody changed it. The motors differ with every mouse."""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join(_shown(v) for v in value) or "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "unknown" if value in (None, "") else str(value)
+
+
+def _one(facts: dict[str, Value], *keys: str) -> float | None:
+    """Return the first of these that is a finite number."""
+    found = [facts.get(key) for key in keys]
+    return next((v for v in found if isinstance(v, float) and math.isfinite(v)), None)
+
+
+def _positive(facts: dict[str, Value], *keys: str) -> float | None:
+    value = _one(facts, *keys)
+    return value if value is not None and value > 0 else None
+
+
+def _count(facts: dict[str, Value], default: int, *keys: str) -> int:
+    value = _one(facts, *keys)
+    return int(value) if value is not None and 0 <= value < _MAX_SLICES else default
+
+
+def _yes(facts: dict[str, Value], *keys: str) -> bool | None:
+    value = _one(facts, *keys)
+    return None if value is None else bool(value)
+
+
+def _several(facts: dict[str, Value], *keys: str) -> tuple[float, ...]:
+    """Return the first of these that is a finite number or a row of them."""
+    for key in keys:
+        value = facts.get(key, ())
+        row = value if isinstance(value, tuple) else (value,)
+        numbers = [v for v in row if isinstance(v, float) and math.isfinite(v)]
+        if numbers and len(numbers) == len(row):
+            return tuple(numbers)
+    return ()
+
+
+def _of_scanner(facts: dict[str, Value], key: str) -> tuple[str, ...]:
+    """Return the keys under which the active scanner may say it, the likeliest first."""
+    linear = str(facts.get("imagingSystem", "")).lower().startswith("lin")
+    return tuple(f"{part}.{key}" for part in (_SCANNERS[::-1] if linear else _SCANNERS))
+
+
+def _version(facts: dict[str, Value]) -> str:
+    keys = ("VERSION_MAJOR", "VERSION_MINOR", "VERSION_UPDATE")
+    parts = [facts[key] for key in keys if key in facts]
+    parts = parts or [facts[k] for k in ("versionMajor", "versionMinor") if k in facts]
+    parts = parts or [facts[k] for k in ("state.software.version",) if k in facts]
+    return ".".join(_shown(part) for part in parts)
+
+
+def _channels(facts: dict[str, Value]) -> tuple[int, ...]:
+    saved = _several(facts, "hChannels.channelSave", "channelsSave")
+    if not saved:
+        flags = [_one(facts, f"state.acq.savingChannel{i}") for i in (1, 2, 3, 4)]
+        return tuple(i for i, flag in enumerate(flags, 1) if flag)
+    return tuple(int(channel) for channel in saved)
+
+
+def _gated(facts: dict[str, Value], channels: tuple[int, ...]) -> bool:
+    of = [f"hScan2D.virtualChannelSettings__{channel}" for channel in channels]
+    windows = [facts.get(f"{settings}.laserFilterWindow") for settings in of]
+    gates = [_one(facts, f"{settings}.laserGate") for settings in of]
+    return len(channels) > 1 and all(gates) and len(set(windows)) == len(channels)
+
+
+def _depths(facts: dict[str, Value]) -> tuple[tuple[float, ...], ...]:
+    """Return the depths of a volume's slices; where only one is scanned, its own."""
+    fast = _one(facts, "hFastZ.enable", "fastZEnable") or (
+        _one(facts, "hStackManager.enable") and facts.get("hStackManager.stackMode") == "fast"
+    )
+    lone = facts.get("hStackManager.zs", facts.get("hFastZ.userZs", ()))
+    value = facts.get("hStackManager.zsAllActuators", ())
+    if value == () or isinstance(value, str):
+        value = lone
+    elif isinstance(lone, float):  # one slice: a row of several actuators is no row of slices
+        value = (value,)
+    rows = value if isinstance(value, tuple) else (value,)
+    zs = tuple(row if isinstance(row, tuple) else (row,) for row in rows)
+    known = tuple(tuple(z for z in row if isinstance(z, float) and math.isfinite(z)) for row in zs)
+    if known != zs or len(zs) > _MAX_SLICES:
+        return ()
+    if not fast:
+        return known[:1] if len(known) == 1 else ()
+    return known or ((0.0,),) * _count(facts, 0, "stackNumSlices", "hStackManager.numSlices")
+
+
+def _motors_of_3(facts: dict[str, Value]) -> tuple[float, ...]:
+    at = [_one(facts, f"state.motor.abs{axis}Position") for axis in "XYZ"]
+    return tuple(v for v in at if v is not None) if None not in at else ()

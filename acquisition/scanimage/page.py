@@ -1,0 +1,156 @@
+"""One page of a ScanImage TIFF: its tags, its description, and whether its pixels can be read."""
+
+import math
+import re
+
+import msgspec
+
+from acquisition.scanimage.preamble import BIG, FIRST_LINK_AT, NotScanImage, TiffLayout
+from acquisition.scanimage.tiff_tags import (
+    DESCRIPTION,
+    STRIP_OFFSETS,
+    Read,
+    integers,
+    read_tags,
+    read_value,
+    shape_of,
+)
+
+_MAX_TAGS = 64
+_MAX_NUMBER = 2**53
+_FRAME_KEYS = (
+    ("frameNumbers", "frameTimestamps_sec"),
+    ("Frame Number", "Frame Timestamp(s)"),  # 5.0
+)
+_PATTERNS = {
+    key: re.compile(rf"^{re.escape(key)} *= *([-+0-9.eE]+)\s*$", re.MULTILINE)
+    for keys in _FRAME_KEYS
+    for key in keys
+}
+_UNNUMBERED = ("state.", "scanimage.SI4.")
+"""How the descriptions of 3.8 and 4 begin, which do not number their frames."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page: where its pixels are, and what its description says."""
+
+    offset_bytes: int
+    height_px: int
+    width_px: int
+    dtype: str
+    number: int
+    """frameNumbers: counts from 1 within an acquisition; 0 where a version writes none."""
+    timestamp_s: float
+    """frameTimestamps_sec: the microscope's own time; NaN where a version writes none."""
+    link_at: int
+    """Where the link to the next page stands."""
+    end: int
+    """First byte after the pixels and the link."""
+    text: str
+    """The whole description."""
+
+    @property
+    def pixel_bytes(self) -> int:
+        """The size of the pixels."""
+        return self.height_px * self.width_px * int(self.dtype[-1])
+
+
+class PageParser:
+    """Reads the pages of one kind of TIFF.
+
+    The tags of a recording's pages differ in where description and pixels stand: of tags that are
+    else those of the page before, only that is read.
+    """
+
+    def __init__(self, layout: TiffLayout = BIG) -> None:
+        self._layout = layout
+        self._known = b""
+        """The tags of the page before, without what differs from page to page."""
+        self._differing = (0, 0)
+        """Where its tags of description and pixels stand among them."""
+        self._before: Page | None = None
+
+    def parse(self, read: Read, at: int) -> Page | None:
+        """Read the page whose tags begin at `at`, or return None while they are not all there.
+
+        Whether the file reaches to the page's end is not looked at. Raises NotScanImage.
+        """
+        layout = self._layout
+        head = read(at, layout.entries.size)
+        count = layout.entries.unpack(head)[0] if head else 0
+        if count == 0:
+            return None
+        if count > _MAX_TAGS:
+            raise NotScanImage(f"has {count} tags in the page at byte {at}")
+        tags_at = at + layout.entries.size
+        link_at = tags_at + count * layout.tag.size
+        raw = read(tags_at, link_at + layout.link.size - tags_at)
+        if raw is None:
+            return None
+        table = raw[: -layout.link.size]
+        if self._before is not None and self._same(table) == self._known:
+            return self._like(read, self._before, table, at, link_at)
+        tags = read_tags(read, table, at, layout)
+        if tags is None:
+            return None
+        offsets = integers(tags, STRIP_OFFSETS)
+        shape = shape_of(tags, at)
+        text = str(tags.get(DESCRIPTION, ""))
+        page = _placed(shape, text, offsets[0], at, link_at, layout)
+        starts = range(0, len(table), layout.tag.size)
+        where = {layout.tag.unpack_from(table, start)[0]: start for start in starts}
+        if len(offsets) == 1 and DESCRIPTION in where:
+            self._differing = (where[DESCRIPTION], where[STRIP_OFFSETS])
+            self._known, self._before = self._same(table), page
+        return page
+
+    def _same(self, table: bytes) -> bytes:
+        """Return tags without the description's length and place, and without the pixels' place."""
+        size, link = self._layout.tag.size, self._layout.link.size
+        text, pixels = self._differing
+        kept = table[: text + 4], table[text + size : pixels + size - link], table[pixels + size :]
+        return b"".join(kept)
+
+    def _like(self, read: Read, before: Page, table: bytes, at: int, link_at: int) -> Page | None:
+        """Return a page of the same tags as the one before."""
+        layout = self._layout
+        text_at, pixels_at = self._differing
+        text = read_value(read, layout, *layout.tag.unpack_from(table, text_at))
+        if text is None:
+            return None
+        offset = layout.link.unpack_from(table, pixels_at + layout.tag.size - layout.link.size)[0]
+        shape = before.height_px, before.width_px, before.dtype
+        return _placed(shape, str(text), offset, at, link_at, layout)
+
+
+def _placed(
+    shape: tuple[int, int, str], text: str, offset: int, at: int, link_at: int, layout: TiffLayout
+) -> Page:
+    """Return the page of that height, width and dtype whose pixels stand at `offset`."""
+    total = shape[0] * shape[1] * int(shape[2][-1])
+    tags_end = link_at + layout.link.size
+    if offset < FIRST_LINK_AT or at - total < offset < tags_end:
+        raise NotScanImage(f"has pixels on top of the tags of the page at byte {at}")
+    number, timestamp_s = _frame(text, at)
+    end = max(offset + total, tags_end)
+    return Page(offset, *shape, number, timestamp_s, link_at, end, text)
+
+
+def _frame(text: str, at: int) -> tuple[int, float]:
+    """Return the number and the time of a frame, as its description says them."""
+    for number_key, time_key in _FRAME_KEYS:
+        number, timestamp_s = _number(text, number_key), _number(text, time_key)
+        if number is not None and timestamp_s is not None and 0 < number < _MAX_NUMBER:
+            return int(number), timestamp_s
+    if text.startswith(_UNNUMBERED):
+        return 0, math.nan
+    raise NotScanImage(f"lacks frameNumbers or frameTimestamps_sec in the page at byte {at}")
+
+
+def _number(text: str, key: str) -> float | None:
+    found = _PATTERNS[key].search(text)
+    try:
+        number = float(found[1]) if found else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,85 @@
+"""ScanImage's TIFFs, byte by byte: what they look like, and what their pages say.
+
+Since 2016 a file is a BigTIFF: a 32-byte header, two blocks of text (static metadata as `key =
+value` lines, regions as JSON), then pages chained by links: tags (IFD), frame description, pixels.
+Layout: the ScanImage BigTIFF specification, format versions 3 and 4. Before 2016 it was a plain
+TIFF (or BigTIFF) without those blocks: each description repeated the metadata.
+"""
+
+import json
+import struct
+from typing import Any, NamedTuple
+
+import msgspec
+
+PREAMBLE_BYTES = 32
+FIRST_LINK_AT = 8
+LINK = struct.Struct("<Q")
+PREAMBLE = struct.Struct("<2sHHHQIIII")
+TAG = struct.Struct("<HHQ8s")
+MAGIC = 117637889
+VERSIONS = (3, 4)
+
+_MAX_TEXT_BYTES = 1 << 26
+
+
+class NotScanImage(Exception):
+    """The bytes are not what ScanImage writes; says in which respect."""
+
+
+class TiffLayout(NamedTuple):
+    """How a kind of TIFF writes links, the number of a page's tags, and a tag."""
+
+    link: struct.Struct
+    entries: struct.Struct
+    tag: struct.Struct
+    first_link_at: int
+
+
+BIG = TiffLayout(LINK, LINK, TAG, FIRST_LINK_AT)
+CLASSIC = TiffLayout(struct.Struct("<I"), struct.Struct("<H"), struct.Struct("<HHI4s"), 4)
+
+
+class Preamble(msgspec.Struct, frozen=True):
+    """The sizes of the two blocks of text that follow the first 32 bytes; 0 before 2016."""
+
+    static_bytes: int
+    regions_bytes: int
+    layout: TiffLayout = BIG
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether the file has those blocks."""
+        return self.static_bytes > 0
+
+
+def parse_preamble(raw: bytes) -> Preamble:
+    """Read the first 32 bytes of a file. Raises NotScanImage."""
+    order, tiff, size, zero, _, magic, version, static, regions = PREAMBLE.unpack(raw)
+    if (order, tiff) == (b"II", 42):
+        return Preamble(0, 0, CLASSIC)
+    if (order, tiff, size, zero) != (b"II", 43, 8, 0):
+        raise NotScanImage("is not a little-endian TIFF")
+    if magic != MAGIC:
+        return Preamble(0, 0)
+    if version not in VERSIONS or not static:
+        raise NotScanImage(f"has ScanImage's header in a version {version} that is not known")
+    if max(static, regions) > _MAX_TEXT_BYTES:
+        raise NotScanImage(f"claims {max(static, regions)} bytes of metadata")
+    return Preamble(static, regions)
+
+
+def text_of(raw: bytes) -> str:
+    """Return a block of text without its closing zeros."""
+    return raw.rstrip(b"\0 ").decode("utf-8", "replace")
+
+
+def regions_of(raw: bytes) -> dict[str, Any]:
+    """Return the regions (the RoiGroups) of a file. Raises NotScanImage."""
+    try:
+        regions = json.loads(text_of(raw) or "{}")
+    except ValueError as error:
+        raise NotScanImage(f"has regions that are not JSON ({error})") from error
+    if not isinstance(regions, dict):
+        raise NotScanImage("has regions that are not a JSON object")
+    return regions

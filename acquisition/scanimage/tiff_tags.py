@@ -1,0 +1,124 @@
+"""The tags of a TIFF page: their values, and whether they speak of plain pixels."""
+
+import struct
+from collections.abc import Callable
+
+from acquisition.scanimage.preamble import NotScanImage, TiffLayout, text_of
+
+_MAX_TAG_BYTES = 1 << 20
+_MAX_PIXEL_BYTES = 1 << 31
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, DESCRIPTION = 256, 257, 258, 259, 270
+STRIP_OFFSETS, _SAMPLES, _ROWS, _STRIP_BYTES, _SAMPLE_FORMAT = 273, 277, 278, 279, 339
+_NAMES = {
+    _WIDTH: "width",
+    _HEIGHT: "height",
+    _BITS: "bits a pixel",
+    _COMPRESSION: "compression",
+    266: "order of bits",
+    DESCRIPTION: "description",
+    STRIP_OFFSETS: "strip offsets",
+    _SAMPLES: "samples a pixel",
+    _ROWS: "rows a strip",
+    _STRIP_BYTES: "strip byte counts",
+    317: "predictor",
+    **dict.fromkeys((322, 323, 324, 325), "tile"),
+    _SAMPLE_FORMAT: "sample format",
+    **dict.fromkeys((32997, 32998), "depth"),
+}
+_ONLY = {_COMPRESSION: 1, 266: 1, _SAMPLES: 1, 317: 1, 32997: 1, 32998: 1}
+"""Tags that change what the pixels mean, unless they have this value."""
+_TILES = (322, 323, 324, 325)
+_ASCII = 2
+_INTEGERS = {1: "B", _ASCII: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+_SIZES = {letter: struct.calcsize(letter) for letter in "BHIQ"}
+_LETTERS = {1: "u", 2: "i", 3: "f"}
+
+Tags = dict[int, tuple[int, ...] | str]
+Read = Callable[[int, int], bytes | None]
+"""Read (offset, count) bytes of a file, or None where they are not there yet."""
+
+
+def read_tags(read: Read, table: bytes, at: int, layout: TiffLayout) -> Tags | None:
+    """Return the values of a page's tags that matter; None while they are not all there."""
+    tags: Tags = {}
+    before = -1
+    for start in range(0, len(table), layout.tag.size):
+        tag, kind, values, inline = layout.tag.unpack_from(table, start)
+        if kind == 0 or values == 0:
+            return None  # room for a tag that has not been written
+        if tag <= before:
+            raise NotScanImage(f"has tags out of order in the page at byte {at}")
+        before = tag
+        if tag in _NAMES:
+            value = read_value(read, layout, tag, kind, values, inline)
+            if value is None:
+                return None
+            tags[tag] = value
+    return tags
+
+
+def read_value(
+    read: Read, layout: TiffLayout, tag: int, kind: int, values: int, inline: bytes
+) -> tuple[int, ...] | str | None:
+    """Return a tag's integers, or its text; None while they are not there."""
+    letter = _INTEGERS.get(kind, "")
+    size = _SIZES.get(letter, 0) * values
+    if not 0 < size <= _MAX_TAG_BYTES or (tag == DESCRIPTION) != (kind == _ASCII):
+        raise NotScanImage(f"has {values} values of type {kind} as the {_NAMES[tag]} of a page")
+    whole = size <= len(inline)
+    raw = inline[:size] if whole else read(layout.link.unpack(inline)[0], size)
+    if raw is None or not any(raw):
+        return None  # or it has not been written into the room for it
+    return text_of(raw) if kind == _ASCII else struct.unpack(f"<{values}{letter}", raw)
+
+
+def shape_of(tags: Tags, at: int) -> tuple[int, int, str]:
+    """Return height_px, width_px and dtype of plain, unscattered pixels. Raises NotScanImage."""
+    _check_kind(tags, at)
+    width, height = _one(tags, _WIDTH), _one(tags, _HEIGHT)
+    dtype = _dtype(tags)
+    offsets, sizes = integers(tags, STRIP_OFFSETS), integers(tags, _STRIP_BYTES)
+    total = width * height * int(dtype[-1])
+    if not 0 < total <= _MAX_PIXEL_BYTES or sum(sizes) != total or len(sizes) != len(offsets):
+        raise NotScanImage(f"has {sum(sizes)} bytes for {height} x {width} pixels of {dtype}")
+    rows = min(_one(tags, _ROWS, height), height)
+    if not rows or len(offsets) != -(-height // rows):
+        raise NotScanImage(f"has {len(offsets)} strips of {rows} rows for {height} rows of pixels")
+    if any(a + n != b for a, n, b in zip(offsets, sizes, offsets[1:], strict=False)):
+        raise NotScanImage(f"has scattered pixels in the page at byte {at}")
+    return height, width, dtype
+
+
+def _check_kind(tags: Tags, at: int) -> None:
+    """Refuse pages whose bytes are not the plain pixels."""
+    for tag, value in _ONLY.items():
+        found = _one(tags, tag, value)
+        if found != value and tag == _COMPRESSION:
+            raise NotScanImage(f"is compressed (TIFF compression {found})")
+        if found != value:
+            raise NotScanImage(f"has {found} as the {_NAMES[tag]} of the page at byte {at}")
+    if any(tag in tags for tag in _TILES):
+        raise NotScanImage(f"is tiled in the page at byte {at}")
+
+
+def _dtype(tags: Tags) -> str:
+    bits, letter = _one(tags, _BITS), _LETTERS.get(_one(tags, _SAMPLE_FORMAT, 1))
+    if bits not in (8, 16, 32) or letter is None or (letter, bits) == ("f", 8):
+        raise NotScanImage(f"has {bits}-bit pixels of a kind that ScanImage does not write")
+    return f"<{letter}{bits // 8}"
+
+
+def _one(tags: Tags, tag: int, default: int | None = None) -> int:
+    found = integers(tags, tag, default)
+    if len(found) != 1:
+        raise NotScanImage(f"has {len(found)} values as the {_NAMES[tag]} of a page")
+    return found[0]
+
+
+def integers(tags: Tags, tag: int, default: int | None = None) -> tuple[int, ...]:
+    """Return the values of a tag. Raises NotScanImage if a page must have it and has not."""
+    found = tags.get(tag, () if default is None else (default,))
+    if not found or isinstance(found, str):
+        raise NotScanImage(f"has a page without {_NAMES[tag]}")
+    return found

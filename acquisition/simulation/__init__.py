@@ -1,0 +1,1 @@
+"""A simulated brain and the microscope that images it."""

@@ -1,0 +1,166 @@
+"""Draws a field's cells as the study found them: areas, preferences, places, all from one seed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from acquisition.simulation.simulated_cells import PREFERS, SimulatedCells
+from acquisition.simulation.strip_layout import Floats, StripLayout
+from rig.errors import Refused
+
+V1, EXCLUDED = 8, 7
+MEDIAL, ANTERIOR, LATERAL = (0, 1, 2, 9), (3, 4), (5, 6)
+_SPARE_SITES = 1.35
+"""Of so many places for a cell one is taken: a field without gaps would look like a lattice."""
+_LARGEST = 1.3
+"""The radius of the largest cell, of the average one's."""
+_APART = 0.95
+"""How near two cells may come, in diameters."""
+
+_SHAKES = 12
+"""How often each cell tries to move a little: then no rows of the grid are to be seen any more."""
+
+_SHARES = {
+    "V1": (0.30, 0.30, 0.20, 0.20, 0.0),
+    "medial": (0.35, 0.25, 0.15, 0.25, 0.0),
+    "lateral": (0.28, 0.28, 0.24, 0.20, 0.0),
+    "anterior": (0.15, 0.15, 0.10, 0.35, 0.25),
+    "excluded": (0.0, 0.0, 0.2, 0.8, 0.0),
+}
+"""The part of an area's cells that prefers leaf1, circle1, both, none, reward."""
+_OTHER = {"V1": 0.3, "medial": 0.75, "lateral": 0.4, "anterior": 0.7, "excluded": 0.5}
+"""How alike the exemplars of a category are to an area, on average."""
+
+
+def group_of(area: int) -> str:
+    """Return the name of the group that an area belongs to."""
+    named = {"medial": MEDIAL, "anterior": ANTERIOR, "lateral": LATERAL, "V1": (V1,)}
+    return next((name for name, areas in named.items() if area in areas), "excluded")
+
+
+def draw_cells(
+    layout: StripLayout,
+    shadows: Sequence[Floats],
+    count: int,
+    radius_px: float,
+    texture_m: float,
+    seed: int,
+) -> SimulatedCells:
+    """Draw that many cells, beside the vessels of each depth. Raises Refused if they do not fit."""
+    columns: dict[str, list[NDArray[Any]]] = {}
+    depths = len(shadows)
+    for plane, shadow in enumerate(shadows):
+        rng = np.random.default_rng([seed, plane, 1])
+        here = count // depths + (plane < count % depths)
+        y, x = _places(layout, shadow, here, radius_px, rng)
+        area = _areas(y, x, layout.field_shape)
+        y_page, x_page = layout.to_page(y, x)
+        drawn = {
+            "y_px": y_page.round(2),
+            "x_px": x_page.round(2),
+            "radius_px": (radius_px * np.clip(rng.normal(1.0, 0.12, here), 0.75, _LARGEST)).round(
+                2
+            ),
+            "plane": np.full(here, plane),
+            "area": area,
+            "place_m": rng.uniform(0.0, texture_m, here).round(3),
+            "peak_hz": np.clip(6.0 * rng.lognormal(0.0, 0.35, here), 2.0, 20.0).round(2),
+            **_answers(area, rng),
+        }
+        for name, values in drawn.items():
+            columns.setdefault(name, []).append(values)
+    return SimulatedCells(
+        cell=np.arange(count), **{name: np.concatenate(held) for name, held in columns.items()}
+    )
+
+
+def _answers(area: NDArray[np.int64], rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """Draw what cells of these areas prefer, how they generalise, and when they learn it."""
+    prefers, other = np.zeros(area.size, np.int64), np.zeros(area.size)
+    learns_at = np.zeros(area.size)
+    groups = np.array([group_of(number) for number in range(-1, 10)])[area + 1]
+    for group, shares in _SHARES.items():
+        here = np.flatnonzero(groups == group)
+        prefers[here] = rng.choice(len(PREFERS), here.size, p=shares)
+        other[here] = np.clip(rng.normal(_OTHER[group], 0.15, here.size), 0.0, 1.0).round(3)
+    learn = (groups == "medial") | (prefers == PREFERS.index("reward"))
+    learns_at[learn] = rng.uniform(0.1, 0.9, int(learn.sum())).round(3)
+    return {"prefers": prefers, "other": other, "learns_at": learns_at}
+
+
+def _places(
+    layout: StripLayout, shadow: Floats, count: int, radius_px: float, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Choose sites of a staggered grid, whole within a strip and clear of vessels; shake them."""
+    rim = _LARGEST * radius_px + 1.0
+    rows, columns = layout.height_px - 1 - 2 * rim, layout.width_px - 1 - 2 * rim
+    room = max(rows, 0.0) * max(columns, 0.0) * layout.rois
+    pitch = float(np.sqrt(room / (max(count, 1) * _SPARE_SITES)))
+    jitter = (pitch - 2.0 * radius_px * _APART) / 2.0
+    if jitter < 0.0:
+        raise Refused(_does_not_fit(count, layout, radius_px))
+    grid_y, grid_x = np.mgrid[0 : rows + 1e-9 : pitch, 0 : columns + 1e-9 : pitch]
+    grid_x = grid_x + 0.5 * pitch * (np.arange(len(grid_x)) % 2)[:, None]
+    grid_y, grid_x = grid_y[grid_x <= columns], grid_x[grid_x <= columns]
+    slots = np.repeat(np.arange(layout.rois), grid_y.size)
+    y = np.tile(grid_y, layout.rois) + rng.uniform(-jitter, jitter, slots.size)
+    x = np.tile(grid_x, layout.rois) + rng.uniform(-jitter, jitter, slots.size)
+    y, x = rim + np.clip(y, 0.0, rows), rim + np.clip(x, 0.0, columns) + slots * layout.width_px
+    # where vessels leave too little room, cells lie beside or under them
+    order = np.argsort(rng.random(y.size) + 2.0 * ~_is_clear(shadow, y, x), kind="stable")[:count]
+    if order.size < count:
+        raise Refused(_does_not_fit(count, layout, radius_px))
+    left = rim + slots[order] * layout.width_px
+    y, x = y[order], x[order]
+    for _ in range(_SHAKES):
+        step_y, step_x = rng.uniform(-pitch / 3.0, pitch / 3.0, (2, count))
+        new_y = np.clip(y + step_y, rim, rim + rows)
+        new_x = np.clip(x + step_x, left, left + columns)
+        free = _have_room((y, x), (new_y, new_x), 2.0 * radius_px * _APART)
+        free &= _is_clear(shadow, new_y, new_x) | ~_is_clear(shadow, y, x)
+        y, x = np.where(free, (new_y, new_x), (y, x))
+    return y, x
+
+
+def _is_clear(shadow: Floats, y: Floats, x: Floats) -> NDArray[np.bool_]:
+    """Whether no vessel runs over each place."""
+    found: NDArray[np.bool_] = shadow[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)] < 0.15
+    return found
+
+
+def _have_room(
+    old: tuple[Floats, Floats], new: tuple[Floats, Floats], apart_px: float
+) -> NDArray[np.bool_]:
+    """Whether each new place (y, x) is far enough from all others', old or new: (cells,)."""
+    count = len(old[0])
+    places = np.hstack([old, new]).T
+    pairs = cKDTree(places).query_pairs(apart_px, output_type="ndarray")
+    others = pairs[:, 0] != pairs[:, 1] - count  # not from its own old place
+    free = np.ones(2 * count, np.bool_)
+    free[pairs[others & (pairs[:, 1] >= count)]] = False
+    return free[count:]
+
+
+def _does_not_fit(count: int, layout: StripLayout, radius_px: float) -> str:
+    height, width = layout.field_shape
+    return (
+        f"{count} cells of radius {radius_px:g} px do not fit {height} x {width} px; set "
+        "mesoscope.brain.cells or radius_px lower, or take more strips or depths"
+    )
+
+
+def _areas(y: Floats, x: Floats, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the area at each place: V1 behind, anterior in front, the others on both sides."""
+    v, u = y / shape[0], x / shape[1]
+    area = np.full(y.shape, V1)
+    medial = u > 0.62 + 0.06 * np.sin(5.0 * v)
+    area[medial] = np.asarray(MEDIAL)[np.minimum((v[medial] * 4).astype(int), 3)]
+    lateral = u < 0.22 + 0.04 * np.cos(4.0 * v)
+    area[lateral] = np.where(v[lateral] < 0.6, LATERAL[0], LATERAL[1])
+    front = v < 0.33 + 0.05 * np.sin(6.0 * u)
+    area[front] = np.where(u[front] < 0.5, ANTERIOR[0], ANTERIOR[1])
+    area[(v > 0.93) & (u < 0.12)] = EXCLUDED
+    return area

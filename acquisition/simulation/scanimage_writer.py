@@ -1,0 +1,107 @@
+"""Writes a ScanImage BigTIFF page by page, as the simulated microscope does."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.scanimage.preamble import FIRST_LINK_AT, LINK, PREAMBLE_BYTES, Preamble
+from acquisition.simulation.scanimage_encoding import (
+    PAGE_TAGS_BYTES,
+    Recording,
+    describe,
+    pack_page_tags,
+    pack_preamble,
+)
+
+Link = Literal["pre", "post"]
+
+
+class Writer:
+    """One growing file.
+
+    With link "pre" each page already holds the offset where the next one will be, with "post" that
+    offset is put in once the next page is there. ScanImage's files have been seen in both states.
+    """
+
+    def __init__(self, path: Path, recording: Recording, began: datetime, link: Link) -> None:
+        """Make the file. Raises OSError."""
+        self._recording, self._began, self._link = recording, began, link
+        self._pages = 0
+        static = recording.static().encode() + b"\0"
+        regions = recording.groups().encode() + b"\0"
+        self._preamble = Preamble(len(static), len(regions))
+        self._next = _aligned(PREAMBLE_BYTES + len(static) + len(regions))
+        self._link_at = FIRST_LINK_AT
+        # Unbuffered: a page is on disk for every reader as soon as append returns.
+        self._file = path.open("xb", buffering=0)
+        head = pack_preamble(static, regions, self._next if link == "pre" else 0)
+        self._put(0, (head + static + regions).ljust(self._next, b"\0"))
+
+    def append(
+        self, pixels: NDArray[np.int16], timestamp_s: float, number: int | None = None
+    ) -> None:
+        """Write one page: of the next channel of a frame, or of the next frame.
+
+        number is the frame's; by default frames count from 1. Raises ValueError if the pixels have
+        another shape than the file.
+        """
+        for _ in self.pieces(pixels, timestamp_s, number):
+            pass
+
+    def pieces(
+        self,
+        pixels: NDArray[np.int16],
+        timestamp_s: float,
+        number: int | None = None,
+        piece_bytes: int | None = None,
+    ) -> Iterator[int]:
+        """Write one page in pieces; yield after each how many bytes of the page are on disk.
+
+        Who stops in between has a file that ends inside a page. Raises ValueError as `append`.
+        """
+        shape = self._recording.shape
+        if pixels.shape != shape:
+            raise ValueError(f"a frame of {pixels.shape} px in a file of {shape} px")
+        at = self._next
+        frame = 1 + self._pages // len(self._recording.channels) if number is None else number
+        text = describe(frame, timestamp_s, self._began).encode() + b"\0"
+        text = text.ljust(_aligned(PAGE_TAGS_BYTES + len(text)) - PAGE_TAGS_BYTES, b"\0")
+        raw = pixels.astype("<i2", copy=False).tobytes()
+        end = _aligned(at + PAGE_TAGS_BYTES + len(text) + len(raw))
+        tags = pack_page_tags(
+            shape, self._preamble, at, len(text), end if self._link == "pre" else 0
+        )
+        page = (tags + text + raw).ljust(end - at, b"\0")
+        step = piece_bytes or len(page)
+        for start in range(0, len(page), step):
+            self._put(at + start, page[start : start + step])
+            yield min(start + step, len(page))
+        if self._link == "post":
+            self._put(self._link_at, LINK.pack(at))
+        self._link_at = at + PAGE_TAGS_BYTES - LINK.size
+        self._next = end
+        self._pages += 1
+
+    def close(self) -> None:
+        """Finish the file: the last page points nowhere."""
+        if self._link == "pre":
+            self._put(self._link_at, LINK.pack(0))
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Let the file go as it is, as a microscope that crashes does."""
+        self._file.close()
+
+    def _put(self, offset: int, raw: bytes) -> None:
+        self._file.seek(offset)
+        left = memoryview(raw)
+        while left:  # on a full disk the first write is short, and the next one raises
+            left = left[self._file.write(left) :]
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // 8) * 8

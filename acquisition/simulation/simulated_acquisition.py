@@ -1,0 +1,100 @@
+"""One acquisition of the simulated microscope: its file, its truth, and the frames on their way."""
+
+from collections import deque
+
+from acquisition.simulation.ground_truth import TruthWriter
+from acquisition.simulation.injected_faults import InjectedFaults
+from acquisition.simulation.position_history import PositionHistory
+from acquisition.simulation.scanimage_writer import Writer
+from acquisition.simulation.simulated_brain import SimulatedBrain
+
+
+class SimulatedAcquisition:
+    """Scans frame after frame, by turns at each depth, and saves each one when it is over."""
+
+    def __init__(
+        self,
+        specimen: SimulatedBrain,
+        writer: Writer,
+        truth: TruthWriter,
+        planted: InjectedFaults,
+        piece_bytes: int,
+        trail: PositionHistory,
+    ) -> None:
+        """Begin; a page is written in pieces of piece_bytes, or in one if that is 0."""
+        self._specimen, self._writer, self._truth = specimen, writer, truth
+        self._planted, self._piece_bytes, self._trail = planted, piece_bytes, trail
+        self._number = 0
+        self._scanning: deque[tuple[int, int]] = deque()
+        """(number, ns of its beginning) of the frames that are not saved yet."""
+        self._first_t: int | None = None
+        self._scanned_t: dict[int, int] = {}
+        """When each depth was last scanned."""
+        self._page_t: int | None = None
+        self._silent_until: int | None = None
+        self._begins = False
+        self._dead = self._stopping = False
+
+    def begin(self, now: int) -> list[int]:
+        """Begin the next frame, unless the microscope is silent; return the times of its edges."""
+        self._begins = not (self._dead or self._stopping or self._silent(now))
+        if not self._begins:
+            return []
+        self._number += 1
+        self._scanning.append((self._number, now))
+        return [now + round(ms * 1e6) for ms in self._planted.edges_ms(self._number)]
+
+    def stop(self) -> None:
+        """Begin no further frame."""
+        self._stopping = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was stopped, and all is saved."""
+        return self._stopping and not self._scanning
+
+    def save(self) -> None:
+        """Save every frame that is over: all but the one that has just begun."""
+        while len(self._scanning) > int(self._begins):
+            self._save(*self._scanning.popleft())
+
+    def close(self) -> None:
+        """Save what was scanned, and finish the file."""
+        self._begins = False
+        self.save()
+        self._truth.close()
+        if not self._dead:
+            self._writer.close()
+
+    def _silent(self, now: int) -> bool:
+        if self._silent_until is None and self._number + 1 == self._planted.silent_from:
+            self._silent_until = now + round(self._planted.silent_s * 1e9)
+        return self._silent_until is not None and now < self._silent_until
+
+    def _save(self, number: int, t: int) -> None:
+        if self._dead:
+            return
+        plane = (number - 1) % self._specimen.depths
+        self._first_t = t if self._first_t is None else self._first_t
+        age_s = (t - self._first_t) / 1e9
+        where = self._trail.amid(t)
+        scanned = self._specimen.scan(
+            plane, where, age_s, self._since(self._page_t, t), self._since_plane(plane, t)
+        )
+        self._page_t = self._scanned_t[plane] = t
+        for _ in range(self._planted.pages(number)):
+            pieces = self._piece_bytes or None
+            if number == self._planted.crashes_in:
+                pieces, self._dead = self._piece_bytes or scanned.page.nbytes // 2, True
+            for _ in self._writer.pieces(scanned.page, age_s, number, pieces):
+                if self._dead:
+                    self._writer.abandon()
+                    return
+        self._truth.append(number, t, plane, scanned.light, scanned.spikes, scanned.moved_px)
+
+    def _since_plane(self, plane: int, t: int) -> float:
+        return self._since(self._scanned_t.get(plane), t)
+
+    def _since(self, last_t: int | None, t: int) -> float:
+        """Return the time since then in s; a short while before the first time."""
+        return 1e-3 if last_t is None else (t - last_t) / 1e9

@@ -1,0 +1,147 @@
+"""The simulated brain under the objective: what it shows when one of its depths is scanned."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from acquisition.simulation.brain_motion import BrainMotion
+from acquisition.simulation.optics import Optics
+from acquisition.simulation.population import draw_cells
+from acquisition.simulation.simulated_cells import read_cells
+from acquisition.simulation.simulated_tuning import Calcium, SimulatedTuning
+from acquisition.simulation.strip_layout import Floats, StripLayout
+from acquisition.simulation.tissue import MARGIN_PX, grow
+from acquisition.simulation.vessels import vessels
+from rig.messages import Position
+
+_LASTING = 0.6
+"""The part of the light that no bleaching takes."""
+_NEUROPIL_FOLLOWS = 0.5
+_NEUROPIL_WANDERS = 0.04
+_NEUROPIL_S = 4.0
+
+
+class Brain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the microscope looks at."""
+
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 1
+    """Another number, another brain: other vessels, and other cells unless they are in a file."""
+    cells: Annotated[int, msgspec.Meta(ge=1, le=90_000)] = 60
+    """How many are drawn, at all depths together, where no file names them."""
+    radius_px: Annotated[float, msgspec.Meta(ge=1.5, le=30.0)] = 4.0
+    """A cell's, on average; vessels and neuropil go by it."""
+    texture_m: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 4.0
+    """Where in the corridor drawn cells have their places: anywhere in its texture."""
+    learned: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 1.0
+    """How far learning has come, from a naive animal's 0 to 1; set it from session to session."""
+    motion_px: Annotated[float, msgspec.Meta(ge=0.0, le=3.0)] = 0.3
+    """How far the brain jumps at rest (standard deviation); 2.5 times as far while running."""
+    warp_px: Annotated[float, msgspec.Meta(ge=0.0, le=3.0)] = 0.5
+    """How far it is warped, slowly."""
+    bleach_s: Annotated[float, msgspec.Meta(ge=1.0, le=1e6)] = 3600.0
+    """The time in which what can bleach falls to 1/e."""
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """One scan of a depth: its page, valid until the next one, and what is true of it."""
+
+    page: NDArray[np.int16]
+    spikes: Floats
+    moved_px: Floats
+    light: float
+
+
+class SimulatedBrain:
+    """Cells, tissue and motion of all depths."""
+
+    def __init__(
+        self, brain: Brain, layout: StripLayout, depths: int, cells_file: Path | None
+    ) -> None:
+        """Grow it. Raises Refused if the cells cannot be had."""
+        shadows = [vessels(layout, brain.radius_px, brain.seed, i) for i in range(depths)]
+        self.cells = (
+            read_cells(cells_file, layout, depths)
+            if cells_file is not None
+            else draw_cells(
+                layout, shadows, brain.cells, brain.radius_px, brain.texture_m, brain.seed
+            )
+        )
+        self._tissues = [
+            grow(layout, self.cells, shadow, brain.radius_px, brain.seed, i)
+            for i, shadow in enumerate(shadows)
+        ]
+        self.tuning = SimulatedTuning(self.cells, brain.learned)
+        self._brain, self._layout = brain, layout
+        self._optics = Optics(layout)
+        y, x = self._optics.centres
+        self._blocks = y / layout.field_shape[0], x / layout.field_shape[1]
+        self.blocks_px = layout.to_page(y, x)
+        """The middle of each block that moves as one, in page rows and columns."""
+        self.begin(0)
+
+    def begin(self, seed: int) -> None:
+        """Come to rest, at the beginning of a session with that seed."""
+        self._spikes, wander = (np.random.default_rng([seed, self._brain.seed, i]) for i in (0, 1))
+        self._optics.rng = np.random.Generator(np.random.SFC64([seed, self._brain.seed]))
+        self._motion = BrainMotion(self._brain.motion_px, self._brain.warp_px, wander)
+        depths = range(len(self._tissues))
+        self._planes = [_Plane(np.flatnonzero(self.cells.plane == i)) for i in depths]
+        self._neuropil = _Neuropil(self._layout.field_shape[1] + 2 * MARGIN_PX, wander)
+
+    @property
+    def depths(self) -> int:
+        """How many depths there are."""
+        return len(self._tissues)
+
+    def scan(
+        self,
+        plane: int,
+        position: Position | None,
+        age_s: float,
+        since_page_s: float,
+        since_plane_s: float,
+    ) -> Scanned:
+        """Scan a depth, age_s after the light went on, so long after a page and after its last."""
+        here = self._planes[plane]
+        rates_hz = self.tuning.rates_hz(position)[here.cells]
+        spikes = self._spikes.poisson(rates_hz * since_plane_s).astype(np.float64)
+        calcium = here.calcium.step(spikes, since_plane_s)
+        self._motion.step(since_page_s, position is not None and position.moving)
+        neuropil = self._neuropil.step(since_page_s, float(calcium.mean()) if calcium.size else 0.0)
+        moved_px = self._motion.at(*self._blocks)
+        light = _LASTING + (1.0 - _LASTING) * math.exp(-age_s / self._brain.bleach_s)
+        everywhere, fired = np.zeros(len(self.cells)), np.zeros(len(self.cells))
+        everywhere[here.cells], fired[here.cells] = calcium, spikes
+        page = self._optics.page(self._tissues[plane], everywhere, neuropil, light, moved_px)
+        return Scanned(page, fired, moved_px, light)
+
+
+class _Plane:
+    """The cells of one depth, and their calcium when it was last scanned."""
+
+    def __init__(self, cells: NDArray[np.intp]) -> None:
+        self.cells = cells
+        self.calcium = Calcium(cells.size)
+
+
+class _Neuropil:
+    """How bright the neuropil is: it follows what the cells do, and wanders by itself."""
+
+    def __init__(self, columns: int, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._wave = np.cos(np.linspace(0.0, 3.0 * math.pi, columns) + rng.uniform(0.0, 6.0))
+        self._state = np.zeros(2)
+
+    def step(self, passed_s: float, activity: float) -> Floats:
+        """Return how much brighter than at rest each column is."""
+        kept = math.exp(-passed_s / _NEUROPIL_S)
+        kick = self._rng.normal(0.0, _NEUROPIL_WANDERS * math.sqrt(1.0 - kept**2), 2)
+        self._state = self._state * kept + kick
+        even = _NEUROPIL_FOLLOWS * activity + self._state[0]
+        return np.asarray(np.maximum(even + self._state[1] * self._wave, -0.5))

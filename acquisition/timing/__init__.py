@@ -1,0 +1,1 @@
+"""Match imaging frames to frame-clock edges, and flips to the photodiode."""

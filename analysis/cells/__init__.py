@@ -1,0 +1,1 @@
+"""Where the cells are: masks and brain areas, read from files."""

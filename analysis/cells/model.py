@@ -1,0 +1,118 @@
+"""The cells of a field: the pixels, weights, area and depth of each."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.cells.areas import UNKNOWN, Ids
+from rig.errors import Refused
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The pixels of all cells, one cell after the other; pixel (0, 0) is the first of a page."""
+
+    names: tuple[str, ...]
+    first: NDArray[np.int64]
+    """Where the pixels of each cell begin; one more at the end: (cells + 1,)."""
+    y: NDArray[np.int32]
+    x: NDArray[np.int32]
+    weight: NDArray[np.float32]
+    area: Ids
+    plane: NDArray[np.int16]
+    """The index of the depth in which each cell lies."""
+    planes_said: bool = False
+    """Whether the file says so; else each is in depth 0."""
+    drawn_on: tuple[int, int] | None = None
+    """The size of the label image that they are from, (height_px, width_px); None: of none."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def centres(self) -> NDArray[np.float64]:
+        """Return the weighted mean (y, x) of each cell: (cells, 2)."""
+        weights = np.add.reduceat(self.weight.astype(np.float64), self.first[:-1])
+        sums = [np.add.reduceat(v * np.float64(self.weight), self.first[:-1]) for v in self._yx()]
+        return np.stack(sums, axis=1) / weights[:, None]
+
+    def boxes(self) -> NDArray[np.int64]:
+        """Return top, left, bottom, right (exclusive) of each cell: (cells, 4)."""
+        low = [np.minimum.reduceat(v, self.first[:-1]) for v in self._yx()]
+        high = [np.maximum.reduceat(v, self.first[:-1]) + 1 for v in self._yx()]
+        return np.stack([*low, *high], axis=1).astype(np.int64)
+
+    def subset(self, cells: NDArray[np.intp], first_row: int = 0) -> "Cells":
+        """Return some of the cells, with rows counted from first_row on."""
+        pixels = spans(self.first, cells)
+        sizes = np.diff(self.first)[cells]
+        return Cells(
+            tuple(self.names[cell] for cell in cells),
+            np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+            self.y[pixels] - np.int32(first_row),
+            self.x[pixels],
+            self.weight[pixels],
+            self.area[cells],
+            self.plane[cells],
+            self.planes_said,
+        )
+
+    def check(self, shape: tuple[int, int]) -> None:
+        """Refuse cells that leave pages of shape (height_px, width_px)."""
+        boxes = self.boxes()
+        off = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > shape).any(axis=1)
+        if off.any():
+            cell = int(np.flatnonzero(off)[0])
+            y, x = self.centres()[cell]
+            raise Refused(
+                f"cell {self.names[cell]} at y {y:.1f}, x {x:.1f} px leaves the frame of "
+                f"{shape[0]} x {shape[1]} px; correct cells_file, or image the field it is from"
+            )
+
+    def check_page(self, shape: tuple[int, int]) -> None:
+        """Refuse a label image that is not as large as the pages, (height_px, width_px)."""
+        if self.drawn_on not in (None, shape):
+            raise Refused(
+                f"cells_file is a label image of {self.drawn_on[0]} x {self.drawn_on[1]} px, and "
+                f"the pages have {shape[0]} x {shape[1]}; draw it on the mean of such pages"
+            )
+
+    def _yx(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        return self.y, self.x
+
+
+def spans(first: NDArray[np.int64], cells: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the indices first[c] to first[c + 1] of each cell, one cell after the other."""
+    sizes = np.diff(first)[cells]
+    ends = np.cumsum(sizes)
+    offsets = np.repeat(first[:-1][cells] - (ends - sizes), sizes)
+    return np.asarray(np.arange(int(sizes.sum())) + offsets, np.intp)
+
+
+def gathered(
+    names: Sequence[str], pixels: Sequence[NDArray[Any]], weights: Sequence[NDArray[Any]]
+) -> Cells:
+    """Put cells together, each with its pixels (n, 2) as y, x and their weights (n,)."""
+    sizes = [len(p) for p in pixels]
+    yx = np.concatenate(pixels).astype(np.int32)
+    return Cells(
+        tuple(names),
+        np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+        np.ascontiguousarray(yx[:, 0]),
+        np.ascontiguousarray(yx[:, 1]),
+        np.concatenate(weights).astype(np.float32),
+        np.full(len(names), UNKNOWN, np.int16),
+        np.zeros(len(names), np.int16),
+    )
+
+
+def disc(y_px: float, x_px: float, radius_px: float) -> NDArray[np.intp]:
+    """Return y, x of the pixels whose centres lie within a disc: (pixels, 2)."""
+    y = np.arange(math.floor(y_px - radius_px), math.ceil(y_px + radius_px) + 1)
+    x = np.arange(math.floor(x_px - radius_px), math.ceil(x_px + radius_px) + 1)
+    inside = ((y - y_px) ** 2)[:, None] + (x - x_px) ** 2 <= radius_px**2
+    rows, columns = np.nonzero(inside)
+    return np.stack([y[rows], x[columns]], axis=1)

@@ -1,0 +1,1 @@
+"""Find cells in the first minutes of a session."""

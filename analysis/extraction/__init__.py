@@ -1,0 +1,1 @@
+"""From registered pages to deconvolved traces."""

@@ -1,0 +1,116 @@
+"""Deconvolution: the non-negative spikes behind each cell's brightness, a few frames late.
+
+OASIS (Friedrich, Zhou & Paninski, PLoS Comput Biol 2017) without a sparsity penalty and with a
+fixed decay: the trace is cut into pools within which calcium only decays; a new value opens a
+pool, and pools merge as long as one would have to end below what the decay of the last leaves.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.jit import compiled
+
+Floats = NDArray[np.float32]
+
+DEPTH = 16
+"""How many pools of a cell are kept, the newest; none older is merged any more. A power of 2."""
+_PLACE = DEPTH - 1
+"""Pool number n lies in place n & _PLACE."""
+MOST_LAG = DEPTH - 6
+_AGES = 1024
+"""For how many frames a decay is remembered; beyond, nothing is left."""
+
+
+class Deconvolution:
+    """The deconvolved values, each said `lag` frames after its own and then final.
+
+    Time may pass unevenly: the decay between two frames is that of the time between them.
+    """
+
+    def __init__(self, cells: int, tau_s: float, lag: int) -> None:
+        """Begin without having seen a frame; lag from 0 to MOST_LAG."""
+        self._tau_s, self._lag = tau_s, lag
+        self._frame = -1
+        self._emitted = -1
+        self._times_s = np.full(_AGES, -np.inf)
+        self._top = np.full(cells, -1, np.int32)
+        self._start = np.zeros((cells, DEPTH), np.int32)
+        self._value = np.zeros((cells, DEPTH), np.float32)
+        self._weight = np.zeros((cells, DEPTH), np.float32)
+        self._decay = np.zeros((cells, DEPTH), np.float32)
+
+    def add(self, values: Floats, time_s: float) -> Floats | None:
+        """Take in the next frame, (cells,); return the values of the frame `lag` before it."""
+        self._frame += 1
+        self._times_s = np.concatenate(([time_s], self._times_s[:-1]))
+        decays = np.exp((self._times_s - time_s) / self._tau_s)
+        pools = (self._top, self._start, self._value, self._weight, self._decay)
+        _add(values, self._frame, decays, *pools)
+        return self._emit() if self._frame - self._emitted > self._lag else None
+
+    def rest(self) -> list[Floats]:
+        """Return the values of the last frames, as they stand at the end, in their order."""
+        return [self._emit() for _ in range(self._frame - self._emitted)]
+
+    def _emit(self) -> Floats:
+        self._emitted += 1
+        spikes = np.empty(self._top.size, np.float32)
+        _emit(self._emitted, self._top, self._start, self._value, self._decay, spikes)
+        return spikes
+
+
+@compiled
+def _add(
+    values: Floats,
+    frame: int,
+    decays: NDArray[np.float64],
+    top: NDArray[np.int32],
+    start: NDArray[np.int32],
+    value: Floats,
+    weight: Floats,
+    decay: Floats,
+) -> None:
+    """Open a pool with each cell's new value, then merge while the last one is too high.
+
+    decay[c, k] is what is left, at the start of pool k, of calcium from the start of the one
+    before.
+    """
+    for c in range(values.size):
+        v, w, began = np.float64(values[c]), 1.0, frame
+        pool = top[c] + 1
+        left = 0.0
+        if pool > 0:
+            age = frame - start[c, (pool - 1) & _PLACE]
+            left = decays[age] if age < decays.size else 0.0
+        oldest = max(0, top[c] + 1 - DEPTH + 1)
+        while pool > oldest:
+            last = (pool - 1) & _PLACE
+            if value[c, last] * left <= v:
+                break
+            together = weight[c, last] + w * left * left
+            v = (value[c, last] * weight[c, last] + v * w * left) / together
+            w, began, left = together, start[c, last], np.float64(decay[c, last])
+            pool -= 1
+        at = pool & _PLACE
+        start[c, at], value[c, at], weight[c, at], decay[c, at] = began, v, w, left
+        top[c] = pool
+
+
+@compiled
+def _emit(
+    frame: int,
+    top: NDArray[np.int32],
+    start: NDArray[np.int32],
+    value: Floats,
+    decay: Floats,
+    spikes: Floats,
+) -> None:
+    """Give each cell the jump of calcium at that frame: 0 where no pool begins there."""
+    for c in range(spikes.size):
+        pool = top[c]
+        while pool > 0 and start[c, pool & _PLACE] > frame:
+            pool -= 1
+        at = pool & _PLACE
+        spikes[c] = 0.0
+        if pool > 0 and start[c, at] == frame:
+            spikes[c] = max(value[c, at] - value[c, (pool - 1) & _PLACE] * decay[c, at], 0.0)

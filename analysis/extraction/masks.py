@@ -1,0 +1,242 @@
+"""Masks: the weighted mean of each cell's pixels, and of the neuropil round it, in a page."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.cells.model import Cells
+from analysis.jit import compiled
+
+Floats = NDArray[np.float32]
+Shift = tuple[int, int]
+
+
+class Masks:
+    """The weighted mean of each cell's pixels in a page, wherever motion has put them.
+
+    Pixels lie as strips of eight along the page's rows, with weight 0 where a strip is not the
+    cell's, and cells in the order of those rows: the page is read nearly from front to back, one
+    place stands for eight pixels, and eight sums grow side by side.
+    """
+
+    def __init__(self, cells: Cells, shape: tuple[int, int]) -> None:
+        """Lay the cells on pages of shape (height_px, width_px). Raises Refused."""
+        cells.check(shape)
+        self.shape = shape
+        place = np.argsort(cells.centres()[:, 0], kind="stable")
+        rank = np.argsort(place)[np.repeat(np.arange(len(cells)), np.diff(cells.first))]
+        order = np.lexsort((cells.x, cells.y, rank))
+        rank, y, x = rank[order], cells.y[order], cells.x[order].astype(np.int64)
+        begins = _strip_begins(rank, y, x)
+        strip = np.cumsum(begins) - 1
+        at = np.flatnonzero(begins)
+        left = np.clip(x[at], 0, max(0, shape[1] - _STRIP_PX))
+        self._at = (y[at].astype(np.int64) * shape[1] + left).astype(np.uint64)
+        self._weight = np.zeros((at.size, _STRIP_PX), np.float32)
+        self._weight[strip, x - left[strip]] = cells.weight[order]
+        box = cells.boxes()[place]
+        box[:, 1] = np.minimum.reduceat(left, np.flatnonzero(_first_of(rank[at])))
+        box[:, 3] = np.maximum.reduceat(left, np.flatnonzero(_first_of(rank[at]))) + _STRIP_PX
+        self._box = box.astype(np.int32)
+        counts = np.bincount(rank[at], minlength=len(cells))
+        self._first = np.concatenate(([0], np.cumsum(counts))).astype(np.uint32)
+        self._to = place.astype(np.uint32)
+        totals = np.add.reduceat(cells.weight.astype(np.float64), cells.first[:-1])
+        self._total = totals[place]
+
+    def means(self, page: NDArray[Any], shifts: NDArray[np.int32]) -> Floats:
+        """Return the weighted mean of each cell, summed in float64: (cells,).
+
+        shifts is how far each cell has moved down and right, px, (cells, 2); outside the page its
+        edge stands in.
+        """
+        means = np.empty(self._to.size, np.float32)
+        strips = (self._at, self._weight, self._first, self._box)
+        _means(page, *strips, self._to, self._total, shifts, means)
+        return means
+
+
+_STRIP_PX = 8
+
+
+def _strip_begins(cell: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which pixels, in their order, are the first of a strip."""
+    begins = np.ones(cell.size, bool)
+    begins[1:] = (np.diff(cell) != 0) | (np.diff(y) != 0) | (np.diff(x) != 1)
+    run_began = np.maximum.accumulate(np.where(begins, np.arange(cell.size), 0))
+    return np.asarray((np.arange(cell.size) - run_began) % _STRIP_PX == 0)
+
+
+def _first_of(cell: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which of the strips, in their order, are the first of a cell."""
+    return np.concatenate(([True], np.diff(cell) != 0))
+
+
+@compiled
+def _means(
+    page: NDArray[Any],
+    at: NDArray[np.uint64],
+    weight: Floats,
+    first: NDArray[np.uint32],
+    box: NDArray[np.int32],
+    to: NDArray[np.uint32],
+    total: NDArray[np.float64],
+    shifts: NDArray[np.int32],
+    means: Floats,
+) -> None:
+    height, width = page.shape
+    flat = page.reshape(-1)
+    for c in range(to.size):
+        down, right = np.int64(shifts[to[c], 0]), np.int64(shifts[to[c], 1])
+        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+        above, beside = box[c, 0] + down < 0, box[c, 1] + right < 0
+        if above or beside or box[c, 2] + down > height or box[c, 3] + right > width:
+            for strip in range(first[c], first[c + 1]):
+                place = np.int64(at[strip])
+                row = min(max(place // width + down, 0), height - 1)
+                for j in range(_STRIP_PX):
+                    column = min(max(place % width + right + j, 0), width - 1)
+                    s0 += np.float64(page[row, column]) * weight[strip, j]
+        else:
+            offset = np.uint64(down * width + right)  # may wrap round, and back in the sum
+            for strip in range(first[c], first[c + 1]):
+                begin = at[strip] + offset
+                pixels = flat[begin : begin + np.uint64(_STRIP_PX)]
+                share = weight[strip]
+                s0 += np.float64(pixels[0]) * share[0]
+                s1 += np.float64(pixels[1]) * share[1]
+                s2 += np.float64(pixels[2]) * share[2]
+                s3 += np.float64(pixels[3]) * share[3]
+                s4 += np.float64(pixels[4]) * share[4]
+                s5 += np.float64(pixels[5]) * share[5]
+                s6 += np.float64(pixels[6]) * share[6]
+                s7 += np.float64(pixels[7]) * share[7]
+        means[to[c]] = ((s0 + s1) + (s2 + s3) + ((s4 + s5) + (s6 + s7))) / total[c]
+
+
+class Neuropil:
+    """The mean brightness round each cell: a ring of pixels that belong to no cell.
+
+    The page is cut into tiles of 4 x 4 px. The ring begins with the first whole tile beyond a
+    margin round the box of the cell's pixels, and is a box of tiles too, widened until it holds
+    enough pixels. Sums over boxes come from one summed-area table of tiles a page, small enough
+    to stay in a core's cache; it counts modulo 2**32, which is exact for the difference of its
+    corners.
+    """
+
+    def __init__(
+        self, cells: Cells, shape: tuple[int, int], margin_px: int = 2, pixels: int = 350
+    ) -> None:
+        """Lay rings of at least so many pixels, where the page has them."""
+        self._free = np.ones(shape, np.uint8)
+        self._free[cells.y, cells.x] = 0
+        self._tiles = (-(-shape[0] // _TILE_PX), -(-shape[1] // _TILE_PX))
+        counts = self._counts()
+        inner = cells.boxes() + np.array([-margin_px, -margin_px, margin_px, margin_px])
+        inner[:, 2:] += _TILE_PX - 1
+        inner = np.clip(inner // _TILE_PX, 0, [*self._tiles, *self._tiles])
+        outer = inner.copy()
+        for _ in range(max(self._tiles)):
+            short = _box_sums(counts, outer) - _box_sums(counts, inner) < pixels
+            if not short.any():
+                break
+            wider = outer[short] + np.array([-1, -1, 1, 1])
+            outer[short] = np.clip(wider, 0, [*self._tiles, *self._tiles])
+        self._inner, self._outer = inner.astype(np.uint32), outer.astype(np.uint32)
+        free = _box_sums(counts, outer) - _box_sums(counts, inner)
+        self._per_pixel = 1.0 / np.maximum(free, 1)
+        self._order = np.argsort(inner[:, 0], kind="stable").astype(np.uint32)
+        self._tables: dict[bool, tuple[NDArray[Any], NDArray[Any]]] = {}
+
+    def _counts(self) -> NDArray[np.int64]:
+        """Return how many free pixels lie above and left of each corner of the tiles."""
+        down, right = self._tiles
+        padded = np.zeros((down * _TILE_PX, right * _TILE_PX), np.int64)
+        padded[: self._free.shape[0], : self._free.shape[1]] = self._free
+        tiles = padded.reshape(down, _TILE_PX, right, _TILE_PX).sum(axis=(1, 3))
+        counts = np.zeros((down + 1, right + 1), np.int64)
+        counts[1:, 1:] = tiles.cumsum(axis=0).cumsum(axis=1)
+        return counts
+
+    def means(self, page: NDArray[Any], shift: Shift = (0, 0)) -> Floats:
+        """Return the mean of each cell's ring; 0 where the page has no free pixel: (cells,)."""
+        whole = page.dtype.kind in "iu" and page.dtype.itemsize <= 2
+        if whole not in self._tables:
+            held: Any = np.uint32 if whole else np.float64
+            down, right = self._tiles
+            columns = np.zeros(right * _TILE_PX, held)
+            self._tables[whole] = np.zeros((down + 1, right + 1), held), columns
+        table, columns = self._tables[whole]
+        _sum_tiles(page, self._free, shift, columns, table)
+        means = np.empty(self._per_pixel.size, np.float32)
+        around = 2.0**32 if whole else 0.0
+        _ring_means(table, self._outer, self._inner, self._per_pixel, self._order, around, means)
+        return means
+
+
+_TILE_PX = 4
+
+
+def _box_sums(table: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
+    top, left, bottom, right = boxes.T
+    return np.asarray(
+        table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
+    )
+
+
+@compiled
+def _sum_tiles(
+    page: NDArray[Any],
+    free: NDArray[np.uint8],
+    shift: Shift,
+    columns: NDArray[Any],
+    table: NDArray[Any],
+) -> None:
+    """Fill table[i, j] with the sum of the free pixels in the tiles above i and left of j."""
+    height, width = page.shape
+    first, last = min(max(-shift[1], 0), width), max(min(width - shift[1], width), 0)
+    for tile in range(table.shape[0] - 1):
+        columns[:] = 0
+        for y in range(_TILE_PX * tile, min(_TILE_PX * (tile + 1), height)):
+            row = min(max(y + shift[0], 0), height - 1)
+            for x in range(first):
+                columns[x] += page[row, 0] * free[y, x]
+            inside, share = page[row, first + shift[1] : last + shift[1]], free[y, first:last]
+            sums = columns[first:last]
+            for x in range(inside.size):
+                sums[x] += inside[x] * share[x]
+            for x in range(max(first, last), width):
+                columns[x] += page[row, width - 1] * free[y, x]
+        above, along = table[tile], table[tile + 1]
+        left = table[0, 0]  # always 0, of the table's own kind
+        for j in range(along.size - 1):
+            for x in range(_TILE_PX * j, _TILE_PX * (j + 1)):
+                left += columns[x]
+            along[j + 1] = above[j + 1] + left
+
+
+@compiled
+def _ring_means(
+    table: NDArray[Any],
+    outer: NDArray[np.uint32],
+    inner: NDArray[np.uint32],
+    per_pixel: NDArray[np.float64],
+    order: NDArray[np.uint32],
+    around: float,
+    means: Floats,
+) -> None:
+    """Give each cell, in the order of the page's rows, the mean between its two boxes.
+
+    around is the number at which the table begins again from 0; 0.0 if it never does.
+    """
+    for c in order:
+        top, left, bottom, right = outer[c, 0], outer[c, 1], outer[c, 2], outer[c, 3]
+        ring = np.float64(table[bottom, right]) - np.float64(table[top, right])
+        ring += np.float64(table[top, left]) - np.float64(table[bottom, left])
+        top, left, bottom, right = inner[c, 0], inner[c, 1], inner[c, 2], inner[c, 3]
+        ring -= np.float64(table[bottom, right]) - np.float64(table[top, right])
+        ring -= np.float64(table[top, left]) - np.float64(table[bottom, left])
+        if around > 0.0:
+            ring -= around * np.floor(ring / around + 0.5)
+        means[c] = ring * per_pixel[c]

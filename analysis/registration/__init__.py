@@ -1,0 +1,1 @@
+"""Measure and undo the motion of the brain."""

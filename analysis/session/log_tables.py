@@ -1,0 +1,93 @@
+"""The words of a log as columns: one pass over the file, one array a field.
+
+What a message holds of each cell is not kept, only its number of bytes: see cell_arrays.
+"""
+
+import math
+from array import array
+from collections import Counter
+from pathlib import Path
+from typing import Any, get_origin
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from analysis.session.cell_arrays import FIELDS
+from rig.messages import COMMON_MESSAGES, MESSAGE_TYPES, Message, kind
+from rig.transport.envelope import Envelope, SequenceTracker
+from rig.transport.log import read
+
+_CODES = {int: "q", float: "d", bool: "b"}
+_AS_THEY_ARE = (dict, tuple, bytes, Any)
+
+
+class Columns:
+    """All words of one kind, in the order of the log."""
+
+    def __init__(self, message: type[Message]) -> None:
+        self._types: dict[str, Any] = {
+            f.name: int if f.name in FIELDS else f.type for f in msgspec.structs.fields(message)
+        }
+        self._sizes = [at for at, name in enumerate(self._types) if name in FIELDS]
+        self._values = {name: _column(held) for name, held in self._types.items()}
+        self._appends = [values.append for values in self._values.values()]
+        self._sent = array("q")
+        self._senders: list[str] | None = [] if message in COMMON_MESSAGES else None
+
+    def add(self, envelope: Envelope, message: Message) -> None:
+        """Take in one word."""
+        values = list(msgspec.structs.astuple(message))
+        for at in self._sizes:
+            values[at] = len(values[at])
+        for append, value in zip(self._appends, values, strict=True):
+            append(value)
+        self._sent.append(envelope.sent)
+        if self._senders is not None:
+            self._senders.append(envelope.sender)
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a word: its fields, and sent_s; times in s of the session clock.
+
+        Times (t, wheel_t ...) get the ending _s. Numbers that were None are NaN.
+        """
+        columns: dict[str, Any] = {}
+        for name, held in self._types.items():
+            is_time = name == "t" or name.endswith("_t")
+            values = _values(self._values[name], held)
+            columns[f"{name}_s" if is_time else name] = values / 1e9 if is_time else values
+        columns["sent_s"] = np.asarray(self._sent) / 1e9
+        if self._senders is not None:
+            columns["speaker"] = pd.Series(self._senders, dtype="str")
+        return pd.DataFrame(columns)
+
+
+class MessageTables:
+    """A log, read once: the columns of every kind, and how many words are missing."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the log, up to its first torn word. Raises OSError if there is none."""
+        self.columns = {message: Columns(message) for message in MESSAGE_TYPES}
+        self.gaps: Counter[tuple[str, str, int]] = Counter()
+        """Missing numbers for each speaker, kind and life."""
+        tracker = SequenceTracker()
+        for envelope, message in read(path):
+            name = kind(message)
+            missing = tracker.add(name, envelope)
+            if missing > 0:
+                self.gaps[envelope.sender, name, envelope.incarnation] += missing
+            self.columns[type(message)].add(envelope, message)
+
+
+def _column(held: Any) -> Any:
+    return array(_CODES[held]) if held in _CODES else []
+
+
+def _values(values: Any, held: Any) -> Any:
+    """Return a column's values as an array or Series, by the type of its field."""
+    if held in _CODES:
+        return np.array(values, dtype=held)
+    if held in (int | None, float | None):
+        return np.array([math.nan if v is None else v for v in values], np.float64)
+    is_text = (get_origin(held) or held) not in _AS_THEY_ARE
+    return pd.Series(values, dtype="str" if is_text else "object")

@@ -1,0 +1,250 @@
+"""A session, read back from its folder alone, as numpy arrays and pandas tables."""
+
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.cells.areas import NAMES
+from analysis.session.cell_arrays import read_rows
+from analysis.session.log_tables import MessageTables
+from analysis.signals.selectivity import SIGNS, THRESHOLDS
+from rig.errors import Refused
+from rig.messages import (
+    CellsFound,
+    CellSignals,
+    Cue,
+    Ended,
+    Fault,
+    Flip,
+    Frame,
+    Integrity,
+    Lick,
+    Message,
+    OperatorRequest,
+    Position,
+    Start,
+    Stop,
+    TrialEnd,
+    TrialStart,
+    TrialVerdict,
+    Valve,
+    Wheel,
+)
+from rig.transport.frame_ring import read_pixels
+from rig.transport.log import LOG_FILE
+
+
+class Session:
+    """What was said in a session; read once, when the first attribute is asked for.
+
+    Times end in _s and count from the session's zero; tables are in order of time. Where a trial
+    is -1 there was no corridor. What happened never, or nowhere, is NaN.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Name the session's folder. Raises Refused if it holds no log."""
+        self.folder = Path(folder)
+        self._tables: dict[type[Message], pd.DataFrame] = {}
+        if not (self.folder / LOG_FILE).is_file():
+            raise Refused(f"{folder} holds no {LOG_FILE}; check the path, or run: rig recover DIR")
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The whole resolved session, as Start said it; empty if it never began."""
+        starts = self._table(Start).session
+        return dict(starts.iloc[0]) if len(starts) else {}
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial: what was drawn, and what came of it.
+
+        picture is "corridor" for most; a trial of another picture has no place.
+        outcome is "done", "aborted", or NaN if the log ends within it. cue_position_m and
+        reward_position_m (first reward not by hand) are where they happened, drawn_cue_m was drawn.
+        """
+        drawn = self._table(TrialStart).rename(columns={"t_s": "start_s"})
+        ends = self._table(TrialEnd).set_index("trial")
+        cues = self._table(Cue).drop_duplicates("trial").set_index("trial")
+        earned = self.rewards[~self.rewards.manual.astype(bool)]
+        rewards = earned.drop_duplicates("trial").set_index("trial")
+        first_licks = self.licks.drop_duplicates("trial").set_index("trial")
+        of = drawn.trial
+        columns = {
+            "trial": of,
+            "block": drawn.block,
+            "picture": drawn.picture,
+            "stimulus": drawn.stimulus,
+            "rewarded": drawn.rewarded,
+            "outcome": of.map(ends.outcome).astype("str"),
+            "start_s": drawn.start_s,
+            "end_s": of.map(ends.t_s),
+            "texture_m": drawn.texture_m,
+            "grey_m": drawn.grey_m,
+            "reward_mode": drawn.reward_mode,
+            "reward_delay_ms": drawn.reward_delay_ms,
+            "drawn_cue_m": drawn.cue_position_m,
+            "cue_position_m": of.map(cues.position_m),
+            "cue_s": of.map(cues.t_s),
+            "reward_position_m": of.map(rewards.position_m),
+            "reward_s": of.map(rewards.t_s),
+            "licks": of.map(self.licks.trial.value_counts()).fillna(0).astype(np.int64),
+            "first_lick_s": of.map(first_licks.t_s),
+            "first_lick_position_m": of.map(first_licks.position_m),
+        }
+        return pd.DataFrame(columns)
+
+    @cached_property
+    def licks(self) -> pd.DataFrame:
+        """Every lick: t_s, line, and the trial and position_m it fell in."""
+        return self._placed(self._table(Lick)[["t_s", "line"]])
+
+    @cached_property
+    def rewards(self) -> pd.DataFrame:
+        """Every opening of a valve: t_s, volume_ul, lick_t_s, manual, trial, position_m ..."""
+        valves = self._table(Valve)
+        kept = ["t_s", "line", "id", "volume_ul", "open_ms", "lick_t_s", "manual"]
+        return self._placed(valves.loc[valves.open_ms > 0, kept].reset_index(drop=True))
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """What the operator asked for: t_s, verb (pause, resume, note, stop, water), text."""
+        return self._table(OperatorRequest)[["t_s", "verb", "text"]]
+
+    @cached_property
+    def wheel(self) -> pd.DataFrame:
+        """The wheel at every tick: t_s, counts, cm."""
+        return self._table(Wheel)[["t_s", "counts", "cm"]]
+
+    @cached_property
+    def position(self) -> pd.DataFrame:
+        """Where the corridor stood: t_s, trial, position_m, speed_cm_s, moving, phase, order."""
+        return self._table(Position).drop(columns="sent_s")
+
+    @cached_property
+    def flips(self) -> pd.DataFrame:
+        """Every picture shown: number, t_s, position_m, wheel_t_s, before_swap_t_s, late, dropped,
+        bright, vblank, loop_ms."""
+        return self._table(Flip).drop(columns="sent_s")
+
+    @cached_property
+    def frames(self) -> pd.DataFrame:
+        """Every imaging frame streamed: index, t_s, timestamp_s, and where its pixels are."""
+        return self._table(Frame).drop(columns=["pixels", "sent_s"])
+
+    @cached_property
+    def integrity(self) -> pd.DataFrame:
+        """What integrity said, in its order: when each imaging frame began (t_s), and findings.
+
+        number is 0 where a word is about no frame; frame is NaN where that was not saved.
+        """
+        return self._messages.columns[Integrity].table().drop(columns="sent_s")
+
+    @cached_property
+    def decoded(self) -> pd.DataFrame:
+        """Every frame analysed: frame, t_s, trial, stimulus, position_m ... and whether aborted."""
+        table = self._table(CellSignals).drop(columns=["traces", "d_prime", "fractions", "tuning"])
+        ends = self._table(TrialEnd)
+        aborted = ends.trial[ends.outcome == "aborted"]
+        return table.assign(aborted=table.trial.isin(aborted))
+
+    @cached_property
+    def found(self) -> pd.DataFrame:
+        """Cells found in what was imaged first, a row a depth; see recorded.imaged_cells."""
+        return self._table(CellsFound)
+
+    @cached_property
+    def traces(self) -> NDArray[np.float32]:
+        """Deconvolved activity of each cell: (rows of decoded, cells), read from the disk."""
+        return self._cell_rows["traces"]
+
+    @cached_property
+    def d_prime(self) -> NDArray[np.float32]:
+        """Running d' of each cell after each frame: (rows of decoded, cells), from the disk."""
+        return self._cell_rows["d_prime"]
+
+    @cached_property
+    def fractions(self) -> NDArray[np.float32]:
+        """Selective share of the cells after each frame: (rows of decoded, group, sign, threshold).
+
+        Groups, signs and thresholds are those of areas.NAMES, selectivity.SIGNS and .THRESHOLDS.
+        """
+        joined = np.frombuffer(b"".join(self._table(CellSignals).fractions), "<f4")
+        return joined.reshape(-1, len(NAMES), len(SIGNS), len(THRESHOLDS))
+
+    @cached_property
+    def faults(self) -> pd.DataFrame:
+        """Every fault: t_s, speaker, what, and the imaging frame it names."""
+        return self._table(Fault)[["t_s", "speaker", "text", "frame"]]
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """What the referee found: t_s, trial, violations (a tuple, empty if it was sound)."""
+        return self._table(TrialVerdict)[["t_s", "trial", "violations"]]
+
+    @cached_property
+    def ended(self) -> dict[str, str]:
+        """Why each speaker ended."""
+        return dict(self._table(Ended).set_index("speaker").reason)
+
+    @cached_property
+    def overruns(self) -> dict[str, int]:
+        """How many frames each speaker read from their file, as the ring had been written over."""
+        overruns = self._table(Ended).set_index("speaker").overruns
+        return {str(name): int(count) for name, count in overruns.items() if count > 0}
+
+    @cached_property
+    def end_reason(self) -> str | None:
+        """Why the session was ended; None if its log does not say."""
+        reasons = self._table(Stop).reason
+        return str(reasons.iloc[0]) if len(reasons) else None
+
+    @cached_property
+    def gaps(self) -> Counter[tuple[str, str, int]]:
+        """How many words are missing of each speaker, kind and life."""
+        return self._messages.gaps
+
+    def pixels(self, index: int) -> NDArray[Any]:
+        """Read the pixels of an imaging frame: (height_px, width_px). Raises Refused."""
+        if not (found := self.frames[self.frames["index"] == index]).size:
+            raise Refused(f"{self.folder} has no imaging frame {index}; see Session.frames")
+        frame = found.iloc[0]
+        shape = (int(frame.height_px), int(frame.width_px))
+        path = self.folder / frame.file
+        pixels = read_pixels(path, int(frame.offset_bytes), shape, frame["dtype"])
+        if pixels is None:
+            raise Refused(f"the pixels of frame {index} are gone: bring back {path}")
+        return pixels
+
+    def at(self, t_s: ArrayLike) -> pd.DataFrame:
+        """Return the latest Position at or before each time, one row a time; NaN before any."""
+        rows = np.searchsorted(self.position.t_s, t_s, side="right") - 1
+        # reindex goes by label: there is no row -1, so a time before the first Position gets NaN.
+        return self.position.reindex(rows).reset_index(drop=True)
+
+    @cached_property
+    def _cell_rows(self) -> dict[str, NDArray[np.float32]]:
+        return read_rows(self.folder / LOG_FILE, self._table(CellSignals).traces.to_numpy(np.int64))
+
+    @cached_property
+    def _messages(self) -> MessageTables:
+        return MessageTables(self.folder / LOG_FILE)
+
+    def _table(self, message: type[Message]) -> pd.DataFrame:
+        """Return the table of a kind of word; its columns are let go, so that it is kept once."""
+        if message not in self._tables:
+            table = self._messages.columns.pop(message).table()
+            if not table.t_s.is_monotonic_increasing:
+                table = table.sort_values("t_s", kind="stable", ignore_index=True)
+            self._tables[message] = table
+        return self._tables[message]
+
+    def _placed(self, events: pd.DataFrame) -> pd.DataFrame:
+        """Add the trial and the position (NaN without a corridor) in which events fell."""
+        where = self.at(events.t_s)
+        trial = where.trial.fillna(-1).astype(np.int64)
+        return events.assign(trial=trial, position_m=where.position_m.where(trial >= 0))

@@ -1,0 +1,130 @@
+"""The numbers that stand at the end of a session, from its log alone."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.session.session import Session
+
+_TRIAL = {
+    "trial": "number",
+    "stimulus": "stimulus",
+    "rewarded": "rewarded",
+    "outcome": "outcome",
+    "cue_position_m": "cue_position_m",
+    "reward_position_m": "reward_position_m",
+    "licks": "licks",
+}
+
+
+def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
+    """Return the end numbers of a session, ready for JSON; what is undefined is None.
+
+    frames_written is how many imaging pages the files hold. Where several depths are scanned, or
+    channels saved, what is analysed is a volume of pages_a_volume pages. Aborted trials are listed,
+    but not in trials_done. Water, licks and distance are all of the session: the mouse had them.
+    Raises Refused if the folder holds no log.
+    """
+    session = Session(folder)
+    trials, settings = session.trials, session.settings
+    fractions = session.decoded.selective_fraction
+    by_hand = session.rewards.manual.astype(bool)
+    return {
+        "subject": settings.get("subject"),
+        "task": settings.get("task_name"),
+        "cohort": settings.get("task", {}).get("cohort"),
+        "seed": settings.get("seed"),
+        "began": settings.get("began"),
+        "version": settings.get("about", {}).get("rig"),
+        "trials": list(_rows(trials[list(_TRIAL)].rename(columns=_TRIAL))),
+        "trials_done": int((trials.outcome == "done").sum()),
+        "rewards": int((~by_hand).sum()),
+        "by_hand_ul": float(session.rewards.volume_ul[by_hand].sum()),
+        "water_ul": float(session.rewards.volume_ul.sum()),
+        "licks": len(session.licks),
+        "distance_m": _distance_m(session.wheel),
+        "frames_written": frames_written,
+        "frames_streamed": len(session.frames),
+        "frames_analysed": len(session.decoded) or (0 if _is_analysed(settings) else None),
+        "pages_a_volume": len(session.frames[["plane", "channel"]].drop_duplicates()) or 1,
+        "cells_found": int(session.found.cells.sum()) if len(session.found) else None,
+        "overruns": session.overruns,
+        "flips": len(session.flips),
+        "flips_late": int(session.flips.late.sum()),
+        "integrity": _integrity(session.integrity),
+        "latency_ms": {name: _spread(values) for name, values in latencies_s(session).items()},
+        "selective_fraction": _plain(fractions.iloc[-1]) if len(fractions) else None,
+        "gaps": session.gaps.total(),
+        "faults": list(_rows(session.faults)),
+        "notes": list(_rows(session.orders.loc[session.orders.verb == "note", ["t_s", "text"]])),
+        "end_reason": session.end_reason,
+    }
+
+
+def _is_analysed(settings: dict[str, Any]) -> bool:
+    """Whether there was a node to analyse frames; that it said nothing is another thing."""
+    nodes = settings.get("nodes", {}).values()
+    return any(node.get("run") == "analysis.online" for node in nodes)
+
+
+def _integrity(messages: pd.DataFrame) -> dict[str, Any] | None:
+    """Return the last verdict, the counts, and how often each finding came; None if none judged."""
+    if not len(messages):
+        return None
+    last = messages.iloc[-1]
+    found = Counter(name for findings in messages.findings for name in findings)
+    return {
+        "sound": bool(messages.sound.all()),
+        "edges": int(last.edges),
+        "pages": int(last.pages),
+        "findings": dict(sorted(found.items())),
+    }
+
+
+def _distance_m(wheel: pd.DataFrame) -> float:
+    """Return how far the mouse came forward."""
+    return float(wheel.cm.iloc[-1]) / 100 if len(wheel) else 0.0
+
+
+def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
+    """Return each latency of the rig by its name, s, one value an event; empty where none was."""
+    rewards = session.rewards.dropna(subset="lick_t_s")
+    flips, decoded = session.flips, session.decoded
+    # What made a frame's values final is the frame so many later.
+    final_s = decoded.t_s.to_numpy()[_lag_frames(session.settings) :]
+    # Before the first Position a flip shows no tick of the wheel.
+    shown = flips[flips.wheel_t_s.isin(session.wheel.t_s)].drop_duplicates("wheel_t_s")
+    return {
+        "lick_to_valve": (rewards.t_s - rewards.lick_t_s).to_numpy(),
+        "wheel_to_flip": (shown.t_s - shown.wheel_t_s).to_numpy(),
+        "frame_to_decoded": decoded.sent_s.to_numpy()[: len(final_s)] - final_s,
+    }
+
+
+def _lag_frames(settings: dict[str, Any]) -> int:
+    traces = settings.get("nodes", {}).get("online", {}).get("traces", {})
+    return int(traces.get("deconvolution_lag_frames", 0))
+
+
+def _spread(values_s: NDArray[np.float64]) -> dict[str, float | int | None]:
+    """Return the median, 99th percentile and maximum in ms, and the number; None of none."""
+    if not values_s.size:
+        return {"p50": None, "p99": None, "max": None, "n": 0}
+    ms = values_s * 1e3
+    p50, p99 = np.percentile(ms, [50, 99])
+    return {"p50": float(p50), "p99": float(p99), "max": float(ms.max()), "n": ms.size}
+
+
+def _rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for row in table.to_dict("records"):
+        yield {str(name): _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a table as JSON knows it: NaN is null."""
+    return None if pd.isna(value) else value

@@ -1,0 +1,1 @@
+"""The running signals: selectivity, position tuning, fractions by area."""

@@ -1,0 +1,6 @@
+"""Mice for a simulated rig: one that follows a model, and one that replays a recording."""
+
+from behavior.animals.recorded_mouse import RecordedMouse
+from behavior.animals.simulated_mouse import SimulatedMouse
+
+__all__ = ["RecordedMouse", "SimulatedMouse"]

@@ -1,0 +1,120 @@
+"""A recorded mouse: runs and licks as it did, at its own times, from a file of a virtual track.
+
+The file is a CSV, gzipped or not, one row a turn of the game loop, with at least the columns lap,
+pitch_counts (the ball's forward turn since the row before; 0.0135 cm a count), lick (0: none) and
+time_ms. In the files of Linear Track set1 (github.com/sn-lab/MouseGoggles) z_m goes by these
+counts: r = 0.994-0.999, 0.01335-0.01348 cm a count, with yaw and roll near zero.
+"""
+
+import zlib
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.errors import Refused
+from rig.messages import Message, Start
+
+_COLUMNS = ["lap", "pitch_counts", "lick", "time_ms"]
+Ints = NDArray[np.int64]
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """What a file holds: one value a row, time from its first row."""
+
+    t: Ints
+    """ns"""
+    counts: Ints
+    """Forward, since the first row."""
+    lap: Ints
+    lick_t: Ints
+    """Lick onsets, ns. A lick that is on already in a lap's first row has no known onset."""
+
+
+class RecordedMouse:
+    """Plays a recording; hang-ups of the game loop included. After its end it stands still."""
+
+    simulated: ClassVar[bool] = True
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """Which recording, and where in it the session begins."""
+
+        mouse_file: str
+        start_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._recording: Recording | None = None
+        self._zero: int | None = None
+        self._next_lick = 0
+
+    def open(self) -> None:
+        skipped = round(self.settings.start_s * 1e9)
+        self._recording = read_recording(Path(self.settings.mouse_file))
+        if skipped >= int(self._recording.t[-1]):
+            lasts_s = int(self._recording.t[-1]) / 1e9
+            raise Refused(
+                f"start_s = {self.settings.start_s:g}: {self.settings.mouse_file} lasts "
+                f"{lasts_s:.0f} s; begin earlier"
+            )
+        self._next_lick = int(np.searchsorted(self._recording.lick_t, skipped))
+
+    def handle(self, message: Message) -> None:
+        if isinstance(message, Start):
+            self._zero = message.t - round(self.settings.start_s * 1e9)
+
+    def counts(self, now: int) -> int:
+        recording = self._recording
+        if recording is None or self._zero is None:
+            return 0
+        row = int(np.searchsorted(recording.t, now - self._zero, side="right")) - 1
+        return int(recording.counts[row]) if row >= 0 else 0
+
+    def licks(self, now: int) -> list[int]:
+        if self._recording is None or self._zero is None:
+            return []
+        end = int(np.searchsorted(self._recording.lick_t, now - self._zero, side="right"))
+        onsets = [int(t) + self._zero for t in self._recording.lick_t[self._next_lick : end]]
+        self._next_lick = max(end, self._next_lick)
+        return onsets
+
+
+def read_recording(path: Path) -> Recording:
+    """Read a recording. Raises Refused if it is missing, empty, cut, or of another shape.
+
+    A file may hold several blocks: where a new lap begins and time goes back, the recording was
+    begun anew; the blocks are played one after the other.
+    """
+    lap, forward, lick, time_ms = _columns(path)
+    steps_ms = np.diff(time_ms)
+    anew = (steps_ms <= 0) & (np.diff(lap) != 0)
+    if np.any((steps_ms <= 0) & ~anew):
+        row = int(np.argmax((steps_ms <= 0) & ~anew)) + 3
+        raise Refused(f"{path}: time does not go on at line {row}; use another recording")
+    steps_ms[anew] = round(float(np.median(steps_ms[~anew])))
+    t = np.concatenate(([0], np.cumsum(steps_ms))) * 1_000_000
+    onset = (lick[1:] != 0) & (lick[:-1] == 0) & (np.diff(lap) == 0)
+    return Recording(t, np.cumsum(forward) - forward[0], lap, t[1:][onset])
+
+
+def _columns(path: Path) -> list[Ints]:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, usecols=_COLUMNS)
+        columns = [table[name].to_numpy() for name in _COLUMNS]
+    except FileNotFoundError as error:
+        raise Refused(f"{path}: there is no such recording; check mouse_file") from error
+    except pd.errors.EmptyDataError as error:
+        raise Refused(f"{path} is empty; use another recording") from error
+    except (EOFError, zlib.error) as error:
+        raise Refused(f"{path} is cut ({error}); copy it anew") from error
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path} is no recording ({error}); use a CSV with {_COLUMNS}") from error
+    if len(table) < 2:
+        raise Refused(f"{path} is empty; use another recording")
+    if not all(np.issubdtype(column.dtype, np.integer) for column in columns):
+        raise Refused(f"{path}: a row is cut, or no whole numbers; copy the file anew")
+    return [column.astype(np.int64) for column in columns]

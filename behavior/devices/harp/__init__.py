@@ -1,0 +1,7 @@
+"""Devices on a Harp Behavior board, or on our own board, which speaks the same protocol."""
+
+from behavior.devices.harp.board import Board
+from behavior.devices.harp.devices import Camera, Lick, Line, Output, Wheel
+from behavior.devices.harp.valves import ArmedValve, Valve
+
+__all__ = ["ArmedValve", "Board", "Camera", "Lick", "Line", "Output", "Valve", "Wheel"]

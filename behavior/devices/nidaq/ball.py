@@ -1,0 +1,38 @@
+"""A ball on an NI card: a sensor with two axes, each a quadrature encoder on a counter."""
+
+from typing import Any, ClassVar
+
+from behavior.devices.nidaq.board import on_card
+from behavior.devices.nidaq.tasks import Counter, CounterName, Terminal
+from behavior.devices.protocols import BallSettings
+
+
+class Ball:
+    """Forward and sideways, all four steps of a period counted."""
+
+    simulated: ClassVar[bool] = False
+
+    class Settings(BallSettings, frozen=True, kw_only=True):
+        """The calibration of the ball, and where its sensor's two encoders are wired."""
+
+        counter: CounterName = "ctr0"
+        a: Terminal = ""
+        b: Terminal = ""
+        side_counter: CounterName = "ctr3"
+        side_a: Terminal = ""
+        side_b: Terminal = ""
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        card = on_card(board, name)
+        self._forward = Counter(card.card, settings.counter, (settings.a, settings.b))
+        side = (settings.side_a, settings.side_b)
+        self._side = Counter(card.card, settings.side_counter, side)
+        card.join(self._forward.open)
+        card.join(self._side.open)
+
+    def counts(self, now: int) -> int:
+        return self._forward.count()
+
+    def side_counts(self, now: int) -> int:
+        return self._side.count()

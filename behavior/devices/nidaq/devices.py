@@ -1,0 +1,251 @@
+"""Wheel, licks, valves, lines, outputs and cameras on an NI card: an X series one, or a lesser."""
+
+from collections import deque
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from behavior.devices.nidaq.ball import Ball
+from behavior.devices.nidaq.board import Board, on_card
+from behavior.devices.nidaq.inputs import TICK_NS
+from behavior.devices.nidaq.tasks import Counter, CounterName, Level, Pulser, Terminal
+from behavior.devices.protocols import Fired, OutputSettings, ValveSettings, WheelSettings
+
+__all__ = ["ArmedValve", "Ball", "Board", "Camera", "Lick", "Line", "Output", "Valve", "Wheel"]
+
+InputLine = Annotated[int, msgspec.Meta(ge=0, le=31)]
+_REMEMBERED_TOUCHES = 64
+
+
+class Wheel:
+    """A quadrature encoder on a counter, all four steps of a period counted."""
+
+    simulated: ClassVar[bool] = False
+
+    class Settings(WheelSettings, frozen=True, kw_only=True):
+        """The calibration of the wheel, and where its encoder is wired."""
+
+        counter: CounterName = "ctr0"
+        a: Terminal = ""
+        b: Terminal = ""
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        card = on_card(board, name)
+        self._encoder = Counter(card.card, settings.counter, (settings.a, settings.b))
+        card.join(self._encoder.open)
+
+    def counts(self, now: int) -> int:
+        return self._encoder.count()
+
+
+class Lick:
+    """A lick sensor on an input line."""
+
+    simulated: ClassVar[bool] = False
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """Where it is wired, and how it tells of a touch."""
+
+        line: InputLine
+        touch: Literal["high", "low"] = "high"
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._board = on_card(board, name)
+        self._tap = self._board.tap(settings.line, f"lick {name}")
+        self._touched = settings.touch == "high"
+        self._since: int | None = None
+        self._seen = False
+
+    def onsets(self, now: int) -> list[int]:
+        self._board.poll(now)
+        if not self._seen:
+            self._seen = True
+            if self._board.up(self.settings.line) is self._touched and not self._tap.edges:
+                self._since = now  # it was so before anyone looked
+        onsets = []
+        for t, up in self._tap.until(now):
+            self._since = t if up is self._touched else None
+            onsets += [t] if up is self._touched else []
+        return onsets
+
+    def touched_since(self, now: int) -> int | None:
+        return self._since
+
+
+class Valve:
+    """A valve on a counter, which shuts it by itself."""
+
+    simulated: ClassVar[bool] = False
+
+    class Settings(ValveSettings, frozen=True, kw_only=True):
+        """The calibration of the valve, and where it is wired."""
+
+        counter: CounterName = "ctr2"
+        terminal: Terminal = ""
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._board = on_card(board, name)
+        self._pulser = Pulser(self._board.card, settings.counter, settings.terminal)
+        self._board.join(self._pulser.open, drives=True)
+
+    def pulse(self, now: int, open_ms: float) -> int:
+        return max(now, self._board.session_ns(self._pulser.fire(open_ms)))
+
+    def close(self) -> None:
+        self._pulser.stop()
+
+
+class ArmedValve(Valve):
+    """A valve whose counter waits for the lick line itself, and opens within a microsecond of it.
+
+    Its own line comes back on an input, `sense`: what opened, when and for how long is seen, not
+    assumed. It needs the card's watchdog: else a driver that hangs would leave it armed; and change
+    detection: what was sampled comes in packets, and a reward not seen yet could be given twice.
+    """
+
+    class Settings(Valve.Settings, frozen=True, kw_only=True):
+        """Beside a valve's: where the lick line and the valve's own line come in."""
+
+        lick: InputLine
+        """The input line of the lick sensor; it must go up with a touch."""
+        trigger: Annotated[str, msgspec.Meta(pattern=r"^PFI\d+$")]
+        """The terminal to which the lick sensor is wired as well."""
+        sense: InputLine
+        """The input line to which the valve's line is wired as well."""
+
+    settings: Settings
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        super().__init__(settings, name, board)
+        self._board.hold_for(name)
+        self._licks = self._board.tap(settings.lick, f"valve {name}, lick")
+        self._sense = self._board.tap(settings.sense, f"valve {name}, sense")
+        self._touches: deque[int] = deque(maxlen=_REMEMBERED_TOUCHES)
+        self._open_ms: float | None = None
+        """How long it is armed to open; None if it is not armed."""
+        self._until = 0
+        self._rose: int | None = None
+        self._fell: int | None = None
+
+    def arm(self, now: int, open_ms: float, until: int) -> None:
+        self._look(now, again=True)
+        self._rose = self._fell = None
+        self._open_ms, self._until = open_ms, until
+        self._pulser.arm(open_ms, self.settings.trigger)
+
+    def keep(self, until: int) -> None:
+        self._until = until
+
+    def fired(self, now: int) -> Fired | None:
+        if self._open_ms is None:
+            return None
+        rose = self._look(now)
+        if rose is None:
+            return self.disarm(now) if now > self._until else None
+        return self._told(rose, self._open_ms)
+
+    def disarm(self, now: int) -> Fired | None:
+        if self._open_ms is None:
+            return None
+        rose = self._look(now, again=True)
+        if rose is not None:  # it opened: its own time ends it
+            return self._told(rose, self._open_ms)
+        self._pulser.stop()
+        rose = self._look(now, again=True)
+        open_ms, self._open_ms = self._open_ms, None
+        if rose is None:
+            return None
+        if self._fell is not None:  # it opened as it was stopped, and not for long
+            open_ms = (self._fell - rose) / 1e6
+        return self._told(rose, open_ms)
+
+    def close(self) -> None:
+        self._open_ms = None
+        super().close()
+
+    def _look(self, now: int, again: bool = False) -> int | None:
+        """Return when the valve's line rose since it was armed, if it did."""
+        self._board.poll(now, again)
+        self._touches += (t for t, up in self._licks.edges if up)
+        self._licks.edges.clear()
+        while self._sense.edges:
+            t, up = self._sense.edges.popleft()
+            if up and self._rose is None:
+                self._rose = t
+            elif not up and self._rose is not None and self._fell is None:
+                self._fell = t
+        return self._rose
+
+    def _told(self, rose: int, open_ms: float) -> Fired:
+        self._open_ms = None
+        # the two lines may be latched a tick apart; the lick's time is the one that is told of it
+        licked = max((t for t in self._touches if t <= rose + TICK_NS), default=rose)
+        return Fired(licked, max(rose, licked), open_ms)
+
+
+class Line:
+    """An input line: a frame clock, a photodiode behind a comparator, a camera's exposures."""
+
+    simulated: ClassVar[bool] = False
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """Where it is wired."""
+
+        line: InputLine
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._board = on_card(board, name)
+        self._tap = self._board.tap(settings.line, f"line {name}")
+
+    def edges(self, now: int) -> list[tuple[int, bool]]:
+        self._board.poll(now)
+        return self._tap.until(now)
+
+
+class Output:
+    """An output line, put up and down by the driver."""
+
+    simulated: ClassVar[bool] = False
+
+    class Settings(OutputSettings, frozen=True, kw_only=True):
+        """What raises it, and where it is wired."""
+
+        line: Annotated[str, msgspec.Meta(pattern=r"^port\d/line\d+$")]
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        card = on_card(board, name)
+        self._level = Level(card.card, settings.line)
+        card.join(self._level.open, drives=True)
+
+    def set(self, now: int, up: bool) -> int:
+        self._level.put(up)
+        return now
+
+    def close(self) -> None:
+        self._level.close()
+
+
+class Camera:
+    """A camera whose exposure line is counted by a counter."""
+
+    simulated: ClassVar[bool] = False
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """Where it is wired."""
+
+        counter: CounterName = "ctr3"
+        terminal: Terminal = ""
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        card = on_card(board, name)
+        self._counter = Counter(card.card, settings.counter, (settings.terminal,))
+        card.join(self._counter.open)
+
+    def exposures(self, now: int) -> int:
+        return self._counter.count()

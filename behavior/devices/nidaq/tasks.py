@@ -1,0 +1,197 @@
+"""What a card's counters and output lines do for the rig, each a task that is made once."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from behavior.devices.nidaq.card import Card
+from rig.clock import monotonic_ns
+
+CounterName = Annotated[str, msgspec.Meta(pattern=r"^ctr\d$")]
+Terminal = Annotated[str, msgspec.Meta(pattern=r"^(PFI\d+)?$")]
+"""A terminal such as "PFI0"; "" for the one that the counter has by itself."""
+_WRAP = 1 << 32
+
+
+class Pulser:
+    """A counter that opens a valve for a time that it keeps by itself, at once or at a trigger."""
+
+    def __init__(self, card: Card, counter: str, terminal: str) -> None:
+        self._card, self._counter, self._terminal = card, counter, terminal
+        self._open_ms = 0.0
+        self._task: Any = None
+        self._channel: Any = None
+        self._triggered = False
+
+    def open(self) -> None:
+        """Make the task and reserve the counter; its output is low."""
+        card, constants = self._card, self._card.ni.constants
+        self._open_ms = 0.0
+        self._task = card.task(f"valve {self._counter}")
+        with card.asking(f"valve, {self._counter}"):
+            self._channel = self._task.co_channels.add_co_pulse_chan_time(
+                f"{card.device}/{self._counter}",
+                idle_state=constants.Level.LOW,
+                initial_delay=0.0,
+                low_time=0.001,
+                high_time=0.01,
+            )
+            self._task.timing.cfg_implicit_timing(constants.AcquisitionType.FINITE, 1)
+            if self._terminal:
+                self._channel.co_pulse_term = f"/{card.device}/{self._terminal}"
+            self._task.control(constants.TaskMode.TASK_RESERVE)
+
+    def fire(self, open_ms: float) -> int:
+        """Open for open_ms now; return when (ns, monotonic): the middle of the call."""
+        with self._card.asking(f"valve, {self._counter}"):
+            self._ready(open_ms)
+            if self._triggered:
+                self._task.triggers.start_trigger.disable_start_trig()
+                self._triggered = False
+            asked = monotonic_ns()
+            self._task.start()
+            return (asked + monotonic_ns()) // 2
+
+    def arm(self, open_ms: float, terminal: str) -> None:
+        """Open for open_ms at the next rising edge of a terminal, once."""
+        with self._card.asking(f"armed valve, {self._counter}, trigger {terminal}"):
+            self._ready(open_ms)
+            source = f"/{self._card.device}/{terminal}"
+            self._task.triggers.start_trigger.cfg_dig_edge_start_trig(source)
+            self._triggered = True
+            self._task.start()
+
+    def stop(self) -> None:
+        """Shut it, if it was ever opened, whatever it does; it waits for no trigger any more."""
+        if self._task is not None and self._card.is_open:
+            with self._card.asking(f"valve, {self._counter}"):
+                self._task.stop()
+
+    def _ready(self, open_ms: float) -> None:
+        self._task.stop()
+        if open_ms != self._open_ms:
+            self._channel.co_pulse_high_time = open_ms / 1e3
+            self._open_ms = open_ms
+
+
+class Counter:
+    """A counter that counts the rising edges of a line, or the steps of a quadrature encoder."""
+
+    def __init__(self, card: Card, counter: str, terminals: tuple[str, ...]) -> None:
+        """`terminals` are the line, or A and B of the encoder; "" is the counter's own."""
+        self._card, self._counter, self._terminals = card, counter, terminals
+        self._count = 0
+        self._last = 0
+        self._reader: Any = None
+
+    def open(self) -> None:
+        """Make the task and begin at 0."""
+        card, ni = self._card, self._card.ni
+        self._count = self._last = 0
+        task = card.task(f"count {self._counter}")
+        with card.asking(
+            f"{self._counter}, {' '.join(self._terminals).strip() or 'its own lines'}"
+        ):
+            if len(self._terminals) == 2:
+                self._encoder(task)
+            else:
+                channel = task.ci_channels.add_ci_count_edges_chan(self._path)
+                if self._terminals[0]:
+                    channel.ci_count_edges_term = f"/{card.device}/{self._terminals[0]}"
+            self._reader = ni.stream_readers.CounterReader(task.in_stream)
+            task.start()
+
+    def count(self) -> int:
+        """Return the count so far."""
+        with self._card.asking(self._counter):
+            if len(self._terminals) == 2:
+                value = round(self._reader.read_one_sample_double(self._card.timeout_s))
+            else:
+                value = int(self._reader.read_one_sample_uint32(self._card.timeout_s))
+        self._count += shorter_way(value - self._last)
+        self._last = value
+        return self._count
+
+    @property
+    def _path(self) -> str:
+        return f"{self._card.device}/{self._counter}"
+
+    def _encoder(self, task: Any) -> None:
+        constants = self._card.ni.constants
+        channel = task.ci_channels.add_ci_lin_encoder_chan(
+            self._path,
+            decoding_type=constants.EncoderType.X_4,
+            units=constants.LengthUnits.TICKS,
+            dist_per_pulse=1.0,
+        )
+        a, b = self._terminals
+        if a:
+            channel.ci_encoder_a_input_term = f"/{self._card.device}/{a}"
+        if b:
+            channel.ci_encoder_b_input_term = f"/{self._card.device}/{b}"
+
+
+class Level:
+    """A line that is up or down as it was last put."""
+
+    def __init__(self, card: Card, line: str) -> None:
+        self._card, self._line = card, line
+        self._writer: Any = None
+
+    def open(self) -> None:
+        """Make the task and put the line down."""
+        card, ni = self._card, self._card.ni
+        task = card.task(f"output {self._line.replace('/', ' ')}")
+        with card.asking(f"output {self._line}"):
+            task.do_channels.add_do_chan(f"{card.device}/{self._line}")
+            self._writer = ni.stream_writers.DigitalSingleChannelWriter(task.out_stream, False)
+            task.start()
+        self.put(up=False)
+
+    def put(self, up: bool) -> None:
+        """Put the line up or down."""
+        with self._card.asking(f"output {self._line}"):
+            self._writer.write_one_sample_one_line(up, self._card.timeout_s)
+
+    def close(self) -> None:
+        """Put it down, if it was ever opened: NI leaves a line as it was."""
+        if self._writer is not None and self._card.is_open:
+            self.put(up=False)
+
+
+class Watchdog:
+    """The card's own timer: lines that may open a valve go down if the driver falls silent."""
+
+    def __init__(self, card: Card, lines: list[str], timeout_s: float) -> None:
+        self._card, self._lines, self._timeout_s = card, lines, timeout_s
+        self._task: Any = None
+
+    def open(self) -> None:
+        """Make the task, and free the card if it was left locked."""
+        card, ni = self._card, self._card.ni
+        self._task = card.watchdog(self._timeout_s)
+        with card.asking(f"watchdog of {', '.join(self._lines)}"):
+            down = ni.constants.Level.LOW
+            states = [
+                ni.types.DOExpirationState(
+                    physical_channel=f"{card.device}/{line}", expiration_state=down
+                )
+                for line in self._lines
+            ]
+            self._task.cfg_watchdog_do_expir_states(states)
+            self._task.control(ni.constants.TaskMode.TASK_RESERVE)
+
+    def begin(self) -> None:
+        """Begin: the driver must be heard from now on."""
+        with self._card.asking("the watchdog"):
+            self._task.start()
+
+    def pet(self) -> None:
+        """Say that the driver is alive. Raises CardLostError if that comes too late."""
+        with self._card.asking("the watchdog"):
+            self._task.reset_timer()
+
+
+def shorter_way(difference: int) -> int:
+    """Return a difference of two 32-bit counts as the shorter way from one to the other."""
+    return (difference + _WRAP // 2) % _WRAP - _WRAP // 2

@@ -1,0 +1,243 @@
+"""Simulated devices: a mouse behind the wheel and the spouts, and lines that follow its world."""
+
+from collections import deque
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+
+from behavior.devices.protocols import (
+    BallSettings,
+    Fired,
+    OutputSettings,
+    ValveSettings,
+    WheelSettings,
+)
+from behavior.devices.simulated.board import Board, bench_of
+
+__all__ = [
+    "SPOUT",
+    "ArmedValve",
+    "Ball",
+    "Board",
+    "Camera",
+    "Lick",
+    "Line",
+    "Output",
+    "Valve",
+    "Wheel",
+]
+
+SPOUT = "centre"
+"""The spout that the simulated mouse licks at."""
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Wheel:
+    """The wheel under the simulated mouse."""
+
+    simulated: ClassVar[bool] = True
+
+    class Settings(WheelSettings, frozen=True, kw_only=True):
+        """The calibration of the wheel."""
+
+        cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._mouse = bench_of(board, name).mouse
+
+    def counts(self, now: int) -> int:
+        return self._mouse.counts(now)
+
+
+class Ball:
+    """A ball that the simulated mouse turns a little to the right as it runs."""
+
+    simulated: ClassVar[bool] = True
+
+    class Settings(BallSettings, frozen=True, kw_only=True):
+        """The calibration of the ball."""
+
+        cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)]
+        side_share: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.1
+        """Counts to the right for each count forward."""
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._mouse = bench_of(board, name).mouse
+
+    def counts(self, now: int) -> int:
+        return self._mouse.counts(now)
+
+    def side_counts(self, now: int) -> int:
+        return round(self._mouse.counts(now) * self.settings.side_share)
+
+
+class Lick:
+    """The lick sensor: the simulated mouse licks at the spout "centre" only."""
+
+    simulated: ClassVar[bool] = True
+
+    Settings = _Settings
+
+    def __init__(self, settings: _Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._licks = bench_of(board, name).licks() if name == SPOUT else None
+
+    def onsets(self, now: int) -> list[int]:
+        return [] if self._licks is None else self._licks.until(now)
+
+    def touched_since(self, now: int) -> int | None:
+        return None  # its tongue is quick: an onset is all there is
+
+
+class Valve:
+    """A valve that opens at once and is shut by its own timer."""
+
+    simulated: ClassVar[bool] = True
+
+    Settings = ValveSettings
+
+    def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
+        self.settings = settings
+        self.name = name
+        bench_of(board, name)
+        self.pulses: list[tuple[int, float]] = []
+
+    def pulse(self, now: int, open_ms: float) -> int:
+        self.pulses.append((now, open_ms))
+        return now
+
+    def close(self) -> None:
+        pass
+
+
+class ArmedValve(Valve):
+    """A valve that can hold a reward by itself, as a board with firmware can."""
+
+    def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
+        super().__init__(settings, name, board)
+        self._licks = bench_of(board, name).licks() if name == SPOUT else None
+        self._armed_ms: float | None = None
+        self._until = 0
+
+    def arm(self, now: int, open_ms: float, until: int) -> None:
+        self._seen(now)
+        self._armed_ms, self._until = open_ms, until
+
+    def keep(self, until: int) -> None:
+        self._until = until
+
+    def fired(self, now: int) -> Fired | None:
+        licks = self._seen(now)
+        if self._armed_ms is None or not licks or licks[0] > self._until:
+            return None
+        open_ms, self._armed_ms = self._armed_ms, None
+        self.pulses.append((licks[0], open_ms))
+        return Fired(licks[0], licks[0], open_ms)
+
+    def disarm(self, now: int) -> Fired | None:
+        fired = self.fired(now)
+        self._armed_ms = None
+        return fired
+
+    def close(self) -> None:
+        self._armed_ms = None
+
+    def _seen(self, now: int) -> list[int]:
+        return [] if self._licks is None else self._licks.until(now)
+
+
+class Line:
+    """An input line wired to the simulated microscope: each Pulse of its name goes up and down."""
+
+    simulated: ClassVar[bool] = True
+
+    class Settings(_Settings, frozen=True, kw_only=True):
+        """The pulse's shape."""
+
+        pulse_ms: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 5.0
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._pulses = bench_of(board, name).lines.setdefault(name, deque())
+        self._edges: deque[tuple[int, bool]] = deque()
+
+    def edges(self, now: int) -> list[tuple[int, bool]]:
+        while self._pulses:
+            t = self._pulses.popleft()
+            self._edges += ((t, True), (t + round(self.settings.pulse_ms * 1e6), False))
+        seen = []
+        while self._edges and self._edges[0][0] <= now:
+            seen.append(self._edges.popleft())
+        return seen
+
+
+class Photodiode:
+    """An input line that follows the light of the display's patch, as a comparator would."""
+
+    simulated: ClassVar[bool] = True
+
+    class Settings(_Settings, frozen=True, kw_only=True):
+        """How long after a swap the light has changed."""
+
+        delay_ms: Annotated[float, msgspec.Meta(ge=0, le=200)] = 8.0
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._flips: deque[tuple[int, bool]] = deque()
+        bench_of(board, name).light.append(self._flips)
+        self._bright = False
+
+    def edges(self, now: int) -> list[tuple[int, bool]]:
+        seen = []
+        delay_ns = round(self.settings.delay_ms * 1e6)
+        while self._flips and self._flips[0][0] + delay_ns <= now:
+            t, bright = self._flips.popleft()
+            if bright != self._bright:
+                self._bright = bright
+                seen.append((t + delay_ns, bright))
+        return seen
+
+
+class Output:
+    """An output line with nothing behind it but a record of what was put on it."""
+
+    simulated: ClassVar[bool] = True
+
+    class Settings(OutputSettings, frozen=True, kw_only=True):
+        """What raises it."""
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        bench_of(board, name)
+        self.changes: list[tuple[int, bool]] = []
+
+    def set(self, now: int, up: bool) -> int:
+        self.changes.append((now, up))
+        return now
+
+    def close(self) -> None:
+        if self.changes and self.changes[-1][1]:
+            self.changes.append((self.changes[-1][0], False))
+
+
+class Camera:
+    """A camera that films at an even pace from Start on."""
+
+    simulated: ClassVar[bool] = True
+
+    class Settings(_Settings, frozen=True, kw_only=True):
+        """How fast it films."""
+
+        rate_hz: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 30.0
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._bench = bench_of(board, name)
+
+    def exposures(self, now: int) -> int:
+        return int((now - self._bench.began) * self.settings.rate_hz / 1e9)

@@ -1,0 +1,1 @@
+"""What the hardware node is made of: its devices, output lines and cameras."""

@@ -1,0 +1,1 @@
+"""The referee's own rules; they share no code with behavior.trials."""

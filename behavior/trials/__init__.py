@@ -1,0 +1,1 @@
+"""What the task presents: its settings, the order of the trials, and each trial."""

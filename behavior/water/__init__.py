@@ -1,0 +1,1 @@
+"""Everything that stands between a reward request and an open valve."""

@@ -1,0 +1,72 @@
+"""Whether a rig can give the water that a task asks for: its spout, its volume, its calibration."""
+
+import math
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from behavior.devices.protocols import Lick, Valve, ValveSettings
+from rig.errors import Refused
+from rig.settings.config import blocks
+
+
+class WaterChecks:
+    """The spouts and valves of a setup, as far as water needs them. Opens nothing."""
+
+    def __init__(
+        self, licks: Mapping[str, Lick], valves: Mapping[str, Valve], max_open_ms: float
+    ) -> None:
+        self._licks, self._valves, self._max_open_ms = licks, valves, max_open_ms
+
+    def check(self, task: dict[str, Any]) -> None:
+        """Refuse a task whose water cannot be given here; one without water is no matter."""
+        if task.get("cohort") not in task.get("water_for", ()):
+            return
+        spout = str(task["spout"])
+        self._check_spout(spout)
+        self._check_calibration(spout)
+        for block in blocks(task):
+            self._check_volume(spout, block["reward_ul"])
+
+    def _check_spout(self, spout: str) -> None:
+        lines: dict[str, Mapping[str, Any]] = {"lick": self._licks, "valve": self._valves}
+        for kind, known in lines.items():
+            if spout not in known:
+                raise Refused(
+                    f'the task has spout = "{spout}", and there is no [nodes.hardware.{kind}.'
+                    f"{spout}] in the setup (there are: {', '.join(known) or 'none'}); "
+                    "correct spout, or add that table"
+                )
+
+    def _check_calibration(self, spout: str) -> None:
+        valve = self._valves[spout]
+        day = valve.settings.calibrated
+        if not day and not valve.simulated:
+            raise Refused(
+                f"valve {spout} was never calibrated, so nobody knows what it gives; do it: "
+                f"rig calibrate valve SETUP --valve {spout}"
+            )
+        try:
+            date.fromisoformat(day or "2000-01-01")
+        except ValueError as error:
+            raise Refused(
+                f"[nodes.hardware.valve.{spout}] calibrated = {day!r} is no day; "
+                "write it as 2026-11-24"
+            ) from error
+
+    def _check_volume(self, spout: str, reward_ul: float) -> None:
+        settings = self._valves[spout].settings
+        open_ms = settings.open_ms(reward_ul)
+        if open_ms > self._max_open_ms:
+            raise Refused(
+                f"the task has reward_ul = {reward_ul:g}, which opens valve {spout} for "
+                f"{open_ms:g} ms, over guard.max_open_ms = {self._max_open_ms:g}; "
+                f"set reward_ul to {_largest_ul(settings, self._max_open_ms):g} or less, "
+                "or calibrate the valve"
+            )
+
+
+def _largest_ul(valve: ValveSettings, max_open_ms: float) -> float:
+    """Return the largest volume in whole nanolitres that is not over the limit, also if rounded."""
+    nl = math.floor((max_open_ms - valve.dead_ms) * valve.ul_per_ms * 1000)
+    return next(n / 1000 for n in (nl, nl - 1) if valve.open_ms(n / 1000) <= max_open_ms)

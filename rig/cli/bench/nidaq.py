@@ -1,0 +1,44 @@
+"""Lick to valve over the NI devices on the simulated card, and what one nidaqmx call costs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from behavior.devices.nidaq.devices import Board, Lick, Valve, Wheel
+from rig.cli.bench.host_loop import lick_to_valve_ms, licked
+from rig.clock import monotonic_ns
+from rig.messages import Start
+
+NAME = "nidaq (simulated card, over gRPC)"
+SIMULATED = "tests.behavior.nicard.process"
+_VALVE_LINE = "port2/line6"
+
+
+def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
+    """Lick at a spout of the card.
+
+    Yields a name and values in ms for each row: edge to edge by the card's own lines.
+    """
+    card = module.SimulatedCard()
+    board = Board(Board.Settings(address=card.address), "card")
+    lick = Lick(Lick.Settings(line=0), "centre", board)
+    valve = Valve(Valve.Settings(ul_per_ms=0.05), "centre", board)
+    wheel = Wheel(Wheel.Settings(cm_per_count=0.0135), "wheel", board)
+    calls_ms: list[float] = []
+
+    def ask_wheel(now: int) -> None:
+        asked = monotonic_ns()
+        wheel.counts(now)
+        calls_ms.append((monotonic_ns() - asked) / 1e6)
+
+    try:
+        board.open()
+        board.handle(Start(0, {}))
+        residuals_ms = licked(lambda up: card.put("tongue", up), board, lick, valve, ask_wheel)
+        licks = [t for t, _ in card.openings("tongue")]
+        opened = [t for t, _ in card.openings(_VALVE_LINE)]
+        yield "lick to valve, armed in the hardware node's loop", lick_to_valve_ms(licks, opened)
+        yield "  one call of nidaqmx (the wheel's counter)", calls_ms
+        yield "  its clock against the session's, residual of the fit", residuals_ms
+    finally:
+        board.close()
+        card.close()

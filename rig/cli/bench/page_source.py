@@ -1,0 +1,54 @@
+"""A microscope for `rig bench frames`: a process that saves pages at a rate, and when each was."""
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from acquisition.simulation.scanimage_encoding import Recording
+from acquisition.simulation.scanimage_writer import Link, Writer
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_PAGES_A_FILE = 2000
+
+
+def save(
+    folder: Path, shape: tuple[int, int], rate_hz: float, pages: int, link: Link, piece_kb: int
+) -> None:
+    """Save pages that hold their own number in every pixel; print when each became whole, ns.
+
+    That is just before the write that makes it so: a process that is interrupted after it would
+    tell the time too late. A rate of 0 is as fast as it can be. After 2,000 pages comes the next
+    file.
+    """
+    recording = Recording(shape=shape, rate_hz=rate_hz or 1000.0)
+    writer: Writer | None = None
+    whole = []
+    began = time.monotonic()
+    for page in range(pages):
+        if page % _PAGES_A_FILE == 0:
+            if writer is not None:
+                writer.close()
+            path = folder / f"bench_{page // _PAGES_A_FILE + 1:05d}.tif"
+            writer = Writer(path, recording, EPOCH, link)
+        if writer is None:
+            return
+        pixels = np.full(shape, page % 30_000, np.int16)
+        pieces = writer.pieces(pixels, page * 1.0, page + 1, piece_kb * 1024)
+        stamps = [time.monotonic_ns(), *(time.monotonic_ns() for _ in pieces)]
+        whole.append(stamps[-1 if link == "post" else -2])  # "post" still writes the link
+        if rate_hz:
+            time.sleep(max(0.0, began + (page + 1) / rate_hz - time.monotonic()))
+    print("\n".join(map(str, whole)), flush=True)
+    time.sleep(0.5)  # who reads only closed files has missed all others by then
+    if writer is not None:
+        writer.close()
+
+
+if __name__ == "__main__":
+    where, height, width, hz, count, kind, piece = sys.argv[1:]
+    size = (int(height), int(width))
+    save(Path(where), size, float(hz), int(count), cast(Link, kind), int(piece))

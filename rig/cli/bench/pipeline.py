@@ -1,0 +1,216 @@
+"""What rig bench analysis measures: a made-up volume through every part of the analysis."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from analysis.cells.model import Cells, disc, gathered
+from analysis.extraction.baseline import Baseline
+from analysis.extraction.deconvolution import Deconvolution
+from analysis.extraction.masks import Floats, Masks, Neuropil
+from analysis.registration.phase_correlation import Correlator
+from analysis.signals.running_signals import RunningSignals
+from analysis.signals.selectivity import Selectivity
+from rig.cli.bench.harness import timed
+from rig.cli.bench.memory import resident_mb
+from rig.cli.bench.suite2p_side import beside_suite2p
+from rig.messages import Frame, Position, TrialStart
+
+_SHAPE = (1500, 3000)
+_PLANES = 2
+_WINDOW_PX = 512
+_RADIUS_PX = 3.8
+_PERIOD_S = 1.0 / 3.0
+_WARM = 10
+_FRAMES_A_TRIAL = 10
+_BESIDE_CELLS = 2000
+
+
+def measure(counts: list[int], volumes: int, console: Console) -> None:
+    """Run volumes of so many cells through all parts; print what each took, and what was off."""
+    gb_s = _bandwidth_gb_s()
+    console.print(f"memory: {gb_s:.1f} GB/s read and written by one core (copying 256 MB)")
+    table = Table("ms of one core a volume", title="rig bench analysis")
+    for count in counts:
+        table.add_column(f"{count} cells\np50", justify="right")
+        table.add_column("p99", justify="right")
+        table.add_column("of the\nmemory's pace", justify="right")
+    measured = [_measure(count, volumes) for count in counts]
+    for name in measured[0]:
+        row = [text for parts in measured for text in _columns(parts[name], gb_s)]
+        table.add_row(name, *row)
+    console.print(table)
+    held_mb = resident_mb(max(counts))
+    console.print(
+        f"resident memory of a node with {max(counts)} cells: {held_mb[0]:.0f} MB after the first "
+        f"trial, {held_mb[-1]:.0f} after {len(held_mb)}"
+    )
+    for line in _window_errors():
+        console.print(line)
+    rng = np.random.default_rng(3)
+    pages = [_page(rng, number) for number in range(4)]
+    for line in beside_suite2p(pages, _scattered(rng, _BESIDE_CELLS)):
+        console.print(line)
+
+
+@dataclass
+class _Part:
+    """The times of a part, and the bytes that it cannot do without."""
+
+    ms: list[float]
+    bytes_moved: float
+
+
+def _columns(part: _Part, gb_s: float) -> tuple[str, str, str]:
+    p50, p99 = np.percentile(part.ms, [50, 99])
+    share = f"{100 * part.bytes_moved / gb_s / 1e6 / p50:.0f} %" if part.bytes_moved else "-"
+    return f"{p50:.2f}", f"{p99:.2f}", share
+
+
+def _bandwidth_gb_s() -> float:
+    source = np.ones(2**28, np.uint8)
+    target = np.zeros_like(source)
+    best_ms = min(timed(lambda: np.copyto(target, source))[0] for _ in range(5))
+    return 2 * source.nbytes / best_ms / 1e6
+
+
+class _Chain:
+    """All parts, with the pages and cells they work on."""
+
+    def __init__(self, count: int) -> None:
+        rng = np.random.default_rng(1)
+        self._half = count // _PLANES
+        self._pages = [_page(rng, number) for number in range(4)]
+        planes = [_scattered(rng, self._half) for _ in range(_PLANES)]
+        self._masks = [Masks(cells, _SHAPE) for cells in planes]
+        self._rings = [Neuropil(cells, _SHAPE) for cells in planes]
+        self._whole, self._window = Correlator(_SHAPE, 20), Correlator(_SHAPE, 20, _WINDOW_PX)
+        still = self._pages[0]
+        self._references = {c: c.reference(c.window(still)) for c in (self._whole, self._window)}
+        self._baseline, self._oasis = Baseline(count, 60.0, 10.0), Deconvolution(count, 0.75, 5)
+        groups = rng.integers(0, 5, count).astype(np.uint8)
+        self._signals = RunningSignals(Selectivity("leaf1", "circle1", count), None, groups, 0.3)
+        page = _PLANES * still.nbytes
+        weights = sum(int(cells.first[-1]) for cells in planes)
+        self.bytes_moved = (
+            page, _PLANES * 2.0 * _WINDOW_PX**2, page + 6.0 * weights, 2.0 * page + 40.0 * count,
+            28.0 * count, 40.0 * count, 60.0 * count,
+        )  # fmt: skip
+        """What each part cannot do without: pages, weights, and each cell's state."""
+
+    def step(self, at: int) -> list[float]:
+        """Put a volume through all parts; return the ms of each."""
+        pages = [self._pages[(at + plane) % 4] for plane in range(_PLANES)]
+        whole_ms, _ = timed(lambda: [self._locate(self._whole, page) for page in pages])
+        window_ms, _ = timed(lambda: [self._locate(self._window, page) for page in pages])
+        masks_ms, bright = timed(lambda: self._bright(pages))
+        rings_ms, around = timed(lambda: self._around(pages))
+        values = np.concatenate(bright) - np.float32(0.7) * np.concatenate(around)
+        baseline_ms, _ = timed(lambda: self._baseline.subtract(values, at * _PERIOD_S))
+        oasis_ms, final = timed(lambda: self._oasis.add(values, at * _PERIOD_S))
+        activity = values if final is None else final
+        signals_ms, _ = timed(lambda: _run_on(self._signals, at, activity))
+        return [whole_ms, window_ms, masks_ms, rings_ms, baseline_ms, oasis_ms, signals_ms]
+
+    def _bright(self, pages: list[NDArray[np.int16]]) -> list[Floats]:
+        shifts = np.tile(np.array([1, -1], np.int32), (self._half, 1))
+        return [m.means(page, shifts) for m, page in zip(self._masks, pages, strict=True)]
+
+    def _around(self, pages: list[NDArray[np.int16]]) -> list[Floats]:
+        return [r.means(page, (1, -1)) for r, page in zip(self._rings, pages, strict=True)]
+
+    def _locate(self, correlator: Correlator, page: NDArray[Any]) -> tuple[float, float, float]:
+        spectrum = correlator.spectrum(correlator.window(page))
+        return correlator.locate(spectrum, self._references[correlator])
+
+
+_PARTS = (
+    "registration, whole page",
+    f"registration, window of {_WINDOW_PX}",
+    "masks",
+    "neuropil",
+    "baseline",
+    "deconvolution",
+    "selectivity and tuning",
+)
+_FIRST = "the same, first frame of a trial"
+_ALL = ("all, registered by the whole page", "all, registered by the window")
+
+
+def _measure(count: int, volumes: int) -> dict[str, _Part]:
+    """Run volumes through all parts, in turns as in a session."""
+    chain = _Chain(count)
+    pairs = zip(_PARTS, chain.bytes_moved, strict=True)
+    parts = {name: _Part([], bytes_moved) for name, bytes_moved in pairs}
+    parts.update({name: _Part([], 0.0) for name in (_FIRST, *_ALL)})
+    for at in range(_WARM + volumes):
+        spent = chain.step(at)
+        if at < _WARM:
+            continue
+        for name, ms in zip(_PARTS, spent, strict=True):
+            parts[name].ms.append(ms)
+        if at % _FRAMES_A_TRIAL == 0:
+            parts[_FIRST].ms.append(spent[-1])
+        parts[_ALL[0]].ms.append(spent[0] + sum(spent[2:]))
+        parts[_ALL[1]].ms.append(sum(spent[1:]))
+    return parts
+
+
+def _run_on(signals: RunningSignals, at: int, activity: Floats) -> None:
+    """Ten frames a corridor, all of them moving: the most that a frame can cost."""
+    trial, frame = divmod(at, _FRAMES_A_TRIAL)
+    if frame == 0:
+        name = "leaf1" if trial % 2 else "circle1"
+        signals.begin(TrialStart(0, trial, name, None, False, 4.0, 2.0, None, "none", 0.0))
+    place = Position(0, trial, 0.6 * frame, 30.0, True, "corridor")
+    signals.decoded(Frame(0, at, "", 0, *_SHAPE, 0.0), place, activity)
+
+
+def _page(rng: np.random.Generator, seed: int) -> NDArray[np.int16]:
+    """A page of tissue under a few photons a pixel, moved by a few pixels."""
+    still = 300.0 + 90.0 * _tissue()
+    moved = np.roll(still, tuple(rng.integers(-6, 7, 2)), (0, 1)) if seed else still
+    return np.asarray(60 * rng.poisson(np.maximum(moved, 0) / 60), np.int16)
+
+
+def _tissue() -> NDArray[np.float64]:
+    noise = np.random.default_rng(0).normal(size=_SHAPE).astype(np.float32)
+    y, x = scipy.fft.fftfreq(_SHAPE[0])[:, None], scipy.fft.rfftfreq(_SHAPE[1])
+    low = np.exp(-2 * (np.pi * 2.0) ** 2 * (y**2 + x**2)).astype(np.float32)
+    smooth = scipy.fft.irfft2(scipy.fft.rfft2(noise) * low, s=_SHAPE)
+    return np.asarray(smooth / smooth.std(), np.float64)
+
+
+def _scattered(rng: np.random.Generator, count: int) -> Cells:
+    height, width = _SHAPE
+    soma = disc(0.0, 0.0, _RADIUS_PX)
+    middles = np.stack([rng.integers(5, height - 5, count), rng.integers(5, width - 5, count)], 1)
+    pixels = [soma + middle for middle in middles]
+    weights = [rng.uniform(0.5, 1.0, len(soma)) for _ in pixels]
+    return gathered([str(number) for number in range(count)], pixels, weights)
+
+
+def _window_errors() -> Iterator[str]:
+    """Say how far each way of registering is off, for known shifts of a page of few photons."""
+    rng = np.random.default_rng(5)
+    still = np.maximum(300.0 + 90.0 * _tissue(), 0)
+    for name, correlator in (
+        ("the whole page, binned 2 x 2", Correlator(_SHAPE, 20)),
+        (f"a window of {_WINDOW_PX} px", Correlator(_SHAPE, 20, _WINDOW_PX)),
+    ):
+        reference = correlator.reference(correlator.window(still))
+        off = []
+        for _ in range(8):
+            put = rng.integers(-12, 13, 2)
+            page = (60 * rng.poisson(np.roll(still, put, (0, 1)) / 60)).astype(np.int16)
+            spectrum = correlator.spectrum(correlator.window(page))
+            off.append(np.array(correlator.locate(spectrum, reference)[:2]) - put)
+        rms = float(np.sqrt(np.mean(np.square(off))))
+        exact = int(sum((np.rint(one) == 0).all() for one in off))
+        yield f"registered by {name}: {rms:.3f} px rms off, {exact} of 8 pages to the pixel"

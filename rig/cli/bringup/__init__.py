@@ -1,0 +1,1 @@
+"""Commands that bring up a rig and calibrate it."""

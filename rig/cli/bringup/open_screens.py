@@ -1,0 +1,49 @@
+"""The screens of a setup by themselves, for verbs that look at them without a session."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rig.cli.bringup.setup_argument import setup_session
+from rig.errors import Refused
+from rig.settings.config import convert
+from stimuli.display import Display
+from stimuli.scene.screen import Screen, Stage
+from stimuli.screens.screen_geometry import Pane, panes
+from stimuli.screens.screen_overlap import check_overlap
+
+
+@contextmanager
+def opened(setup: Path) -> Iterator[tuple[Screen, tuple[Pane, ...], Display.Settings]]:
+    """Open a setup's screens, on grey; close them at the end. Raises Refused."""
+    tables = setup_session(setup).nodes
+    if "display" not in tables:
+        raise Refused(f"{setup} has no [nodes.display], so there is no screen in it")
+    table = _beside(tables["display"], setup.parent)
+    node = Display(convert(table, Display.Settings, "[nodes.display]"), lambda _: None)
+    settings = node.settings
+    shown = panes(settings.views, settings.warps)
+    check_overlap(shown)
+    grey = {name: np.full((4, 4), 128, np.uint8) for name in _planes(settings)}
+    node.screen.open(Stage(shown, settings.corridor, grey, settings.paced == "vblank"))
+    try:
+        yield node.screen, shown, settings
+    finally:
+        node.screen.close()
+
+
+def _planes(settings: Display.Settings) -> list[str]:
+    return ["grey", *filter(None, (settings.corridor.floor, settings.corridor.ceiling))]
+
+
+def _beside(table: Any, folder: Path) -> Any:
+    """Return the table with the files that it names where they are: beside the setup."""
+    if not isinstance(table, dict):
+        return table
+    return {
+        key: str(folder / value) if key.endswith("_file") and value else _beside(value, folder)
+        for key, value in table.items()
+    }

@@ -1,0 +1,1 @@
+"""Commands for imaging: TIFF files and day-to-day alignment."""

@@ -1,0 +1,122 @@
+"""rig align: today's field over the animal's last imaged day, before a session begins."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+
+from rig.errors import Refused
+
+Pages = Iterable[NDArray[Any]]
+
+
+def align(
+    subject: Annotated[str, typer.Argument(help="Name of the animal.")],
+    today: Annotated[Path, typer.Argument(help="The TIFF that ScanImage is saving, or has saved.")],
+    data: Annotated[Path, typer.Option(help="Folder of the sessions.")] = Path("data"),
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("align.png"),
+    plane: Annotated[int, typer.Option(help="Which depth, from 0.", min=0)] = 0,
+    pages: Annotated[int, typer.Option(help="How many pages the means are of.", min=1)] = 60,
+    stack: Annotated[
+        str, typer.Option(help="A z-stack of the field (.npz: stack, z_um): says z, too.")
+    ] = "",
+    save: Annotated[
+        Path | None, typer.Option(help="Keep that day's mean page (.npy): a reference_file.")
+    ] = None,
+) -> None:
+    """Lay today's mean image (red) over the last day's (green): x, y, rotation, maybe z."""
+    import numpy as np
+
+    from analysis.registration.day_alignment import align as locate
+    from analysis.registration.day_alignment import brought_back, mean_page, red_over_green
+    from analysis.registration.reference_images import read_reference_images
+    from analysis.registration.rigid import MotionSettings
+    from analysis.registration.z_estimate import z_of
+    from rig.cli.imaging.align_picture import overlay
+    from rig.cli.imaging.png import write_png
+
+    console = Console()
+    folder = _last_imaged(data, subject, plane)
+    then = mean_page(islice(_pages_then(folder, plane), pages))
+    now = mean_page(_latest(_pages_now(today, plane), pages))
+    if now.shape != then.shape:
+        raise Refused(
+            f"{today} has pages of {now.shape[0]} x {now.shape[1]} px, {folder} of "
+            f"{then.shape[0]} x {then.shape[1]}: scan the same field"
+        )
+    found = locate(now, then)
+    back = brought_back(now, found)
+    where = (
+        f"down {found.down_px:+.1f} px, right {found.right_px:+.1f} px, rotated "
+        f"{found.degrees:+.1f} degrees, correlation {found.correlation:.2f} of 1"
+    )
+    landmarks = read_reference_images(MotionSettings(stack_file=stack))
+    depths = landmarks.depths(0, (then.shape[0], then.shape[1]))
+    if depths is not None:
+        where += f", z {z_of(back, *depths):+.1f} um in the stack"
+    lies, moved_back = red_over_green(now, then), red_over_green(back, then)
+    write_png(out, overlay(lies, moved_back, where, folder.name))
+    console.print(f"over {folder}", soft_wrap=True)
+    console.print(where, soft_wrap=True)
+    if save is not None:
+        np.save(save, then)
+    console.print(f"picture: {out}: red is today, green that day, yellow both", soft_wrap=True)
+
+
+def _last_imaged(data: Path, subject: str, plane: int) -> Path:
+    """Return the animal's last session with pages of that depth. Raises Refused."""
+    from rig.transport.log import LOG_FILE
+
+    folders = sorted((data / f"sub-{subject}").glob("ses-*"), key=_in_order, reverse=True)
+    for folder in folders:
+        if (folder / LOG_FILE).is_file() and any(True for _ in _pages_then(folder, plane)):
+            return folder
+    raise Refused(
+        f"no session of {subject} in {data} has imaging frames of depth {plane}; check --data"
+    )
+
+
+def _in_order(folder: Path) -> tuple[str, int]:
+    day, _, number = folder.name.rpartition("_")
+    return day, int(number) if number.isdigit() else 0
+
+
+def _pages_then(folder: Path, plane: int) -> Iterator[NDArray[Any]]:
+    from analysis.session import Session
+
+    session = Session(folder)
+    frames = session.frames
+    for index in frames["index"][(frames.plane == plane) & (frames.channel == 1)]:
+        yield session.pixels(int(index))
+
+
+def _pages_now(path: Path, plane: int) -> Iterator[NDArray[Any]]:
+    """Read the pages that are in a TIFF so far. Raises Refused if it is none of ScanImage's."""
+    from acquisition.follow.file_follower import FileFollower
+    from acquisition.scanimage.frame_counter import Count
+
+    if not path.is_file():
+        raise Refused(f"there is no {path}; let ScanImage save some frames first")
+    follower = FileFollower(path)
+    count: Count | None = None
+    try:
+        for page in follower.poll():
+            count = count or Count(follower.header)
+            place = count.take(page.number)
+            if place is not None and (place.plane, place.channel) == (plane, 1):
+                yield follower.pixels(page)
+    finally:
+        follower.close()
+
+
+def _latest(pages: Iterator[NDArray[Any]], count: int) -> list[NDArray[Any]]:
+    from collections import deque
+
+    latest = list(deque(pages, maxlen=count))
+    if not latest:
+        raise Refused("that TIFF holds no whole page of this depth yet; wait for some frames")
+    return latest

@@ -1,0 +1,137 @@
+"""`rig tiff`: look into ScanImage's files, check them, save what is whole of a damaged one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from acquisition.files.file_check import Checked, check, repair
+from acquisition.files.mean_image import drawn, mean_pictures
+from rig.cli.imaging.png import write_png
+from rig.errors import Refused
+
+tiff = typer.Typer(help="Look into ScanImage's TIFFs.", no_args_is_help=True)
+Files = Annotated[list[Path], typer.Argument(help="ScanImage TIFFs, in the order of recording.")]
+_REPAIRED = "_repaired"
+
+
+@tiff.command(name="check")
+def check_(files: Files) -> None:
+    """Go through files: whole? closed? readable by ScanImage's reader? every frame there, once?
+
+    Exit code 1 if something is wrong.
+    """
+    console = Console()
+    wrong = False
+    for one in check(files):
+        for problem in one.problems:
+            console.print(Text(problem, "bold red"), soft_wrap=True)
+        if not one.problems:
+            sound = Text(f"{one.path}: {one.pages} pages{_frames(one)}, sound", "green")
+            console.print(sound, soft_wrap=True)
+        wrong |= bool(one.problems)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@tiff.command(name="repair")
+def repair_(
+    file: Annotated[Path, typer.Argument(help="A file that is cut off, damaged or not closed.")],
+    to: Annotated[
+        Path | None, typer.Option(help="The copy; by default beside it, named _repaired.")
+    ] = None,
+) -> None:
+    """Copy the whole pages of a damaged file into one that every reader opens; say what is lost."""
+    copy = to or file.with_name(f"{file.stem}{_REPAIRED}{file.suffix}")
+    pages, lost_bytes = repair(file, copy)
+    (made,) = check([copy])
+    if made.problems:
+        raise Refused(f"{copy} was made and is not sound: {made.problems[0]}")
+    last = made.frames[1] if made.frames else 0
+    lost = f"lost: what came after frame {last}, {lost_bytes} bytes of an unfinished or damaged end"
+    if not lost_bytes:
+        lost = "nothing is lost: it had only not been closed"
+    Console().print(f"{copy}: {pages} pages{_frames(made)}; {lost}", soft_wrap=True)
+
+
+@tiff.command()
+def info(files: Files) -> None:
+    """Say what the headers of files say: version, rates, channels, depths, regions, laser ..."""
+    console = Console()
+    for one in check(files, vendor=False):
+        table = Table(title=str(one.path), show_header=False)
+        for name, value in _rows(one).items():
+            table.add_row(name, value)
+        console.print(table)
+        for problem in one.problems:
+            console.print(Text(problem, "bold red"), soft_wrap=True)
+
+
+@tiff.command()
+def picture(
+    file: Annotated[Path, typer.Argument(help="A ScanImage TIFF, also one that still grows.")],
+    to: Annotated[
+        Path | None, typer.Option(help="The PNG; by default beside it, of the same name.")
+    ] = None,
+    frames: Annotated[int, typer.Option(help="So many of each depth.", min=1)] = 30,
+) -> None:
+    """Draw what a file shows: the mean of its first frames, regions in place, depths in a row."""
+    png = to or file.with_suffix(".png")
+    pictures = mean_pictures(file, frames)
+    write_png(png, drawn(pictures))
+    sizes = ", ".join(f"{p.shape[1]} x {p.shape[0]} px" for p in pictures)
+    Console().print(f"{png}: {len(pictures)} depths, {sizes}", soft_wrap=True)
+
+
+def _rows(one: Checked) -> dict[str, str]:
+    header = one.header
+    rates = (header.frame_rate_hz, header.volume_rate_hz)
+    seconds = one.seconds[1] - one.seconds[0] if one.seconds else 0.0
+    return {
+        "ScanImage": header.version or "-",
+        "pages": f"{one.pages}{_frames(one)}",
+        "page": f"{one.page_px[0]} x {one.page_px[1]} px, {one.dtype or '-'}",
+        "first to last page": f"{seconds:.3f} s",
+        "frames, volumes a second": ", ".join("-" if r is None else f"{r:g}" for r in rates),
+        "channels saved": _numbers(header.channels),
+        "depths, um": _numbers(header.depths_um),
+        "frames on the way back, averaged": f"{header.discarded}, {header.averaged}",
+        "regions": "\n".join(_regions(one)) or "-",
+        "lines from region to region": str(header.fly_to_lines if header.multi_region else "-"),
+        "um per degree": _number(header.um_per_degree),
+        "laser power, %": _numbers(header.power_percent),
+        "PMT gains": _numbers(header.pmt_gains),
+        "zoom": _number(header.zoom),
+        "motors, um": _numbers(header.objective_um),
+        "fast z, um": _number(header.fast_z_um),
+    }
+
+
+def _regions(one: Checked) -> Iterator[str]:
+    """Yield a line for each depth and each of its regions; regions that come again are not told."""
+    before: list[str] = []
+    for depth, strips in zip(one.header.depths_um, one.planes, strict=False):
+        lines = []
+        for strip in strips:
+            width, height = strip.field.px
+            name = strip.name or strip.region
+            lines.append(f"  {name}: {width} x {height} px from row {strip.first_row}")
+        yield f"at {depth:g} um" + (": the same" if lines == before else "")
+        yield from lines if lines != before else ()
+        before = lines
+
+
+def _frames(one: Checked) -> str:
+    return f" of frames {one.frames[0]} to {one.frames[1]}" if one.frames and one.frames[0] else ""
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values) or "-"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"

@@ -1,0 +1,1 @@
+"""Commands that run, show, check and replay sessions."""

@@ -1,0 +1,26 @@
+"""rig demo: one simulated imaging session of a task mouse, about a minute long."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+import rig
+from rig.cli.sessions.run import Data, Seed, Sets, run_session
+
+_TRIALS = 5
+
+
+def demo(data: Data = Path("data"), seed: Seed = 1, sets: Sets = None) -> None:
+    """Run a simulated imaging session of a task mouse: five trials, about a minute."""
+    from stimuli.window.display_requirements import missing
+
+    Console().print("A simulated task mouse runs five corridors, about a minute. Keys: see below.")
+    changes = [f"task.trials={_TRIALS}", "task.minutes=10"]
+    if (lack := missing()) is not None:
+        Console().print(Text(f"The display is off: {lack}", "bold red"))
+        changes.append("nodes.display.screen={is='stimuli.window:SimulatedScreen'}")
+    package = Path(rig.__file__).parent
+    setup = package / "setups" / "simulated.toml"
+    task = package.parent / "behavior" / "tasks" / "train1.toml"
+    run_session(setup, task, "demo", seed, data, changes + list(sets or []))

@@ -1,0 +1,177 @@
+"""What stands at the end of a session: summary.json and the end table."""
+
+import json
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rig.errors import Refused
+from rig.settings.config import read_session
+
+SUMMARY_FILE = "summary.json"
+_CELLS = {
+    "subject, task, cohort": "{subject}, {task}, {cohort}",
+    "began, seed": "{began}, {seed}",
+    "trials": "{done} ({aborted} aborted)",
+    "rewards": "{rewards}",
+    "water": "{water_ul:.1f} ul, {by_hand_ul:.1f} of it by hand",
+    "licks": "{licks}",
+    "distance": "{distance_m:.1f} m",
+    "imaging": "{imaging}",
+    "selective cells (|d'| at least 0.3)": "{selective}",
+    "flips (late)": "{flips} ({flips_late})",
+    "gaps": "{gaps}",
+    "faults": "{faults}",
+    "integrity": "-",
+}
+"""The end table's rows, of what a summary holds."""
+_FRAMES = {"frames_written", "frames_streamed", "frames_analysed"}
+
+
+def end(folder: Path, reason: str | None, console: Console) -> None:
+    """Write summary.json from the log and the TIFFs, and print the end table.
+
+    Where nobody knows the reason of the end any more (None), it is what the log says.
+    """
+    from analysis.session.summary import summarise
+
+    tiffs = _tiffs(folder)
+    written = sum(_pages(path, console) for path in tiffs)
+    _hand_over(tiffs, console)
+    summary = summarise(folder, written)
+    summary["end_reason"] = reason or summary["end_reason"] or "the launching process died"
+    text = json.dumps(summary, indent=2, allow_nan=False)
+    (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
+    print_table(summary, console)
+    console.print(f"session folder: {folder}", soft_wrap=True)
+    console.print(f"say it again: rig replay {folder} --verify", soft_wrap=True)
+    console.print(f"see it on a page: rig report {folder}", soft_wrap=True)
+
+
+def _tiffs(folder: Path) -> list[Path]:
+    """Return the session's TIFFs; in a folder elsewhere, those that frames came from."""
+    from acquisition.follow.folder_follower import tiffs_in
+    from analysis.session import Session
+
+    session = read_session(folder)
+    stream = session.nodes.get("stream", {})
+    imaging = Path(stream.get("imaging_folder", session.rig.imaging_folder))
+    if not imaging.is_absolute():
+        return list(tiffs_in(folder / imaging))
+    return [Path(name) for name in Session(folder).frames.file.unique()]
+
+
+def _hand_over(tiffs: list[Path], console: Console) -> None:
+    """Write what Suite2p must know beside the TIFFs."""
+    from acquisition.files.file_check import check
+    from acquisition.files.suite2p_ops import write_ops
+
+    try:
+        if tiffs and (first := check(tiffs[:1], vendor=False)[0]).pages:
+            write_ops(first)
+    except Refused as refusal:
+        console.print(Text(f"no hand-over to Suite2p: {refusal}", "yellow"))
+
+
+def _pages(path: Path, console: Console) -> int:
+    """Count a TIFF's pages with the vendor's reader; if it was not closed, its whole pages."""
+    from acquisition.files.vendor_reader import pages_in
+    from acquisition.follow.file_follower import FileFollower
+
+    try:
+        return pages_in(path)
+    except Refused as damaged:
+        console.print(Text(str(damaged), "bold red"))
+    pages = 0
+    with suppress(Refused), closing(FileFollower(path)) as follower:
+        for _ in follower.poll():
+            pages += 1
+    return pages
+
+
+def integrity_row(verdict: dict[str, Any] | None) -> str:
+    """Return what the end table says of a summary's integrity."""
+    if verdict is None:
+        return "not judged: no integrity in the setup"
+    counts = f"{verdict['edges']} edges of the frame clock, {verdict['pages']} frames saved"
+    if verdict["sound"]:
+        return f"sound: {counts}"
+    found = ", ".join(f"{name} {n}" for name, n in verdict["findings"].items())
+    return f"NOT SOUND: {found} ({counts})"
+
+
+def imaging_row(summary: dict[str, Any]) -> str:
+    """Return what the end table says of a summary's pages, and of the frames or volumes of them.
+
+    A frame of one depth and channel is one page, a volume several. "≠" stands between what should
+    be the same.
+    """
+    written, streamed = summary["frames_written"], summary["frames_streamed"]
+    analysed, pages = summary["frames_analysed"], summary.get("pages_a_volume")
+    saved = f"{written} written {_same(written, streamed)} {streamed} streamed"
+    if analysed is None:
+        return f"pages: {saved}, not analysed: no online node in the setup"
+    if (found := summary.get("cells_found")) is not None:
+        return (
+            f"pages: {saved}; {analysed} frames or volumes analysed, once {found} cells were found"
+        )
+    if pages is None:  # an older summary does not tell how many pages are one volume
+        return f"pages: {saved}; {analysed} frames or volumes analysed"
+    if pages == 1:
+        return f"frames: {saved} {_same(streamed, analysed)} {analysed} analysed"
+    whole = streamed // pages
+    volumes = f"volumes of {pages} pages: {whole} streamed {_same(whole, analysed)} {analysed}"
+    return f"pages: {saved}; {volumes} analysed"
+
+
+def _same(one: int, other: int) -> str:
+    return "=" if one == other else "≠"
+
+
+def print_table(summary: dict[str, Any], console: Console) -> None:
+    """Print the end table of a summary; one of an older version has a dash where it lacks a key."""
+    table = Table(title="the session", show_header=False)
+    for name, value in _rows(summary).items():
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _rows(summary: dict[str, Any]) -> dict[str, str]:
+    trials = summary.get("trials")
+    counts = {} if trials is None else _count(trials)
+    known = {"by_hand_ul": 0.0, **summary, **counts}
+    if (selective := known.get("selective_fraction")) is not None:
+        known["selective"] = f"{100 * selective:.0f} %"
+    if "faults" in known:
+        known["faults"] = len(known["faults"])
+    if known.keys() >= _FRAMES:
+        known["imaging"] = imaging_row(known)
+    rows = {name: _filled(text, known) for name, text in _CELLS.items()}
+    if "integrity" in summary:
+        rows["integrity"] = integrity_row(summary["integrity"])
+    notes = [note["text"] for note in summary.get("notes", [])]
+    rows["notes"] = "; ".join(notes) or "-"
+    for sender, overruns in summary.get("overruns", {}).items():
+        rows[f"overruns, read from files by {sender}"] = f"{overruns}"
+    for name, numbers in summary.get("latency_ms", {}).items():
+        if numbers.get("n"):
+            text = "p50 {p50:.2f}  p99 {p99:.2f}  max {max:.2f} ms"
+            rows[name.replace("_", " ")] = _filled(text, numbers)
+    return {**rows, "ended": _filled("{end_reason}", summary)}
+
+
+def _count(trials: list[dict[str, Any]]) -> dict[str, int]:
+    done = sum(trial["outcome"] == "done" for trial in trials)
+    return {"done": done, "aborted": len(trials) - done}
+
+
+def _filled(text: str, known: dict[str, Any]) -> str:
+    """Return a cell filled in; a dash if what it needs is not known."""
+    try:
+        return text.format_map(known)
+    except KeyError:
+        return "-"

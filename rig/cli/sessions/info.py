@@ -1,0 +1,60 @@
+"""rig info: what is in a session, and whether it is whole."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from rig.cli.sessions.end_summary import SUMMARY_FILE, print_table
+from rig.cli.sessions.photodiode_report import seen
+from rig.cli.sessions.session_argument import SessionDir, session_in
+from rig.cli.sessions.video_frames import compared
+from rig.errors import Refused
+from rig.transport.log import LOG_FILE, read_completeness
+
+
+def info(
+    folder: SessionDir,
+    video: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Hold a camera's video to its counted exposures."),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="Another recorder's photodiode trace: tell which picture it saw when."),
+    ] = None,
+    trace_hz: Annotated[float, typer.Option(min=1.0, help="Its samples a second.")] = 10_000.0,
+) -> None:
+    """Show what is in a session, whether it is whole, and its end table."""
+    console = Console()
+    folder = session_in(folder)
+    try:
+        verdict = read_completeness(folder / LOG_FILE)
+    except OSError as error:
+        raise Refused(f"{folder} holds no log ({error.strerror}); check the path") from error
+    if verdict is None or not (folder / SUMMARY_FILE).exists():
+        raise Refused(f"{folder} is not closed; unless it still runs, run: rig recover {folder}")
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        console.print(f"  {path.relative_to(folder)}  {path.stat().st_size / 1e6:.2f} MB")
+    whole = "[green]whole[/green]" if verdict.whole else "[bold red]words are missing[/bold red]"
+    console.print(f"log: {whole}{'; missing: ' + verdict.missing if verdict.missing else ''}")
+    print_table(_summary(folder / SUMMARY_FILE), console)
+    sound = True
+    judged = (*compared(folder, video or []), *seen(folder, trace, trace_hz))
+    for sentence, same in judged:
+        console.print(Text(sentence, "" if same else "bold red"))
+        sound = sound and same
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise Refused(
+            f"{path} is damaged ({error}); write it again from the log: rig recover {path.parent}"
+        ) from error

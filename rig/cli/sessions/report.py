@@ -1,0 +1,25 @@
+"""rig report: one page on a session, to read and to keep."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rig.cli.sessions.session_argument import SessionDir, session_in
+
+
+def report(
+    folder: SessionDir,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write it; else report.html in the folder.")
+    ] = None,
+) -> None:
+    """Write one self-contained HTML page on a session: open it in any browser, also offline."""
+    from analysis.report.write import REPORT_FILE
+    from analysis.report.write import report as write
+
+    folder = session_in(folder)
+    path = out or folder / REPORT_FILE
+    write(folder, path)
+    Console().print(f"report: {path}", soft_wrap=True)

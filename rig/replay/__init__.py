@@ -1,0 +1,1 @@
+"""Replay a recorded session and check that every decision is identical."""

@@ -1,0 +1,224 @@
+"""A log, said again: fresh deciders hear the recorded words, and must say the recorded ones."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from rig.clock import SetClock
+from rig.errors import Refused
+from rig.messages import Fault, Frame, Lick, Message, Start, Stop
+from rig.node import Node, drive
+from rig.process import make, node_class
+from rig.replay.comparison import Comparison, Difference
+from rig.replay.task_counts import LickTimes, TaskCounts
+from rig.settings.config import SessionSettings, apply_sets, convert, located
+from rig.transport.envelope import Envelope
+from rig.transport.frame_pixels import Pixels
+from rig.transport.log import LOG_FILE, Completeness, read, read_completeness, read_kinds
+
+Messages = Sequence[tuple[Envelope, Message]]
+_AT_ONCE = 1000
+_FAULTS_NOT_TOLD_APART = "1"
+"""The schema in which a decider's Faults do not say whether they came from outside."""
+_SAME_BITS = ("cpu", "python", "numpy", "scipy", "numba")
+"""What must be the same here as where it was recorded for every bit to be the same."""
+_NOBODY = Envelope("", 0, 0, 0, 0, msgspec.Raw())
+_TASK = "task"
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a replay proved."""
+
+    compared: dict[str, int]
+    """For each decider, how many of its words were said again as recorded."""
+    first: Difference | None
+    """The earliest difference, or None: everything compared is the same."""
+    unproven: dict[str, int]
+    """Words that cannot be compared: what their speaker had heard is not in the log."""
+    exact: bool
+    """Bit for bit; else recorded elsewhere, and floats are the same within a tolerance."""
+    outcome_counts: dict[str, tuple[str, str]] = {}
+    """What the task's words came to, then and now: trials and water, by name."""
+    failed: dict[str, str] = {}
+    """Why deciders failed then on a word that they heard, and have failed again now."""
+    struck: dict[str, str] = {}
+    """What ended deciders then, unless it was a word; they are compared up to there."""
+    recorded_by: str = ""
+    """Which other version recorded it, which may have said it otherwise; and what to do."""
+
+
+def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
+    """Feed a recorded session to fresh deciders and compare what they say with what was said.
+
+    A decider that failed then must fail again on the same word; the others go on, as they did.
+    `sets` are `--set` texts that change the recorded settings; `here` says of this machine what
+    Session.about says of the recording one. The log streams by: memory does not grow with it.
+    Raises Refused if the folder cannot be replayed.
+    """
+    verdict = _closed(folder)
+    recorded = _session(folder)
+    names = _deciders(recorded, folder)
+    session = apply_sets(located(recorded, folder), list(sets))
+    exact = all(recorded.about.get(key) == here.get(key) for key in _SAME_BITS)
+    transport = _LogTransport(folder, verdict.in_hub_order, names)
+    nodes = [make(session, n, partial(transport.publish, n)) for n in names]
+    transport.reads_pixels = any(Frame in node.subscribes and node.reads_pixels for node in nodes)
+    faults = recorded.about.get("schema") != _FAULTS_NOT_TOLD_APART
+    transport.comparisons = {node.name: Comparison(node, exact, faults) for node in nodes}
+    drive(nodes, transport, SetClock(), alone=True)
+    with_tail = transport.take_tail()
+    failed = {n: one for n, one in transport.comparisons.items() if one.failed}
+    ends = {name: one.end(with_tail) for name, one in transport.comparisons.items()}
+    found = [first for _, _, first in ends.values() if first is not None]
+    return Report(
+        {name: compared for name, (compared, _, _) in ends.items()},
+        min(found, key=lambda difference: difference.t, default=None),
+        {name: unproven for name, (_, unproven, _) in ends.items() if unproven},
+        exact,
+        transport.outcome_counts() if _TASK in names else {},
+        {n: one.failed for n, one in failed.items() if transport.failed.get(n) == one.failed},
+        {n: one.failed for n, one in failed.items() if not one.is_own_failure},
+        _recorded_by(recorded.about, here),
+    )
+
+
+def _closed(folder: Path) -> Completeness:
+    try:
+        verdict = read_completeness(folder / LOG_FILE)
+    except OSError as error:
+        raise Refused(f"{folder} holds no log ({error}); check the path") from error
+    if verdict is None:
+        raise Refused(f"{folder} is not closed; unless it still runs, run: rig recover {folder}")
+    return verdict
+
+
+def _session(folder: Path) -> SessionSettings:
+    for _, message in read_kinds(folder / LOG_FILE, {Start}):
+        if isinstance(message, Start):
+            with _by_that_version(folder, message.session.get("about", {})):
+                return convert(message.session, SessionSettings, "its Start")
+    raise Refused(f"{folder} ended before it began: there is no Start in its log to replay")
+
+
+def _deciders(recorded: SessionSettings, folder: Path) -> tuple[str, ...]:
+    """Return the deciders' names. Raises Refused if this version does not know their settings."""
+    with _by_that_version(folder, recorded.about):
+        names = [n for n in recorded.nodes if _decides(node_class(recorded.nodes[n]["run"]))]
+        for name in names:
+            make(recorded, name, list[Message]().append)
+    return tuple(names)
+
+
+def _decides(found: type[Node]) -> bool:
+    return found.period_s is None and Envelope not in found.subscribes
+
+
+@contextmanager
+def _by_that_version(folder: Path, about: dict[str, str]) -> Iterator[None]:
+    """Have a refusal of recorded settings say which version they are of, and what to do."""
+    try:
+        yield
+    except Refused as refusal:
+        version, how = _version(about)
+        raise Refused(
+            f"{folder} was recorded by {version}, and this version does not "
+            f"understand its settings ({refusal}); replay it with that one: {how}"
+        ) from refusal
+
+
+def _version(about: dict[str, str]) -> tuple[str, str]:
+    """Return what recorded a session, and how to have that again."""
+    version = f"rig {about['rig']}" if "rig" in about else "another version of rig"
+    commit = about.get("commit", "installed")
+    if commit == "installed":
+        return version, f"install {version}"
+    return f"{version}, commit {commit}", f"git switch --detach {commit.removesuffix('-dirty')}"
+
+
+def _recorded_by(about: dict[str, str], here: dict[str, str]) -> str:
+    if all(about.get(key) == here.get(key) for key in ("rig", "commit", "schema")):
+        return ""
+    version, how = _version(about)
+    return (
+        f"it was recorded by {version}, which may say it otherwise than this version does; to "
+        f"prove that session, replay it with that one: {how}"
+    )
+
+
+class _LogTransport:
+    """Gives recorded words back as they stream by, and holds what is said to them beside them."""
+
+    def __init__(self, folder: Path, in_hub_order: int, names: tuple[str, ...]) -> None:
+        """Feed the log's first words, which stand in hub order; the others only count as said."""
+        self.comparisons: dict[str, Comparison] = {}
+        self.failed: dict[str, str] = {}
+        """Who has failed now, and why."""
+        self.reads_pixels = True
+        """Whether any of the deciders wants the pixels of Frames."""
+        self._log = read(folder / LOG_FILE)
+        self._received = islice(self._log, in_hub_order)
+        self._names = names
+        self._over = False
+        self._pixels = Pixels(folder)
+        faults = read_kinds(folder / LOG_FILE, {Fault})
+        self._lost = {w.frame for _, w in faults if isinstance(w, Fault) and w.frame is not None}
+        self._licks, self._old, self._new = LickTimes(), TaskCounts(), TaskCounts()
+
+    def connect(self) -> None:
+        pass
+
+    def publish(self, sender: str, message: Message) -> None:
+        if self._over:  # the log ends: what is said from here on, nobody said
+            return
+        self.comparisons[sender].add_replayed(message)
+        if sender == _TASK:
+            self._new.take(message)
+
+    def receive(self, until: int | None) -> Messages:
+        received = list(islice(self._received, _AT_ONCE))
+        self._note(received)
+        if received:
+            return [(envelope, self._with_pixels(message)) for envelope, message in received]
+        self._over = True
+        return [(_NOBODY, Stop(0, "the log ends here", self._names))]
+
+    def end(self, sender: str, reason: str, failed: bool) -> None:
+        if failed:
+            self.failed[sender] = reason
+
+    def take_tail(self) -> bool:
+        """Take what the log holds after its words in hub order; return whether there was any."""
+        any_of_them = False
+        while messages := list(islice(self._log, _AT_ONCE)):
+            self._note(messages)
+            any_of_them = True
+        return any_of_them
+
+    def outcome_counts(self) -> dict[str, tuple[str, str]]:
+        """Return what the task's words came to, then and now."""
+        old, new = self._old.rows(self._licks), self._new.rows(self._licks)
+        return {name: (old.get(name, "0"), new.get(name, "0")) for name in {**old, **new}}
+
+    def _note(self, messages: Messages) -> None:
+        """Note what the deciders said then."""
+        for envelope, message in messages:
+            if envelope.sender in self.comparisons:
+                self.comparisons[envelope.sender].add_recorded(message)
+            if envelope.sender == _TASK:
+                self._old.take(message)
+            if isinstance(message, Lick):
+                self._licks.take(message)
+
+    def _with_pixels(self, message: Message) -> Message:
+        if not (isinstance(message, Frame) and self.reads_pixels) or message.index in self._lost:
+            return message
+        filled = self._pixels.of(message)
+        if filled.pixels is None:
+            raise Refused(
+                f"the pixels of frame {message.index} are gone: bring back {message.file}"
+            )
+        return filled

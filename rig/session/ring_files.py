@@ -1,0 +1,76 @@
+"""The rings of sessions: named after the process that made them, and removed when it is gone."""
+
+import os
+import re
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from rig.errors import Refused
+from rig.settings.config import SessionSettings
+from rig.transport.frame_ring import Ring, RingPlan
+
+_SHM = Path("/dev/shm")
+_PROC = Path("/proc")
+_NAME = re.compile(r"rig-ring-(\d+)-(\d+)-")
+"""The maker's process id, and when that process began: ids are given again."""
+_BEGAN_FIELD = 19
+"""Of /proc/PID/stat, counted from the state, which stands behind the name (man 5 proc, 22)."""
+
+
+def check_room(session: SessionSettings) -> None:
+    """Refuse if the session's ring does not fit where rings lie.
+
+    Rings that crashes left behind go first: they take memory until the machine is started again.
+    """
+    if "stream" not in session.nodes:
+        return
+    where = _where()
+    sweep(where)
+    needed_mb = session.rig.ring_slots * session.rig.ring_slot_mb
+    free_mb = shutil.disk_usage(where).free / 1e6
+    if free_mb < needed_mb:
+        raise Refused(
+            f"{where} has {free_mb:.0f} MB free and the ring of imaging frames needs "
+            f"{needed_mb:.0f} MB; make room there, or set rig.ring_slots lower"
+        )
+
+
+def make_ring(session: SessionSettings, folder: Path) -> RingPlan | None:
+    """Make the session's ring, empty; None where nobody streams. Raises OSError."""
+    if "stream" not in session.nodes:
+        return None
+    where = _where()
+    maker = os.getpid()
+    name = f"rig-ring-{maker}-{_began(maker) or 0}-{folder.parent.name}-{folder.name}"
+    plan = RingPlan(
+        str(where / name), session.rig.ring_slots, int(session.rig.ring_slot_mb * 1_000_000)
+    )
+    Ring(plan, create=True).close()
+    return plan
+
+
+def sweep(where: Path) -> None:
+    """Remove the rings of processes that are gone; where that cannot be known, remove none."""
+    if _began(os.getpid()) is None:
+        return
+    for ring in where.glob("rig-ring-*"):
+        maker = _NAME.match(ring.name)
+        if maker is not None and _began(int(maker[1])) != int(maker[2]):
+            with suppress(PermissionError):  # another user's
+                ring.unlink(missing_ok=True)
+
+
+def _where() -> Path:
+    return _SHM if os.access(_SHM, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def _began(pid: int) -> int | None:
+    """Return when a process began, in ticks since the machine did; None if it is gone or dead."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(b")")[2].split()
+    return None if fields[0] in (b"Z", b"X") else int(fields[_BEGAN_FIELD])

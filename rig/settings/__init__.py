@@ -1,0 +1,1 @@
+"""Setups, tasks and `--set`: read, checked and resolved into one session."""

@@ -1,0 +1,221 @@
+"""One session from three files' worth of answers: the setup, the task, and the command line."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from rig.errors import Refused
+from rig.settings.calibration_overlay import overlay_calibration
+from rig.settings.setting_errors import wrong_setting
+from rig.settings.toml import read_toml
+from rig.transport.frame_ring import RingPlan
+
+SETTINGS_FILE = "settings.json"
+FILES_FOLDER = "files"
+IMAGES_FOLDER = "images_folder"
+T = TypeVar("T")
+
+
+class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The [rig] table of a setup: what is one per rig."""
+
+    name: str
+    hub_port: Annotated[int, msgspec.Meta(ge=1024, le=65534)] = 5571
+    """Words go in at this port and out at the next one, on loopback."""
+    hub_realtime: bool = True
+    """Whether the hub comes before all ordinary processes, where the system allows it."""
+    disk_mb_s: Annotated[float, msgspec.Meta(ge=0.0)]
+    """What a session writes, MB a second; the data folder must have room for it."""
+    imaging_folder: Annotated[str, msgspec.Meta(min_length=1)] = "imaging"
+    """Where ScanImage saves: in the session folder, or anywhere if the path is absolute."""
+    ring_slots: Annotated[int, msgspec.Meta(ge=2, le=256)] = 8
+    ring_slot_mb: Annotated[float, msgspec.Meta(gt=0.0, le=512.0)] = 1.0
+
+
+class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that was decided before a session began; Start carries it whole."""
+
+    subject: str
+    seed: int
+    task_name: str
+    rig: Rig
+    task: dict[str, Any]
+    nodes: dict[str, dict[str, Any]]
+    ring: RingPlan | None = None
+    files: dict[str, str] = {}
+    """SHA-256 of each file the settings name, by its path in the session folder."""
+    t0_ns: int = 0
+    """The session's zero on the hub machine's monotonic clock."""
+    began: str = ""
+    """Wall-clock time of the zero, ISO 8601 with zone."""
+    about: dict[str, str] = {}
+    """Versions of the program, its schema and packages, the commit, the CPU."""
+    given_today_ul: float = 0.0
+    """The water the animal was given on that local date before this session, microlitres."""
+    override: str = ""
+    """Why the operator ran it in spite of what spoke against it, and what that was."""
+
+    def table(self, node: str) -> dict[str, Any]:
+        """Return a node's settings; the task's are the task's facts and the seed."""
+        table = dict(self.nodes[node])
+        return {**table, **self.task, "seed": self.seed} if node == "task" else table
+
+
+def blocks(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a task's facts block by block: its own keys, and those of each of [[blocks]]."""
+    return [{**task, **block} for block in task.get("blocks") or [{}]]
+
+
+class ResolvedSession(msgspec.Struct, frozen=True):
+    """A resolved session, and the files its settings name: path in the folder, path now."""
+
+    session: SessionSettings
+    files: dict[str, Path]
+
+
+def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -> ResolvedSession:
+    """Put setup, task and command line together. Raises Refused with one sentence."""
+    if not re.fullmatch(r"[A-Za-z0-9]+", subject):
+        raise Refused(f"subject {subject!r}: use letters and digits only, as in --subject VR2")
+    files: dict[str, Path] = {}
+    setup_table = read_setup(setup)
+    experienced = read_toml(task)
+    if "nodes" in experienced:
+        raise Refused(f"{task} is a setup, and no task; name the setup first, then the task")
+    tree = {
+        **_named_files(setup_table, setup, files),
+        "subject": subject,
+        "seed": seed,
+        "task_name": task.stem,
+        "task": _named_files(experienced, task, files),
+    }
+    for text in sets:
+        _set(tree, text)
+    tree = _named_files(tree, Path.cwd() / "--set", files)
+    return ResolvedSession(convert(tree, SessionSettings, str(setup)), files)
+
+
+def read_setup(path: Path) -> dict[str, Any]:
+    """Read a setup, with what was measured of it laid over it. Raises Refused if it is none."""
+    setup_table = read_toml(path)
+    if "rig" not in setup_table or "nodes" not in setup_table:
+        raise Refused(
+            f"{path} is no setup: it lacks [rig] or [nodes]; name the setup first, then the task"
+        )
+    return overlay_calibration(setup_table, path)
+
+
+def convert(table: Any, kind: type[T], where: str) -> T:
+    """Make typed settings from a table; `where` names it. Raises Refused with one sentence."""
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        raise wrong_setting(error, kind, where) from error
+
+
+def read_session(folder: Path) -> SessionSettings:
+    """Read back the settings that a session folder holds. Raises Refused if it is not one."""
+    try:
+        return msgspec.json.decode((folder / SETTINGS_FILE).read_bytes(), type=SessionSettings)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Refused(f"{folder} is not a session folder ({error}); check the path") from error
+
+
+def _set(tree: dict[str, Any], text: str) -> None:
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise Refused(f"--set {text}: write SECTION.KEY=VALUE, as in task.reward_ul=3.0")
+    *tables, key = path.strip().split(".")
+    if not tables and key not in tree:
+        raise Refused(
+            f"--set {text}: {key} is in no section; write SECTION.KEY=VALUE, as in task.{text}"
+        )
+    for name in tables:
+        if not isinstance(tree.get(name), dict):
+            known = ", ".join(sorted(k for k, v in tree.items() if isinstance(v, dict)))
+            raise Refused(f"--set {text}: no table {name!r}; there are: {known or 'none'}")
+        tree = tree[name]
+    if tables == ["task"] and key != "minutes" and any(key in b for b in tree.get("blocks", [])):
+        raise Refused(
+            f"--set {text}: the blocks of this task say {key} themselves, so it would change "
+            "nothing there; change it in a copy of the task"
+        )
+    tree[key] = _toml_value(value.strip())
+
+
+def apply_sets(session: SessionSettings, sets: list[str]) -> SessionSettings:
+    """Return the session with `--set` texts applied. Raises Refused with one sentence."""
+    tree = msgspec.to_builtins(session)
+    for text in sets:
+        _set(tree, text)
+    return convert(tree, SessionSettings, "--set")
+
+
+def _toml_value(text: str) -> Any:
+    """Read a value as TOML; a bare word is text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _named_files(table: Any, source: Path, files: dict[str, Path]) -> Any:
+    """Return the table with each `..._file` key's path as it will be in the session folder.
+
+    An `images_folder` names a folder; the names of its files are put beside it as `images_files`.
+    """
+    if isinstance(table, list):
+        return [_named_files(value, source, files) for value in table]
+    if not isinstance(table, dict):
+        return table
+    named = {key: _named_file(key, value, source, files) for key, value in table.items()}
+    folder = table.get(IMAGES_FOLDER)
+    if isinstance(folder, str) and folder and not folder.startswith(f"{FILES_FOLDER}/"):
+        named |= _named_images(source.parent / folder, files)
+    return named
+
+
+def _named_file(key: str, value: Any, source: Path, files: dict[str, Path]) -> Any:
+    if not (key.endswith("_file") and isinstance(value, str) and value) or value in files:
+        return _named_files(value, source, files)
+    path = (source.parent / value).resolve()
+    if not path.is_file():
+        raise Refused(f"{key} = {value!r}: there is no file {path}; correct the path")
+    return _name(path, f"{FILES_FOLDER}/{path.name}", files)
+
+
+def _named_images(folder: Path, files: dict[str, Path]) -> dict[str, Any]:
+    paths = sorted(path.resolve() for path in folder.glob("[!.]*") if path.is_file())
+    if not paths:
+        raise Refused(f"{IMAGES_FOLDER}: there is no file in {folder}; correct the path")
+    where = f"{FILES_FOLDER}/{folder.resolve().name}"
+    for path in paths:
+        _name(path, f"{where}/{path.name}", files)
+    return {IMAGES_FOLDER: where, "images_files": [path.name for path in paths]}
+
+
+def _name(path: Path, name: str, files: dict[str, Path]) -> str:
+    if files.setdefault(name, path) != path:
+        raise Refused(f"{path} and {files[name]} have one name; rename one of them")
+    return name
+
+
+def located(session: SessionSettings, folder: Path) -> SessionSettings:
+    """Return the session with its `..._file` paths joined to the folder that holds them."""
+    nodes, task = _joined(session.nodes, folder), _joined(session.task, folder)
+    return msgspec.structs.replace(session, nodes=nodes, task=task)
+
+
+def _joined(table: Any, folder: Path) -> Any:
+    if isinstance(table, list):
+        return [_joined(value, folder) for value in table]
+    if not isinstance(table, dict):
+        return table
+    joined = {key: _joined(value, folder) for key, value in table.items()}
+    for key, value in table.items():
+        if isinstance(value, str) and value and (key.endswith("_file") or key == IMAGES_FOLDER):
+            joined[key] = str(folder / value)
+    return joined

@@ -1,0 +1,88 @@
+"""From a device's table in the setup to the device: `is` names its class, the rest its settings."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+from rig.errors import Refused
+from rig.settings.config import SessionSettings, convert
+
+Table = dict[str, Any]
+HARDWARE = "hardware"
+"""The node whose devices touch the animal: it alone opens valves."""
+
+
+def make(table: Table, where: str, *rest: Any) -> Any:
+    """Return Class(settings, *rest) of a table's `is`; `where` names the table.
+
+    Raises Refused if the class is not there or the other keys are not its settings.
+    """
+    keys = dict(table)
+    kind = _class(keys.pop("is", None), where)
+    return kind(convert(keys, kind.Settings, where), *rest)
+
+
+def make_on_board(table: Table, where: str, name: str, boards: dict[str, Any]) -> Any:
+    """Return the device of a table, on the board that its key `board` names, if it names one."""
+    keys = dict(table)
+    board = keys.pop("board", None)
+    if board is not None and board not in boards:
+        known = ", ".join(boards) or "none"
+        raise Refused(f"{where}: there is no board {board!r}; there are: {known}")
+    return make(keys, where, name, None if board is None else boards[board])
+
+
+def completed(table: Table, device: Any) -> Table:
+    """Return a device's table with every default of its settings filled in."""
+    return {**table, **msgspec.to_builtins(device.settings)}
+
+
+def animal_devices(session: SessionSettings) -> tuple[list[str], list[str]]:
+    """Return the names of the animal's real devices and of its simulated ones.
+
+    They are those of [nodes.hardware]. Raises Refused if a class does not declare which it is.
+    """
+    real: list[str] = []
+    simulated: list[str] = []
+    for name, path in _named(session.nodes.get(HARDWARE, {}), f"nodes.{HARDWARE}"):
+        (simulated if is_simulated(path, f"[{name}]") else real).append(name)
+    return real, simulated
+
+
+def is_simulated(path: Any, where: str) -> bool:
+    """Return whether the class that `is` names declares itself simulated; `where` names the table.
+
+    Raises Refused if the class is not there or does not declare it.
+    """
+    declared = getattr(_class(path, where), "simulated", None)
+    if not isinstance(declared, bool):
+        raise Refused(
+            f'{where}: is = "{path}" does not say whether it is simulated; add the line '
+            "`simulated: ClassVar[bool] = False` (or True) to the class"
+        )
+    return declared
+
+
+def _class(path: Any, where: str) -> Any:
+    if not isinstance(path, str) or path.count(":") != 1:
+        raise Refused(f'{where}: `is` must name a class, as in is = "some.module:Class"')
+    module, _, name = path.partition(":")
+    try:
+        kind = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Refused(f'{where}: is = "{path}" cannot be had ({error}); correct it') from error
+    if not hasattr(kind, "Settings"):
+        raise Refused(f'{where}: is = "{path}" is no device: it has no Settings; name another')
+    return kind
+
+
+def _named(table: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """Yield the path and the class of each device; what a device holds is its own affair."""
+    if isinstance(table.get("is"), str):
+        yield path, table["is"]
+        return
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _named(value, f"{path}.{key}")

@@ -1,0 +1,1 @@
+"""How messages travel and are kept: envelopes, the bus, journals, the log, imaging frames."""

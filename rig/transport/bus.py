@@ -1,0 +1,225 @@
+"""Carries words between processes through one hub, in one order that all of them see."""
+
+import select
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import zmq
+
+from rig.clock import Clock
+from rig.messages import Ended, Fault, Frame, Heartbeat, Message, Start, kind
+from rig.transport.envelope import (
+    CorruptMessage,
+    Envelope,
+    MessageStore,
+    Sender,
+    SequenceTracker,
+    pack,
+    unpack,
+)
+from rig.transport.frame_pixels import Pixels
+from rig.transport.hub import HIGH_WATER_MESSAGES, addresses
+
+BEAT_NS = 200_000_000
+SILENCE_NS = 1_500_000_000
+_DRAIN_WORDS = 1
+"""At a time: a word is answered before it is asked whether there is another."""
+_DRAIN_PATIENTLY_WORDS = 2000
+"""At one waking, for who hears several at once: slow between two, it must still hear the newest."""
+_MEET_NS = 20_000_000
+_MEET_WITHIN_NS = 60_000_000_000
+
+
+class Batching(NamedTuple):
+    """How long words may wait so that several are heard at once, and how old they may get."""
+
+    max_batch_delay_s: float = 0.0
+    max_lag_s: float = 1.0
+
+
+class BusError(Exception):
+    """The wire can no longer be trusted; the node must end."""
+
+
+class Bus:
+    """One speaker's place on the hub. Words are heard in hub order, all of them or none."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        port: int,
+        subscribes: tuple[type, ...],
+        clock: Clock,
+        keeper: MessageStore,
+        pace: Batching = Batching(),  # noqa: B008 (a constant)
+        pixels: bool = True,
+    ) -> None:
+        """Connect to the hub. An Envelope among `hears` means every kind of word.
+
+        `pixels` says whether heard Frames come with theirs.
+        """
+        self._sender, self._clock, self._keeper = sender, clock, keeper
+        self._pace = pace
+        self._pixels = Pixels() if pixels and Frame in subscribes else None
+        self._received = SequenceTracker()
+        self._newest = 0
+        """When the youngest word heard so far was sent (ns)."""
+        self._ready = False
+        self._empty = False
+        self._interrupted: str | None = None
+        self._beat_due = clock.now()
+        self._unheard_beat_t: int | None = None
+        """When the first beat was said that has not come back from the hub yet."""
+        self._early: list[tuple[Envelope, Message]] = []
+        self._context = zmq.Context()
+        self._out = self._context.socket(zmq.PUB)
+        self._in = self._context.socket(zmq.SUB)
+        for socket, at in ((self._out, port), (self._in, port + 1)):
+            socket.rcvhwm = socket.sndhwm = HIGH_WATER_MESSAGES
+            socket.connect(addresses(at)[-1])
+        for name in _topics(subscribes):
+            self._in.subscribe(name)
+        self._fd = int(self._in.getsockopt(zmq.FD))
+
+    def publish(self, message: Message) -> None:
+        """Keep the word, then say it."""
+        envelope = self._sender.wrap(message)
+        data = pack(envelope)
+        name = kind(message)
+        self._keeper.append(name, envelope, data)
+        self._out.send(name.encode() + b" " + data)
+
+    def connect(self) -> None:
+        """Beat until the beat is heard: then everything said from now on is heard."""
+        deadline = self._clock.now() + _MEET_WITHIN_NS
+        while not self._ready:
+            now = self._clock.now()
+            if now > deadline:
+                raise BusError("no hub answers: the launching process is gone")
+            self.publish(Heartbeat(now, ready=False))
+            self._early += self._take(now + _MEET_NS)
+
+    def receive(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
+        """Return the words that have come; wait for one until that time (ns) or the next beat.
+
+        Raises BusError if words were lost, are older than may_lag_s, or the hub is silent.
+        """
+        now = self._clock.now()
+        if now >= self._beat_due:
+            self._beat(now)
+        if self._early:
+            messages, self._early = self._early, []
+            return messages
+        return self._take(self._beat_due if until is None else min(until, self._beat_due))
+
+    def interrupt(self, reason: str) -> None:
+        """Have the next hear (or the one that waits now) raise BusError with that reason.
+
+        For a signal's handler: words that are being kept or said are finished first.
+        """
+        self._interrupted = reason
+
+    def end(self, sender: str, reason: str, failed: bool) -> None:
+        """Say Ended, with the count and the running CRC of each kind said."""
+        messages = self._sender.tracker.of(sender)
+        overruns = self._pixels.overruns if self._pixels is not None else 0
+        self.publish(Ended(self._clock.now(), reason, failed, messages, overruns))
+
+    def close(self) -> None:
+        """Leave the hub, after what was said has gone out (half a second at most)."""
+        if self._pixels is not None:
+            self._pixels.close()
+        self._context.destroy(linger=500)
+
+    def _beat(self, now: int) -> None:
+        waited_ns = 0 if self._unheard_beat_t is None else now - self._unheard_beat_t
+        if waited_ns > SILENCE_NS and not self._catches_up():
+            raise BusError("the hub is silent: its process has died or hangs")
+        if self._unheard_beat_t is None:
+            self._unheard_beat_t = now
+        self.publish(Heartbeat(now, self._ready))
+        self._beat_due = now + BEAT_NS
+
+    def _catches_up(self) -> bool:
+        """Whether it was this process that was kept waiting: its beat is in what lies ready."""
+        self._empty = False
+        while not self._empty:
+            self._early += self._drain()
+        return self._unheard_beat_t is None
+
+    def _take(self, until: int) -> list[tuple[Envelope, Message]]:
+        """Wait for words on the socket's descriptor, in microseconds: poll counts whole ms.
+
+        The descriptor tells of what comes after the socket was found empty, so it is waited for
+        only then.
+        """
+        if self._interrupted is not None:
+            raise BusError(self._interrupted)
+        if self._empty:
+            wait_s = (until - self._clock.now()) / 1e9
+            if not select.select([self._fd], [], [], max(0.0, wait_s))[0]:
+                return []
+            if self._pace.max_batch_delay_s:
+                left_s = (until - self._clock.now()) / 1e9
+                time.sleep(max(0.0, min(self._pace.max_batch_delay_s, left_s)))
+        return self._drain()
+
+    def _drain(self) -> list[tuple[Envelope, Message]]:
+        messages = []
+        self._empty = False
+        for _ in range(_DRAIN_PATIENTLY_WORDS if self._pace.max_batch_delay_s else _DRAIN_WORDS):
+            try:
+                frame = self._in.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                self._empty = True
+                break
+            try:
+                envelope, message = unpack(frame[frame.index(b" ") + 1 :])
+            except (CorruptMessage, ValueError) as error:
+                self._fault(f"a word on the wire was garbled: {error}")
+                continue
+            self._check(envelope, message)
+            messages.append((envelope, self._with_pixels(message)))
+        return messages
+
+    def _check(self, envelope: Envelope, message: Message) -> None:
+        name = kind(message)
+        missing = self._received.add(name, envelope)
+        if missing > 0:
+            raise BusError(f"{missing} {name} words of {envelope.sender} were lost")
+        # a word that comes after younger ones was said late: its speaker lags, not who hears it
+        self._newest = max(self._newest, envelope.sent)
+        age = self._clock.now() - self._newest
+        if self._ready and age > self._pace.max_lag_s * 1e9:
+            raise BusError(f"fell behind: heard {envelope.sender}'s {name} {age / 1e9:.1f} s late")
+        if isinstance(message, Heartbeat) and envelope.sender == self._sender.sender:
+            self._ready = True
+            self._unheard_beat_t = None
+
+    def _with_pixels(self, message: Message) -> Message:
+        if self._pixels is None:
+            return message
+        if isinstance(message, Start):
+            self._pixels.open(message)
+        if not isinstance(message, Frame):
+            return message
+        ran_over = self._pixels.overrun
+        filled = self._pixels.of(message)
+        if self._pixels.overrun and not ran_over:
+            what = f"frame {message.index} was overwritten in the ring before it was read here"
+            advice = "its file is read instead; if this lasts, set rig.ring_slots higher"
+            self._fault(f"{what}: {advice}")
+        return filled
+
+    def _fault(self, what: str) -> None:
+        """Say what is wrong with the wire itself."""
+        self.publish(Fault(self._clock.now(), what, outside=True))
+
+
+def _topics(subscribes: tuple[type, ...]) -> list[bytes]:
+    """Return what to subscribe to; Beat last, so that a heard Beat proves the others."""
+    if Envelope in subscribes:
+        return [b""]
+    names = {kind(message) for message in subscribes if issubclass(message, Message)}
+    return [f"{name} ".encode() for name in sorted(names - {"Heartbeat"})] + [b"Beat "]

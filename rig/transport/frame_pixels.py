@@ -1,0 +1,45 @@
+"""Gives a Frame its pixels on arrival: from the ring, else from the file."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rig.messages import Frame, Start
+from rig.transport.frame_ring import Ring, RingPlan, read_pixels
+
+
+class Pixels:
+    """Puts a Frame's pixels to it: from the ring, else from the file."""
+
+    def __init__(self, folder: Path = Path()) -> None:
+        self._folder = folder
+        self._ring: Ring | None = None
+        self.overrun = False
+        """Whether the last frame was overwritten in the ring before it was read."""
+        self.overruns = 0
+        """How many frames were."""
+
+    def open(self, start: Start) -> None:
+        """Open the ring that Start names, if it names one."""
+        plan = start.session.get("ring")
+        if plan is not None:
+            self._ring = Ring(msgspec.convert(plan, RingPlan))
+
+    def of(self, frame: Frame) -> Frame:
+        """Return the frame with its pixels, or without if neither has them."""
+        shape = (frame.height_px, frame.width_px)
+        pixels: Any = None
+        if self._ring is not None:
+            pixels = self._ring.read(frame.index, shape, frame.dtype)
+            self.overrun = pixels is None
+            self.overruns += self.overrun
+        if pixels is None:
+            path = self._folder / frame.file
+            pixels = read_pixels(path, frame.offset_bytes, shape, frame.dtype)
+        return msgspec.structs.replace(frame, pixels=pixels)
+
+    def close(self) -> None:
+        """Let the ring go."""
+        if self._ring is not None:
+            self._ring.close()

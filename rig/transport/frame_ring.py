@@ -1,0 +1,94 @@
+"""Imaging pixels between processes: a ring of slots in shared memory, and the file as fallback."""
+
+import mmap
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.errors import Refused
+
+_HEADER_BYTES = 64
+_EMPTY = 0
+
+
+class RingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the ring lies and how large it is."""
+
+    path: str
+    slots: Annotated[int, msgspec.Meta(ge=1)]
+    slot_bytes: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Ring:
+    """The last `slots` frames, each in slot index % slots under its number.
+
+    One process writes. A reader copies a slot out and then checks that its number still stands,
+    so a slow reader never blocks the writer and never gets a torn frame.
+    """
+
+    def __init__(self, plan: RingPlan, create: bool = False) -> None:
+        """Map the ring's file; `create` makes it, empty. Raises OSError if it cannot be had."""
+        self._plan = plan
+        # Slots begin at whole header sizes: only an aligned number is written in one piece.
+        self._stride = _HEADER_BYTES * (1 + -(-plan.slot_bytes // _HEADER_BYTES))
+        total_bytes = plan.slots * self._stride
+        if create:
+            with Path(plan.path).open("xb") as file:
+                file.truncate(total_bytes)
+        with Path(plan.path).open("r+b") as file:
+            if os.fstat(file.fileno()).st_size != total_bytes:
+                raise OSError(f"{plan.path} is not the ring of this session; start a new one")
+            self._map = mmap.mmap(file.fileno(), total_bytes)
+
+    def write(self, index: int, pixels: NDArray[Any]) -> None:
+        """Put a frame into its slot. Raises Refused if it is larger than a slot."""
+        flat = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
+        self.fill(index, pixels.nbytes, lambda body: np.copyto(body, flat))
+
+    def fill(self, index: int, count: int, into: Callable[[NDArray[np.uint8]], None]) -> None:
+        """Have a frame of `count` bytes written straight into its slot, with no copy on the way.
+
+        Raises Refused if it is larger than a slot, and what `into` raises: then the slot is empty.
+        """
+        if count > self._plan.slot_bytes:
+            raise Refused(
+                f"a frame of {count} bytes does not fit a ring slot of "
+                f"{self._plan.slot_bytes}; set rig.ring_slot_mb higher"
+            )
+        start = (index % self._plan.slots) * self._stride
+        self._number(start)[0] = _EMPTY
+        into(np.frombuffer(self._map, np.uint8, count, start + _HEADER_BYTES))
+        self._number(start)[0] = index + 1
+
+    def read(self, index: int, shape: tuple[int, int], dtype: str) -> NDArray[Any] | None:
+        """Return a copy of frame `index`, or None if it has been overwritten or is not there."""
+        start = (index % self._plan.slots) * self._stride
+        count = shape[0] * shape[1]
+        too_large = count * np.dtype(dtype).itemsize > self._plan.slot_bytes
+        if too_large or self._number(start)[0] != index + 1:
+            return None
+        pixels = np.frombuffer(self._map, dtype, count, start + _HEADER_BYTES).reshape(shape).copy()
+        return pixels if self._number(start)[0] == index + 1 else None
+
+    def close(self) -> None:
+        """Let the mapping go; the file stays for whoever made it to remove."""
+        self._map.close()
+
+    def _number(self, start: int) -> NDArray[np.uint64]:
+        return np.frombuffer(self._map, np.uint64, 1, start)
+
+
+def read_pixels(
+    path: Path, offset_bytes: int, shape: tuple[int, int], dtype: str
+) -> NDArray[Any] | None:
+    """Read a frame's uncompressed pixels from its file; None if the file does not have them."""
+    try:
+        pixels = np.fromfile(path, dtype, shape[0] * shape[1], offset=offset_bytes)
+    except OSError:
+        return None
+    return pixels.reshape(shape) if pixels.size == shape[0] * shape[1] else None

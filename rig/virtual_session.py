@@ -1,0 +1,88 @@
+"""A session in one process and in virtual time: the same nodes, the same loop, no waiting."""
+
+from collections import deque
+from functools import partial
+
+import msgspec
+
+from rig.clock import SetClock
+from rig.messages import Ended, Frame, Message, Start, Stop
+from rig.node import Node, drive
+from rig.process import RECORDER, make, stages
+from rig.settings.config import SessionSettings
+from rig.transport.envelope import Envelope, Sender
+from rig.transport.frame_pixels import Pixels
+
+Said = list[tuple[Envelope, Message]]
+
+
+def run(session: SessionSettings, end_ns: int | None = None) -> Said:
+    """Run the session's nodes until one ends, or until that time; return what was said.
+
+    Raises whatever a node raises.
+    """
+    clock = SetClock()
+    transport = _ListTransport(clock, end_ns)
+    names = [name for name in session.nodes if name != RECORDER]
+    nodes = [make(session, name, partial(transport.publish, name)) for name in names]
+    for node in nodes:
+        node.check(session.task)
+    transport.begin(session, nodes)
+    drive(nodes, transport, clock)
+    return transport.said
+
+
+class _ListTransport:
+    """Keeps what is said, and gives it back in that order: the hub of a virtual session."""
+
+    def __init__(self, clock: SetClock, end_ns: int | None) -> None:
+        self.said: Said = []
+        self._clock, self._end_ns = clock, end_ns
+        self._senders: dict[str, Sender] = {}
+        self._waiting: deque[tuple[Envelope, Message]] = deque()
+        self._pixels = Pixels()
+        self._running: set[str] = set()
+        self._stages: list[list[str]] = []
+        self._stopping: set[str] = set()
+
+    def begin(self, session: SessionSettings, nodes: list[Node]) -> None:
+        self._stages = stages({node.name: type(node) for node in nodes})
+        self._running = {node.name for node in nodes}
+        self.publish("launch", Start(0, msgspec.to_builtins(session)))
+
+    def connect(self) -> None:
+        pass
+
+    def receive(self, until: int | None) -> Said:
+        if self._waiting:
+            envelope, message = self._waiting.popleft()
+            return [(envelope, self._pixels.of(message) if isinstance(message, Frame) else message)]
+        if until is None or (self._end_ns is not None and until > self._end_ns):
+            self._end_ns = None
+            self._stop("the virtual time is over")
+        else:
+            self._clock.set(until)
+        return []
+
+    def publish(self, sender: str, message: Message) -> None:
+        if sender not in self._senders:
+            self._senders[sender] = Sender(sender, self._clock)
+        envelope = self._senders[sender].wrap(message)
+        self.said.append((envelope, message))
+        self._waiting.append((envelope, message))
+
+    def end(self, sender: str, reason: str, failed: bool) -> None:
+        messages = self._senders[sender].tracker.of(sender) if sender in self._senders else {}
+        self.publish(sender, Ended(self._clock.now(), reason, failed, messages))
+        self._running.discard(sender)
+        if not self._stopping & self._running:
+            self._stop(reason)
+
+    def _stop(self, reason: str) -> None:
+        """Stop the next stage that still runs."""
+        while self._stages:
+            names = [name for name in self._stages.pop(0) if name in self._running]
+            if names:
+                self._stopping = set(names)
+                self.publish("launch", Stop(self._clock.now(), reason, tuple(names)))
+                return

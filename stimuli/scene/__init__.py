@@ -1,0 +1,1 @@
+"""What is shown at each moment: corridor geometry, open-loop stimuli, flip times."""

@@ -1,0 +1,1 @@
+"""Where the screens are and how they reproduce brightness."""

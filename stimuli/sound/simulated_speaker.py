@@ -1,0 +1,44 @@
+"""A simulated speaker: it plays nothing, and takes the time that a real one takes."""
+
+from collections.abc import Callable
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from stimuli.sound.cue_sound import Tone, samples
+
+
+class SimulatedSpeaker:
+    """Takes the time that a real speaker takes."""
+
+    simulated: ClassVar[bool] = True
+
+    class Settings(Tone, frozen=True, kw_only=True):
+        """How long after it was asked for a cue would be heard."""
+
+        latency_ms: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 9.0
+
+    def __init__(self, settings: Settings) -> None:
+        samples(settings)
+        self._latency_ns = round(settings.latency_ms * 1e6)
+        self._onsets: list[int] = []
+        self._now: Callable[[], int] | None = None
+
+    def open(self, now: Callable[[], int]) -> None:
+        self._now = now
+
+    def play(self) -> None:
+        assert self._now is not None, "open the speaker first"
+        self._onsets.append(self._now() + self._latency_ns)
+
+    def onsets(self) -> list[int]:
+        now = 0 if self._now is None else self._now()
+        begun = [t for t in self._onsets if t <= now]
+        self._onsets = self._onsets[len(begun) :]
+        return begun
+
+    def broken(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self._now = None

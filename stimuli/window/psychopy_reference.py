@@ -1,0 +1,53 @@
+"""The same corridor with PsychoPy's own PlaneStim objects, as a yardstick for the painter."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from stimuli.scene.corridor_geometry import CorridorGeometry, Laps, projection
+from stimuli.screens.screen_geometry import View
+from stimuli.screens.window_layout import WindowLayout
+
+
+def plane_walls(
+    window: Any,
+    layout: WindowLayout,
+    views: tuple[View, ...],
+    corridor: CorridorGeometry,
+    laps: Laps,
+) -> Callable[[float], None]:
+    """Return what draws the walls of three laps, black and unlit, at a position (m).
+
+    One object a wall, drawn once a view: its pictures are left out, which is to its advantage.
+    """
+    from psychopy.visual import PlaneStim
+
+    floor, ceiling = corridor.floor_cm / 100, corridor.ceiling_cm / 100
+    turn = np.sqrt(0.5)  # a quarter turn round the vertical, towards the eye
+    begins_m = (-laps[0].length_m, 0.0, laps[1].length_m)
+    planes = [
+        PlaneStim(
+            window,
+            size=(lap.texture_m, ceiling - floor),
+            pos=(side * corridor.half_width_cm / 100, (floor + ceiling) / 2, -middle_m),
+            ori=(0.0, -side * turn, 0.0, turn),
+        )
+        for lap, begin_m in zip(laps, begins_m, strict=True)
+        for middle_m in (begin_m + lap.texture_m / 2,)
+        for side in (-1, 1)
+    ]
+    seen = [projection(view) for view in views]
+
+    def draw(position_m: float) -> None:
+        eye = np.eye(4, dtype=np.float32)
+        eye[2, 3] = position_m
+        for area, through in zip(layout.areas, seen, strict=True):
+            window.viewport = tuple(area)
+            window.projectionMatrix, window.viewMatrix = through, eye
+            window.applyEyeTransform()
+            for plane in planes:
+                plane.draw()
+        window.resetEyeTransform()
+
+    return draw
