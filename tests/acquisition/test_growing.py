@@ -33,7 +33,7 @@ SECOND = 1_000_000_000
 def test_pages_of_a_writing_process_are_never_torn(tmp_path: Path, link: str) -> None:
     """It saves as fast as it can in pieces of 1 kB; a page is full of its own number."""
     numbers = [str(tmp_path), "24", "40", "0", str(PAGES), link, "1"]
-    command = [sys.executable, "-m", "rig.cli.bench.page_source", *numbers]
+    command = [sys.executable, "-m", "rig.cli.bench.imaging.page_source", *numbers]
     had: list[int] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
         with closing(FolderFollower(tmp_path)) as following:
@@ -147,7 +147,7 @@ def test_what_was_saved_before_the_disk_was_full_is_followed_and_saved(
 
     numbers = ["imaging", "24", "40", "0", "50", "pre", "1"]
     done = subprocess.run(
-        [sys.executable, "-m", "rig.cli.bench.page_source", *numbers],
+        [sys.executable, "-m", "rig.cli.bench.imaging.page_source", *numbers],
         cwd=tmp_path, preexec_fn=fill_up, capture_output=True, text=True, check=False,
         env={"PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip

@@ -192,13 +192,13 @@ def test_ninety_thousand_cells_and_hundreds_of_trials_stay_below_a_gigabyte() ->
 import resource
 import numpy as np
 from analysis.signals.selectivity import Selectivity
-from analysis.signals.running_signals import Signals
+from analysis.signals.running_signals import RunningSignals
 from analysis.signals.tuning import BINS, TrialStore
 from rig.messages import Frame, Position, TrialStart
 cells, grown = 90_000, []
 with TrialStore(None, cells) as store:
     selectivity = Selectivity("leaf1", "circle1", cells)
-    signals = Signals(selectivity, store, np.zeros(cells, np.uint8), 0.3)
+    signals = RunningSignals(selectivity, store, np.zeros(cells, np.uint8), 0.3)
     activity = np.random.default_rng(1).exponential(50, cells).astype(np.float32)
     for trial in range(400):
         stimulus = ("leaf1", "circle1")[trial % 2]

@@ -158,10 +158,10 @@ import threading
 from behavior.manual import safe_exit
 from behavior.devices.simulated import devices
 from behavior.manual.manual_control import handheld
-from rig.cli.bringup.setup_argument import bolted_down
-minding._HUNG_S = 0.3
-simulated.Board.{call} = lambda *_: threading.Event().wait()
-with handheld(bolted_down(__import__("pathlib").Path({str(setup)!r}))):
+from rig.cli.bringup.setup_argument import setup_session
+safe_exit._HUNG_S = 0.3
+devices.Board.{call} = lambda *_: threading.Event().wait()
+with handheld(setup_session(__import__("pathlib").Path({str(setup)!r}))):
     pass
 """
     run = [sys.executable, "-c", hung]

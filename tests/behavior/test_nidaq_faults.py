@@ -106,7 +106,7 @@ class Card: address = sys.argv[1]
 said, node, clock = wake(card_table(Card(), sys.argv[2]))
 go_on(node, clock, 5)
 on = "lick" if sys.argv[2] == "ArmedValve" else "now"
-node.hear(Arm(clock.now(), 1, clock.now() + 60 * {S}, "centre", on, 7.0))
+node.handle(Arm(clock.now(), 1, clock.now() + 60 * {S}, "centre", on, 7.0))
 print("armed", flush=True)
 go_on(node, clock, 60_000)
 """

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from rig.cli.bench import host_loop, nidaq, serial_board
+from rig.cli.bench.devices import host_loop, nidaq, serial_board
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from tests.behavior.setup_table import shipped
 from tests.live import Live
@@ -26,9 +26,9 @@ output = {"is": "behavior.devices.nidaq:Output", "line": "port1/line3", "on": "s
 table["outputs"] = {"sync": {**output, "board": "card"}}
 said, node, clock = wake(table)
 go_on(node, clock, 20)
-node.hear(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
+node.handle(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
 go_on(node, clock, 900)
-node.hear(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
+node.handle(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
 go_on(node, clock, 900)
 node.close()
 (lick,) = of(Lick, said)
@@ -42,7 +42,7 @@ print("sound")
 
 NOT_HERE = (["lick"], ["trigger"], ["sense"])
 HANGS_S = "1.5"
-HASTY = "from behavior.devices import minding; minding._HUNG_S = 0.5"
+HASTY = "from behavior.manual import safe_exit; safe_exit._HUNG_S = 0.5"
 
 
 @pytest.fixture(scope="module")

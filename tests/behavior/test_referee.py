@@ -151,7 +151,8 @@ class _Ordered(Task):
         while self.orders and message.t >= self.orders[0][0]:
             (t, verb), self.orders = self.orders[0], self.orders[1:]
             number = round(t / MS)
-            order = OperatorRequest(message.t, number, message.t + 2 * S, verb)  # type: ignore[arg-type]
+            deadline = message.t + 2 * S
+            order = OperatorRequest(message.t, number, deadline, verb)  # type: ignore[arg-type]
             self.publish(order)
             super().handle(order)
 

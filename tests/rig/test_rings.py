@@ -21,8 +21,8 @@ import sys
 from pathlib import Path
 from rig.session import ring_files
 from tests.rig.test_rings import session
-rings._SHM = Path(sys.argv[1])
-print(rings.make_ring(session(), Path("sub-test/ses-20260102_1")).path, flush=True)
+ring_files._SHM = Path(sys.argv[1])
+print(ring_files.make_ring(session(), Path("sub-test/ses-20260102_1")).path, flush=True)
 sys.stdin.read()
 """
 

@@ -26,7 +26,7 @@ cues.open(clock.now, real_animal=True)
 asked = []
 for trial in range({CUES}):
     asked.append(clock.now())
-    cues.hear(Cue(asked[-1], trial, 1.0))
+    cues.handle(Cue(asked[-1], trial, 1.0))
     onsets = []
     while len(onsets) <= trial or clock.now() < onsets[-1].t + 400_000_000:
         time.sleep(0.01)

@@ -15,7 +15,7 @@ def analysis(
     volumes: Annotated[int, typer.Option(help="How many volumes are measured.")] = 30,
 ) -> None:
     """Measure the analysis of a volume (two pages of 3000 x 1500 px) beside the memory's pace."""
-    from rig.cli.bench.pipeline import measure  # loads compilers: not for every verb
+    from rig.cli.bench.imaging.pipeline import measure  # loads compilers: not for every verb
 
     if not all(text.isdigit() and int(text) > 1 for text in cells.split(",")) or volumes < 1:
         raise Refused(f"--cells {cells} --volumes {volumes}: give numbers, as in --cells 1000,9000")

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 import rig
-from rig.cli.bench import firmware, nidaq, serial_board
-from rig.cli.bench.host_loop import simulated
+from rig.cli.bench.devices import firmware, nidaq, serial_board
+from rig.cli.bench.devices.host_loop import simulated
 from rig.clock import RealClock, monotonic_ns
 from rig.errors import Refused
 from rig.messages import Lick, Message, Position, Start, Valve, Wheel
@@ -61,8 +61,8 @@ SETUPS: tuple[Setup, ...] = (
         "simulated",
         "simulated.toml",
         (
-            "nodes.hardware.boards.bench.mouse={is='rig.cli.bench.simulated:Metronome'}",
-            "nodes.hardware.valve.centre.is=rig.cli.bench.simulated:Valve",
+            "nodes.hardware.boards.bench.mouse={is='rig.cli.bench.devices.simulated:Metronome'}",
+            "nodes.hardware.valve.centre.is=rig.cli.bench.devices.simulated:Valve",
         ),
     ),
 )

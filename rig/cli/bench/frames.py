@@ -18,9 +18,9 @@ from rich.console import Console
 from acquisition.follow.folder_follower import FolderFollower
 from acquisition.simulation.scanimage_writer import Link
 from acquisition.stream import Stream
-from rig.cli.bench.file_and_ring import PAGE, PAGE_MB, SMALL, opening, ring
 from rig.cli.bench.harness import percentiles, row
-from rig.cli.bench.mesoscope import scanning
+from rig.cli.bench.imaging.file_and_ring import PAGE, PAGE_MB, SMALL, opening, ring
+from rig.cli.bench.imaging.mesoscope import scanning
 from rig.clock import RealClock
 from rig.messages import Frame, Message, Start
 from rig.transport.frame_ring import Ring, RingPlan
@@ -96,7 +96,7 @@ def _microscope(
     folder: Path, shape: tuple[int, int], rate_hz: float, pages: int, link: Link, piece_kb: int = 64
 ) -> "subprocess.Popen[str]":
     numbers = [str(v) for v in (folder, *shape, rate_hz, pages, link, piece_kb)]
-    command = [sys.executable, "-m", "rig.cli.bench.page_source", *numbers]
+    command = [sys.executable, "-m", "rig.cli.bench.imaging.page_source", *numbers]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 

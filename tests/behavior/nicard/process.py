@@ -18,7 +18,7 @@ WIRES = {
     "exposure": ["PFI5"],
     "port2/line6": ["port0/line7"],
 }
-"""As docs/how-to/wiring.md says: the lick sensor, the frame clock, a camera, and the valve's own line."""
+"""The wiring of docs/how-to/wiring.md: lick sensor, frame clock, camera, the valve's own line."""
 
 
 class Handle:

@@ -5,7 +5,7 @@ from typing import Any
 
 from behavior.devices.harp.board import Board
 from behavior.devices.harp.devices import Lick, Valve, Wheel
-from rig.cli.bench.host_loop import lick_to_valve_ms, licked
+from rig.cli.bench.devices.host_loop import lick_to_valve_ms, licked
 from rig.messages import Start
 
 NAME = "Harp Behavior board (simulated, on a pseudo-terminal)"

@@ -13,7 +13,7 @@ from acquisition.follow.file_follower import FileFollower
 from acquisition.simulation.scanimage_encoding import Recording
 from acquisition.simulation.scanimage_writer import Writer
 from rig.cli.bench.harness import row
-from rig.cli.bench.page_source import EPOCH
+from rig.cli.bench.imaging.page_source import EPOCH
 from rig.errors import Refused
 from rig.transport.frame_ring import Ring, RingPlan
 

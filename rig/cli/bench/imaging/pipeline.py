@@ -18,8 +18,8 @@ from analysis.registration.phase_correlation import Correlator
 from analysis.signals.running_signals import RunningSignals
 from analysis.signals.selectivity import Selectivity
 from rig.cli.bench.harness import timed
-from rig.cli.bench.memory import resident_mb
-from rig.cli.bench.suite2p_side import beside_suite2p
+from rig.cli.bench.imaging.memory import resident_mb
+from rig.cli.bench.imaging.suite2p_side import beside_suite2p
 from rig.messages import Frame, Position, TrialStart
 
 _SHAPE = (1500, 3000)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from behavior.devices.nidaq.devices import Board, Lick, Valve, Wheel
-from rig.cli.bench.host_loop import lick_to_valve_ms, licked
+from rig.cli.bench.devices.host_loop import lick_to_valve_ms, licked
 from rig.clock import monotonic_ns
 from rig.messages import Start
 

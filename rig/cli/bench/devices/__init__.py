@@ -1,0 +1,1 @@
+"""Benches of the devices: the hardware loop, cards, boards, firmware."""

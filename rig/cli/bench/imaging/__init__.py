@@ -1,0 +1,1 @@
+"""Benches of imaging: the simulated microscope, files, rings, the analysis."""
