@@ -34,7 +34,7 @@ class CorruptMessage(Exception):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
-_decode_word = msgspec.msgpack.Decoder(Union[MESSAGE_TYPES]).decode  # noqa: UP007 (made from a tuple)
+_decode_word = msgspec.msgpack.Decoder(Union[MESSAGE_TYPES]).decode  # noqa: UP007
 
 
 def unpack(data: bytes) -> tuple[Envelope, Message]:
