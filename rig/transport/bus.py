@@ -222,4 +222,4 @@ def _topics(subscribes: tuple[type, ...]) -> list[bytes]:
     if Envelope in subscribes:
         return [b""]
     names = {kind(message) for message in subscribes if issubclass(message, Message)}
-    return [f"{name} ".encode() for name in sorted(names - {"Heartbeat"})] + [b"Beat "]
+    return [f"{name} ".encode() for name in sorted(names - {"Heartbeat"})] + [b"Heartbeat "]
