@@ -1,4 +1,4 @@
-"""The facts of a task: what a file of behavior/tasks may say, in which bounds."""
+"""The settings of a task: every key that a file of behavior/tasks may contain, with its bounds."""
 
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, get_args
@@ -13,37 +13,55 @@ Metres = Annotated[float, Meta(ge=0, le=20)]
 Speed = Annotated[float, Meta(gt=0, le=200)]
 Seconds = Annotated[float, Meta(ge=0, le=7200)]
 GreySeconds = Annotated[float, Meta(ge=0, le=600)]
-"""An imaging session wants 15 frames of grey: 5 s at three frames a second. A bench wants none."""
 Count = Annotated[int, Meta(ge=0, le=1000)]
 Cohort = Literal[
     "task", "unrewarded", "naive", "grating", "pretrained", "grating_pretrained", "not_pretrained"
 ]
 COHORTS: tuple[str, ...] = get_args(Cohort)
+Contrast = tuple[str, str]
+"""Two stimuli (A, B): d' is positive for a cell that prefers A."""
+
+
+class SignalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The [signals] table: which stimuli the analysis compares. The task itself ignores it."""
+
+    contrasts: Annotated[list[Contrast], Meta(max_length=20)] = field(default_factory=list)
+    """Pairs of stimuli for selectivity, fractions and position tuning; empty: no comparison."""
+    reference: Contrast | None = None
+    """The contrast that defines the coding direction and the similarity index."""
+    rewarded: str = ""
+    """The stimulus whose early-cue and late-cue trials give reward prediction, in every cohort.
+
+    Empty: no reward prediction.
+    """
 
 
 class Block(Node.Settings, frozen=True, kw_only=True):
-    """What may differ between the blocks of a session: pictures, corridor, cue, water, length."""
+    """Settings that may differ between the blocks of a session."""
 
     picture: Literal["corridor", "image", "bar", "grey"] = "corridor"
-    """What a trial shows. All but a corridor are on for a time, wherever the mouse is."""
+    """What a trial shows. Everything but a corridor is shown for show_s, wherever the mouse is."""
     stimuli: Annotated[list[str], Meta(max_length=2000)] = field(default_factory=list)
     images_folder: str = ""
     images_files: list[str] = field(default_factory=list)
-    """The names of the files in images_folder; filled in from it."""
+    """The names of the files in images_folder; filled in when the session is resolved."""
     order: Literal["drawn", "rounds"] = "drawn"
-    """Drawn by shares, or in rounds in each of which every stimulus comes once."""
+    """"drawn": at random, in the given shares; "rounds": each stimulus once a round, shuffled."""
     shares: list[Annotated[float, Meta(gt=0, le=1)]] = field(default_factory=list)
-    """Of the trials, one a stimulus; none: all the same."""
+    """The fraction of trials of each stimulus; empty: equal shares."""
     max_repeats: Annotated[int, Meta(ge=1, le=20)] = 3
+    """Maximum number of consecutive trials with the same stimulus."""
     trials: Annotated[int, Meta(ge=1, le=20_000)] = 200
     minutes: Annotated[float, Meta(gt=0, le=600)] = 60.0
     grey_before_s: GreySeconds = 6.0
+    """Grey before the first trial. An imaging session needs 15 frames: 5 s at 3 frames/s."""
     show_s: Seconds = 0.0
     blank_s: Seconds = 0.0
     texture_m: Annotated[float, Meta(ge=1, le=20)] = 4.0
     grey_m: Annotated[float, Meta(ge=0.5, le=20)] = 2.0
     motion: Literal["running", "gain", "always"] = "running"
-    """At corridor_cm_s while the mouse runs; gain times as far as the mouse; or always."""
+    """"running": at corridor_cm_s while the mouse runs; "gain": `gain` times the distance that
+    the mouse covers; "always": at corridor_cm_s, whatever the mouse does."""
     corridor_cm_s: Speed = 60.0
     gain: Annotated[float, Meta(gt=0, le=10)] = 1.0
     cue: bool = True
@@ -51,17 +69,17 @@ class Block(Node.Settings, frozen=True, kw_only=True):
     cue_to_m: Metres = 3.5
     zone_from_m: Metres = 0.0
     zone_to_m: Metres = 0.0
-    """Where a reward may be had; to 0: to the end of the texture."""
+    """End of the reward zone; 0: the end of the texture."""
     rewarded: list[str] = field(default_factory=list)
     reward_mode: Literal["none", "passive", "active"] = "none"
     reward_delay_ms: Annotated[float, Meta(ge=0, le=10_000)] = 0.0
     reward_ul: Annotated[float, Meta(gt=0, le=20)] = 3.0
     rescue_after_misses: Count = 0
-    """After so many rewarded trials without water the next one is passive; 0: never."""
+    """After this many rewarded trials without water, the next one is passive; 0: never."""
 
     @property
     def names(self) -> list[str]:
-        """The stimuli; of images those in the folder, of mere grey one, if none are named."""
+        """The stimuli; if none are listed, the files of images_folder, or "grey" for grey."""
         if self.stimuli or self.picture == "corridor":
             return self.stimuli
         images = sorted(PurePath(name).stem for name in self.images_files)
@@ -69,59 +87,60 @@ class Block(Node.Settings, frozen=True, kw_only=True):
 
     @property
     def is_corridor(self) -> bool:
-        """Whether a trial is a way to be run, not a time to pass."""
+        """True if a trial has a length in metres, False if it has a duration."""
         return self.picture == "corridor"
 
     @property
     def lap_m(self) -> float:
-        """The whole corridor: texture and grey."""
+        """Length of the whole corridor, texture and grey, m."""
         return self.texture_m + self.grey_m
 
     @property
     def has_cue(self) -> bool:
-        """Whether a cue comes in each trial."""
+        """True if every trial has a sound cue."""
         return self.cue and self.is_corridor
 
     @property
     def zone_end_m(self) -> float:
-        """Where the reward zone ends."""
+        """End of the reward zone, m."""
         return self.zone_to_m or self.texture_m
 
 
 class TaskSettings(Block, frozen=True, kw_only=True):
-    """A task's settings, and the session's seed. A key of Block holds for all blocks, or in one."""
+    """All settings of a task. A key of Block applies to every block that does not set its own."""
 
     stage: str
-    """What the lab calls this stage of the study."""
+    """The name of this stage of the study."""
     cohorts: Annotated[list[Cohort], Meta(min_length=1)]
-    """Which cohorts the stage is for."""
+    """The cohorts that run this stage."""
     cohort: Cohort
-    """Of this mouse; that of a real animal stands in its record."""
+    """The cohort of this mouse; for a real animal, taken from its record."""
     water_for: list[Cohort] = field(default_factory=list)
-    """Which of the cohorts get water; the others see and hear the same."""
+    """The cohorts that get water; the others see and hear the same."""
     run_threshold_cm_s: Speed = 6.0
     stop_cm_s: Speed = 6.0
     speed_window_ms: Annotated[float, Meta(ge=10, le=2000)] = 100.0
     decided_by: Literal["device", "task"] = "device"
-    """Who looks for the lick of an active reward: the device at the spout, or the task."""
+    """Which one detects the lick of an active reward: the device at the spout, or the task."""
     spout: str = "centre"
     """The name of the lick line and of the valve line."""
     grey_after_s: GreySeconds = 6.0
     water_ul: Annotated[float, Meta(ge=0, le=2000)] = 0.0
-    """The session ends after the trial in which so much was given; 0: never."""
+    """The session ends after the trial in which this volume was reached; 0: never."""
     disengaged_after: Count = 0
-    """The session ends after so many rewarded trials in a row without a lick; 0: never."""
+    """The session ends after this many consecutive rewarded trials without a lick; 0: never."""
     blocks: list[dict[str, Any]] = field(default_factory=list)
-    """[[blocks]] of keys that differ from those above; none: one block, as above."""
+    """[[blocks]]: tables of keys of Block that differ from those above; empty: one block."""
+    signals: SignalSettings = field(default_factory=SignalSettings)
     seed: Annotated[int, Meta(ge=0)]
 
     @property
     def watered(self) -> bool:
-        """Whether this mouse gets water in this task."""
+        """True if this mouse may get water in this task."""
         return self.cohort in self.water_for
 
     def in_blocks(self) -> list[Block]:
-        """Return the blocks with all their keys. Raises Refused if one has a wrong key."""
+        """Return the blocks with all their keys. Raises Refused if one has an invalid key."""
         own = {name: msgspec.to_builtins(getattr(self, name)) for name in Block.__struct_fields__}
         return [
             convert({**own, **block}, Block, f"block {number} of the task")

@@ -1,121 +1,123 @@
-"""What a task must not say: each rule is one function, and its docstring is the rule."""
+"""Refuse task settings that contradict each other: one function for each rule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from behavior.trials.order import draw_order
 from behavior.trials.task_settings import Block, TaskSettings
 from rig.errors import Refused
 
-DRY = ("unrewarded", "naive", "grating")
-"""Cohorts that are never given water, whatever a file says."""
+DRY_COHORTS = ("unrewarded", "naive", "grating")
+"""Cohorts that never get water, whatever a task file says."""
 FASTEST_CM_S = 200.0
-"""No mouse runs faster."""
+"""An upper bound on the speed of a mouse, cm/s."""
 
 
-def check(facts: TaskSettings) -> None:
-    """Raise Refused, with one sentence, if the facts contradict each other."""
-    _cohort_is_of_the_stage(facts)
-    _dry_cohorts_stay_dry(facts)
-    _a_mouse_does_not_stop_while_it_starts(facts)
-    blocks = facts.in_blocks()
+def check(settings: TaskSettings) -> None:
+    """Raise Refused, with one sentence, if the settings contradict each other."""
+    _check_cohort(settings)
+    _check_dry_cohorts(settings)
+    _check_speeds(settings)
+    blocks = settings.in_blocks()
     for number, block in enumerate(blocks):
         where = f"block {number}: " if len(blocks) > 1 else ""
-        for rule in _OF_A_BLOCK:
+        for check_block in _BLOCK_CHECKS:
             try:
-                rule(block)
-                draw_order(block, facts.seed, number)
+                check_block(block)
+                draw_order(block, settings.seed, number)
             except Refused as refusal:
                 raise Refused(f"{where}{refusal}") from refusal
+    _check_contrasts(settings, blocks)
 
 
-def _cohort_is_of_the_stage(facts: TaskSettings) -> None:
-    """A stage is for the cohorts that it names."""
-    if facts.cohort not in facts.cohorts:
+def _check_cohort(settings: TaskSettings) -> None:
+    """The stage is open to the cohort of this mouse."""
+    if settings.cohort not in settings.cohorts:
         raise Refused(
-            f"stage {facts.stage} is not for cohort {facts.cohort} (it is for: "
-            f"{', '.join(facts.cohorts)}); take another task, or correct the cohort"
+            f"stage {settings.stage} is not for cohort {settings.cohort} (it is for: "
+            f"{', '.join(settings.cohorts)}); choose another task, or correct the cohort"
         )
 
 
-def _dry_cohorts_stay_dry(facts: TaskSettings) -> None:
-    """The controls of the study never get water."""
-    wrong = [cohort for cohort in facts.water_for if cohort in DRY]
-    if wrong:
+def _check_dry_cohorts(settings: TaskSettings) -> None:
+    """The control cohorts of the study never get water."""
+    dry = [cohort for cohort in settings.water_for if cohort in DRY_COHORTS]
+    if dry:
         raise Refused(
-            f"water_for = {facts.water_for}: cohort {wrong[0]} is never given water; take it out"
+            f"water_for = {settings.water_for}: cohort {dry[0]} must never get water; remove it"
         )
 
 
-def _a_mouse_does_not_stop_while_it_starts(facts: TaskSettings) -> None:
-    """The speed at which the corridor stops is not above that at which it starts."""
-    if facts.stop_cm_s > facts.run_threshold_cm_s:
+def _check_speeds(settings: TaskSettings) -> None:
+    """The corridor stops at the speed at which it starts, or at a lower one."""
+    if settings.stop_cm_s > settings.run_threshold_cm_s:
         raise Refused(
-            f"stop_cm_s = {facts.stop_cm_s:g} is above run_threshold_cm_s = "
-            f"{facts.run_threshold_cm_s:g}; a mouse must not stop while it starts: lower it"
+            f"stop_cm_s = {settings.stop_cm_s:g} is above run_threshold_cm_s = "
+            f"{settings.run_threshold_cm_s:g}, so the corridor would stop as soon as it starts; "
+            "lower stop_cm_s"
         )
 
 
-def _there_is_something_to_show(block: Block) -> None:
+def _check_stimuli(block: Block) -> None:
     """Every trial has a stimulus."""
     if not block.names:
-        lacks = "images_folder" if block.picture == "image" else "stimuli"
-        raise Refused(f'picture = "{block.picture}" and there are no stimuli; fill in {lacks}')
+        missing = "images_folder" if block.picture == "image" else "stimuli"
+        raise Refused(f'picture = "{block.picture}" but no stimulus is given; set {missing}')
 
 
-def _a_picture_lasts(block: Block) -> None:
-    """What is not a corridor is shown for a time, and a corridor for its length."""
+def _check_durations(block: Block) -> None:
+    """A corridor has a length, every other picture a duration."""
     if not block.is_corridor and block.show_s <= 0:
         raise Refused(
-            f'picture = "{block.picture}" is to be shown for show_s = {block.show_s:g}; '
-            "say for how many seconds"
+            f'picture = "{block.picture}" needs a duration; set show_s to a number of seconds'
         )
     if block.is_corridor and (block.show_s or block.blank_s):
         raise Refused(
-            "show_s and blank_s are not of a corridor, which is as long as it is; take them out"
+            "show_s and blank_s do not apply to a corridor, which has a length; remove them"
         )
 
 
-def _rewarded_are_stimuli(block: Block) -> None:
-    """Only what is shown can be rewarded, and a reward has a mode."""
+def _check_rewarded(block: Block) -> None:
+    """Only stimuli of the block can be rewarded, and a reward needs a mode."""
     unknown = [name for name in block.rewarded if name not in block.names]
     if unknown:
         raise Refused(
-            f"rewarded = {block.rewarded}: {', '.join(unknown)} is none of the stimuli; correct it"
+            f"rewarded = {block.rewarded}: {', '.join(unknown)} is not one of the stimuli "
+            f"({', '.join(block.names)}); correct it"
         )
     if block.rewarded and block.reward_mode == "none":
         raise Refused(
-            f'rewarded = {block.rewarded} and reward_mode = "none"; '
-            'set it to "active" or "passive", or rewarded to []'
+            f'rewarded = {block.rewarded} and reward_mode = "none" contradict each other; '
+            'set reward_mode to "active" or "passive", or rewarded to []'
         )
 
 
-def _the_cue_has_a_place(block: Block) -> None:
-    """The cue comes between two places of the texture."""
+def _check_cue(block: Block) -> None:
+    """The cue lies in the texture."""
     if not block.has_cue:
         return
     if block.cue_from_m > block.cue_to_m:
         raise Refused(
-            f"cue_from_m = {block.cue_from_m:g} lies behind cue_to_m = {block.cue_to_m:g}; "
+            f"cue_from_m = {block.cue_from_m:g} is behind cue_to_m = {block.cue_to_m:g}; "
             "exchange them"
         )
     if block.cue_to_m >= block.texture_m:
         raise Refused(
-            f"cue_to_m = {block.cue_to_m:g} does not lie in the texture of "
+            f"cue_to_m = {block.cue_to_m:g} is not inside the texture of "
             f"{block.texture_m:g} m; lower it"
         )
 
 
-def _the_zone_lies_in_the_texture(block: Block) -> None:
-    """A reward is had in the texture only."""
+def _check_zone(block: Block) -> None:
+    """The reward zone lies in the texture."""
     if block.is_corridor and not block.zone_from_m < block.zone_end_m <= block.texture_m:
         raise Refused(
-            f"the reward zone from {block.zone_from_m:g} to {block.zone_end_m:g} m does not lie "
-            f"in the texture of {block.texture_m:g} m; correct zone_from_m or zone_to_m"
+            f"the reward zone from {block.zone_from_m:g} to {block.zone_end_m:g} m is not inside "
+            f"the texture of {block.texture_m:g} m; correct zone_from_m or zone_to_m"
         )
 
 
-def _passive_water_cannot_leave_its_zone(block: Block) -> None:
-    """Water that comes a delay after cue or zone still comes where it may be had."""
+def _check_reward_delay(block: Block) -> None:
+    """Water that comes a delay after the cue or zone start still comes inside the zone."""
     delay_s = block.reward_delay_ms / 1000
     if not block.is_corridor:
         if block.reward_mode == "passive" and delay_s >= block.show_s:
@@ -126,18 +128,18 @@ def _passive_water_cannot_leave_its_zone(block: Block) -> None:
         return
     latest_m = max(block.zone_from_m, block.cue_to_m if block.has_cue else 0.0)
     cm_s = FASTEST_CM_S * block.gain if block.motion == "gain" else block.corridor_cm_s
-    way_m = cm_s / 100 * delay_s
-    if latest_m + way_m >= block.zone_end_m:
-        what = "cue" if block.has_cue and latest_m == block.cue_to_m else "start of the zone"
+    covered_m = cm_s / 100 * delay_s
+    if latest_m + covered_m >= block.zone_end_m:
+        cause = "cue" if block.has_cue and latest_m == block.cue_to_m else "start of the zone"
         raise Refused(
-            f"the latest {what} at {latest_m:g} m and {way_m:.2f} m on during the reward delay "
-            f"leave the texture or its reward zone, which ends at {block.zone_end_m:g} m; lower "
-            "cue_to_m or reward_delay_ms"
+            f"the latest {cause} at {latest_m:g} m and {covered_m:.2f} m covered during the reward "
+            f"delay leave the texture or its reward zone, which ends at {block.zone_end_m:g} m; "
+            "lower cue_to_m or reward_delay_ms"
         )
 
 
-def _rescue_is_for_active_corridors(block: Block) -> None:
-    """Only where a mouse can miss a reward can it be rescued."""
+def _check_rescue(block: Block) -> None:
+    """Rescue trials need rewards that a mouse can miss."""
     if block.rescue_after_misses and not (block.is_corridor and block.reward_mode == "active"):
         raise Refused(
             f"rescue_after_misses = {block.rescue_after_misses} needs corridors with "
@@ -145,12 +147,52 @@ def _rescue_is_for_active_corridors(block: Block) -> None:
         )
 
 
-_OF_A_BLOCK: tuple[Callable[[Block], None], ...] = (
-    _there_is_something_to_show,
-    _a_picture_lasts,
-    _rewarded_are_stimuli,
-    _the_cue_has_a_place,
-    _the_zone_lies_in_the_texture,
-    _passive_water_cannot_leave_its_zone,
-    _rescue_is_for_active_corridors,
+_BLOCK_CHECKS: tuple[Callable[[Block], None], ...] = (
+    _check_stimuli,
+    _check_durations,
+    _check_rewarded,
+    _check_cue,
+    _check_zone,
+    _check_reward_delay,
+    _check_rescue,
 )
+
+
+def _check_contrasts(settings: TaskSettings, blocks: Sequence[Block]) -> None:
+    """[signals] compares stimuli that this task shows as corridors, each pair once."""
+    contrasts, reference = settings.signals.contrasts, settings.signals.reference
+    shown = list(dict.fromkeys(n for block in blocks if block.is_corridor for n in block.names))
+    pairs: set[frozenset[str]] = set()
+    for pair in contrasts:
+        for name in pair:
+            if name not in shown:
+                raise Refused(
+                    f'[signals] contrasts: this task never shows a corridor "{name}" (it shows: '
+                    f"{', '.join(shown) or 'none'}); correct or remove that pair"
+                )
+        if len(set(pair)) == 1 or frozenset(pair) in pairs:
+            raise Refused(
+                f"[signals] contrasts: {list(pair)} is not a new pair of two different stimuli; "
+                "remove it"
+            )
+        pairs.add(frozenset(pair))
+    if contrasts and reference not in contrasts:
+        choice = ", ".join(str(list(pair)) for pair in contrasts)
+        raise Refused(f"[signals] reference must be one of the contrasts; choose one of: {choice}")
+    if reference and not contrasts:
+        raise Refused(f"[signals] reference: add {list(reference)} to contrasts, or remove it")
+    _check_prediction(settings, blocks, shown)
+
+
+def _check_prediction(
+    settings: TaskSettings, blocks: Sequence[Block], shown: Sequence[str]
+) -> None:
+    """The stimulus of reward prediction is shown, and is rewarded if any stimulus is."""
+    name = settings.signals.rewarded
+    rewarded = {n for block in blocks for n in block.rewarded} or set(shown)
+    choice = [n for n in shown if n in rewarded]
+    if name and name not in choice:
+        raise Refused(
+            f'[signals] rewarded = "{name}" is not a rewarded corridor of this task; '
+            f"choose one of: {', '.join(choice) or 'none (remove the key)'}"
+        )

@@ -20,7 +20,7 @@ MS = 1_000_000
 S = 1_000 * MS
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
-TRAIN1 = read_toml(ROOT / "behavior" / "tasks" / "train1.toml")
+TRAIN1 = {**read_toml(ROOT / "behavior" / "tasks" / "train1.toml"), "signals": {}}
 CALIBRATED = {"ul_per_ms": 0.05, "calibrated": date.today().isoformat()}
 SHORT = {"grey_before_s": 5.0, "grey_after_s": 5.0, "seed": 1}
 

@@ -20,6 +20,7 @@ WATER = (
     "task.reward_delay_ms=0",
     "task.stimuli=['leaf1']",
     "task.shares=[1.0]",
+    "task.signals={}",
     "task.cue_to_m=0.6",
 )
 

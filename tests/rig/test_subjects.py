@@ -122,9 +122,9 @@ def test_a_session_of_a_real_animal_is_in_the_record_at_its_end(tmp_path: Path) 
 def test_an_animal_does_not_run_a_stage_that_is_not_for_its_cohort(tmp_path: Path) -> None:
     setup = tmp_path / "bench.toml"
     setup.write_text(BENCH)
-    known(tmp_path, (TODAY, 24.0), subject=msgspec.structs.replace(VR2, cohort="grating"))
+    known(tmp_path, (TODAY, 24.0), subject=msgspec.structs.replace(VR2, cohort="pretrained"))
     with Live(tmp_path, setup=setup, subject="VR2") as live:
         code, output = live.end()
     assert code == 2
-    assert "stage train1 is not for cohort grating" in output
+    assert "stage train1 is not for cohort pretrained" in output
     assert not list(tmp_path.glob("sub-*"))

@@ -51,15 +51,18 @@ LEFT = "nodes.display.views.left={lower_left=[-20,-10,%s], lower_right=%s, upper
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
-        (LEFT % (20, [-20, -10, -20], 10), "screen left: its corners make no right angle"),
-        (LEFT % (0, [0, -10, -20], 0), "screens left and front overlap as the eye sees them"),
-        ("task.stimuli=['leaf1','fern1']", 'stimuli without a picture: "fern1"'),
+        ((LEFT % (20, [-20, -10, -20], 10),), "screen left: its corners make no right angle"),
+        ((LEFT % (0, [0, -10, -20], 0),), "screens left and front overlap as the eye sees them"),
+        (
+            ("task.stimuli=['leaf1','fern1']", "task.signals={}"),
+            'stimuli without a picture: "fern1"',
+        ),
     ],
 )
 def test_screens_and_stimuli_that_cannot_be_are_refused(
-    tmp_path: Path, told: str, sentence: str
+    tmp_path: Path, told: tuple[str, ...], sentence: str
 ) -> None:
-    refused(tmp_path / "data", TASK, told, sentence=sentence)
+    refused(tmp_path / "data", TASK, *told, sentence=sentence)
 
 
 def refused(data: Path, task: Path, *sets: str, sentence: str) -> None:
