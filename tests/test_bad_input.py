@@ -134,8 +134,8 @@ def test_a_second_session_on_the_same_rig(
         given += ["--set", NO_SCREEN, "--set", f"rig.hub_port={live.port}"]
         said = refused(capsys, monkeypatch, *given)
         assert said == (
-            "rig simulated runs a session already "
-            f"(subject test, process {live.process.pid}); end that one first"
+            "rig simulated is in use by a session of subject test, "
+            f"process {live.process.pid}; end that first"
         )
         assert not (tmp_path / "second").exists()
         os.kill(live.process.pid, signal.SIGKILL)

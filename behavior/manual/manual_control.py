@@ -14,8 +14,8 @@ from behavior.manual.safe_exit import ended_in_order, minded, undisturbed
 from rig.clock import RealClock, monotonic_ns
 from rig.errors import Refused
 from rig.messages import Start
+from rig.session.locks import RigLock
 from rig.settings.config import SessionSettings, convert
-from rig.transport.hub import Hub
 
 T = TypeVar("T")
 _LOOK_S = 0.001
@@ -184,11 +184,10 @@ class ManualControl:
 def handheld(session: SessionSettings) -> Iterator[ManualControl]:
     """Open the devices of [nodes.hardware], and shut all valves at the end, however it comes.
 
-    Raises Refused if a session runs on this rig, or a device cannot be had. A device that does not
+    Raises Refused if the rig is in use, or a device cannot be had. A device that does not
     come back ends the process: nothing else could, and each shuts its valves by itself.
     """
-    hub = Hub(session.rig.hub_port)  # a session that runs, or that begins now, finds it taken
-    try:
+    with RigLock(session, "flush, calibrate or check"):
         table = session.nodes["hardware"]
         hardware = Hardware(convert(table, Hardware.Settings, "[nodes.hardware]"), _unheard)
         zero_ns = monotonic_ns()
@@ -200,8 +199,6 @@ def handheld(session: SessionSettings) -> Iterator[ManualControl]:
             stack.callback(hands.close)
             hands.open(zero_ns)
             yield hands
-    finally:
-        hub.close()
 
 
 def _unheard(message: object) -> None:

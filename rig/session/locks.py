@@ -1,56 +1,105 @@
-"""One session a rig: a lock on the machine, which the system lets go when its holder dies."""
+"""One user of a rig at a time: locks on its hardware, which the system releases when a holder dies.
 
+The lock files are in a folder that only this user may enter. They are opened without following
+links, and they stay: to remove one while another process opens it would let two processes hold it.
+"""
+
+import hashlib
 import os
 import re
+import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, Any
+
+import msgspec
 
 from rig.errors import Refused
 from rig.settings.config import SessionSettings
-from rig.settings.device_factory import animal_devices
+from rig.settings.device_factory import HARDWARE, animal_devices, device_class, is_simulated
+
+_TEMPORARY = Path("/tmp") if os.name == "posix" else Path(tempfile.gettempdir())
+"""Not the one that TMPDIR names: it may differ between two terminals of one user."""
+_ADDRESSES = (("address", "device"), ("port",), ("usb_serial",))
+"""Keys of a board's table that say which board it is, each group by itself."""
 
 
 class RigLock:
-    """Held while a session runs on a rig.
+    """Held while a session, or a person at the rig, uses the rig's hardware.
 
-    A rig is known by its name; one whose devices are all simulated by its hub's port, too: of
-    those there may be several.
+    Real hardware is locked by the name of the rig and by the address of each board: no setting of
+    a port or a name lets two commands reach one valve. A rig whose devices are all simulated is
+    locked by its name and hub port, so that several may run on one machine.
     """
 
-    def __init__(self, session: SessionSettings) -> None:
-        """Take the lock. Raises Refused, naming the session that holds it."""
-        real, _ = animal_devices(session)
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", session.rig.name)
-        port = "" if real else f"-{session.rig.hub_port}"
-        path = Path(tempfile.gettempdir()) / f"rig-lock-{name}{port}"
+    def __init__(self, session: SessionSettings, user: str = "") -> None:
+        """Take the locks. Raises Refused, naming who holds the rig, if it is in use.
+
+        Args:
+            session: What is locked: its rig and the boards of its hardware.
+            user: Who takes the lock, for the refusal of the next one.
+        """
+        self._files: list[IO[str]] = []
+        rig = session.rig.name
+        user = user or f"a session of subject {session.subject}"
+        folder = private_folder()
         try:
-            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
-        except OSError as error:
-            raise Refused(
-                f"whether rig {session.rig.name} is free cannot be known: {path} cannot be opened "
-                f"({error.strerror}); end the other user's session, or remove that file"
-            ) from error
-        try:
-            lock(self._file)
-        except OSError as error:
-            holder = _holder(self._file)
-            self._file.close()
-            raise Refused(
-                f"rig {session.rig.name} runs a session already ({holder}); end that one first"
-            ) from error
-        self._file.truncate()
-        self._file.write(f"subject {session.subject}, process {os.getpid()}")
-        self._file.flush()
+            for name in _lock_names(session):
+                self._files.append(_take(folder / f"{name}.lock", rig))
+        except Refused:
+            self.release()
+            raise
+        for file in self._files:
+            file.truncate()
+            file.write(f"{user}, process {os.getpid()}")
+            file.flush()
 
     def release(self) -> None:
-        """Let the rig go."""
-        self._file.close()
+        """Release the rig."""
+        for file in self._files:
+            file.close()
+
+    def __enter__(self) -> "RigLock":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def private_folder(where: Path = _TEMPORARY) -> Path:
+    """Return a folder for temporary files that only this user may enter; make it if need be.
+
+    Raises Refused if somebody else made it, or may enter it.
+    """
+    if os.name != "posix":
+        folder = where / "rig"
+        folder.mkdir(exist_ok=True)
+        return folder
+    folder = where / f"rig-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise Refused(
+            f"{folder} cannot be made ({error.strerror}); remove what is there"
+        ) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise Refused(f"{folder} is not a folder of this user; ask its owner to remove it")
+    if found.st_mode & 0o077:
+        raise Refused(f"{folder} is open to other users; run: chmod 700 {folder}")
+    return folder
 
 
 def lock(file: IO[bytes] | IO[str]) -> None:
-    """Lock a file until it is closed. Raises OSError if somebody else has it."""
+    """Lock a file until it is closed. Raises OSError if another process has locked it."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -61,8 +110,60 @@ def lock(file: IO[bytes] | IO[str]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _lock_names(session: SessionSettings) -> list[str]:
+    """Return the names of the locks of a rig, in the order in which everybody takes them."""
+    rig = re.sub(r"[^A-Za-z0-9_-]", "_", session.rig.name)
+    if not animal_devices(session)[0]:
+        return [f"rig-{rig}-{session.rig.hub_port}"]
+    boards = session.nodes.get(HARDWARE, {}).get("boards", {})
+    names = {name for board in boards.values() for name in _board_names(board)}
+    return [f"rig-{rig}", *sorted(names)]
+
+
+def _board_names(table: dict[str, Any]) -> Iterator[str]:
+    """Yield a name for each address of a real board; of one without an address, for its class."""
+    path = str(table["is"])
+    if is_simulated(path, "a board"):
+        return
+    fields = msgspec.structs.fields(device_class(path, "a board").Settings)
+    settings = {field.name: table.get(field.name, field.default) for field in fields}
+    if "device" in settings:
+        settings.pop("port", None)  # of a card: a group of its lines
+    found = False
+    for keys in _ADDRESSES:
+        values = [str(settings[key]) for key in keys if isinstance(settings.get(key), str)]
+        if any(values):
+            found = True
+            # links such as /dev/serial/by-id/... name the same port
+            yield _board_name(os.path.realpath(values[0]) if keys == ("port",) else values)
+    if not found:
+        yield _board_name(path)
+
+
+def _board_name(address: object) -> str:
+    return f"board-{hashlib.sha256(str(address).encode()).hexdigest()[:16]}"
+
+
+def _take(path: Path, rig: str) -> IO[str]:
+    no_link = getattr(os, "O_NOFOLLOW", 0)
+    try:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | no_link, 0o600), "r+")
+    except OSError as error:
+        raise Refused(
+            f"cannot tell whether rig {rig} is free: {path} cannot be opened ({error.strerror}); "
+            "remove that file"
+        ) from error
+    try:
+        lock(file)
+    except OSError as error:
+        holder = _holder(file)
+        file.close()
+        raise Refused(f"rig {rig} is in use by {holder}; end that first") from error
+    return file
+
+
 def _holder(file: IO[str]) -> str:
     try:
-        return file.read(200) or "it has just begun"
+        return file.read(200) or "a command that has just begun"
     except OSError:  # where a locked file cannot be read
         return "another process"

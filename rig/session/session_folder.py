@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import uuid
 from datetime import date
 from io import BufferedWriter
 from pathlib import Path
@@ -80,6 +81,7 @@ def make(
         hashes[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     session = msgspec.structs.replace(
         answers.session,
+        id=uuid.uuid4().hex,
         ring=ring_files.make_ring(answers.session, folder),
         files=hashes,
         t0_ns=t0_ns,

@@ -42,6 +42,8 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     seed: int
     task_name: str
     rig: Rig
+    id: str = ""
+    """Unique id of the session (32 hexadecimal digits), drawn when its folder is made."""
     task: dict[str, Any]
     nodes: dict[str, dict[str, Any]]
     ring: RingPlan | None = None

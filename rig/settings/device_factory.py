@@ -20,7 +20,7 @@ def make(table: Table, where: str, *rest: Any) -> Any:
     Raises Refused if the class is not there or the other keys are not its settings.
     """
     keys = dict(table)
-    kind = _class(keys.pop("is", None), where)
+    kind = device_class(keys.pop("is", None), where)
     return kind(convert(keys, kind.Settings, where), *rest)
 
 
@@ -56,7 +56,7 @@ def is_simulated(path: Any, where: str) -> bool:
 
     Raises Refused if the class is not there or does not declare it.
     """
-    declared = getattr(_class(path, where), "simulated", None)
+    declared = getattr(device_class(path, where), "simulated", None)
     if not isinstance(declared, bool):
         raise Refused(
             f'{where}: is = "{path}" does not say whether it is simulated; add the line '
@@ -65,7 +65,8 @@ def is_simulated(path: Any, where: str) -> bool:
     return declared
 
 
-def _class(path: Any, where: str) -> Any:
+def device_class(path: Any, where: str) -> Any:
+    """Return the class that `is` names; `where` names the table. Raises Refused."""
     if not isinstance(path, str) or path.count(":") != 1:
         raise Refused(f'{where}: `is` must name a class, as in is = "some.module:Class"')
     module, _, name = path.partition(":")

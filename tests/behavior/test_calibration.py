@@ -25,10 +25,10 @@ from rig.cli.bringup import device_walkthrough
 from rig.cli.bringup.setup_argument import setup_session
 from rig.cli.main import app
 from rig.errors import Refused
+from rig.session.locks import RigLock
 from rig.settings.calibration_overlay import measure, measured_file
 from rig.settings.config import read_setup, resolve
 from rig.settings.toml import read_toml
-from rig.transport.hub import Hub
 from tests.live import SETUP, TASK
 from tests.ports import free_port
 
@@ -214,14 +214,11 @@ def test_what_befalls_a_device_while_a_person_answers_is_said(
 
 
 def test_a_session_that_runs_keeps_the_valve(setup: Path) -> None:
-    hub = Hub(read_toml(setup)["rig"]["hub_port"])
-    try:
-        with pytest.raises(Refused, match="a session already runs on this rig"):
+    with RigLock(setup_session(setup), "a session of subject VR2"):
+        with pytest.raises(Refused, match="is in use by a session of subject VR2, process"):
             calibrated(setup, 1.5)
-        flushed = CliRunner().invoke(app, ["flush", str(setup), "--yes"])
-        assert isinstance(flushed.exception, Refused)
-    finally:
-        hub.close()
+        for command in (["flush", str(setup), "--yes"], ["check", str(setup), "--yes"]):
+            assert isinstance(CliRunner().invoke(app, command).exception, Refused)
 
 
 def test_flushing_asks_for_the_animal_and_shuts_the_valve(setup: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rig.cli.bringup.setup_argument import setup_session
 from rig.errors import Refused
+from rig.session.locks import RigLock
 from rig.settings.config import convert
 from stimuli.display import Display
 from stimuli.scene.screen import Screen, Stage
@@ -19,7 +20,8 @@ from stimuli.screens.screen_overlap import check_overlap
 @contextmanager
 def opened(setup: Path) -> Iterator[tuple[Screen, tuple[Pane, ...], Display.Settings]]:
     """Open a setup's screens, on grey; close them at the end. Raises Refused."""
-    tables = setup_session(setup).nodes
+    session = setup_session(setup)
+    tables = session.nodes
     if "display" not in tables:
         raise Refused(f"{setup} has no [nodes.display], so there is no screen in it")
     table = _beside(tables["display"], setup.parent)
@@ -28,11 +30,12 @@ def opened(setup: Path) -> Iterator[tuple[Screen, tuple[Pane, ...], Display.Sett
     shown = panes(settings.views, settings.warps)
     check_overlap(shown)
     grey = {name: np.full((4, 4), 128, np.uint8) for name in _planes(settings)}
-    node.screen.open(Stage(shown, settings.corridor, grey, settings.paced == "vblank"))
-    try:
-        yield node.screen, shown, settings
-    finally:
-        node.screen.close()
+    with RigLock(session, "a command that shows a picture on its screens"):
+        node.screen.open(Stage(shown, settings.corridor, grey, settings.paced == "vblank"))
+        try:
+            yield node.screen, shown, settings
+        finally:
+            node.screen.close()
 
 
 def _planes(settings: Display.Settings) -> list[str]:

@@ -1,0 +1,103 @@
+"""One user of a rig at a time, whatever its port or name is set to."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from rig.errors import Refused
+from rig.session import locks
+from rig.session.locks import RigLock, private_folder
+from rig.settings.config import SessionSettings
+from tests.rig.animals import REAL, SIMULATED, session
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = tmp_path / "locks"
+    made.mkdir(mode=0o700)
+    monkeypatch.setattr(locks, "private_folder", lambda: made)
+    return made
+
+
+def rig(
+    module: str = REAL, name: str = "test", hub_port: int = 5571, **board: Any
+) -> SessionSettings:
+    one = session(module)
+    one.nodes["hardware"]["boards"] = {"b": {"is": f"{module}:Board", **board}}
+    return msgspec.structs.replace(
+        one, rig=msgspec.structs.replace(one.rig, name=name, hub_port=hub_port)
+    )
+
+
+def harp(port: str) -> dict[str, Any]:
+    return {"is": "behavior.devices.harp:Board", "model": "rig-avr", "port": port}
+
+
+def refused(taken: SessionSettings, asked: SessionSettings) -> bool:
+    with RigLock(taken, "a session of subject VR2"):
+        try:
+            RigLock(asked).release()
+        except Refused as refusal:
+            assert f"in use by a session of subject VR2, process {os.getpid()}" in str(refusal)
+            return True
+    RigLock(asked).release()
+    return False
+
+
+@pytest.mark.parametrize(
+    ("asked", "same"),
+    [
+        (rig(hub_port=6001), True),
+        (rig(name="other"), True),  # the same class of board, and no address to tell them apart
+        (rig(name="other", **harp("/dev/ttyACM0")), False),
+        (rig(SIMULATED, name="other"), False),
+    ],
+)
+def test_neither_port_nor_name_lets_two_reach_one_board(asked: SessionSettings, same: bool) -> None:
+    assert refused(rig(), asked) == same
+
+
+def test_a_board_is_known_by_its_port_through_any_link(tmp_path: Path) -> None:
+    (tmp_path / "ttyACM0").touch()
+    (tmp_path / "by-id").symlink_to(tmp_path / "ttyACM0")
+    one = rig(name="one", **harp(str(tmp_path / "ttyACM0")))
+    assert refused(one, rig(name="two", **harp(str(tmp_path / "by-id"))))
+    assert not refused(one, rig(name="two", **harp(str(tmp_path / "ttyACM1"))))
+
+
+def test_a_card_is_known_by_its_device_whatever_else_is_set() -> None:
+    card = {"is": "behavior.devices.nidaq:Board"}
+    one = rig(name="one", **card)
+    assert refused(one, rig(name="two", **card, device="Dev1", port="port1"))
+    assert not refused(one, rig(name="two", **card, device="Dev2"))
+
+
+def test_simulated_rigs_of_other_ports_run_beside_each_other() -> None:
+    assert refused(rig(SIMULATED), rig(SIMULATED))
+    assert not refused(rig(SIMULATED), rig(SIMULATED, hub_port=6001))
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "thesis.txt"
+    victim.write_text("three years")
+    (folder / "rig-test.lock").symlink_to(victim)
+    with pytest.raises(Refused, match="cannot tell whether rig test is free"):
+        RigLock(rig())
+    assert victim.read_text() == "three years"
+
+
+def test_the_folder_of_the_locks_is_the_users_own(tmp_path: Path) -> None:
+    for _ in range(2):
+        folder = private_folder(tmp_path)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o755)
+    with pytest.raises(Refused, match="is open to other users; run: chmod 700"):
+        private_folder(tmp_path)
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(Refused, match="is not a folder of this user"):
+        private_folder(tmp_path)
