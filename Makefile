@@ -1,18 +1,25 @@
-# make demo: set up, then one simulated imaging session.   make test: set up, then the test suite.
+# make demo        set up, then run one simulated imaging session (about a minute)
+# make test        set up, then run the whole test suite
+# make test-fast   the tests that start no whole session (under two minutes on two cores)
+# make check       ruff, mypy, import layers
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SYSTEM := libgl1 libglu1-mesa libegl1
+PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-deps
 
-.PHONY: demo test check setup system clean
+.PHONY: demo test test-fast check setup system clean
 
 demo: setup
-	$(BIN)/rig demo
+	@$(BIN)/rig demo
 
 test: setup
 	$(BIN)/python -m pytest
+
+test-fast: setup
+	$(BIN)/python -m pytest -n 2 -m "not session"
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -27,14 +34,15 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	  'this needs Python 3.11 or 3.12; name one: make PYTHON=python3.12 demo')"
 	@echo "setting up $(VENV): a minute or two"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --quiet --no-deps -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-build-isolation --editable .
 	@touch $(READY)
+	@echo "ready. Next: make demo, or: source $(VENV)/bin/activate && rig --help"
 
-# The few system libraries of the corridor's window; without them the display stays off.
+# The few system libraries that the corridor's window needs; without them the display stays off.
 INSTALL := apt-get install -y -qq --no-install-recommends $(SYSTEM)
-MISSING := $(BIN)/python -c "import sys; from stimuli.window.display_requirements import missing; \
-  sys.exit(missing() is not None)"
+MISSING := $(BIN)/python -c "import sys; \
+  from stimuli.window.display_requirements import missing; sys.exit(missing() is not None)"
 
 system: $(READY)
 	@$(MISSING) || { \
@@ -46,7 +54,7 @@ system: $(READY)
 	    sudo -n apt-get update -qq && sudo -n $(INSTALL) >/dev/null; \
 	  fi; }
 	@$(MISSING) || printf '\033[1;31m%s\033[0m\n' \
-	  "The display stays off: system libraries are missing. To have it, run: sudo $(INSTALL)"
+	  "The display stays off: system libraries are missing. To install them: sudo $(INSTALL)"
 
 clean:
 	rm -rf $(VENV) build *.egg-info
