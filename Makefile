@@ -15,8 +15,12 @@ PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-deps
 demo: setup
 	@$(BIN)/rig demo
 
+# COVERAGE=1 measures it; the tests that start no session run on two cores
+PYTEST := $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest
+
 test: setup
-	$(BIN)/python -m pytest
+	$(PYTEST) -n 2 -m "not session"
+	$(PYTEST) -m session
 
 test-fast: setup
 	$(BIN)/python -m pytest -n 2 -m "not session"
