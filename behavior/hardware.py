@@ -1,4 +1,4 @@
-"""The driver of wheel, licks, valves, lines, outputs and cameras; its clock is the session's."""
+"""The driver of the rig's devices: wheel, lick sensors, valves, lines, outputs and cameras."""
 
 from contextlib import ExitStack
 from datetime import date
@@ -9,7 +9,7 @@ import msgspec
 from behavior.devices import protocols
 from behavior.driver.device_set import Devices, Tables
 from behavior.driver.outputs import Cameras, Outputs
-from behavior.water.calibration_age import stale
+from behavior.water.calibration_age import stale_calibrations
 from behavior.water.lick_filter import LickFilter
 from behavior.water.reward_delivery import RewardDelivery
 from behavior.water.water_checks import WaterChecks
@@ -34,13 +34,14 @@ from rig.messages import (
 )
 from rig.node import Node, Publish
 
-_TOLD = (Start, Acquire, TrialStart, TrialEnd, Cue, Pulse, Flip)
+_FORWARDED = (Start, Acquire, TrialStart, TrialEnd, Cue, Pulse, Flip)
+"""Messages that are passed on to the boards and outputs."""
 
 
 class Hardware(Node):
     """Reads the devices every millisecond, and answers each Arm with one Valve.
 
-    A wish that is disarmed, or over at its deadline, needs no answer: who made it knows.
+    An Arm that is disarmed or reaches its deadline gets no answer: the task knows that itself.
     """
 
     name = "hardware"
@@ -49,27 +50,32 @@ class Hardware(Node):
     period_s = 0.001
 
     class Settings(Tables, frozen=True, kw_only=True):
-        """The devices, and the limits of what is believed of them and asked of them."""
+        """The devices, and the limits on licks and water."""
 
     settings: Settings
 
     def __init__(self, settings: Settings, publish: Publish) -> None:
-        """Make the devices, open nothing. Raises Refused if a table is wrong."""
+        """Make the devices without opening them.
+
+        Raises:
+            Refused: A device's table is wrong.
+        """
         self.devices = devices = Devices(settings)
-        whole = devices.completed(msgspec.structs.asdict(settings))
-        super().__init__(msgspec.structs.replace(settings, **whole), publish)
-        # asked once: whether an object fits a Protocol costs more than all of a tick
+        complete = devices.completed(msgspec.structs.asdict(settings))
+        super().__init__(msgspec.structs.replace(settings, **complete), publish)
+        # checked once: isinstance with a Protocol takes longer than the rest of a tick
         self._ball = devices.wheel if isinstance(devices.wheel, protocols.Ball) else None
         self._timed = [b for b in devices.boards.values() if isinstance(b, protocols.TimedBoard)]
-        self._plumbing = WaterChecks(devices.licks, devices.valves, settings.guard.max_open_ms)
-        self._watering = RewardDelivery(devices.valves, settings.guard, publish, self._tell)
-        self._spouts = {name: LickFilter(name, settings.licks) for name in devices.licks}
-        self._raising = Outputs(devices.outputs, devices.lines, publish)
-        self._counting = Cameras(devices.cameras, publish)
-        self._zero: tuple[int, int] | None = None
+        self._water_checks = WaterChecks(devices.licks, devices.valves, settings.guard.max_open_ms)
+        self._rewards = RewardDelivery(devices.valves, settings.guard, publish, self._forward)
+        self._lick_filters = {name: LickFilter(name, settings.licks) for name in devices.licks}
+        self._outputs = Outputs(devices.outputs, devices.lines, publish)
+        self._cameras = Cameras(devices.cameras, publish)
+        self._origin: tuple[int, int] | None = None
+        """Counts of the wheel, forward and sideways, at the first tick."""
 
     def check(self, task: dict[str, Any]) -> None:
-        self._plumbing.check(task)
+        self._water_checks.check(task)
 
     def open(self) -> None:
         for board in self.devices.boards.values():
@@ -78,70 +84,74 @@ class Hardware(Node):
     def handle(self, message: Message) -> None:
         match message:
             case Start():
-                self._watering.begin(message.session)
-                self._warn(message)
+                self._rewards.start_session(message.session)
+                self._warn_of_calibrations(message)
             case Arm() | Disarm():
-                self._watering.handle(message, self.clock.now())
-        if isinstance(message, _TOLD):
-            self._tell(message)
+                self._rewards.handle(message, self.clock.now())
+        if isinstance(message, _FORWARDED):
+            self._forward(message)
 
     def tick(self, now: int) -> None:
         for board in self.devices.boards.values():
             board.poll(now)
-        self._watering.collect(now)
-        for line, lick in self.devices.licks.items():
-            spout = self._spouts[line]
-            for t in spout.take(lick.onsets(now)):
-                # the valve before the word: nothing is to delay the water
-                self._watering.lick(line, t, now)
-                self.publish(Lick(t, line))
-            if wrong := spout.look(lick.touched_since(now), now):
-                self.publish(Fault(now, wrong))
-            self._watering.doubt(line, not spout.believed(now))
-        self._say_wheel(now)
-        for name, line_in in self.devices.lines.items():
-            for t, up in line_in.edges(now):
+        self._rewards.collect_fired(now)
+        self._read_licks(now)
+        self._read_wheel(now)
+        for name, line in self.devices.lines.items():
+            for t, up in line.edges(now):
                 self.publish(Edge(t, name, up))
-        self._watering.tick(now)
-        self._raising.tick(now)
-        self._counting.tick(now)
+        self._rewards.tick(now)
+        self._outputs.tick(now)
+        self._cameras.tick(now)
         for board in self.devices.boards.values():
-            for remark in board.remarks():
-                self.publish(Fault(now, remark))
+            for warning in board.pop_warnings():
+                self.publish(Fault(now, warning))
         for timed in self._timed:
-            if told := timed.device_time():
-                self.publish(told)
+            if device_time := timed.device_time():
+                self.publish(device_time)
 
     def close(self) -> None:
         with ExitStack() as stack:
-            # last in, first out, and none is left out if another raises: the valves come first
+            # runs in reverse order, each even if another raises: the valves come first
             for board in self.devices.boards.values():
                 stack.callback(board.close)
             for output in self.devices.outputs.values():
                 stack.callback(output.close)
-            if self._zero is not None:
-                stack.callback(self._counting.close, self.clock.now())
-                stack.callback(self._raising.close, self.clock.now())
-            stack.callback(self._watering.close, self.clock.now())
+            if self._origin is not None:
+                stack.callback(self._cameras.close, self.clock.now())
+                stack.callback(self._outputs.close, self.clock.now())
+            stack.callback(self._rewards.close, self.clock.now())
 
-    def _say_wheel(self, now: int) -> None:
+    def _read_licks(self, now: int) -> None:
+        for line, lick in self.devices.licks.items():
+            lick_filter = self._lick_filters[line]
+            for t in lick_filter.accept(lick.onsets(now)):
+                # the valve before the message: nothing may delay the water
+                self._rewards.lick(line, t, now)
+                self.publish(Lick(t, line))
+            if fault := lick_filter.check(lick.touched_since(now), now):
+                self.publish(Fault(now, fault))
+            self._rewards.trust_line(line, lick_filter.trusts_next(now))
+
+    def _read_wheel(self, now: int) -> None:
         wheel = self.devices.wheel
         counts = wheel.counts(now)
         side = 0 if self._ball is None else self._ball.side_counts(now)
-        if self._zero is None:
-            self._zero = (counts, side)
-        counts, side = counts - self._zero[0], side - self._zero[1]
+        if self._origin is None:
+            self._origin = (counts, side)
+        counts, side = counts - self._origin[0], side - self._origin[1]
         side_cm = side * wheel.settings.side_cm_per_count if side else 0.0
         self.publish(Wheel(now, counts, counts * wheel.settings.cm_per_count, side_cm))
 
-    def _warn(self, start: Start) -> None:
+    def _warn_of_calibrations(self, start: Start) -> None:
         if began := start.session.get("began"):
             devices, today = self.devices, date.fromisoformat(began[:10])
-            for sentence in stale(devices.wheel, devices.valves, today):
-                self.publish(Fault(start.t, sentence))
+            for warning in stale_calibrations(devices.wheel, devices.valves, today):
+                self.publish(Fault(start.t, warning))
 
-    def _tell(self, message: Message) -> None:
-        self._raising.handle(message, self.clock.now())
+    def _forward(self, message: Message) -> None:
+        """Pass a message on to the outputs and the boards."""
+        self._outputs.handle(message, self.clock.now())
         for board in self.devices.boards.values():
             board.handle(message)
 

@@ -16,7 +16,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=600)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=600)]
 
 
-class Moves(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MotionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The parameters of legs and tongue."""
 
     run_cm_s: Annotated[float, msgspec.Meta(ge=0, le=100)] = 25.0
@@ -39,10 +39,10 @@ class Moves(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Standard deviation of that, as a share [recorded: quartiles of 130 and 180 ms]."""
 
 
-class Legs:
+class Running:
     """Turn between rests and bouts; in a bout the speed wanders from stride to stride."""
 
-    def __init__(self, moves: Moves, rng: np.random.Generator, began: int) -> None:
+    def __init__(self, moves: MotionSettings, rng: np.random.Generator, began: int) -> None:
         """Stand still at `began` (ns)."""
         self._moves, self._rng = moves, rng
         self._at = self._stride_at = self._turn_at = began
@@ -99,10 +99,10 @@ class Legs:
         self._at = t
 
 
-class Tongue:
+class LickBursts:
     """Licks in the bursts that were planned; bursts that overlap are one."""
 
-    def __init__(self, moves: Moves, rng: np.random.Generator) -> None:
+    def __init__(self, moves: MotionSettings, rng: np.random.Generator) -> None:
         self._moves, self._rng = moves, rng
         self._bursts: list[tuple[int, int]] = []
         self._free_at: int | None = None

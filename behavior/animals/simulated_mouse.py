@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import msgspec
 import numpy as np
 
-from behavior.animals.mouse_motion import Chance, Legs, Moves, Seconds, Tongue, ns
+from behavior.animals.mouse_motion import Chance, LickBursts, MotionSettings, Running, Seconds, ns
 from rig.messages import Cue, Message, Start, TrialStart, Valve
 
 
@@ -19,8 +19,8 @@ class SimulatedMouse:
 
     simulated: ClassVar[bool] = True
 
-    class Settings(Moves, frozen=True, kw_only=True):
-        """Its body and its mind; [recorded] and [ours] as in Moves."""
+    class Settings(MotionSettings, frozen=True, kw_only=True):
+        """Its body and its mind; [recorded] and [ours] as in MotionSettings."""
 
         cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.0135
         trained: Chance = 1.0
@@ -60,8 +60,8 @@ class SimulatedMouse:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._mind = self._idle = np.random.default_rng(0)
-        self._legs: Legs | None = None
-        self._tongue = Tongue(settings, self._mind)
+        self._legs: Running | None = None
+        self._tongue = LickBursts(settings, self._mind)
         self._idle_at = 0
         self._expects: dict[str, float] = {}
         """The chance that it expects water in a corridor, by stimulus."""
@@ -106,8 +106,8 @@ class SimulatedMouse:
         legs, tongue, self._mind, self._idle = (
             np.random.default_rng([seed, 2, n]) for n in range(4)
         )
-        self._legs = Legs(self.settings, legs, start.t)
-        self._tongue = Tongue(self.settings, tongue)
+        self._legs = Running(self.settings, legs, start.t)
+        self._tongue = LickBursts(self.settings, tongue)
         self._idle_at = start.t + self._wait_idle()
 
     def _learn(self) -> None:

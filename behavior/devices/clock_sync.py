@@ -42,7 +42,7 @@ class DeviceClock:
         self.latest = 0
         """The device's time (ns) of the last answer."""
 
-    def learn(self, asked: int, device: int, answered: int) -> Residual | None:
+    def add_exchange(self, asked: int, device: int, answered: int) -> Residual | None:
         """Take an answer stamped `device`, to a question at `asked`, that came at `answered` (ns).
 
         Once a second, returns how good the fit was at foretelling the best of the second before.

@@ -16,7 +16,7 @@ UL_PER_MG = 1.0
 """Of water at room temperature, to 0.3 %."""
 
 
-class Weighed(msgspec.Struct, frozen=True):
+class Weighing(msgspec.Struct, frozen=True):
     """One series of pulses of one length, and what came out of the spout."""
 
     open_ms: float
@@ -50,7 +50,7 @@ class Board(Device, Protocol):
     def poll(self, now: int) -> None:
         """Look at it, once for each now: it then knows that the driver lives."""
 
-    def remarks(self) -> list[str]:
+    def pop_warnings(self) -> list[str]:
         """Return what the person at the rig is to know, a sentence each, each once."""
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class ValveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How long a pulse lasts before anything flows."""
     calibrated: str = ""
     """The day on which these were measured (YYYY-MM-DD); a real valve must have one."""
-    weighed: list[Weighed] = msgspec.field(default_factory=list)
+    weighed: list[Weighing] = msgspec.field(default_factory=list)
     """What they were fitted to."""
 
     def open_ms(self, volume_ul: float) -> float:

@@ -1,1 +1,1 @@
-"""What the hardware node is made of: its devices, output lines and cameras."""
+"""Parts of the hardware node: its devices, output lines and cameras."""

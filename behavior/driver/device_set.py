@@ -1,4 +1,4 @@
-"""The devices of a setup's [nodes.hardware], made from their tables; nothing is opened here."""
+"""Make the devices of a setup's [nodes.hardware] from their tables, without opening them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from rig.settings.device_factory import Table
 
 
 class Tables(Node.Settings, frozen=True, kw_only=True):
-    """Tables of devices by name; `is` names a device's class, `board` what it stands on."""
+    """Tables of devices by name. `is` names a device's class, `board` the board it belongs to."""
 
     boards: dict[str, Table] = msgspec.field(default_factory=dict)
     wheel: Table
@@ -27,10 +27,10 @@ class Tables(Node.Settings, frozen=True, kw_only=True):
 
 
 class Devices:
-    """One of each table."""
+    """The devices of a setup, one for each table."""
 
     def __init__(self, tables: Tables) -> None:
-        """Make them. Raises Refused if a table is wrong."""
+        """Make all devices. Raises Refused if a table is wrong."""
         self.boards: dict[str, protocols.Board] = {
             name: device_factory.make(table, f"[nodes.hardware.boards.{name}]", name)
             for name, table in tables.boards.items()
@@ -44,7 +44,7 @@ class Devices:
 
     def completed(self, tables: dict[str, Any]) -> dict[str, Any]:
         """Return the tables with every default of every device filled in."""
-        of: dict[str, dict[str, Any]] = {
+        by_kind: dict[str, dict[str, Any]] = {
             "boards": self.boards,
             "lick": self.licks,
             "valve": self.valves,
@@ -52,8 +52,8 @@ class Devices:
             "outputs": self.outputs,
             "cameras": self.cameras,
         }
-        whole = {kind: _completed(tables[kind], devices) for kind, devices in of.items()}
-        return {"wheel": device_factory.completed(tables["wheel"], self.wheel), **whole}
+        complete = {kind: _completed(tables[kind], devices) for kind, devices in by_kind.items()}
+        return {"wheel": device_factory.completed(tables["wheel"], self.wheel), **complete}
 
     def _all(self, kind: str, tables: dict[str, Table]) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""When output lines go up and down, and how often cameras' exposures are counted."""
+"""Raise and lower output lines at the right moments; publish the cameras' exposure counts."""
 
 from typing import Any
 
@@ -14,27 +14,34 @@ _RAISED_BY: dict[str, type[Message]] = {
     "reward": Valve,
     "imaging": Acquire,
 }
+"""The message that raises an output, by its key `on`."""
 _COUNT_EVERY_NS = 1_000_000_000
 
 
 class Outputs:
-    """Raises each output for what its table names, and says an Edge for each change."""
+    """Raises each output at the event that its key `on` names, and publishes each change."""
 
     def __init__(self, outputs: dict[str, Output], lines: dict[str, Any], publish: Publish) -> None:
-        """Raises Refused if a table contradicts itself, or has the name of an input line."""
+        """Check the outputs' tables.
+
+        Raises:
+            Refused: An output has the name of an input line, or would never go down.
+        """
         for name, output in outputs.items():
             where = f"[nodes.hardware.outputs.{name}]"
             if name in lines:
-                raise Refused(f"{where}: there is an input line of that name; name one otherwise")
+                raise Refused(f"{where}: an input line has the same name; rename one of them")
             if output.settings.on in ("cue", "reward") and not output.settings.pulse_ms:
-                on = output.settings.on
-                raise Refused(f'{where}: on = "{on}" has no end; give pulse_ms, as in 5.0')
-        self._outputs, self._say = outputs, publish
+                raise Refused(
+                    f'{where}: on = "{output.settings.on}" needs a pulse length, for example '
+                    "pulse_ms = 5.0"
+                )
+        self._outputs, self._publish = outputs, publish
         self._down_at: dict[str, int] = {}
         self._up: set[str] = set()
 
     def handle(self, message: Message, now: int) -> None:
-        """Take a word that the driver heard, or a Valve that opened."""
+        """Raise or lower outputs for a message that the driver received or published."""
         for name, output in self._outputs.items():
             if isinstance(message, Acquire) and not message.on:
                 if output.settings.on == "imaging":
@@ -47,12 +54,12 @@ class Outputs:
                 self._set(name, now, up=False)
 
     def tick(self, now: int) -> None:
-        """Put down what was up for long enough."""
+        """Lower the outputs whose pulse is over."""
         for name in [name for name, t in self._down_at.items() if now >= t]:
             self._set(name, now, up=False)
 
     def close(self, now: int) -> None:
-        """Put down what is up."""
+        """Lower all outputs that are up."""
         for name in sorted(self._up):
             self._set(name, now, up=False)
 
@@ -61,23 +68,23 @@ class Outputs:
         if up == (name in self._up):
             return
         self._up ^= {name}
-        self._say(Edge(self._outputs[name].set(now, up), name, up))
+        self._publish(Edge(self._outputs[name].set(now, up), name, up))
 
 
 class Cameras:
-    """Says how many exposures each camera has begun."""
+    """Publishes each camera's number of exposures, once a second."""
 
     def __init__(self, cameras: dict[str, Camera], publish: Publish) -> None:
-        self._cameras, self._say = cameras, publish
+        self._cameras, self._publish = cameras, publish
         self._due = 0
 
     def tick(self, now: int) -> None:
-        """Say the counts if a second has passed."""
+        """Publish the counts if a second has passed."""
         if now >= self._due:
             self._due = now + _COUNT_EVERY_NS
             self.close(now)
 
     def close(self, now: int) -> None:
-        """Say the counts."""
+        """Publish the final counts."""
         for name, camera in self._cameras.items():
-            self._say(Exposures(now, name, camera.exposures(now)))
+            self._publish(Exposures(now, name, camera.exposures(now)))

@@ -1,1 +1,1 @@
-"""The devices in the hands of a person, without an animal: flush, check, calibrate."""
+"""The devices in the control of a person, without an animal: flush, check, calibrate."""

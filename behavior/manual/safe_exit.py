@@ -26,7 +26,7 @@ def _handled(numbers: list[signal.Signals], handler: Any) -> Iterator[None]:
 
 
 @contextmanager
-def ended_in_order() -> Iterator[None]:
+def clean_exit_on_signals() -> Iterator[None]:
     """Let a process that is told to end, or whose terminal is gone, close its devices first."""
 
     def end(number: int, frame: object) -> None:
@@ -40,14 +40,14 @@ def ended_in_order() -> Iterator[None]:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def signals_ignored() -> Iterator[None]:
     """Let nothing that asks the process to end interrupt what is done here."""
     with _handled(_ENDING, signal.SIG_IGN):
         yield
 
 
 @contextmanager
-def minded(asked_since: Callable[[], float | None]) -> Iterator[None]:
+def exit_if_hung(asked_since: Callable[[], float | None]) -> Iterator[None]:
     """End the process if a device is asked (since when: s, monotonic) and does not come back."""
     over = threading.Event()
 

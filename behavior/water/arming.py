@@ -1,7 +1,8 @@
-"""Which valves wait for a lick, and until when. Pure; the driver asks it before it opens any.
+"""Which valves are armed for the next lick, and until when.
 
-A spout is a lick line and a valve line of one name: a lick there fires the valve armed there.
-Every wish is fired, refused, disarmed, or over at its deadline, and only once.
+No input or output: the driver asks this module before it opens a valve. A lick line and a valve
+of the same name form a spout; a lick there fires the valve armed there. Each request (an Arm) ends
+once: it fires, is rejected, is disarmed, or expires at its deadline.
 """
 
 import msgspec
@@ -9,30 +10,30 @@ import msgspec
 from rig.messages import Arm
 
 LEASE_NS = 1_000_000_000
-"""How long a valve stays armed after its wish was heard (again): the task must be alive."""
+"""How long a valve stays armed after its Arm was last received, ns: the task must be alive."""
 OLDEST_LICK_NS = 1_000_000_000
-"""A lick that is heard of later than this is no reason for water any more."""
-_SILENT = "the task fell silent"
+"""A lick that the driver learns of later than this (ns) fires nothing."""
+_SILENT = "the task stopped renewing the request"
 
 
 class Fire(msgspec.Struct, frozen=True):
-    """A valve is to open now, for the lick at lick_t (ns) if there was one."""
+    """A valve should open now, for the lick at lick_t (ns) if there was one."""
 
     arm: Arm
     lick_t: int | None
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """A wish that will not be granted, and why."""
+class Rejection(msgspec.Struct, frozen=True):
+    """A request that is not granted, and the reason."""
 
     arm: Arm
     reason: str
 
 
 class Arming:
-    """Holds the wishes that wait, at most one a spout. All times are the driver's own, in ns.
+    """The armed requests, at most one for each spout. All times are the driver's, in ns.
 
-    Water by hand is given though another wish waits.
+    A manual reward is granted even if another request is armed.
     """
 
     def __init__(self) -> None:
@@ -40,57 +41,58 @@ class Arming:
         self._seen: set[int] = set()
         self._last_lick: dict[str, int] = {}
         self._received: dict[int, int] = {}
-        """When each wish was last heard: an Arm said again does not tell when that was."""
+        """When each request was last received, which a repeated Arm does not carry itself."""
 
-    def take(self, arm: Arm, now: int) -> Fire | Refusal | None:
-        """Take a wish: fire it, refuse it, or let it wait; a repeated one waits on, no more."""
+    def request(self, arm: Arm, now: int) -> Fire | Rejection | None:
+        """Take a request: fire it, reject it, or arm it (None). A repeated one is only renewed."""
         self._received[arm.id] = now
         if arm.id in self._seen:
             return None
         self._seen.add(arm.id)
         if now > arm.deadline:
-            return Refusal(arm, f"it came {(now - arm.deadline) / 1e6:.0f} ms after its deadline")
-        waiting = self._armed.get(arm.line)
-        if waiting is not None and now <= waiting.deadline and not arm.manual:
-            return Refusal(arm, f"valve {arm.line} is still armed by wish {waiting.id}")
+            late_ms = (now - arm.deadline) / 1e6
+            return Rejection(arm, f"it arrived {late_ms:.0f} ms after its deadline")
+        armed = self._armed.get(arm.line)
+        if armed is not None and now <= armed.deadline and not arm.manual:
+            return Rejection(arm, f"valve {arm.line} is still armed by request {armed.id}")
         if arm.on == "now":
             return Fire(arm, arm.lick_t)
         self._armed[arm.line] = arm
-        # a lick may have come in the time that the wish was on its way
+        # the animal may have licked while the request was on its way
         last = self._last_lick.get(arm.line)
         return None if last is None else self._fire(arm.line, last, now)
 
-    def lick(self, line: str, t: int, now: int) -> Fire | Refusal | None:
-        """Take a lick at t on a spout; fire what is armed there if the lick is not older."""
+    def lick(self, line: str, t: int, now: int) -> Fire | Rejection | None:
+        """Take a lick at t; fire the request armed at that spout if it is older than the lick."""
         self._last_lick[line] = max(t, self._last_lick.get(line, t))
         return self._fire(line, t, now)
 
     def disarm(self, request: int) -> None:
-        """Forget a wish; also one that has not come yet."""
+        """Cancel a request, even one that has not arrived yet."""
         self._seen.add(request)
         self._armed = {line: arm for line, arm in self._armed.items() if arm.id != request}
 
-    def lapse(self, now: int) -> list[Refusal]:
-        """Drop what is past its deadline, and refuse what the task no longer stands behind."""
+    def expire(self, now: int) -> list[Rejection]:
+        """Drop requests past their deadline; reject those that the task has not renewed."""
         kept = [arm for arm in self._armed.values() if now <= arm.deadline]
-        self._armed = {arm.line: arm for arm in kept if self._leased(arm, now)}
-        return [Refusal(arm, _SILENT) for arm in kept if not self._leased(arm, now)]
+        self._armed = {arm.line: arm for arm in kept if self._is_leased(arm, now)}
+        return [Rejection(arm, _SILENT) for arm in kept if not self._is_leased(arm, now)]
 
-    def waiting(self) -> list[tuple[Arm, int]]:
-        """Return each wish that waits, and until when (ns) if it is not heard again."""
-        lease = self._received
-        return [(a, min(a.deadline, lease[a.id] + LEASE_NS)) for a in self._armed.values()]
+    def armed(self) -> list[tuple[Arm, int]]:
+        """Return each armed request and when (ns) it ends unless it is renewed."""
+        received = self._received
+        return [(a, min(a.deadline, received[a.id] + LEASE_NS)) for a in self._armed.values()]
 
-    def _fire(self, line: str, lick_t: int, now: int) -> Fire | Refusal | None:
+    def _fire(self, line: str, lick_t: int, now: int) -> Fire | Rejection | None:
         arm = self._armed.get(line)
         if arm is None or not arm.t <= lick_t <= arm.deadline or now > arm.deadline:
             return None
         if now - lick_t > OLDEST_LICK_NS:
             return None
         del self._armed[line]
-        if not self._leased(arm, now):
-            return Refusal(arm, _SILENT)
+        if not self._is_leased(arm, now):
+            return Rejection(arm, _SILENT)
         return Fire(arm, lick_t)
 
-    def _leased(self, arm: Arm, now: int) -> bool:
+    def _is_leased(self, arm: Arm, now: int) -> bool:
         return now - self._received[arm.id] <= LEASE_NS

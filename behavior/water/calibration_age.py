@@ -1,4 +1,4 @@
-"""Which calibrations of a rig are too old to be relied on, or were never made."""
+"""Which calibrations of a rig are too old, or missing."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -6,25 +6,29 @@ from datetime import date
 from behavior.devices.protocols import Valve, Wheel
 
 STALE_DAYS = 30
-"""A calibration older than this is warned of."""
+"""A calibration older than this many days causes a warning."""
 
 
-def stale(wheel: Wheel, valves: Mapping[str, Valve], today: date) -> list[str]:
-    """Return a sentence for each; a real valve that was never weighed is refused elsewhere."""
+def stale_calibrations(wheel: Wheel, valves: Mapping[str, Valve], today: date) -> list[str]:
+    """Return a warning for each old or missing calibration.
+
+    A real valve without a calibration is refused by `WaterChecks` instead.
+    """
     days = {
         f"valve {name}": (valve.settings.calibrated, f"valve SETUP --valve {name}")
         for name, valve in valves.items()
     }
     days["the wheel"] = (wheel.settings.calibrated, "wheel SETUP --around-cm CM")
-    said = []
-    for what, (day, how) in days.items():
-        old = (today - date.fromisoformat(day)).days if day else 0
-        if old > STALE_DAYS:
-            said.append(f"{what} was calibrated {old} days ago; do it again: rig calibrate {how}")
+    warnings = []
+    for device, (day, arguments) in days.items():
+        age = (today - date.fromisoformat(day)).days if day else 0
+        if age > STALE_DAYS:
+            warnings.append(
+                f"{device} was calibrated {age} days ago; repeat it: rig calibrate {arguments}"
+            )
     if not wheel.settings.calibrated and not wheel.simulated:
-        how = days["the wheel"][1]
-        said.append(
-            "the wheel was never calibrated: its centimetres are those of the setup's author; do "
-            f"it: rig calibrate {how}"
+        warnings.append(
+            "the wheel was never calibrated, so distances may be wrong; run: "
+            f"rig calibrate {days['the wheel'][1]}"
         )
-    return said
+    return warnings

@@ -1,6 +1,7 @@
-"""The last word on water: what no valve may do, whatever asks for it. Pure; its caller has no key.
+"""The limits on water: every valve pulse must be authorized here before a valve opens.
 
-Nothing here trusts the task: a pulse is checked against limits that stand in the setup of the rig.
+The guard does no input or output, and it does not trust the task: it checks each pulse against the
+limits of the setup alone.
 """
 
 import math
@@ -13,31 +14,44 @@ _MINUTE_NS = 60_000_000_000
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The [nodes.hardware.guard] table. The bounds hold for every rig."""
+    """The [nodes.hardware.guard] table. No setup can set a limit outside the bounds given here."""
 
     max_open_ms: Annotated[float, msgspec.Meta(gt=0, le=150)] = 150.0
-    """The longest pulse."""
+    """Longest pulse, ms."""
     min_gap_ms: Annotated[float, msgspec.Meta(ge=10, le=60_000)] = 200.0
-    """The shortest time from a pulse's end to the next one's start, over all valves."""
+    """Shortest time from the end of a pulse to the start of the next, over all valves, ms."""
     max_per_minute: Annotated[int, msgspec.Meta(ge=1, le=60)] = 30
-    """The most pulses in any minute."""
+    """Most pulses in any minute."""
     max_day_ul: Annotated[float, msgspec.Meta(gt=0, le=2000)] = 1000.0
-    """The most water an animal gets in a day, over all its sessions, microlitres."""
+    """Most water an animal may get in a day, over all its sessions, microlitres."""
     max_unconsumed: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
-    """So many rewards without a lick after any of them, and there is no more until one comes."""
+    """After this many rewards without a lick, no more water is given until the animal licks."""
     reserve_rewards: Annotated[int, msgspec.Meta(ge=3, le=50)] = 5
-    """Water is set aside on the disk in blocks of so many rewards before it is given."""
+    """Water is recorded on disk before it is given, in blocks of this many rewards."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A pulse that the guard does not authorize."""
+
+    reason: str
+    """Which limit it breaks, as the end of a sentence: "valve centre stayed shut: REASON"."""
 
 
 class Guard:
-    """Allows a pulse or refuses it, and books what it allowed as given.
+    """Authorizes or refuses valve pulses, and counts the water of those that it authorized.
 
-    A pulse that a device may start by itself is pledged before the device is armed. While one is,
-    there is no other: it is settled with the moment at which it came, or released unfired.
+    A pulse that a device may start by itself is reserved before the device is armed. While one is
+    reserved, no other pulse is authorized. The reservation ends when the device reports that it
+    fired (`confirm_reserved`) or was disarmed in time (`release_reserved`).
     """
 
     def __init__(self, limits: Limits, given_today_ul: float = 0.0) -> None:
-        """Begin a session of an animal that was given so much before it on that day."""
+        """Start a session.
+
+        Args:
+            limits: Limits of the rig.
+            given_today_ul: Water that the animal got earlier that day, microlitres.
+        """
         self._limits = limits
         self._before_ul = given_today_ul
         self._opened: set[int] = set()
@@ -45,52 +59,69 @@ class Guard:
         self._free_at: int | None = None
         self._last_start: int | None = None
         self._unconsumed = 0
-        self._pledged: tuple[int, float] | None = None
+        self._reserved: tuple[int, float] | None = None
+        """Request id and volume (ul) of the reserved pulse."""
         self.given_ul = 0.0
-        """What was allowed so far, microlitres, without what is pledged."""
+        """Water authorized in this session without the reserved pulse, microlitres."""
         self.reserved_ul = math.inf
-        """No more than this in all: what is set aside on the disk, where there is one."""
+        """Most water this session may give: the amount already recorded on disk, microlitres."""
 
-    def lick(self, t: int) -> None:
-        """Take a lick at t (ns): what was given before it is consumed."""
+    def record_lick(self, t: int) -> None:
+        """Note a lick at t (ns): the animal has consumed the rewards given before it."""
         if self._last_start is None or t > self._last_start:
             self._unconsumed = 0
 
-    def allow(self, request: int, now: int, open_ms: float, volume_ul: float) -> str:
-        """Return "" and book the pulse if it may start now (ns); else return why not.
+    def authorize(self, request: int, now: int, open_ms: float, volume_ul: float) -> Refusal | None:
+        """Authorize a pulse that starts now, and count its water as given.
 
-        `wish` is the id of the Arm: no id is allowed twice.
+        Args:
+            request: Id of the Arm. An id is authorized once at most.
+            now: Start of the pulse, ns.
+            open_ms: Length of the pulse, ms.
+            volume_ul: Water that it delivers, microlitres.
+
+        Returns:
+            None if the valve may open; otherwise the refusal, and the valve must stay shut.
         """
-        reason = self._against(request, now, open_ms, volume_ul)
-        if not reason:
-            self._book(request, now, open_ms, volume_ul)
-        return reason
+        refusal = self._check(request, now, open_ms, volume_ul)
+        if refusal is None:
+            self._count(request, now, open_ms, volume_ul)
+        return refusal
 
-    def pledge(self, request: int, now: int, open_ms: float, volume_ul: float) -> str:
-        """Return "" and set aside a pulse that may start at any time from now; else why not."""
-        reason = self._against(request, now, open_ms, volume_ul)
-        if not reason:
-            self._pledged = (request, volume_ul)
-        return reason
+    def reserve_pulse(
+        self, request: int, now: int, open_ms: float, volume_ul: float
+    ) -> Refusal | None:
+        """Authorize a pulse that a device may start by itself at any time from now on.
 
-    def settle(self, t: int, open_ms: float, lick_t: int) -> None:
-        """Book the pledged pulse: it started at t (ns) for the lick at lick_t."""
-        if self._pledged is None:
-            raise ValueError("a pulse that was not pledged cannot be settled")
-        self.lick(lick_t)
-        (request, volume_ul), self._pledged = self._pledged, None
-        self._book(request, t, open_ms, volume_ul)
+        Takes and returns the same as `authorize`.
+        """
+        refusal = self._check(request, now, open_ms, volume_ul)
+        if refusal is None:
+            self._reserved = (request, volume_ul)
+        return refusal
 
-    def release(self) -> None:
-        """Let the pledged pulse go: it did not start and will not."""
-        self._pledged = None
+    def confirm_reserved(self, t: int, open_ms: float, lick_t: int) -> None:
+        """Count the reserved pulse as given: it started at t (ns), for the lick at lick_t (ns).
+
+        Raises:
+            ValueError: No pulse is reserved.
+        """
+        if self._reserved is None:
+            raise ValueError("no pulse is reserved")
+        self.record_lick(lick_t)
+        (request, volume_ul), self._reserved = self._reserved, None
+        self._count(request, t, open_ms, volume_ul)
+
+    def release_reserved(self) -> None:
+        """Cancel the reserved pulse: it has not started and will not start."""
+        self._reserved = None
 
     @property
-    def spoken_for_ul(self) -> float:
-        """What was given and what is pledged, microlitres."""
-        return self.given_ul + (0.0 if self._pledged is None else self._pledged[1])
+    def committed_ul(self) -> float:
+        """Water given or reserved in this session, microlitres."""
+        return self.given_ul + (0.0 if self._reserved is None else self._reserved[1])
 
-    def _book(self, request: int, t: int, open_ms: float, volume_ul: float) -> None:
+    def _count(self, request: int, t: int, open_ms: float, volume_ul: float) -> None:
         self._opened.add(request)
         self._starts.append(t)
         self._free_at = t + math.ceil((open_ms + self._limits.min_gap_ms) * 1e6)
@@ -98,35 +129,39 @@ class Guard:
         self._unconsumed += 1
         self.given_ul += volume_ul
 
-    def _against(self, request: int, now: int, open_ms: float, volume_ul: float) -> str:
+    def _check(self, request: int, now: int, open_ms: float, volume_ul: float) -> Refusal | None:
         # each comparison of amounts is written so that NaN fails it
         if not 0.0 < volume_ul < math.inf:
-            return f"{volume_ul} ul is no volume"
+            return Refusal(f"{volume_ul} ul is not a valid volume")
         limits = self._limits
         if not 0.0 < open_ms <= limits.max_open_ms:
-            return f"a pulse of {open_ms:g} ms is over the limit of {limits.max_open_ms:g} ms"
+            return Refusal(
+                f"a pulse of {open_ms:g} ms exceeds the limit of {limits.max_open_ms:g} ms"
+            )
         if request in self._opened:
-            return f"wish {request} was already granted"
-        if self._pledged is not None:
-            return f"wish {self._pledged[0]} is armed in its device and may open at any moment"
-        return self._too_much(volume_ul) or self._too_soon(now)
+            return Refusal(f"request {request} was already granted")
+        if self._reserved is not None:
+            return Refusal(
+                f"request {self._reserved[0]} is armed in its device, which may open at any moment"
+            )
+        return self._check_volume(volume_ul) or self._check_timing(now)
 
-    def _too_much(self, volume_ul: float) -> str:
+    def _check_volume(self, volume_ul: float) -> Refusal | None:
         limits = self._limits
         if not self._before_ul + self.given_ul + volume_ul <= limits.max_day_ul:
-            return f"the day's limit of {limits.max_day_ul:g} ul is reached"
+            return Refusal(f"the daily limit of {limits.max_day_ul:g} ul is reached")
         if self._unconsumed >= limits.max_unconsumed:
-            return f"the last {self._unconsumed} rewards were not licked up"
+            return Refusal(f"the animal did not lick after the last {self._unconsumed} rewards")
         if not self.given_ul + volume_ul <= self.reserved_ul:
-            return "the disk has not yet noted that so much may be given"
-        return ""
+            return Refusal("this water is not yet recorded on disk")
+        return None
 
-    def _too_soon(self, now: int) -> str:
+    def _check_timing(self, now: int) -> Refusal | None:
         limits = self._limits
         while self._starts and now - self._starts[0] >= _MINUTE_NS:
             self._starts.popleft()
         if self._free_at is not None and now < self._free_at:
-            return f"the last pulse ended less than {limits.min_gap_ms:g} ms ago"
+            return Refusal(f"the last pulse ended less than {limits.min_gap_ms:g} ms ago")
         if len(self._starts) >= limits.max_per_minute:
-            return f"there were {limits.max_per_minute} pulses in the last minute"
-        return ""
+            return Refusal(f"there were {limits.max_per_minute} pulses in the last minute")
+        return None

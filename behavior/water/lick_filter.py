@@ -1,4 +1,4 @@
-"""Whether a lick line tells of licks: bounces are one lick, a stuck or noisy line tells of none."""
+"""Separates licks from bounces of the sensor, and detects a lick line that is stuck or noisy."""
 
 from collections import deque
 from typing import Annotated
@@ -9,72 +9,82 @@ _SECOND_NS = 1_000_000_000
 
 
 class LickLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The [nodes.hardware.licks] table: what a mouse's tongue can do, and a line cannot."""
+    """The [nodes.hardware.licks] table: what is physiologically possible for a mouse's tongue."""
 
     debounce_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 30.0
-    """An onset so soon after a touch, or after another onset, is a bounce of it."""
+    """An onset within this time of a touch or another onset is a bounce, not a lick, ms."""
     max_per_s: Annotated[int, msgspec.Meta(ge=15, le=1000)] = 50
-    """More onsets than that in a second, bounces too, are noise."""
+    """A line with more onsets a second than this, bounces included, is noisy."""
     stuck_ms: Annotated[float, msgspec.Meta(ge=200, le=60_000)] = 1500.0
-    """A touch that lasts longer is no touch: wet wires, or a paw."""
+    """A touch longer than this is not a lick (a wet sensor, or a paw), ms."""
     quiet_s: Annotated[float, msgspec.Meta(ge=1, le=600)] = 10.0
-    """A line that went wrong is believed again after so long without a touch."""
+    """A faulty line is used again after this many seconds without a touch."""
 
 
 class LickFilter:
-    """One lick line. What it tells after it went wrong is no lick, until it has been quiet."""
+    """The filter of one lick line.
+
+    After a fault (stuck or noisy), onsets are ignored until the line has been quiet for `quiet_s`.
+    """
 
     def __init__(self, name: str, limits: LickLimits) -> None:
-        self.sound = True
-        """Whether the line can be believed."""
+        self.healthy = True
+        """False from a fault until the line has been quiet for long enough."""
         self._name, self._limits = name, limits
         self._recent: deque[int] = deque()
         self._last_touch: int | None = None
 
-    def believed(self, now: int) -> bool:
-        """Return whether the next onset will be a lick: the line is sound and nothing bounces."""
-        return self.sound and self._is_fresh(now)
+    def trusts_next(self, now: int) -> bool:
+        """Return whether an onset at now (ns) would be a lick: no fault, and not a bounce."""
+        return self.healthy and self._is_after_bounce(now)
 
-    def take(self, onsets: list[int]) -> list[int]:
-        """Return those onsets (ns, in order) that are licks."""
+    def accept(self, onsets: list[int]) -> list[int]:
+        """Return the onsets (ns, in order) that are licks."""
         licks = []
         for t in onsets:
-            fresh = self._is_fresh(t)
+            is_new = self._is_after_bounce(t)
             self._recent.append(t)
             self._last_touch = t
             while t - self._recent[0] >= _SECOND_NS:
                 self._recent.popleft()
             plausible = len(self._recent) <= self._limits.max_per_s
-            if self.sound and fresh and plausible:
+            if self.healthy and is_new and plausible:
                 licks.append(t)
         return licks
 
-    def look(self, touched_since: int | None, now: int) -> str:
-        """Return what has gone wrong since the last look, in one sentence, or ""."""
+    def check(self, touched_since: int | None, now: int) -> str | None:
+        """Look for a fault of the line, or for its end.
+
+        Args:
+            touched_since: Start of the current touch, ns; None if the spout is not touched.
+            now: Current time, ns.
+
+        Returns:
+            One sentence when a fault begins; otherwise None.
+        """
         if touched_since is not None:
             self._last_touch = now
-        wrong = self._wrong(touched_since, now)
-        if wrong and self.sound:
-            self.sound = False
+        fault = self._find_fault(touched_since, now)
+        if fault is not None and self.healthy:
+            self.healthy = False
             return (
-                f"lick line {self._name} {wrong}: dry the spout and look at its wires; it gives "
-                f"no water until nothing has touched it for {self._limits.quiet_s:g} s"
+                f"lick line {self._name} {fault}; dry the spout and check its wires: it gives no "
+                f"water until it has been untouched for {self._limits.quiet_s:g} s"
             )
         quiet_ns = now - (self._last_touch or 0)
-        if not self.sound and quiet_ns >= self._limits.quiet_s * 1e9:
-            self.sound = True
+        if not self.healthy and quiet_ns >= self._limits.quiet_s * 1e9:
+            self.healthy = True
             self._recent.clear()
-        return ""
+        return None
 
-    def _is_fresh(self, t: int) -> bool:
-        """Whether an onset at t (ns) is no bounce of the last touch."""
+    def _is_after_bounce(self, t: int) -> bool:
         last = self._last_touch
         return last is None or t - last >= self._limits.debounce_ms * 1e6
 
-    def _wrong(self, touched_since: int | None, now: int) -> str:
+    def _find_fault(self, touched_since: int | None, now: int) -> str | None:
         limits = self._limits
         if len(self._recent) > limits.max_per_s:
-            return f"told of more than {limits.max_per_s} touches in a second"
+            return f"is noisy: more than {limits.max_per_s} touches in a second"
         if touched_since is not None and now - touched_since > limits.stuck_ms * 1e6:
-            return f"has been touched for {(now - touched_since) / 1e9:.1f} s without a break"
-        return ""
+            return f"is stuck: touched for {(now - touched_since) / 1e9:.1f} s without a break"
+        return None

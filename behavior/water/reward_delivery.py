@@ -1,4 +1,14 @@
-"""The only place where a valve is opened or armed, and always past the guard."""
+"""Gives rewards: the only place where a valve is opened or armed, and only if the guard allows it.
+
+Who opens the valve at a lick:
+
+- A valve that can hold a reward by itself (`ArmedValve`) is armed in its device, after the guard
+  has reserved the pulse. The device opens it at the lick and reports that afterwards.
+- For any other valve, and while the guard refuses the reservation, the driver opens the valve when
+  it reads the lick.
+
+One reward at most is held by a device. It is taken back before any other pulse.
+"""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,16 +18,16 @@ from typing import Any
 import msgspec
 
 from behavior.devices import protocols
-from behavior.water.arming import Arming, Fire, Refusal
+from behavior.water.arming import Arming, Fire, Rejection
 from behavior.water.guard import Guard, Limits
 from rig.messages import Arm, Disarm, Fault, Message, Valve
 from rig.session.water_reserve import Reservation
 from rig.settings.config import blocks
 
 _REWARD_UL = 3.0
-"""What a block of set-aside water is counted in where the task names no volume."""
+"""Assumed volume of a reward, microlitres, if the task does not give one."""
 _LOW_REWARDS = 2
-"""With less than so many rewards left of a block, the next one is set aside."""
+"""Reserve the next block on disk when fewer than this many rewards remain."""
 
 
 class _Held(msgspec.Struct):
@@ -27,14 +37,13 @@ class _Held(msgspec.Struct):
     valve: protocols.ArmedValve
     open_ms: float
     until: int
+    """When (ns) the device drops it unless it is extended."""
 
 
 class RewardDelivery:
-    """Answers each Arm with one Valve when it is fired or refused (a refusal is a Fault too).
+    """Answers each Arm with one Valve message, when it fires or is refused.
 
-    The best layer present fires a reward: a device that can hold one is armed with it as soon as
-    the guard pledges it; else, and while the guard does not, the driver looks for the lick. What a
-    device holds is taken back before any other pulse.
+    A refusal is published as a Fault too. A request that is disarmed or expires gets no answer.
     """
 
     def __init__(
@@ -42,160 +51,191 @@ class RewardDelivery:
         valves: dict[str, protocols.Valve],
         limits: Limits,
         publish: Callable[[Message], None],
-        tell: Callable[[Message], None],
+        notify_devices: Callable[[Message], None],
     ) -> None:
-        """`say` is the driver's; `tell` takes each Valve that opened, for the other devices."""
-        self._valves, self._limits, self._say, self._tell = valves, limits, publish, tell
-        self._holders: dict[str, protocols.ArmedValve] = {
+        """Prepare delivery; no water is given before `start_session`.
+
+        Args:
+            valves: Valves by name.
+            limits: Limits of the guard.
+            publish: Publishes a message.
+            notify_devices: Receives each Valve message of a valve that opened, for other devices
+                (an output that goes up with each reward, the simulated mouse).
+        """
+        self._valves, self._limits = valves, limits
+        self._publish, self._notify_devices = publish, notify_devices
+        self._armed_valves: dict[str, protocols.ArmedValve] = {
             name: valve for name, valve in valves.items() if isinstance(valve, protocols.ArmedValve)
         }
         self._arming = Arming()
-        self._doubted: set[str] = set()
+        self._untrusted: set[str] = set()
         self._guard: Guard | None = None
         self._reservation: Reservation | None = None
         self._held: _Held | None = None
         self._closed = False
 
-    def begin(self, session: dict[str, Any]) -> None:
-        """Let there be water, less what the animal had today; a second Start changes nothing."""
+    def start_session(self, session: dict[str, Any]) -> None:
+        """Allow water, up to the day's limit less what the animal got earlier that day.
+
+        A second Start changes nothing.
+        """
         if self._guard is not None:
             return
         self._guard = Guard(self._limits, session.get("given_today_ul", 0.0))
-        if session.get("began"):  # else it is in virtual time and has no folder
+        if session.get("began"):  # otherwise it runs in virtual time and has no folder
             each_ul = [block.get("reward_ul", _REWARD_UL) for block in blocks(session["task"])]
             reward_ul = float(max(each_ul))
             block_ul = self._limits.reserve_rewards * reward_ul
             self._reservation = Reservation(Path(), block_ul, _LOW_REWARDS * reward_ul)
 
     def handle(self, message: Arm | Disarm, now: int) -> None:
-        """Take a wish, or forget one."""
+        """Take a request for water, or cancel one."""
         if isinstance(message, Arm):
-            self._obey(self._arming.take(message, now), now)
+            self._answer(self._arming.request(message, now), now)
         else:
             self._arming.disarm(message.id)
-        self._hold(now)
+        self._update_device(now)
 
-    def collect(self, now: int) -> None:
-        """Say what a device fired since the last call; before the licks are looked at."""
+    def collect_fired(self, now: int) -> None:
+        """Publish the reward that a device gave since the last call; call before `lick`."""
         held = self._held
         if held is not None and (fired := held.valve.fired(now)) is not None:
-            self._settle(held, fired)
+            self._confirm(held, fired)
 
     def lick(self, line: str, t: int, now: int) -> None:
-        """Take a lick at t (ns); open the valve that waits for it."""
+        """Take a lick at t (ns); open the valve that is armed for it."""
         if self._guard is not None:
-            self._guard.lick(t)
-        self._obey(self._arming.lick(line, t, now), now)
+            self._guard.record_lick(t)
+        self._answer(self._arming.lick(line, t, now), now)
 
-    def doubt(self, line: str, doubted: bool) -> None:
-        """Have no device watch a lick line whose next onset may be no lick, or let it again."""
-        if doubted:
-            self._doubted.add(line)
+    def trust_line(self, line: str, trusted: bool) -> None:
+        """Say whether the next onset of a lick line would be a lick.
+
+        While it would not, no device holds a reward on that line, since it cannot tell.
+        """
+        if trusted:
+            self._untrusted.discard(line)
         else:
-            self._doubted.discard(line)
+            self._untrusted.add(line)
 
     def tick(self, now: int) -> None:
-        """Drop what is over, arm what waits, set more water aside if little is left."""
-        for refusal in self._arming.lapse(now):
-            self._obey(refusal, now)
-        self._hold(now)
+        """Drop expired requests, arm or disarm the device, reserve more water on disk if needed."""
+        for rejection in self._arming.expire(now):
+            self._answer(rejection, now)
+        self._update_device(now)
         if self._guard is not None and self._reservation is not None:
-            self._reservation.used(self._guard.spoken_for_ul)
+            self._reservation.used(self._guard.committed_ul)
 
     def close(self, now: int) -> None:
-        """Take back what a device holds, shut every valve, whatever fails; say the last water."""
+        """Take back what a device holds and shut every valve, even if one of them fails."""
         self._closed = True
-        with ExitStack() as stack:  # last in, first out, and none is left out if another raises
+        with ExitStack() as stack:  # runs in reverse order, each even if another raises
             if self._reservation is not None:
                 stack.callback(self._reservation.close)
             for valve in self._valves.values():
                 stack.callback(valve.close)
-            stack.callback(self._let_go, now)
+            stack.callback(self._take_back, now)
 
-    def _hold(self, now: int) -> None:
-        """Have the device hold what waits, and nothing else."""
+    def _update_device(self, now: int) -> None:
+        """Make the device hold the reward that is armed, and nothing else.
+
+        First the held reward is taken back if it is no longer wanted, or extended if it is wanted
+        for longer; then, if nothing is held, the first armed request is given to its device.
+        """
         if self._closed or self._guard is None:
             return
-        waiting = [(a, t) for a, t in self._arming.waiting() if a.line not in self._doubted]
-        held = self._held
-        if held is not None:
-            until = next((until for arm, until in waiting if arm.id == held.arm.id), None)
-            if until is None:
-                self._let_go(now)
-            elif until != held.until:
-                held.until = until
-                held.valve.keep(until)
-        for arm, until in waiting:
-            valve = self._holders.get(arm.line)
-            if self._held is None and valve is not None:
-                open_ms = valve.settings.open_ms(arm.volume_ul)
-                self._look_at_the_disk(self._guard)
-                if not self._guard.pledge(arm.id, now, open_ms, arm.volume_ul):
-                    self._held = _Held(arm, valve, open_ms, until)
-                    valve.arm(now, open_ms, until)
+        armed = [(a, until) for a, until in self._arming.armed() if a.line not in self._untrusted]
+        if self._held is not None:
+            ends = {arm.id: until for arm, until in armed}
+            self._extend_or_take_back(self._held, ends.get(self._held.arm.id), now)
+        for arm, until in armed:
+            if self._held is None and arm.line in self._armed_valves:
+                self._arm_device(self._guard, arm, until, now)
 
-    def _let_go(self, now: int) -> int | None:
-        """Take back what a device holds; if it was faster, say so and return its wish."""
+    def _extend_or_take_back(self, held: _Held, until: int | None, now: int) -> None:
+        if until is None:
+            self._take_back(now)
+        elif until != held.until:
+            held.until = until
+            held.valve.keep(until)
+
+    def _arm_device(self, guard: Guard, arm: Arm, until: int, now: int) -> None:
+        """Arm the valve's device, if the guard reserves the pulse."""
+        valve = self._armed_valves[arm.line]
+        open_ms = valve.settings.open_ms(arm.volume_ul)
+        self._update_reserved(guard)
+        if guard.reserve_pulse(arm.id, now, open_ms, arm.volume_ul) is None:
+            self._held = _Held(arm, valve, open_ms, until)
+            valve.arm(now, open_ms, until)
+
+    def _take_back(self, now: int) -> int | None:
+        """Disarm the device; if it had already fired, publish that and return the request's id."""
         held = self._held
         if held is None or self._guard is None:
             return None
         try:
             fired = held.valve.disarm(now)
         except BaseException:
-            # it may have opened, and nobody can say: that counts as water
+            # it may have opened, which cannot be known: count it as water
             self._held = None
-            self._guard.settle(now, held.open_ms, now)
+            self._guard.confirm_reserved(now, held.open_ms, now)
             arm = held.arm
-            self._lost(Valve(now, arm.id, arm.line, held.open_ms, arm.volume_ul))
+            self._publish_uncertain(Valve(now, arm.id, arm.line, held.open_ms, arm.volume_ul))
             raise
         if fired is not None:
-            self._settle(held, fired)
+            self._confirm(held, fired)
             return held.arm.id
         self._held = None
-        self._guard.release()
+        self._guard.release_reserved()
         return None
 
-    def _settle(self, held: _Held, fired: protocols.Fired) -> None:
+    def _confirm(self, held: _Held, fired: protocols.Fired) -> None:
+        """Count and publish a reward that a device gave by itself."""
         self._held = None
         if self._guard is not None:
-            self._guard.settle(fired.opened_t, fired.open_ms, fired.lick_t)
+            self._guard.confirm_reserved(fired.opened_t, fired.open_ms, fired.lick_t)
         arm = held.arm
         self._arming.disarm(arm.id)
-        self._opened(
+        self._publish_opened(
             Valve(fired.opened_t, arm.id, arm.line, fired.open_ms, arm.volume_ul, fired.lick_t)
         )
 
-    def _obey(self, verdict: Fire | Refusal | None, now: int) -> None:
-        if verdict is None:
+    def _answer(self, decision: Fire | Rejection | None, now: int) -> None:
+        """Carry out a decision of `Arming`: open the valve, or publish the refusal.
+
+        A device that holds a reward is disarmed first. If it turns out to have fired the same
+        request, that is the answer.
+        """
+        if decision is None:
             return
-        arm = verdict.arm
+        arm = decision.arm
         held = self._held
-        concerned = held is not None and (isinstance(verdict, Fire) or arm.id == held.arm.id)
-        if concerned and self._let_go(now) == arm.id:
+        must_disarm = held is not None and (isinstance(decision, Fire) or arm.id == held.arm.id)
+        if must_disarm and self._take_back(now) == arm.id:
             return
-        match verdict:
+        match decision:
             case Fire():
-                self._open(verdict, now)
-            case Refusal():
-                self._refuse(arm, verdict.reason, now)
+                self._open(decision, now)
+            case Rejection():
+                self._refuse(arm, decision.reason, now)
 
     def _open(self, fire: Fire, now: int) -> None:
-        """Open a valve if the guard allows it."""
+        """Open a valve if the guard authorizes it."""
         arm = fire.arm
         if self._closed:
             return
         valve = self._valves.get(arm.line)
         if valve is None:
-            self._refuse(arm, "there is no such valve in the setup", now)
+            self._refuse(arm, "the setup has no valve of that name", now)
             return
         if self._guard is None:
-            self._refuse(arm, "the session has not begun", now)
+            self._refuse(arm, "the session has not started", now)
             return
-        self._look_at_the_disk(self._guard)
+        self._update_reserved(self._guard)
         open_ms = valve.settings.open_ms(arm.volume_ul)
-        reason = self._guard.allow(arm.id, now, open_ms, arm.volume_ul)
-        if reason:
-            self._refuse(arm, reason, now)
+        refusal = self._guard.authorize(arm.id, now, open_ms, arm.volume_ul)
+        if refusal is not None:
+            self._refuse(arm, refusal.reason, now)
             return
         message = Valve(
             now, arm.id, arm.line, open_ms, arm.volume_ul, fire.lick_t, manual=arm.manual
@@ -203,23 +243,24 @@ class RewardDelivery:
         try:
             opened_t = valve.pulse(now, open_ms)
         except BaseException:
-            # it may have opened, and nobody can say: that counts as water
-            self._lost(message)
+            # it may have opened, which cannot be known: count it as water
+            self._publish_uncertain(message)
             raise
-        self._opened(msgspec.structs.replace(message, t=opened_t))
+        self._publish_opened(msgspec.structs.replace(message, t=opened_t))
 
-    def _look_at_the_disk(self, guard: Guard) -> None:
+    def _update_reserved(self, guard: Guard) -> None:
         if self._reservation is not None:
             guard.reserved_ul = self._reservation.durable_ul
 
-    def _lost(self, message: Valve) -> None:
-        self._say(message)
-        self._say(Fault(message.t, f"valve {message.line} did not answer; it may have opened"))
+    def _publish_uncertain(self, message: Valve) -> None:
+        self._publish(message)
+        text = f"valve {message.line} did not answer; it may have opened and is counted as water"
+        self._publish(Fault(message.t, text))
 
-    def _opened(self, message: Valve) -> None:
-        self._say(message)
-        self._tell(message)
+    def _publish_opened(self, message: Valve) -> None:
+        self._publish(message)
+        self._notify_devices(message)
 
     def _refuse(self, arm: Arm, reason: str, now: int) -> None:
-        self._say(Valve(now, arm.id, arm.line, 0.0, 0.0, arm.lick_t, reason, arm.manual))
-        self._say(Fault(now, f"valve {arm.line} stayed shut: {reason}"))
+        self._publish(Valve(now, arm.id, arm.line, 0.0, 0.0, arm.lick_t, reason, arm.manual))
+        self._publish(Fault(now, f"valve {arm.line} stayed shut: {reason}"))

@@ -1,4 +1,4 @@
-"""Whether a rig can give the water that a task asks for: its spout, its volume, its calibration."""
+"""Checks before a session: can the rig give the water that the task asks for?"""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from rig.settings.config import blocks
 
 
 class WaterChecks:
-    """The spouts and valves of a setup, as far as water needs them. Opens nothing."""
+    """Checks a task against the spouts and valves of a setup. Opens no device."""
 
     def __init__(
         self, licks: Mapping[str, Lick], valves: Mapping[str, Valve], max_open_ms: float
@@ -19,7 +19,11 @@ class WaterChecks:
         self._licks, self._valves, self._max_open_ms = licks, valves, max_open_ms
 
     def check(self, task: dict[str, Any]) -> None:
-        """Refuse a task whose water cannot be given here; one without water is no matter."""
+        """Check spout, calibration and reward volume, if the task's cohort gets water.
+
+        Raises:
+            Refused: The rig cannot give that water.
+        """
         if task.get("cohort") not in task.get("water_for", ()):
             return
         spout = str(task["spout"])
@@ -33,9 +37,9 @@ class WaterChecks:
         for kind, known in lines.items():
             if spout not in known:
                 raise Refused(
-                    f'the task has spout = "{spout}", and there is no [nodes.hardware.{kind}.'
-                    f"{spout}] in the setup (there are: {', '.join(known) or 'none'}); "
-                    "correct spout, or add that table"
+                    f'the task has spout = "{spout}", but the setup has no [nodes.hardware.{kind}.'
+                    f"{spout}] (it has: {', '.join(known) or 'none'}); correct spout, or add that "
+                    "table"
                 )
 
     def _check_calibration(self, spout: str) -> None:
@@ -43,14 +47,14 @@ class WaterChecks:
         day = valve.settings.calibrated
         if not day and not valve.simulated:
             raise Refused(
-                f"valve {spout} was never calibrated, so nobody knows what it gives; do it: "
+                f"valve {spout} was never calibrated, so its volumes are unknown; run: "
                 f"rig calibrate valve SETUP --valve {spout}"
             )
         try:
             date.fromisoformat(day or "2000-01-01")
         except ValueError as error:
             raise Refused(
-                f"[nodes.hardware.valve.{spout}] calibrated = {day!r} is no day; "
+                f"[nodes.hardware.valve.{spout}] calibrated = {day!r} is not a date; "
                 "write it as 2026-11-24"
             ) from error
 
@@ -59,14 +63,15 @@ class WaterChecks:
         open_ms = settings.open_ms(reward_ul)
         if open_ms > self._max_open_ms:
             raise Refused(
-                f"the task has reward_ul = {reward_ul:g}, which opens valve {spout} for "
-                f"{open_ms:g} ms, over guard.max_open_ms = {self._max_open_ms:g}; "
+                f"the task has reward_ul = {reward_ul:g}, which would open valve {spout} for "
+                f"{open_ms:g} ms, longer than guard.max_open_ms = {self._max_open_ms:g}; "
                 f"set reward_ul to {_largest_ul(settings, self._max_open_ms):g} or less, "
                 "or calibrate the valve"
             )
 
 
 def _largest_ul(valve: ValveSettings, max_open_ms: float) -> float:
-    """Return the largest volume in whole nanolitres that is not over the limit, also if rounded."""
+    """Return the largest volume in whole nanolitres whose pulse is within the limit."""
     nl = math.floor((max_open_ms - valve.dead_ms) * valve.ul_per_ms * 1000)
+    # rounding may put the floor itself just above the limit
     return next(n / 1000 for n in (nl, nl - 1) if valve.open_ms(n / 1000) <= max_open_ms)

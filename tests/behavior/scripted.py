@@ -47,7 +47,7 @@ class Board:
     def poll(self, now: int) -> None:
         self.polled = now
 
-    def remarks(self) -> list[str]:
+    def pop_warnings(self) -> list[str]:
         said, self.to_say = self.to_say, []
         return said
 

@@ -48,7 +48,7 @@ def test_a_driver_that_falls_silent_leaves_nothing_armed(avr: AvrWorld) -> None:
     avr.avr.pulse("B0", "lick", 5000)
     assert _rises(avr) == 0
     avr.wait(1)
-    assert "disarmed itself" in avr.board.remarks()[0]
+    assert "disarmed itself" in avr.board.pop_warnings()[0]
     assert valve.fired(avr.wait(1)) is None  # it lives again, and renews what is still wanted
     avr.lick()
     assert _rises(avr) == 1
@@ -79,7 +79,7 @@ def test_a_firmware_that_hangs_is_reset_shuts_its_valve_and_is_set_up_again(avr:
     _until_shut(avr, 1)
     ((_, ms),) = avr.openings("centre")
     assert ms <= 150.01
-    remark = _until(lambda: avr.wait(5) and avr.board.remarks())[0]
+    remark = _until(lambda: avr.wait(5) and avr.board.pop_warnings())[0]
     assert "board b was lost" in remark
     valve.pulse(avr.wait(1), 20.0)
     _until_shut(avr, 2)
@@ -92,7 +92,7 @@ def test_an_armed_reward_that_is_not_renewed_is_void_also_if_the_driver_lives(
     avr.wait(700)  # the board is asked its time meanwhile, its valve is not asked for
     avr.lick()
     assert _rises(avr) == 0
-    assert avr.board.remarks() == []
+    assert avr.board.pop_warnings() == []
 
 
 def test_a_wish_that_was_fired_never_arms_again(avr: AvrWorld) -> None:
@@ -200,7 +200,7 @@ def test_a_board_that_was_lost_holds_the_reward_again_when_it_is_back(avr: AvrWo
     avr.avr.tell("mute 1")
     back = threading.Timer(0.7, avr.avr.tell, ["mute 0"])
     back.start()
-    _until(lambda: avr.wait(5) and avr.board.remarks())
+    _until(lambda: avr.wait(5) and avr.board.pop_warnings())
     back.join()
     for _ in range(3):
         assert valve.fired(avr.wait(10)) is None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from behavior.manual.manual_control import handheld
+from behavior.manual.manual_control import open_devices
 from rig.cli.bringup import device_walkthrough
 from rig.cli.bringup.setup_argument import setup_session
 from rig.cli.main import app
@@ -155,8 +155,8 @@ def test_a_card_that_only_opens_a_valve_is_kept_alive_while_a_person_thinks(make
     wheel = '[nodes.hardware.wheel]\nis = "tests.behavior.scripted:Wheel"\nboard = "other"'
     other = '[nodes.hardware.boards.other]\nis = "tests.behavior.scripted:Board"'
     setup_table.setup.write_text("\n\n".join([*kept, wheel, other]))
-    with handheld(setup_session(setup_table.setup)) as hands:
-        hands.wait(0.7)
-        hands.ask(lambda: time.sleep(0.7))
-        assert list(hands.pulses("centre", 30.0, 2))
+    with open_devices(setup_session(setup_table.setup)) as control:
+        control.poll_for(0.7)
+        control.poll_during(lambda: time.sleep(0.7))
+        assert list(control.pulses("centre", 30.0, 2))
     assert setup_table.openings_ms() == pytest.approx([30.0] * 2, abs=0.01)

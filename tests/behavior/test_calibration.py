@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from behavior.devices.protocols import ValveSettings, Weighed
+from behavior.devices.protocols import ValveSettings, Weighing
 from behavior.hardware import Hardware
 from behavior.manual import safe_exit
-from behavior.manual.manual_control import ManualControl, handheld
+from behavior.manual.manual_control import ManualControl, open_devices
 from behavior.water.valve_calibration import fit
 from rig.cli.bringup import device_walkthrough
 from rig.cli.bringup.setup_argument import setup_session
@@ -35,10 +35,10 @@ from tests.ports import free_port
 LENGTHS_MS = [20.0, 40.0, 60.0, 80.0]
 
 
-def weighed(ul_per_ms: float, dead_ms: float, off: float = 0.0) -> list[Weighed]:
+def weighed(ul_per_ms: float, dead_ms: float, off: float = 0.0) -> list[Weighing]:
     signs = [1, -1, 1, -1]
     return [
-        Weighed(ms, 100, 100 * ul_per_ms * (ms - dead_ms) * (1 + sign * off))
+        Weighing(ms, 100, 100 * ul_per_ms * (ms - dead_ms) * (1 + sign * off))
         for ms, sign in zip(LENGTHS_MS, signs, strict=True)
     ]
 
@@ -60,7 +60,7 @@ def test_a_pulse_for_a_volume_brings_that_volume(
 
 
 def test_a_valve_does_not_flow_before_it_opens() -> None:
-    found = fit([Weighed(ms, 100, 5 * ms + 10) for ms in LENGTHS_MS])
+    found = fit([Weighing(ms, 100, 5 * ms + 10) for ms in LENGTHS_MS])
     assert found.dead_ms == 0.0
 
 
@@ -68,12 +68,12 @@ def test_a_valve_does_not_flow_before_it_opens() -> None:
     ("series", "expected"),
     [
         (weighed(0.05, 2.0)[:2], "at least 3 different pulse lengths"),
-        (weighed(0.05, 2.0, off=0.4), "off the line"),
-        ([Weighed(ms, 100, 1000 - 5 * ms) for ms in LENGTHS_MS], "brought less water"),
-        ([Weighed(20.0, 100, 0.0), *weighed(0.05, 2.0)[1:]], "brought no water"),
+        (weighed(0.05, 2.0, off=0.4), "off the fitted line"),
+        ([Weighing(ms, 100, 1000 - 5 * ms) for ms in LENGTHS_MS], "delivered less water"),
+        ([Weighing(20.0, 100, 0.0), *weighed(0.05, 2.0)[1:]], "delivered no water"),
     ],
 )
-def test_what_is_no_line_is_refused(series: list[Weighed], expected: str) -> None:
+def test_what_is_no_line_is_refused(series: list[Weighing], expected: str) -> None:
     with pytest.raises(Refused, match=expected):
         fit(series)
 
@@ -117,7 +117,7 @@ def test_a_calibration_is_written_beside_the_setup_and_used_from_then_on(setup: 
 def test_a_calibration_that_is_no_line_leaves_the_old_one(setup: Path) -> None:
     calibrated(setup, 1.5, 2.0, 2.5)
     before = measured_file(setup).read_bytes()
-    with pytest.raises(Refused, match="off the line"):
+    with pytest.raises(Refused, match="off the fitted line"):
         calibrated(setup, 1.5, 9.0, 2.5)
     assert measured_file(setup).read_bytes() == before
 
@@ -143,7 +143,7 @@ def test_no_second_signal_interrupts_the_closing(
 
     monkeypatch.setattr(Hardware, "close", closing)
     before = signal.getsignal(again)
-    with pytest.raises(KeyboardInterrupt), handheld(setup_session(setup)):
+    with pytest.raises(KeyboardInterrupt), open_devices(setup_session(setup)):
         signal.raise_signal(signal.SIGINT)
     assert len(closed) == 1
     assert signal.getsignal(again) == before
@@ -157,11 +157,11 @@ def test_a_device_that_does_not_come_back_when_it_is_opened_ends_the_process(
 import threading
 from behavior.manual import safe_exit
 from behavior.devices.simulated import devices
-from behavior.manual.manual_control import handheld
+from behavior.manual.manual_control import open_devices
 from rig.cli.bringup.setup_argument import setup_session
 safe_exit._HUNG_S = 0.3
 devices.Board.{call} = lambda *_: threading.Event().wait()
-with handheld(setup_session(__import__("pathlib").Path({str(setup)!r}))):
+with open_devices(setup_session(__import__("pathlib").Path({str(setup)!r}))):
     pass
 """
     run = [sys.executable, "-c", hung]
@@ -174,10 +174,10 @@ with handheld(setup_session(__import__("pathlib").Path({str(setup)!r}))):
 def test_while_a_person_answers_the_devices_are_looked_at(
     asking: str, setup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked, look, ask = threading.Event(), ManualControl._look, getattr(typer, asking)
+    looked, look, ask = threading.Event(), ManualControl._poll, getattr(typer, asking)
 
-    def looking(hands: ManualControl, now: int) -> None:
-        look(hands, now)
+    def looking(control: ManualControl, now: int) -> None:
+        look(control, now)
         looked.set()
 
     def slow(*args: Any, **keys: Any) -> Any:
@@ -187,7 +187,7 @@ def test_while_a_person_answers_the_devices_are_looked_at(
         assert looked.wait(20.0), "nobody looks at the devices"
         return ask(*args, **keys)
 
-    monkeypatch.setattr(ManualControl, "_look", looking)
+    monkeypatch.setattr(ManualControl, "_poll", looking)
     monkeypatch.setattr(typer, asking, slow)
     if asking == "prompt":
         assert calibrated(setup, 1.5, 2.0, 2.5).count("tare the dish again") == 3
@@ -203,14 +203,14 @@ def test_what_befalls_a_device_while_a_person_answers_is_said(
 ) -> None:
     failed = threading.Event()
 
-    def failing(hands: ManualControl, now: int) -> None:
+    def failing(control: ManualControl, now: int) -> None:
         failed.set()
         raise OSError("the card is gone")
 
-    with handheld(setup_session(setup)) as hands:
-        monkeypatch.setattr(ManualControl, "_look", failing)
+    with open_devices(setup_session(setup)) as control:
+        monkeypatch.setattr(ManualControl, "_poll", failing)
         with pytest.raises(OSError, match="the card is gone"):
-            hands.ask(lambda: failed.wait(20.0))
+            control.poll_during(lambda: failed.wait(20.0))
 
 
 def test_a_session_that_runs_keeps_the_valve(setup: Path) -> None:

@@ -37,7 +37,7 @@ class _Device:
             if self._draw.random() < 0.05:
                 back += round(self._draw.uniform(0, 20)) * MS
             at = self.host + there
-            told = self.clock.learn(self.host, self.device_ns(at), at + back)
+            told = self.clock.add_exchange(self.host, self.device_ns(at), at + back)
             self.told += [told] if told is not None else []
 
     def error_ns(self, host: int) -> int:
@@ -75,7 +75,7 @@ def test_a_second_in_which_the_host_was_busy_counts_little() -> None:
     device.run(30)
     for _ in range(25):
         device.host += 100 * MS
-        device.clock.learn(device.host, device.device_ns(device.host), device.host + 80 * MS)
+        device.clock.add_exchange(device.host, device.device_ns(device.host), device.host + 80 * MS)
     device.run(3)
     assert abs(device.error_ns(device.host)) < 200 * US
 

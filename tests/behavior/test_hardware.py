@@ -58,7 +58,7 @@ def test_a_lick_opens_the_armed_valve_before_anything_else_is_done() -> None:
     assert valve in rig.board.told
 
 
-def test_water_at_once_comes_without_waiting_for_a_tick() -> None:
+def test_a_reward_for_now_does_not_wait_for_a_tick() -> None:
     rig = Driven()
     rig.at(1 * MS)
     rig.clock.set(2 * MS)
@@ -77,13 +77,13 @@ def test_a_disarmed_valve_stays_shut() -> None:
 @pytest.mark.parametrize(
     ("arm", "expected"),
     [
-        (armed(1, 1 * MS, "now", volume_ul=9.0), "over the limit of 150 ms"),
-        (armed(1, 1 * MS, "now", volume_ul=float("nan")), "no volume"),
-        (armed(1, 1 * MS, "now", line="left"), "no such valve"),
+        (armed(1, 1 * MS, "now", volume_ul=9.0), "exceeds the limit of 150 ms"),
+        (armed(1, 1 * MS, "now", volume_ul=float("nan")), "not a valid volume"),
+        (armed(1, 1 * MS, "now", line="left"), "has no valve of that name"),
         (armed(1, 1 * MS, "now", deadline=1 * MS - 1), "deadline"),
     ],
 )
-def test_a_refusal_is_answered_and_told(arm: Arm, expected: str) -> None:
+def test_a_refusal_is_published_with_its_reason(arm: Arm, expected: str) -> None:
     rig = Driven()
     rig.at(1 * MS, arm)
     (valve,) = of(Valve, rig.said)
@@ -93,19 +93,19 @@ def test_a_refusal_is_answered_and_told(arm: Arm, expected: str) -> None:
     assert not rig.board.acts
 
 
-def test_two_rewards_without_a_gap_are_one() -> None:
+def test_a_second_reward_without_a_gap_is_refused() -> None:
     rig = Driven()
     rig.at(1 * MS, armed(1, 1 * MS, "now"), armed(2, 1 * MS, "now"), armed(1, 1 * MS, "now"))
     assert [bool(valve.refused) for valve in of(Valve, rig.said)] == [False, True]
     assert rig.board.acts == ["centre 60 ms"]
 
 
-def test_if_the_task_falls_silent_its_valves_are_void_within_a_second() -> None:
+def test_requests_that_the_task_does_not_renew_end_within_a_second() -> None:
     rig = Driven()
     rig.at(1 * MS, armed(1, 1 * MS))
     assert not of(Valve, rig.at(1 * S, alive=False))
     (valve,) = of(Valve, rig.at(1 * S + 2 * MS, alive=False))
-    assert "fell silent" in valve.refused
+    assert "stopped renewing" in valve.refused
     rig.board.licks = [1 * S + 3 * MS]
     rig.at(1 * S + 4 * MS, armed(1, 1 * MS), alive=False)
     assert not rig.board.acts
@@ -118,19 +118,19 @@ def test_a_device_that_fails_ends_the_driver() -> None:
         rig.at(1 * MS)
 
 
-def test_where_a_boards_clock_stands_is_said_once() -> None:
+def test_a_boards_device_time_is_published_once() -> None:
     rig = Driven()
     told = DeviceTime(1 * MS, "b", 77, 5)
     rig.board.times = [told]
     assert of(DeviceTime, rig.at(2 * MS) + rig.at(3 * MS)) == [told]
 
 
-def test_a_board_that_cannot_be_had_refuses_the_session() -> None:
+def test_a_board_that_cannot_be_opened_refuses_the_session() -> None:
     with pytest.raises(Refused, match="plug it in"):
         Driven(scripted_table(opens=False))
 
 
-def test_a_pulse_of_the_microscope_comes_back_as_two_edges() -> None:
+def test_a_pulse_of_the_simulated_microscope_gives_two_edges() -> None:
     said: list[Message] = []
     node, clock = hardware(hardware_table(), said.append)
     node.handle(Start(0, {"seed": 1}))

@@ -52,9 +52,9 @@ def test_a_wrong_table_is_refused_before_anything_is_opened(
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        ({"spout": "left"}, r"hardware\.lick\.left\] .* are: centre, dry"),
-        ({"spout": "dry"}, r"hardware\.valve\.dry\] .* are: centre"),
-        ({"reward_ul": 7.51}, "over guard.max_open_ms = 150; set reward_ul to 7.5 or less"),
+        ({"spout": "left"}, r"hardware\.lick\.left\] .* has: centre, dry"),
+        ({"spout": "dry"}, r"hardware\.valve\.dry\] .* has: centre"),
+        ({"reward_ul": 7.51}, "longer than guard.max_open_ms = 150; set reward_ul to 7.5 or less"),
     ],
 )
 def test_water_that_this_rig_cannot_give_is_refused(facts: dict[str, Any], expected: str) -> None:

@@ -1,4 +1,4 @@
-"""The driver's water: within the day's limit, noted on the disk first, shut at the end."""
+"""The driver's water: within the daily limit, recorded on disk first, shut at the end."""
 
 import threading
 from pathlib import Path
@@ -20,16 +20,16 @@ def test_before_start_there_is_no_water() -> None:
     assert not board.acts
 
 
-def test_the_water_of_the_day_before_this_session_counts_and_start_again_changes_nothing() -> None:
+def test_earlier_water_of_the_day_counts_and_a_second_start_changes_nothing() -> None:
     rig = Driven(session={"given_today_ul": 996.0})
     for number in range(3):
         rig.node.handle(rig.start)
         rig.at((number + 1) * S, armed(number, (number + 1) * S, "now"))
     assert [bool(valve.refused) for valve in of(Valve, rig.said)] == [False, True, True]
-    assert "day's limit of 1000 ul" in of(Fault, rig.said)[0].text
+    assert "daily limit of 1000 ul" in of(Fault, rig.said)[0].text
 
 
-def test_rewards_that_nobody_licks_up_are_refused_until_a_lick_comes() -> None:
+def test_rewards_are_refused_after_five_without_a_lick() -> None:
     rig = Driven()
     for second in range(1, 8):
         rig.at(second * S, armed(second, second * S, "now"))
@@ -40,13 +40,13 @@ def test_rewards_that_nobody_licks_up_are_refused_until_a_lick_comes() -> None:
     assert not of(Valve, rig.said)[-1].refused
 
 
-def test_water_is_set_aside_on_the_disk_before_it_is_given(
+def test_water_is_recorded_on_disk_before_it_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     rig = Driven(session={"began": "2026-11-24T10:00:00+00:00", "task": {"reward_ul": 3.0}})
     for reward in range(1, 12):
-        reservation = rig.node._watering._reservation
+        reservation = rig.node._rewards._reservation
         assert reservation is not None
         while reservation.durable_ul < reward * 3.0:
             rig.node.tick(rig.clock.now())
@@ -58,9 +58,7 @@ def test_water_is_set_aside_on_the_disk_before_it_is_given(
     rig.node.close()
 
 
-def test_without_a_disk_that_notes_it_there_is_no_water(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_water_while_the_disk_stalls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     stalled = threading.Event()
     monkeypatch.setattr(water_reserve.os, "fsync", lambda _: stalled.wait())
@@ -68,7 +66,7 @@ def test_without_a_disk_that_notes_it_there_is_no_water(
     rig.at(1 * S, armed(1, 1 * S, "now"))
     stalled.set()
     rig.node.close()
-    assert "disk has not yet noted" in of(Valve, rig.said)[0].refused
+    assert "not yet recorded on disk" in of(Valve, rig.said)[0].refused
     assert "centre 60 ms" not in rig.board.acts
 
 

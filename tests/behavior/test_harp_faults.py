@@ -90,7 +90,7 @@ def test_garbage_on_the_line_costs_no_message(world: BehaviorWorld) -> None:
         told += len(lick.onsets(now))
         assert wheel.counts(now) - zero == 5 * (number + 1)
     assert told == 10
-    assert world.board.remarks() == []
+    assert world.board.pop_warnings() == []
 
 
 def test_a_board_that_is_gone_ends_the_driver_with_one_sentence(world: BehaviorWorld) -> None:
@@ -156,7 +156,7 @@ def test_a_board_plugged_in_again_is_found_by_its_number_and_goes_on(
     assert wheel.counts(now) == before + 7
     (onset,) = lick.onsets(now)
     assert abs(onset - t) < world.slack_ns
-    (remark,) = world.board.remarks()
+    (remark,) = world.board.pop_warnings()
     assert "board b was lost for" in remark
     assert world.there.port != old
 
@@ -196,7 +196,7 @@ def test_a_board_that_was_lost_in_a_touch_tells_of_it_as_it_is_when_it_is_back(
     world.there.unplug()
     world.there.touch(0, up=still)
     world.there.plug()
-    _until(lambda: world.wait(5) and world.board.remarks())
+    _until(lambda: world.wait(5) and world.board.pop_warnings())
     assert lick.onsets(world.wait(5)) == []
     touched = lick.touched_since(world.wait(1))
     assert touched is None if not still else touched is not None and touched > t + 20 * MS
@@ -208,7 +208,7 @@ def test_a_board_that_was_reset_is_set_up_again(world: BehaviorWorld) -> None:
     world.wait(20)
     world.there.reset()
     world.wait(2600)
-    (remark,) = world.board.remarks()
+    (remark,) = world.board.pop_warnings()
     assert "heartbeat has stopped" in remark
     wheel.counts(world.wait(10))
 
@@ -231,7 +231,7 @@ def test_late_answers_do_not_move_the_clock(world: BehaviorWorld) -> None:
     world.there.late_ns = 102 * MS  # by then the next question is asked
     world.wait(1500)
     assert abs(clock.host_ns(device) - before) < 50 * MS
-    assert world.board.remarks() == []
+    assert world.board.pop_warnings() == []
 
 
 def _until(look: Callable[[], Any]) -> Any:

@@ -146,5 +146,5 @@ def test_inputs_alone_need_no_watchdog() -> None:
     board.open()
     board.handle(Start(0, {}))
     assert made.edges(1) == []
-    assert board.remarks() == []
+    assert board.pop_warnings() == []
     board.close()

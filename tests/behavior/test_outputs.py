@@ -71,8 +71,8 @@ def test_a_reward_line_follows_the_water() -> None:
 @pytest.mark.parametrize(
     ("name", "output", "expected"),
     [
-        ("out", _output(on="cue"), "give pulse_ms"),
-        ("frame_clock", _output(on="trial"), "an input line of that name"),
+        ("out", _output(on="cue"), "needs a pulse length"),
+        ("frame_clock", _output(on="trial"), "an input line has the same name"),
         ("out", _output(on="noon"), "on"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Calibrations that are missing or old, and a wheel's or ball's own, by whole turns of it."""
+"""Missing and old calibrations; calibrating a wheel or ball by whole turns."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from behavior.devices.simulated import devices
-from behavior.water.calibration_age import stale
+from behavior.water.calibration_age import stale_calibrations
 from behavior.water.water_checks import WaterChecks
 from rig.cli.main import app
 from rig.errors import Refused
@@ -34,30 +34,30 @@ def _wheel(calibrated: str) -> scripted.Wheel:
 def test_a_real_valve_needs_a_calibration() -> None:
     lick = scripted.Lick(scripted.Lick.Settings(), "centre", None)
 
-    def plumbing(calibrated: str) -> WaterChecks:
+    def checks(calibrated: str) -> WaterChecks:
         return WaterChecks({"centre": lick}, {"centre": _valve(calibrated)}, 150.0)
 
     with pytest.raises(Refused, match="valve centre was never calibrated"):
-        plumbing("").check(WATER)
-    with pytest.raises(Refused, match="is no day"):
-        plumbing("yesterday").check(WATER)
-    plumbing("2026-11-01").check(WATER)
+        checks("").check(WATER)
+    with pytest.raises(Refused, match="is not a date"):
+        checks("yesterday").check(WATER)
+    checks("2026-11-01").check(WATER)
 
 
 def test_old_calibrations_of_valve_and_wheel_are_warned_of() -> None:
     today = date(2026, 11, 24)
     fresh, old = (today - timedelta(30)).isoformat(), (today - timedelta(31)).isoformat()
-    assert stale(_wheel(fresh), {"centre": _valve(fresh)}, today) == []
-    valve, wheel = stale(_wheel(old), {"centre": _valve(old)}, today)
+    assert stale_calibrations(_wheel(fresh), {"centre": _valve(fresh)}, today) == []
+    valve, wheel = stale_calibrations(_wheel(old), {"centre": _valve(old)}, today)
     assert "valve centre was calibrated 31 days ago" in valve
     assert "rig calibrate valve SETUP --valve centre" in valve
     assert "the wheel was calibrated 31 days ago" in wheel
     assert "rig calibrate wheel SETUP" in wheel
-    (never,) = stale(_wheel(""), {}, today)
+    (never,) = stale_calibrations(_wheel(""), {}, today)
     assert "the wheel was never calibrated" in never
     settings = devices.Wheel.Settings(cm_per_count=0.1)
     bench = devices.Board(devices.Board.Settings(mouse=MOUSE), "bench")
-    assert stale(devices.Wheel(settings, "wheel", bench), {}, today) == []
+    assert stale_calibrations(devices.Wheel(settings, "wheel", bench), {}, today) == []
 
 
 def test_the_driver_says_at_start_what_is_old(

@@ -197,10 +197,10 @@ def test_water_at_once_comes_though_the_device_holds_a_reward_and_is_settled_by_
 def test_a_device_is_not_left_to_watch_a_line_that_cannot_be_believed() -> None:
     rig = _Rig("ArmedValve")
     rig.at(1 * MS, _arm(1, 1 * MS))
-    rig.node._spouts["centre"].sound = False
+    rig.node._lick_filters["centre"].healthy = False
     rig.at(2 * MS)
     assert rig.valve._armed_ms is None
-    rig.node._spouts["centre"].sound = True
+    rig.node._lick_filters["centre"].healthy = True
     rig.at(3 * MS)
     assert rig.valve._armed_ms == 60.0
 

@@ -59,7 +59,7 @@ class Board:
         """Told when a lost board is back: whether it ran on in the meantime."""
         self._name, self._who = name, f"board {name}"
         self._link = Link(self.model, Port(settings.port, settings.usb_serial))
-        self._remarks: list[str] = []
+        self._warnings: list[str] = []
         self._time: DeviceTime | None = None
         self._open = False
         self._zero = 0
@@ -83,7 +83,7 @@ class Board:
             self._zero = int(message.session.get("t0_ns", 0))
             self._dispatch()
             self._turned = self.session_now()
-            self._remarks.clear()  # what was before the session does not belong to it
+            self._warnings.clear()  # what was before the session does not belong to it
             self.inputs.begin(self._turned, self.inputs.state)
 
     def close(self) -> None:
@@ -98,9 +98,9 @@ class Board:
         finally:
             self._link.close()
 
-    def remarks(self) -> list[str]:
-        remarks, self._remarks = self._remarks, []
-        return remarks
+    def pop_warnings(self) -> list[str]:
+        warnings, self._warnings = self._warnings, []
+        return warnings
 
     def device_time(self) -> DeviceTime | None:
         told, self._time = self._time, None
@@ -197,7 +197,7 @@ class Board:
                     self._remark("heard nothing from the driver for 500 ms and disarmed itself")
 
     def _remark(self, what: str) -> None:
-        self._remarks.append(f"{self._who} {what}")
+        self._warnings.append(f"{self._who} {what}")
 
     # -- when it is lost -----------------------------------------------------------------------
 

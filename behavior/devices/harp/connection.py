@@ -68,7 +68,7 @@ class Link:
             question, _ = self._questions[0]
             asked = monotonic_ns()
             answer, at = self._ask(question, tries=3)
-            self.clock.learn(asked, answer.device_ns or 0, at)
+            self.clock.add_exchange(asked, answer.device_ns or 0, at)
         self._until = math.inf
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class Link:
         answer, at = found
         if answer.values != (known,):
             raise PortLostError(f"another board answers: {answer.values} in {answer.address}")
-        return self.clock.learn(asked, answer.device_ns or 0, at)
+        return self.clock.add_exchange(asked, answer.device_ns or 0, at)
 
     def _identify(self, until: float) -> None:
         """Raises Refused if it is not the board that the setup says."""

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from behavior.devices.nidaq.board import on_card
+from behavior.devices.nidaq.board import nidaq_board
 from behavior.devices.nidaq.tasks import Counter, CounterName, Terminal
 from behavior.devices.protocols import BallSettings
 
@@ -24,7 +24,7 @@ class Ball:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = on_card(board, name)
+        card = nidaq_board(board, name)
         self._forward = Counter(card.card, settings.counter, (settings.a, settings.b))
         side = (settings.side_a, settings.side_b)
         self._side = Counter(card.card, settings.side_counter, side)

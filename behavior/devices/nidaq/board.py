@@ -11,23 +11,23 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from behavior.devices.clock_sync import DeviceClock
-from behavior.devices.nidaq.card import Card, LackingError
+from behavior.devices.nidaq.card import Card, UnsupportedError
 from behavior.devices.nidaq.inputs import Inputs, Latched, Sampled, Timing
 from behavior.devices.nidaq.tasks import Watchdog
 from rig.clock import monotonic_ns
 from rig.errors import Refused
 from rig.messages import DeviceTime, Message, Start
 
-_PET_EVERY_NS = 100_000_000
-_ASK_EVERY_NS = 200_000_000
-_ASK_AT_FIRST = 20
+_WATCHDOG_EVERY_NS = 100_000_000
+_SYNC_EVERY_NS = 200_000_000
+_SYNCS_AT_START = 20
 _UNWATCHED = (
     "If the driver falls silent, its counters end the pulse that is under way, and its outputs "
     "stay as they are"
 )
 
 
-class Tap:
+class EdgeQueue:
     """One input line, as one device sees it: its changes in order, each once."""
 
     def __init__(self) -> None:
@@ -74,12 +74,12 @@ class Board:
         self._inputs = Inputs(self.card, settings.port, settings.input_lines, timing)
         self._watchdog: Watchdog | None = None
         self._must_watch = self._drives = False
-        self._remarks: list[str] = []
+        self._warnings: list[str] = []
         self._openings: list[Callable[[], None]] = []
-        self._taps: list[tuple[int, Tap]] = []
+        self._taps: list[tuple[int, EdgeQueue]] = []
         self._clock = DeviceClock()
         self._zero = 0
-        self._polled = self._pet_at = self._ask_at = self._last_t = -1
+        self._polled = self._watchdog_due = self._sync_due = self._last_t = -1
         self._time: DeviceTime | None = None
         self._is_open = self._begun = False
 
@@ -88,7 +88,7 @@ class Board:
         self._openings.append(opening)
         self._drives |= drives
 
-    def tap(self, line: int, where: str) -> Tap:
+    def tap(self, line: int, where: str) -> EdgeQueue:
         """Return an input line as one more device sees it. Raises Refused if it is none."""
         if line >= self.settings.input_lines:
             raise Refused(
@@ -96,10 +96,10 @@ class Board:
                 f"input_lines = {self.settings.input_lines}; correct one of them"
             )
         self._inputs.changing.add(line)
-        self._taps.append((line, Tap()))
+        self._taps.append((line, EdgeQueue()))
         return self._taps[-1][1]
 
-    def hold_for(self, valve: str) -> None:
+    def require_armed_support(self, valve: str) -> None:
         """Have the card be one that may hold an armed reward. Raises Refused if it is not."""
         lack = "" if self.settings.watchdog_lines else "watchdog_lines: name the valve's line there"
         lack = lack or (
@@ -120,12 +120,12 @@ class Board:
         self.card.open()
         self._clock = DeviceClock()
         self._is_open = True
-        self._remarks = self._lesser()
+        self._warnings = self._capability_warnings()
         self._open_watchdog()  # before the others: some cards reserve it only while they are free
         for opening in self._openings:
             opening()
         self._inputs.open()
-        self._ask_clock()
+        self._sync_clock()
         self.card.opened()
 
     def handle(self, message: Message) -> None:
@@ -146,12 +146,12 @@ class Board:
         self._polled = now
         if not self._begun:  # there is no session: someone looks at the devices by hand
             self._begin(monotonic_ns() - now)
-        if self._watchdog is not None and now >= self._pet_at:
-            self._pet_at = now + _PET_EVERY_NS
-            self._watchdog.pet()
-        if now >= self._ask_at:
-            self._ask_at = now + _ASK_EVERY_NS
-            self._ask_clock()
+        if self._watchdog is not None and now >= self._watchdog_due:
+            self._watchdog_due = now + _WATCHDOG_EVERY_NS
+            self._watchdog.reset()
+        if now >= self._sync_due:
+            self._sync_due = now + _SYNC_EVERY_NS
+            self._sync_clock()
         for lines, card_ns in self._inputs.read():
             changed, self._inputs.level = lines ^ self._inputs.level, lines
             t = now if card_ns is None else self.session_ns(self._clock.host_ns(card_ns))
@@ -160,9 +160,9 @@ class Board:
                 if changed >> line & 1:
                     tap.edges.append((t, bool(lines >> line & 1)))
 
-    def remarks(self) -> list[str]:
-        remarks, self._remarks = self._remarks, []
-        return remarks
+    def pop_warnings(self) -> list[str]:
+        warnings, self._warnings = self._warnings, []
+        return warnings
 
     def close(self) -> None:
         was_open, self._is_open, self._begun = self._is_open, False, False
@@ -181,8 +181,8 @@ class Board:
             self._inputs.begin()
             if self._watchdog is not None:
                 self._watchdog.begin()
-        for _ in range(_ASK_AT_FIRST):
-            self._ask_clock()
+        for _ in range(_SYNCS_AT_START):
+            self._sync_clock()
 
     def _open_watchdog(self) -> None:
         lines = self.settings.watchdog_lines
@@ -190,13 +190,13 @@ class Board:
         try:
             if self._watchdog is not None:
                 self._watchdog.open()
-        except LackingError as lacking:
+        except UnsupportedError as lacking:
             if self._must_watch:
                 raise
             self._watchdog = None
-            self._remarks.append(f"{lacking}. {_UNWATCHED}")
+            self._warnings.append(f"{lacking}. {_UNWATCHED}")
 
-    def _lesser(self) -> list[str]:
+    def _capability_warnings(self) -> list[str]:
         """Return what this card is not asked for, though a better one could do it."""
         settings, who = self.settings, f"board {self.name}"
         said = []
@@ -213,9 +213,9 @@ class Board:
             )
         return said
 
-    def _ask_clock(self) -> None:
-        pair = self._inputs.ask_clock()
-        told = None if pair is None else self._clock.learn(*pair)
+    def _sync_clock(self) -> None:
+        pair = self._inputs.read_clock()
+        told = None if pair is None else self._clock.add_exchange(*pair)
         if told is not None:
             t = self.session_ns(told.host)
             self._time = DeviceTime(t, self.name, told.device, told.residual_ns)
@@ -227,7 +227,7 @@ def _timing(card: Card, settings: Board.Settings) -> Timing | None:
     return Sampled(card, settings.sample_hz) if settings.sample_hz else None
 
 
-def on_card(board: Any, name: str) -> Board:
+def nidaq_board(board: Any, name: str) -> Board:
     """Return a device's board. Raises Refused if it is not an NI card."""
     if not isinstance(board, Board):
         raise Refused(

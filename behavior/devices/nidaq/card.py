@@ -29,7 +29,7 @@ _REMEDIES = {
     -200279: "the driver came too late to read what the card had seen; the machine is too slow",
 }
 """What to do about NI's most common errors, by their code (nidaqmx.error_codes.DAQmxErrors)."""
-_LACKING = (-200662, -200197, -209876)
+_UNSUPPORTED = (-200662, -200197, -209876)
 """The card has not that feature at all."""
 _GONE = (-88705, -50405, -88709, -200220)
 """After one of these nothing that is asked of the card will be answered."""
@@ -39,7 +39,7 @@ class CardLostError(OSError):
     """The card does not answer, or not as it must."""
 
 
-class LackingError(Refused):
+class UnsupportedError(Refused):
     """The card is there, and cannot do that."""
 
 
@@ -93,12 +93,12 @@ class Card:
 
     def task(self, name: str) -> Any:
         """Return a new task. One that a killed driver left on the device server is cleared."""
-        with self.asking(f"a task for {name}"):
+        with self.translating_errors(f"a task for {name}"):
             return self._made(name, self._ni.Task)
 
     def watchdog(self, timeout_s: float) -> Any:
         """Return a new watchdog task."""
-        with self.asking("the watchdog"):
+        with self.translating_errors("the watchdog"):
             kind = self._ni.system.watchdog.WatchdogTask
             return self._made(
                 "watchdog",
@@ -106,7 +106,7 @@ class Card:
             )
 
     @contextmanager
-    def asking(self, what: str) -> Iterator[None]:
+    def translating_errors(self, what: str) -> Iterator[None]:
         """Turn a failure into one sentence: Refused while opening, else CardLostError."""
         if self._lost:
             raise CardLostError(self._lost)
@@ -119,7 +119,7 @@ class Card:
                 self._lost = sentence
             if self._opening:
                 self.is_open = not self._lost
-                raise (LackingError if code in _LACKING else Refused)(sentence) from error
+                raise (UnsupportedError if code in _UNSUPPORTED else Refused)(sentence) from error
             raise CardLostError(sentence) from error
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class Card:
 
     def _cleared(self, task: Any) -> CardLostError | None:
         try:
-            with self.asking("closing"):
+            with self.translating_errors("closing"):
                 task.close()
         except CardLostError as lost:
             return lost

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from behavior.devices.nidaq.ball import Ball
-from behavior.devices.nidaq.board import Board, on_card
+from behavior.devices.nidaq.board import Board, nidaq_board
 from behavior.devices.nidaq.inputs import TICK_NS
 from behavior.devices.nidaq.tasks import Counter, CounterName, Level, Pulser, Terminal
 from behavior.devices.protocols import Fired, OutputSettings, ValveSettings, WheelSettings
@@ -31,7 +31,7 @@ class Wheel:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = on_card(board, name)
+        card = nidaq_board(board, name)
         self._encoder = Counter(card.card, settings.counter, (settings.a, settings.b))
         card.join(self._encoder.open)
 
@@ -52,7 +52,7 @@ class Lick:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = on_card(board, name)
+        self._board = nidaq_board(board, name)
         self._tap = self._board.tap(settings.line, f"lick {name}")
         self._touched = settings.touch == "high"
         self._since: int | None = None
@@ -87,7 +87,7 @@ class Valve:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = on_card(board, name)
+        self._board = nidaq_board(board, name)
         self._pulser = Pulser(self._board.card, settings.counter, settings.terminal)
         self._board.join(self._pulser.open, drives=True)
 
@@ -120,7 +120,7 @@ class ArmedValve(Valve):
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)
-        self._board.hold_for(name)
+        self._board.require_armed_support(name)
         self._licks = self._board.tap(settings.lick, f"valve {name}, lick")
         self._sense = self._board.tap(settings.sense, f"valve {name}, sense")
         self._touches: deque[int] = deque(maxlen=_REMEMBERED_TOUCHES)
@@ -198,7 +198,7 @@ class Line:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = on_card(board, name)
+        self._board = nidaq_board(board, name)
         self._tap = self._board.tap(settings.line, f"line {name}")
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
@@ -218,7 +218,7 @@ class Output:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = on_card(board, name)
+        card = nidaq_board(board, name)
         self._level = Level(card.card, settings.line)
         card.join(self._level.open, drives=True)
 
@@ -243,7 +243,7 @@ class Camera:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = on_card(board, name)
+        card = nidaq_board(board, name)
         self._counter = Counter(card.card, settings.counter, (settings.terminal,))
         card.join(self._counter.open)
 

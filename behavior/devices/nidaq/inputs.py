@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from behavior.devices.nidaq.card import Card, CardLostError
-from behavior.devices.nidaq.tasks import shorter_way
+from behavior.devices.nidaq.tasks import wrapped_difference
 from rig.clock import monotonic_ns
 
 TICK_NS = 10_000
@@ -51,10 +51,10 @@ class Latched:
         self._ticks = 0
         lines = ",".join(f"{port}/line{line}" for line in changing)
         endless = ni.constants.AcquisitionType.CONTINUOUS
-        with card.asking(f"change detection on {lines}"):
+        with card.translating_errors(f"change detection on {lines}"):
             task.timing.cfg_change_detection_timing(lines, lines, endless, _BUFFER)
         self._task = card.task("latch")
-        with card.asking(f"time of changes, {self._counter}"):
+        with card.translating_errors(f"time of changes, {self._counter}"):
             counter = f"{card.device}/{self._counter}"
             self._counting = self._task.ci_channels.add_ci_count_edges_chan(counter)
             self._counting.ci_count_edges_term = f"/{card.device}/100kHzTimebase"
@@ -81,13 +81,13 @@ class Latched:
 
     def now_ns(self, task: Any) -> int | None:
         # what is read from the buffer is older: it must not be taken for a wrap
-        return (self._ticks + shorter_way(self._counting.ci_count - self._ticks)) * TICK_NS
+        return (self._ticks + wrapped_difference(self._counting.ci_count - self._ticks)) * TICK_NS
 
     def missed(self, task: Any) -> bool:
         return bool(task.in_stream.change_detect_overflowed)
 
     def _unwrapped(self, ticks: int) -> int:
-        self._ticks += shorter_way(ticks - self._ticks)
+        self._ticks += wrapped_difference(ticks - self._ticks)
         return self._ticks
 
 
@@ -109,7 +109,7 @@ class Sampled:
         self._wanted = np.uint32(sum(1 << line for line in changing))
         endless = self._card.ni.constants.AcquisitionType.CONTINUOUS
         room = max(_BUFFER, round(self._hz * _BUFFER_S))
-        with self._card.asking(f"sampling {port} {self._hz:g} times a second"):
+        with self._card.translating_errors(f"sampling {port} {self._hz:g} times a second"):
             task.timing.cfg_samp_clk_timing(self._hz, sample_mode=endless, samps_per_chan=room)
             task.control(self._card.ni.constants.TaskMode.TASK_RESERVE)
 
@@ -165,14 +165,14 @@ class Inputs:
         if not self.changing:
             return
         self._task = card.task("inputs")
-        with card.asking(f"input lines {self._where}"):
+        with card.translating_errors(f"input lines {self._where}"):
             grouping = ni.constants.LineGrouping.CHAN_FOR_ALL_LINES
             self._task.di_channels.add_di_chan(self._where, line_grouping=grouping)
             self._reader = ni.stream_readers.DigitalSingleChannelReader(self._task.in_stream)
             self._reader.verify_array_shape = False
             self.level = int(self._reader.read_one_sample_port_uint32(card.timeout_s))
         if self._timing is not None:
-            with card.asking(f"input lines {self._where}"):
+            with card.translating_errors(f"input lines {self._where}"):
                 self._task.stop()
             self._timing.open(self._task, self._port, sorted(self.changing))
             self._timed = self._timing
@@ -180,14 +180,14 @@ class Inputs:
     def begin(self) -> None:
         """Let what comes from now on be told."""
         if self._timed is not None:
-            with self._card.asking(f"input lines {self._where}"):
+            with self._card.translating_errors(f"input lines {self._where}"):
                 self._is_level = self._timed.begin(self._task)
 
     def read(self) -> list[tuple[int, int | None]]:
         """Return (lines, card's time in ns) of each change since the last call."""
         if self._task is None:
             return []
-        with self._card.asking(f"input lines {self._where}"):
+        with self._card.translating_errors(f"input lines {self._where}"):
             if self._timed is None:
                 value = self._reader.read_one_sample_port_uint32(self._card.timeout_s)
                 return [(int(value), None)]
@@ -202,14 +202,14 @@ class Inputs:
             self.level, _ = told.pop(0)
         return list(told)
 
-    def ask_clock(self) -> tuple[int, int, int] | None:
+    def read_clock(self) -> tuple[int, int, int] | None:
         """Return when the card's time was asked, what it said, when that came (ns); None if none.
 
         Raises CardLostError if the card has missed changes since the last call.
         """
         if self._timed is None:
             return None
-        with self._card.asking(f"clock of {self._where}"):
+        with self._card.translating_errors(f"clock of {self._where}"):
             asked = monotonic_ns()
             card_ns = self._timed.now_ns(self._task)
             answered = monotonic_ns()

@@ -28,7 +28,7 @@ class Pulser:
         card, constants = self._card, self._card.ni.constants
         self._open_ms = 0.0
         self._task = card.task(f"valve {self._counter}")
-        with card.asking(f"valve, {self._counter}"):
+        with card.translating_errors(f"valve, {self._counter}"):
             self._channel = self._task.co_channels.add_co_pulse_chan_time(
                 f"{card.device}/{self._counter}",
                 idle_state=constants.Level.LOW,
@@ -43,7 +43,7 @@ class Pulser:
 
     def fire(self, open_ms: float) -> int:
         """Open for open_ms now; return when (ns, monotonic): the middle of the call."""
-        with self._card.asking(f"valve, {self._counter}"):
+        with self._card.translating_errors(f"valve, {self._counter}"):
             self._ready(open_ms)
             if self._triggered:
                 self._task.triggers.start_trigger.disable_start_trig()
@@ -54,7 +54,7 @@ class Pulser:
 
     def arm(self, open_ms: float, terminal: str) -> None:
         """Open for open_ms at the next rising edge of a terminal, once."""
-        with self._card.asking(f"armed valve, {self._counter}, trigger {terminal}"):
+        with self._card.translating_errors(f"armed valve, {self._counter}, trigger {terminal}"):
             self._ready(open_ms)
             source = f"/{self._card.device}/{terminal}"
             self._task.triggers.start_trigger.cfg_dig_edge_start_trig(source)
@@ -64,7 +64,7 @@ class Pulser:
     def stop(self) -> None:
         """Shut it, if it was ever opened, whatever it does; it waits for no trigger any more."""
         if self._task is not None and self._card.is_open:
-            with self._card.asking(f"valve, {self._counter}"):
+            with self._card.translating_errors(f"valve, {self._counter}"):
                 self._task.stop()
 
     def _ready(self, open_ms: float) -> None:
@@ -89,7 +89,7 @@ class Counter:
         card, ni = self._card, self._card.ni
         self._count = self._last = 0
         task = card.task(f"count {self._counter}")
-        with card.asking(
+        with card.translating_errors(
             f"{self._counter}, {' '.join(self._terminals).strip() or 'its own lines'}"
         ):
             if len(self._terminals) == 2:
@@ -103,12 +103,12 @@ class Counter:
 
     def count(self) -> int:
         """Return the count so far."""
-        with self._card.asking(self._counter):
+        with self._card.translating_errors(self._counter):
             if len(self._terminals) == 2:
                 value = round(self._reader.read_one_sample_double(self._card.timeout_s))
             else:
                 value = int(self._reader.read_one_sample_uint32(self._card.timeout_s))
-        self._count += shorter_way(value - self._last)
+        self._count += wrapped_difference(value - self._last)
         self._last = value
         return self._count
 
@@ -142,7 +142,7 @@ class Level:
         """Make the task and put the line down."""
         card, ni = self._card, self._card.ni
         task = card.task(f"output {self._line.replace('/', ' ')}")
-        with card.asking(f"output {self._line}"):
+        with card.translating_errors(f"output {self._line}"):
             task.do_channels.add_do_chan(f"{card.device}/{self._line}")
             self._writer = ni.stream_writers.DigitalSingleChannelWriter(task.out_stream, False)
             task.start()
@@ -150,7 +150,7 @@ class Level:
 
     def put(self, up: bool) -> None:
         """Put the line up or down."""
-        with self._card.asking(f"output {self._line}"):
+        with self._card.translating_errors(f"output {self._line}"):
             self._writer.write_one_sample_one_line(up, self._card.timeout_s)
 
     def close(self) -> None:
@@ -170,7 +170,7 @@ class Watchdog:
         """Make the task, and free the card if it was left locked."""
         card, ni = self._card, self._card.ni
         self._task = card.watchdog(self._timeout_s)
-        with card.asking(f"watchdog of {', '.join(self._lines)}"):
+        with card.translating_errors(f"watchdog of {', '.join(self._lines)}"):
             down = ni.constants.Level.LOW
             states = [
                 ni.types.DOExpirationState(
@@ -183,15 +183,15 @@ class Watchdog:
 
     def begin(self) -> None:
         """Begin: the driver must be heard from now on."""
-        with self._card.asking("the watchdog"):
+        with self._card.translating_errors("the watchdog"):
             self._task.start()
 
-    def pet(self) -> None:
+    def reset(self) -> None:
         """Say that the driver is alive. Raises CardLostError if that comes too late."""
-        with self._card.asking("the watchdog"):
+        with self._card.translating_errors("the watchdog"):
             self._task.reset_timer()
 
 
-def shorter_way(difference: int) -> int:
+def wrapped_difference(difference: int) -> int:
     """Return a difference of two 32-bit counts as the shorter way from one to the other."""
     return (difference + _WRAP // 2) % _WRAP - _WRAP // 2

@@ -56,7 +56,7 @@ class Board:
     def poll(self, now: int) -> None:
         pass
 
-    def remarks(self) -> list[str]:
+    def pop_warnings(self) -> list[str]:
         return []
 
     def close(self) -> None:

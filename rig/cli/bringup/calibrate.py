@@ -13,8 +13,8 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from behavior.devices.protocols import Weighed
-from behavior.manual.manual_control import ManualControl, handheld
+from behavior.devices.protocols import Weighing
+from behavior.manual.manual_control import ManualControl, open_devices
 from behavior.water.valve_calibration import Fit, fit
 from rig.cli.bringup.setup_argument import NoAnimal, no_animal, setup_session
 from rig.cli.bringup.valve_report import write_page
@@ -43,11 +43,11 @@ def valve(
     console = Console()
     session = setup_session(setup)
     no_animal(f"spout {name}, and a dish on a scale under it", yes)
-    with handheld(session) as hands:
-        hands.valve(name)
+    with open_devices(session) as control:
+        control.valve(name)
         console.print(f"Each series is {pulses} pulses of valve {name}.")
-        series = list(_weigh(hands, name, open_ms or [20.0, 40.0, 60.0, 80.0], pulses, console))
-        said, most_ms = hands.remarks, hands.most_ms
+        series = list(_weigh(control, name, open_ms or [20.0, 40.0, 60.0, 80.0], pulses, console))
+        said, most_ms = control.warnings, control.max_open_ms
     fitted = fit(series)
     _show(series, fitted, console)
     for sentence in said:
@@ -84,12 +84,12 @@ def wheel(
     """Turn the wheel by hand, and write what a count is beside the setup; of a ball, both axes."""
     console = Console()
     session = setup_session(setup)
-    with handheld(session) as hands:
+    with open_devices(session) as control:
         cm = turns * around_cm
-        found = {"cm_per_count": _turned(hands, hands.counts, turns, "FORWARD", cm, console)}
-        if hands.side_counts() is not None:
+        found = {"cm_per_count": _turned(control, control.counts, turns, "FORWARD", cm, console)}
+        if control.side_counts() is not None:
             side = _turned(
-                hands, lambda: hands.side_counts() or 0, turns, "to the RIGHT", cm, console
+                control, lambda: control.side_counts() or 0, turns, "to the RIGHT", cm, console
             )
             found["side_cm_per_count"] = side
     day = {"calibrated": date.today().isoformat()}
@@ -98,7 +98,7 @@ def wheel(
 
 
 def _turned(
-    hands: ManualControl,
+    control: ManualControl,
     counts: Callable[[], int],
     turns: int,
     way: str,
@@ -107,10 +107,10 @@ def _turned(
 ) -> float:
     """Return the centimetres of a count, negative if the counts went down."""
     mark = "put a mark on the wheel and the frame; Enter to begin"
-    hands.ask(partial(typer.prompt, mark, default="", show_default=False))
+    control.poll_during(partial(typer.prompt, mark, default="", show_default=False))
     began = counts()
     turn = f"turn it {way} by {turns} whole turns, until the marks meet again, then Enter"
-    hands.ask(partial(typer.prompt, turn, default="", show_default=False))
+    control.poll_during(partial(typer.prompt, turn, default="", show_default=False))
     found = counts() - began
     if abs(found) < _FEWEST_COUNTS * turns:
         raise Refused(
@@ -133,20 +133,20 @@ def screen(
 
 
 def _weigh(
-    hands: ManualControl, name: str, lengths_ms: list[float], pulses: int, console: Console
-) -> Iterator[Weighed]:
+    control: ManualControl, name: str, lengths_ms: list[float], pulses: int, console: Console
+) -> Iterator[Weighing]:
     for length_ms in lengths_ms:
         begin = f"{length_ms:g} ms: tare the dish again, Enter to begin"
-        hands.ask(partial(typer.prompt, begin, default="", show_default=False))
-        for _ in track(hands.pulses(name, length_ms, pulses), "pulses", pulses, console=console):
+        control.poll_during(partial(typer.prompt, begin, default="", show_default=False))
+        for _ in track(control.pulses(name, length_ms, pulses), "pulses", pulses, console=console):
             pass
-        mass_mg = hands.ask(lambda: float(typer.prompt("weight now, mg", type=float)))
+        mass_mg = control.poll_during(lambda: float(typer.prompt("weight now, mg", type=float)))
         if not (math.isfinite(mass_mg) and mass_mg > 0):
             raise Refused(f"a weight of {mass_mg:g} mg is none; tare the scale and begin anew")
-        yield Weighed(length_ms, pulses, mass_mg)
+        yield Weighing(length_ms, pulses, mass_mg)
 
 
-def _show(series: list[Weighed], fitted: Fit, console: Console) -> None:
+def _show(series: list[Weighing], fitted: Fit, console: Console) -> None:
     """Print the series, the line through them, and how far each is off it."""
     most = max(one.ul_each for one in series)
     table = Table("pulse", "ul a pulse", "off the line", "", title="calibration")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from behavior.manual.manual_control import handheld
+from behavior.manual.manual_control import open_devices
 from rig.cli.bringup.check_screens import screens
 from rig.cli.bringup.device_walkthrough import Result, loop_back, walk
 from rig.cli.bringup.setup_argument import NoAnimal, no_animal, setup_session
@@ -49,9 +49,9 @@ def devices(
     console = Console()
     if session.nodes["hardware"].get("valve"):
         no_animal("the rig, and a dish under every spout", yes)
-    with handheld(session) as hands:
-        results = list(loop_back(hands) if loopback else walk(hands, console))
-        said = hands.remarks
+    with open_devices(session) as control:
+        results = list(loop_back(control) if loopback else walk(control, console))
+        said = control.warnings
     _tell(results, session.rig.name, said, console)
     kept = _keep(setup, session.rig.name, results)  # also if there is no answer any more
     if "display" in session.nodes and not loopback:

@@ -28,46 +28,46 @@ class Result(msgspec.Struct, frozen=True):
     found: str
 
 
-def walk(hands: ManualControl, console: Console) -> Iterator[Result]:
+def walk(control: ManualControl, console: Console) -> Iterator[Result]:
     """Yield each step's result; the person acts, looks, listens and answers."""
-    forward, right = hands.ways()
-    yield _turned(hands, console, "wheel", "FORWARD", lambda: forward * hands.counts())
-    if hands.side_counts() is not None:
+    forward, right = control.forward_signs()
+    yield _turned(control, console, "wheel", "FORWARD", lambda: forward * control.counts())
+    if control.side_counts() is not None:
 
         def to_the_right() -> float:
-            return right * (hands.side_counts() or 0)
+            return right * (control.side_counts() or 0)
 
-        yield _turned(hands, console, "ball", "to the RIGHT", to_the_right)
-    for name in hands.licks:
-        onsets = hands.licks[name]
-        yield _seen(hands, console, f"lick {name}", f"touch spout {name}", onsets)
-    for name in hands.valves:
+        yield _turned(control, console, "ball", "to the RIGHT", to_the_right)
+    for name in control.licks:
+        onsets = control.licks[name]
+        yield _seen(control, console, f"lick {name}", f"touch spout {name}", onsets)
+    for name in control.valves:
         console.print(f"valve {name} opens three times for {_CLICK_MS:g} ms: listen, and look")
-        for _ in hands.pulses(name, _CLICK_MS, 3):
+        for _ in control.pulses(name, _CLICK_MS, 3):
             pass
-        yield _answer(hands, f"valve {name}", "Did it click, and did drops come?")
-    for name in hands.edges:
+        yield _answer(control, f"valve {name}", "Did it click, and did drops come?")
+    for name in control.edges:
         todo = f"make line {name} change (start the microscope for frame_clock)"
-        yield _seen(hands, console, f"line {name}", todo, hands.edges[name])
-    for name in hands.cameras:
-        yield _filming(hands, console, name)
-    for name in hands.outputs:
-        hands.output(name, True)
-        yield _answer(hands, f"output {name}", "It is up now: is it, at the other end?")
-        hands.output(name, False)
+        yield _seen(control, console, f"line {name}", todo, control.edges[name])
+    for name in control.cameras:
+        yield _filming(control, console, name)
+    for name in control.outputs:
+        control.set_output(name, True)
+        yield _answer(control, f"output {name}", "It is up now: is it, at the other end?")
+        control.set_output(name, False)
 
 
-def loop_back(hands: ManualControl) -> Iterator[Result]:
+def loop_back(control: ManualControl) -> Iterator[Result]:
     """Yield, for each spout whose valve line is wired to its lick line, whether all pulses came."""
-    for name in hands.valves:
-        if name not in hands.licks:
+    for name in control.valves:
+        if name not in control.licks:
             yield Result(f"loop {name}", "skipped", "there is no lick line of that name")
             continue
-        onsets = hands.licks[name]
-        hands.wait(0.1)
+        onsets = control.licks[name]
+        control.poll_for(0.1)
         onsets.clear()
-        opened = list(hands.pulses(name, 10.0, _LOOPS))
-        hands.wait(0.1)
+        opened = list(control.pulses(name, 10.0, _LOOPS))
+        control.poll_for(0.1)
         if len(onsets) != len(opened):
             found = f"{len(opened)} pulses, and {len(onsets)} came back; look at the wire"
             yield Result(f"loop {name}", "fail", found)
@@ -80,11 +80,11 @@ def loop_back(hands: ManualControl) -> Iterator[Result]:
 
 
 def _turned(
-    hands: ManualControl, console: Console, what: str, way: str, counts: Callable[[], float]
+    control: ManualControl, console: Console, what: str, way: str, counts: Callable[[], float]
 ) -> Result:
     console.print(f"turn the {what} {way} by hand, within {_PATIENCE_S:g} s")
     began = counts()
-    if not hands.until(lambda: abs(counts() - began) > _TURNED, _PATIENCE_S):
+    if not control.poll_until(lambda: abs(counts() - began) > _TURNED, _PATIENCE_S):
         return Result(what, "fail", "it did not move; look at the encoder's plug")
     turned = counts() - began
     found = f"{turned:+.0f} counts"
@@ -92,24 +92,24 @@ def _turned(
     return Result(what, "pass" if turned > 0 else "fail", found)
 
 
-def _filming(hands: ManualControl, console: Console, name: str) -> Result:
+def _filming(control: ManualControl, console: Console, name: str) -> Result:
     console.print(f"start camera {name}, within {_PATIENCE_S:g} s")
-    began = hands.exposures(name)
-    if hands.until(lambda: hands.exposures(name) > began, _PATIENCE_S):
+    began = control.exposures(name)
+    if control.poll_until(lambda: control.exposures(name) > began, _PATIENCE_S):
         return Result(f"camera {name}", "pass", "it exposes")
     return Result(f"camera {name}", "fail", "no exposure came; look at its plug and its program")
 
 
 def _seen(
-    hands: ManualControl, console: Console, what: str, todo: str, events: Sequence[object]
+    control: ManualControl, console: Console, what: str, todo: str, events: Sequence[object]
 ) -> Result:
     console.print(f"{todo}, within {_PATIENCE_S:g} s")
     before = len(events)
-    if hands.until(lambda: len(events) > before, _PATIENCE_S):
+    if control.poll_until(lambda: len(events) > before, _PATIENCE_S):
         return Result(what, "pass", "seen")
     return Result(what, "fail", "nothing came; look at the plug and at the line's name")
 
 
-def _answer(hands: ManualControl, what: str, question: str) -> Result:
-    yes = hands.ask(lambda: typer.confirm(question))
+def _answer(control: ManualControl, what: str, question: str) -> Result:
+    yes = control.poll_during(lambda: typer.confirm(question))
     return Result(what, "pass" if yes else "fail", "seen by the person at the rig" if yes else "no")

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from behavior.manual.manual_control import handheld
+from behavior.manual.manual_control import open_devices
 from rig.cli.bringup.setup_argument import NoAnimal, no_animal, setup_session
 
 _PULSE_MS = 100.0
@@ -26,8 +26,8 @@ def flush(
     console = Console()
     no_animal(f"spout {name}, and a dish under it", yes)
     count = max(1, round(seconds * 1000 / _PULSE_MS))
-    with handheld(session) as hands:
-        pulses = hands.pulses(name, min(_PULSE_MS, hands.most_ms), count)
+    with open_devices(session) as control:
+        pulses = control.pulses(name, min(_PULSE_MS, control.max_open_ms), count)
         for _ in track(pulses, f"flushing {name}", count, console=console):
             pass
     console.print(

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from analysis.report.html import BAD, DIM, WATER, Card, Figure, Grid, Section, render
 from analysis.report.plots import dots, line
-from behavior.devices.protocols import Weighed
+from behavior.devices.protocols import Weighing
 from behavior.water.valve_calibration import Fit
 from rig.errors import Refused
 
 _DROP_UL = 3.0
 
 
-def write_page(path: Path, what: str, series: list[Weighed], fitted: Fit, most_ms: float) -> None:
+def write_page(path: Path, what: str, series: list[Weighing], fitted: Fit, most_ms: float) -> None:
     """Write the page of a calibration; `most_ms` is the longest pulse that the rig allows.
 
     Raises Refused if it cannot be written.
@@ -39,12 +39,12 @@ def write_page(path: Path, what: str, series: list[Weighed], fitted: Fit, most_m
         raise Refused(f"{path} cannot be written ({error}); look at its folder") from error
 
 
-def _columns(series: list[Weighed], fitted: Fit) -> tuple[list[str], list[str]]:
+def _columns(series: list[Weighing], fitted: Fit) -> tuple[list[str], list[str]]:
     on = [f"{fitted.ul_per_ms * (one.open_ms - fitted.dead_ms):.3f}" for one in series]
     return on, [f"{off:+.1%}" for off in fitted.residuals]
 
 
-def _figures(series: list[Weighed], fitted: Fit, most_ms: float) -> list[Figure]:
+def _figures(series: list[Weighing], fitted: Fit, most_ms: float) -> list[Figure]:
     lengths = [one.open_ms for one in series]
     ends = [fitted.dead_ms, min(most_ms, 1.15 * max(lengths))]
     through = [fitted.ul_per_ms * (end - fitted.dead_ms) for end in ends]
