@@ -108,7 +108,7 @@ def test_the_daily_limit_covers_all_sessions_of_the_day(
 
 
 def test_no_water_if_the_water_given_today_is_nan() -> None:
-    assert "limit" in Guard(LIMITS, math.nan).allow(1, 0, 60, 3)
+    assert "limit" in _reason(Guard(LIMITS, math.nan).authorize(1, 0, 60, 3))
 
 
 @given(st.lists(st.booleans(), min_size=6, max_size=40))
