@@ -1,4 +1,4 @@
-"""Checks before a session: can the rig give the water that the task asks for?"""
+"""Check before a session that the rig can give the water that the task asks for."""
 
 import math
 from collections.abc import Mapping
