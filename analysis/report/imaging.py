@@ -1,188 +1,202 @@
-"""Imaging in a report: selectivity, where its cells lie, tuning by position, motion."""
+"""Imaging in a report: selectivity, tuning by position, motion."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.cells.areas import NAMES, groups_of
-from analysis.cells.model import Cells
+from analysis.cells.areas import ALL, GROUPS, NAMES
+from analysis.report.cell_map import cell_maps, cells_of
+from analysis.report.colours import AREAS, DATA, DIM
 from analysis.report.data import ReportData
-from analysis.report.html import COLOURS, DIM, Figure, Section
-from analysis.report.plots import line, plain, steps
-from analysis.session.offline_tuning import imaged_cells, mean_tuning
+from analysis.report.html import Figure, Section
+from analysis.report.plots import bars, line, plain, steps
+from analysis.session.lick_metrics import Rate, interval
+from analysis.session.offline_tuning import mean_tunings
 from analysis.signals.selectivity import SIGNS, THRESHOLDS
 
 Floats = NDArray[np.float64]
 
-_A, _B = COLOURS[0], COLOURS[1]
-_MOST_CELLS = 3000
-"""So many cells are drawn one by one at most: a page must open."""
+SELECTIVE = 0.3
+"""Cells with |d'| of at least this are selective."""
+_MOST_ROWS = 1000
+"""A heat map of more cells shows every second, third ... one: a page must open."""
+_Z_RANGE = (-1.0, 3.0)
+"""Range of the colour scale of all tuning maps, in standard deviations."""
 
 
-def selectivity(seen: ReportData) -> Section | None:
-    """Show the d' of all cells at the end, and how many are selective, by area."""
-    session = seen.session
+def selectivity(data: ReportData) -> Section | None:
+    """Show the d' of all cells at the end, and the share of selective cells by area."""
+    session = data.session
     if not len(session.decoded):
         return None
-    a, b = _stimuli(seen)
+    a, b = compared(data)
     why = str(session.decoded.undefined.iloc[-1])
     title = f"Selectivity, {a} against {b}"
     if why:
         return Section(title, f"d' is not defined for any cell: {why}.")
     d_prime = session.d_prime[-1].astype(np.float64)
     defined = d_prime[~np.isnan(d_prime)]
-    never = d_prime.size - defined.size
-    rest = f"; the other {never} never varied" if never else ""
     text = (
-        f"d' over all moving texture frames, at the end: {defined.size} of {d_prime.size} cells"
-        f"{rest}. Above 0: {a}."
+        f"d' over all moving texture frames of the session; positive: {a}. It is defined for "
+        f"{defined.size} of {d_prime.size} cells; the others never varied."
     )
-    figures = [_histogram(defined), _by_area(seen), _by_threshold(seen)]
-    found = session.found
-    if len(found):
-        text += f" Cells were found here; signals begin at frame {found.frame.iloc[0]}."
-    cells = _cells(seen, d_prime.size)
-    if cells is not None:
-        figures.append(_map(cells, d_prime))
+    if len(session.found):
+        text += f" Cells were found during the session, from frame {session.found.frame.iloc[0]}."
+    figures = [_histogram(defined), _by_area(data, d_prime), _by_threshold(data)]
+    figures += cell_maps(data, d_prime, (a, b))
     return Section(title, text, figures)
 
 
-def tuning(seen: ReportData) -> Section | None:
-    """Show each selective cell's mean activity by position, in the two stimuli."""
-    session = seen.session
-    if not len(session.decoded) or not seen.length_m:
-        return None
-    d_prime = session.d_prime[-1]
-    names = [name for name in _stimuli(seen) if name in seen.colours]
-    means = {name: mean_tuning(session, name) for name in names}
-    figures = []
-    for chosen, sign in zip(_stimuli(seen), (1, -1), strict=True):
-        cells = np.flatnonzero(sign * np.nan_to_num(d_prime) >= 0.3)
-        if chosen not in means or not cells.size:
-            continue
-        order = cells[np.argsort(np.argmax(means[chosen][:, cells], axis=0), kind="stable")]
-        every = max(1, -(-order.size // _MOST_CELLS))
-        for shown in names:
-            caption = f"{order.size} cells selective for {chosen}, in {shown}"
-            figures.append(_heat(seen, means, order[::every], shown, caption))
-    text = (
-        "Mean activity by position, interpolated trial by trial, in order of the peak in the "
-        "stimulus that the cells prefer; each cell from its least (white) to its most."
-    )
-    return Section("Tuning by position", text, figures) if figures else None
-
-
-def motion(seen: ReportData) -> Section | None:
-    """Show how far the brain moved, and how well it was found."""
-    decoded = seen.session.decoded
-    moved = [m for m in decoded.motion if m] if len(decoded) else []
-    if not moved:
-        return None
-    times_s = decoded.t_s[decoded.motion.map(bool)].to_numpy()
-    strips = np.array(moved, np.float64)
-    middle = np.median(strips, axis=1)
-    lines = [
-        line(times_s / 60, middle[:, 0], _A, name="down", width=1.2),
-        line(times_s / 60, middle[:, 1], _B, name="right", width=1.2),
-    ]
-    figures = [
-        Figure("Shift", lines, _axes("minutes", "px", legend=True)),
-        Figure(
-            "Correlation with the reference, 1 at best",
-            [line(times_s / 60, middle[:, 2], DIM, name="correlation", width=1.2)],
-            {"xaxis": {"title": "minutes"}, "yaxis": {"title": "", "range": [0, 1.04]}},
-        ),
-    ]
-    far_px = np.hypot(middle[:, 0], middle[:, 1])
-    text = f"{strips.shape[1]} strips; {np.median(far_px):.2f} px in the median, at most "
-    text = text.replace("1 strips", "One strip") if strips.shape[1] == 1 else text
-    return Section("Motion", f"{text}{far_px.max():.2f} px. Lines: the median strip.", figures)
-
-
-def _stimuli(seen: ReportData) -> tuple[str, str]:
-    online = seen.session.settings.get("nodes", {}).get("online", {})
+def compared(data: ReportData) -> tuple[str, str]:
+    """Return the two stimuli whose d' was computed."""
+    online = data.session.settings.get("nodes", {}).get("online", {})
     return str(online.get("a", "leaf1")), str(online.get("b", "circle1"))
 
 
-def _cells(seen: ReportData, count: int) -> Cells | None:
-    """Return the cells that were imaged, if they are still to be had."""
-    cells = imaged_cells(seen.session)
-    return cells if cells is not None and len(cells) == count else None
-
-
 def _axes(x: str, y: str, *, legend: bool = False) -> dict[str, Any]:
-    return {"xaxis": {"title": x}, "yaxis": {"title": y}, "showlegend": legend}
+    layout: dict[str, Any] = {"xaxis": {"title": x}, "yaxis": {"title": y}, "showlegend": legend}
+    return {**layout, "margin": {"t": 30}} if legend else layout
 
 
 def _histogram(d_prime: Floats) -> Figure:
-    reach = min(5.0, max(1.0, float(np.abs(d_prime).max(initial=0.0))))
+    reach = max(1.0, float(np.abs(d_prime).max(initial=0.0)))
     half = int(np.clip(np.sqrt(d_prime.size), 6, 25))  # bins on either side of 0
     edges = np.linspace(-reach, reach, 2 * half + 1)
-    counts, _ = np.histogram(np.clip(d_prime, -reach, reach), edges)
+    counts, _ = np.histogram(d_prime, edges)
     limits = [
         {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper",
          "line": {"color": DIM, "dash": "dot", "width": 1}}
-        for at in (-0.3, 0.3)
+        for at in (-SELECTIVE, SELECTIVE)
     ]  # fmt: skip
     layout = {**_axes("d'", "cells"), "shapes": limits}
-    return Figure("d' of each cell; dotted: 0.3", [steps(edges, counts, _A, "cells")], layout)
+    return Figure("d' of each cell; dotted: ±0.3", [steps(edges, counts, DATA, "cells")], layout)
 
 
-def _by_area(seen: ReportData) -> Figure:
-    at = THRESHOLDS.index(0.3)
-    shares = 100 * seen.session.fractions[-1, :, :, at].astype(np.float64)
-    stimuli = _stimuli(seen)
-    bars = [
-        {"type": "bar", "x": list(NAMES), "y": plain(shares[:, SIGNS.index(sign)]),
-         "name": name, "marker": {"color": colour}}
-        for sign, name, colour in (("A", stimuli[0], _A), ("B", stimuli[1], _B))
-    ]  # fmt: skip
-    layout = {**_axes("", "% of cells", legend=True), "barmode": "stack"}
-    return Figure("Selective (|d'| at least 0.3), by area", bars, layout)
+def _by_area(data: ReportData, d_prime: Floats) -> Figure:
+    """Show the share of each area's cells that prefer either stimulus, with n and interval."""
+    cells = cells_of(data, d_prime.size)
+    area = np.full(d_prime.size, -1) if cells is None else cells.area
+    members = {ALL: np.ones(d_prime.size, bool)}
+    members |= {name: np.isin(area, ids) for name, ids in GROUPS.items()}
+    members = {name: inside for name, inside in members.items() if inside.any()}
+    labels = [f"{name}<br>n = {inside.sum()}" for name, inside in members.items()]
+    traces = []
+    for sign, name in zip((1, -1), compared(data), strict=True):
+        chosen = sign * np.nan_to_num(d_prime) >= SELECTIVE
+        rates = [
+            Rate(int((chosen & inside).sum()), int(inside.sum())) for inside in members.values()
+        ]
+        low, high = 100 * np.array([interval(rate) for rate in rates]).T
+        shares = np.array([100 * rate.share for rate in rates])
+        traces.append(bars(labels, shares, low, high, _stimulus_colour(data, name), name))
+    layout = {**_axes("", "% of the cells", legend=True), "barmode": "group", "bargap": 0.3}
+    layout["yaxis"] |= {"rangemode": "tozero"}
+    caption = "Selective cells (|d'| ≥ 0.3) by area, with 95 % confidence intervals"
+    return Figure(caption, traces, layout, 300)
 
 
-def _by_threshold(seen: ReportData) -> Figure:
-    shares = 100 * seen.session.fractions[-1, :, SIGNS.index("both")].astype(np.float64)
+def _stimulus_colour(data: ReportData, name: str) -> str:
+    return data.colours.get(name, DATA)
+
+
+def _by_threshold(data: ReportData) -> Figure:
+    shares = 100 * data.session.fractions[-1, :, SIGNS.index("both")].astype(np.float64)
     lines = [
-        line(THRESHOLDS, share, COLOURS[n % len(COLOURS)], name=name, width=2.0)
-        for n, (name, share) in enumerate(zip(NAMES, shares, strict=True))
+        line(THRESHOLDS, share, AREAS[name][0], name=name, width=2.0, dash=AREAS[name][1])
+        for name, share in zip(NAMES, shares, strict=True)
         if not np.isnan(share).all()
     ]
-    layout = _axes("|d'| at least", "% of cells", legend=True)
+    layout = _axes("threshold of |d'|", "% of the cells", legend=True)
     layout["yaxis"] |= {"range": [0, 102]}
-    return Figure("Selective, by threshold", lines, layout)
+    return Figure("Selective cells by threshold and area", lines, layout, 300)
 
 
-def _map(cells: Cells, d_prime: Floats) -> Figure:
-    every = max(1, -(-len(cells) // _MOST_CELLS))
-    middle, shown = cells.centres()[::every], d_prime[::every]
-    names = [NAMES[place] for place in groups_of(cells.area)[::every]]
-    marker = {
-        "color": plain(shown), "colorscale": [[0, _B], [0.5, "#e8e8e8"], [1, _A]], "cmin": -1,
-        "cmax": 1, "size": 8 if len(cells) < 400 else 3,
-        "colorbar": {"title": {"text": "d'"}, "thickness": 10},
-    }  # fmt: skip
-    dots = {"type": "scatter", "mode": "markers", "x": plain(middle[:, 1]),
-            "y": plain(middle[:, 0]), "marker": marker, "text": names}  # fmt: skip
-    layout = _axes("right in the page, px", "down, px")
-    layout["xaxis"] |= {"constrain": "domain"}
-    layout["yaxis"] |= {"autorange": "reversed", "scaleanchor": "x", "constrain": "domain"}
-    return Figure("Where the cells lie", [dots], layout, 330)
+def tuning(data: ReportData) -> Section | None:
+    """Show each selective cell's activity by position in every stimulus, cross-validated.
+
+    Cells are sorted by their peak in the odd trials of the stimulus that they prefer; shown is
+    the mean of the even trials, so the order of the rows cannot come from noise.
+    """
+    session = data.session
+    if not len(session.decoded) or not data.length_m:
+        return None
+    is_odd = np.arange(len(data.done)) % 2 == 1
+    groups = {}
+    for name in data.colours:
+        mine = (data.done.stimulus == name).to_numpy()
+        groups[name, "odd"] = data.done.trial[mine & is_odd].tolist()
+        groups[name, "even"] = data.done.trial[mine & ~is_odd].tolist()
+    means = mean_tunings(session, groups)
+    shown = [name for name in data.colours if groups[name, "even"]]
+    figures = []
+    for preferred, sign in zip(compared(data), (1, -1), strict=True):
+        cells = np.flatnonzero(sign * np.nan_to_num(session.d_prime[-1]) >= SELECTIVE)
+        if not cells.size or not groups.get((preferred, "odd")) or not shown:
+            continue
+        peaks = np.argmax(means[preferred, "odd"][:, cells], axis=0)
+        order = cells[np.argsort(peaks, kind="stable")]
+        order = order[:: max(1, -(-order.size // _MOST_ROWS))]
+        scaled = _z_scored([means[name, "even"][:, order] for name in shown])
+        for name, values in zip(shown, scaled, strict=True):
+            caption = f"{cells.size} cells selective for {preferred}, in {name}"
+            figures.append(_heat_map(data, values, name, caption))
+    text = (
+        "Mean activity of the even trials, interpolated by position; cells are sorted by their "
+        "peak in the odd trials of the stimulus that they prefer (counted over the trials that "
+        "were done, from 0). Each cell is z-scored over all positions of all stimuli shown."
+    )
+    columns = 3 if len(shown) > 2 else 2
+    return Section("Tuning by position", text, figures, columns=columns) if figures else None
 
 
-def _heat(
-    seen: ReportData, means: dict[str, Floats], cells: NDArray[np.intp], shown: str, caption: str
-) -> Figure:
-    low = np.min([np.min(mean[:, cells], axis=0) for mean in means.values()], axis=0)
-    high = np.max([np.max(mean[:, cells], axis=0) for mean in means.values()], axis=0)
-    scaled = (means[shown][:, cells] - low) / np.where(high > low, high - low, 1.0)
+def _z_scored(means: list[Floats]) -> list[Floats]:
+    """Z-score each cell (column) over the rows of all arrays together."""
+    together = np.concatenate(means)
+    deviation = together.std(axis=0)
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    return [(mean - together.mean(axis=0)) / deviation for mean in means]
+
+
+def _heat_map(data: ReportData, values: Floats, name: str, caption: str) -> Figure:
     heat = {
-        "type": "heatmap", "x": plain((np.arange(60) + 0.5) * seen.length_m / 60),
-        "z": [plain(row) for row in scaled.T], "zmin": 0, "zmax": 1, "showscale": False,
-        "colorscale": [[0, "#ffffff"], [1, seen.colours[shown]]],
-    }  # fmt: skip
+        "type": "heatmap",
+        "x": plain((np.arange(60) + 0.5) * data.length_m / 60),
+        "z": [np.round(row, 2).tolist() for row in values.T],
+        "zmin": _Z_RANGE[0],
+        "zmax": _Z_RANGE[1],
+        "colorscale": "Viridis",
+        "colorbar": {"title": {"text": "z", "side": "top"}, "thickness": 10, "len": 1.0},
+    }
     layout = _axes("position, m", "cells")
     layout["yaxis"] |= {"autorange": "reversed"}
-    height_px = int(min(460, max(200, 110 + 6 * cells.size)))
-    return Figure(caption, [heat], layout, height_px, colour=seen.colours[shown])
+    height_px = int(min(460, max(200, 110 + 6 * values.shape[1])))
+    return Figure(caption, [heat], layout, height_px, colour=data.colours[name])
+
+
+def motion(data: ReportData) -> Section | None:
+    """Show how far the brain moved, and how well it was registered."""
+    decoded = data.session.decoded
+    moved = [m for m in decoded.motion if m] if len(decoded) else []
+    if not moved:
+        return None
+    minutes = decoded.t_s[decoded.motion.map(bool)].to_numpy() / 60
+    strips = np.array(moved, np.float64)
+    middle = np.median(strips, axis=1)
+    shifts = [
+        line(minutes, middle[:, 0], "#111111", name="down", width=1.2),
+        line(minutes, middle[:, 1], "#8a8f98", name="right", width=1.2),
+    ]
+    correlation = [line(minutes, middle[:, 2], DIM, name="correlation", width=1.2)]
+    axes = {"xaxis": {"title": "minutes"}, "yaxis": {"title": "", "range": [0, 1.04]}}
+    figures = [
+        Figure("Shift", shifts, _axes("minutes", "shift, px", legend=True)),
+        Figure("Correlation with the reference (1: identical)", correlation, axes),
+    ]
+    far_px = np.hypot(middle[:, 0], middle[:, 1])
+    strips_text = "1 strip" if strips.shape[1] == 1 else f"median of {strips.shape[1]} strips"
+    text = (
+        f"Shift of the brain against the reference image ({strips_text}): median "
+        f"{np.median(far_px):.2f} px, maximum {far_px.max():.2f} px."
+    )
+    return Section("Motion", text, figures)

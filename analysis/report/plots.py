@@ -1,5 +1,6 @@
-"""Strokes of a report's figures: lines, dots, steps and bands, as plotly traces."""
+"""Lines, dots, steps and bands of a report's figures, as plotly traces."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ def line(
     width: float,
     shape: str = "linear",
     fill: str = "",
+    dash: str = "solid",
 ) -> dict[str, Any]:
     """Return a line; with `fill` (plotly's) the area under it is tinted."""
     trace = {
@@ -23,14 +25,16 @@ def line(
         "x": plain(x),
         "y": plain(y),
         "name": name,
-        "line": {"color": colour, "width": width, "shape": shape},
+        "line": {"color": colour, "width": width, "shape": shape, "dash": dash},
     }
     return {**trace, "fill": fill, "fillcolor": _pale(colour, 0.25)} if fill else trace
 
 
-def dots(x: Any, y: Any, colour: str, name: str, size: float) -> dict[str, Any]:
+def dots(
+    x: Any, y: Any, colour: str, name: str, size: float, symbol: str = "circle"
+) -> dict[str, Any]:
     """Return a mark at each place."""
-    marker = {"color": colour, "size": size, "line": {"width": 0}}
+    marker = {"color": colour, "size": size, "symbol": symbol, "line": {"width": 0}}
     places = {"x": plain(x), "y": plain(y)}
     return {"type": "scatter", "mode": "markers", "name": name, "marker": marker, **places}
 
@@ -44,20 +48,42 @@ def steps(edges: Any, heights: Any, colour: str, name: str) -> dict[str, Any]:
 def band(x: Any, mean: Any, error: Any, colour: str, name: str) -> list[dict[str, Any]]:
     """Return a line with its error on both sides."""
     edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "showlegend": False}
+    error = np.nan_to_num(error)  # of a single value there is none
     low = {**edge, "x": plain(x), "y": plain(mean - error), "hoverinfo": "skip"}
     high = {**edge, "x": plain(x), "y": plain(mean + error), "hoverinfo": "skip"}
     high |= {"fill": "tonexty", "fillcolor": _pale(colour, 0.18)}
     return [low, high, line(x, mean, colour, name=name, width=2.2)]
 
 
-def broken(begins: Any, ends: Any) -> NDArray[np.float64]:
+def bars(
+    labels: Sequence[str], heights: Any, low: Any, high: Any, colour: str | list[str], name: str
+) -> dict[str, Any]:
+    """Return bars, each with an error bar from `low` to `high`."""
+    return {
+        "type": "bar",
+        "x": list(labels),
+        "y": plain(heights),
+        "name": name,
+        "marker": {"color": colour},
+        "error_y": {
+            "type": "data",
+            "array": plain(np.asarray(high) - heights),
+            "arrayminus": plain(np.asarray(heights) - low),
+            "color": "#33414e",
+            "thickness": 1.2,
+            "width": 5,
+        },
+    }
+
+
+def separate(begins: Any, ends: Any) -> NDArray[np.float64]:
     """Return pairs of values with a gap after each: the ends of many short lines."""
     pairs = (np.asarray(begins, np.float64), np.asarray(ends, np.float64))
     return np.stack([*pairs, np.full(len(pairs[0]), np.nan)], axis=1).ravel()
 
 
 def plain(values: Any) -> list[float]:
-    """Return values as numbers of JSON, to a ten-thousandth; NaN becomes null there."""
+    """Return values as JSON numbers, rounded to 4 decimals; NaN becomes null there."""
     rounded: list[float] = np.round(np.asarray(values, np.float64), 4).tolist()
     return rounded
 

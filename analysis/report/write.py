@@ -1,25 +1,26 @@
-"""The report of a session: what it was, as one page; each part of it is one function of a list."""
+"""Write the report of a session: one page, each of its parts made by one function of a list."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from analysis.report.behavior import at_a_glance, performance, water
-from analysis.report.data import ReportData, see
-from analysis.report.health import latencies, record, referee
+from analysis.report.behavior import overview, performance, water
+from analysis.report.data import ReportData, read_data
+from analysis.report.health import findings, latencies, record, referee
 from analysis.report.html import Card, Section, render
 from analysis.report.imaging import motion, selectivity, tuning
-from analysis.report.licks import first_licks, rasters, speed
+from analysis.report.licks import aligned_licks, first_licks, rasters, speed
 from analysis.session.offline_tuning import found_labels
 from rig.errors import Refused
 
 REPORT_FILE = "report.html"
 FOUND_FILE = "found_cells.npy"
 SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
-    at_a_glance,
+    overview,
     performance,
     rasters,
+    aligned_licks,
     first_licks,
     speed,
     selectivity,
@@ -30,24 +31,25 @@ SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     referee,
     record,
 )
-"""The parts of the page, in order; one that has nothing to show returns None."""
+"""The parts of the page below the findings, in order; each returns None if it has nothing to
+show."""
 
 
 def report(folder: Path, path: Path) -> None:
     """Write the report of a session's folder to a file.
 
-    Beside it, a label image of the cells that were found in the session, if they were.
-    Raises Refused with one sentence if the folder holds no session that was run and closed, or
-    the file cannot be written.
+    If cells were found in the session, their label image is written beside it.
+    Raises Refused if the folder holds no session that was run and closed, or the file cannot be
+    written.
     """
-    seen = see(folder)
-    sections = [section for make in SECTIONS if (section := make(seen)) is not None]
-    page = render(_title(seen), _text(seen), _cards(seen), sections)
+    data = read_data(folder)
+    sections = [section for make in SECTIONS if (section := make(data)) is not None]
+    page = render(_title(data), _text(data), _cards(data), sections, top=findings(data))
     fresh = path.with_name(f".{path.name}.new")
     try:
         fresh.write_text(page, encoding="utf-8")
         fresh.replace(path)
-        labels = found_labels(seen.session)
+        labels = found_labels(data.session)
         if labels is not None:
             np.save(path.with_name(FOUND_FILE), labels)
     except OSError as error:
@@ -57,44 +59,42 @@ def report(folder: Path, path: Path) -> None:
         ) from error
 
 
-def _title(seen: ReportData) -> str:
-    settings = seen.session.settings
+def _title(data: ReportData) -> str:
+    settings = data.session.settings
     return f"{settings.get('subject')}, {settings.get('task_name')}"
 
 
-def _text(seen: ReportData) -> str:
-    settings = seen.session.settings
+def _text(data: ReportData) -> str:
+    settings = data.session.settings
     cohort = settings.get("task", {}).get("cohort")
     parts = [
         str(settings.get("began", "")).replace("T", " ").partition(".")[0],
         f"cohort {cohort}" if cohort else "",
         f"rig {settings.get('rig', {}).get('name', '?')}",
-        f"{seen.minutes:.1f} minutes",
+        f"{data.minutes:.1f} minutes",
         f"seed {settings.get('seed')}",
-        f"ended: {seen.session.end_reason or 'nobody said why'}",
+        f"ended: {data.session.end_reason or 'no reason in the log'}",
     ]
     return "  ·  ".join(part for part in parts if part)
 
 
-def _cards(seen: ReportData) -> list[Card]:
-    session, trials = seen.session, seen.session.trials
+def _cards(data: ReportData) -> list[Card]:
+    session, trials = data.session, data.session.trials
     aborted, cut = int((trials.outcome == "aborted").sum()), int(trials.outcome.isna().sum())
     left_out = ", ".join(f"{n} {what}" for n, what in ((aborted, "aborted"), (cut, "cut off")) if n)
-    found = seen.performance
+    result = data.performance
     water_ul = float(session.rewards.volume_ul.sum())
-    judged, bad = len(session.verdicts), int((session.verdicts.violations.map(len) > 0).sum())
+    done = f"trials done{f' ({left_out})' if left_out else ''}"
+    faults = len(data.findings)
     cards = [
-        Card(f"{(trials.outcome == 'done').sum()}", f"trials done; {left_out or 'none'} left out"),
-        Card(f"{found.difference:+.0%}", "performance: rewarded - other")
-        if found.rewarded.trials and found.other.trials
+        Card(f"{(trials.outcome == 'done').sum()}", done),
+        Card(f"{result.difference:+.0%}", "performance: rewarded minus other")
+        if result.rewarded.trials and result.other.trials
         else None,
         Card(f"{water_ul:.0f} µl", f"water, {_number(len(session.rewards), 'reward')}"),
         Card(f"{len(session.licks)}", "licks"),
-        Card(f"{seen.distance_m:.0f} m", "run"),
-        Card(f"{len(session.faults)}", "faults", "bad" if len(session.faults) else "good"),
-        Card(f"{judged - bad}", f"of {judged} judged trials sound", "bad" if bad else "good")
-        if judged
-        else None,
+        Card(f"{data.distance_m:.0f} m", "run"),
+        Card(f"{faults}", "fault" if faults == 1 else "faults", "bad" if faults else "good"),
     ]
     return [card for card in cards if card is not None]
 

@@ -100,6 +100,20 @@ def after_cue(trials: Table, licks: Table) -> NDArray[np.float64]:
     return trials.trial.map(later.t_s - later.cue_s).to_numpy(dtype=np.float64)
 
 
+AROUND_S = np.arange(-2.0, 3.0, 0.1) + 0.05
+"""Middles of the bins of rate_around, s: from 2 s before an event to 3 s after it."""
+
+
+def rate_around(events_s: NDArray[Any], licks_s: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the lick rate around each event, licks per second: (events, bins of AROUND_S).
+
+    licks_s are the times of all licks, in order of time.
+    """
+    edges_s = np.append(AROUND_S - 0.05, AROUND_S[-1] + 0.05)
+    at = np.searchsorted(licks_s, np.asarray(events_s)[:, None] + edges_s)
+    return np.asarray(np.diff(at, axis=1) / 0.1)
+
+
 def by_position(
     values_m: NDArray[Any], trials: int, edges_m: NDArray[np.float64]
 ) -> NDArray[np.float64]:

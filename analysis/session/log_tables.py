@@ -58,7 +58,7 @@ class Columns:
             columns[f"{name}_s" if is_time else name] = values / 1e9 if is_time else values
         columns["sent_s"] = np.asarray(self._sent) / 1e9
         if self._senders is not None:
-            columns["speaker"] = pd.Series(self._senders, dtype="str")
+            columns["sender"] = pd.Series(self._senders, dtype="str")
         return pd.DataFrame(columns)
 
 

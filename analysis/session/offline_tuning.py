@@ -1,6 +1,7 @@
 """A recording once it is over: its cells, and each one's tuning, from the session's log alone."""
 
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from analysis.signals.tuning import TrialStore, Tuning
 from rig.messages import CellsFound
 
 Floats = NDArray[np.float64]
+Key = TypeVar("Key", bound=Hashable)
 
 
 def imaged_cells(session: Session) -> Cells | None:
@@ -45,27 +47,41 @@ def found_labels(session: Session) -> NDArray[np.int32] | None:
 
 
 def mean_tuning(session: Session, stimulus: str) -> Floats:
-    """Return each cell's activity by position in a stimulus's done corridors: (60, cells).
+    """Return each cell's mean activity by position in a stimulus's done corridors: (60, cells).
 
-    It is interpolated as it was online, and the mean of all such trials; NaN if there was none.
+    NaN if there was no such corridor.
+    """
+    trials = session.trials
+    done = trials[(trials.outcome == "done") & (trials.picture == "corridor")]
+    return mean_tunings(session, {stimulus: done.trial[done.stimulus == stimulus].tolist()})[
+        stimulus
+    ]
+
+
+def mean_tunings(session: Session, groups: Mapping[Key, Sequence[int]]) -> dict[Key, Floats]:
+    """Return each cell's mean activity by position over each group of trials: (60, cells).
+
+    Activity is interpolated as it was online. NaN for a group without trials.
     """
     decoded, traces, trials = session.decoded, session.traces, session.trials
     corridors = trials[(trials.outcome != "aborted") & (trials.picture == "corridor")]
     lengths_m = (corridors.texture_m + corridors.grey_m).set_axis(corridors.trial)
-    wanted = corridors.trial[(corridors.stimulus == stimulus) & (corridors.outcome == "done")]
-    if not len(wanted) or not traces.size:
-        return np.full((60, traces.shape[1] if traces.ndim == 2 else 0), np.nan)
-    with TrialStore(None, traces.shape[1]) as store:
+    cells = traces.shape[1] if traces.ndim == 2 else 0
+    means = {key: np.full((60, cells), np.nan) for key in groups}
+    if not traces.size or not any(map(len, groups.values())):
+        return means
+    with TrialStore(None, cells) as store:
         tuning = Tuning(store, _nobody)
         moving = _moving(decoded, corridors.trial)
         places = moving.position_m / moving.trial.map(lengths_m)
         for row, trial, place in zip(moving.index, moving.trial, places, strict=True):
             tuning.add(int(trial), float(place), traces[row])
         tuning.finish(int(corridors.trial.max()) + 1)
-        total = np.zeros((60, traces.shape[1]))
-        for trial in wanted:
-            total += tuning.trial(int(trial))
-    return total / len(wanted)
+        for key, members in groups.items():
+            if members:
+                total = sum((tuning.trial(int(t)) for t in members), np.zeros((60, cells)))
+                means[key] = total / len(members)
+    return means
 
 
 def _moving(decoded: pd.DataFrame, corridors: "pd.Series[int]") -> pd.DataFrame:

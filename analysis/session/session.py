@@ -18,6 +18,7 @@ from rig.messages import (
     CellsFound,
     CellSignals,
     Cue,
+    Edge,
     Ended,
     Fault,
     Flip,
@@ -27,6 +28,7 @@ from rig.messages import (
     Message,
     OperatorRequest,
     Position,
+    Scan,
     Start,
     Stop,
     TrialEnd,
@@ -116,6 +118,16 @@ class Session:
         return self._table(OperatorRequest)[["t_s", "verb", "text"]]
 
     @cached_property
+    def edges(self) -> pd.DataFrame:
+        """Every change of a digital line: t_s, line, up."""
+        return self._table(Edge)[["t_s", "line", "up"]]
+
+    @cached_property
+    def scans(self) -> pd.DataFrame:
+        """What the imaging files' headers say, one row for each change: header, regions ..."""
+        return self._table(Scan)
+
+    @cached_property
     def wheel(self) -> pd.DataFrame:
         """The wheel at every tick: t_s, counts, cm."""
         return self._table(Wheel)[["t_s", "counts", "cm"]]
@@ -178,8 +190,8 @@ class Session:
 
     @cached_property
     def faults(self) -> pd.DataFrame:
-        """Every fault: t_s, speaker, what, and the imaging frame it names."""
-        return self._table(Fault)[["t_s", "speaker", "text", "frame"]]
+        """Every fault: t_s, sender, text, and the imaging frame it names."""
+        return self._table(Fault)[["t_s", "sender", "text", "frame"]]
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
@@ -187,14 +199,14 @@ class Session:
         return self._table(TrialVerdict)[["t_s", "trial", "violations"]]
 
     @cached_property
-    def ended(self) -> dict[str, str]:
-        """Why each speaker ended."""
-        return dict(self._table(Ended).set_index("speaker").reason)
+    def ends(self) -> pd.DataFrame:
+        """How each process ended: t_s, sender, reason, failed."""
+        return self._table(Ended)[["t_s", "sender", "reason", "failed"]]
 
     @cached_property
     def overruns(self) -> dict[str, int]:
-        """How many frames each speaker read from their file, as the ring had been written over."""
-        overruns = self._table(Ended).set_index("speaker").overruns
+        """How many frames each process read from their file, as the ring had been written over."""
+        overruns = self._table(Ended).set_index("sender").overruns
         return {str(name): int(count) for name, count in overruns.items() if count > 0}
 
     @cached_property
@@ -205,7 +217,7 @@ class Session:
 
     @cached_property
     def gaps(self) -> Counter[tuple[str, str, int]]:
-        """How many words are missing of each speaker, kind and life."""
+        """Missing messages of each sender, type and incarnation."""
         return self._messages.gaps
 
     def pixels(self, index: int) -> NDArray[Any]:

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.session.findings import LAUNCH_DIED, findings
+from analysis.session.photodiode_delay import photodiode_delays_s
 from analysis.session.session import Session
 
 _TRIAL = {
@@ -22,7 +25,7 @@ _TRIAL = {
 }
 
 
-def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
+def summarise(folder: Path, frames_written: int, reason: str | None = None) -> dict[str, Any]:
     """Return the end numbers of a session, ready for JSON; what is undefined is None.
 
     frames_written is how many imaging pages the files hold. Where several depths are scanned, or
@@ -34,6 +37,7 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
     trials, settings = session.trials, session.settings
     fractions = session.decoded.selective_fraction
     by_hand = session.rewards.manual.astype(bool)
+    found = findings(session, frames_written, reason)
     return {
         "subject": settings.get("subject"),
         "task": settings.get("task_name"),
@@ -61,8 +65,9 @@ def summarise(folder: Path, frames_written: int) -> dict[str, Any]:
         "selective_fraction": _plain(fractions.iloc[-1]) if len(fractions) else None,
         "gaps": session.gaps.total(),
         "faults": list(_rows(session.faults)),
+        "findings": [msgspec.structs.asdict(one) for one in found],
         "notes": list(_rows(session.orders.loc[session.orders.verb == "note", ["t_s", "text"]])),
-        "end_reason": session.end_reason,
+        "end_reason": reason or session.end_reason or LAUNCH_DIED,
     }
 
 
@@ -102,6 +107,7 @@ def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
     return {
         "lick_to_valve": (rewards.t_s - rewards.lick_t_s).to_numpy(),
         "wheel_to_flip": (shown.t_s - shown.wheel_t_s).to_numpy(),
+        "flip_to_photodiode": photodiode_delays_s(session),
         "frame_to_decoded": decoded.sent_s.to_numpy()[: len(final_s)] - final_s,
     }
 

@@ -8,11 +8,12 @@ import pytest
 
 from analysis.cells.areas import groups_of
 from analysis.session import Session
-from analysis.session.offline_tuning import mean_tuning
+from analysis.session.lick_metrics import Rate, interval
+from analysis.session.offline_tuning import mean_tuning, mean_tunings
 from analysis.signals.running_signals import RunningSignals
 from analysis.signals.selectivity import Selectivity
 from analysis.signals.tuning import BINS, TrialStore
-from rig.messages import Frame, Message, Start, TrialEnd, Wheel
+from rig.messages import Frame, Message, Scan, Start, TrialEnd, Wheel
 from tests.analysis import test_truth as truth
 from tests.analysis.logs import MS, START, corridor
 from tests.analysis.test_report import made
@@ -73,17 +74,79 @@ def test_the_page_shows_selectivity_tuning_and_motion(tmp_path: Path) -> None:
     assert min(of_leaf, of_circle) > 3
     for text in (
         "Selectivity, leaf1 against circle1",
-        f"{truth.CELLS - 1} of {truth.CELLS} cells",
+        f"defined for {truth.CELLS - 1} of {truth.CELLS} cells",
         f"{of_leaf} cells selective for leaf1, in circle1",
         f"{of_circle} cells selective for circle1, in leaf1",
-        "One strip; 1.52 px in the median",
-        "Where the cells lie",
+        "(1 strip): median 1.52 px",
+        "d' of each cell",
     ):
         assert text in page.text
-    bars = [f for f in page.figures if f["layout"].get("barmode") == "stack"]
-    bars = [f for f in bars if "all" in f["traces"][0]["x"]]
-    stacked = [sum(trace["y"][0] for trace in figure["traces"]) for figure in bars]
-    assert stacked == [pytest.approx(100 * (of_leaf + of_circle) / (truth.CELLS - 1), abs=1e-3)]
+
+
+def test_shares_by_area_have_their_n_and_their_error(tmp_path: Path) -> None:
+    page = made(tmp_path, recorded(STIMULI, tmp_path)[0])
+    d_prime = Session(tmp_path).d_prime[-1]
+    (chart,) = [f for f in page.figures if f["layout"].get("barmode") == "group"]
+    for trace, sign in zip(chart["traces"], (1, -1), strict=True):
+        share = np.mean(sign * np.nan_to_num(d_prime) >= 0.3)
+        assert trace["x"][0] == f"all<br>n = {truth.CELLS}"
+        assert trace["y"][0] == pytest.approx(100 * share, abs=1e-3)
+        low, high = interval(Rate(round(share * truth.CELLS), truth.CELLS))
+        assert trace["error_y"]["array"][0] == pytest.approx(100 * (high - share), abs=1e-3)
+        assert trace["error_y"]["arrayminus"][0] == pytest.approx(100 * (share - low), abs=1e-3)
+    in_v1 = int(np.isin(truth.AREA, (8,)).sum())
+    assert f"V1<br>n = {in_v1}" in chart["traces"][0]["x"]
+
+
+def test_tuning_is_sorted_on_odd_and_shown_on_even_trials_of_every_stimulus(
+    tmp_path: Path,
+) -> None:
+    page = made(tmp_path, recorded(("leaf1", "circle1", "leaf2"), tmp_path)[0])
+    maps = [f for f in page.figures if f["traces"][0]["type"] == "heatmap"]
+    session = Session(tmp_path)
+    done = session.trials[session.trials.outcome == "done"].reset_index(drop=True)
+    stimuli = ["leaf1", *done.stimulus[done.stimulus != "leaf1"].unique()]  # rewarded first
+    groups = {
+        (name, half): done.trial[(done.stimulus == name) & (done.index % 2 == half)].tolist()
+        for name in stimuli
+        for half in (0, 1)
+    }
+    means = mean_tunings(session, groups)
+    cells = np.flatnonzero(np.nan_to_num(session.d_prime[-1]) >= 0.3)
+    order = cells[np.argsort(means["leaf1", 1][:, cells].argmax(axis=0), kind="stable")]
+    even = np.concatenate([means[name, 0][:, order] for name in stimuli])
+    wanted = (even - even.mean(axis=0)) / even.std(axis=0)
+    for number in range(3):
+        shown = np.array(maps[number]["traces"][0]["z"]).T
+        np.testing.assert_allclose(shown, wanted[60 * number : 60 * (number + 1)], atol=0.006)
+    scales = {(f["traces"][0]["zmin"], f["traces"][0]["zmax"]) for f in maps}
+    assert len(maps) == 6
+    assert len(scales) == 1
+    assert all("colorbar" in figure["traces"][0] for figure in maps)
+
+
+def test_the_map_is_in_micrometres_over_the_mean_image_and_not_clipped(tmp_path: Path) -> None:
+    messages, _ = recorded(STIMULI, tmp_path)
+    pages = np.random.default_rng(2).integers(0, 900, (4, 80, 160)).astype("<i2")
+    (tmp_path / "raw.bin").write_bytes(pages.tobytes())
+    strip = {"height_px": 40, "width_px": 160, "plane": 0, "size_deg": (4.0, 1.0)}
+    regions = (
+        {**strip, "first_row": 0, "centre_deg": (1.0, 2.0)},
+        {**strip, "first_row": 40, "centre_deg": (5.0, 2.0)},
+    )
+    scan = Scan(1, "raw.bin", {"um_per_degree": 100.0}, (0.0,), regions)
+    frames = [Frame(n + 2, n, "raw.bin", n * 25600, 80, 160, 0.0) for n in range(4)]
+    page = made(tmp_path, [messages[0], ("stream", scan), *frames, *messages[1:]])
+    (figure,) = [f for f in page.figures if f["layout"]["xaxis"]["title"]["text"] == "right, µm"]
+    *images, cells = figure["traces"]
+    assert [(image["x0"], image["y0"]) for image in images] == [(-98.75, 151.25), (301.25, 151.25)]
+    assert [(image["dx"], image["dy"]) for image in images] == [(2.5, 2.5), (2.5, 2.5)]
+    # cell 0 is at x 20, y 10 px; cell 39 at x 137, y 49 px: in the second region
+    assert (cells["x"][0], cells["y"][0]) == (-98.75 + 50, 151.25 + 25)
+    assert (cells["x"][39], cells["y"][39]) == (301.25 + 2.5 * 137, 151.25 + 2.5 * 9)
+    d_prime = Session(tmp_path).d_prime[-1]
+    assert cells["marker"]["cmax"] == pytest.approx(np.nanmax(np.abs(d_prime)))
+    assert np.shape(images[0]["z"]) == (40, 160)
 
 
 def test_a_stimulus_never_shown_is_said(tmp_path: Path) -> None:

@@ -13,12 +13,15 @@ import msgspec
 import pytest
 
 from analysis.report import write
+from analysis.report.colours import AREAS, CUE, DATA, LICK, SPEED, WATER, stimulus_colours
+from analysis.report.colours import STIMULI as COLOURS
 from analysis.report.write import report
 from analysis.session import Session
 from behavior.hardware import Hardware
 from rig import virtual_session
 from rig.errors import Refused
 from rig.messages import (
+    Cue,
     Fault,
     Lick,
     Message,
@@ -92,12 +95,13 @@ def test_the_page_says_what_the_session_was(lived: Path) -> None:
     page, read = Page(lived / "report.html"), Session(lived)
     rewards, licks = read.rewards, read.licks
     for text in (
-        f"{TRIALS} trials done; none left out",
+        f"{TRIALS} trials done",
         f"{rewards.volume_ul.sum():.0f} µl water, {len(rewards)} rewards",
         f"{len(licks)} licks",
         f"{read.wheel.cm.iloc[-1] / 100:.0f} m run",
         "0 faults",
-        f"{TRIALS} of {TRIALS} judged trials sound",
+        f"{TRIALS} trials checked, no violation",
+        "Nothing went wrong",
         "ended: all trials done",
     ):
         assert text in page.text
@@ -160,10 +164,10 @@ def test_aborted_and_cut_off_trials_are_left_out_and_counted(tmp_path: Path) -> 
     messages += [*_trial(2, "leaf1", "aborted"), *_trial(3, "circle1", lick=False)]
     messages += _trial(4, "leaf1")[:-1]
     page = made(tmp_path, messages)
-    assert "3 trials done; 1 aborted, 1 cut off left out" in page.text
+    assert "3 trials done (1 aborted, 1 cut off)" in page.text
     assert "+100% performance" in page.text
-    assert "leaf1, in order of time (1)" in page.text
-    assert "circle1, in order of time (2)" in page.text
+    assert "leaf1, sorted by time (1 trial)" in page.text
+    assert "circle1, sorted by time (2 trials)" in page.text
 
 
 def test_what_was_wrong_stands_out(tmp_path: Path) -> None:
@@ -178,10 +182,10 @@ def test_what_was_wrong_stands_out(tmp_path: Path) -> None:
     page = made(tmp_path, messages)
     assert "1 of 2 trials broke a rule." in page.text
     assert "two rewards" in page.text
-    assert "1 fault." in page.text
+    assert "1 fault reported." in page.text
     assert "valve <centre> stayed shut" in page.text
     assert "</script><b>grooming</b>" in page.text
-    assert "by hand 1 3 µl" in page.text
+    assert "manual 1 3 µl" in page.text
     assert page.slots == len(page.figures)
 
 
@@ -218,11 +222,86 @@ def test_sessions_of_every_kind_have_a_report(tmp_path: Path, messages: Messages
     assert "nan" not in page.text.lower()
 
 
+ABORTED: Messages = [START, *_trial(0, "leaf1", "aborted")]
+CUT_SHORT: Messages = [START, *_trial(0, "leaf1")[:-1]]
+
+
+def test_a_session_whose_only_trial_was_aborted_has_a_report(tmp_path: Path) -> None:
+    page = made(tmp_path, ABORTED)
+    assert "0 trials done (1 aborted)" in page.text
+    assert page.slots == len(page.figures)
+    assert "Speed by position" not in page.text
+
+
+def test_a_session_cut_short_in_its_first_trial_still_shows_its_speed(tmp_path: Path) -> None:
+    page = made(tmp_path, CUT_SHORT)
+    assert "0 trials done (1 cut off)" in page.text
+    (speed,) = _with_axis(page, "yaxis", "speed, cm/s")[1:]
+    assert speed["traces"][-1]["name"] == "leaf1 (n = 1)"
+    ran = [y for y in speed["traces"][-1]["y"] if y is not None]
+    assert ran == [20.0] * len(ran)
+    assert len(ran) == 20
+
+
+def _with_axis(page: Page, axis: str, title: str) -> list[dict[str, Any]]:
+    return [f for f in page.figures if f["layout"][axis]["title"]["text"] == title]
+
+
+def test_the_axis_of_speed_begins_at_0(tmp_path: Path) -> None:
+    overview = _with_axis(made(tmp_path, CUT_SHORT), "yaxis", "speed, cm/s")[0]
+    assert overview["layout"]["yaxis"]["range"][0] == 0
+    on_speed = [trace for trace in overview["traces"] if trace.get("yaxis") != "y2"]
+    assert [trace["name"] for trace in on_speed] == ["speed"]
+
+
+def test_every_figure_numbers_trials_as_the_log_does(tmp_path: Path) -> None:
+    messages: Messages = [START, *_trial(0, "leaf1", "aborted"), *_trial(1, "leaf1")]
+    messages += [*_trial(2, "circle1"), *_trial(3, "leaf1")]
+    page = made(tmp_path, messages)
+    leaf, circle = _with_axis(page, "yaxis", "trial")[:2]
+    assert leaf["layout"]["yaxis"]["ticktext"] == ["1", "3"]
+    assert circle["layout"]["yaxis"]["ticktext"] == ["2"]
+    (rate,) = _with_axis(page, "yaxis", "response rate")
+    assert [trace["x"] for trace in rate["traces"]] == [[1.0, 3.0], [2.0]]
+
+
+def test_the_study_s_stimuli_have_its_colours_and_nothing_else_has_them() -> None:
+    assert {name: COLOURS[name] for name in ("leaf1", "circle1", "leaf2", "circle2")} == {
+        "leaf1": "#1f4fd8",  # blue
+        "circle1": "#d62728",  # red
+        "leaf2": "#19c3e6",  # cyan
+        "circle2": "#b5129f",  # magenta
+    }
+    others = {colour for colour, _ in AREAS.values()} | {CUE, WATER, LICK, SPEED, DATA}
+    assert others & set(COLOURS.values()) == set()
+    given = stimulus_colours(["leaf1", "rock1", "brick1", "circle1"])
+    assert given["leaf1"] == COLOURS["leaf1"]
+    assert len(set(given.values())) == 4
+
+
+def test_licks_are_aligned_to_the_cue_and_to_the_water(tmp_path: Path) -> None:
+    messages: Messages = [START]
+    for trial in range(4):
+        t = (10 * trial + 5) * 1000 * MS
+        messages += [corridor(trial, "leaf1", t), standing(t, trial, 0.5), Cue(t, trial, 0.5)]
+        messages.append(Lick(t + 450 * MS, "centre"))
+        messages.append(Valve(t + 500 * MS, trial, "centre", 60.0, 3.0, t + 450 * MS))
+        messages += [Lick(t + 1250 * MS, "centre")] * (trial < 2)
+        messages.append(TrialEnd(t + 3000 * MS, trial, "done"))
+    page = made(tmp_path, messages)
+    cue, reward = _with_axis(page, "yaxis", "licks per second")
+    for figure, first, second in ((cue, 0.45, 1.25), (reward, -0.05, 0.75)):
+        trace = figure["traces"][-1]
+        assert trace["name"] == "leaf1 (n = 4)"
+        rates = dict(zip(trace["x"], trace["y"], strict=True))
+        assert {x: y for x, y in rates.items() if y} == {first: 10.0, second: 5.0}
+
+
 def test_a_new_section_is_one_function_of_the_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def maps(seen: write.ReportData) -> write.Section:
-        return write.Section("Maps", f"of {len(seen.done)} trials")
+    def maps(data: write.ReportData) -> write.Section:
+        return write.Section("Maps", f"of {len(data.done)} trials")
 
     monkeypatch.setattr(write, "SECTIONS", (*write.SECTIONS, maps, lambda _: None))
     assert "Maps of 1 trials" in made(tmp_path, [START, *_trial(0, "leaf1")]).text
@@ -232,8 +311,7 @@ def test_a_new_section_is_one_function_of_the_list(
     ("messages", "sentence"),
     [
         ([], "ended before it began"),
-        ([START, *_trial(0, "leaf1", "aborted")], r"no trial of .* was finished \(1 begun\)"),
-        ([START, standing(MS, -1, 0.0)], "no trial, no lick and no step"),
+        ([START, standing(MS, -1, 0.0)], "no trial, no lick, no water and no step"),
     ],
 )
 def test_a_session_without_anything_is_refused(

@@ -174,7 +174,7 @@ def test_a_session_in_which_nothing_happened_reads_as_empty_tables(tmp_path: Pat
 def test_a_session_that_never_began_reads_as_empty_tables(tmp_path: Path) -> None:
     session = read_back(tmp_path, [])
     check_empty(session)
-    assert (session.settings, session.ended, session.end_reason) == ({}, {}, None)
+    assert (session.settings, len(session.ends), session.end_reason) == ({}, 0, None)
 
 
 def test_licks_before_any_position_fall_in_no_trial(tmp_path: Path) -> None:
@@ -196,7 +196,13 @@ def test_faults_and_ends_name_their_speakers(tmp_path: Path) -> None:
     session = read_back(tmp_path, messages)
     assert session.faults.sender.tolist() == ["online", "task"]
     np.testing.assert_array_equal(session.faults.frame, [3, np.nan])
-    assert session.ended == {"task": "no more", "hardware": "done", "online": "done"}
+    ends = session.ends
+    assert dict(zip(ends.sender, ends.reason, strict=True)) == {
+        "task": "no more",
+        "hardware": "done",
+        "online": "done",
+    }
+    assert ends.sender[ends.failed].tolist() == ["task"]
     assert session.overruns == {"online": 3}
 
 

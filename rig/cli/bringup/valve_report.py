@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from analysis.report.html import BAD, DIM, WATER, Card, Figure, Grid, Section, render
+from analysis.report.colours import BAD, DIM, WATER
+from analysis.report.html import Card, Figure, Grid, Section, render
 from analysis.report.plots import dots, line
 from behavior.devices.protocols import Weighing
 from behavior.water.valve_calibration import Fit

@@ -1,4 +1,4 @@
-"""What stands at the end of a session: summary.json and the end table."""
+"""The end of a session: its summary.json and the table printed from it."""
 
 import json
 from contextlib import closing, suppress
@@ -18,42 +18,44 @@ _CELLS = {
     "began, seed": "{began}, {seed}",
     "trials": "{done} ({aborted} aborted)",
     "rewards": "{rewards}",
-    "water": "{water_ul:.1f} ul, {by_hand_ul:.1f} of it by hand",
+    "water": "{water_ul:.1f} ul, {by_hand_ul:.1f} of it manual",
     "licks": "{licks}",
     "distance": "{distance_m:.1f} m",
     "imaging": "{imaging}",
-    "selective cells (|d'| at least 0.3)": "{selective}",
-    "flips (late)": "{flips} ({flips_late})",
-    "gaps": "{gaps}",
-    "faults": "{faults}",
+    "selective cells": "{selective} (|d'| at least 0.3)",
+    "flips": "{flips}, {flips_late} late",
+    "messages lost": "{gaps}",
     "integrity": "-",
+    "faults": "{faults}",
 }
-"""The end table's rows, of what a summary holds."""
+"""The rows of the end table, filled from a summary."""
 _FRAMES = {"frames_written", "frames_streamed", "frames_analysed"}
 
 
 def end(folder: Path, reason: str | None, console: Console) -> None:
     """Write summary.json from the log and the TIFFs, and print the end table.
 
-    Where nobody knows the reason of the end any more (None), it is what the log says.
+    Args:
+        folder: The session folder.
+        reason: Why the session ended, as the launching process knows it; None if it died, then
+            the reason is taken from the log.
     """
     from analysis.session.summary import summarise
 
     tiffs = _tiffs(folder)
     written = sum(_pages(path, console) for path in tiffs)
-    _hand_over(tiffs, console)
-    summary = summarise(folder, written)
-    summary["end_reason"] = reason or summary["end_reason"] or "the launching process died"
+    _write_suite2p_ops(tiffs, console)
+    summary = summarise(folder, written, reason)
     text = json.dumps(summary, indent=2, allow_nan=False)
     (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
     print_table(summary, console)
     console.print(f"session folder: {folder}", soft_wrap=True)
-    console.print(f"say it again: rig replay {folder} --verify", soft_wrap=True)
-    console.print(f"see it on a page: rig report {folder}", soft_wrap=True)
+    console.print(f"verify it by a replay: rig replay {folder} --verify", soft_wrap=True)
+    console.print(f"make a page of it: rig report {folder}", soft_wrap=True)
 
 
 def _tiffs(folder: Path) -> list[Path]:
-    """Return the session's TIFFs; in a folder elsewhere, those that frames came from."""
+    """Return the session's TIFFs; if imaging_folder is elsewhere, those that were streamed."""
     from acquisition.follow.folder_follower import tiffs_in
     from analysis.session import Session
 
@@ -65,8 +67,8 @@ def _tiffs(folder: Path) -> list[Path]:
     return [Path(name) for name in Session(folder).frames.file.unique()]
 
 
-def _hand_over(tiffs: list[Path], console: Console) -> None:
-    """Write what Suite2p must know beside the TIFFs."""
+def _write_suite2p_ops(tiffs: list[Path], console: Console) -> None:
+    """Write the settings for Suite2p beside the TIFFs."""
     from acquisition.files.file_check import check
     from acquisition.files.suite2p_ops import write_ops
 
@@ -74,11 +76,11 @@ def _hand_over(tiffs: list[Path], console: Console) -> None:
         if tiffs and (first := check(tiffs[:1], vendor=False)[0]).pages:
             write_ops(first)
     except Refused as refusal:
-        console.print(Text(f"no hand-over to Suite2p: {refusal}", "yellow"))
+        console.print(Text(f"no settings for Suite2p were written: {refusal}", "yellow"))
 
 
 def _pages(path: Path, console: Console) -> int:
-    """Count a TIFF's pages with the vendor's reader; if it was not closed, its whole pages."""
+    """Count the pages of a TIFF with the vendor's reader; of an unclosed file, the whole ones."""
     from acquisition.files.vendor_reader import pages_in
     from acquisition.follow.file_follower import FileFollower
 
@@ -94,9 +96,9 @@ def _pages(path: Path, console: Console) -> int:
 
 
 def integrity_row(verdict: dict[str, Any] | None) -> str:
-    """Return what the end table says of a summary's integrity."""
+    """Return the end table's text for a summary's integrity."""
     if verdict is None:
-        return "not judged: no integrity in the setup"
+        return "not checked: the setup has no integrity process"
     counts = f"{verdict['edges']} edges of the frame clock, {verdict['pages']} frames saved"
     if verdict["sound"]:
         return f"sound: {counts}"
@@ -105,21 +107,21 @@ def integrity_row(verdict: dict[str, Any] | None) -> str:
 
 
 def imaging_row(summary: dict[str, Any]) -> str:
-    """Return what the end table says of a summary's pages, and of the frames or volumes of them.
+    """Return the end table's text for the imaging pages, frames and volumes of a summary.
 
-    A frame of one depth and channel is one page, a volume several. "≠" stands between what should
-    be the same.
+    A frame of one depth and channel is one page, a volume several. Numbers that should be equal
+    are joined by "=", or by "≠" if they are not.
     """
     written, streamed = summary["frames_written"], summary["frames_streamed"]
     analysed, pages = summary["frames_analysed"], summary.get("pages_a_volume")
     saved = f"{written} written {_same(written, streamed)} {streamed} streamed"
     if analysed is None:
-        return f"pages: {saved}, not analysed: no online node in the setup"
+        return f"pages: {saved}, not analysed: the setup has no online process"
     if (found := summary.get("cells_found")) is not None:
         return (
-            f"pages: {saved}; {analysed} frames or volumes analysed, once {found} cells were found"
+            f"pages: {saved}; {analysed} frames or volumes analysed after {found} cells were found"
         )
-    if pages is None:  # an older summary does not tell how many pages are one volume
+    if pages is None:  # older summaries do not tell how many pages make a volume
         return f"pages: {saved}; {analysed} frames or volumes analysed"
     if pages == 1:
         return f"frames: {saved} {_same(streamed, analysed)} {analysed} analysed"
@@ -133,10 +135,13 @@ def _same(one: int, other: int) -> str:
 
 
 def print_table(summary: dict[str, Any], console: Console) -> None:
-    """Print the end table of a summary; one of an older version has a dash where it lacks a key."""
+    """Print the end table of a summary; an older one has a dash for what it lacks."""
     table = Table(title="the session", show_header=False)
+    table.add_column(max_width=28)
+    table.add_column(overflow="fold")
     for name, value in _rows(summary).items():
-        table.add_row(name, value)
+        is_bad = name == "faults" and value not in ("0", "-")
+        table.add_row(name, Text(value, "bold red" if is_bad else ""))
     console.print(table)
 
 
@@ -147,7 +152,7 @@ def _rows(summary: dict[str, Any]) -> dict[str, str]:
     if (selective := known.get("selective_fraction")) is not None:
         known["selective"] = f"{100 * selective:.0f} %"
     if "faults" in known:
-        known["faults"] = len(known["faults"])
+        known["faults"] = _faults(summary)
     if known.keys() >= _FRAMES:
         known["imaging"] = imaging_row(known)
     rows = {name: _filled(text, known) for name, text in _CELLS.items()}
@@ -156,12 +161,24 @@ def _rows(summary: dict[str, Any]) -> dict[str, str]:
     notes = [note["text"] for note in summary.get("notes", [])]
     rows["notes"] = "; ".join(notes) or "-"
     for sender, overruns in summary.get("overruns", {}).items():
-        rows[f"overruns, read from files by {sender}"] = f"{overruns}"
+        rows[f"read from files by {sender}"] = f"{overruns} frames, as the ring had overrun"
     for name, numbers in summary.get("latency_ms", {}).items():
         if numbers.get("n"):
-            text = "p50 {p50:.2f}  p99 {p99:.2f}  max {max:.2f} ms"
+            text = "median {p50:.2f}, 99 % {p99:.2f}, maximum {max:.2f} ms"
             rows[name.replace("_", " ")] = _filled(text, numbers)
     return {**rows, "ended": _filled("{end_reason}", summary)}
+
+
+def _faults(summary: dict[str, Any]) -> str:
+    """Return the number of findings and a line for each; of an older summary, of its faults."""
+    findings = summary.get("findings")
+    if findings is None:
+        return str(len(summary["faults"]))
+    lines = [
+        f"{one['process']}: {one['name']}" + (f" {one['count']}" if one["count"] > 1 else "")
+        for one in findings
+    ]
+    return "\n".join([str(len(findings)), *lines])
 
 
 def _count(trials: list[dict[str, Any]]) -> dict[str, int]:

@@ -1,0 +1,169 @@
+"""Maps of the cells in a report: each cell's d' over the mean image, in micrometres."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.cells.areas import NAMES, groups_of
+from analysis.cells.model import Cells
+from analysis.registration.day_alignment import mean_page
+from analysis.report.data import ReportData
+from analysis.report.html import Figure
+from analysis.report.plots import plain
+from analysis.session.offline_tuning import imaged_cells
+from rig.errors import Refused
+
+Floats = NDArray[np.float64]
+
+_MEAN_OF = 30
+"""Pages in a mean image."""
+_MOST_PX = 256
+"""Larger mean images are drawn with fewer pixels: a page must open."""
+_MOST_CELLS = 6000
+
+
+class _Region(NamedTuple):
+    """A rectangle of the page, and where its first pixel lies."""
+
+    rows: slice
+    left: float
+    top: float
+    step_x: float
+    step_y: float
+    """Size of a pixel, in the unit of the map."""
+
+
+def cells_of(data: ReportData, count: int) -> Cells | None:
+    """Return the cells that were imaged; None if their file is missing or does not fit."""
+    cells = imaged_cells(data.session)
+    return cells if cells is not None and len(cells) == count else None
+
+
+def cell_maps(data: ReportData, d_prime: Floats, compared: tuple[str, str]) -> list[Figure]:
+    """Return a map for each depth that has cells."""
+    cells = cells_of(data, d_prime.size)
+    if cells is None:
+        return []
+    largest = float(np.nanmax(np.abs(d_prime), initial=0.1))
+    colour_a, colour_b = (data.colours.get(name, "#5b6b7b") for name in compared)
+    scale = {
+        "colorscale": [[0, colour_b], [0.5, "#f4f4f4"], [1, colour_a]],
+        "cmin": -largest,
+        "cmax": largest,
+        "colorbar": {"title": {"text": "d'"}, "thickness": 10},
+        "size": 8 if len(cells) < 400 else 3,
+        "line": {"width": 0.5, "color": "#111111"} if len(cells) < 400 else {"width": 0},
+    }
+    return [_map(data, cells, d_prime, plane, scale) for plane in np.unique(cells.plane).tolist()]
+
+
+def _map(
+    data: ReportData, cells: Cells, d_prime: Floats, plane: int, scale: dict[str, Any]
+) -> Figure:
+    mean = _mean_image(data, plane)
+    regions, unit = _regions(data, plane)
+    mine = np.flatnonzero(cells.plane == plane)
+    mine = mine[:: max(1, -(-mine.size // _MOST_CELLS))]
+    x, y = _placed(cells.centres()[mine], regions)
+    areas = [NAMES[group] for group in groups_of(cells.area)[mine]]
+    cell_dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": plain(x),
+        "y": plain(y),
+        "text": areas,
+        "marker": {**scale, "color": plain(d_prime[mine])},
+    }
+    images = [] if mean is None else [_image(mean, region) for region in regions]
+    axis = {"constrain": "domain", "showgrid": False}
+    layout = {
+        "xaxis": {**axis, "title": f"right, {unit}"},
+        "yaxis": {
+            **axis,
+            "title": f"down, {unit}",
+            "autorange": "reversed",
+            "scaleanchor": "x",
+        },
+    }
+    depth = _depth(data, plane)
+    over = "" if mean is None else ", over the mean image"
+    return Figure(f"d' of each cell{depth}{over}", [*images, cell_dots], layout, 400)
+
+
+def _mean_image(data: ReportData, plane: int) -> Floats | None:
+    """Return the mean of pages from all over the session; None if the files are gone."""
+    frames = data.session.frames
+    first_channel = frames.channel == frames.channel.min()
+    indices = frames["index"][(frames.plane == plane) & first_channel].to_numpy()
+    if not indices.size:
+        return None
+    chosen = indices[:: max(1, -(-indices.size // _MEAN_OF))]
+    try:
+        mean = mean_page(data.session.pixels(int(index)) for index in chosen)
+    except (Refused, OSError):
+        return None
+    return np.asarray(mean, np.float64)
+
+
+def _regions(data: ReportData, plane: int) -> tuple[list[_Region], str]:
+    """Return the regions of a depth's page and the unit of their places: µm, else px."""
+    scans = data.session.scans
+    if len(scans):
+        um_per_degree = scans.header.iloc[-1].get("um_per_degree")
+        told = [region for region in scans.regions.iloc[-1] if region["plane"] == plane]
+        if um_per_degree and told:
+            return [_in_um(region, float(um_per_degree)) for region in told], "µm"
+    return [_Region(slice(0, 1 << 30), 0.0, 0.0, 1.0, 1.0)], "px"
+
+
+def _in_um(region: Mapping[str, Any], um_per_degree: float) -> _Region:
+    size_x, size_y = (um_per_degree * value for value in region["size_deg"])
+    centre_x, centre_y = (um_per_degree * value for value in region["centre_deg"])
+    first, height, width = region["first_row"], region["height_px"], region["width_px"]
+    step_x, step_y = size_x / width, size_y / height
+    left, top = centre_x - size_x / 2 + step_x / 2, centre_y - size_y / 2 + step_y / 2
+    return _Region(slice(first, first + height), left, top, step_x, step_y)
+
+
+def _placed(centres: Floats, regions: list[_Region]) -> tuple[Floats, Floats]:
+    """Return x and y of page pixels (y, x) in the unit of the map; NaN outside every region."""
+    x, y = np.full(len(centres), np.nan), np.full(len(centres), np.nan)
+    for region in regions:
+        inside = (centres[:, 0] >= region.rows.start) & (centres[:, 0] < region.rows.stop)
+        x[inside] = region.left + region.step_x * centres[inside, 1]
+        y[inside] = region.top + region.step_y * (centres[inside, 0] - region.rows.start)
+    return x, y
+
+
+def _image(mean: Floats, region: _Region) -> dict[str, Any]:
+    """Return a region's part of the mean image as a grey heat map."""
+    part = mean[region.rows]
+    every = max(1, -(-max(part.shape) // _MOST_PX))
+    height, width = (size // every * every for size in part.shape)
+    part = part[:height, :width].reshape(height // every, every, width // every, every)
+    part = part.mean(axis=(1, 3))
+    low, high = np.percentile(part, [1, 99.5])
+    grey = np.rint(255 * np.clip((part - low) / max(high - low, 1e-9), 0, 1)).astype(int)
+    offset = (every - 1) / 2
+    return {
+        "type": "heatmap",
+        "z": grey.tolist(),
+        "zmin": 0,
+        "zmax": 255,
+        "x0": region.left + offset * region.step_x,
+        "dx": every * region.step_x,
+        "y0": region.top + offset * region.step_y,
+        "dy": every * region.step_y,
+        "colorscale": "Greys",
+        "reversescale": False,
+        "showscale": False,
+        "hoverinfo": "skip",
+    }
+
+
+def _depth(data: ReportData, plane: int) -> str:
+    scans = data.session.scans
+    depths = scans.depths_um.iloc[-1] if len(scans) else ()
+    return f" at {depths[plane]:g} µm" if len(depths) > 1 and plane < len(depths) else ""

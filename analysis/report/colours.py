@@ -1,0 +1,46 @@
+"""The colours of a report: one for each stimulus, and others for areas and marks.
+
+Chosen so that any two can be told apart in the simulated vision of all three kinds of colour
+blindness (Machado et al., 2009).
+"""
+
+from collections.abc import Iterable
+
+INK, DIM, RULE, GREY = "#1c2733", "#66727f", "#e3e8ed", "rgba(110,120,130,0.13)"
+BAD, GOOD = "#c62f3b", "#2b8a57"
+CUE, WATER, LICK, SPEED = "#111111", "#00997a", "#2b3946", "#9fb0bf"
+DATA = "#5b6b7b"
+"""Of values that belong to no stimulus and no area."""
+
+STIMULI = {
+    "leaf1": "#1f4fd8",
+    "circle1": "#d62728",
+    "leaf2": "#19c3e6",
+    "circle2": "#b5129f",
+    "leaf3": "#42232d",
+    "leaf1_swap1": "#f2a50c",
+    "leaf1_swap2": "#b7a37a",
+}
+"""The stimuli of the study: leaf1 blue, circle1 red, leaf2 cyan, circle2 magenta."""
+
+AREAS = {
+    "all": ("#111111", "solid"),
+    "V1": ("#8a8f98", "solid"),
+    "medial": ("#6b4f2a", "dash"),
+    "lateral": ("#6b4f2a", "dot"),
+    "anterior": ("#8a8f98", "dashdot"),
+}
+"""Line colour and dash of each group of areas."""
+
+
+def stimulus_colours(names: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each stimulus, in the given order.
+
+    Stimuli of the study keep their colours; others get, in order, those that are not in use.
+    """
+    names = list(names)
+    taken = {STIMULI[name] for name in names if name in STIMULI}
+    free = [colour for colour in STIMULI.values() if colour not in taken] or [DATA]
+    others = [name for name in names if name not in STIMULI]
+    spare = {name: free[n % len(free)] for n, name in enumerate(others)}
+    return {name: STIMULI.get(name) or spare[name] for name in names}

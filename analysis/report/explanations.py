@@ -1,0 +1,199 @@
+"""What each finding of a session means and what to do about it.
+
+The page docs/reference/findings.md is made from this module:
+
+    python -m analysis.report.explanations > docs/reference/findings.md
+"""
+
+from typing import NamedTuple
+
+
+class Explanation(NamedTuple):
+    """One finding, explained to the person at the rig."""
+
+    meaning: str
+    action: str
+
+
+_CHECK_TASK = "Do not use this trial; keep the session folder and report it as a software fault."
+_CHECK_LINE = "Check the cable of the frame clock and the threshold of its input."
+_CHECK_LOAD = "Close other programs; run rig doctor."
+
+PROCESSES = {
+    "session failed": Explanation(
+        "The session did not end normally; the reason is given in words.",
+        "Follow the reason; the data up to the failure are complete unless messages are lost.",
+    ),
+    "process failed": Explanation(
+        "A process stopped with an error.",
+        "Read its error; NAME.err.txt in the session folder has the details.",
+    ),
+    "process killed": Explanation(
+        "A process crashed, or was killed because it did not answer or did not end in time.",
+        "Read NAME.err.txt in the session folder; check memory and load of the computer.",
+    ),
+    "messages lost": Explanation(
+        "Numbers are missing in the sequence of a process: the log is incomplete.",
+        "Run rig recover on the session; if messages stay lost, leave out the trials concerned.",
+    ),
+    "fault": Explanation(
+        "A process reported that something was wrong; the first report is shown.",
+        "Follow its text; all reports are in the section 'Record' of the page.",
+    ),
+    "frames missed": Explanation(
+        "The number of imaging pages in the files differs from the number that was streamed.",
+        "Run rig tiff check on the files; run the analysis on the files, not on the log.",
+    ),
+    "late flip": Explanation(
+        "A screen refresh was missed: the image before it stayed on for too long.",
+        _CHECK_LOAD + " A few are normal on a simulated screen.",
+    ),
+}
+INTEGRITY = {
+    "edge lost": Explanation(
+        "An imaging frame was saved, but its edge of the frame clock did not arrive.",
+        f"{_CHECK_LINE} The frame's time is interpolated and can be used.",
+    ),
+    "edge doubled": Explanation("A frame has two edges of the frame clock.", _CHECK_LINE),
+    "edge late": Explanation(
+        "The frame clock's edge came later than the microscope's own time of the frame.",
+        f"{_CHECK_LOAD} The time by the microscope is used.",
+    ),
+    "edge early": Explanation(
+        "The frame clock's edge came earlier than the microscope's own time of the frame.",
+        _CHECK_LINE,
+    ),
+    "edge too much": Explanation(
+        "An edge of the frame clock belongs to no imaging frame.", _CHECK_LINE
+    ),
+    "page lost": Explanation(
+        "The frame clock had an edge, but the frame is not in the files.",
+        "Check the disk of the ScanImage computer; that frame has no data.",
+    ),
+    "pages behind": Explanation(
+        "For several seconds frames were scanned, but no page was read from the files.",
+        "Check that ScanImage saves into imaging_folder, and the network to it.",
+    ),
+    "counts differ": Explanation(
+        "At the end the number of frame-clock edges and of saved pages differ.",
+        "Look at the other findings; without any, the first or last frames were not saved.",
+    ),
+    "wheel silent": Explanation(
+        "The wheel was not read for a while: the corridor stood still.",
+        f"{_CHECK_LOAD} Leave out the trial in which it happened.",
+    ),
+    "wheel jumped": Explanation(
+        "The wheel moved faster than a mouse can run.",
+        "Check the encoder's cable and shield; calibrate with rig calibrate wheel.",
+    ),
+    "flip lost": Explanation("The record of a screen refresh is missing.", _CHECK_LOAD),
+    "picture stale": Explanation(
+        "The screen showed a position of the mouse that was too old.",
+        f"{_CHECK_LOAD} Leave out the trial in which it happened.",
+    ),
+    "picture of no wheel": Explanation(
+        "The screen showed a position that was never measured.", _CHECK_TASK
+    ),
+    "photodiode dead": Explanation(
+        "The photodiode saw no change of its patch for more than a second.",
+        "Check that it sits on the patch and has power.",
+    ),
+    "photodiode astray": Explanation(
+        "The photodiode sees a pattern other than the one the screen was to show.",
+        "Check its threshold, and stray light; the screen may drop frames.",
+    ),
+    "photodiode drifts": Explanation(
+        "The delay from flip to light changed during the session.",
+        "Turn off the screen's image processing; check that no compositor is running.",
+    ),
+}
+_ORDER = (
+    ("wrong number", "A trial has a number out of sequence."),
+    ("wrong block", "A trial belongs to a block that does not follow, or does not exist."),
+    ("wrong order", "A stimulus came that the task's order does not allow."),
+    ("too soon", "A trial began before the grey period was over."),
+    ("past the end", "A trial began although the session, or its block, was to be over."),
+    ("dead zone", "No trial began where the trial before it ended."),
+    ("no end", "A trial went on beyond the end of its corridor or time."),
+    ("no end before", "A trial began before the one before it had ended."),
+    ("ended too early", "A trial was counted as done before its end was reached."),
+    ("aborted for no reason", "A trial was aborted although nothing asked for it."),
+)
+_DRAWN = (
+    ("wrong stimulus", "The trial shows a stimulus that is not one of the task's."),
+    ("wrong picture", "The trial shows another kind of picture than the task says."),
+    ("wrong corridor", "The corridor, or the time of the picture, has another length."),
+    ("wrong zone", "The reward zone is not where the task says."),
+    ("wrong cohort", "The trial is rewarded where the cohort says it is not, or the reverse."),
+    ("wrong rescue", "A freely given reward came too early, too late, or not at all."),
+    ("wrong mode", "The reward mode or delay is not that of the task."),
+    ("wrong cue place", "The cue was drawn outside its range, or where there is to be none."),
+)
+_MOTION = (
+    ("wrong speed", "The speed that the task used is not the wheel's."),
+    ("wrong place", "The corridor was at another position than the wheel says."),
+    ("wrong cue", "A cue names another trial than the one that runs."),
+    ("cue twice", "The cue sounded twice in a trial."),
+    ("cue too early", "The cue sounded before its position was reached."),
+    ("no cue", "The cue did not sound at its position."),
+)
+_WATER = (
+    ("two rewards", "A trial gave water twice."),
+    ("reward for nothing", "Water came in a trial without a reward."),
+    ("wrong amount", "Water of another amount, or from another spout, than the task says."),
+    ("water unasked", "A valve opened although the task did not request it."),
+    ("water without a lick", "Water that needs a lick came without one."),
+    ("missed reward", "Water was due and did not come."),
+    ("reward before the zone", "Water came before the reward zone was reached."),
+    ("reward before the cue", "Water came before the cue."),
+    ("reward in the grey", "Water came after the reward zone was left."),
+    ("reward too early", "Passive water came before its delay was over."),
+    ("reward too late", "Water came too long after its cause."),
+)
+_CHECK_WATER = "Check the valve and the lick line; compare the faults in the section 'Record'."
+REFEREE = {
+    **{name: Explanation(meaning, _CHECK_TASK) for name, meaning in _ORDER + _DRAWN + _MOTION},
+    **{name: Explanation(meaning, _CHECK_WATER) for name, meaning in _WATER},
+}
+EXPLANATIONS = {**PROCESSES, **INTEGRITY, **REFEREE}
+"""Every finding by its name."""
+
+_INTRODUCTION = """# Findings
+
+A session is sound if its end table says `faults  0` and its report begins with a green line.
+Otherwise both list what was found: which process found it, its name as below, how often, when
+first, and the first case in words. `rig info SESSION_DIR` shows the end table again.
+
+Each kind of finding counts as one fault, however often it occurred.
+"""
+
+
+def page() -> str:
+    """Return docs/reference/findings.md."""
+    parts = [
+        ("Processes", "Reported by, or about, the processes of the session.", PROCESSES),
+        (
+            "Integrity",
+            "Found by the integrity process, which compares screen, wheel, frame clock, imaging "
+            "pages and photodiode.",
+            INTEGRITY,
+        ),
+        (
+            "Referee",
+            "Violations found by the referee, which checks every trial a second time. In a sound "
+            "rig there is none.",
+            REFEREE,
+        ),
+    ]
+    text = _INTRODUCTION
+    for title, about, table in parts:
+        rows = "\n".join(
+            f"| {name} | {one.meaning} | {one.action} |" for name, one in table.items()
+        )
+        text += f"\n## {title}\n\n{about}\n\n| finding | meaning | what to do |\n|---|---|---|\n"
+        text += f"{rows}\n"
+    return text
+
+
+if __name__ == "__main__":
+    print(page(), end="")
