@@ -98,9 +98,9 @@ def test_the_end_table_tells_pages_from_volumes(
 def test_the_end_table_compares_nothing_that_it_does_not_know() -> None:
     pages = {"frames_written": 9, "frames_streamed": 9}
     nobody = imaging_row({**pages, "frames_analysed": None, "pages_a_volume": 1})
-    assert nobody == "pages: 9 written = 9 streamed, not analysed: no online node in the setup"
+    assert nobody == "pages: 9 written = 9 streamed, not analysed: the setup has no online process"
     found = imaging_row({**pages, "frames_analysed": 4, "pages_a_volume": 1, "cells_found": 34})
-    assert found.endswith("; 4 frames or volumes analysed, once 34 cells were found")
+    assert found.endswith("; 4 frames or volumes analysed after 34 cells were found")
     older = imaging_row({**pages, "frames_analysed": 4})
     assert older == "pages: 9 written = 9 streamed; 4 frames or volumes analysed"
 

@@ -100,7 +100,7 @@ def test_the_numbers_of_a_session(tmp_path: Path) -> None:
     assert summary["selective_fraction"] == 0.25
     assert (summary["gaps"], summary["end_reason"]) == (0, "Ctrl-C")
     (fault,) = summary["faults"]
-    assert fault == {"t_s": 0.4, "speaker": "stream", "text": "frame 5 is missing", "frame": None}
+    assert fault == {"t_s": 0.4, "sender": "stream", "text": "frame 5 is missing", "frame": None}
     for name, (n, ms) in {
         "lick_to_valve": (2, 1.5),
         "wheel_to_flip": (3, 8.0),

@@ -9,7 +9,8 @@ import pytest
 
 from rig.cli.main import main
 from rig.cli.sessions.end_summary import SUMMARY_FILE
-from tests.analysis.logs import START
+from rig.messages import Stop
+from tests.analysis.logs import MS, START
 from tests.analysis.test_summary import a_trial, summary_of
 
 
@@ -17,7 +18,8 @@ from tests.analysis.test_summary import a_trial, summary_of
 def summary(tmp_path: Path) -> dict[str, Any]:
     """A session folder in tmp_path; its summary, which is yet to be written."""
     messages = [START, *a_trial(0, "leaf1", "done", 3), *a_trial(1, "circle1", "aborted", 0)]
-    return {**summary_of(tmp_path, messages), "end_reason": "all trials done"}
+    stopped = Stop(900 * MS, "all trials done", ())
+    return summary_of(tmp_path, [*messages, stopped])
 
 
 @pytest.fixture
@@ -47,9 +49,12 @@ def test_the_table_of_a_whole_summary(summary: dict[str, Any], info: Any) -> Non
     code, said = info(json.dumps(summary))
     assert code == 0
     assert cell(said, "trials") == "1 (1 aborted)"
-    assert cell(said, "water") == "2.5 ul, 0.0 of it by hand"
-    assert cell(said, "faults") == "0"
-    assert cell(said, "lick to valve") == "p50 1.50  p99 1.50  max 1.50 ms"
+    assert cell(said, "water") == "2.5 ul, 0.0 of it manual"
+    assert cell(said, "flips") == "4, 2 late"
+    assert cell(said, "faults") == "2"  # frames that were not streamed, and late flips
+    assert "stream: frames missed 9" in said
+    assert "display: late flip 2" in said
+    assert cell(said, "lick to valve") == "median 1.50, 99 % 1.50, maximum 1.50 ms"
     assert cell(said, "ended") == "all trials done"
 
 
@@ -59,7 +64,7 @@ def test_what_an_older_summary_lacks_is_a_dash(summary: dict[str, Any], info: An
         assert (key, code) == (key, 0)
     code, said = info("{}")
     assert code == 0
-    for name in ("trials", "water", "faults", "integrity", "flips (late)", "ended"):
+    for name in ("trials", "water", "faults", "integrity", "flips", "ended"):
         assert cell(said, name) == "-"
 
 

@@ -33,7 +33,7 @@ def test_the_last_finding_is_shown_and_how_many_there_are() -> None:
 @pytest.mark.parametrize(
     ("verdict", "row"),
     [
-        (None, "not judged: no integrity in the setup"),
+        (None, "not checked: the setup has no integrity process"),
         (
             {"sound": True, "edges": 9, "pages": 9, "findings": {}},
             "sound: 9 edges of the frame clock, 9 frames saved",
