@@ -1,58 +1,78 @@
 """Words on disk: the wire, saved. A session's log, and each speaker's own journal."""
 
+import mmap
 import os
 import struct
 import threading
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
-import zstandard
-from mcap.exceptions import McapError
 from mcap.reader import make_reader
-from mcap.records import Message as Record
-from mcap.records import Metadata
-from mcap.stream_reader import StreamReader
+from mcap.summary import Summary
 from mcap.writer import CompressionType, IndexType, Writer
 
 from rig.messages import MESSAGE_TYPES, Message, kind
-from rig.transport.envelope import CorruptMessage, Envelope, unpack
+from rig.transport.envelope import Envelope
+from rig.transport.log_scan import (
+    COMPLETENESS_RECORD,
+    DATA_END,
+    FOOTER,
+    MAGIC,
+    Found,
+    Scan,
+    is_intact,
+)
 
 LOG_FILE = "log.mcap"
 JOURNAL_FOLDER = "journal"
 _CHUNK_BYTES = 64 * 1024
 _SYNC_S = 1.0
-_VERDICT = "verdict"
 _MESSAGE = struct.Struct("<BQHIQQ")
 """A message record of MCAP up to its data: opcode, length, channel, sequence, two times."""
 _OPCODE = 0x05
 _RECORD_BYTES = 9
 """Of opcode and length, which the length does not count."""
 _MESSAGE_TYPES = {kind(message): message for message in MESSAGE_TYPES}
-_TORN = (
-    McapError,
-    struct.error,
-    ValueError,
-    KeyError,
-    OverflowError,
-    MemoryError,
-    zstandard.ZstdError,
-    msgspec.MsgspecError,
-    CorruptMessage,
-)
-"""What reading bytes that are no MCAP can raise; CRC and UTF-8 errors are ValueErrors."""
 
 
 class Completeness(msgspec.Struct, frozen=True):
-    """What a closed log says of itself."""
+    """Whether a closed log holds every message of its session."""
 
     whole: bool
-    """Every word that every speaker said is in it, by count and running CRC."""
+    """True if the log holds every message that was published, and every byte of it is intact."""
     in_hub_order: int
-    """So many of its words stand in hub order; those after it were added from journals."""
+    """How many of its messages, from the first, are in hub order; the rest came from journals."""
     missing: str = ""
-    """Who did not come to an end, or whose words are missing."""
+    """What is missing: messages, the ends of processes, or what damage to the file hides."""
+
+
+class _ChecksummedFile:
+    """A file that is written once, with the CRC of all that was written."""
+
+    def __init__(self, file: BufferedWriter) -> None:
+        self.crc = 0
+        self.flush, self.tell, self.fileno, self.close = (
+            file.flush,
+            file.tell,
+            file.fileno,
+            file.close,
+        )
+        self._write = file.write
+
+    def write(self, data: bytes) -> int:
+        self.crc = zlib.crc32(data, self.crc)
+        return self._write(data)
+
+
+def _end_of_journal(crc: int) -> bytes:
+    """Return the records that close a journal, with the CRC of all before them."""
+    footer = FOOTER.pack(0x02, FOOTER.size - 9, 0, 0, 0)[:-4]
+    return DATA_END.pack(0x0F, 4, crc) + footer + zlib.crc32(footer).to_bytes(4, "little") + MAGIC
 
 
 class LogWriter:
@@ -61,14 +81,15 @@ class LogWriter:
     def __init__(self, path: Path, chunked: bool = True) -> None:
         """Make the file. Chunks are compressed and indexed; without them each word is flushed."""
         self._chunked = chunked
-        self._file = path.open("xb")
+        self._file = _ChecksummedFile(path.open("xb"))
         self._writer = Writer(
-            self._file,
+            self._file,  # type: ignore[arg-type]  # it needs write, flush and tell alone
             chunk_size=_CHUNK_BYTES,
             compression=CompressionType.ZSTD if chunked else CompressionType.NONE,
             index_types=IndexType.ALL if chunked else IndexType.NONE,
             use_chunking=chunked,
             use_statistics=chunked,
+            enable_data_crcs=chunked,
         )
         self._writer.start(profile="rig")
         self._channels: dict[tuple[str, str, int], int] = {}
@@ -92,9 +113,15 @@ class LogWriter:
     def close(self, verdict: Completeness | None = None) -> None:
         """Finish the file, with what is to be said of it."""
         if verdict is not None:
-            text = msgspec.json.encode(verdict).decode()
-            self._writer.add_metadata(_VERDICT, {_VERDICT: text})
-        self._writer.finish()  # type: ignore[no-untyped-call]  # mcap leaves it untyped
+            self.flush()  # so that the record follows the last message
+            text = msgspec.json.encode(verdict)
+            fields = {COMPLETENESS_RECORD: text.decode(), "crc": str(zlib.crc32(text))}
+            self._writer.add_metadata(COMPLETENESS_RECORD, fields)
+        if self._chunked:
+            self._writer.finish()  # type: ignore[no-untyped-call]  # mcap leaves it untyped
+        else:
+            self.flush()
+            self._file.write(_end_of_journal(self._file.crc))
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -167,51 +194,131 @@ class Journal:
                 return
 
 
+class LogReader:
+    """Reads a log or a journal from its first byte to its last, and keeps count of the damage."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.intact = False
+        """Whether the file was closed and every byte is as it was written."""
+        self.scan = Scan(memoryview(b""))
+        """What the last pass found; final once the messages are exhausted."""
+
+    def messages(self) -> Iterator[Found]:
+        """Yield (envelope, message, bytes of the envelope) in the order of the file.
+
+        What is damaged is left out; see `damage`. Raises OSError if the file cannot be read.
+        """
+        with _mapped(self.path) as data:
+            self.intact, self.scan = is_intact(data), Scan(data)
+            yield from self.scan.messages()
+
+    def damage(self) -> str:
+        """Return what is damaged, once the messages are exhausted; "" if nothing is.
+
+        The torn end of a file that was never closed is no damage.
+        """
+        scan = self.scan
+        gaps = scan.gaps if scan.closed else scan.gaps[:-1]
+        if self.intact and not gaps:
+            return ""
+        if not scan.closed and not gaps:
+            return ""
+        lost = None if scan.expected is None else scan.expected - scan.count
+        if not gaps and not lost:
+            return f"{self.path.name} is damaged; all {scan.count} messages in it can be read"
+        of = f"{lost} of {scan.expected} messages" if lost and lost > 0 else "messages"
+        if not gaps:
+            return f"{of} of {self.path.name} are not in it"
+        where = f"{len(gaps)} places, the first at byte" if len(gaps) > 1 else "byte"
+        return (
+            f"{of} of {self.path.name} cannot be read: {gaps[0].reason} at {where} {gaps[0].begin}"
+        )
+
+
 def read(path: Path) -> Iterator[tuple[Envelope, Message]]:
-    """Yield the words of a log or journal as they were written, up to the first torn one."""
-    for envelope, message, _ in read_bytes(path):
+    """Yield the messages of a log or journal as they were written; what is damaged is left out."""
+    for envelope, message, _ in LogReader(path).messages():
         yield envelope, message
 
 
-def read_bytes(path: Path) -> Iterator[tuple[Envelope, Message, bytes]]:
-    """Yield the words with their bytes on the wire, up to the first torn one."""
-    with path.open("rb") as file:
-        try:
-            for record in StreamReader(file, validate_crcs=True).records:
-                if isinstance(record, Record):
-                    yield *unpack(record.data), record.data
-        except _TORN:
-            return
+def read_bytes(path: Path) -> Iterator[Found]:
+    """Yield the messages with the bytes of their envelopes; what is damaged is left out."""
+    return LogReader(path).messages()
 
 
 def read_kinds(path: Path, kinds: set[type[Message]]) -> Iterator[tuple[Envelope, Message]]:
-    """Yield the words of these kinds of a closed log, by time of saying.
+    """Yield the messages of these types of a closed log, in its order.
 
-    Only the chunks that hold one of them are unpacked.
+    Only the chunks that hold one of them are unpacked, unless the file is damaged.
     """
-    names = {kind(message) for message in kinds}
-    with path.open("rb") as file:
-        try:
-            reader = make_reader(file, validate_crcs=True)
-            summary = reader.get_summary()
-            channels = summary.channels.values() if summary is not None else ()
-            topics = {c.topic for c in channels if c.topic.partition("/")[2] in names}
-            for _, _, record in reader.iter_messages(topics=topics) if topics else ():
-                yield unpack(record.data)
-        except _TORN:
-            return
+    names, types = {kind(message) for message in kinds}, tuple(kinds)
+    with _mapped(path) as data:
+        summary = _summary(path) if is_intact(data) else None
+        chunks: set[int] | None = None
+        channels: set[int] | None = None
+        if summary is not None:
+            topics = summary.channels.items()
+            channels = {n for n, c in topics if c.topic.partition("/")[2] in names}
+            chunks = {
+                index.chunk_start_offset
+                for index in summary.chunk_indexes
+                if channels & set(index.message_index_offsets)
+            }
+        for envelope, message, _ in Scan(data).messages(chunks, channels):
+            if isinstance(message, types):
+                yield envelope, message
 
 
 def read_completeness(path: Path) -> Completeness | None:
-    """Return what a closed log says of itself; None if it was never closed.
+    """Return whether a closed log is whole; None if it was never closed.
 
-    Raises OSError if there is no file.
+    Every byte is checked against the CRCs of the file. Raises OSError if there is no file.
     """
-    with path.open("rb") as file:
-        try:
-            for record in make_reader(file).iter_metadata():
-                if isinstance(record, Metadata) and record.name == _VERDICT:
-                    return msgspec.json.decode(record.metadata[_VERDICT], type=Completeness)
-        except (*_TORN, OSError):
+    with _mapped(path) as data:
+        if is_intact(data) and not _unknown_types(_summary(path)):
+            with path.open("rb") as file:
+                for record in make_reader(file).iter_metadata():
+                    if record.name == COMPLETENESS_RECORD:
+                        text = record.metadata[COMPLETENESS_RECORD]
+                        return msgspec.json.decode(text, type=Completeness)
             return None
-    return None
+    reader = LogReader(path)
+    for _ in reader.messages():
+        pass
+    scan = reader.scan
+    if not scan.closed:
+        return None
+    if scan.completeness:
+        known = msgspec.json.decode(scan.completeness, type=Completeness)
+    else:
+        known = Completeness(False, scan.count, "its record of what should be in it")
+    in_order = scan.count if scan.count_before_gap is None else scan.count_before_gap
+    missing = "; ".join(filter(None, (reader.damage(), known.missing)))
+    return Completeness(False, min(known.in_hub_order, in_order), missing)
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[memoryview]:
+    """Map a file into memory to be read."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            yield memoryview(b"")
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            view = memoryview(mapped)
+            try:
+                yield view
+            finally:
+                view.release()
+
+
+def _summary(path: Path) -> Summary | None:
+    with path.open("rb") as file:
+        return make_reader(file).get_summary()
+
+
+def _unknown_types(summary: Summary | None) -> bool:
+    """Return whether a log holds messages of a type that this version does not know."""
+    schemas = summary.schemas.values() if summary is not None else ()
+    return any(schema.name not in _MESSAGE_TYPES for schema in schemas)

@@ -1,5 +1,6 @@
 """A log keeps what was said, up to the byte at which its writer died."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,20 @@ from rig.clock import SetClock
 from rig.errors import Refused
 from rig.messages import Ended, Heartbeat, Lick, Message, Start, Wheel, kind
 from rig.session.recover import settle
-from rig.transport.envelope import Envelope, Sender, pack
+from rig.transport import log, log_scan
+from rig.transport.envelope import CorruptMessage, Envelope, Sender, pack, unpack
 from rig.transport.log import (
     JOURNAL_FOLDER,
     LOG_FILE,
     Completeness,
     Journal,
+    LogReader,
     LogWriter,
     read,
     read_completeness,
+    read_kinds,
 )
+from tests.rig.flip_bits import flip, silent_flips, write_log
 
 
 def said(name: str, messages: list[Message]) -> list[tuple[Envelope, Message]]:
@@ -93,6 +98,67 @@ def test_a_flipped_byte_never_gives_a_wrong_word(tmp_path: Path) -> None:
         path.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
         for _, message in read(path):
             assert message in WORDS
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_no_flipped_bit_of_a_closed_file_is_silent(tmp_path: Path, chunked: bool) -> None:
+    assert silent_flips(tmp_path, 80, 7, chunked, 1500) == []
+
+
+def test_messages_on_both_sides_of_a_damaged_chunk_are_read(tmp_path: Path) -> None:
+    path, damaged = tmp_path / "x.mcap", tmp_path / "y.mcap"
+    count = write_log(path, 3000, chunked=True)
+    third_chunk = [found.end() for found in re.finditer(b"zstd", path.read_bytes())][2]
+    flip(path, damaged, 8 * (third_chunk + 100))
+    sound, kept = list(read(path)), list(read(damaged))
+    assert kept[0] == sound[0]
+    assert kept[-1] == sound[-1]
+    assert 0 < count - len(kept) < 1000
+    completeness = read_completeness(damaged)
+    assert completeness is not None
+    assert not completeness.whole
+    assert 0 < completeness.in_hub_order < len(kept)
+    assert f"{count - len(kept)} of {count} messages of y.mcap cannot be read" in (
+        completeness.missing
+    )
+    assert len(list(read_kinds(damaged, {Wheel}))) == sum(isinstance(m, Wheel) for _, m in kept)
+
+
+def test_a_damaged_length_in_an_open_journal_hides_one_message(tmp_path: Path) -> None:
+    path = tmp_path / "x.mcap"
+    pairs = said("hardware", WORDS)
+    writer = write(path, pairs, chunked=False)
+    data = bytearray(path.read_bytes())
+    writer.close()
+    second = data.index(pack(pairs[1][0])) - log_scan.MESSAGE_HEAD.size
+    for wrong in (0, 1, 2**20, 2**62):
+        data[second - 8 : second] = wrong.to_bytes(8, "little")
+        path.write_bytes(data)
+        reader = LogReader(path)
+        assert [(e, m) for e, m, _ in reader.messages()] == pairs[:1] + pairs[2:]
+        assert not reader.scan.closed
+
+
+def test_a_message_of_an_unknown_type_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.mcap"
+    pairs = said("hardware", WORDS)
+    write(path, pairs).close(Completeness(True, len(pairs)))
+
+    def without_lick(data: bytes) -> tuple[Envelope, Message]:
+        envelope, message = unpack(data)
+        if isinstance(message, Lick):
+            raise CorruptMessage("Invalid value 'Lick'")
+        return envelope, message
+
+    known = {k: v for k, v in log._MESSAGE_TYPES.items() if k != "Lick"}
+    monkeypatch.setattr(log, "_MESSAGE_TYPES", known)
+    monkeypatch.setattr(log_scan, "unpack", without_lick)
+    completeness = read_completeness(path)
+    assert completeness is not None
+    assert not completeness.whole
+    assert f"1 of {len(pairs)} messages" in completeness.missing
 
 
 def journalled(folder: Path, sender: str, pairs: list[tuple[Envelope, Message]]) -> None:

@@ -64,7 +64,7 @@ def test_a_failure_is_said_again_with_the_words_before_and_after_it(
     assert exit_.value.code == 0
     said = capsys.readouterr().out
     assert f"failing failed as it did then, on the same word: {WHY}" in said
-    assert f"the same: {LAST + 1} words" in said
+    assert f"the same: {LAST + 1} messages" in said
 
 
 def test_a_failure_that_said_otherwise_is_found(tmp_path: Path) -> None:

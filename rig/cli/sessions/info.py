@@ -8,12 +8,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from rig.cli.sessions.completeness_notice import check_log
 from rig.cli.sessions.end_summary import SUMMARY_FILE, print_table
 from rig.cli.sessions.photodiode_report import seen
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.sessions.video_frames import compared
 from rig.errors import Refused
-from rig.transport.log import LOG_FILE, read_completeness
 
 
 def info(
@@ -31,16 +31,14 @@ def info(
     """Show what is in a session, whether it is whole, and its end table."""
     console = Console()
     folder = session_in(folder)
-    try:
-        verdict = read_completeness(folder / LOG_FILE)
-    except OSError as error:
-        raise Refused(f"{folder} holds no log ({error.strerror}); check the path") from error
-    if verdict is None or not (folder / SUMMARY_FILE).exists():
+    completeness = check_log(folder, console)
+    if not (folder / SUMMARY_FILE).exists():
         raise Refused(f"{folder} is not closed; unless it still runs, run: rig recover {folder}")
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         console.print(f"  {path.relative_to(folder)}  {path.stat().st_size / 1e6:.2f} MB")
-    whole = "[green]whole[/green]" if verdict.whole else "[bold red]words are missing[/bold red]"
-    console.print(f"log: {whole}{'; missing: ' + verdict.missing if verdict.missing else ''}")
+    whole = Text("whole", "green") if completeness.whole else Text("not whole", "bold red")
+    missing = f"; missing: {completeness.missing}" if completeness.missing else ""
+    console.print(Text.assemble("log: ", whole, missing))
     print_table(_summary(folder / SUMMARY_FILE), console)
     sound = True
     judged = (*compared(folder, video or []), *seen(folder, trace, trace_hz))

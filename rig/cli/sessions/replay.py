@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rig.cli.sessions.completeness_notice import check_log
 from rig.cli.sessions.run import Sets
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.replay.replay import Report
@@ -28,8 +29,10 @@ def replay(
     With --set, see what the deciders would have said with other settings.
     """
     console = Console()
+    folder = session_in(folder)
+    completeness = check_log(folder, console)
     with blamed_on(sets or []):
-        report = feed(session_in(folder), sets or [], about())
+        report = feed(folder, sets or [], about())
     how = "bit for bit" if report.exact else "floats within 1e-5 (recorded on another machine)"
     for sender, count in report.compared.items() if report.first is None else ():
         text = f"{count} words compared, {how}" if count else "no word compared"
@@ -44,7 +47,12 @@ def replay(
         console.print(Text(f"nothing proved{whose}: no word to compare", "bold red"))
         raise typer.Exit(1 if verify else 0)
     if report.first is None:
-        console.print(f"[green]the same: {sum(report.compared.values())} words[/green]")
+        compared = sum(report.compared.values())
+        if not completeness.whole:
+            text = f"the same, as far as the log can be read: {compared} messages"
+            console.print(Text(text, "bold red"))
+            raise typer.Exit(1 if verify else 0)
+        console.print(f"[green]the same: {compared} messages[/green]")
         return
     first = report.first
     where = f"{first.sender} differs in trial {first.trial} at {first.t / 1e9:.6f} s"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from rig.cli.sessions.completeness_notice import check_log
 from rig.cli.sessions.session_argument import SessionDir, session_in
 
 
@@ -21,5 +22,7 @@ def report(
 
     folder = session_in(folder)
     path = out or folder / REPORT_FILE
+    console = Console()
+    check_log(folder, console)
     write(folder, path)
-    Console().print(f"report: {path}", soft_wrap=True)
+    console.print(f"report: {path}", soft_wrap=True)
