@@ -22,6 +22,7 @@ from rig.cli.bringup.flush import flush
 from rig.cli.imaging.align import align
 from rig.cli.imaging.tiff import tiff
 from rig.cli.sessions.demo import demo
+from rig.cli.sessions.export import export
 from rig.cli.sessions.info import info
 from rig.cli.sessions.recover import recover
 from rig.cli.sessions.replay import replay
@@ -37,7 +38,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, run, replay, report, info, recover, flush, doctor, align):
+for verb in (demo, run, replay, report, info, export, recover, flush, doctor, align):
     app.command()(verb)
 app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")

@@ -1,0 +1,1 @@
+"""Write a recorded session in formats that other programs read."""

@@ -1,0 +1,177 @@
+"""What every export is made from: completed trials, frames and events of one session."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.cells.model import Cells
+from analysis.session.offline_tuning import imaged_cells
+from analysis.session.session import Session
+from rig.errors import Refused
+from rig.transport.log import LOG_FILE, read_completeness
+
+Floats = NDArray[np.float64]
+CORRIDOR = "corridor"
+_WHERE = ("trial", "t_s", "position_m")
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """A session, with the tables that more than one export needs.
+
+    A completed trial is a corridor that the animal ran to its end. Completed trials are numbered
+    from 0; an aborted trial has no number (docs/reference/analysis.md).
+    """
+
+    session: Session
+    missing: str = ""
+    """What the log lacks, in a sentence; empty if it is complete."""
+
+    @cached_property
+    def task(self) -> dict[str, Any]:
+        """The task's settings, every default included."""
+        return dict(self.session.settings["task"])
+
+    @cached_property
+    def subject(self) -> str:
+        """The animal's name."""
+        return str(self.session.settings["subject"])
+
+    @cached_property
+    def began(self) -> datetime:
+        """When the session's clock was zero, with the time zone of the rig."""
+        return datetime.fromisoformat(str(self.session.settings["began"]))
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """Completed corridors, a row each, numbered from 0: see Session.trials.
+
+        grey_s is when the animal entered the grey space after the texture.
+        """
+        table = self.session.trials
+        done: pd.DataFrame = table[(table.outcome == "done") & (table.picture == CORRIDOR)]
+        done = done.reset_index(drop=True)
+        done["grey_s"] = self._entered_grey_s(done)
+        return done
+
+    @cached_property
+    def frames(self) -> pd.DataFrame:
+        """One row for each frame with signals: number (of its completed trial, or NaN), stimulus,
+        position_m (NaN outside a completed trial), moving, and middle_s, when it was scanned."""
+        signals = self.session.decoded
+        numbers = pd.Series(self.trials.index, index=self.trials.trial)
+        number = signals.trial.map(numbers).to_numpy(np.float64)
+        inside = np.isfinite(number)
+        return pd.DataFrame(
+            {
+                "number": number,
+                "stimulus": np.where(inside, signals.stimulus.astype(str), ""),
+                "position_m": np.where(inside, signals.position_m, np.nan),
+                "moving": signals.moving.to_numpy(bool) & inside,
+                "middle_s": signals.scanned_t_s,
+            }
+        )
+
+    @cached_property
+    def licks(self) -> pd.DataFrame:
+        """Licks inside completed trials: t_s, number, position_m."""
+        licks = self.session.licks
+        numbers = pd.Series(self.trials.index, index=self.trials.trial)
+        table = licks.assign(number=licks.trial.map(numbers))
+        inside: pd.DataFrame = table[np.isfinite(table.number)]
+        return inside.reset_index(drop=True)
+
+    @cached_property
+    def cells(self) -> Cells | None:
+        """The cells of the traces, in their order; None if nothing was imaged."""
+        return imaged_cells(self.session) if len(self.session.decoded) else None
+
+    @cached_property
+    def by_plane(self) -> list[NDArray[np.intp]]:
+        """For each depth that has cells, the indices of its cells among the traces."""
+        cells = self.cells
+        if cells is None:
+            return []
+        return [np.flatnonzero(cells.plane == plane) for plane in np.unique(cells.plane)]
+
+    @cached_property
+    def atlas(self) -> tuple[Floats, NDArray[np.int16]]:
+        """Each cell's atlas position (cells, 2) and area id (cells,).
+
+        The positions are xy_t of the session's areas_file if it has them, and otherwise the
+        cell's centre in pixels, as (y, x).
+        """
+        cells = self.cells
+        if cells is None:
+            return np.empty((0, 2)), np.empty(0, np.int16)
+        online = self.session.settings["nodes"]["online"]
+        areas_file = str(online.get("areas_file") or "")
+        if areas_file.endswith(".npz"):
+            with np.load(self.session.folder / areas_file, allow_pickle=False) as loaded:
+                if "xy_t" in loaded:
+                    return np.asarray(loaded["xy_t"], np.float64), cells.area
+        return cells.centres(), cells.area
+
+    def frame_at(self, t_s: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return the frame that was being scanned at each time: the one whose middle is nearest.
+
+        A time before the first or after the last frame gets the first or the last one.
+        """
+        middles = self.frames.middle_s.to_numpy()
+        if not len(middles):
+            return np.zeros(len(t_s), np.intp)
+        return np.searchsorted((middles[1:] + middles[:-1]) / 2, t_s).astype(np.intp)
+
+    def _entered_grey_s(self, trials: pd.DataFrame) -> Floats:
+        """Return when each trial's animal came to the end of the texture: the first Position."""
+        position = self.session.position
+        trial, t_s, position_m = (position[name].to_numpy() for name in _WHERE)
+        entered = []
+        columns = (trials[name] for name in ("trial", "texture_m", "start_s", "end_s"))
+        for number, texture_m, start_s, end_s in zip(*columns, strict=True):
+            first, last = np.searchsorted(t_s, np.array([start_s, end_s]))
+            grey = (trial[first:last] == number) & (position_m[first:last] >= texture_m)
+            entered.append(t_s[first + grey.argmax()] if grey.any() else end_s)
+        return np.array(entered, np.float64)
+
+
+def read_contents(folder: Path, partial: bool = False) -> Contents:
+    """Return the contents of a session folder; with `partial`, also of one that is incomplete.
+
+    Raises Refused if it has nothing to export, or is incomplete.
+    """
+    session = Session(folder)
+    if not session.settings:
+        raise Refused(f"{folder} never started, so there is nothing to export; choose another one")
+    missing = _missing(folder)
+    if missing and not partial:
+        raise Refused(
+            f"{folder} is incomplete ({missing}); run: rig recover {folder}, or export what is "
+            "there with --partial"
+        )
+    return Contents(session, missing)
+
+
+def _missing(folder: Path) -> str:
+    completeness = read_completeness(folder / LOG_FILE)
+    if completeness is None:
+        return "its log was never closed"
+    return "" if completeness.whole else completeness.missing or "messages are missing"
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Have a file written under a temporary name, then give it its own: it is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".part.{path.name}")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,81 @@
+"""Export to plain tables: one CSV or Parquet file for each of trials, licks, rewards ..."""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.export.contents import Contents, write_whole
+from rig.errors import Refused
+
+README = """Tables of one session. Times are seconds of the session clock; it was zero at {began}.
+{missing}
+trials      one row a trial, aborted ones too (outcome)
+licks       lick onsets
+rewards     openings of a valve; manual: asked for by the operator
+cues        trial, and when and where the sound cue was due
+wheel       the wheel at every tick: encoder counts, and centimetres forward
+position    position in the corridor at every tick of the wheel
+flips       frames shown on the screens, with the position that they show
+frames      imaging frames, with the file and offset of their pixels
+signals     one row for each frame with signals: trial, position and time of the middle of its scan
+requests    what the operator asked for: pause, resume, note, stop, manual reward
+faults      what was wrong, and which process said it
+verdicts    the referee's finding for each trial; empty if there was none
+"""
+
+
+def session_tables(contents: Contents) -> dict[str, pd.DataFrame]:
+    """Return the tables of a session by name."""
+    session = contents.session
+    cues = session.trials[["trial", "stimulus", "cue_s", "cue_position_m"]].dropna()
+    signals = session.decoded[
+        ["frame", "scanned_t_s", "trial", "stimulus", "position_m", "moving", "selective_fraction"]
+    ]
+    return {
+        "trials": session.trials,
+        "licks": session.licks,
+        "rewards": session.rewards,
+        "cues": cues.reset_index(drop=True),
+        "wheel": session.wheel,
+        "position": session.position,
+        "flips": session.flips,
+        "frames": session.frames,
+        "signals": signals,
+        "requests": session.orders,
+        "faults": session.faults,
+        "verdicts": session.verdicts.assign(
+            violations=session.verdicts.violations.map("; ".join).astype("str")
+        ),
+    }
+
+
+def write_tables(contents: Contents, folder: Path, kind: str) -> list[Path]:
+    """Write the tables as "csv" or "parquet" files into a folder; return the files.
+
+    Raises Refused if Parquet is asked for and pyarrow is not installed.
+    """
+    if kind == "parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError as error:
+            raise Refused(
+                "Parquet files need pyarrow; install it: pip install rig[export], or export csv"
+            ) from error
+    written = []
+    for name, table in session_tables(contents).items():
+        path = folder / f"{name}.{kind}"
+        write_whole(path, partial(_write, table, kind))
+        written.append(path)
+    missing = f"INCOMPLETE: {contents.missing}.\n" if contents.missing else ""
+    readme = folder / "README.txt"
+    text = README.format(began=contents.began.isoformat(), missing=missing)
+    readme.write_text(text, encoding="utf-8")
+    return [*written, readme]
+
+
+def _write(table: pd.DataFrame, kind: str, path: Path) -> None:
+    if kind == "csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path, index=False)

@@ -1,0 +1,160 @@
+"""The files that the study's own scripts read: names, shapes, units."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.export.contents import read_contents
+from analysis.export.lab import write_lab
+from rig.errors import Refused
+from rig.messages import Message
+from tests.analysis.export.recorded import (
+    AREAS,
+    CELLS,
+    STIMULI,
+    TRIAL_FRAMES,
+    start,
+    trial,
+    whole_session,
+    write,
+)
+
+KEY = "VR2_2026_03_04_2"
+FRAMES = 5 * TRIAL_FRAMES
+FRAME_ARRAYS = ("ft_move", "ft_trInd", "ft_WallID", "ft_PosCum", "ft_CorrSpc", "ft_GraySpc")
+TRIAL_ARRAYS = (
+    "WallName",
+    "WallType",
+    "isRew",
+    "SoundPos",
+    "SoundDelPos",
+    "SoundTime",
+    "SoundFr",
+    "RewPos",
+    "RewTime",
+    "Trial_start_time",
+    "Gray_space_time",
+)
+LICK_ARRAYS = ("LickPos", "LickTrind", "LickTime", "LickFr")
+
+
+def loaded(path: Path) -> Any:
+    return np.load(path, allow_pickle=True).item()
+
+
+@pytest.fixture
+def behavior(tmp_path: Path) -> dict[str, Any]:
+    write_lab(read_contents(whole_session(tmp_path)), tmp_path / "lab")
+    held: dict[str, Any] = loaded(tmp_path / "lab" / "beh" / "Beh_sup_train1.npy")
+    assert list(held) == [KEY]
+    session: dict[str, Any] = held[KEY]
+    return session
+
+
+def test_the_arrays_have_the_shapes_of_the_published_data(behavior: dict[str, Any]) -> None:
+    assert {behavior[name].shape for name in FRAME_ARRAYS} == {(FRAMES,)}
+    assert {behavior[name].shape for name in TRIAL_ARRAYS} == {(4,)}
+    assert {behavior[name].shape for name in LICK_ARRAYS} == {(8,)}
+    assert behavior["ntrials"] == 4
+    assert behavior["ft_CorrSpc"].dtype == behavior["ft_GraySpc"].dtype == bool
+    assert list(behavior["WallName"]) == list(STIMULI)
+    assert list(behavior["UniqWalls"]) == ["circle1", "leaf1"]
+    assert list(behavior["stim_id"]) == [0, 2]
+    assert list(behavior["WallType"]) == ["leaf", "circle", "leaf", "circle"]
+    assert list(behavior["isRew"]) == [True, False, True, False]
+    assert behavior["Reward_Mode"] == "Active after cue"
+
+
+def test_an_aborted_trial_takes_no_number_and_its_frames_do_not_move(
+    behavior: dict[str, Any],
+) -> None:
+    aborted = slice(2 * TRIAL_FRAMES, 3 * TRIAL_FRAMES)
+    assert np.isnan(behavior["ft_trInd"][aborted]).all()
+    assert not behavior["ft_move"][aborted].any()
+    assert not (behavior["ft_CorrSpc"] | behavior["ft_GraySpc"])[aborted].any()
+    kept = np.delete(behavior["ft_trInd"], np.arange(FRAMES)[aborted])
+    np.testing.assert_array_equal(kept, np.repeat(np.arange(4), TRIAL_FRAMES))
+    moving = behavior["ft_PosCum"][behavior["ft_move"]]
+    assert (np.diff(moving) > 0).all()
+    assert moving[TRIAL_FRAMES] == 60.0
+
+
+def test_positions_are_decimetres_and_times_date_numbers(behavior: dict[str, Any]) -> None:
+    np.testing.assert_allclose(behavior["SoundPos"], 20.0)
+    np.testing.assert_allclose(behavior["SoundDelPos"], 20.0 + 60.0 * np.arange(4))
+    np.testing.assert_allclose(behavior["LickPos"], np.tile([22.5, 25.0], 4))
+    np.testing.assert_array_equal(behavior["LickTrind"], np.repeat(np.arange(4), 2))
+    np.testing.assert_allclose(behavior["RewPos"], [22.5, np.nan, 22.5, np.nan])
+    ten_am = datetime(2026, 3, 4).toordinal() + 366 + 10 / 24
+    started_s = (behavior["Trial_start_time"] - ten_am) * 86400
+    np.testing.assert_allclose(started_s, [6.0, 13.5, 28.5, 36.0], atol=1e-3)
+    grey_s = (behavior["Gray_space_time"] - behavior["Trial_start_time"]) * 86400
+    np.testing.assert_allclose(grey_s, 16 * 0.3, atol=1e-3)
+    assert (behavior["RewTime"][[0, 2]] > behavior["SoundTime"][[0, 2]]).all()
+
+
+def test_cues_and_licks_name_the_frame_that_was_being_scanned(behavior: dict[str, Any]) -> None:
+    """Frames are scanned around 50 ms after each wheel sample; the cue comes with the sample."""
+    first = np.array([0, 1, 3, 4]) * TRIAL_FRAMES
+    np.testing.assert_array_equal(behavior["SoundFr"], first + 8)
+    np.testing.assert_array_equal(
+        behavior["LickFr"], np.sort(np.concatenate([first + 9, first + 10]))
+    )
+
+
+def test_activity_and_retinotopy_are_listed_plane_by_plane(tmp_path: Path) -> None:
+    contents = read_contents(whole_session(tmp_path))
+    write_lab(contents, tmp_path / "lab")
+    spikes = loaded(tmp_path / "lab" / "spk" / f"{KEY}_neural_data.npy")["spks"]
+    assert [plane.shape for plane in spikes] == [(CELLS, FRAMES)]
+    np.testing.assert_array_equal(spikes[0], contents.session.traces.T)
+    with np.load(tmp_path / "lab" / "retinotopy" / "VR2_2026_03_04_trans.npz") as map_file:
+        assert list(map_file["iarea"]) == list(AREAS)
+        assert map_file["xy_t"].shape == (CELLS, 2)
+    out = np.load(tmp_path / "lab" / "retinotopy" / "areas.npz", allow_pickle=True)["out"]
+    assert out.shape == (10,)
+    index = loaded(tmp_path / "lab" / "beh" / "Imaging_Exp_info.npy")
+    assert index == {"sup_train1": [{"mname": "VR2", "datexp": "2026_03_04", "blk": "2"}]}
+
+
+def test_a_second_export_adds_to_the_files_and_a_repeated_one_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    contents = read_contents(whole_session(tmp_path))
+    root = tmp_path / "lab"
+    for _ in range(2):
+        write_lab(contents, root, "sup_train1_after_learning")
+    write_lab(contents, root, "sup_test1")
+    index = loaded(root / "beh" / "Imaging_Exp_info.npy")
+    assert {name: len(sessions) for name, sessions in index.items()} == {
+        "sup_train1_after_learning": 1,
+        "sup_test1": 1,
+    }
+
+
+def test_an_unrewarded_animal_keeps_the_rewarded_stimulus(tmp_path: Path) -> None:
+    messages: list[Message] = trial(0, "circle1", 6000) + trial(1, "circle1", 14_000)
+    folder = write(tmp_path, messages, start(cohort="unrewarded"))
+    write_lab(read_contents(folder), tmp_path / "lab")
+    (session,) = loaded(tmp_path / "lab" / "beh" / "Beh_unsup_train1.npy").values()
+    assert not session["isRew"].any()
+    assert session["Reward_Mode"] == "Passive"
+
+
+def test_without_a_completed_corridor_there_is_nothing_to_export(tmp_path: Path) -> None:
+    folder = write(tmp_path, trial(0, "leaf1", 6000, "aborted"), start())
+    with pytest.raises(Refused, match="no corridor was completed"):
+        write_lab(read_contents(folder), tmp_path / "lab")
+
+
+def test_a_file_that_is_no_dict_is_not_overwritten(tmp_path: Path) -> None:
+    contents = read_contents(whole_session(tmp_path))
+    path = tmp_path / "lab" / "beh" / "Beh_sup_train1.npy"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"somebody else's")
+    with pytest.raises(Refused, match="cannot be extended"):
+        write_lab(contents, tmp_path / "lab")
+    assert path.read_bytes() == b"somebody else's"
