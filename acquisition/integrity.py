@@ -77,7 +77,7 @@ class IntegrityCheck(Node):
                 self._show(message)
             case Scan():
                 header = message.header
-                spare = header.get("averaged", 1) > 1 or header.get("discarded", 0) > 0
+                spare = header.get("averaged", 1) > 1 or header.get("flyback_frames", 0) > 0
                 self._alignment.spare_edges = spare
             case _:
                 pass

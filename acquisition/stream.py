@@ -12,7 +12,7 @@ from acquisition.follow.file_follower import FileFollower
 from acquisition.follow.folder_follower import FolderFollower
 from acquisition.follow.poll_scheduler import PollScheduler
 from acquisition.follow.previous_scan import last_header, remember
-from acquisition.scanimage.frame_counter import Count, PageIndex
+from acquisition.scanimage.frame_counter import FrameCounter, PageIndex
 from acquisition.scanimage.header import Header, differences
 from acquisition.scanimage.page import Page
 from acquisition.scanimage.preamble import NotScanImage
@@ -56,7 +56,7 @@ class Stream(Node):
         self._ring: Ring | None = None
         self._following = False
         self._frames = 0
-        self._count: Count | None = None
+        self._counter: FrameCounter | None = None
         self._file: FileFollower | None = None
         """The file of the last page."""
         self._header: Header | None = None
@@ -141,12 +141,12 @@ class Stream(Node):
     def _take(self, file: FileFollower, page: Page) -> None:
         if file is not self._file:
             self._begin(file, page)
-        if self._count is None:
+        if self._counter is None:
             return
-        place = self._count.take(page.number)
-        for what in self._count.faults:
-            self.publish(Fault(self.clock.now(), f"{file.path.as_posix()}: {what}"))
-        self._count.faults.clear()
+        place = self._counter.place(page)
+        for text in self._counter.faults:
+            self.publish(Fault(self.clock.now(), f"{file.path.as_posix()}: {text}"))
+        self._counter.faults.clear()
         if place is not None:
             self._say_frame(file, page, place)
 
@@ -155,8 +155,8 @@ class Stream(Node):
         self._file = file
         if page.number == 0:
             raise _unnumbered(file)
-        if self._count is None or not self._count.goes_on(file.header, page.number):
-            self._count = Count(file.header)
+        if self._counter is None or not self._counter.continues(file.header, page):
+            self._counter = FrameCounter(file.header)
         if file.header == self._header:
             return
         here = Path.cwd()

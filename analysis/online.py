@@ -227,7 +227,8 @@ class Online(Node):
             averaged = scan.header.get("averaged", 1)
             shape = (frame.height_px, frame.width_px)
             many = at_once(scan)
-            self._volume = Volume(cells, scan.regions, shape, self._how, averaged, many)
+            frames = scan.header.get("frames_per_slice", 1)
+            self._volume = Volume(cells, scan.regions, shape, self._how, averaged, many, frames)
         return self._volume
 
     def _step_s(self, frame: Frame) -> float:

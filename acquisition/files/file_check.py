@@ -9,7 +9,7 @@ import msgspec
 
 from acquisition.files.isolated_reader import ForeignFile
 from acquisition.follow.file_follower import FileFollower
-from acquisition.scanimage.frame_counter import Count
+from acquisition.scanimage.frame_counter import FrameCounter
 from acquisition.scanimage.header import Header
 from acquisition.scanimage.page import Page
 from acquisition.scanimage.preamble import NotScanImage
@@ -34,6 +34,13 @@ class Checked(msgspec.Struct):
     dtype: str = ""
     header: Header = Header()
     planes: list[list[PageStrip]] = []
+    flyback_pages: int = 0
+    """Pages of fly-back frames, which show no depth."""
+    flyback_per_volume: int = 0
+    """Fly-back frames that are saved with each volume."""
+    uneven: str = ""
+    """Why the planes of the pages, up to the end of this file, do not follow from their order
+    alone; "" if they do."""
     problems: list[str] = []
     """What is wrong, a sentence each."""
 
@@ -45,11 +52,11 @@ def check(paths: Sequence[Path], vendor: bool = True) -> list[Checked]:
     only if a file cannot be opened.
     """
     found: list[Checked] = []
-    count: Count | None = None
+    counter: FrameCounter | None = None
     for path in paths:
         one = Checked(path, problems=[])
         with closing(FileFollower(path)) as follower:
-            count = _go_through(one, follower, count)
+            counter = _go_through(one, follower, counter)
         if vendor and not one.problems and one.pages:
             try:
                 with ForeignFile(path) as file:
@@ -99,37 +106,52 @@ def _whole_part(path: Path) -> tuple[Page | None, int, int, int, str]:
         return last, pages, end, follower.link_bytes, _unfinished(follower, pages)
 
 
-def _go_through(one: Checked, follower: FileFollower, count: Count | None) -> Count | None:
+def _go_through(
+    one: Checked, follower: FileFollower, counter: FrameCounter | None
+) -> FrameCounter | None:
+    """Read a file to its end; return the counter for the file after it."""
+    before = 0
     try:
         for page in follower.poll(ended=True):
             if one.pages == 0:
-                count = _begin(one, follower, page, count)
+                counter = _begin(one, follower, page, counter)
+                before = counter.flyback_pages
             _add(one, page)
-            if page.number and count is not None:
-                count.take(page.number)
+            if counter is not None:
+                counter.place(page)
     except (Refused, NotScanImage) as problem:
         text = str(problem)
         one.problems.append(text if isinstance(problem, Refused) else f"{one.path} {text}")
+        one.uneven = text
         return None
     finally:
         one.header = follower.header
-        if count is not None:
-            one.problems += [f"{one.path}: {what}" for what in count.faults]
-            count.faults.clear()
+        if counter is not None:
+            one.problems += [f"{one.path}: {text}" for text in counter.faults]
+            one.flyback_pages = counter.flyback_pages - before
+            one.flyback_per_volume = counter.flyback_per_volume or 0
+            one.uneven = one.uneven or counter.uneven
+            counter.faults.clear()
     if damage := _unfinished(follower, one.pages):
         one.problems.append(f"{one.path} {damage}")
-    return count
+    return counter
 
 
-def _begin(one: Checked, follower: FileFollower, page: Page, count: Count | None) -> Count | None:
+def _begin(
+    one: Checked, follower: FileFollower, page: Page, counter: FrameCounter | None
+) -> FrameCounter:
     one.page_px, one.dtype = (page.width_px, page.height_px), page.dtype
     try:
         one.planes = strips_of(follower.header, follower.regions, page)
     except NotScanImage as problem:
         one.problems.append(f"{one.path} {problem}")
-    if count is None or not count.goes_on(follower.header, page.number):
-        return Count(follower.header)
-    return count
+    if counter is None:
+        return FrameCounter(follower.header)
+    if counter.continues(follower.header, page):
+        return counter
+    if counter.inside_volume:
+        one.uneven = "the acquisition before it stopped inside a volume"
+    return FrameCounter(follower.header)
 
 
 def _add(one: Checked, page: Page) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.follow.file_follower import FileFollower
-from acquisition.scanimage.frame_counter import Count
+from acquisition.scanimage.frame_counter import FrameCounter
 from acquisition.scanimage.page import Page
 from acquisition.scanimage.preamble import NotScanImage
 from acquisition.scanimage.regions import PageStrip, cut, stitch
@@ -65,15 +65,14 @@ def _means(follower: FileFollower, frames: int) -> list[Picture]:
 
 def _shown(follower: FileFollower) -> Iterator[tuple[int, Page]]:
     """Yield the pages of the channel that is shown, with their plane."""
-    count: Count | None = None
-    for at, page in enumerate(follower.poll(ended=True)):
+    counter: FrameCounter | None = None
+    for page in follower.poll(ended=True):
         header = follower.header
-        count = count or Count(header)
-        channels = header.channels or (1,)
-        # Files of before 5.0 do not number their frames.
-        place = count.take(page.number or 1 + at // len(channels))
-        if place is not None and (header.at_once > 1 or place.channel == channels[0]):
-            yield place.plane, page
+        counter = counter or FrameCounter(header)
+        index = counter.place(page)
+        first = (header.channels or (1,))[0]
+        if index is not None and (header.depths_per_frame > 1 or index.channel == first):
+            yield index.plane, page
 
 
 def _laid_out(mean: Picture, strips: Sequence[PageStrip]) -> Picture:

@@ -1,6 +1,7 @@
-"""What Suite2p must know of a recording, in the file it looks for beside the TIFFs."""
+"""What Suite2p must know of a recording, in a file beside the TIFFs."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,42 +10,73 @@ from acquisition.scanimage.regions import places
 from rig.errors import Refused
 
 OPS_FILE = "ops.json"
-"""Suite2p takes the one JSON file beside the TIFFs when `mesoscan` is set."""
+"""Suite2p 0.x reads the only JSON file beside the TIFFs when `mesoscan` is set; 1.x does not."""
 
 
-def ops_of(one: Checked) -> dict[str, Any]:
-    """Return Suite2p's options for a file and those that go on with it.
+def ops_of(files: Sequence[Checked]) -> dict[str, Any]:
+    """Return Suite2p's options for the files of a recording.
 
-    lines are the rows of each region in a page, from 0; dy and dx where it lies on a picture of
-    all; fs is volumes a second. Raises Refused where Suite2p has no words for the recording: it
-    takes the same regions at every depth.
+    lines are the rows of each region in a page, from 0; dy and dx its place on a picture of all
+    regions; fs is pages of each plane a second. Suite2p finds planes by counting pages: saved
+    fly-back pages are further planes, which `ignore_flyback` leaves out by their number among the
+    folders plane0, plane1 ..., one for each region of each plane.
+
+    Raises:
+        Refused: where Suite2p has no options for the recording. It takes one page of each plane a
+            volume, with the same regions at every depth.
     """
-    header, planes = one.header, one.planes
+    first = files[0]
+    header, planes = first.header, first.planes
     if not planes:
-        raise Refused(f"{one.path}: Suite2p cannot be told how its pages are cut into regions")
+        raise Refused(f"{first.path}: the pages cannot be split into the regions of the header")
+    _check_even(files)
     rows = [[strip.rows for strip in strips] for strips in planes]
     if any(other != rows[0] for other in rows):
-        raise Refused(f"{one.path} has other regions at each depth, which Suite2p cannot read")
+        raise Refused(f"{first.path} has other regions at each depth, which Suite2p cannot read")
     corners = places([strip.field for strip in planes[0]])
     # Planes scanned at once are saved as channels; to Suite2p each page of them is a plane.
-    channels = 1 if header.at_once > 1 else len(header.channels) or 1
+    channels = 1 if header.depths_per_frame > 1 else len(header.channels) or 1
+    flyback_planes = files[-1].flyback_per_volume * header.depths_per_frame
+    regions, all_planes = len(rows[0]), len(planes) + flyback_planes
     return {
         "mesoscan": True,
-        "nrois": len(rows[0]),
-        "nplanes": len(planes),
+        "nrois": regions,
+        "nplanes": all_planes,
         "nchannels": channels,
-        "fs": header.volume_rate_hz,
+        "fs": header.plane_rate_hz,
         "lines": [list(range(row.start, row.stop)) for row in rows[0]],
         "dy": [y for y, _ in corners],
         "dx": [x for _, x in corners],
+        "ignore_flyback": list(range(len(planes) * regions, all_planes * regions)),
     }
 
 
-def write_ops(one: Checked) -> Path:
-    """Write the options beside a TIFF; return where. Raises Refused if that cannot be."""
-    path = one.path.parent / OPS_FILE
+def write_ops(files: Sequence[Checked]) -> Path:
+    """Write the options beside the first TIFF; return where. Raises Refused if that cannot be."""
+    path = files[0].path.parent / OPS_FILE
     try:
-        path.write_text(json.dumps(ops_of(one)) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(ops_of(files)) + "\n", encoding="utf-8")
     except OSError as error:
         raise Refused(f"{path} cannot be written ({error.strerror})") from error
     return path
+
+
+def _check_even(files: Sequence[Checked]) -> None:
+    """Refuse a recording whose pages do not follow each other plane by plane."""
+    first = files[0]
+    header = first.header
+    several_slices = header.slices > 1 or header.flyback_frames > 0
+    pages = header.frames_per_slice // header.averaged
+    if several_slices and pages > 1:
+        raise Refused(
+            f"{first.path} has {pages} pages of each slice in a volume, and Suite2p takes one; "
+            "average them (logAverageFactor = framesPerSlice)"
+        )
+    for one in files:
+        if one.header.depths_um != header.depths_um:
+            raise Refused(f"{one.path} has other depths than {first.path}; run Suite2p on each")
+        if one.uneven:
+            raise Refused(
+                f"{one.path}: Suite2p finds planes by counting pages, and would take the wrong "
+                f"ones: {one.uneven}"
+            )

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acquisition.follow.file_follower import FileFollower
+from acquisition.scanimage.frame_counter import FrameCounter, PageIndex
 from acquisition.scanimage.page import Page
+from acquisition.scanimage.preamble import NotScanImage
 from rig.transport.frame_ring import read_pixels
 
 
@@ -32,6 +34,9 @@ class ClosedFile:
         self.shape = (0, 0)
         """height_px, width_px"""
         self.dtype = "<i2"
+        self._places: list[PageIndex | None] = []
+        self._flyback_pages = 0
+        self._unclear = ""
         self._lock = threading.Lock()
         self._reader: Any = None
         self._follower = FileFollower(path)
@@ -76,6 +81,21 @@ class ClosedFile:
             except UnicodeDecodeError as error:
                 raise self._follower.refused(f"has a page {page} described in no text") from error
 
+    @property
+    def places(self) -> list[PageIndex | None]:
+        """The channel and plane of each page; None for fly-back and repeated frames.
+
+        Raises Refused if the header leaves open which depth a page shows.
+        """
+        if self._unclear:
+            raise self._follower.refused(self._unclear)
+        return self._places
+
+    @property
+    def flyback_pages(self) -> int:
+        """How many pages are of fly-back frames, as far as that can be told."""
+        return self._flyback_pages
+
     def close(self) -> None:
         """Let the file go."""
         with self._lock:
@@ -100,8 +120,10 @@ class ClosedFile:
         follower = self._follower
         offsets = array("Q")
         first: Page | None = None
+        counter: FrameCounter | None = None
         for page in follower.poll():
             first = first or page
+            counter = self._place(page, counter)
             kinds = [(p.height_px, p.width_px, p.dtype) for p in (first, page)]
             if kinds[0] != kinds[1]:
                 raise follower.refused("has pages of different sizes")
@@ -113,6 +135,19 @@ class ClosedFile:
         if first is not None:
             self.shape, self.dtype = (first.height_px, first.width_px), first.dtype
         return offsets
+
+    def _place(self, page: Page, counter: FrameCounter | None) -> FrameCounter | None:
+        """Note what a page shows, as long as that can be told."""
+        if self._unclear:
+            return counter
+        try:
+            counter = counter or FrameCounter(self._follower.header)
+            self._places.append(counter.place(page))
+        except NotScanImage as problem:
+            self._unclear = str(problem)
+            return counter
+        self._flyback_pages = counter.flyback_pages
+        return counter
 
     def _open_reader(self) -> None:
         from ScanImageTiffReader import ScanImageTiffReader
@@ -133,6 +168,9 @@ class ClosedFile:
 
 
 def pages_in(path: Path) -> int:
-    """Count the pages of a closed file. Raises Refused as ClosedFile does."""
+    """Count a closed file's pages, without those of fly-back frames.
+
+    Raises Refused as ClosedFile does.
+    """
     with ClosedFile(path) as file:
-        return len(file)
+        return len(file) - file.flyback_pages

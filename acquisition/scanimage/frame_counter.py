@@ -1,9 +1,18 @@
-"""Tells of each page which frame, channel and plane it is, and what is missing or too much."""
+"""Say of each page which frame, channel and plane it is, and which frames are missing or double."""
 
 from typing import NamedTuple
 
+import msgspec
+
 from acquisition.scanimage.header import Header
+from acquisition.scanimage.page import Page
 from acquisition.scanimage.preamble import NotScanImage
+from acquisition.scanimage.volume_model import VolumeModel
+
+_AGREES_FRAMES = 0.5
+"""A time fits a number of frames if it is nearer to it than this."""
+_VOTES = 3
+"""Ends of volumes whose times are checked against the numbering of fly-back frames."""
 
 
 class PageIndex(NamedTuple):
@@ -15,101 +24,277 @@ class PageIndex(NamedTuple):
     """Index of the depth in Header.depths_um."""
 
 
-class Count:
-    """Goes through the frame numbers of an acquisition, over all its files.
+class _Label(NamedTuple):
+    """What the description of a page says of its frame."""
 
-    A frame is one page for each channel saved, under one number. Numbers go up by 1, or by the
-    number of frames averaged. Frames scanned on the way back and not saved may be counted or not:
-    ScanImage does not document which, so the first way back decides.
+    number: int
+    acquisition: int
+    number_in_acquisition: int
+    timestamp_s: float
+
+
+class FrameCounter:
+    """Follow the frame numbers of a recording over all its files and acquisitions.
+
+    A frame is one page for each channel saved; all of them bear its number. `frameNumbers` counts
+    on over the acquisitions of a LOOP, while `frameNumberAcquisition` begins anew with each, and
+    with it the volume: the second says what a frame shows, the first what is missing.
     """
 
     def __init__(self, header: Header) -> None:
+        """Raises NotScanImage if the header leaves open which depth a page shows."""
         self.faults: list[str] = []
-        """What was wrong since somebody took the list: one clause each."""
-        self._channels = header.channels or (1,)
+        """What was found wrong since the caller last emptied the list: one clause each."""
+        self.flyback_pages = 0
+        """Pages of fly-back frames, which show no plane."""
+        self.flyback_per_volume: int | None = None
+        """Fly-back frames saved after the first volume; None before the second one begins."""
+        self.uneven = ""
+        """Why planes do not follow from the order of the pages alone; "" if they do."""
         self._header = header
-        self._step: int | None = None if header.averaged > 1 else 1
-        self._counts_way_back: bool | None = None if header.discarded else False
-        self._first = 0
-        self._last = 0
+        self._channels = header.channels or (1,)
+        self._model = VolumeModel.of(header)
+        self._step_known = not self._model.one_plane or header.averaged == 1
+        self._votes = 0
+        self._assumed = False
+        """Whether a frame past the first volume was placed with no evidence of `_vote`."""
+        self._first: _Label | None = None
+        self._last: _Label | None = None
+        self._last_shown: _Label | None = None
+        """The last frame that shows a plane."""
+        self._flyback_since = 0
+        """Fly-back frames since the last frame that shows a plane."""
         self._pages = 0
-        """How many pages of frame `last` have come."""
+        """Pages of the last frame so far."""
+        self._unnumbered = 0
         self._missing: list[range] = []
 
-    def goes_on(self, header: Header, number: int) -> bool:
-        """Whether a file of that header, beginning at that frame, is of the same acquisition."""
+    @property
+    def inside_volume(self) -> bool:
+        """Whether the last frame is not the last one of a volume that shows a slice."""
+        model = self._model
+        if self._last is None or model.one_plane:
+            return False
+        following = model.next_number(self._last.number_in_acquisition)
+        return (following - 1) % model.period >= model.averaged
+
+    def continues(self, header: Header, page: Page) -> bool:
+        """Whether a file with that header and first page goes on with this recording."""
         ours, theirs = self._header, header
-        alike = ours.channels == theirs.channels and ours.zs_um == theirs.zs_um
-        return alike and number > 1
+        same = ours.channels == theirs.channels and ours.zs_um == theirs.zs_um
+        return same and VolumeModel.of(ours) == VolumeModel.of(theirs) and page.number > 1
 
-    def take(self, number: int) -> PageIndex | None:
-        """Return what the next page shows; None if it is to be left out.
+    def place(self, page: Page) -> PageIndex | None:
+        """Return what the next page shows; None if it shows no plane or is to be left out.
 
-        Raises NotScanImage if the pages are not those the header speaks of.
+        Raises NotScanImage if the pages are not those that the header describes.
         """
-        if not self._last:
-            self._first = number
-        elif number < self._last:
-            return self._late(number)
-        elif number == self._last:
-            return self._another_page(number)
+        label, last = self._label(page), self._last
+        if last is None:
+            self._begin(label)
+        elif label.number < last.number:
+            self._check_late(label.number)
+            return None
+        elif label.number == last.number:
+            return self._another_page(label)
         else:
-            self._check_whole()
-            self._check_gap(number)
-        self._last, self._pages = number, 1
-        return self._place(number)
+            self._check_channels(last)
+            self._check_order(last, label)
+        index = self._first_page(label)
+        self._last = label
+        return index
 
-    def _another_page(self, number: int) -> PageIndex | None:
-        self._pages += 1
-        if self._pages <= len(self._channels):
-            return self._place(number)
-        if number == self._first:
+    def _begin(self, label: _Label) -> None:
+        self._first = label
+        position = (label.number_in_acquisition - 1) % self._model.period
+        self._assumed = label.number_in_acquisition > self._model.frames_per_volume
+        if not self._model.one_plane and position >= self._model.averaged:
+            self.uneven = f"frame {label.number}, the first one, is inside a volume"
+
+    def _first_page(self, label: _Label) -> PageIndex | None:
+        """Take the first page of a frame that comes in order."""
+        self._pages = 1
+        index = self._index(label)
+        if index is None:
+            self._flyback_since += 1
+            return None
+        if self._last_shown is not None:
+            self._check_gap(self._last_shown, label)
+            self._check_flyback(self._last_shown, label)
+        self._last_shown, self._flyback_since = label, 0
+        return index
+
+    def _label(self, page: Page) -> _Label:
+        if page.number:
+            in_acquisition = page.number_in_acquisition or page.number
+            return _Label(page.number, page.acquisition, in_acquisition, page.timestamp_s)
+        if self._model.flyback_frames:
             raise NotScanImage(
-                f"has more pages of frame {number} than channels saved by its header "
-                f"({len(self._channels)})"
+                "numbers no frames and scans fly-back frames; which depth a page shows cannot be "
+                "told"
             )
-        if self._pages == len(self._channels) + 1:
-            self.faults.append(f"frame {number} comes twice, the second time left out")
+        number = 1 + self._unnumbered // len(self._channels)
+        self._unnumbered += 1
+        return _Label(number * self._model.averaged, 0, number * self._model.averaged, 0.0)
+
+    def _index(self, label: _Label) -> PageIndex | None:
+        slice_ = self._model.slice_of(label.number_in_acquisition)
+        if slice_ is None:
+            self.flyback_pages += 1
+            return None
+        channel, depths = self._pages - 1, self._header.depths_per_frame
+        plane = slice_ * depths + (channel if depths > 1 else 0)
+        return PageIndex(self._channels[channel], plane)
+
+    def _another_page(self, label: _Label) -> PageIndex | None:
+        self._pages += 1
+        channels = len(self._channels)
+        if self._pages <= channels:
+            return self._index(label)
+        if self._first is not None and label.number == self._first.number:
+            raise NotScanImage(
+                f"has more pages of frame {label.number} than channels saved by its header "
+                f"({channels})"
+            )
+        if self._pages == channels + 1:
+            self._fault(f"frame {label.number} is saved twice; the second one is left out")
+            self._note_uneven(channels > 1)
         return None
 
-    def _late(self, number: int) -> PageIndex | None:
+    def _check_late(self, number: int) -> None:
         if not any(number in gap for gap in self._missing):
-            raise NotScanImage(f"has frame {number} after frame {self._last}")
-        self.faults.append(f"frame {number} comes late, after frame {self._last}, and is left out")
-        return None
+            last = self._last.number if self._last else 0
+            raise NotScanImage(f"has frame {number} after frame {last}")
+        self._fault(f"frame {number} comes late and is left out")
+        self._note_uneven(len(self._channels) > 1)
 
-    def _check_whole(self) -> None:
-        """Check that the frame before had a page of every channel."""
-        if self._pages >= len(self._channels):
+    def _check_channels(self, last: _Label) -> None:
+        """Check that the last frame had a page of every channel."""
+        channels = len(self._channels)
+        if self._pages >= channels:
             return
-        what = f"{self._pages} of the {len(self._channels)} channels saved"
-        if self._last == self._first:
-            raise NotScanImage(f"has {what} by its header in frame {self._last}")
-        self.faults.append(f"frame {self._last} has {what}")
+        if self._first is not None and last.number == self._first.number:
+            raise NotScanImage(
+                f"has {self._pages} of the {channels} channels saved by its header in frame "
+                f"{last.number}"
+            )
+        self._fault(f"frame {last.number} has {self._pages} of the {channels} channels saved")
+        self._note_uneven(True)
 
-    def _check_gap(self, number: int) -> None:
-        jump = number - self._last
-        if self._step is None:
-            self._step = self._header.averaged if jump % self._header.averaged == 0 else 1
-        expected = self._last + self._step
-        saved, discarded = self._header.slices, self._header.discarded
-        if self._last % saved == 0 and self._counts_way_back is None and jump in (1, 1 + discarded):
-            self._counts_way_back = jump > 1
-        if self._counts_way_back and self._last % (saved + discarded) == saved:
-            expected += discarded
-        if number > expected:
-            gap = range(expected, number)
-            self._missing.append(gap)
-            until = f" to {gap[-1]}" if len(gap) > 1 else ""
-            what = "frames" if until else "frame"
-            self.faults.append(f"{what} {gap[0]}{until} missing, which ScanImage did not save")
+    def _check_order(self, last: _Label, label: _Label) -> None:
+        """Compare a frame with the one before, which has a lower number."""
+        if _is_next_acquisition(last, label):
+            self._check_restart(last, label)
+        else:
+            self._learn_step(label.number - last.number)
+            self._check_same_acquisition(last, label)
 
-    def _place(self, number: int) -> PageIndex:
-        index = self._pages - 1
-        saved, at_once = self._header.slices, self._header.at_once
-        volume = saved + (self._header.discarded if self._counts_way_back else 0)
-        piece = (number - 1) // (self._step or 1) % volume
-        if piece >= saved:
-            raise NotScanImage(f"has frame {number}, scanned on the way back and not to be saved")
-        plane = piece * at_once + (index if at_once > 1 else 0)
-        return PageIndex(self._channels[index], plane)
+    def _check_restart(self, last: _Label, label: _Label) -> None:
+        """Check that an acquisition begins its volume anew, as its frame numbers must say."""
+        if not self.inside_volume:
+            return
+        goes_on = label.number_in_acquisition - last.number_in_acquisition
+        if goes_on == label.number - last.number:
+            raise NotScanImage(
+                f"begins acquisition {label.acquisition} with frame {label.number_in_acquisition} "
+                "of it (frameNumberAcquisition), after one that stopped inside a volume; which "
+                "depth a page shows cannot be told"
+            )
+        self.uneven = self.uneven or (
+            f"acquisition {last.acquisition} stopped inside a volume (frame {last.number})"
+        )
+
+    def _check_same_acquisition(self, last: _Label, label: _Label) -> None:
+        """Check that both numbers of a frame go on alike, and how fly-back is numbered."""
+        if self._model.one_plane:
+            return
+        more = label.number - last.number
+        more_in_acquisition = label.number_in_acquisition - last.number_in_acquisition
+        if more != more_in_acquisition:
+            raise NotScanImage(
+                f"counts {more} frames (frameNumbers) and {more_in_acquisition} "
+                f"(frameNumberAcquisition) up to frame {label.number}; which depth it shows cannot "
+                "be told"
+            )
+        if self._model.flyback_frames and self._votes < _VOTES:
+            self._vote(last, label)
+
+    def _vote(self, last: _Label, label: _Label) -> None:
+        """Learn from the times at the end of a volume whether numbers count fly-back frames.
+
+        Between the last frame of a volume and the first of the next one the time of all fly-back
+        frames passes. Numbers that count them step by as much, whether the frames are saved or
+        not; numbers that leave them out step by 1. Ends of volumes with no clear answer count as
+        the first, which is how ScanImage numbers.
+        """
+        left_out = msgspec.structs.replace(self._model, flyback_numbered=False)
+        first, then = last.number_in_acquisition, label.number_in_acquisition
+        volumes = left_out.volume_of(then) - left_out.volume_of(first)
+        if not volumes or not self._header.frame_rate_hz:
+            return
+        frames = (label.timestamp_s - last.timestamp_s) * self._header.frame_rate_hz
+        numbered = abs(frames - (then - first)) < _AGREES_FRAMES
+        more = volumes * self._model.flyback_frames
+        unnumbered = abs(frames - (then - first) - more) < _AGREES_FRAMES
+        if not numbered and not unnumbered:
+            self._assumed |= self._model.flyback_numbered
+            return
+        before = self._votes > 0 or self._assumed
+        if before and numbered != self._model.flyback_numbered:
+            raise NotScanImage(
+                f"has times and numbers up to frame {label.number} that disagree on whether "
+                "fly-back frames are numbered; which depth a page shows cannot be told"
+            )
+        self._votes += 1
+        self._model = self._model if numbered else left_out
+
+    def _check_gap(self, shown: _Label, label: _Label) -> None:
+        """Name the frames missing between two frames that show a plane."""
+        model, in_acquisition = self._model, label.number_in_acquisition
+        before = label.number - in_acquisition  # the last frame before this acquisition
+        following = model.next_number(shown.number_in_acquisition) - shown.number_in_acquisition
+        first = shown.number + following
+        if _is_next_acquisition(shown, label) and in_acquisition > model.averaged:
+            first = min(first, before + model.averaged)
+        end = before + max(0, model.previous_number(in_acquisition))
+        if end < first:
+            return
+        self._missing.append(range(first, end + 1))
+        many = f"frames {first} to {end} are missing: ScanImage did not save them"
+        one = f"frame {first} is missing: ScanImage did not save it"
+        self._fault(many if end > first else one)
+        self._note_uneven()
+
+    def _check_flyback(self, shown: _Label, label: _Label) -> None:
+        """Check that each volume has the same number of saved fly-back frames."""
+        model = self._model
+        volume = model.volume_of(shown.number_in_acquisition)
+        same_volume = volume == model.volume_of(label.number_in_acquisition)
+        if model.one_plane or (same_volume and not _is_next_acquisition(shown, label)):
+            return
+        if self.flyback_per_volume is None:
+            self.flyback_per_volume = self._flyback_since
+        elif self.flyback_per_volume != self._flyback_since:
+            self.uneven = self.uneven or (
+                f"{self._flyback_since} fly-back frames are saved after frame {shown.number}, and "
+                f"{self.flyback_per_volume} after the first volume"
+            )
+
+    def _learn_step(self, jump: int) -> None:
+        """Learn from the first two frames whether averaged frames are numbered 4, 8 ... or 1, 2."""
+        if not self._step_known and jump % self._model.averaged:
+            self._model = msgspec.structs.replace(self._model, averaged=1)
+        self._step_known = True
+
+    def _fault(self, text: str) -> None:
+        self.faults.append(text)
+
+    def _note_uneven(self, channels_shift: bool = False) -> None:
+        """Note that the last fault shifts the pages after it against planes or channels."""
+        if channels_shift or not self._model.one_plane:
+            self.uneven = self.uneven or self.faults[-1]
+
+
+def _is_next_acquisition(last: _Label, label: _Label) -> bool:
+    restarts = label.number_in_acquisition <= last.number_in_acquisition
+    return restarts or label.acquisition != last.acquisition

@@ -11,33 +11,38 @@ from typing import Any
 import msgspec
 
 from acquisition.scanimage.matlab_literals import Value, facts_of
+from acquisition.scanimage.stack_settings import read_stack
 
 _SCANNERS = ("hScan2D", "hResScan", "hLinScan")
 """From 2016 the active scanner is hScan2D; before, each kind had its own part."""
-_MAX_SLICES = 10_000
+_MAX_COUNT = 10_000
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts of a recording; None, or nothing in it, where the text does not say."""
+    """The settings of a recording; None or empty where the header does not say."""
 
     version: str = ""
     frame_rate_hz: float | None = None
-    """Frames a second; a volume has `slices` of them."""
+    """Scanned frames a second; `averaged` of them make a saved frame."""
     volume_rate_hz: float | None = None
     line_period_s: float | None = None
     fly_to_s: float | None = None
-    """The flight from region to region."""
+    """How long the mirrors take from one region to the next."""
     multi_region: bool = False
     channels: tuple[int, ...] = ()
-    """The channels saved: a frame is one page a channel."""
+    """The channels saved: a frame is one page for each."""
     zs_um: tuple[tuple[float, ...], ...] = ()
-    """The depths of a volume's slices; of one slice several, if they are scanned at once."""
-    gated: bool = False
-    """Whether each channel saved sees another beam's pulses, and so another depth."""
-    discarded: int = 0
-    """Frames at the end of a volume that are scanned on the way back and not saved."""
+    """The depths of each slice of a volume: several if a slice scans several at the same time."""
+    frames_per_slice: int = 1
+    """Frames scanned of each slice before the next one; 1 if there is only one slice."""
+    flyback_frames: int = 0
+    """Frames at the end of a volume, scanned while the focus returns to the first slice."""
     averaged: int = 1
-    """How many scanned frames make a saved one."""
+    """Scanned frames that make one saved frame."""
+    unclear: str = ""
+    """Why the depth of a page cannot be told from this header; "" if it can."""
+    laser_gated: bool = False
+    """Whether each channel saved sees the pulses of another beam, and so another depth."""
     bidirectional: bool | None = None
     um_per_degree: float | None = None
     power_percent: tuple[float, ...] = ()
@@ -45,28 +50,35 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     pmt_gains: tuple[float, ...] = ()
     zoom: float | None = None
     objective_um: tuple[float, ...] = ()
-    """Where the motors stand: x, y, z."""
+    """Position of the motors: x, y, z."""
     fast_z_um: float | None = None
 
     @property
     def slices(self) -> int:
-        """Frames saved a volume."""
+        """Slices of a volume."""
         return max(1, len(self.zs_um))
 
     @property
-    def at_once(self) -> int:
-        """How many depths a frame has, one a channel."""
+    def depths_per_frame(self) -> int:
+        """How many depths a frame shows: one for each channel if they are scanned together."""
         depths = {len(zs) for zs in self.zs_um}
-        return len(self.channels) if self.gated and depths == {len(self.channels)} else 1
+        return len(self.channels) if self.laser_gated and depths == {len(self.channels)} else 1
 
     @property
     def depths_um(self) -> tuple[float, ...]:
-        """The depth of each plane: slice by slice, and in it one a channel if `at_once`."""
-        return tuple(z for zs in self.zs_um for z in zs[: self.at_once]) or (0.0,)
+        """The depth of each plane: slice by slice, and in a slice channel by channel."""
+        return tuple(z for zs in self.zs_um for z in zs[: self.depths_per_frame]) or (0.0,)
+
+    @property
+    def plane_rate_hz(self) -> float | None:
+        """Pages of each plane a second."""
+        if self.volume_rate_hz is None:
+            return None
+        return self.volume_rate_hz * self.frames_per_slice / self.averaged
 
     @property
     def fly_to_lines(self) -> int | None:
-        """Lines that pass during the flight from region to region."""
+        """How many lines the mirrors take from one region to the next."""
         if not self.line_period_s or self.fly_to_s is None:
             return None
         return round(self.fly_to_s / self.line_period_s)
@@ -75,21 +87,27 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 def parse_header(text: str) -> Header:
     """Return the facts of a static metadata text of any version."""
     facts = facts_of(text)
-    zs, channels = _depths(facts), _channels(facts)
+    channels = _channels(facts)
     rate_hz = _positive(facts, "hRoiManager.scanFrameRate", "scanFrameRate", "state.acq.frameRate")
     volume_hz = _positive(facts, "hRoiManager.scanVolumeRate")
+    averaged = max(1, _count(facts, 1, *_of_scanner(facts, "logAverageFactor")))
+    stack = read_stack(facts, averaged, rate_hz, volume_hz)
+    if rate_hz and (volume_hz is None or abs(rate_hz / volume_hz - stack.frames) > 0.5):
+        volume_hz = rate_hz / stack.frames
     return Header(
         version=_version(facts),
         frame_rate_hz=rate_hz,
-        volume_rate_hz=volume_hz or (rate_hz / max(1, len(zs)) if rate_hz else None),
+        volume_rate_hz=volume_hz,
         line_period_s=_positive(facts, "hRoiManager.linePeriod", "linePeriod"),
         fly_to_s=_one(facts, *_of_scanner(facts, "flytoTimePerScanfield")),
         multi_region=bool(_one(facts, "hRoiManager.mroiEnable")),
         channels=channels,
-        zs_um=zs,
-        gated=_gated(facts, channels),
-        discarded=_count(facts, 0, "hFastZ.numDiscardFlybackFrames") if len(zs) > 1 else 0,
-        averaged=_count(facts, 1, *_of_scanner(facts, "logAverageFactor")),
+        zs_um=stack.zs_um,
+        frames_per_slice=stack.frames_per_slice,
+        flyback_frames=stack.flyback_frames,
+        averaged=averaged,
+        unclear=stack.unclear,
+        laser_gated=_laser_gated(facts, channels),
         bidirectional=_yes(facts, *_of_scanner(facts, "bidirectional")),
         um_per_degree=_positive(facts, "objectiveResolution"),
         power_percent=_several(facts, "hBeams.powers", "beamPowers", "state.init.eom.maxPower"),
@@ -153,7 +171,7 @@ def _positive(facts: dict[str, Value], *keys: str) -> float | None:
 
 def _count(facts: dict[str, Value], default: int, *keys: str) -> int:
     value = _one(facts, *keys)
-    return int(value) if value is not None and 0 <= value < _MAX_SLICES else default
+    return int(value) if value is not None and 0 <= value < _MAX_COUNT else default
 
 
 def _yes(facts: dict[str, Value], *keys: str) -> bool | None:
@@ -194,32 +212,11 @@ def _channels(facts: dict[str, Value]) -> tuple[int, ...]:
     return tuple(int(channel) for channel in saved)
 
 
-def _gated(facts: dict[str, Value], channels: tuple[int, ...]) -> bool:
+def _laser_gated(facts: dict[str, Value], channels: tuple[int, ...]) -> bool:
     of = [f"hScan2D.virtualChannelSettings__{channel}" for channel in channels]
     windows = [facts.get(f"{settings}.laserFilterWindow") for settings in of]
     gates = [_one(facts, f"{settings}.laserGate") for settings in of]
     return len(channels) > 1 and all(gates) and len(set(windows)) == len(channels)
-
-
-def _depths(facts: dict[str, Value]) -> tuple[tuple[float, ...], ...]:
-    """Return the depths of a volume's slices; where only one is scanned, its own."""
-    fast = _one(facts, "hFastZ.enable", "fastZEnable") or (
-        _one(facts, "hStackManager.enable") and facts.get("hStackManager.stackMode") == "fast"
-    )
-    lone = facts.get("hStackManager.zs", facts.get("hFastZ.userZs", ()))
-    value = facts.get("hStackManager.zsAllActuators", ())
-    if value == () or isinstance(value, str):
-        value = lone
-    elif isinstance(lone, float):  # one slice: a row of several actuators is no row of slices
-        value = (value,)
-    rows = value if isinstance(value, tuple) else (value,)
-    zs = tuple(row if isinstance(row, tuple) else (row,) for row in rows)
-    known = tuple(tuple(z for z in row if isinstance(z, float) and math.isfinite(z)) for row in zs)
-    if known != zs or len(zs) > _MAX_SLICES:
-        return ()
-    if not fast:
-        return known[:1] if len(known) == 1 else ()
-    return known or ((0.0,),) * _count(facts, 0, "stackNumSlices", "hStackManager.numSlices")
 
 
 def _motors_of_3(facts: dict[str, Value]) -> tuple[float, ...]:

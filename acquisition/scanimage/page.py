@@ -18,14 +18,21 @@ from acquisition.scanimage.tiff_tags import (
 
 _MAX_TAGS = 64
 _MAX_NUMBER = 2**53
-_FRAME_KEYS = (
-    ("frameNumbers", "frameTimestamps_sec"),
-    ("Frame Number", "Frame Timestamp(s)"),  # 5.0
+_DIALECTS = (
+    {
+        "number": "frameNumbers",
+        "time": "frameTimestamps_sec",
+        "acquisition": "acquisitionNumbers",
+        "number_in_acquisition": "frameNumberAcquisition",
+    },
+    {"number": "Frame Number", "time": "Frame Timestamp(s)"},  # 5.0
 )
+"""What a description says of its frame, under the keys of each version."""
 _PATTERNS = {
-    key: re.compile(rf"^{re.escape(key)} *= *([-+0-9.eE]+)\s*$", re.MULTILINE)
-    for keys in _FRAME_KEYS
-    for key in keys
+    # `key = value` lines, or "key": value in JSON
+    key: re.compile(rf'^[ \t]*"?{re.escape(key)}"? *[=:] *([-+0-9.eE]+)\s*,?\s*$', re.MULTILINE)
+    for dialect in _DIALECTS
+    for key in dialect.values()
 }
 _UNNUMBERED = ("state.", "scanimage.SI4.")
 """How the descriptions of 3.8 and 4 begin, which do not number their frames."""
@@ -48,6 +55,10 @@ class Page(msgspec.Struct, frozen=True):
     """First byte after the pixels and the link."""
     text: str
     """The whole description."""
+    acquisition: int = 0
+    """acquisitionNumbers: which acquisition of a LOOP; 0 where a version writes none."""
+    number_in_acquisition: int = 0
+    """frameNumberAcquisition: counts from 1 in each acquisition; 0 as `number`."""
 
     @property
     def pixel_bytes(self) -> int:
@@ -131,20 +142,29 @@ def _placed(
     tags_end = link_at + layout.link.size
     if offset < FIRST_LINK_AT or at - total < offset < tags_end:
         raise NotScanImage(f"has pixels on top of the tags of the page at byte {at}")
-    number, timestamp_s = _frame(text, at)
+    number, timestamp_s, acquisition, in_acquisition = _frame(text, at)
     end = max(offset + total, tags_end)
-    return Page(offset, *shape, number, timestamp_s, link_at, end, text)
+    return Page(
+        offset, *shape, number, timestamp_s, link_at, end, text, acquisition, in_acquisition
+    )
 
 
-def _frame(text: str, at: int) -> tuple[int, float]:
-    """Return the number and the time of a frame, as its description says them."""
-    for number_key, time_key in _FRAME_KEYS:
-        number, timestamp_s = _number(text, number_key), _number(text, time_key)
+def _frame(text: str, at: int) -> tuple[int, float, int, int]:
+    """Return number, time, acquisition and number in it of a frame, by its description."""
+    for dialect in _DIALECTS:
+        found = {name: _number(text, key) for name, key in dialect.items()}
+        number, timestamp_s = found["number"], found["time"]
         if number is not None and timestamp_s is not None and 0 < number < _MAX_NUMBER:
-            return int(number), timestamp_s
+            acquisition = _whole(found.get("acquisition")) or 0
+            in_acquisition = _whole(found.get("number_in_acquisition")) or int(number)
+            return int(number), timestamp_s, acquisition, in_acquisition
     if text.startswith(_UNNUMBERED):
-        return 0, math.nan
+        return 0, math.nan, 0, 0
     raise NotScanImage(f"lacks frameNumbers or frameTimestamps_sec in the page at byte {at}")
+
+
+def _whole(value: float | None) -> int | None:
+    return int(value) if value is not None and 0 < value < _MAX_NUMBER else None
 
 
 def _number(text: str, key: str) -> float | None:

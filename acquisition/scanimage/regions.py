@@ -16,7 +16,9 @@ from acquisition.scanimage.preamble import NotScanImage
 
 Pixels = NDArray[Any]
 _SAME_UM = 1e-3
-_ROUNDING_LINES = 1
+_FEWER_LINES, _MORE_LINES = 1, 2
+"""By how much the lines between two regions may differ from the header's timing: ScanImage rounds
+up to an even number, so that 24.03 lines become 26."""
 _ROUNDING_PX = 1.0
 
 
@@ -171,7 +173,7 @@ def _between_strips(rest: int, gaps: int, fly_to_lines: int | None) -> int:
     lines, left = divmod(rest, gaps)
     if rest < 0 or left:
         raise NotScanImage(f"has {rest} lines for {gaps} flights from region to region")
-    if fly_to_lines is not None and abs(lines - fly_to_lines) > _ROUNDING_LINES:
+    if fly_to_lines is not None and not -_FEWER_LINES <= lines - fly_to_lines <= _MORE_LINES:
         raise NotScanImage(
             f"flies for {lines} lines from region to region by the height of its pages, for "
             f"{fly_to_lines} by its header"

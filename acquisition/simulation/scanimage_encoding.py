@@ -20,16 +20,21 @@ _FIELD_UM = ((-675.0, -675.0), (675.0, -675.0), (675.0, 675.0), (-675.0, 675.0))
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
-    """What is scanned: a page of `shape` for each slice of a volume and each channel."""
+    """What is scanned: a page of `shape` for each saved frame and channel."""
 
     shape: tuple[int, int]
     """height_px, width_px of a page"""
     rate_hz: float
-    """Slices a second."""
+    """Frames scanned a second."""
     regions: tuple[Region, ...] = ()
     """None: one square field."""
     zs_um: tuple[float, ...] = (0.0,)
     channels: tuple[int, ...] = (1,)
+    frames_per_slice: int = 1
+    flyback_frames: int = 0
+    """Frames scanned at the end of each volume while the focus returns."""
+    averaged: int = 1
+    """Scanned frames that make one saved frame."""
     fly_to_lines: int = 0
     facts: dict[str, Value] = {}
     """More of the static metadata, such as {"SI.hBeams.powers": 28.0}."""
@@ -84,14 +89,24 @@ def pack_page_tags(
     return LINK.pack(len(tags)) + packed + LINK.pack(link)
 
 
-def describe(number: int, timestamp_s: float, began: datetime) -> str:
-    """Return the description of a page of frame `number`."""
+def describe(
+    number: int,
+    timestamp_s: float,
+    began: datetime,
+    acquisition: int = 1,
+    number_in_acquisition: int | None = None,
+) -> str:
+    """Return the description of a page of frame `number`.
+
+    number_in_acquisition counts from 1 in each acquisition of a LOOP; by default there is only one.
+    """
+    in_acquisition = number if number_in_acquisition is None else number_in_acquisition
     seconds = began.second + began.microsecond / 1e6
     epoch = f"{began:%Y %m %d %H %M} {seconds:.3f}"
     lines = [
         f"frameNumbers = {number}",
-        "acquisitionNumbers = 1",
-        f"frameNumberAcquisition = {number}",
+        f"acquisitionNumbers = {acquisition}",
+        f"frameNumberAcquisition = {in_acquisition}",
         f"frameTimestamps_sec = {timestamp_s:.9f}",
         "acqTriggerTimestamps_sec = -0.000087000",
         "nextFileMarkerTimestamps_sec = -1.000000000",
@@ -109,6 +124,10 @@ def _facts(recording: Recording) -> dict[str, Value]:
     height, width = recording.shape
     period_s = 1.0 / recording.rate_hz
     slices, several = len(recording.zs_um), len(recording.regions) > 1
+    frames = slices * recording.frames_per_slice
+    with_flyback = frames + recording.flyback_frames
+    stack = with_flyback > 1
+    zs_um = tuple(z for z in recording.zs_um for _ in range(recording.frames_per_slice))
     channels = tuple(float(channel) for channel in recording.channels)
     fly_to_s = recording.fly_to_lines * period_s / height
     return {
@@ -121,8 +140,8 @@ def _facts(recording: Recording) -> dict[str, Value]:
         "SI.hBeams.powers": 30.0,
         "SI.hChannels.channelSave": channels if len(channels) > 1 else channels[0],
         "SI.hChannels.channelsActive": channels if len(channels) > 1 else channels[0],
-        "SI.hFastZ.enable": slices > 1,
-        "SI.hFastZ.numDiscardFlybackFrames": 0.0,
+        "SI.hFastZ.enable": stack,
+        "SI.hFastZ.numDiscardFlybackFrames": float(recording.flyback_frames),
         "SI.hFastZ.position": recording.zs_um[0],
         "SI.hMotors.samplePosition": (0.0, 0.0, 0.0),
         "SI.hPmts.gains": 600.0,
@@ -133,14 +152,22 @@ def _facts(recording: Recording) -> dict[str, Value]:
         "SI.hRoiManager.pixelsPerLine": float(width),
         "SI.hRoiManager.scanFramePeriod": period_s,
         "SI.hRoiManager.scanFrameRate": recording.rate_hz,
-        "SI.hRoiManager.scanVolumeRate": recording.rate_hz / slices,
+        "SI.hRoiManager.scanVolumeRate": recording.rate_hz / with_flyback,
         "SI.hRoiManager.scanZoomFactor": 1.0,
         "SI.hScan2D.flybackTimePerFrame": 0.0,
         "SI.hScan2D.flytoTimePerScanfield": fly_to_s,
+        "SI.hScan2D.logAverageFactor": float(recording.averaged),
         "SI.hScan2D.logFramesPerFile": float("inf"),
-        "SI.hStackManager.framesPerSlice": float("inf"),
+        "SI.hStackManager.actualNumSlices": float(slices),
+        "SI.hStackManager.enable": stack,
+        "SI.hStackManager.framesPerSlice": (
+            float(recording.frames_per_slice) if stack else float("inf")
+        ),
+        "SI.hStackManager.numFramesPerVolume": float(frames),
+        "SI.hStackManager.numFramesPerVolumeWithFlyback": float(with_flyback),
         "SI.hStackManager.numSlices": float(slices),
-        "SI.hStackManager.zs": recording.zs_um if slices > 1 else recording.zs_um[0],
+        "SI.hStackManager.stackMode": "fast",
+        "SI.hStackManager.zs": zs_um if frames > 1 else zs_um[0],
         "SI.objectiveResolution": 150.0,
     }
 

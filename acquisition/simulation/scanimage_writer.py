@@ -42,14 +42,21 @@ class Writer:
         self._put(0, (head + static + regions).ljust(self._next, b"\0"))
 
     def append(
-        self, pixels: NDArray[np.int16], timestamp_s: float, number: int | None = None
+        self,
+        pixels: NDArray[np.int16],
+        timestamp_s: float,
+        number: int | None = None,
+        acquisition: int = 1,
+        number_in_acquisition: int | None = None,
     ) -> None:
         """Write one page: of the next channel of a frame, or of the next frame.
 
-        number is the frame's; by default frames count from 1. Raises ValueError if the pixels have
-        another shape than the file.
+        number is the frame's; by default frames count from 1. number_in_acquisition counts from 1
+        in each acquisition of a LOOP; by default there is only one. Raises ValueError if the pixels
+        have another shape than the file.
         """
-        for _ in self.pieces(pixels, timestamp_s, number):
+        numbers = (number, acquisition, number_in_acquisition)
+        for _ in self._pieces(pixels, timestamp_s, numbers, None):
             pass
 
     def pieces(
@@ -61,14 +68,25 @@ class Writer:
     ) -> Iterator[int]:
         """Write one page in pieces; yield after each how many bytes of the page are on disk.
 
-        Who stops in between has a file that ends inside a page. Raises ValueError as `append`.
+        If the caller stops in between, the file ends inside a page. Raises ValueError as `append`.
         """
+        return self._pieces(pixels, timestamp_s, (number, 1, None), piece_bytes)
+
+    def _pieces(
+        self,
+        pixels: NDArray[np.int16],
+        timestamp_s: float,
+        numbers: tuple[int | None, int, int | None],
+        piece_bytes: int | None,
+    ) -> Iterator[int]:
+        number, acquisition, in_acquisition = numbers
         shape = self._recording.shape
         if pixels.shape != shape:
             raise ValueError(f"a frame of {pixels.shape} px in a file of {shape} px")
         at = self._next
         frame = 1 + self._pages // len(self._recording.channels) if number is None else number
-        text = describe(frame, timestamp_s, self._began).encode() + b"\0"
+        label = describe(frame, timestamp_s, self._began, acquisition, in_acquisition)
+        text = label.encode() + b"\0"
         text = text.ljust(_aligned(PAGE_TAGS_BYTES + len(text)) - PAGE_TAGS_BYTES, b"\0")
         raw = pixels.astype("<i2", copy=False).tobytes()
         end = _aligned(at + PAGE_TAGS_BYTES + len(text) + len(raw))

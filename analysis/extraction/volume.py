@@ -22,10 +22,15 @@ class Volume:
         how: PipelineSettings,
         averaged: int = 1,
         at_once: int = 1,
+        frames_per_slice: int = 1,
     ) -> None:
         """Lay the cells on pages of shape (height_px, width_px). Raises Refused.
 
-        A page is the mean of so many frames, and so many depths have one number.
+        Args:
+            averaged: scanned frames that make one page.
+            at_once: depths that bear the same number.
+            frames_per_slice: scanned frames of each slice of a volume; a cell's brightness is its
+                mean over the pages of its slice.
         """
         cells.check_page(shape)
         self.shape = shape
@@ -37,6 +42,9 @@ class Volume:
         self._moved: list[Motion] = []
         self._next = self._first = 0
         self._averaged, self._at_once = averaged, at_once
+        self._frames_per_slice = max(averaged, frames_per_slice)
+        self._repeats = self._frames_per_slice // averaged
+        """Pages of each plane in a volume."""
 
     @property
     def pages(self) -> int:
@@ -47,21 +55,28 @@ class Volume:
         """Take in a page; return the brightness of all cells, (cells,), if it is the last."""
         if frame.plane not in self._planes:
             return None
-        at = self._planes.index(frame.plane)
-        if at == 0:
+        if not self._is_next(frame):
+            # Pages are missing, or this is the first one: only a first plane begins a volume.
             self._next, self._moved, self._first = 0, [], frame.number
-        later = (frame.plane - self._planes[0]) // self._at_once
-        if frame.number - self._first not in (later, later * self._averaged):
-            self._next = 0  # pages are missing: this one is of another volume
-        if at != self._next:
-            return None  # a page before it is missing
+            self._values[:] = 0.0
+            if frame.plane != self._planes[0]:
+                return None
         self._next += 1
         for strip in self._strips:
             if strip.rows.plane == frame.plane:
                 values, motion = strip.measure(frame.pixels, time_s)
-                self._values[strip.members] = values
+                self._values[strip.members] += values / self._repeats
                 self._moved += [motion] if motion is not None else []
-        if self._next < len(self._planes):
+        if self._next < len(self._planes) * self._repeats:
             return None
         self.motion = tuple(self._moved)
         return self._values.copy()
+
+    def _is_next(self, frame: Frame) -> bool:
+        """Whether a page is the next one of the volume under way, by its plane and its number."""
+        at, repeat = divmod(self._next, self._repeats)
+        if self._next == 0 or at == len(self._planes) or frame.plane != self._planes[at]:
+            return False
+        slices = (frame.plane - self._planes[0]) // self._at_once
+        later = slices * self._frames_per_slice + repeat * self._averaged
+        return frame.number - self._first in (later, later // self._averaged)

@@ -60,9 +60,9 @@ def test_what_is_missing_between_files_or_doubled_is_named(tmp_path: Path) -> No
     numbered(a, [1, 2, 4])
     numbered(b, [7, 8, 8])
     assert problems(a, b) == [
-        f"{a}: frame 3 missing, which ScanImage did not save",
-        f"{b}: frames 5 to 6 missing, which ScanImage did not save",
-        f"{b}: frame 8 comes twice, the second time left out",
+        f"{a}: frame 3 is missing: ScanImage did not save it",
+        f"{b}: frames 5 to 6 are missing: ScanImage did not save them",
+        f"{b}: frame 8 is saved twice; the second one is left out",
     ]
 
 
@@ -157,7 +157,7 @@ def test_suite2p_is_told_how_to_cut_the_pages(tmp_path: Path) -> None:
     )  # fmt: skip
     (one,) = check([recorded(tmp_path / "a.tif", recording, 8)])
     assert one.problems == []
-    ops = json.loads(write_ops(one).read_text())
+    ops = json.loads(write_ops([one]).read_text())
     assert ops == {
         "mesoscan": True,
         "nrois": 2,
@@ -167,6 +167,7 @@ def test_suite2p_is_told_how_to_cut_the_pages(tmp_path: Path) -> None:
         "lines": [list(range(16)), list(range(20, 36))],
         "dy": [0, 0],
         "dx": [16, 0],
+        "ignore_flyback": [],
     }
     page = tifffile.imread(tmp_path / "a.tif").reshape(-1, 36, 8)[3]
     (planes, _) = lay_out(recording.regions, recording.zs_um, (8, 36), 4)
@@ -185,7 +186,7 @@ def test_planes_scanned_at_once_are_planes_to_suite2p_and_unlike_depths_are_refu
     at_once = {"SI.hStackManager.zsAllActuators": ((10.0, 50.0), (20.0, 60.0)), **gates, **windows}
     two = Recording(shape=(16, 8), rate_hz=10.0, zs_um=(10.0, 20.0), channels=(1, 2), facts=at_once)
     (one,) = check([recorded(tmp_path / "a.tif", two, 8)])
-    assert (one.header.depths_um, ops_of(one)["nplanes"], ops_of(one)["nchannels"]) == (
+    assert (one.header.depths_um, ops_of([one])["nplanes"], ops_of([one])["nchannels"]) == (
         (10.0, 50.0, 20.0, 60.0), 4, 1,
     )  # fmt: skip
     some = Region("b", (Field(30.0, (3.0, 0.0), (1.0, 2.0), (8, 16)),), discrete=True)
@@ -195,4 +196,4 @@ def test_planes_scanned_at_once_are_planes_to_suite2p_and_unlike_depths_are_refu
     )  # fmt: skip
     (one,) = check([recorded(tmp_path / "b.tif", unlike, 4)])
     with pytest.raises(Refused, match="other regions at each depth"):
-        ops_of(one)
+        ops_of([one])

@@ -66,7 +66,7 @@ def test_old_versions_tell_the_same_facts_under_their_own_names() -> None:
 def test_a_volume_with_frames_on_the_way_back() -> None:
     header = parse_header(OF_2016)
     assert header.version == "2016b.0"
-    assert (header.slices, header.discarded, header.at_once) == (5, 1, 1)
+    assert (header.slices, header.flyback_frames, header.depths_per_frame) == (5, 1, 1)
     assert header.depths_um == (0.0, 20.0, 40.0, 60.0, 80.0)
     assert header.power_percent == (28.0, 7.5) and header.pmt_gains == (650.0, 700.0)
     assert header.objective_um == (1.0, 2.0, 3.0) and header.fast_z_um == 425.0
@@ -76,7 +76,7 @@ def test_a_real_header_of_two_simultaneous_planes() -> None:
     text, groups = header_of_2020()
     header = parse_header(text)
     assert (header.frame_rate_hz, header.volume_rate_hz) == (37.9059, 9.47647)
-    assert (header.slices, header.at_once, header.channels) == (4, 2, (1, 2))
+    assert (header.slices, header.depths_per_frame, header.channels) == (4, 2, (1, 2))
     assert header.depths_um == (195, 105, 207, 116, 167, 92, 183, 112)
     assert (header.um_per_degree, header.version) == (157.0, "2020.1.4")
     assert (header.power_percent, header.fly_to_lines) == ((32.0, 50.0), 120)
@@ -104,7 +104,7 @@ def test_a_real_header_of_nine_strips() -> None:
 def test_two_channels_of_two_colours_are_no_two_planes() -> None:
     text, _ = header_of_2020()
     header = parse_header(text.replace("laserGate = true", "laserGate = false"))
-    assert (header.at_once, header.depths_um) == (1, (195.0, 207.0, 167.0, 183.0))
+    assert (header.depths_per_frame, header.depths_um) == (1, (195.0, 207.0, 167.0, 183.0))
 
 
 def test_what_differs_from_the_last_session_is_said_in_words() -> None:

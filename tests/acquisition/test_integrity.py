@@ -108,7 +108,7 @@ def test_a_frame_of_two_channels_has_one_edge() -> None:
     assert said[-1].sound and said[-1].edges == said[-1].pages == 8
 
 
-@pytest.mark.parametrize("header", [{"averaged": 2}, {"discarded": 1}])
+@pytest.mark.parametrize("header", [{"averaged": 2}, {"flyback_frames": 1}])
 def test_edges_of_frames_that_are_not_saved_are_spared(header: dict[str, Any]) -> None:
     said: list[Any] = []
     check = node(said)

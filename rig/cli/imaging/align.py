@@ -97,18 +97,21 @@ def _pages_then(folder: Path, plane: int) -> Iterator[NDArray[Any]]:
 def _pages_now(path: Path, plane: int) -> Iterator[NDArray[Any]]:
     """Read the pages that are in a TIFF so far. Raises Refused if it is none of ScanImage's."""
     from acquisition.follow.file_follower import FileFollower
-    from acquisition.scanimage.frame_counter import Count
+    from acquisition.scanimage.frame_counter import FrameCounter
+    from acquisition.scanimage.preamble import NotScanImage
 
     if not path.is_file():
         raise Refused(f"there is no {path}; let ScanImage save some frames first")
     follower = FileFollower(path)
-    count: Count | None = None
+    counter: FrameCounter | None = None
     try:
         for page in follower.poll():
-            count = count or Count(follower.header)
-            place = count.take(page.number)
+            counter = counter or FrameCounter(follower.header)
+            place = counter.place(page)
             if place is not None and (place.plane, place.channel) == (plane, 1):
                 yield follower.pixels(page)
+    except NotScanImage as problem:
+        raise follower.refused(str(problem)) from problem
     finally:
         follower.close()
 

@@ -99,7 +99,9 @@ def _rows(one: Checked) -> dict[str, str]:
         "frames, volumes a second": ", ".join("-" if r is None else f"{r:g}" for r in rates),
         "channels saved": _numbers(header.channels),
         "depths, um": _numbers(header.depths_um),
-        "frames on the way back, averaged": f"{header.discarded}, {header.averaged}",
+        "frames a slice, fly-back, averaged": (
+            f"{header.frames_per_slice}, {header.flyback_frames}, {header.averaged}"
+        ),
         "regions": "\n".join(_regions(one)) or "-",
         "lines from region to region": str(header.fly_to_lines if header.multi_region else "-"),
         "um per degree": _number(header.um_per_degree),

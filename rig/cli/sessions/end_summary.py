@@ -73,8 +73,9 @@ def _write_suite2p_ops(tiffs: list[Path], console: Console) -> None:
     from acquisition.files.suite2p_ops import write_ops
 
     try:
-        if tiffs and (first := check(tiffs[:1], vendor=False)[0]).pages:
-            write_ops(first)
+        files = check(tiffs, vendor=False)
+        if files and files[0].pages:
+            write_ops(files)
     except Refused as refusal:
         console.print(Text(f"no settings for Suite2p were written: {refusal}", "yellow"))
 

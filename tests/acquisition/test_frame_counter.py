@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.scanimage.frame_counter import Count, PageIndex
+from acquisition.scanimage.frame_counter import FrameCounter, PageIndex
 from acquisition.scanimage.header import Header
+from acquisition.scanimage.page import Page
 from acquisition.scanimage.preamble import NotScanImage
 
 
@@ -18,9 +19,16 @@ def volume(slices: int, channels: int = 1, **more: object) -> Header:
     return Header(**facts)
 
 
-def taken(header: Header, numbers: Iterable[int]) -> tuple[list[PageIndex | None], list[str]]:
-    count = Count(header)
-    return [count.take(number) for number in numbers], count.faults
+def page(
+    number: int, acquisition: int = 1, in_acquisition: int | None = None, timestamp_s: float = 0.0
+) -> Page:
+    within = number if in_acquisition is None else in_acquisition
+    return Page(0, 1, 1, "<i2", number, timestamp_s, 0, 0, "", acquisition, within)
+
+
+def placed(header: Header, numbers: Iterable[int]) -> tuple[list[PageIndex | None], list[str]]:
+    counter = FrameCounter(header)
+    return [counter.place(page(number)) for number in numbers], counter.faults
 
 
 @given(
@@ -42,13 +50,13 @@ def test_whatever_is_lost_or_doubled_each_frame_keeps_its_plane(
         pages += [number] * channels * (2 if fate == "doubled" else 1)
         wanted += [PageIndex(c + 1, (number - 1) % slices) for c in range(channels)]
         doubled += [number] * (fate == "doubled")
-    places, faults = taken(volume(slices, channels), pages)
+    places, faults = placed(volume(slices, channels), pages)
     assert [place for place in places if place is not None] == wanted
     told = [fault for fault in faults if "missing" in fault]
     named = {n for fault in told for n in _named(fault)}
     assert named == {n for n in lost if n < pages[-1]}
     assert [f for f in faults if "twice" in f] == [
-        f"frame {n} comes twice, the second time left out" for n in doubled
+        f"frame {n} is saved twice; the second one is left out" for n in doubled
     ]
 
 
@@ -58,11 +66,11 @@ def _named(fault: str) -> range:
 
 
 def test_a_late_frame_is_named_and_left_out() -> None:
-    places, faults = taken(volume(1), [1, 2, 4, 3, 5])
+    places, faults = placed(volume(1), [1, 2, 4, 3, 5])
     assert [place is None for place in places] == [False, False, False, True, False]
     assert faults == [
-        "frame 3 missing, which ScanImage did not save",
-        "frame 3 comes late, after frame 4, and is left out",
+        "frame 3 is missing: ScanImage did not save it",
+        "frame 3 comes late and is left out",
     ]
 
 
@@ -79,11 +87,11 @@ def test_a_header_that_lies_about_channels_is_found_out(
     channels: int, numbers: list[int], why: str
 ) -> None:
     with pytest.raises(NotScanImage, match=why):
-        taken(volume(1, channels), numbers)
+        placed(volume(1, channels), numbers)
 
 
 def test_a_frame_that_lacks_a_channel_later_is_named() -> None:
-    places, faults = taken(volume(1, 2), [1, 1, 2, 3, 3])
+    places, faults = placed(volume(1, 2), [1, 1, 2, 3, 3])
     assert places == [
         PageIndex(1, 0),
         PageIndex(2, 0),
@@ -94,28 +102,59 @@ def test_a_frame_that_lacks_a_channel_later_is_named() -> None:
     assert faults == ["frame 2 has 1 of the 2 channels saved"]
 
 
-@pytest.mark.parametrize("counted", [False, True])
-def test_frames_on_the_way_back_may_be_counted_or_not(counted: bool) -> None:
-    header = volume(3, discarded=2)
-    step = 5 if counted else 3
-    numbers = [volume * step + piece for volume in range(4) for piece in (1, 2, 3)]
-    places, faults = taken(header, numbers)
+def test_numbers_of_fly_back_frames_may_be_missing() -> None:
+    header = volume(3, flyback_frames=2)
+    numbers = [5 * volume + frame for volume in range(4) for frame in (1, 2, 3)]
+    places, faults = placed(header, numbers)
     assert [place.plane for place in places if place] == [0, 1, 2] * 4
     assert faults == []
-    _, faults = taken(header, [n for n in numbers if n != numbers[7]])
-    assert faults == [f"frame {numbers[7]} missing, which ScanImage did not save"]
+    _, faults = placed(header, [n for n in numbers if n != numbers[7]])
+    assert faults == [f"frame {numbers[7]} is missing: ScanImage did not save it"]
+
+
+def test_times_and_numbers_that_disagree_on_fly_back_are_refused() -> None:
+    """By the first volume's end numbers leave fly-back out, by the second's they do not."""
+    counter = FrameCounter(volume(2, flyback_frames=1, frame_rate_hz=1.0))
+    for number, at_s in ((1, 0.0), (2, 1.0), (3, 3.0), (4, 4.0)):
+        assert counter.place(page(number, timestamp_s=at_s)) is not None
+    with pytest.raises(NotScanImage, match="disagree on whether fly-back frames are numbered"):
+        counter.place(page(5, timestamp_s=5.0))
+
+
+def test_the_two_numbers_of_a_frame_must_go_on_alike() -> None:
+    counter = FrameCounter(volume(3))
+    counter.place(page(1))
+    with pytest.raises(NotScanImage, match=r"counts 3 frames .* and 1 .* up to frame 4"):
+        counter.place(page(4, in_acquisition=2))
+
+
+def test_an_acquisition_that_does_not_restart_its_numbers_inside_a_volume_is_refused() -> None:
+    counter = FrameCounter(volume(3))
+    counter.place(page(1, 1))
+    with pytest.raises(NotScanImage, match="begins acquisition 2 with frame 2 of it"):
+        counter.place(page(2, 2, 2))
+
+
+def test_frames_missing_around_the_start_of_an_acquisition_are_named() -> None:
+    counter = FrameCounter(volume(2))
+    for number, acquisition, within in ((1, 1, 1), (4, 1, 4), (8, 2, 2)):
+        counter.place(page(number, acquisition, within))
+    assert counter.faults == [
+        "frames 2 to 3 are missing: ScanImage did not save them",
+        "frames 5 to 7 are missing: ScanImage did not save them",
+    ]
 
 
 @pytest.mark.parametrize("step", [1, 4])
 def test_averaged_frames_may_be_numbered_either_way(step: int) -> None:
-    _, faults = taken(Header(averaged=4), [step * n for n in (1, 2, 3, 5)])
+    _, faults = placed(Header(averaged=4), [step * n for n in (1, 2, 3, 5)])
     (fault,) = faults
     assert fault.startswith("frame") and f" {3 * step + step} " in f"{fault} ".replace(",", " ")
 
 
 def test_each_channel_of_simultaneous_planes_is_another_plane() -> None:
-    header = Header(channels=(1, 2), gated=True, zs_um=((195.0, 105.0), (207.0, 116.0)))
-    places, _ = taken(header, [1, 1, 2, 2, 3, 3])
+    header = Header(channels=(1, 2), laser_gated=True, zs_um=((195.0, 105.0), (207.0, 116.0)))
+    places, _ = placed(header, [1, 1, 2, 2, 3, 3])
     assert places == [
         PageIndex(1, 0),
         PageIndex(2, 1),
@@ -127,8 +166,9 @@ def test_each_channel_of_simultaneous_planes_is_another_plane() -> None:
     assert [header.depths_um[place.plane] for place in places[:4] if place] == [195, 105, 207, 116]
 
 
-def test_which_file_goes_on_with_an_acquisition() -> None:
-    count = Count(volume(2))
-    assert count.goes_on(volume(2), 7)
-    assert not count.goes_on(volume(2), 1)
-    assert not count.goes_on(volume(3), 7)
+def test_which_file_continues_a_recording() -> None:
+    counter = FrameCounter(volume(2))
+    assert counter.continues(volume(2), page(7))
+    assert not counter.continues(volume(2), page(1))
+    assert not counter.continues(volume(3), page(7))
+    assert not counter.continues(volume(2, frames_per_slice=2), page(7))

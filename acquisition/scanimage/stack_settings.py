@@ -1,0 +1,217 @@
+"""How a fast stack is scanned: slices, frames of a slice and fly-back, from the header's settings.
+
+ScanImage writes the same thing under several keys, by version. What the keys say must agree; where
+they do not, the depth of a page cannot be told, and `Stack.unclear` says why.
+"""
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+from acquisition.scanimage.matlab_literals import Value
+
+Rows = tuple[tuple[float, ...], ...]
+"""A row of depths (um) for each slice or frame: one depth for each actuator or beam."""
+
+_MAX_SLICES = 10_000
+_RATE_TOLERANCE_FRAMES = 0.25
+"""How far scanFrameRate / scanVolumeRate may be from a whole number of frames."""
+
+
+class Stack(NamedTuple):
+    """The slices of a volume and the frames of each."""
+
+    zs_um: Rows = ()
+    """A row of depths for each slice; () if the header does not say."""
+    frames_per_slice: int = 1
+    flyback_frames: int = 0
+    unclear: str = ""
+    """Why the depth of a page cannot be told from this header; "" if it can."""
+
+    @property
+    def frames(self) -> int:
+        """Frames of a volume, fly-back included."""
+        return max(1, len(self.zs_um)) * self.frames_per_slice + self.flyback_frames
+
+    @property
+    def one_plane(self) -> bool:
+        """Whether every frame shows the same slice."""
+        return len(self.zs_um) <= 1 and not self.flyback_frames
+
+
+def read_stack(
+    settings: Mapping[str, Value],
+    averaged: int,
+    frame_rate_hz: float | None,
+    volume_rate_hz: float | None,
+) -> Stack:
+    """Return the stack that a header describes.
+
+    Args:
+        settings: what the header says, by key without the prefix "SI.".
+        averaged: scanned frames that make one saved frame.
+        frame_rate_hz: scanFrameRate, if the header has it.
+        volume_rate_hz: scanVolumeRate, if the header has it.
+    """
+    rows = depth_rows(settings)
+    if not _is_fast(settings):
+        unclear = _slow_stack(settings, rows)
+        return Stack(rows if len(rows) == 1 else (), unclear=unclear)
+    stack = _fast_stack(settings, rows)
+    if stack.unclear:
+        return stack
+    unclear = _averaging(stack, averaged) or _rates(stack, frame_rate_hz, volume_rate_hz)
+    if stack.one_plane:
+        stack = stack._replace(frames_per_slice=1)
+    return stack._replace(unclear=unclear)
+
+
+def depth_rows(settings: Mapping[str, Value]) -> Rows:
+    """Return the depths in the order of the scan; () if there are none or they are no numbers.
+
+    `zsAllActuators` has a row for each frame and a column for each actuator. MATLAB's literals do
+    not tell a column from a row, so `[195 105]` may be one frame of two actuators or two frames of
+    one: `zs` has one number for each frame, and tells.
+    """
+    one_each = settings.get("hStackManager.zs", settings.get("hFastZ.userZs", ()))
+    value = settings.get("hStackManager.zsAllActuators", ())
+    if value == () or isinstance(value, str):
+        value = one_each
+    elif isinstance(one_each, float):
+        value = (value,)  # a single frame, of one or several actuators
+    frames = value if isinstance(value, tuple) else (value,)
+    if len(frames) > _MAX_SLICES:
+        return ()
+    rows = tuple(row if isinstance(row, tuple) else (row,) for row in frames)
+    depths = tuple(
+        tuple(z for z in row if isinstance(z, float) and math.isfinite(z)) for row in rows
+    )
+    return depths if depths == rows else ()
+
+
+def _is_fast(settings: Mapping[str, Value]) -> bool:
+    """Whether the focus moves from frame to frame: the keys of 2019 and later, or those before."""
+    if _number(settings, "hFastZ.enable", "fastZEnable"):
+        return True
+    enabled = _number(settings, "hStackManager.enable")
+    return bool(enabled) and settings.get("hStackManager.stackMode") == "fast"
+
+
+def _slow_stack(settings: Mapping[str, Value], rows: Rows) -> str:
+    """Say that a slow stack is scanned, if the header says so."""
+    enabled = _number(settings, "hStackManager.enable")
+    if enabled is None:  # before 2019 more than one slice made a slow stack
+        slices = _count(settings, "hStackManager.numSlices")
+        slow = slices is not None and slices == len(rows) > 1
+    else:
+        slices = _count(settings, "hStackManager.actualNumSlices") or len(rows)
+        slow = bool(enabled) and slices > 1
+    if not slow:
+        return ""
+    return f"is a slow stack of {slices} slices, which is no time series; record a fast stack"
+
+
+def _fast_stack(settings: Mapping[str, Value], rows: Rows) -> Stack:
+    """Put together what the keys say of slices, frames and fly-back."""
+    said_slices = _count(settings, "hStackManager.actualNumSlices") or None
+    said_frames = _count(settings, "hStackManager.framesPerSlice") or None
+    in_volume = _count(settings, "hStackManager.numFramesPerVolume") or None
+    if not rows:  # depths were not written before 5.0
+        old = _count(settings, "stackNumSlices", "hStackManager.numSlices") or 0
+        rows = ((0.0,),) * (said_slices or old)
+    if said_slices is None and in_volume is None:
+        # Before 2019: one frame a slice, unless the depths come in runs.
+        frames = said_frames if said_frames and _in_runs(rows, said_frames) else 1
+        slices = max(1, len(rows)) // frames
+    else:
+        slices, frames = _settled(len(rows), said_slices, said_frames, in_volume)
+    told = f"{slices} slices (actualNumSlices) of {frames} frames (framesPerSlice)"
+    if slices * frames != (in_volume or slices * frames):
+        return Stack(
+            unclear=f"has {told}, and {in_volume} frames a volume (numFramesPerVolume); "
+            "which depth a page shows cannot be told"
+        )
+    if len(rows) == slices * frames and _in_runs(rows, frames):
+        rows = rows[::frames]
+    elif len(rows) not in (0, slices):
+        return Stack(
+            unclear=f"has {told}, and {len(rows)} depths (zs) that do not fit them; "
+            "which depth a page shows cannot be told"
+        )
+    flyback, unclear = _flyback(settings, slices * frames)
+    return Stack(rows or ((0.0,),) * slices, frames, flyback, unclear)
+
+
+def _settled(
+    depths: int, slices: int | None, frames: int | None, in_volume: int | None
+) -> tuple[int, int]:
+    """Return slices and frames of a slice; what one key does not say follows from the others."""
+    total = in_volume or depths or 1
+    if slices is None:
+        return max(1, total // (frames or 1)), frames or 1
+    if frames is None:
+        return slices, max(1, total // slices)
+    return slices, frames
+
+
+def _in_runs(rows: Rows, length: int) -> bool:
+    """Whether depths come in runs of that length, the same depth in each run."""
+    if len(rows) % length:
+        return False
+    return all(a == b for i, (a, b) in enumerate(pairwise(rows), 1) if i % length)
+
+
+def _flyback(settings: Mapping[str, Value], in_volume: int) -> tuple[int, str]:
+    """Return the fly-back frames of a volume, and why they cannot be told if they cannot."""
+    whole = _count(settings, "hStackManager.numFramesPerVolumeWithFlyback")
+    if whole is None:  # until 2018 this key counted fly-back frames, too
+        whole = _count(settings, "hFastZ.numFramesPerVolume")
+    discarded = _count(settings, "hFastZ.numDiscardFlybackFrames", "fastZNumDiscardFrames") or 0
+    flyback = discarded if whole is None else whole - in_volume
+    if flyback < 0 or (discarded and discarded != flyback):
+        return 0, (
+            f"has {in_volume} frames a volume, {whole} with fly-back "
+            f"(numFramesPerVolumeWithFlyback) and {discarded} fly-back frames "
+            "(numDiscardFlybackFrames); which depth a page shows cannot be told"
+        )
+    return flyback, ""
+
+
+def _averaging(stack: Stack, averaged: int) -> str:
+    """Say that a saved frame would average frames of two slices, if it would."""
+    if stack.one_plane or stack.frames_per_slice % max(1, averaged) == 0:
+        return ""
+    return (
+        f"averages {averaged} frames (logAverageFactor) and scans {stack.frames_per_slice} of each "
+        "slice (framesPerSlice), so that a page mixes depths; average a number that divides "
+        "framesPerSlice"
+    )
+
+
+def _rates(stack: Stack, frame_rate_hz: float | None, volume_rate_hz: float | None) -> str:
+    """Say that the two rates make another number of frames a volume, if they do.
+
+    The same rate for both says nothing of volumes.
+    """
+    if not frame_rate_hz or not volume_rate_hz:
+        return ""
+    frames = frame_rate_hz / volume_rate_hz
+    if any(abs(frames - fitting) <= _RATE_TOLERANCE_FRAMES for fitting in (1.0, stack.frames)):
+        return ""
+    return (
+        f"has {stack.frames} frames a volume by its slices, and {frames:.2f} by its rates "
+        "(scanFrameRate / scanVolumeRate); which depth a page shows cannot be told"
+    )
+
+
+def _number(settings: Mapping[str, Value], *keys: str) -> float | None:
+    """Return the first of these that is a finite number."""
+    found = [settings.get(key) for key in keys]
+    return next((v for v in found if isinstance(v, float) and math.isfinite(v)), None)
+
+
+def _count(settings: Mapping[str, Value], *keys: str) -> int | None:
+    """Return the first of these that is a number, if it can be a number of frames."""
+    value = _number(settings, *keys)
+    return int(value) if value is not None and 0 <= value < _MAX_SLICES else None

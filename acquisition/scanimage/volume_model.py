@@ -1,0 +1,105 @@
+"""The model of a volume: which slice a frame shows, from its number within its acquisition.
+
+A fast stack scans its slices over and over. ScanImage numbers every scanned frame from 1 in each
+acquisition (`frameNumberAcquisition`), fly-back frames included. With 3 slices of 2 frames
+(`framesPerSlice = 2`) and 2 fly-back frames:
+
+    number     1   2   3   4   5   6   7   8 |  9  10  11 ...
+    shows      slice 0 slice 1 slice 2  -   -| slice 0 slice 1 ...
+               |-- frames_per_volume --|     |
+               |----------- period ----------|
+
+Fly-back frames show no slice, whether they are saved (`discardFlybackFrames` does not tell) or
+their numbers are missing. In files whose numbers leave fly-back out (`flyback_numbered = False`)
+the period is `frames_per_volume`. A frame that averages several scanned frames
+(`logAverageFactor = 2`) bears the number of the last one: 2, 4, 6, 10, 12 ... here.
+
+Source: ScanImage's StackManager: zIdx = mod(frameNumberAcq - 1, numFramesPerVolumeWithFlyback) + 1,
+fly-back if zIdx > numFramesPerVolume = numel(zs).
+"""
+
+from typing import Self
+
+import msgspec
+
+from acquisition.scanimage.header import Header
+from acquisition.scanimage.preamble import NotScanImage
+
+
+class VolumeModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The frames of one volume, in the order of the scan."""
+
+    slices: int = 1
+    frames_per_slice: int = 1
+    flyback_frames: int = 0
+    """Frames scanned while the focus returns, at the end of each volume."""
+    averaged: int = 1
+    """Scanned frames that make one saved frame."""
+    flyback_numbered: bool = True
+    """Whether fly-back frames take part in the numbering, saved or not."""
+
+    @classmethod
+    def of(cls, header: Header) -> Self:
+        """Return the model of a recording. Raises NotScanImage if its header contradicts itself."""
+        if header.unclear:
+            raise NotScanImage(header.unclear)
+        return cls(
+            slices=header.slices,
+            frames_per_slice=header.frames_per_slice,
+            flyback_frames=header.flyback_frames,
+            averaged=header.averaged,
+        )
+
+    @property
+    def one_plane(self) -> bool:
+        """Whether every frame shows the same slice."""
+        return self.slices == 1 and not self.flyback_frames
+
+    @property
+    def frames_per_volume(self) -> int:
+        """Scanned frames of all slices, without fly-back."""
+        return self.slices * self.frames_per_slice
+
+    @property
+    def period(self) -> int:
+        """How much higher the number of a frame is one volume later."""
+        return self.frames_per_volume + self.flyback_frames * self.flyback_numbered
+
+    def slice_of(self, number: int) -> int | None:
+        """Return the slice that a frame shows, from 0; None if it is a fly-back frame.
+
+        Args:
+            number: of the frame within its acquisition, from 1.
+
+        Raises:
+            NotScanImage: if the frame averages frames of two slices.
+        """
+        if self.one_plane:
+            return 0
+        position = (number - 1) % self.period
+        if position >= self.frames_per_volume:
+            return None
+        if (position + 1) % self.averaged:
+            raise NotScanImage(
+                f"has frame {number} of its acquisition, which averages {self.averaged} frames of "
+                "more than one slice; set the averaging (logAverageFactor) to 1"
+            )
+        return position // self.frames_per_slice
+
+    def volume_of(self, number: int) -> int:
+        """Return the index of the volume that a frame belongs to, from 0."""
+        return (number - 1) // self.period
+
+    def next_number(self, number: int) -> int:
+        """Return the number of the next frame that shows a slice."""
+        position = (number - 1) % self.period
+        if self.one_plane or position + self.averaged < self.frames_per_volume:
+            return number + self.averaged
+        return number - position + self.period + self.averaged - 1
+
+    def previous_number(self, number: int) -> int:
+        """Return the number of the frame with a slice before; 0 or less before the first one."""
+        position = (number - 1) % self.period
+        if self.one_plane or position >= self.averaged:
+            return number - self.averaged
+        return number - 1 - position - (self.period - self.frames_per_volume)
