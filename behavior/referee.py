@@ -1,11 +1,11 @@
-"""The referee: a second opinion on every cue, reward and trial, from the raw words alone.
+"""The referee: judges every cue, reward and trial a second time, from the raw messages.
 
-It shares no code with the task, so that one mistake cannot be made twice unseen.
+It shares no code with the task, so that the same mistake is not made twice without being seen.
 """
 
 from collections import deque
 
-from behavior.judging.manual_reward_judge import ByHand
+from behavior.judging.manual_reward_judge import ManualRewardJudge
 from behavior.judging.odometry import Odometer
 from behavior.judging.order_judge import OrderJudge
 from behavior.judging.rules import LATE_NS, Rules, read_rules
@@ -27,16 +27,24 @@ from rig.messages import (
 )
 from rig.node import Node, Publish
 
-_REMEMBERED = 8
-"""How many trials are kept for what is heard late."""
+_KEPT_TRIALS = 8
+"""How many trials are kept for licks and valves that are handled late."""
+_KEPT_LICKS = 1000
 
 
 class Referee(Node):
-    """Says a Fault for each violation as soon as it is certain, and a Verdict on each trial.
+    """Publishes a Fault for each violation as soon as it is certain, and a verdict on each trial.
 
-    Everything is judged by its own t, once a wheel and the task's words on it have passed that t.
-    A valve that opens after the window was shut is right if its lick lay in the window: its
-    Disarm was on the way.
+    Messages may come late, so each is judged by its own t, once a Position after that t has come:
+
+        1. Wheel, TrialStart, TrialEnd, Lick and Valve are kept.
+        2. A Position answers the Wheel of its t. First everything up to the Position before is
+           judged, as all that follows from it has come; then this Wheel and the kept TrialStart
+           and TrialEnd are taken.
+        3. A trial gets its verdict LATE_NS after its end, when no more water can come for it.
+
+    A valve that opens after the reward window has closed is right if its lick was inside: the
+    Disarm was still on its way.
     """
 
     name = "referee"
@@ -54,194 +62,209 @@ class Referee(Node):
     )
     publishes = (TrialVerdict,)
     max_batch_delay_s = 0.005
-    max_lag_s = 3.0  # it judges, and moves nothing
+    max_lag_s = 3.0  # its verdicts move nothing, so it may lag
 
     def __init__(self, settings: Node.Settings, publish: Publish) -> None:
         super().__init__(settings, publish)
         self._rules: Rules | None = None
         self._known_t = 0
+        """The time of the last Position: what was earlier can be judged."""
         self._wheels: deque[Wheel] = deque()
-        self._turns: list[TrialStart | TrialEnd] = []
+        self._borders: list[TrialStart | TrialEnd] = []
         self._licks: list[int] = []
-        self._heard_licks: deque[int] = deque(maxlen=1000)
+        self._recent_licks: deque[int] = deque(maxlen=_KEPT_LICKS)
         self._valves: list[Valve] = []
-        self._requests: dict[int, Arm] = {}
-        self._trials: deque[TrialJudge] = deque(maxlen=_REMEMBERED)
-        self._open: deque[TrialJudge] = deque()
+        self._arms: dict[int, Arm] = {}
+        self._trials: deque[TrialJudge] = deque(maxlen=_KEPT_TRIALS)
+        self._unjudged: deque[TrialJudge] = deque()
+        """The trials without a verdict."""
         self._trial: TrialJudge | None = None
 
     def handle(self, message: Message) -> None:
         if isinstance(message, Start):
             self._rules = read_rules(message.session["task"])
-            self._way = Odometer(self._rules)
-            self._by_hand = ByHand(self._rules)
-            self._course = OrderJudge(self._rules, message.t)
+            self._odometer = Odometer(self._rules)
+            self._manual_rewards = ManualRewardJudge(self._rules)
+            self._order = OrderJudge(self._rules, message.t)
         if self._rules is None:
             return
         match message:
             case Wheel():
                 self._wheels.append(message)
             case Position():
-                self._pass(message, self._rules)
+                self._handle_position(message, self._rules)
             case TrialStart() | TrialEnd():
-                self._turns.append(message)
+                self._borders.append(message)
             case Cue():
-                self._cue(message)
+                self._handle_cue(message)
             case Lick() if message.line == self._rules.spout:
-                self._lick(message.t)
+                self._handle_lick(message.t)
             case Arm():
-                self._requests.setdefault(message.id, message)
+                self._arms.setdefault(message.id, message)
                 if message.manual:
-                    self._blame_hand(message.t, self._by_hand.request(message))
+                    self._report_manual(message.t, self._manual_rewards.judge_arm(message))
             case Valve():
-                self._water(message)
+                self._handle_valve(message)
             case OperatorRequest():
-                self._course.order(message)
-                self._by_hand.order(message)
+                self._order.add_request(message)
+                self._manual_rewards.add_request(message)
 
     def close(self) -> None:
-        # what was not heard any more gets the benefit of the doubt
+        # messages that never came are not held against the task
         if self._rules is not None:
-            self._settle()
-            self._judge_water(None)
-            for trial in self._open:
-                self._verdict(trial)
+            self._judge_known()
+            self._judge_valves(None)
+            for trial in self._unjudged:
+                self._publish_verdict(trial)
 
-    def _pass(self, position: Position, rules: Rules) -> None:
-        """Settle the wheel before, then take this one with its turns of trials."""
-        self._settle()
-        agreed = True
-        while self._wheels and self._wheels[0].t <= position.t:
-            wheel = self._wheels.popleft()
-            said_cm_s = position.speed_cm_s if wheel.t == position.t else None
-            agreed = self._way.step(wheel.t, wheel.cm, said_cm_s)
-            if self._trial is not None:
-                self._trial.move(position.t, self._way.go(self._trial.block))
-        ended = None
-        for turn in self._turns:
-            if isinstance(turn, TrialEnd):
-                ended = self._end(turn) or ended
-            else:
-                self._begin(turn, rules, ended)
-        self._turns.clear()
-        if self._trial is None and ended is not None and self._goes_on(ended, position):
-            ended.blame(position.t, "dead zone", "no trial began where this one ended")
+    def _handle_position(self, position: Position, rules: Rules) -> None:
+        self._judge_known()
+        agrees = self._take_wheels(position)
+        completed = self._take_borders(rules)
+        if self._trial is None and completed is not None and self._expects_trial(position):
+            text = "no trial started where this one ended"
+            completed.report(position.t, "gap between trials", text)
         if self._trial is not None:
-            self._compare(self._trial, position, agreed)
+            self._compare(self._trial, position, agrees)
         self._known_t = max(self._known_t, position.t)
 
-    def _settle(self) -> None:
-        """Judge all up to the last wheel: every word on it has been heard."""
+    def _take_wheels(self, position: Position) -> bool:
+        """Advance by the Wheels up to the Position; return True if their speeds agree."""
+        agrees = True
+        while self._wheels and self._wheels[0].t <= position.t:
+            wheel = self._wheels.popleft()
+            task_cm_s = position.speed_cm_s if wheel.t == position.t else None
+            agrees = self._odometer.update(wheel.t, wheel.cm, task_cm_s)
+            if self._trial is not None:
+                self._trial.advance(position.t, self._odometer.advance(self._trial.block))
+        return agrees
+
+    def _take_borders(self, rules: Rules) -> TrialJudge | None:
+        """Take the starts and ends of trials at this Wheel; return a trial that was completed."""
+        completed = None
+        for border in self._borders:
+            if isinstance(border, TrialStart):
+                self._start_trial(border, rules, completed)
+                continue
+            ended = self._end_trial(border)
+            if ended is not None:
+                completed = ended if border.outcome == "done" else None
+        self._borders.clear()
+        return completed
+
+    def _judge_known(self) -> None:
+        """Judge everything up to the last Position."""
         if self._trial is not None:
-            self._trial.settle()
+            self._trial.judge_wheel()
         if self._licks:
             for t in [t for t in self._licks if t <= self._known_t]:
-                trial = self._at(t)
+                trial = self._trial_at(t)
                 if trial is not None:
-                    trial.lick(t)
+                    trial.judge_lick(t)
             self._licks = [t for t in self._licks if t > self._known_t]
         if self._valves:
-            self._judge_water(self._known_t)
-        for trial in self._open:
-            trial.look_for_missed(self._known_t)
-        while self._open and (end := self._open[0].end) is not None:
+            self._judge_valves(self._known_t)
+        for trial in self._unjudged:
+            trial.check_missed_reward(self._known_t)
+        while self._unjudged and (end := self._unjudged[0].end) is not None:
             if self._known_t <= end.t + LATE_NS:
                 break
-            self._verdict(self._open.popleft())
+            self._publish_verdict(self._unjudged.popleft())
 
-    def _judge_water(self, known_t: int | None) -> None:
-        """Judge water whose cause is not after known_t (ns); all of it if that is None."""
+    def _judge_valves(self, known_t: int | None) -> None:
+        """Judge the Valves whose cause is not after known_t (ns); None: all of them."""
         waiting = []
         for valve in self._valves:
-            request = self._requests.get(valve.id)
-            cause = cause_t(valve, request)
+            arm = self._arms.get(valve.id)
+            cause = cause_t(valve, arm)
             if known_t is not None and max(cause, valve.t) > known_t:
                 waiting.append(valve)
                 continue
-            trial = self._at(cause)
+            trial = self._trial_at(cause)
             if trial is not None:
-                trial.water(valve, request, valve.lick_t in self._heard_licks)
+                trial.judge_valve(valve, arm, valve.lick_t in self._recent_licks)
             elif not valve.refused:
                 text = f"{valve.volume_ul:g} ul of water outside any trial"
-                self.publish(Fault(valve.t, f"{text}; look at what asked for it"))
+                self.publish(Fault(valve.t, f"{text}; find out what requested it"))
         self._valves = waiting
 
-    def _at(self, t: int) -> TrialJudge | None:
-        """Return the trial that ran at t (ns)."""
+    def _trial_at(self, t: int) -> TrialJudge | None:
+        """Return the trial that ran at t (ns), or None."""
         for trial in reversed(self._trials):
             if trial.start.t <= t:
                 return trial if trial.end is None or t <= trial.end.t else None
         return None
 
-    def _lick(self, t: int) -> None:
+    def _handle_lick(self, t: int) -> None:
         self._licks.append(t)
-        self._heard_licks.append(t)
+        self._recent_licks.append(t)
         if self._trial is not None:
-            self._trial.heard_lick(t)
+            self._trial.count_lick(t)
 
-    def _water(self, valve: Valve) -> None:
-        self._course.water(valve)
+    def _handle_valve(self, valve: Valve) -> None:
+        self._order.add_valve(valve)
         if valve.manual:
             if not valve.refused:
-                self._blame_hand(valve.t, self._by_hand.water(valve))
+                self._report_manual(valve.t, self._manual_rewards.judge_valve(valve))
         else:
             self._valves.append(valve)
 
-    def _blame_hand(self, t: int, wrong: str) -> None:
-        if wrong:
-            self.publish(Fault(t, f"water by hand: {wrong}"))
+    def _report_manual(self, t: int, violation: str) -> None:
+        if violation:
+            self.publish(Fault(t, f"manual reward: {violation}"))
 
-    def _begin(self, start: TrialStart, rules: Rules, ended: TrialJudge | None) -> None:
-        wrong = list(self._course.begin(start))
-        wrong += rules.against(start, self._course.misses)
-        block = rules.each[min(start.block, len(rules.each) - 1)]
+    def _start_trial(self, start: TrialStart, rules: Rules, before: TrialJudge | None) -> None:
+        """Start to judge a trial; `before` is the trial that was completed at the same Wheel."""
+        violations = list(self._order.start_trial(start))
+        violations += rules.check_start(start, self._order.misses)
+        block = rules.blocks[min(start.block, len(rules.blocks) - 1)]
         carry_m = 0.0
-        if ended is not None and ended.end and ended.end.outcome == "done" and block.runs:
-            carry_m = ended.position_m - ended.block.lap_m
+        if before is not None and block.is_corridor:
+            carry_m = before.position_m - before.block.lap_m
         trial = TrialJudge(start, rules, block, carry_m, self.publish)
         if self._trial is not None:
-            wrong.append(("no end before", "it began before the one before it ended"))
-        for name, text in wrong:
-            trial.blame(start.t, name, text)
-        self._way.begin()
+            violations.append(("overlapping trials", "the trial before it has not ended"))
+        for name, text in violations:
+            trial.report(start.t, name, text)
+        self._odometer.start_trial()
         self._trial = trial
         self._trials.append(trial)
-        self._open.append(trial)
+        self._unjudged.append(trial)
 
-    def _end(self, end: TrialEnd) -> TrialJudge | None:
+    def _end_trial(self, end: TrialEnd) -> TrialJudge | None:
         trial = self._trial
         if trial is None or end.trial != trial.start.trial:
-            self.publish(Fault(end.t, f"trial {end.trial} ended, but did not run"))
+            self.publish(Fault(end.t, f"trial {end.trial} ended, but it was not running"))
             return None
-        trial.finish(end, self._course.may_abort(trial, end.t))
+        trial.judge_end(end, self._order.may_abort(trial, end.t))
         self._trial = None
-        self._course.end(trial, end.outcome == "aborted")
+        self._order.end_trial(trial, end.outcome == "aborted")
         return trial
 
-    def _goes_on(self, ended: TrialJudge, position: Position) -> bool:
-        """Whether another trial is to follow at once: not while the microscope is waited for."""
-        done = ended.end is not None and ended.end.outcome == "done"
-        return done and position.phase != "paused" and self._course.goes_on(position.t)
+    def _expects_trial(self, position: Position) -> bool:
+        """Return True if the next trial has to start now: not while the microscope is silent."""
+        return position.phase != "paused" and self._order.expects_trial(position.t)
 
-    def _compare(self, trial: TrialJudge, position: Position, agreed: bool) -> None:
-        """Compare where the task says that the corridor stands with the wheel's own way."""
-        if not agreed:
-            speeds = f"{position.speed_cm_s:.3f}, by the wheel {self._way.speed_cm_s:.3f} cm/s"
-            trial.blame(position.t, "wrong speed", speeds)
-        same = trial.compare(position.position_m)
-        if position.trial != trial.start.trial or not same:
-            places = f"{position.position_m:.4f} m of trial {position.trial}"
-            text = f"{places}, by the wheel {trial.position_m:.4f} m"
-            trial.blame(position.t, "wrong place", text)
+    def _compare(self, trial: TrialJudge, position: Position, speeds_agree: bool) -> None:
+        """Compare the task's speed and position with those that follow from the wheel."""
+        if not speeds_agree:
+            own_cm_s = self._odometer.speed_cm_s
+            text = f"{position.speed_cm_s:.3f} cm/s, but {own_cm_s:.3f} cm/s by the wheel"
+            trial.report(position.t, "wrong speed", text)
+        agrees = trial.agrees(position.position_m)
+        if position.trial != trial.start.trial or not agrees:
+            found = f"{position.position_m:.4f} m of trial {position.trial}"
+            text = f"{found}, but {trial.position_m:.4f} m by the wheel"
+            trial.report(position.t, "wrong position", text)
 
-    def _cue(self, cue: Cue) -> None:
+    def _handle_cue(self, cue: Cue) -> None:
         if self._trial is None:
-            self.publish(Fault(cue.t, f"a cue at {cue.position_m:.2f} m, and no trial was running"))
+            self.publish(Fault(cue.t, f"a cue at {cue.position_m:.2f} m outside any trial"))
         else:
-            self._trial.cue(cue)
+            self._trial.judge_cue(cue)
 
-    def _verdict(self, trial: TrialJudge) -> None:
-        trial.conclude()
+    def _publish_verdict(self, trial: TrialJudge) -> None:
+        trial.judge_duration()
         t = self._known_t if trial.end is None else trial.end.t
         self.publish(TrialVerdict(t, trial.start.trial, tuple(trial.violations)))
 

@@ -1,16 +1,16 @@
-"""The task: from the wheel and the licks to corridors, cues and rewards. It reads no clock."""
+"""The task: from wheel and licks to corridors, cues and rewards. It reads no clock."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from behavior.trials.corridor import Corridor, Running
+from behavior.trials.corridor import Corridor, RunningDetector
 from behavior.trials.counts import SessionCounts
-from behavior.trials.frame_clock_monitor import Imaging, Microscope
-from behavior.trials.plan import Plan
+from behavior.trials.frame_clock_monitor import FrameClockMonitor, ImagingSettings
+from behavior.trials.plan import TrialPlan
 from behavior.trials.task_settings import TaskSettings
 from behavior.trials.task_validation import check
-from behavior.trials.trial import AT_ONCE_NS, Trial, Water
+from behavior.trials.trial import NOW_DEADLINE_NS, RewardSettings, Trial
 from rig.messages import (
     Acquire,
     Arm,
@@ -30,25 +30,42 @@ from rig.messages import (
 )
 from rig.node import Node, Publish
 
-_ALL_DONE = "all trials done"
+_TRIALS_DONE = "all trials done"
 _TIME_UP = "time is up"
 _OPERATOR = "stopped by the operator"
 
+Phase = Literal["grey", "trial", "paused", "done"]
+
+
+class _Transition(NamedTuple):
+    """One row of the session's state machine."""
+
+    phases: tuple[Phase, ...]
+    """The phases that it leaves."""
+    condition: Callable[[int], bool]
+    action: Callable[[int], None]
+    """Condition and action take the time of the Wheel, ns."""
+
 
 class Task(Node):
-    """Says one Position for every Wheel, and the trials, cues and wishes for water between them.
+    """Publishes one Position for every Wheel, and the trials, cues and requests between them.
 
-    The session's phases, at each Wheel, where time is the largest t heard:
+    The session is in one of four phases. At every Wheel the first transition of the table in
+    __init__ whose phase and condition hold is carried out; the operator's requests come between:
 
-        grey   ---[the block's grey is over, or a pause is] TrialStart-----------> trial
-        trial  ---[it is over] TrialEnd done, the next TrialStart----------------> trial
-               ---[it was the block's last, or the block's time is up]-----------> grey
-               ---[it was the last of all, or the session is to end after it]----> done
-               ---[the session's time is up] TrialEnd aborted--------------------> done
-        paused ---[Order resume]-------------------------------------------------> grey
-        any    ---[Order pause] TrialEnd aborted, its stimulus comes again-------> paused
-        done   ---[the last grey is over]: the session has come to its end
-        any    ---[the frame clock is silent, at the trial's end or in grey]-----> paused
+        grey   ---> trial    the grey of the block is over
+               ---> paused   the frame clock is silent
+               ---> done     the water limit is reached, or the mouse is disengaged
+        trial  ---> trial    it is complete, and the next one starts where it ended
+               ---> grey     it was the last of its block, or the time of the block is up
+               ---> paused   it is complete and the frame clock is silent; or the operator pauses
+               ---> done     it was the last trial, a limit is reached, or the operator stops
+        paused ---> grey     the operator resumes
+        any    ---> done     the time of the session is up; or, outside a trial, the operator stops
+        done                 the session ends after its last grey
+
+    A trial that is cut short by a pause or by time is aborted; after a pause its stimulus is shown
+    again. "Now" is the largest t of all messages so far.
     """
 
     name = "task"
@@ -56,70 +73,77 @@ class Task(Node):
     publishes = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire)
 
     class Settings(TaskSettings, frozen=True, kw_only=True):
-        """The facts of the task; and in the setup, whether a microscope takes part."""
+        """The task's settings, and in the setup whether a microscope takes part."""
 
-        imaging: Imaging | None = None
+        imaging: ImagingSettings | None = None
 
     settings: Settings
 
     def __init__(self, settings: Settings, publish: Publish) -> None:
-        """Draw the order of the trials. Raises Refused if the facts contradict each other."""
+        """Draw the order of trials. Raises Refused if the settings contradict each other."""
         super().__init__(settings, publish)
         check(settings)
-        self._plan = Plan(settings)
-        speeds_cm_s = settings.run_threshold_cm_s, settings.stop_cm_s
-        self._running = Running(settings.speed_window_ms, *speeds_cm_s)
-        self._scope = Microscope(settings.imaging, publish)
+        self._plan = TrialPlan(settings)
+        self._running = RunningDetector(
+            settings.speed_window_ms, settings.run_threshold_cm_s, settings.stop_cm_s
+        )
+        self._frame_clock = FrameClockMonitor(settings.imaging, publish)
         self._counts = SessionCounts(settings.water_ul, settings.disengaged_after)
-        self._requests: Iterator[int] = count(1)
-        self._phase: Literal["grey", "trial", "paused", "done"] = "grey"
+        self._request_ids: Iterator[int] = count(1)
+        self._phase: Phase = "grey"
         self._trial: Trial | None = None
-        self._now = self._tail_began = self._last_order = 0
-        self._began: int | None = None
-        self._reason: str | None = None
-        self._obeyed: set[int] = set()
-        self._enter(0)
+        self._now = 0
+        self._start_t: int | None = None
+        self._done_t = 0
+        """When the phase "done" began: the last grey."""
+        self._end_reason: str | None = None
+        """Why the session ends, once that is known: now, or after the current trial."""
+        self._handled_requests: set[int] = set()
+        self._last_request = 0
+        self._start_block(0)
+        running: tuple[Phase, ...] = ("grey", "trial")
+        # The order matters: the first row whose phase and condition hold is carried out.
+        self._transitions = (
+            _Transition(("done",), self._is_last_grey_over, self._end_session),
+            _Transition((*running, "paused"), self._is_session_time_up, self._stop_by_time),
+            _Transition(running, self._is_block_time_up, self._stop_block_by_time),
+            _Transition(("grey",), self._is_limit_reached, self._stop_by_limit),
+            _Transition(("grey",), self._is_frame_clock_silent, self._pause),
+            _Transition(("grey",), self._is_grey_over, self._start_trial),
+            _Transition(("trial",), self._is_trial_over, self._complete_trial),
+        )
 
     def handle(self, message: Message) -> None:
-        # silent after its end: how many words one waking brings must not change what is said
+        # Several messages may arrive in one batch: after the end, none of them may matter.
         if self.ended is not None:
             return
         self._now = max(self._now, message.t)
-        if self._began is None:
-            self._began = self._block_began = message.t
-            self._scope.start(message.t)
+        if self._start_t is None:
+            self._start_t = self._block_t = message.t
+            self._frame_clock.start(message.t)
         match message:
             case Edge():
-                self._scope.edge(message)
+                self._frame_clock.count_edge(message)
             case Wheel():
-                self._move(message, message.t - self._began)
+                self._handle_wheel(message)
             case Lick() if self._trial is not None and message.line == self.settings.spout:
-                self._say_all(self._trial.lick(message.t))
+                self._publish_all(self._trial.lick(message.t))
             case Valve():
-                self._counts.valve(message)
+                self._counts.count_valve(message)
                 if self._trial is not None:
-                    self._say_all(self._trial.valve(message))
+                    self._publish_all(self._trial.answer(message))
             case OperatorRequest():
-                self._obey(message)
+                self._handle_request(message)
 
     def close(self) -> None:
-        self._abort(self._now)
+        self._abort_trial(self._now)
 
-    def _enter(self, t: int) -> None:
-        """Begin the block that the plan stands in at t (ns), with its grey."""
-        block, facts = self._plan.block, self.settings
-        self._block_began = t
-        self._water = Water(facts.spout, block.reward_ul, facts.decided_by)
-        self._corridor = Corridor(block.motion, block.corridor_cm_s, block.gain)
-        self._phase = "grey"
-
-    def _move(self, wheel: Wheel, passed_ns: int) -> None:
-        self._running.step(wheel.t, wheel.cm)
-        self._scope.watch(wheel.t)
-        trial = self._trial
-        free = trial is not None and trial.start.picture == "corridor"
-        moved = self._corridor.step(wheel.t, self._running, free)
-        self._change_phase(wheel.t, passed_ns)
+    def _handle_wheel(self, wheel: Wheel) -> None:
+        self._running.update(wheel.t, wheel.cm)
+        self._frame_clock.watch(wheel.t)
+        in_corridor = self._trial is not None and self._trial.start.picture == "corridor"
+        moved = self._corridor.advance(wheel.t, self._running, in_corridor)
+        self._change_phase(wheel.t)
         trial = self._trial
         phase = self._phase if trial is None else trial.phase(wheel.t)
         self.publish(
@@ -130,64 +154,86 @@ class Task(Node):
                 self._running.speed_cm_s,
                 moved and phase == "corridor",
                 "grey" if phase == "trial" else phase,
-                self._last_order,
+                self._last_request,
             )
         )
         if trial is not None:
-            self._say_all(trial.move(wheel.t, self._corridor.position_m))
+            self._publish_all(trial.update(wheel.t, self._corridor.position_m))
 
-    def _change_phase(self, t: int, passed_ns: int) -> None:
-        block, block_ns = self._plan.block, t - self._block_began
-        if self._phase == "done":
-            if t - self._tail_began >= self.settings.grey_after_s * 1e9:
-                self.ended = self._reason if self._scope.has_ended(t) else None
-        elif passed_ns >= self.settings.minutes * 60e9:
-            self._abort(t)
-            self._begin_tail(t, _TIME_UP)
-        elif self._phase != "paused" and block_ns >= block.minutes * 60e9:
-            self._abort(t)
-            self._end_block(t, _TIME_UP)
-        elif self._phase == "grey" and (reason := self._counts.end()) is not None:
-            self._begin_tail(t, reason)
-        elif self._phase == "grey" and self._scope.is_silent:
-            self._phase = "paused"
-        elif self._phase == "grey" and self._scope.grey_is_over(block_ns, block.grey_before_s):
-            self._phase = "trial"
-            self._begin_trial(t)
-        elif self._trial is not None and self._trial.is_over(t, self._corridor.position_m):
-            self._finish_trial(t)
+    # -- the state machine ----------------------------------------------------------------------
 
-    def _begin_trial(self, t: int) -> None:
-        start = self._plan.draw(t, self._counts.misses)
-        self._trial = Trial(start, self._water, self._requests)
+    def _change_phase(self, t: int) -> None:
+        for phases, condition, action in self._transitions:
+            if self._phase in phases and condition(t):
+                action(t)
+                return
+
+    def _is_last_grey_over(self, t: int) -> bool:
+        is_long_enough = t - self._done_t >= self.settings.grey_after_s * 1e9
+        return is_long_enough and self._frame_clock.stop(t)
+
+    def _end_session(self, t: int) -> None:
+        self.ended = self._end_reason
+
+    def _is_session_time_up(self, t: int) -> bool:
+        return t - (self._start_t or 0) >= self.settings.minutes * 60e9
+
+    def _stop_by_time(self, t: int) -> None:
+        self._abort_trial(t)
+        self._start_last_grey(t, _TIME_UP)
+
+    def _is_block_time_up(self, t: int) -> bool:
+        return t - self._block_t >= self._plan.block.minutes * 60e9
+
+    def _stop_block_by_time(self, t: int) -> None:
+        self._abort_trial(t)
+        self._end_block(t, _TIME_UP)
+
+    def _is_limit_reached(self, t: int) -> bool:
+        return self._counts.limit_reached() is not None
+
+    def _stop_by_limit(self, t: int) -> None:
+        self._start_last_grey(t, self._counts.limit_reached())
+
+    def _is_frame_clock_silent(self, t: int) -> bool:
+        return self._frame_clock.is_silent
+
+    def _pause(self, t: int) -> None:
+        self._phase = "paused"
+        self._corridor.position_m = 0.0
+
+    def _is_grey_over(self, t: int) -> bool:
+        return self._frame_clock.is_grey_over(t - self._block_t, self._plan.block.grey_before_s)
+
+    def _start_trial(self, t: int) -> None:
+        start = self._plan.draw_trial(t, self._counts.misses)
+        self._phase = "trial"
+        self._trial = Trial(start, self._reward, self._request_ids)
         self.publish(start)
 
-    def _finish_trial(self, t: int) -> None:
+    def _is_trial_over(self, t: int) -> bool:
+        return self._trial is not None and self._trial.is_over(t, self._corridor.position_m)
+
+    def _complete_trial(self, t: int) -> None:
         trial = self._trial
         self._end_trial(t, "done")
         if trial is not None:
-            self._counts.done(trial.start, trial.licked, trial.watered)
-        self._plan.done()
-        reason = self._reason or self._counts.end()
+            self._counts.count_trial(trial.start, trial.licked, trial.watered)
+        self._plan.complete_trial()
+        reason = self._end_reason or self._counts.limit_reached()
         if reason is not None:
-            self._begin_tail(t, reason)
+            self._start_last_grey(t, reason)
         elif self._plan.is_block_over:
-            self._end_block(t, _ALL_DONE)
-        elif self._scope.is_silent:
-            self._phase = "paused"
-            self._corridor.position_m = 0.0
+            self._end_block(t, _TRIALS_DONE)
+        elif self._frame_clock.is_silent:
+            self._pause(t)
         else:
             if self._plan.block.is_corridor:
+                # what the mouse ran beyond the end belongs to the next corridor
                 self._corridor.position_m -= self._plan.block.lap_m
-            self._begin_trial(t)
+            self._start_trial(t)
 
-    def _end_block(self, t: int, reason: str) -> None:
-        if self._plan.next_block():
-            self._enter(t)
-        else:
-            self._begin_tail(t, reason)
-
-    def _abort(self, t: int) -> None:
+    def _abort_trial(self, t: int) -> None:
         self._end_trial(t, "aborted")
         self._corridor.position_m = 0.0
 
@@ -195,55 +241,76 @@ class Task(Node):
         if self._trial is None:
             return
         trial, self._trial = self._trial, None
-        self._say_all(trial.shut(t))
+        self._publish_all(trial.close_window(t))
         self.publish(TrialEnd(t, trial.start.trial, outcome))
 
-    def _begin_tail(self, t: int, reason: str) -> None:
-        self._phase = "done"
-        self._tail_began = t
-        self._scope.mark()
-        self._corridor.position_m = 0.0
-        self._reason = self._reason or reason
+    def _start_block(self, t: int) -> None:
+        """Start the plan's current block at t (ns), with its grey."""
+        block, settings = self._plan.block, self.settings
+        self._block_t = t
+        self._reward = RewardSettings(settings.spout, block.reward_ul, settings.decided_by)
+        self._corridor = Corridor(block.motion, block.corridor_cm_s, block.gain)
+        self._phase = "grey"
 
-    def _obey(self, order: OperatorRequest) -> None:
-        if order.id in self._obeyed or self._now > order.deadline:
+    def _end_block(self, t: int, reason: str) -> None:
+        if self._plan.start_next_block():
+            self._start_block(t)
+        else:
+            self._start_last_grey(t, reason)
+
+    def _start_last_grey(self, t: int, reason: str | None) -> None:
+        self._phase = "done"
+        self._done_t = t
+        self._frame_clock.start_grey()
+        self._corridor.position_m = 0.0
+        self._end_reason = self._end_reason or reason
+
+    # -- the operator ---------------------------------------------------------------------------
+
+    def _handle_request(self, request: OperatorRequest) -> None:
+        if request.id in self._handled_requests or self._now > request.deadline:
             return
-        self._obeyed.add(order.id)
-        self._last_order = order.id
-        match order.verb:
+        self._handled_requests.add(request.id)
+        self._last_request = request.id
+        match request.verb:
             case "pause" if self._phase in ("grey", "trial"):
-                self._abort(self._now)
-                if self._reason is None:
+                self._abort_trial(self._now)
+                if self._end_reason is None:
                     self._phase = "paused"
-                else:  # it was to end after this trial, and the trial is over
-                    self._begin_tail(self._now, self._reason)
+                else:  # the session was to end after this trial, which is over now
+                    self._start_last_grey(self._now, self._end_reason)
             case "resume" if self._phase == "paused":
-                # the next wheel begins a trial, unless the block's grey is not over yet
+                # the next Wheel starts a trial, unless the grey of the block is not over yet
                 self._phase = "grey"
-                self._scope.resume(self._now)
+                self._frame_clock.resume(self._now)
             case "stop" if self._phase == "trial":
-                self._reason = self._reason or order.text or _OPERATOR
+                self._end_reason = self._end_reason or request.text or _OPERATOR
             case "stop" if self._phase != "done":
-                self._begin_tail(self._now, order.text or _OPERATOR)
+                self._start_last_grey(self._now, request.text or _OPERATOR)
             case "water":
-                self._give_by_hand()
+                self._give_manual_reward()
             case _:
                 pass
 
-    def _give_by_hand(self) -> None:
-        facts, t = self.settings, self._now
-        volume_ul = self._plan.block.reward_ul
-        if not facts.watered:
-            self.publish(
-                Fault(t, f"no water by hand: cohort {facts.cohort} gets none in this task")
-            )
+    def _give_manual_reward(self) -> None:
+        settings, t = self.settings, self._now
+        if not settings.watered:
+            text = f"no manual reward: cohort {settings.cohort} gets no water in this task"
+            self.publish(Fault(t, text))
             return
-        request = next(self._requests)
         self.publish(
-            Arm(t, request, t + AT_ONCE_NS, facts.spout, "now", volume_ul, None, manual=True)
+            Arm(
+                t,
+                id=next(self._request_ids),
+                deadline=t + NOW_DEADLINE_NS,
+                line=settings.spout,
+                on="now",
+                volume_ul=self._plan.block.reward_ul,
+                manual=True,
+            )
         )
 
-    def _say_all(self, messages: Sequence[Message]) -> None:
+    def _publish_all(self, messages: Sequence[Message]) -> None:
         for message in messages:
             self.publish(message)
 

@@ -1,38 +1,38 @@
-"""Water by hand before the referee: each drop needs an order, in its time and of its size."""
+"""Judge manual rewards: each needs a request of the operator, in time and of the right volume."""
 
 from behavior.judging.rules import Rules
 from rig.messages import Arm, OperatorRequest, Valve
 
 
-class ByHand:
-    """Knows what the operator asked for and has not been given yet."""
+class ManualRewardJudge:
+    """Keeps the operator's requests for water that were not carried out yet."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._asked: list[OperatorRequest] = []
-        self._requests: set[int] = set()
+        self._pending: list[OperatorRequest] = []
+        self._arm_ids: set[int] = set()
 
-    def order(self, order: OperatorRequest) -> None:
-        """Take what the operator asked for."""
-        if order.verb == "water":
-            self._asked.append(order)
+    def add_request(self, request: OperatorRequest) -> None:
+        """Keep a request for water; other requests are ignored."""
+        if request.verb == "water":
+            self._pending.append(request)
 
-    def request(self, arm: Arm) -> str:
-        """Return what is wrong with a manual wish, if anything is."""
-        self._requests.add(arm.id)
-        self._asked = [order for order in self._asked if arm.t <= order.deadline]
-        asked, self._asked = bool(self._asked), self._asked[1:]
-        return self._wrong(arm, asked)
+    def judge_arm(self, arm: Arm) -> str:
+        """Return what is wrong with a manual Arm; "" if nothing is. It uses up one request."""
+        self._arm_ids.add(arm.id)
+        self._pending = [request for request in self._pending if arm.t <= request.deadline]
+        requested, self._pending = bool(self._pending), self._pending[1:]
+        return self._judge(arm, requested)
 
-    def water(self, valve: Valve) -> str:
-        """Return what is wrong with manual water that came, if anything is."""
-        return self._wrong(valve, valve.id in self._requests)
+    def judge_valve(self, valve: Valve) -> str:
+        """Return what is wrong with a manual reward that was given; "" if nothing is."""
+        return self._judge(valve, valve.id in self._arm_ids)
 
-    def _wrong(self, message: Arm | Valve, asked: bool) -> str:
-        if not asked:
-            return "nobody asked for it; look at what opens the valve"
+    def _judge(self, message: Arm | Valve, requested: bool) -> str:
+        if not requested:
+            return "nobody requested it; find out what opens the valve"
         if not self._rules.watered:
-            return f"cohort {self._rules.cohort} gets none"
+            return f"cohort {self._rules.cohort} gets no water"
         if message.line != self._rules.spout or message.volume_ul not in self._rules.rewards_ul:
-            return f"{message.volume_ul:g} ul from {message.line} is no reward of this task"
+            return f"{message.volume_ul:g} ul from {message.line} is not a reward of this task"
         return ""

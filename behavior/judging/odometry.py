@@ -1,75 +1,83 @@
-"""The way of the corridor, worked out from the wheel apart from the task's own code."""
+"""The distance of the corridor, computed from the wheel apart from the task's own code."""
 
 from collections import deque
 
 from behavior.judging.rules import BlockRules, Rules
 
-LONGEST_STEP_NS = 100_000_000
-"""A wheel that was silent for longer moves the corridor no further than this."""
+MAX_STEP_NS = 100_000_000
+"""The longest time for which the corridor moves between two Wheels, ns."""
 SAME_CM_S = 1e-6
+"""Two speeds that differ by less than this are equal, cm/s."""
 
 
 class Odometer:
-    """How far the corridor came: time in whole nanoseconds, so that no sum can drift."""
+    """Sums the distance of a trial's corridor: times in whole ns, so that rounding cannot add up.
+
+    update() takes every Wheel; advance() then moves the corridor by that Wheel, if a trial runs.
+    """
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._window_ns = int(rules.speed_window_ms * 1e6)
-        self._forward: deque[tuple[int, float]] = deque()
-        self._cm = 0.0
-        self._runs = False
-        self._passed_ns = 0
+        self._path: deque[tuple[int, float]] = deque()
+        """(t, forward path in cm): the Wheels of the window, and one or two before it."""
+        self._wheel_cm = 0.0
+        self._is_running = False
+        # the step of the last Wheel
+        self._elapsed_ns = 0
         self._step_cm = 0.0
+        # sums since the trial started
         self._moved_ns = 0
-        self._gained_cm = 0.0
+        self._forward_cm = 0.0
         self.t = 0
         self.speed_cm_s = 0.0
 
-    def step(self, t: int, cm: float, said_cm_s: float | None) -> bool:
-        """Take the wheel at t (ns), and return whether the task's speed is this one.
+    def update(self, t: int, cm: float, task_cm_s: float | None) -> bool:
+        """Take a Wheel at t (ns); return True if the task's speed at that time agrees.
 
-        Just at a limit rounding would decide whether the mouse runs: a said speed that is the
-        same within SAME_CM_S then decides, so that both decide alike.
+        At a threshold, rounding would decide whether the mouse runs. So if the two speeds are equal
+        within SAME_CM_S, the task's one is compared with the thresholds, and both decide alike.
         """
-        self._passed_ns, self._step_cm = 0, 0.0
-        if not self._forward:
-            self._forward.append((t, 0.0))
+        self._elapsed_ns, self._step_cm = 0, 0.0
+        if not self._path:
+            self._path.append((t, 0.0))
         elif t > self.t:
-            self._passed_ns = min(t - self.t, LONGEST_STEP_NS)
-            self._step_cm = max(cm - self._cm, 0.0)
-            self._forward.append((t, self._forward[-1][1] + self._step_cm))
+            self._elapsed_ns = min(t - self.t, MAX_STEP_NS)
+            self._step_cm = max(cm - self._wheel_cm, 0.0)
+            self._path.append((t, self._path[-1][1] + self._step_cm))
         else:
             return True
-        self.t, self._cm = t, cm
-        path_cm = self._forward[-1][1] - self._before(t - self._window_ns)
-        self.speed_cm_s = path_cm / self._window_ns * 1e9
-        agreed = said_cm_s is None or abs(said_cm_s - self.speed_cm_s) <= SAME_CM_S
-        speed_cm_s = said_cm_s if agreed and said_cm_s is not None else self.speed_cm_s
-        rules = self._rules
-        starts = speed_cm_s > rules.run_threshold_cm_s
-        self._runs = speed_cm_s >= rules.stop_cm_s if self._runs else starts
-        return agreed
+        self.t, self._wheel_cm = t, cm
+        window_cm = self._path[-1][1] - self._path_at(t - self._window_ns)
+        self.speed_cm_s = window_cm / self._window_ns * 1e9
+        agrees = task_cm_s is None or abs(task_cm_s - self.speed_cm_s) <= SAME_CM_S
+        speed_cm_s = task_cm_s if agrees and task_cm_s is not None else self.speed_cm_s
+        if self._is_running:
+            self._is_running = speed_cm_s >= self._rules.stop_cm_s
+        else:
+            self._is_running = speed_cm_s > self._rules.run_threshold_cm_s
+        return agrees
 
-    def begin(self) -> None:
-        """Count from here on."""
-        self._moved_ns, self._gained_cm = 0, 0.0
+    def start_trial(self) -> None:
+        """Count the distance from here."""
+        self._moved_ns, self._forward_cm = 0, 0.0
 
-    def go(self, block: BlockRules) -> float:
-        """Let the corridor move with the last wheel; return its way since `begin`, m."""
-        if not block.runs:
+    def advance(self, block: BlockRules) -> float:
+        """Move the corridor by the last Wheel; return its distance since the trial started, m."""
+        if not block.is_corridor:
             return 0.0
         if block.motion == "gain":
-            self._gained_cm += self._step_cm
-            return self._gained_cm / 100 * block.gain
-        if self._runs or block.motion == "always":
-            self._moved_ns += self._passed_ns
+            self._forward_cm += self._step_cm
+            return self._forward_cm / 100 * block.gain
+        if self._is_running or block.motion == "always":
+            self._moved_ns += self._elapsed_ns
         return self._moved_ns * (block.corridor_cm_s / 100 / 1e9)
 
-    def _before(self, t: int) -> float:
-        """Return the forward path (cm) at t, on the straight line between two wheels."""
-        while len(self._forward) > 2 and self._forward[1][0] <= t:
-            self._forward.popleft()
-        earlier, later = self._forward[0], self._forward[min(1, len(self._forward) - 1)]
+    def _path_at(self, t: int) -> float:
+        """Return the forward path (cm) at t, interpolated linearly between two Wheels."""
+        while len(self._path) > 2 and self._path[1][0] <= t:
+            self._path.popleft()
+        earlier, later = self._path[0], self._path[min(1, len(self._path) - 1)]
         if t <= earlier[0]:
             return earlier[1]
         share = (t - earlier[0]) / (later[0] - earlier[0])

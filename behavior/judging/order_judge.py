@@ -1,123 +1,146 @@
-"""The course of a session before the referee: blocks, the order of trials, and its due end."""
+"""Judge the course of a session: blocks, the order of trials, and when it has to end."""
 
 from collections.abc import Iterator
 
-from behavior.judging.rules import LATE_NS, Blame, Rules
+import msgspec
+
+from behavior.judging.rules import LATE_NS, BlockRules, Rules, Violation
 from behavior.judging.trial_judge import TrialJudge
 from rig.messages import OperatorRequest, TrialStart, Valve
 
 
+class _BlockProgress(msgspec.Struct):
+    """What happened so far in the current block. Times in ns of the session clock."""
+
+    number: int
+    start_t: int
+    completed: list[str] = []
+    """The stimuli of the completed trials."""
+    expected: str | None = None
+    """The stimulus of the next trial, as the last TrialStart announced it; None: not known."""
+    over_t: int | None = None
+    """When its last trial ended; None: it is not over, or time ended it between two trials."""
+
+    def repeats(self, stimulus: str) -> int:
+        """Return how many consecutive trials have this stimulus if it comes next."""
+        count = 1
+        for name in reversed(self.completed):
+            if name != stimulus:
+                break
+            count += 1
+        return count
+
+    def is_in_round(self, stimulus: str, size: int) -> bool:
+        """Return True if it was shown before in the current round of `size` trials."""
+        return stimulus in self.completed[len(self.completed) // size * size :]
+
+
 class OrderJudge:
-    """What may come next, by what was run to its end so far."""
+    """Decides which trial may come next, from the completed trials and the operator's requests."""
 
     def __init__(self, rules: Rules, t: int) -> None:
-        """The session began at t (ns)."""
+        """`t` is the start of the session, ns."""
         self._rules = rules
-        self._start_t = self._block_t = t
-        self._block = self._begun = self._done = self._in_a_row = 0
-        self._repeated = ""
-        self._expected: str | None = None
-        self._seen: list[str] = []
-        """The stimuli of the block's trials that were run to their end."""
-        self._over_t: int | None = None
-        """When the block was over, if a trial was its last."""
-        self._asked_t: int | None = None
-        self._stopping = False
-        self._water: list[Valve] = []
+        self._start_t = t
+        self._block = _BlockProgress(0, t)
+        self._next_trial = 0
+        self._interrupt_t: int | None = None
+        """When the operator last asked for a pause or a stop; None: never."""
+        self._is_stopping = False
+        self._openings: list[Valve] = []
         self._rewarded: list[TrialJudge] = []
+        """The completed rewarded trials."""
         self.misses = 0
         """Rewarded trials since the last one with water."""
 
-    def order(self, message: OperatorRequest) -> None:
-        """Take what the operator asked for."""
-        if message.verb in ("pause", "stop"):
-            self._asked_t = message.t
-            self._stopping = self._stopping or message.verb == "stop"
+    @property
+    def _block_rules(self) -> BlockRules:
+        return self._rules.blocks[self._block.number]
 
-    def water(self, valve: Valve) -> None:
-        """Take an opening of a valve."""
+    def add_request(self, request: OperatorRequest) -> None:
+        """Keep a request of the operator that ends a trial or the session."""
+        if request.verb in ("pause", "stop"):
+            self._interrupt_t = request.t
+            self._is_stopping = self._is_stopping or request.verb == "stop"
+
+    def add_valve(self, valve: Valve) -> None:
+        """Count the water of an open valve."""
         if not valve.refused:
-            self._water.append(valve)
+            self._openings.append(valve)
 
-    def begin(self, start: TrialStart) -> Iterator[Blame]:
-        """Take the start of a trial; yield what is wrong with its coming now."""
-        rules = self._rules
-        if start.trial != self._begun:
-            yield "wrong number", f"the next trial is {self._begun}"
-        self._begun = start.trial + 1
-        if start.block != self._block:
-            if not (self._block < start.block < len(rules.each) and self.is_block_over(start.t)):
-                yield "wrong block", f"block {start.block} after {self._block}"
-            self._enter(min(start.block, len(rules.each) - 1))
-        block = rules.each[self._block]
-        if start.t - self._block_t < block.grey_before_s * 1e9:
-            yield "too soon", f"before {block.grey_before_s:g} s of grey were over"
-        if self._done >= block.trials or self._is_enough(start.t, surely=True):
-            yield "past the end", "the session, or its block, was to be over"
-        if self._expected is not None and start.stimulus != self._expected:
-            yield "wrong order", f"{start.stimulus}, not {self._expected}"
-        in_a_row = self._in_a_row + 1 if start.stimulus == self._repeated else 1
-        if in_a_row > block.max_repeats and len(block.shown) > 1:
-            yield "wrong order", f"{start.stimulus} {in_a_row} times in a row"
-        count = len(block.shown)
-        round_ = self._seen[len(self._seen) // count * count :]
-        if block.order == "rounds" and start.stimulus in round_:
-            yield "wrong order", f"{start.stimulus} again in its round"
+    def start_trial(self, start: TrialStart) -> Iterator[Violation]:
+        """Take a TrialStart; yield what is wrong with its coming now."""
+        if start.trial != self._next_trial:
+            yield "wrong number", f"the next trial is {self._next_trial}"
+        self._next_trial = start.trial + 1
+        if start.block != self._block.number:
+            yield from self._change_block(start)
+        block, rules = self._block, self._block_rules
+        if start.t - block.start_t < rules.grey_before_s * 1e9:
+            yield "grey too short", f"it started before {rules.grey_before_s:g} s of grey were over"
+        if len(block.completed) >= rules.trials or self._is_limit_reached(start.t, surely=True):
+            yield "trial after the end", "the session or its block should have ended"
+        if block.expected is not None and start.stimulus != block.expected:
+            yield "wrong order", f"{start.stimulus}, not {block.expected}"
+        repeats = block.repeats(start.stimulus)
+        if repeats > rules.max_repeats and len(rules.shown) > 1:
+            yield "wrong order", f"{start.stimulus} {repeats} times in a row"
+        if rules.order == "rounds" and block.is_in_round(start.stimulus, len(rules.shown)):
+            yield "wrong order", f"{start.stimulus} twice in a round"
 
-    def end(self, trial: TrialJudge, aborted: bool) -> None:
+    def end_trial(self, trial: TrialJudge, aborted: bool) -> None:
         """Take the end of a trial."""
-        start = trial.start
+        start, block = trial.start, self._block
         if aborted:
-            self._expected = start.stimulus
+            block.expected = start.stimulus
         else:
-            self._expected = start.next_stimulus
-            self._done += 1
-            self._seen.append(start.stimulus)
-            self._in_a_row = self._in_a_row + 1 if start.stimulus == self._repeated else 1
-            self._repeated = start.stimulus
-            if trial.rewards:
+            block.expected = start.next_stimulus
+            block.completed.append(start.stimulus)
+            if trial.is_rewarded:
                 self._rewarded.append(trial)
                 self.misses = 0 if trial.watered else self.misses + 1
-        if trial.end is not None and self.is_block_over(trial.end.t):
-            self._over_t = trial.end.t
+        if trial.end is not None and self._is_block_over(trial.end.t):
+            block.over_t = trial.end.t
 
     def may_abort(self, trial: TrialJudge, t: int) -> bool:
-        """Whether there is a reason to abort a trial at t (ns)."""
-        recent = self._asked_t is not None and self._asked_t >= trial.start.t - LATE_NS
-        return recent or self._is_time_up(t)
+        """Return True if there was a reason to abort a trial at t (ns)."""
+        asked = self._interrupt_t is not None and self._interrupt_t >= trial.start.t - LATE_NS
+        return asked or self._is_time_up(t)
 
-    def goes_on(self, t: int) -> bool:
-        """Whether, after a whole trial, another is to follow at once."""
-        over = self.is_block_over(t) or self._stopping or self._is_enough(t, surely=False)
-        return not over
+    def expects_trial(self, t: int) -> bool:
+        """Return True if, after a completed trial, the next one has to start at once."""
+        is_over = self._is_block_over(t) or self._is_stopping
+        return not is_over and not self._is_limit_reached(t, surely=False)
 
-    def is_block_over(self, t: int) -> bool:
-        """Whether the trials or the time of the block are over."""
-        return self._done >= self._rules.each[self._block].trials or self._is_time_up(t)
+    def _change_block(self, start: TrialStart) -> Iterator[Violation]:
+        old, last = self._block, len(self._rules.blocks) - 1
+        if not (old.number < start.block <= last and self._is_block_over(start.t)):
+            yield "wrong block", f"block {start.block} after block {old.number}"
+        new_t = old.over_t
+        if new_t is None:  # the time of the old block was up between two trials
+            new_t = old.start_t + round(self._block_rules.minutes * 60e9)
+        self._block = _BlockProgress(min(start.block, last), new_t)
 
-    def _enter(self, number: int) -> None:
-        minutes = self._rules.each[self._block].minutes
-        by_time_t = self._block_t + round(minutes * 60e9)
-        self._block_t = by_time_t if self._over_t is None else self._over_t
-        self._block, self._done, self._over_t = number, 0, None
-        self._seen, self._in_a_row, self._expected = [], 0, None
+    def _is_block_over(self, t: int) -> bool:
+        return len(self._block.completed) >= self._block_rules.trials or self._is_time_up(t)
 
     def _is_time_up(self, t: int) -> bool:
-        block = self._rules.each[self._block]
-        of_block = t - self._block_t >= block.minutes * 60e9
+        of_block = t - self._block.start_t >= self._block_rules.minutes * 60e9
         return of_block or t - self._start_t >= self._rules.minutes * 60e9
 
-    def _is_enough(self, t: int, surely: bool) -> bool:
-        """Whether water or idleness end the session at t (ns).
+    def _is_limit_reached(self, t: int, surely: bool) -> bool:
+        """Return True if water or disengagement end the session at t (ns).
 
-        What fell within LATE_NS of the end may have been heard too late by the task, or not.
+        The task may or may not have handled what happened within LATE_NS of t. With `surely`, it
+        is left out: the task must have seen the limit. Otherwise it is included: it may have.
         """
         rules = self._rules
-        until = t - LATE_NS if surely else t + LATE_NS
-        given_ul = sum(valve.volume_ul for valve in self._water if valve.t <= until)
+        known_t = t - LATE_NS if surely else t + LATE_NS
+        given_ul = sum(valve.volume_ul for valve in self._openings if valve.t <= known_t)
         if rules.water_ul and given_ul >= rules.water_ul:
             return True
-        last = self._rewarded[-rules.disengaged_after :] if rules.disengaged_after else []
-        before_ns = 0 if surely else LATE_NS
-        idle = not any(trial.was_licked(before_ns) for trial in last)
-        return bool(last) and len(last) == rules.disengaged_after and idle
+        count = rules.disengaged_after
+        last = self._rewarded[-count:] if count else []
+        before_end_ns = 0 if surely else LATE_NS
+        licked = any(trial.was_licked(before_end_ns) for trial in last)
+        return bool(last) and len(last) == count and not licked

@@ -1,6 +1,6 @@
 """The rules of the experiment as the referee reads them, apart from the task's own code.
 
-The source is the description of the experiment: Zhong et al., Nature 2025, and a task's facts.
+Sources: Zhong et al., Nature 2025, and the task settings in Start.
 """
 
 from collections.abc import Iterator
@@ -12,18 +12,20 @@ import msgspec
 from rig.messages import TrialStart
 
 SAME_M = 1e-6
-"""Two sums of one path differ by rounding, under a nanometre; one step of a wheel is 600 times
-this and more at 60 cm/s and 1 kHz."""
+"""Two positions that differ by less than this are equal, m.
+
+Rounding of sums stays under a nanometre; one tick at 60 cm/s and 1 kHz is 600 micrometres.
+"""
 LATE_NS = 200_000_000
-"""How long after its cause water may come: what a busy hub and device take, and then some."""
+"""Maximum delay from the cause of a reward to the open valve on a busy hub and device, ns."""
 NEVER_WATER = {"unrewarded", "naive", "grating"}
 
-Blame = tuple[str, str]
-"""The name of a violation, and the rest of its sentence."""
+Violation = tuple[str, str]
+"""The name of a violation, and its explanation."""
 
 
 class BlockRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a block's facts the referee needs."""
+    """The settings of a block that the referee needs; named as in the task file."""
 
     picture: str
     stimuli: list[str]
@@ -52,13 +54,13 @@ class BlockRules(msgspec.Struct, frozen=True, kw_only=True):
     rescue_after_misses: int
 
     @property
-    def runs(self) -> bool:
-        """Whether its trials are ways to be run."""
+    def is_corridor(self) -> bool:
+        """True if a trial has a length in metres, False if it has a duration."""
         return self.picture == "corridor"
 
     @property
     def lap_m(self) -> float:
-        """The whole corridor."""
+        """Length of the whole corridor, m."""
         return self.texture_m + self.grey_m
 
     @property
@@ -70,12 +72,12 @@ class BlockRules(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def zone_m(self) -> tuple[float, float]:
-        """From where to where a reward may be had."""
+        """Start and end of the reward zone, m."""
         return self.zone_from_m, self.zone_to_m if self.zone_to_m > 0 else self.texture_m
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a task's facts the referee needs."""
+    """The settings of a task that the referee needs; named as in the task file."""
 
     cohort: str
     water_for: list[str]
@@ -86,37 +88,41 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     minutes: float
     water_ul: float
     disengaged_after: int
-    each: tuple[BlockRules, ...] = ()
-    """The rules of each block."""
+    blocks: tuple[BlockRules, ...] = ()
 
     @property
     def watered(self) -> bool:
-        """Whether this mouse may get water."""
+        """True if this mouse may get water."""
         return self.cohort in self.water_for and self.cohort not in NEVER_WATER
 
     @property
     def rewards_ul(self) -> set[float]:
-        """What a reward may be, by block."""
-        return {block.reward_ul for block in self.each}
+        """The volumes that a reward may have, microlitres."""
+        return {block.reward_ul for block in self.blocks}
 
-    def against(self, start: TrialStart, misses: int) -> Iterator[Blame]:
-        """Yield what in a trial contradicts the facts, after so many missed rewards."""
-        if start.block >= len(self.each):
+    def check_start(self, start: TrialStart, misses: int) -> Iterator[Violation]:
+        """Yield what in a TrialStart contradicts the settings.
+
+        `misses` is the number of rewarded trials since the last one with water.
+        """
+        if start.block >= len(self.blocks):
             yield "wrong block", f"there is no block {start.block}"
             return
-        block = self.each[start.block]
+        block = self.blocks[start.block]
         if start.stimulus not in block.shown:
-            yield "wrong stimulus", f"{start.stimulus} is none of the task's stimuli"
-        yield from _against_length(start, block)
-        yield from _against_cue(start, block)
-        yield from self._against_reward(start, block, misses)
+            yield "wrong stimulus", f"{start.stimulus} is not one of the stimuli of the task"
+        yield from _check_length(start, block)
+        yield from _check_cue(start, block)
+        yield from self._check_reward(start, block, misses)
 
-    def _against_reward(self, start: TrialStart, block: BlockRules, misses: int) -> Iterator[Blame]:
-        rewards = self.watered and start.stimulus in block.rewarded
-        if start.rewarded != rewards:
-            not_ = "" if start.rewarded else "not "
-            yield "wrong cohort", f"{start.stimulus} is {not_}to be rewarded for this mouse"
-        rescue = rewards and 0 < block.rescue_after_misses <= misses
+    def _check_reward(
+        self, start: TrialStart, block: BlockRules, misses: int
+    ) -> Iterator[Violation]:
+        is_rewarded = self.watered and start.stimulus in block.rewarded
+        if start.rewarded != is_rewarded:
+            not_ = "" if is_rewarded else "not "
+            yield "wrong cohort", f"{start.stimulus} is {not_}rewarded for this mouse"
+        rescue = is_rewarded and 0 < block.rescue_after_misses <= misses
         if start.rescue != rescue:
             yield "wrong rescue", f"after {misses} misses in a row"
         mode, delay_ms = ("none", 0.0)
@@ -124,37 +130,37 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             mode = "passive" if rescue else block.reward_mode
             delay_ms = block.reward_delay_ms
         if (start.reward_mode, start.reward_delay_ms) != (mode, delay_ms):
-            said = f"{start.reward_mode} after {start.reward_delay_ms:g} ms"
-            yield "wrong mode", f"{said}, where the task says {mode} after {delay_ms:g} ms"
+            found = f"{start.reward_mode} after {start.reward_delay_ms:g} ms"
+            yield "wrong mode", f"{found}, but the task says {mode} after {delay_ms:g} ms"
 
 
 def read_rules(task: dict[str, Any]) -> Rules:
-    """Read the facts of a task, as Start has them."""
-    rules = msgspec.convert(task, Rules)
+    """Read the rules from the task settings, as Start carries them."""
     tables = task["blocks"] or [{}]
-    each = tuple(msgspec.convert({**task, **table}, BlockRules) for table in tables)
-    return msgspec.structs.replace(rules, each=each)
+    blocks = tuple(msgspec.convert({**task, **table}, BlockRules) for table in tables)
+    rules = msgspec.convert({key: value for key, value in task.items() if key != "blocks"}, Rules)
+    return msgspec.structs.replace(rules, blocks=blocks)
 
 
-def _against_length(start: TrialStart, block: BlockRules) -> Iterator[Blame]:
+def _check_length(start: TrialStart, block: BlockRules) -> Iterator[Violation]:
     if start.picture != block.picture:
-        yield "wrong picture", f"{start.picture}, and not {block.picture}"
+        yield "wrong picture", f"{start.picture}, but the task says {block.picture}"
     length = (block.texture_m, block.grey_m, 0.0, 0.0)
     zone = block.zone_m
-    if not block.runs:
+    if not block.is_corridor:
         length, zone = (0.0, 0.0, block.show_s, block.blank_s), (0.0, 0.0)
     if (start.texture_m, start.grey_m, start.show_s, start.blank_s) != length:
-        said = f"{start.texture_m:g} + {start.grey_m:g} m, {start.show_s:g} + {start.blank_s:g} s"
-        yield "wrong corridor", f"{said} long"
+        found = f"{start.texture_m:g} + {start.grey_m:g} m, {start.show_s:g} + {start.blank_s:g} s"
+        yield "wrong length", f"it has {found}"
     if (start.zone_from_m, start.zone_to_m) != zone:
         yield "wrong zone", f"from {start.zone_from_m:g} to {start.zone_to_m:g} m"
 
 
-def _against_cue(start: TrialStart, block: BlockRules) -> Iterator[Blame]:
+def _check_cue(start: TrialStart, block: BlockRules) -> Iterator[Violation]:
     cue_m = start.cue_position_m
-    if not (block.cue and block.runs):
+    if not (block.cue and block.is_corridor):
         if cue_m is not None:
-            yield "wrong cue place", f"drawn at {cue_m} m, and there is to be none"
+            yield "wrong cue position", f"drawn at {cue_m} m, but the task has no cue"
     elif cue_m is None or not block.cue_from_m <= cue_m <= block.cue_to_m:
-        between = f"{block.cue_from_m:g} to {block.cue_to_m:g} m"
-        yield "wrong cue place", f"drawn at {cue_m} m, and not in {between}"
+        allowed = f"{block.cue_from_m:g} to {block.cue_to_m:g} m"
+        yield "wrong cue position", f"drawn at {cue_m} m, not in {allowed}"

@@ -1,210 +1,250 @@
-"""One trial before the referee: what was to come in it, what came, and what was wrong."""
+"""Judge one trial: what had to happen in it, what happened, and what was wrong."""
+
+import msgspec
 
 from behavior.judging.rules import LATE_NS, SAME_M, BlockRules, Rules
 from rig.messages import Arm, Cue, Fault, TrialEnd, TrialStart, Valve
 from rig.node import Publish
 
 
-class TrialJudge:
-    """A trial from its start until its verdict; each kind of violation is named once.
+class _RewardWindow(msgspec.Struct):
+    """When the reward of a trial was available. Times in ns of the session clock; None: not yet.
 
-    A wheel's words follow its Position, so a wheel is judged (settle) when the next one comes.
+        trial start --- cue, zone reached --- first lick, or delay over --- zone left --- trial end
+                             opened_t                 due_t                 closed_t
+
+    Each is the time of the first Wheel at which its condition held, except for a lick, which has
+    its own time. A trial that ends inside its zone closes the window.
+    """
+
+    opened_t: int | None = None
+    """From here on, the reward was available."""
+    due_t: int | None = None
+    """The reward had to be given: the first lick inside, or the passive delay after opened_t."""
+    closed_t: int | None = None
+    """From here on, it was not available any more."""
+
+    def contains(self, t: int) -> bool:
+        """Return True if t lies in the window, both ends included."""
+        opened = self.opened_t is not None and t >= self.opened_t
+        return opened and (self.closed_t is None or t <= self.closed_t)
+
+
+class TrialJudge:
+    """Judges a trial from its start to its verdict. Each kind of violation is reported once.
+
+    The task publishes what follows from a Wheel after its Position. So a Wheel is judged
+    (judge_wheel) when the next Position comes: then everything that belongs to it has been handled.
     """
 
     def __init__(
         self, start: TrialStart, rules: Rules, block: BlockRules, carry_m: float, publish: Publish
     ):
-        """`carry_m`: where the corridor stood at the start."""
+        """`carry_m` is the position of the corridor at the start of the trial."""
         self.start, self.block = start, block
         self.end: TrialEnd | None = None
         self.violations: list[str] = []
         self.watered = False
-        self._lick_ts: list[int] = []
-        self._rules, self._say = rules, publish
+        self.is_rewarded = rules.watered and start.stimulus in block.rewarded
+        self.position_m = carry_m
+        self._rules, self._publish = rules, publish
         self._carry_m = carry_m
-        self.rewards = rules.watered and start.stimulus in block.rewarded
         self._mode = "passive" if start.rescue else block.reward_mode
-        self.t, self.position_m = start.t, carry_m
-        self._said_m = carry_m
+        self._t = start.t
+        """The time of the last Wheel, ns."""
+        self._task_m = carry_m
+        """The task's position at that Wheel where it agrees, else our own."""
+        self._lick_ts: list[int] = []
         self._cue_t: int | None = None
-        self._open_t: int | None = None
-        self._shut_t: int | None = None
-        self._due_t: int | None = None
-        """When the reward was due: at the first lick in the window, or a delay after it opened."""
-        self._gone_t = start.t + round(block.show_s * 1e9)
-        """When its picture was gone, if it is no corridor."""
-        self._answered = False
+        self._window = _RewardWindow()
+        self._picture_end_t = start.t + round(block.show_s * 1e9)
+        """When the picture ends, if it is not a corridor."""
+        self._is_answered = False
+        """True once a Valve, open or refused, answered the trial's request."""
 
-    def blame(self, t: int, name: str, text: str) -> None:
-        """Say what was wrong, once."""
+    def report(self, t: int, name: str, text: str) -> None:
+        """Publish a violation, unless one of that name was published for this trial."""
         if name not in self.violations:
             self.violations.append(name)
-            self._say(Fault(t, f"trial {self.start.trial}: {name}: {text}"))
+            self._publish(Fault(t, f"trial {self.start.trial}: {name}: {text}"))
 
-    def move(self, t: int, way_m: float) -> None:
-        """Let the corridor have come so far since the start at t (ns)."""
-        self.t = t
-        self.position_m = self._said_m = self._carry_m + way_m
+    def advance(self, t: int, distance_m: float) -> None:
+        """Set how far the corridor has come since the start of the trial, at the Wheel of t."""
+        self._t = t
+        self.position_m = self._task_m = self._carry_m + distance_m
 
-    def compare(self, said_m: float) -> bool:
-        """Return whether the task's place is this one; just at a limit, its rounding decides."""
-        same = abs(said_m - self.position_m) <= SAME_M
-        self._said_m = said_m if same else self.position_m
+    def agrees(self, task_m: float) -> bool:
+        """Return True if the task's position is ours.
+
+        Then the task's one is compared with the zone, so that at its limits rounding decides alike.
+        """
+        same = abs(task_m - self.position_m) <= SAME_M
+        self._task_m = task_m if same else self.position_m
         return same
 
-    def cue(self, message: Cue) -> None:
-        """Take the cue, right after its wheel."""
-        place_m = self.start.cue_position_m
+    def judge_cue(self, cue: Cue) -> None:
+        """Judge the cue, before the Wheel after it."""
+        cue_m = self.start.cue_position_m
         if self._cue_t is not None:
-            self.blame(message.t, "cue twice", f"again at {message.position_m:.2f} m")
+            self.report(cue.t, "cue twice", f"again at {cue.position_m:.2f} m")
             return
-        self._cue_t = message.t
-        if message.trial != self.start.trial:
-            self.blame(message.t, "wrong cue", f"it is said to be of trial {message.trial}")
-        if place_m is None or self.position_m < place_m - SAME_M:
-            where = f"at {self.position_m:.3f} m, drawn for {place_m} m"
-            self.blame(message.t, "cue too early", where)
+        self._cue_t = cue.t
+        if cue.trial != self.start.trial:
+            self.report(cue.t, "wrong cue", f"it belongs to trial {cue.trial}")
+        if cue_m is None or self.position_m < cue_m - SAME_M:
+            where = f"at {self.position_m:.3f} m, drawn for {cue_m} m"
+            self.report(cue.t, "cue too early", where)
 
-    def settle(self) -> None:
-        """Judge the last wheel, all of whose words have been heard."""
-        t, place_m = self.t, self.start.cue_position_m
-        if self._cue_t is None and place_m is not None and self.position_m > place_m + SAME_M:
-            text = f"drawn for {place_m:.3f} m, and not yet at {self.position_m:.3f} m"
-            self.blame(t, "no cue", text)
-        if self._open_t is None and self._opens():
-            self._open_t = t
-        if self._shut_t is None and self._shuts(t):
-            self._shut_t = t
-        if self._due_t is None and self._is_passive_due(t):
-            self._due_t = t
-        if self.end is None and self._is_past(t):
-            where = f"at {self.position_m:.2f} m" if self.block.runs else f"at {t / 1e9:.3f} s"
-            self.blame(t, "no end", f"it goes on {where}")
+    def judge_wheel(self) -> None:
+        """Judge the last Wheel: missing cue, trial too long; and move on the reward window."""
+        t, cue_m, window = self._t, self.start.cue_position_m, self._window
+        if self._cue_t is None and cue_m is not None and self.position_m > cue_m + SAME_M:
+            text = f"drawn for {cue_m:.3f} m, and missing at {self.position_m:.3f} m"
+            self.report(t, "no cue", text)
+        if window.opened_t is None and self._opens():
+            window.opened_t = t
+        if window.closed_t is None and self._closes(t):
+            window.closed_t = t
+        if window.due_t is None and self._is_passive_due(t):
+            window.due_t = t
+        if self.end is None and self._is_too_long(t):
+            where = f"{self.position_m:.2f} m" if self.block.is_corridor else f"{t / 1e9:.3f} s"
+            self.report(t, "trial too long", f"it has not ended at {where}")
 
-    def finish(self, end: TrialEnd, asked: bool) -> None:
-        """Take its end; `asked` is whether there was a reason to abort it."""
+    def judge_end(self, end: TrialEnd, may_abort: bool) -> None:
+        """Judge the TrialEnd; `may_abort` is True if there was a reason to abort it."""
         self.end = end
-        if self._shut_t is None:
-            self._shut_t = end.t
+        if self._window.closed_t is None:
+            self._window.closed_t = end.t
         if end.outcome == "aborted":
-            if not asked:
-                self.blame(end.t, "aborted for no reason", "nobody asked for it")
-        elif self.block.runs and self.position_m < self.block.lap_m - SAME_M:
+            if not may_abort:
+                self.report(end.t, "unrequested abort", "neither the operator nor time ended it")
+        elif self.block.is_corridor and self.position_m < self.block.lap_m - SAME_M:
             text = f"at {self.position_m:.3f} m of {self.block.lap_m:g} m"
-            self.blame(end.t, "ended too early", text)
+            self.report(end.t, "ended too early", text)
 
-    def conclude(self) -> None:
-        """Judge what can be judged only once all of it has been heard."""
+    def judge_duration(self) -> None:
+        """Judge the duration of a picture: its reward, which ends it, may come after its end."""
         end = self.end
-        if end is None or end.outcome == "aborted" or self.block.runs:
+        if end is None or end.outcome == "aborted" or self.block.is_corridor:
             return
-        early_ns = self._gone_t + round(self.block.blank_s * 1e9) - end.t
+        early_ns = self._picture_end_t + round(self.block.blank_s * 1e9) - end.t
         if early_ns > 0:
-            self.blame(end.t, "ended too early", f"{early_ns / 1e6:.1f} ms before its time")
+            self.report(end.t, "ended too early", f"{early_ns / 1e6:.1f} ms before its time")
 
-    def heard_lick(self, t: int) -> None:
-        """Note a lick as soon as it is heard of, for whether there was one at all."""
+    def count_lick(self, t: int) -> None:
+        """Count a lick at t (ns) as soon as it is handled, for was_licked."""
         self._lick_ts.append(t)
 
     def was_licked(self, before_end_ns: int) -> bool:
-        """Whether there was a lick in it, so long before its end."""
-        end_t = self.t if self.end is None else self.end.t
+        """Return True if the mouse licked in the trial, at least that long before its end."""
+        end_t = self._t if self.end is None else self.end.t
         return any(self.start.t <= t <= end_t - before_end_ns for t in self._lick_ts)
 
-    def lick(self, t: int) -> None:
-        """Take a lick at the spout at t (ns), which a settled wheel has passed."""
-        active = self.rewards and self._mode == "active"
-        if active and self._in_window(t) and (self._due_t is None or t < self._due_t):
-            self._due_t = t
+    def judge_lick(self, t: int) -> None:
+        """Judge a lick at t (ns), once the Wheels up to t are judged: is a reward due for it?"""
+        due_t = self._window.due_t
+        active = self.is_rewarded and self._mode == "active"
+        if active and self._window.contains(t) and (due_t is None or t < due_t):
+            self._window.due_t = t
 
-    def water(self, valve: Valve, request: Arm | None, licked: bool) -> None:
-        """Take the answer to a wish; `licked` is whether its lick was heard of."""
-        self._answered = True
-        self._gone_t = min(self._gone_t, valve.t)
+    def judge_valve(self, valve: Valve, arm: Arm | None, lick_known: bool) -> None:
+        """Judge the answer to a request.
+
+        Args:
+            valve: The answer.
+            arm: The request, or None if there was none.
+            lick_known: True if there was a Lick at the valve's lick_t.
+        """
+        self._is_answered = True
+        self._picture_end_t = min(self._picture_end_t, valve.t)
         if valve.refused:
             return
         if self.watered:
-            self.blame(valve.t, "two rewards", "water came again")
+            self.report(valve.t, "two rewards", "water came again")
         self.watered = True
-        if not self.rewards:
+        if not self.is_rewarded:
             text = f"water in {self.start.stimulus}, cohort {self._rules.cohort}"
-            self.blame(valve.t, "reward for nothing", text)
+            self.report(valve.t, "reward in unrewarded trial", text)
             return
         if (valve.line, valve.volume_ul) != (self._rules.spout, self.block.reward_ul):
             text = f"{valve.volume_ul:g} ul from {valve.line}"
-            self.blame(valve.t, "wrong amount", text)
-        if request is None:
-            self.blame(valve.t, "water unasked", "no wish was said for it")
-        elif self._mode == "active" and not licked:
-            self.blame(valve.t, "water without a lick", "no lick was heard of at its time")
-        self._water_in_time(valve, cause_t(valve, request))
+            self.report(valve.t, "wrong volume", text)
+        if arm is None:
+            self.report(valve.t, "unrequested reward", "the task did not request it")
+        elif self._mode == "active" and not lick_known:
+            self.report(valve.t, "reward without a lick", "there was no lick at its time")
+        self._judge_reward_time(valve, cause_t(valve, arm))
 
-    def look_for_missed(self, known_t: int) -> None:
-        """Blame a due reward that has not come, all up to known_t (ns) being heard."""
-        if self._due_t is None or self._answered or known_t <= self._due_t + LATE_NS:
+    def check_missed_reward(self, known_t: int) -> None:
+        """Report a due reward that has not come, everything up to known_t (ns) being handled."""
+        due_t = self._window.due_t
+        if due_t is None or self._is_answered or known_t <= due_t + LATE_NS:
             return
-        if self.end is None or self.end.t > self._due_t + LATE_NS:
-            after_ms = (self._due_t - (self._open_t or 0)) / 1e6
-            text = f"no water, though it was due {after_ms:.0f} ms after its window opened"
-            self.blame(self._due_t, "missed reward", text)
+        if self.end is None or self.end.t > due_t + LATE_NS:
+            after_ms = (due_t - (self._window.opened_t or 0)) / 1e6
+            text = f"no water, which was due {after_ms:.0f} ms after its window opened"
+            self.report(due_t, "missed reward", text)
 
-    def _water_in_time(self, valve: Valve, cause: int) -> None:
-        if self._open_t is None or cause < self._open_t:
-            ago = "" if self._open_t is None else f" {(self._open_t - cause) / 1e6:.1f} ms"
-            name = "reward before the zone"
-            if self.start.cue_position_m is not None:
-                name = "reward before the cue"
-            self.blame(valve.t, name, f"water,{ago} before it might be had")
+    def _judge_reward_time(self, valve: Valve, cause: int) -> None:
+        """Judge a reward by the time of its cause (ns), then its delay after the cause."""
+        opened_t, due_t, closed_t = (
+            self._window.opened_t,
+            self._window.due_t,
+            self._window.closed_t,
+        )
+        if opened_t is None or cause < opened_t:
+            before = "" if opened_t is None else f" {(opened_t - cause) / 1e6:.1f} ms"
+            condition = "zone" if self.start.cue_position_m is None else "cue"
+            text = f"water,{before} before its window opened"
+            self.report(valve.t, f"reward before the {condition}", text)
             return
-        if self._shut_t is not None and cause > self._shut_t:
-            text = f"water, {(cause - self._shut_t) / 1e6:.1f} ms after its place was left"
-            self.blame(valve.t, "reward in the grey", text)
+        if closed_t is not None and cause > closed_t:
+            text = f"water, {(cause - closed_t) / 1e6:.1f} ms after its window closed"
+            self.report(valve.t, "reward after the zone", text)
             return
         if self._mode == "passive":
-            early_ns = self._open_t + self._delay_ns - cause
+            early_ns = opened_t + self._delay_ns - cause
             if early_ns > 0:
-                self.blame(valve.t, "reward too early", f"{early_ns / 1e6:.1f} ms before its time")
-            elif self._due_t is not None and cause > self._due_t:
-                text = f"asked for {(cause - self._due_t) / 1e6:.1f} ms after its time"
-                self.blame(valve.t, "reward too late", text)
-        due_t = cause if self._due_t is None else min(cause, self._due_t)
-        if not 0 <= valve.t - due_t <= LATE_NS:
-            text = f"the valve opened {(valve.t - due_t) / 1e6:.1f} ms after its cause"
-            self.blame(valve.t, "reward too late", text)
+                text = f"{early_ns / 1e6:.1f} ms before its time"
+                self.report(valve.t, "reward too early", text)
+            elif due_t is not None and cause > due_t:
+                text = f"requested {(cause - due_t) / 1e6:.1f} ms after its time"
+                self.report(valve.t, "reward too late", text)
+        first_t = cause if due_t is None else min(cause, due_t)
+        if not 0 <= valve.t - first_t <= LATE_NS:
+            text = f"the valve opened {(valve.t - first_t) / 1e6:.1f} ms after its cause"
+            self.report(valve.t, "reward too late", text)
 
     @property
     def _delay_ns(self) -> int:
         return round(self.block.reward_delay_ms * 1e6)
 
     def _opens(self) -> bool:
-        if not self.block.runs:
+        if not self.block.is_corridor:
             return True
         cued = self._cue_t is not None or self.start.cue_position_m is None
-        return cued and self._said_m >= self.block.zone_m[0]
+        return cued and self._task_m >= self.block.zone_m[0]
 
-    def _shuts(self, t: int) -> bool:
-        if not self.block.runs:
-            return t >= self._gone_t
+    def _closes(self, t: int) -> bool:
+        if not self.block.is_corridor:
+            return t >= self._picture_end_t
         return self.position_m > self.block.zone_m[1] + SAME_M
 
-    def _is_past(self, t: int) -> bool:
-        """Whether it should have ended by now."""
-        if self.block.runs:
+    def _is_too_long(self, t: int) -> bool:
+        if self.block.is_corridor:
             return self.position_m > self.block.lap_m + SAME_M
-        return t > self._gone_t + round(self.block.blank_s * 1e9) + LATE_NS
+        return t > self._picture_end_t + round(self.block.blank_s * 1e9) + LATE_NS
 
     def _is_passive_due(self, t: int) -> bool:
-        if not self.rewards or self._mode != "passive" or self._open_t is None:
+        opened_t, closed_t = self._window.opened_t, self._window.closed_t
+        if not self.is_rewarded or self._mode != "passive" or opened_t is None:
             return False
-        return self._shut_t is None and t >= self._open_t + self._delay_ns
-
-    def _in_window(self, t: int) -> bool:
-        opened = self._open_t is not None and t >= self._open_t
-        return opened and (self._shut_t is None or t <= self._shut_t)
+        return closed_t is None and t >= opened_t + self._delay_ns
 
 
-def cause_t(valve: Valve, request: Arm | None) -> int:
-    """Return when the cause of water was: its lick, else the wish, else the water itself (ns)."""
+def cause_t(valve: Valve, arm: Arm | None) -> int:
+    """Return the time of what caused the water, ns: its lick, else its Arm, else the Valve."""
     if valve.lick_t is not None:
         return valve.lick_t
-    return valve.t if request is None or request.on == "lick" else request.t
+    return valve.t if arm is None or arm.on == "lick" else arm.t

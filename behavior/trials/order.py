@@ -1,7 +1,10 @@
-"""The order of the trials: seeded, in the asked shares, and tied to no parity of trial numbers.
+"""Draw the order of the trials: seeded, in the given shares, the same on even and odd trials.
 
-A drawn order is made of pieces. In each a stimulus stands as often on even as on odd numbers,
-so that a split of the session into even and odd trials halves every stimulus.
+A drawn order is a sequence of pieces. In each piece, every stimulus has as many even as odd trial
+numbers, so splitting the session into even and odd trials halves every stimulus:
+
+    piece of 2 x 4 trials, shares 0.5 and 0.5:  even  A . B . A . B .   2 A, 2 B
+                                                odd   . B . A . A . B   2 A, 2 B
 """
 
 from collections.abc import Sequence
@@ -11,55 +14,65 @@ import numpy as np
 from behavior.trials.task_settings import Block
 from rig.errors import Refused
 
-_SHORTEST_HALF = 4
-_LONGEST_HALF = 60
+_MIN_HALF = 4
+_MAX_HALF = 60
+"""Trials of a piece with an even number, and as many with an odd one."""
 _SHARE_ERROR = 0.01
+"""How far the share of a stimulus in a piece may be from the one asked for."""
 _ATTEMPTS = 1000
+"""Number of times that drawing a piece is tried."""
 
 
 def draw_order(block: Block, seed: int, number: int) -> list[str]:
-    """Return the stimulus of each trial of the session's block of that number.
+    """Return the stimulus of each trial of a block.
 
-    A stimulus comes at most max_repeats times in a row (an only stimulus always). Raises Refused
-    if stimuli, shares and max_repeats allow no such order.
+    A stimulus has at most max_repeats consecutive trials, unless it is the only one.
+
+    Args:
+        block: The settings of the block.
+        seed: The seed of the session.
+        number: The index of the block in the session.
+
+    Raises:
+        Refused: If stimuli, shares and max_repeats allow no such order.
     """
     stimuli = block.names
     shares = block.shares or [1 / len(stimuli)] * len(stimuli)
-    _check(stimuli, shares, block.max_repeats)
+    _check_shares(stimuli, shares, block.max_repeats)
     if len(stimuli) == 1:
         return [stimuli[0]] * block.trials
     rng = np.random.default_rng([seed, 0, number])
     if block.order == "rounds":
-        return _rounds(rng, block)
-    counts = _half_piece(shares)
+        return _draw_rounds(rng, block)
+    counts = _trials_per_half(shares)
     order: list[int] = []
     while len(order) < block.trials:
-        order += _piece(rng, counts, order, block.max_repeats)
+        order += _draw_piece(rng, counts, order, block.max_repeats)
     return [stimuli[i] for i in order[: block.trials]]
 
 
-def _rounds(rng: np.random.Generator, block: Block) -> list[str]:
-    """Return rounds in each of which every stimulus comes once, in an order of its own."""
+def _draw_rounds(rng: np.random.Generator, block: Block) -> list[str]:
+    """Return rounds: every stimulus once a round, in random order."""
     if block.shares:
-        raise Refused('order = "rounds" gives every stimulus the same share; take out shares')
+        raise Refused('order = "rounds" gives every stimulus the same share; remove shares')
     order: list[str] = []
     while len(order) < block.trials:
-        again = [str(name) for name in rng.permutation(block.names)]
-        if order and block.max_repeats == 1 and again[0] == order[-1]:
-            again.append(again.pop(0))
-        order += again
+        one_round = [str(name) for name in rng.permutation(block.names)]
+        if order and block.max_repeats == 1 and one_round[0] == order[-1]:
+            one_round.append(one_round.pop(0))
+        order += one_round
     return order[: block.trials]
 
 
-def _check(stimuli: Sequence[str], shares: Sequence[float], max_repeats: int) -> None:
+def _check_shares(stimuli: Sequence[str], shares: Sequence[float], max_repeats: int) -> None:
     if len(set(stimuli)) != len(stimuli):
-        raise Refused(f"stimuli = {list(stimuli)}: one stands there twice; name each once")
+        raise Refused(f"stimuli = {list(stimuli)}: one is listed twice; list each once")
     if len(shares) != len(stimuli):
         raise Refused(
-            f"there are {len(stimuli)} stimuli and {len(shares)} shares; give one share to each"
+            f"there are {len(stimuli)} stimuli but {len(shares)} shares; give one share for each"
         )
     if abs(sum(shares) - 1.0) > 1e-3:
-        raise Refused(f"shares add up to {sum(shares):g}; let them add up to 1")
+        raise Refused(f"shares add up to {sum(shares):g}; make them add up to 1")
     if max_repeats == 1 and len(stimuli) == 2:
         raise Refused(
             "max_repeats = 1 with two stimuli is strict alternation, which ties each stimulus to "
@@ -67,37 +80,39 @@ def _check(stimuli: Sequence[str], shares: Sequence[float], max_repeats: int) ->
         )
 
 
-def _half_piece(shares: Sequence[float]) -> list[int]:
-    """Return how often each stimulus comes on the even numbers of a piece, as on the odd ones."""
-    for size in range(_SHORTEST_HALF, _LONGEST_HALF + 1):
+def _trials_per_half(shares: Sequence[float]) -> list[int]:
+    """Return how many trials of each stimulus have an even number in a piece; as many are odd."""
+    for size in range(_MIN_HALF, _MAX_HALF + 1):
         counts = [round(share * size) for share in shares]
         errors = [abs(n / size - share) for n, share in zip(counts, shares, strict=True)]
         if sum(counts) == size and min(counts) > 0 and max(errors) <= _SHARE_ERROR:
             return counts
     raise Refused(
-        f"shares = {list(shares)} cannot be kept in a piece of at most {2 * _LONGEST_HALF} trials; "
+        f"shares = {list(shares)} cannot be reached within {2 * _MAX_HALF} trials; "
         "use rounder shares"
     )
 
 
-def _piece(rng: np.random.Generator, counts: list[int], before: list[int], limit: int) -> list[int]:
+def _draw_piece(
+    rng: np.random.Generator, counts: list[int], before: list[int], limit: int
+) -> list[int]:
     for _ in range(_ATTEMPTS):
-        piece = _attempt(rng, counts, before, limit)
+        piece = _try_piece(rng, counts, before, limit)
         if piece is not None:
             return piece
     raise Refused(
-        f"no order of these shares has at most {limit} trials of a stimulus in a row; "
+        f"no order with these shares has at most {limit} consecutive trials of a stimulus; "
         "raise max_repeats or make the shares more even"
     )
 
 
-def _attempt(
+def _try_piece(
     rng: np.random.Generator, counts: list[int], before: list[int], limit: int
 ) -> list[int] | None:
-    """Draw a piece trial by trial; None if it ran into a dead end."""
+    """Draw a piece trial by trial; return None if no stimulus is left that may come next."""
     left = [np.array(counts), np.array(counts)]
-    order = before[-limit:]
-    known = len(order)
+    order = before[-limit:]  # a run may continue from the piece before
+    context = len(order)
     for number in range(2 * sum(counts)):
         weights = left[number % 2].astype(float)
         tail = order[-limit:]
@@ -108,4 +123,4 @@ def _attempt(
         chosen = int(rng.choice(len(counts), p=weights / weights.sum()))
         left[number % 2][chosen] -= 1
         order.append(chosen)
-    return order[known:]
+    return order[context:]

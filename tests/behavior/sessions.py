@@ -1,4 +1,4 @@
-"""Tasks and rigs for tests: settings as a setup would give them, and words as a rig would say."""
+"""Tasks and rigs for tests: settings as in a setup, and messages as from a rig."""
 
 from datetime import date
 from pathlib import Path
@@ -25,13 +25,13 @@ CALIBRATED = {"ul_per_ms": 0.05, "calibrated": date.today().isoformat()}
 SHORT = {"grey_before_s": 5.0, "grey_after_s": 5.0, "seed": 1}
 
 
-def task(said: list[Message], **facts: Any) -> Task:
-    """Return train1 with other facts, saying into a list."""
-    return Task(msgspec.convert({**TRAIN1, **SHORT, **facts}, Task.Settings), said.append)
+def task(published: list[Message], **options: Any) -> Task:
+    """Return the task train1 with some options changed, publishing into a list."""
+    return Task(msgspec.convert({**TRAIN1, **SHORT, **options}, Task.Settings), published.append)
 
 
-def facts(**changes: Any) -> dict[str, Any]:
-    """Return the facts of train1, changed, with every default, as Start has them."""
+def options(**changes: Any) -> dict[str, Any]:
+    """Return the settings of train1 with some changed and every default, as in Start."""
     settings = msgspec.convert({**TRAIN1, **SHORT, **changes}, Task.Settings)
     return dict(msgspec.to_builtins(settings))
 
@@ -55,7 +55,7 @@ def hardware_table(mouse: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def hardware(table: dict[str, Any], publish: Publish) -> tuple[Hardware, SetClock]:
-    """Return a driver, opened, and its clock."""
+    """Return an open driver and its clock."""
     node = Hardware(msgspec.convert(table, Hardware.Settings), publish)
     clock = node.clock = SetClock()
     node.open()
@@ -63,15 +63,15 @@ def hardware(table: dict[str, Any], publish: Publish) -> tuple[Hardware, SetCloc
 
 
 def session(
-    seed: int, mouse: dict[str, Any] | None = None, base: dict[str, Any] = TRAIN1, **facts: Any
+    seed: int, mouse: dict[str, Any] | None = None, base: dict[str, Any] = TRAIN1, **options: Any
 ) -> SessionSettings:
-    """Return a session of driver and task alone; `base` is a task's file, facts change it."""
+    """Return a session of driver and task alone; `base` is a task's file, options change it."""
     chosen = SessionSettings(
         subject="X",
         seed=seed,
         task_name="train1",
         rig=Rig(name="test", disk_mb_s=0.0),
-        task={**base, "grey_before_s": 5.0, "grey_after_s": 5.0, **facts},
+        task={**base, "grey_before_s": 5.0, "grey_after_s": 5.0, **options},
         nodes={
             "hardware": {"run": "behavior.hardware", **hardware_table(mouse)},
             "task": {"run": "behavior.task"},
@@ -80,57 +80,57 @@ def session(
     return completed(chosen)
 
 
-class Walk:
-    """A mouse on rails: runs for so long, so fast, and says the wheel's words to a task."""
+class Walker:
+    """Feeds a task with the Wheels of a mouse that runs at given speeds."""
 
-    def __init__(self, node: Task, said: list[Message], step_ms: int = 10) -> None:
-        self.node, self.said = node, said
+    def __init__(self, node: Task, published: list[Message], step_ms: int = 10) -> None:
+        self.node, self.published = node, published
         self.t, self.cm = 0, 0.0
         self._step_ns = step_ms * MS
         node.handle(Start(0, {}))
 
-    def on(self, seconds: float, cm_s: float = 30.0) -> None:
-        """Run on for a while."""
+    def run(self, seconds: float, cm_s: float = 30.0) -> None:
+        """Run for some seconds."""
         for _ in range(round(seconds * S / self._step_ns)):
             self.t += self._step_ns
             self.cm += cm_s * self._step_ns / S
             self.node.handle(Wheel(self.t, round(self.cm / 0.0135), self.cm))
 
-    def until(self, kind: type[Message], seconds: float = 60.0) -> Message:
-        """Run on until the task says a word of that kind; return it."""
+    def run_until(self, kind: type[Message], seconds: float = 60.0) -> Message:
+        """Run until the task publishes a message of that kind; return it."""
         for _ in range(round(seconds * S / self._step_ns)):
-            before = len(self.said)
-            self.on(self._step_ns / S)
-            for message in self.said[before:]:
+            before = len(self.published)
+            self.run(self._step_ns / S)
+            for message in self.published[before:]:
                 if isinstance(message, kind):
                     return message
         raise AssertionError(f"no {kind.__name__} within {seconds} s")
 
     def lick(self, ago_ns: int = 0) -> None:
-        """Lick at the spout, that long ago."""
+        """Lick at the spout, ago_ns before now."""
         self.node.handle(Lick(self.t - ago_ns, "centre"))
 
-    def opened(self, request: int, lick_t: int | None = None) -> None:
-        """Say that the valve opened for a wish."""
+    def open_valve(self, request: int, lick_t: int | None = None) -> None:
+        """Answer a request: the valve opened."""
         self.node.handle(Valve(self.t, request, "centre", 60.0, 3.0, lick_t))
 
 
-def rails(step_ms: int = 10, **facts: Any) -> tuple[list[Message], Walk]:
-    """Return a mouse on rails before train1 with other facts, and what the task says to it."""
-    said: list[Message] = []
-    return said, Walk(task(said, **facts), said, step_ms)
+def walker(step_ms: int = 10, **options: Any) -> tuple[list[Message], Walker]:
+    """Return train1 with some options changed: its published messages, and a Walker for it."""
+    published: list[Message] = []
+    return published, Walker(task(published, **options), published, step_ms)
 
 
-def of(kind: type[T], said: list[Message]) -> list[T]:
-    """Return the words of that kind."""
-    return [message for message in said if isinstance(message, kind)]
+def of(kind: type[T], published: list[Message]) -> list[T]:
+    """Return the messages of that kind."""
+    return [message for message in published if isinstance(message, kind)]
 
 
-def check_trials(said: list[Message]) -> None:
+def check_trials(published: list[Message]) -> None:
     """Assert that trials are complete and in order, and positions belong to them."""
     running: int | None = None
     begun = 0
-    for message in said:
+    for message in published:
         match message:
             case TrialStart():
                 assert running is None

@@ -101,7 +101,7 @@ def test_a_microscope_that_never_scans_ends_the_session_with_a_sentence(tmp_path
         _, ended = live.until(Ended)
         code, output = live.end()
         assert code == 1, output
-        sentence = "the microscope did not begin to scan: no edge of frame_clock within 1 s"
+        sentence = "the microscope did not start to scan: no edge on frame_clock within 1 s"
         assert sentence in output
         assert "Traceback" not in output
         assert sentence in summary(live)["end_reason"]

@@ -1,4 +1,4 @@
-"""Sessions with a referee in virtual time, and their words, for one of them to be changed."""
+"""Virtual sessions with a referee, and recordings of them with one message changed."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ QUICK: dict[str, Any] = {
     "grey_after_s": 0.5,
 }
 EAGER = {"is": "behavior.animals:SimulatedMouse", "idle_bursts_per_min": 40.0, "idle_burst_s": 2.0}
-JUST_OUTSIDE = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": 9.0}
-NEVER_LICKS = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": 1e9}
-JUST_INSIDE = {"is": "tests.behavior.refereed:LicksOnce", "after_ms": -9.0}
+JUST_OUTSIDE = {"is": "tests.behavior.judging.refereed:LicksOnce", "after_ms": 9.0}
+NEVER_LICKS = {"is": "tests.behavior.judging.refereed:LicksOnce", "after_ms": 1e9}
+JUST_INSIDE = {"is": "tests.behavior.judging.refereed:LicksOnce", "after_ms": -9.0}
 
 
 class LicksOnce:
-    """A mouse that runs on and licks once a corridor, so long after its texture is left."""
+    """A mouse that never stops and licks once a corridor, after_ms after the texture."""
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         cm_per_count: float = 0.0135
@@ -61,9 +61,9 @@ class LicksOnce:
         return [t]
 
 
-def refereed(seed: int, mouse: dict[str, Any] | None = None, **facts: Any) -> SessionSettings:
+def refereed(seed: int, mouse: dict[str, Any] | None = None, **options: Any) -> SessionSettings:
     """Return a quick session of driver, task and referee."""
-    return with_referee(session(seed, mouse, **{**QUICK, **facts}))
+    return with_referee(session(seed, mouse, **{**QUICK, **options}))
 
 
 def with_referee(chosen: SessionSettings) -> SessionSettings:
@@ -73,14 +73,14 @@ def with_referee(chosen: SessionSettings) -> SessionSettings:
 
 
 def run(chosen: SessionSettings, end_s: float = 300.0) -> list[Message]:
-    """Return all that is said in it, in virtual time, ticking every 5 ms."""
+    """Run a session in virtual time, with ticks of 5 ms; return its messages."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Hardware, "period_s", 0.005)
         return [message for _, message in virtual_session.run(chosen, round(end_s * S))]
 
 
 def plant(kind: type[Task], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the session's task be of that class."""
+    """Use this class as the session's task."""
     make = virtual_session.make
 
     def made(chosen: SessionSettings, name: str, publish: Publish) -> Node:
@@ -91,42 +91,44 @@ def plant(kind: type[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(virtual_session, "make", made)
 
 
-def check_sound(said: list[Message]) -> None:
-    """Assert that there is a verdict on each trial, and nothing to blame."""
-    assert of(Fault, said) == []
-    verdicts = of(TrialVerdict, said)
-    assert [v.trial for v in verdicts] == [s.trial for s in of(TrialStart, said)]
+def check_sound(published: list[Message]) -> None:
+    """Assert that every trial has a verdict without violations."""
+    assert of(Fault, published) == []
+    verdicts = of(TrialVerdict, published)
+    assert [v.trial for v in verdicts] == [s.trial for s in of(TrialStart, published)]
     assert all(v.violations == () for v in verdicts)
 
 
-def names(said: list[Message]) -> set[str]:
+def names(published: list[Message]) -> set[str]:
     """Return the names of all violations."""
-    return {name for verdict in of(TrialVerdict, said) for name in verdict.violations}
+    return {name for verdict in of(TrialVerdict, published) for name in verdict.violations}
 
 
-class Said:
-    """What was said in a sound session; changed, and judged again."""
+class Recording:
+    """The messages of a session without violations, to be changed and judged again."""
 
-    def __init__(self, mouse: dict[str, Any] = EAGER, said: list[Message] | None = None) -> None:
-        self.messages = run(refereed(3, mouse, trials=4)) if said is None else said
+    def __init__(
+        self, mouse: dict[str, Any] = EAGER, published: list[Message] | None = None
+    ) -> None:
+        self.messages = run(refereed(3, mouse, trials=4)) if published is None else published
 
-    def judged(self) -> tuple[set[str], list[Fault]]:
-        """Return what a referee makes of the words: names of violations, and Faults."""
-        said: list[Message] = []
-        referee = Referee(Referee.Settings(), said.append)
+    def judge(self) -> tuple[set[str], list[Fault]]:
+        """Return the names of violations, and the Faults, of a new referee."""
+        published: list[Message] = []
+        referee = Referee(Referee.Settings(), published.append)
         for message in self.messages:
             if isinstance(message, Referee.subscribes):
                 referee.handle(message)
         referee.close()
-        return names(said), of(Fault, said)
+        return names(published), of(Fault, published)
 
     def insert(self, new: Message) -> None:
-        """Let a word be said before the first wheel that is not older."""
+        """Insert a message before the first Wheel that is not older."""
         wheels = (i for i, w in enumerate(self.messages) if isinstance(w, Wheel) and w.t >= new.t)
         self.messages.insert(next(wheels), new)
 
     def delay(self, ms: float) -> None:
-        """Let the task's words be heard so long after the driver's."""
+        """Delay the task's messages against the driver's."""
         received, waiting, now = [], [], 0
         for message in self.messages:
             now = max(now, message.t)

@@ -1,4 +1,4 @@
-"""Every shipped protocol, for every cohort it is for, run by simulated mice in virtual time."""
+"""Every shipped task, for each of its cohorts, with simulated mice in virtual time."""
 
 from collections import Counter
 from itertools import pairwise
@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 
 from behavior.task import Task
-from behavior.trials.plan import Plan
+from behavior.trials.plan import TrialPlan
 from rig.messages import Cue, Message, Position, Stop, TrialEnd, TrialStart, Valve, Wheel
 from rig.settings.config import blocks
 from rig.settings.toml import read_toml
-from tests.behavior.refereed import EAGER, JUST_OUTSIDE, NEVER_LICKS, check_sound, run, with_referee
-from tests.behavior.sessions import ROOT, S, check_trials, facts, of, session
+from tests.behavior.judging.refereed import (
+    EAGER,
+    JUST_OUTSIDE,
+    NEVER_LICKS,
+    check_sound,
+    run,
+    with_referee,
+)
+from tests.behavior.sessions import ROOT, S, check_trials, of, options, session
 
 TASKS = {path.stem: path for path in (ROOT / "behavior" / "tasks").glob("*.toml")}
 COHORTS = {name: read_toml(path)["cohorts"] for name, path in TASKS.items()}
@@ -32,7 +39,7 @@ SHORT = {
 
 
 def _quick(name: str, cohort: str, **changes: Any) -> dict[str, Any]:
-    """Return the facts of a file, with all that takes long made short."""
+    """Return the settings of a file with short durations and lengths."""
     table = {**read_toml(TASKS[name]), "cohort": cohort, **changes}
     quick = [_shorter(block, changes) for block in table.get("blocks", [])]
     return {**_shorter(table, changes), "grey_before_s": 0.5, "blocks": quick}
@@ -47,11 +54,11 @@ def _run(quick: dict[str, Any], seed: int, mouse: dict[str, Any]) -> list[Messag
     return run(with_referee(session(seed, mouse, {}, **quick)))
 
 
-def _check_water(said: list[Message], quick: dict[str, Any]) -> None:
-    """Assert that water came at most once a trial, to whom and where it may."""
+def _check_water(published: list[Message], quick: dict[str, Any]) -> None:
+    """Assert that rewards came at most once a trial, and only where and for whom they may."""
     trial: TrialStart | None = None
     position_m, cued, in_trial, wheel_t = 0.0, False, 0, 0
-    for message in said:
+    for message in published:
         match message:
             case TrialStart():
                 trial, cued, in_trial = message, False, 0
@@ -77,33 +84,33 @@ def _check_water(said: list[Message], quick: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("name", "cohort"), OF_COHORTS)
-def test_every_protocol_keeps_the_rules(name: str, cohort: str) -> None:
+def test_every_task_keeps_the_rules(name: str, cohort: str) -> None:
     quick = _quick(name, cohort)
-    said = _run(quick, 3, EAGER)
-    check_sound(said)
-    check_trials(said)
-    _check_water(said, quick)
-    assert of(Stop, said)[0].reason == "all trials done"
-    counts = Counter(start.block for start in of(TrialStart, said))
+    published = _run(quick, 3, EAGER)
+    check_sound(published)
+    check_trials(published)
+    _check_water(published, quick)
+    assert of(Stop, published)[0].reason == "all trials done"
+    counts = Counter(start.block for start in of(TrialStart, published))
     assert counts == {n: block["trials"] for n, block in enumerate(blocks(quick))}
     watered = cohort in quick["water_for"] and any(b.get("rewarded") for b in blocks(quick))
-    assert bool(of(Valve, said)) == watered
+    assert bool(of(Valve, published)) == watered
 
 
-def test_running_brings_water_by_the_metre() -> None:
-    said = _run(_quick("running_training", "task", gain=2.0), 3, NEVER_LICKS)
-    cm = {message.t: message.cm for message in of(Wheel, said)}
-    starts = of(TrialStart, said)
+def test_running_training_gives_water_after_each_lap() -> None:
+    published = _run(_quick("running_training", "task", gain=2.0), 3, NEVER_LICKS)
+    cm = {message.t: message.cm for message in of(Wheel, published)}
+    starts = of(TrialStart, published)
     laps = [(a, b) for a, b in pairwise(starts) if a.block == b.block]
-    ways = [(cm[b.t] - cm[a.t]) / 100 for a, b in laps]
-    assert ways == pytest.approx([(a.texture_m + a.grey_m) / 2 for a, _ in laps], abs=0.01)
-    opened = [valve for valve in of(Valve, said) if not valve.refused]
-    assert len(opened) == 5  # then there were five rewards that nobody licked up
+    laps_m = [(cm[b.t] - cm[a.t]) / 100 for a, b in laps]
+    assert laps_m == pytest.approx([(a.texture_m + a.grey_m) / 2 for a, _ in laps], abs=0.01)
+    opened = [valve for valve in of(Valve, published) if not valve.refused]
+    assert len(opened) == 5  # the guard refuses more after five rewards without a lick
 
 
-def test_lick_training_pays_each_lick_but_not_too_soon() -> None:
-    said = _run(_quick("lick_training", "task", trials=20), 3, EAGER)
-    valves, starts, ends = of(Valve, said), of(TrialStart, said), of(TrialEnd, said)
+def test_lick_training_rewards_licks_with_a_minimum_interval() -> None:
+    published = _run(_quick("lick_training", "task", trials=20), 3, EAGER)
+    valves, starts, ends = of(Valve, published), of(TrialStart, published), of(TrialEnd, published)
     assert len(valves) > 10
     assert all(valve.lick_t is not None for valve in valves)
     for valve in valves:
@@ -111,34 +118,34 @@ def test_lick_training_pays_each_lick_but_not_too_soon() -> None:
         assert ends[trial].t - valve.t == pytest.approx(0.5 * S, abs=0.02 * S)
 
 
-def test_habituation_moves_whatever_the_mouse_does() -> None:
-    said = _run(_quick("habituation", "naive"), 3, {"is": EAGER["is"], "run_cm_s": 0.001})
-    places = [p.position_m for p in of(Position, said) if p.phase == "corridor"]
+def test_habituation_moves_while_the_mouse_stands() -> None:
+    published = _run(_quick("habituation", "naive"), 3, {"is": EAGER["is"], "run_cm_s": 0.001})
+    places = [p.position_m for p in of(Position, published) if p.phase == "corridor"]
     assert max(places) > 3.9
-    assert not of(Cue, said)
-    assert not of(Valve, said)
+    assert not of(Cue, published)
+    assert not of(Valve, published)
 
 
-def test_bars_are_shown_in_rounds_for_a_time_and_then_there_is_grey() -> None:
-    said = _run(_quick("retinotopy", "naive", trials=12), 3, EAGER)
-    starts = of(TrialStart, said)
+def test_bars_are_shown_in_rounds_for_their_duration() -> None:
+    published = _run(_quick("retinotopy", "naive", trials=12), 3, EAGER)
+    starts = of(TrialStart, published)
     for first in range(0, 12, 4):
         assert len({start.stimulus for start in starts[first : first + 4]}) == 4
-    shown = Counter((p.trial, p.phase) for p in of(Position, said) if p.trial >= 0)
+    shown = Counter((p.trial, p.phase) for p in of(Position, published) if p.trial >= 0)
     for trial in range(12):
         assert shown[trial, "picture"] == pytest.approx(2.0 / 0.005, abs=2)
         assert shown[trial, "grey"] == pytest.approx(0.5 / 0.005, abs=2)
 
 
-def test_images_take_their_names_from_their_files() -> None:
+def test_images_are_named_after_their_files() -> None:
     pictures: dict[str, Any] = {"picture": "image", "stimuli": [], "shares": [], "rewarded": []}
     files = {"images_folder": "files/pictures", "images_files": ["b.png", "a.jpg", "c.png"]}
-    quick = facts(**pictures, **files, order="rounds", trials=9, show_s=1.0)
+    quick = options(**pictures, **files, order="rounds", trials=9, show_s=1.0)
     settings = msgspec.convert(quick, Task.Settings)
-    plan, drawn = Plan(settings), []
+    plan, drawn = TrialPlan(settings), []
     for n in range(9):
-        drawn.append(plan.draw(n, 0).stimulus)
-        plan.done()
+        drawn.append(plan.draw_trial(n, 0).stimulus)
+        plan.complete_trial()
     assert Counter(drawn) == {"a": 3, "b": 3, "c": 3}
 
 
@@ -150,28 +157,30 @@ def test_images_take_their_names_from_their_files() -> None:
         ({"minutes": 0.2}, EAGER, "time is up"),
     ],
 )
-def test_a_session_has_other_ends(ends: dict[str, Any], mouse: dict[str, Any], reason: str) -> None:
-    said = _run({**_quick("train1", "task", trials=60), **ends}, 3, mouse)
-    check_sound(said)
-    assert of(Stop, said)[0].reason == reason
-    assert len(of(TrialStart, said)) < 30
+def test_a_session_ends_at_its_limits(
+    ends: dict[str, Any], mouse: dict[str, Any], reason: str
+) -> None:
+    published = _run({**_quick("train1", "task", trials=60), **ends}, 3, mouse)
+    check_sound(published)
+    assert of(Stop, published)[0].reason == reason
+    assert len(of(TrialStart, published)) < 30
 
 
-def test_after_misses_one_reward_comes_by_itself() -> None:
+def test_after_misses_one_reward_is_passive() -> None:
     quick = _quick("train1", "task", rescue_after_misses=2, trials=16)
-    said = _run(quick, 3, JUST_OUTSIDE)
-    check_sound(said)
-    rewarded = [start for start in of(TrialStart, said) if start.rewarded]
+    published = _run(quick, 3, JUST_OUTSIDE)
+    check_sound(published)
+    rewarded = [start for start in of(TrialStart, published) if start.rewarded]
     assert [start.rescue for start in rewarded] == [n % 3 == 2 for n in range(len(rewarded))]
-    assert len(of(Valve, said)) == sum(start.rescue for start in rewarded) >= 2
+    assert len(of(Valve, published)) == sum(start.rescue for start in rewarded) >= 2
 
 
 def test_cue_positions_are_uniform() -> None:
-    plan = Plan(msgspec.convert(facts(trials=4000), Task.Settings))
+    plan = TrialPlan(msgspec.convert(options(trials=4000), Task.Settings))
     drawn = []
     for n in range(4000):
-        drawn.append(plan.draw(n, 0).cue_position_m or 0.0)
-        plan.done()
+        drawn.append(plan.draw_trial(n, 0).cue_position_m or 0.0)
+        plan.complete_trial()
     share = (np.sort(drawn) - 0.5) / 3.0
-    # Kolmogorov and Smirnov: 1.95 / sqrt(n) is passed once in a thousand seeds
+    # Kolmogorov-Smirnov test: one seed in a thousand exceeds 1.95 / sqrt(n)
     assert np.abs(share - (np.arange(4000) + 0.5) / 4000).max() < 1.95 / np.sqrt(4000)

@@ -1,4 +1,4 @@
-"""The rules of water, whatever the task hears: an odd rig, late licks, valves nobody asked for."""
+"""The rules of rewards hold for any sequence of messages."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ acts = st.one_of(
     st.tuples(st.just("lick"), st.integers(-2000, 20), st.just(0.0)),
     st.tuples(st.just("valve"), st.integers(0, 6), st.floats(-2000, 5)),
     st.tuples(st.just("again"), st.integers(1, 30), st.just(0.0)),
-    st.tuples(st.just("order"), st.integers(0, 4), st.just(0.0)),
+    st.tuples(st.just("request"), st.integers(0, 4), st.just(0.0)),
 )
 
 
@@ -71,10 +71,10 @@ tasks = st.fixed_dictionaries(
 )
 
 
-def _hears(script: list[tuple[str, int, float]]) -> list[Message]:
-    """Return the words of an odd rig: hang-ups, doubles, late licks, valves nobody asked for."""
+def _messages_of(script: list[tuple[str, int, float]]) -> list[Message]:
+    """Return a script's messages: stalls, repeated messages, late licks, unrequested valves."""
     messages: list[Message] = [Start(0, {})]
-    t, cm, orders = 0, 0.0, 0
+    t, cm, requests = 0, 0.0, 0
     for act, number, other in [("run", 510, 0.0), *script]:
         match act:
             case "run":
@@ -92,51 +92,51 @@ def _hears(script: list[tuple[str, int, float]]) -> list[Message]:
             case "again":
                 messages += messages[-number:]
             case _:
-                orders += 1
+                requests += 1
                 verb = ("pause", "resume", "stop", "resume", "water")[number]
-                messages.append(OperatorRequest(t, orders, t + S, verb))  # type: ignore[arg-type]
+                messages.append(OperatorRequest(t, requests, t + S, verb))  # type: ignore[arg-type]
     return messages
 
 
-def _handle(messages: list[Message], facts: dict[str, Any]) -> list[Message]:
-    said: list[Message] = []
-    node = task(said, **facts)
+def _handle(messages: list[Message], options: dict[str, Any]) -> list[Message]:
+    published: list[Message] = []
+    node = task(published, **options)
     for message in messages:
         if node.ended is None:
             node.handle(message)
     node.close()
-    return said
+    return published
 
 
 @settings(max_examples=120, deadline=None)
 @given(tasks, kinds, st.lists(acts, max_size=40))
-def test_whatever_the_task_hears(
-    facts: dict[str, Any], kind: dict[str, Any], script: list[tuple[str, int, float]]
+def test_the_rules_hold_for_any_messages(
+    options: dict[str, Any], kind: dict[str, Any], script: list[tuple[str, int, float]]
 ) -> None:
-    facts = {**facts, **kind}
-    if "zone" in str(kind) and (facts.get("motion") == "gain" or "blocks" in kind):
-        facts["reward_delay_ms"] = 0.0
-    if facts["reward_mode"] == "passive":
-        facts.pop("rescue_after_misses", None)
-    messages = _hears(script)
-    said = _handle(messages, facts)
-    assert said == _handle(messages, facts)
-    check_trials(said)
-    _check_water(said)
-    assert len({arm.id for arm in of(Arm, said)}) == len(set(of(Arm, said)))
-    cues = [cue.trial for cue in of(Cue, said)]
+    options = {**options, **kind}
+    if "zone" in str(kind) and (options.get("motion") == "gain" or "blocks" in kind):
+        options["reward_delay_ms"] = 0.0
+    if options["reward_mode"] == "passive":
+        options.pop("rescue_after_misses", None)
+    messages = _messages_of(script)
+    published = _handle(messages, options)
+    assert published == _handle(messages, options)
+    check_trials(published)
+    _check_water(published)
+    assert len({arm.id for arm in of(Arm, published)}) == len(set(of(Arm, published)))
+    cues = [cue.trial for cue in of(Cue, published)]
     assert len(cues) == len(set(cues))
-    cued = {start.trial for start in of(TrialStart, said) if start.cue_position_m is not None}
-    done = {end.trial for end in of(TrialEnd, said) if end.outcome == "done"}
+    cued = {start.trial for start in of(TrialStart, published) if start.cue_position_m is not None}
+    done = {end.trial for end in of(TrialEnd, published) if end.outcome == "done"}
     assert done & cued <= set(cues) <= cued
 
 
-def _check_water(said: list[Message]) -> None:
-    """Assert that no more than one wish stands at a time, in its window, where it is due."""
+def _check_water(published: list[Message]) -> None:
+    """Assert that at most one request is open at a time, inside its reward window."""
     trial: TrialStart | None = None
     place, cued, standing, at_once = Position(0, -1, 0.0, 0.0, False, "grey"), False, None, 0
-    watered = any(start.reward_mode != "none" for start in of(TrialStart, said))
-    for message in said:
+    watered = any(start.reward_mode != "none" for start in of(TrialStart, published))
+    for message in published:
         match message:
             case TrialStart():
                 trial, cued, at_once = message, False, 0
@@ -145,7 +145,7 @@ def _check_water(said: list[Message]) -> None:
             case Cue():
                 cued = True
             case Arm(manual=True):
-                assert watered or not of(TrialStart, said)
+                assert watered or not of(TrialStart, published)
                 assert message.on == "now"
             case Arm():
                 assert trial is not None

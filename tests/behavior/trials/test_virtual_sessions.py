@@ -22,13 +22,13 @@ from rig.messages import (
     Wheel,
 )
 from rig.settings.config import SessionSettings, convert
-from tests.behavior.refereed import EAGER, refereed, run
+from tests.behavior.judging.refereed import EAGER, refereed, run
 from tests.behavior.sessions import SHARED, S, check_trials, of, session
 
 
 @pytest.fixture(autouse=True)
 def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tick every 5 ms: nothing here is about the millisecond."""
+    """Tick every 5 ms, which is fast enough for these tests."""
     monkeypatch.setattr(Hardware, "period_s", 0.005)
 
 
@@ -36,11 +36,11 @@ def _run(chosen: SessionSettings, end_s: float = 600.0) -> list[Message]:
     return [message for _, message in virtual_session.run(chosen, round(end_s * S))]
 
 
-def _check_water(said: list[Message]) -> int:
-    """Assert that each drop had its cause in its trial; return how many there were."""
+def _check_water(published: list[Message]) -> int:
+    """Assert that each reward had its cause in its trial; return the number of rewards."""
     trial, cue_t, position_m, drops = None, 0, 0.0, 0
-    requests = {arm.id: arm for arm in of(Arm, said)}
-    for message in said:
+    requests = {arm.id: arm for arm in of(Arm, published)}
+    for message in published:
         match message:
             case TrialStart():
                 trial, in_trial = message, 0
@@ -57,48 +57,48 @@ def _check_water(said: list[Message]) -> int:
                 in_trial += 1
                 assert in_trial == 1
                 drops += 1
-    assert len({valve.id for valve in of(Valve, said)}) == drops
+    assert len({valve.id for valve in of(Valve, published)}) == drops
     return drops
 
 
 @pytest.mark.parametrize("decided_by", ["device", "task"])
 @pytest.mark.parametrize("mode", ["active", "passive"])
-def test_a_task_mouse_gets_its_water(mode: str, decided_by: str) -> None:
-    facts: dict[str, Any] = {
+def test_a_task_mouse_gets_its_rewards(mode: str, decided_by: str) -> None:
+    options: dict[str, Any] = {
         "reward_mode": mode,
         "reward_delay_ms": 300.0,
         "decided_by": decided_by,
     }
-    said = _run(session(3, trials=12, **facts))
-    check_trials(said)
-    drops = _check_water(said)
-    rewarded = sum(start.rewarded for start in of(TrialStart, said))
+    published = _run(session(3, trials=12, **options))
+    check_trials(published)
+    drops = _check_water(published)
+    rewarded = sum(start.rewarded for start in of(TrialStart, published))
     assert drops >= rewarded - (0 if mode == "passive" else 1)
     assert drops > 3
-    assert [end.outcome for end in of(TrialEnd, said)] == ["done"] * 12
-    assert len(of(Cue, said)) == 12
-    assert not of(Fault, said)
-    assert [message.reason for message in of(Ended, said)] == ["all trials done"] * 2
-    answered = {v.id for v in of(Valve, said)} | {d.id for d in of(Disarm, said)}
-    assert answered == {arm.id for arm in of(Arm, said)}
+    assert [end.outcome for end in of(TrialEnd, published)] == ["done"] * 12
+    assert len(of(Cue, published)) == 12
+    assert not of(Fault, published)
+    assert [message.reason for message in of(Ended, published)] == ["all trials done"] * 2
+    answered = {v.id for v in of(Valve, published)} | {d.id for d in of(Disarm, published)}
+    assert answered == {arm.id for arm in of(Arm, published)}
 
 
-def test_five_trials_are_a_demo_of_a_minute() -> None:
-    said = _run(session(1, trials=5))
-    starts = of(TrialStart, said)
-    ends = of(TrialEnd, said)
+def test_five_trials_take_about_a_minute() -> None:
+    published = _run(session(1, trials=5))
+    starts = of(TrialStart, published)
+    ends = of(TrialEnd, published)
     assert all(9 * S < e.t - s.t < 20 * S for s, e in zip(starts, ends, strict=True))
-    assert any(not valve.refused for valve in of(Valve, said))
+    assert any(not valve.refused for valve in of(Valve, published))
 
 
-def test_an_unrewarded_mouse_gets_none() -> None:
-    said = _run(session(3, trials=6, cohort="unrewarded"))
-    assert len(of(Cue, said)) == 6
-    assert not of(Arm, said)
-    assert not of(Valve, said)
+def test_an_unrewarded_mouse_gets_no_water() -> None:
+    published = _run(session(3, trials=6, cohort="unrewarded"))
+    assert len(of(Cue, published)) == 6
+    assert not of(Arm, published)
+    assert not of(Valve, published)
 
 
-def test_the_same_seed_says_the_same_and_the_task_alone_says_it_again() -> None:
+def test_the_same_seed_repeats_and_the_task_can_be_replayed() -> None:
     chosen = session(5, trials=3)
     first = virtual_session.run(chosen)
     assert [message for _, message in first] == _run(chosen)
@@ -113,12 +113,12 @@ def test_the_same_seed_says_the_same_and_the_task_alone_says_it_again() -> None:
     ]
 
 
-def test_a_session_that_is_cut_off_leaves_nothing_armed() -> None:
-    said = _run(session(3, trials=50), end_s=47.0)
-    check_trials(said)
-    assert of(TrialEnd, said)[-1].outcome == "aborted"
-    answered = {v.id for v in of(Valve, said)} | {d.id for d in of(Disarm, said)}
-    assert answered == {arm.id for arm in of(Arm, said)}
+def test_a_session_that_is_cut_off_disarms() -> None:
+    published = _run(session(3, trials=50), end_s=47.0)
+    check_trials(published)
+    assert of(TrialEnd, published)[-1].outcome == "aborted"
+    answered = {v.id for v in of(Valve, published)} | {d.id for d in of(Disarm, published)}
+    assert answered == {arm.id for arm in of(Arm, published)}
 
 
 @pytest.mark.parametrize("mode", ["active", "passive"])
@@ -131,17 +131,19 @@ def test_a_recorded_mouse_runs_the_task(mode: str) -> None:
         "mouse_file": str(path),
         "start_s": 100.0,
     }
-    said = _run(session(3, mouse, trials=8, reward_mode=mode, reward_delay_ms=300.0))
-    check_trials(said)
-    assert len(of(TrialEnd, said)) == 8
-    assert _check_water(said) >= 2
-    # 80 s of a moving corridor, each at 6 cm/s or more
-    assert of(Wheel, said)[-1].cm > 480
+    published = _run(session(3, mouse, trials=8, reward_mode=mode, reward_delay_ms=300.0))
+    check_trials(published)
+    assert len(of(TrialEnd, published)) == 8
+    assert _check_water(published) >= 2
+    # 80 s of a moving corridor, at 6 cm/s or more
+    assert of(Wheel, published)[-1].cm > 480
 
 
-def test_who_hears_the_task_ends_after_it_and_hears_its_last_words() -> None:
-    said = run(refereed(3, EAGER, trials=30), 9.0)
-    assert of(TrialEnd, said)[-1].outcome == "aborted"
-    stops = [(at, message.nodes) for at, message in enumerate(said) if isinstance(message, Stop)]
+def test_the_referee_ends_after_the_task_and_handles_its_last_messages() -> None:
+    published = run(refereed(3, EAGER, trials=30), 9.0)
+    assert of(TrialEnd, published)[-1].outcome == "aborted"
+    stops = [
+        (at, message.nodes) for at, message in enumerate(published) if isinstance(message, Stop)
+    ]
     assert [nodes for _, nodes in stops] == [("hardware",), ("task",), ("referee",)]
-    assert said.index(of(TrialEnd, said)[-1]) < stops[2][0]
+    assert published.index(of(TrialEnd, published)[-1]) < stops[2][0]

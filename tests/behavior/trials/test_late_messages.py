@@ -1,4 +1,4 @@
-"""Driver and task with slow wires and hang-ups between them: the water stays right."""
+"""Driver and task with late messages between them: every reward is still right."""
 
 from collections import deque
 from typing import Any
@@ -15,7 +15,7 @@ from tests.behavior.sessions import MS, S, check_trials, hardware, hardware_tabl
 
 TICK_NS = 5 * MS
 EAGER = {"is": "behavior.animals:SimulatedMouse", "idle_bursts_per_min": 40.0, "idle_burst_s": 2.0}
-FACTS = {
+OPTIONS = {
     "corridor_cm_s": 200.0,
     "trials": 8,
     "minutes": 0.7,
@@ -27,7 +27,7 @@ FACTS = {
 
 
 class _Transport:
-    """Words in the order in which they were said, each late, some after a hang-up."""
+    """Delivers messages in the order of publishing, each late, some after a stall."""
 
     def __init__(self, seed: int, late_ms: float, hangs_s: float) -> None:
         self._rng = np.random.default_rng(seed)
@@ -50,61 +50,61 @@ class _Transport:
         return messages
 
 
-def _session(seed: int, late_ms: float, hangs_s: float, facts: dict[str, Any]) -> list[Message]:
-    """Return all that driver and task said, in the order of its saying."""
-    said: list[Message] = []
+def _session(seed: int, late_ms: float, hangs_s: float, options: dict[str, Any]) -> list[Message]:
+    """Return everything that driver and task published, in order."""
+    published: list[Message] = []
     from_task: list[Message] = []
     from_driver: list[Message] = []
-    decider = task(from_task, **{**FACTS, **facts, "seed": seed})
+    decider = task(from_task, **{**OPTIONS, **options, "seed": seed})
     driver, clock = hardware(hardware_table(EAGER), from_driver.append)
     there, back = _Transport(seed, late_ms, hangs_s), _Transport(seed + 1, late_ms, hangs_s)
 
-    def hand_on(
-        node: Node, messages: list[Message], transport: _Transport, mouth: list[Message]
+    def exchange(
+        node: Node, messages: list[Message], transport: _Transport, outbox: list[Message]
     ) -> None:
         for message in messages:
             if isinstance(message, node.subscribes) and node.ended is None:
                 node.handle(message)
-        transport.put(clock.now(), mouth)
-        said.extend(mouth)
-        mouth.clear()
+        transport.put(clock.now(), outbox)
+        published.extend(outbox)
+        outbox.clear()
 
     start = Start(0, {"seed": seed})
     driver.handle(start)
     decider.handle(start)
     while decider.ended is None and clock.now() < 60 * S:
         clock.set(clock.now() + TICK_NS)
-        hand_on(driver, back.due(clock.now()), there, from_driver)
+        exchange(driver, back.due(clock.now()), there, from_driver)
         driver.tick(clock.now())
-        hand_on(driver, [], there, from_driver)
-        hand_on(decider, there.due(clock.now()), back, from_task)
+        exchange(driver, [], there, from_driver)
+        exchange(decider, there.due(clock.now()), back, from_task)
     decider.close()
-    return said + from_task
+    return published + from_task
 
 
-def _check(said: list[Message]) -> None:
-    trials = {start.trial: start for start in of(TrialStart, said)}
-    cues = {cue.trial: cue.t for cue in of(Cue, said)}
-    where, of_wish = -1, {}
-    for message in said:
+def _check(published: list[Message]) -> None:
+    trials = {start.trial: start for start in of(TrialStart, published)}
+    cues = {cue.trial: cue.t for cue in of(Cue, published)}
+    trial, trial_of = -1, {}
+    for message in published:
         if isinstance(message, TrialStart):
-            where = message.trial
+            trial = message.trial
         elif isinstance(message, Arm):
-            of_wish[message.id] = where
-    opened = [valve for valve in of(Valve, said) if not valve.refused]
-    watered = [of_wish[valve.id] for valve in opened]
+            trial_of[message.id] = trial
+    opened = [valve for valve in of(Valve, published) if not valve.refused]
+    watered = [trial_of[valve.id] for valve in opened]
     assert len(watered) == len(set(watered)), "two rewards in a trial"
     for valve, number in zip(opened, watered, strict=True):
         assert trials[number].rewarded
         assert valve.t >= cues[number]
         assert valve.lick_t is None or cues[number] <= valve.lick_t <= valve.t
-    answers = [valve.id for valve in of(Valve, said)]
+    answers = [valve.id for valve in of(Valve, published)]
     assert len(answers) == len(set(answers))
 
 
 @pytest.fixture(autouse=True)
 def _armed_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arm anew every 300 ms, so that wishes and their answers cross often."""
+    """Renew requests every 300 ms, so that requests and answers often cross."""
     monkeypatch.setattr(trial, "ARMED_NS", 300 * MS)
 
 
@@ -116,21 +116,21 @@ def _armed_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     st.sampled_from(["active", "passive"]),
     st.sampled_from(["device", "task"]),
 )
-def test_one_reward_a_trial_however_late_the_words_are(
+def test_at_most_one_reward_a_trial_however_late_messages_are(
     seed: int, late_ms: float, hangs_s: float, mode: str, decided_by: str
 ) -> None:
-    said = _session(seed, late_ms, hangs_s, {"reward_mode": mode, "decided_by": decided_by})
-    check_trials(said)
-    _check(said)
+    published = _session(seed, late_ms, hangs_s, {"reward_mode": mode, "decided_by": decided_by})
+    check_trials(published)
+    _check(published)
 
 
-def test_on_a_quick_wire_nothing_is_out_of_place() -> None:
+def test_without_delays_every_request_is_answered() -> None:
     for seed in range(3):
-        said = _session(seed, 0.0, 0.0, {})
-        _check(said)
-        assert len(of(Valve, said)) >= 2
-        assert not of(Fault, said)
-        ends = {end.trial: end for end in of(TrialEnd, said)}
-        answered = {v.id for v in of(Valve, said)} | {d.id for d in of(Disarm, said)}
-        assert answered >= {arm.id for arm in of(Arm, said)}
+        published = _session(seed, 0.0, 0.0, {})
+        _check(published)
+        assert len(of(Valve, published)) >= 2
+        assert not of(Fault, published)
+        ends = {end.trial: end for end in of(TrialEnd, published)}
+        answered = {v.id for v in of(Valve, published)} | {d.id for d in of(Disarm, published)}
+        assert answered >= {arm.id for arm in of(Arm, published)}
         assert len(ends) == 8

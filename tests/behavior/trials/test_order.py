@@ -1,4 +1,4 @@
-"""The order of the trials keeps its promises for every seed."""
+"""The drawn order has its shares, runs and parity for every seed."""
 
 from collections import Counter
 from itertools import groupby
@@ -52,7 +52,7 @@ def test_shares_repeats_and_parity(plan: tuple[list[float], int], seed: int) -> 
 
 
 @given(seeds)
-def test_a_session_of_the_study_is_even_from_its_twelfth_trial_of_a_stimulus_on(seed: int) -> None:
+def test_even_and_odd_trials_are_balanced_from_the_twelfth_trial_of_a_stimulus(seed: int) -> None:
     order = draw_order(LEAF[:2], [0.5, 0.5], 3, 200, seed)
     even: Counter[str] = Counter()
     seen: Counter[str] = Counter()
@@ -64,7 +64,7 @@ def test_a_session_of_the_study_is_even_from_its_twelfth_trial_of_a_stimulus_on(
 
 
 @given(seeds, st.integers(1, 100), st.integers(1, 100))
-def test_the_same_seed_draws_the_same_and_a_longer_session_goes_on(
+def test_a_longer_session_extends_the_order_of_a_shorter_one(
     seed: int, short: int, more: int
 ) -> None:
     first = draw_order(LEAF[:2], [0.5, 0.5], 3, short, seed)
@@ -72,7 +72,7 @@ def test_the_same_seed_draws_the_same_and_a_longer_session_goes_on(
     assert longer[:short] == first
 
 
-def test_other_seeds_draw_other_orders_without_a_habit() -> None:
+def test_different_seeds_draw_different_orders_without_bias() -> None:
     orders = {tuple(draw_order(LEAF[:2], [0.5, 0.5], 3, 40, seed)) for seed in range(50)}
     assert len(orders) == 50
     first = Counter(order[0] for order in orders)
@@ -84,7 +84,7 @@ def test_other_seeds_draw_other_orders_without_a_habit() -> None:
     [
         (LEAF[:2], [0.5, 0.5], 1, "strict alternation"),
         (LEAF[:2], [0.5, 0.4], 3, "add up to 0.9"),
-        (LEAF[:2], [1.0], 3, "2 stimuli and 1 shares"),
+        (LEAF[:2], [1.0], 3, "2 stimuli but 1 shares"),
         (["leaf1", "leaf1"], [0.5, 0.5], 3, "twice"),
         (LEAF[:2], [0.95, 0.05], 3, "raise max_repeats"),
         (LEAF[:2], [0.997, 0.003], 20, "rounder shares"),

@@ -1,4 +1,4 @@
-"""Tasks with the bugs that the field has had, each the real task but for one mistake."""
+"""Tasks with one planted bug each: mistakes that other systems have made."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,18 +14,18 @@ from tests.behavior.sessions import MS
 OFF_NS = 8 * MS
 
 
-class Planted(Task):
-    """The real task, whose words pass through `change` on their way out."""
+class BuggyTask(Task):
+    """The real task, whose messages pass through `change` before they are published."""
 
     name = "task"
 
     def __init__(self, settings: Task.Settings, publish: Publish) -> None:
-        super().__init__(settings, self._change_and_say)
+        super().__init__(settings, self._publish_changed)
         self._out = publish
         self._ids = iter(range(10_000, 20_000))
         self.start: TrialStart | None = None
 
-    def _change_and_say(self, message: Message) -> None:
+    def _publish_changed(self, message: Message) -> None:
         if isinstance(message, TrialStart):
             self.start = message
         for changed in self.change(message):
@@ -35,13 +35,13 @@ class Planted(Task):
         yield message
 
     def give(self, t: int, lick_t: int | None = None) -> Arm:
-        """Return a wish for water at once, against the rules."""
-        facts = self.settings
-        return Arm(t, next(self._ids), t + 10**9, facts.spout, "now", facts.reward_ul, lick_t)
+        """Return a request for water at once, against the rules."""
+        options = self.settings
+        return Arm(t, next(self._ids), t + 10**9, options.spout, "now", options.reward_ul, lick_t)
 
 
-class PaysLicksBeforeTheCue(Planted):
-    """An early lick, 8 ms before the cue, is paid at the cue."""
+class RewardsLicksBeforeTheCue(BuggyTask):
+    """A lick 8 ms before the cue is rewarded at the cue."""
 
     def change(self, message: Message) -> Iterator[Message]:
         yield message
@@ -49,8 +49,8 @@ class PaysLicksBeforeTheCue(Planted):
             yield self.give(message.t, message.t - OFF_NS)
 
 
-class LeavesTheWindowOpen(Planted):
-    """The valve is disarmed 8 ms after the texture is left; a lick in between is paid."""
+class LeavesTheWindowOpen(BuggyTask):
+    """The valve is disarmed 8 ms after the texture; a lick in between is rewarded."""
 
     def __init__(self, settings: Task.Settings, publish: Publish) -> None:
         super().__init__(settings, publish)
@@ -70,34 +70,34 @@ class LeavesTheWindowOpen(Planted):
         self.waiting = [d for d in self.waiting if message.t < d.t + OFF_NS]
 
 
-class PaysLate(Planted):
-    """The passive reward is asked for 8 ms after its time."""
+class RewardsLate(BuggyTask):
+    """The passive reward is requested 8 ms late."""
 
     wrong_ns = OFF_NS
 
     def change(self, message: Message) -> Iterator[Message]:
         if isinstance(message, TrialStart):
-            # the trial waits otherwise than it says
+            # the trial waits for another delay than TrialStart says
             yield message
             delay_ms = message.reward_delay_ms + self.wrong_ns / MS
             self.start = msgspec.structs.replace(message, reward_delay_ms=delay_ms)
         else:
             yield message
 
-    def _begin_trial(self, t: int) -> None:
-        super()._begin_trial(t)
+    def _start_trial(self, t: int) -> None:
+        super()._start_trial(t)
         assert self._trial is not None
         assert self.start is not None
         self._trial.start = self.start
 
 
-class PaysEarly(PaysLate):
-    """The passive reward is asked for 8 ms before its time."""
+class RewardsEarly(RewardsLate):
+    """The passive reward is requested 8 ms early."""
 
     wrong_ns = -OFF_NS
 
 
-class PaysTwice(Planted):
+class RewardsTwice(BuggyTask):
     """A second reward, half a second after the first."""
 
     paid_t: int | None = None
@@ -115,8 +115,8 @@ class PaysTwice(Planted):
             self._out(self.give(message.t))
 
 
-class PaysInTheGrey(Planted):
-    """The reward comes where the texture has been left."""
+class RewardsInTheGrey(BuggyTask):
+    """The reward comes in the grey."""
 
     def change(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Arm):
@@ -131,37 +131,37 @@ class PaysInTheGrey(Planted):
             self._out(self.give(message.t))
 
 
-class PaysInEveryCorridor(Planted):
-    """All corridors are paid; the trials do not say so."""
+class RewardsEveryCorridor(BuggyTask):
+    """All corridors are rewarded, which TrialStart does not say."""
 
-    def _begin_trial(self, t: int) -> None:
-        super()._begin_trial(t)
+    def _start_trial(self, t: int) -> None:
+        super()._start_trial(t)
         assert self._trial is not None
         paid = msgspec.structs.replace(self._trial.start, rewarded=True)
         if paid.reward_mode == "none":
             paid = msgspec.structs.replace(paid, reward_mode=self.settings.reward_mode)
-        self._trial = trial.Trial(paid, self._water, self._requests)
+        self._trial = trial.Trial(paid, self._reward, self._request_ids)
 
 
-class ForgetsRewards(Planted):
-    """No reward is ever asked for."""
+class ForgetsRewards(BuggyTask):
+    """No reward is ever requested."""
 
     def change(self, message: Message) -> Iterator[Message]:
         if not isinstance(message, Arm):
             yield message
 
 
-class IgnoresAfterEarlyLicks(Planted):
-    """A lick before the cue makes the trial deaf for those after it."""
+class IgnoresAfterEarlyLicks(BuggyTask):
+    """After a lick before the cue, later licks are ignored."""
 
     def handle(self, message: Message) -> None:
-        if isinstance(message, Lick) and self._trial and self._trial._open_t is None:
-            self._trial._settled = True
+        if isinstance(message, Lick) and self._trial and self._trial._opened_t is None:
+            self._trial._decided = True
         super().handle(message)
 
 
-class CuesTwice(Planted):
-    """The cue comes again half a metre on."""
+class CuesTwice(BuggyTask):
+    """The cue comes again half a metre later."""
 
     again: Cue | None = None
     place_m = 0.0
@@ -175,8 +175,8 @@ class CuesTwice(Planted):
             self.again = None
 
 
-class CuesLate(Planted):
-    """The cue comes one wheel late."""
+class CuesLate(BuggyTask):
+    """The cue comes one Wheel late."""
 
     held: Cue | None = None
 
@@ -190,46 +190,46 @@ class CuesLate(Planted):
             self.held = None
 
 
-class RestsBetweenTrials(Planted):
-    """A trial begins some wheels after the last one ended: a dead zone."""
+class PausesBetweenTrials(BuggyTask):
+    """A trial starts some Wheels after the last one ended."""
 
-    def _finish_trial(self, t: int) -> None:
+    def _complete_trial(self, t: int) -> None:
         self._end_trial(t, "done")
-        self._plan.done()
+        self._plan.complete_trial()
         self._corridor.position_m = 0.0
         self._phase = "grey"
         self._resume_t = t + 30 * MS
         if self._plan.is_block_over:
-            self._begin_tail(t, "all trials done")
+            self._start_last_grey(t, "all trials done")
 
     _resume_t = 0
 
-    def _change_phase(self, t: int, passed_ns: int) -> None:
+    def _change_phase(self, t: int) -> None:
         if self._phase != "grey" or t >= self._resume_t:
-            super()._change_phase(t, passed_ns)
+            super()._change_phase(t)
 
 
-Facts = dict[str, Any]
-ACTIVE: Facts = {"reward_mode": "active"}
-BY_TASK: Facts = {"reward_mode": "active", "decided_by": "task"}
-PASSIVE: Facts = {"reward_mode": "passive", "reward_delay_ms": 200.0}
-UNREWARDED: Facts = {"cohort": "unrewarded"}
+Options = dict[str, Any]
+ACTIVE: Options = {"reward_mode": "active"}
+BY_TASK: Options = {"reward_mode": "active", "decided_by": "task"}
+PASSIVE: Options = {"reward_mode": "passive", "reward_delay_ms": 200.0}
+UNREWARDED: Options = {"cohort": "unrewarded"}
 
-BUGS: list[tuple[type[Planted], Facts, str]] = [
-    (PaysLicksBeforeTheCue, ACTIVE, "reward before the cue"),
-    (PaysLicksBeforeTheCue, BY_TASK, "reward before the cue"),
-    (PaysLate, PASSIVE, "reward too late"),
-    (PaysEarly, PASSIVE, "reward too early"),
-    (PaysTwice, ACTIVE, "two rewards"),
-    (PaysTwice, PASSIVE, "two rewards"),
-    (PaysInTheGrey, ACTIVE, "reward in the grey"),
-    (PaysInEveryCorridor, ACTIVE, "reward for nothing"),
-    (PaysInEveryCorridor, UNREWARDED, "reward for nothing"),
+BUGS: list[tuple[type[BuggyTask], Options, str]] = [
+    (RewardsLicksBeforeTheCue, ACTIVE, "reward before the cue"),
+    (RewardsLicksBeforeTheCue, BY_TASK, "reward before the cue"),
+    (RewardsLate, PASSIVE, "reward too late"),
+    (RewardsEarly, PASSIVE, "reward too early"),
+    (RewardsTwice, ACTIVE, "two rewards"),
+    (RewardsTwice, PASSIVE, "two rewards"),
+    (RewardsInTheGrey, ACTIVE, "reward after the zone"),
+    (RewardsEveryCorridor, ACTIVE, "reward in unrewarded trial"),
+    (RewardsEveryCorridor, UNREWARDED, "reward in unrewarded trial"),
     (ForgetsRewards, ACTIVE, "missed reward"),
     (ForgetsRewards, PASSIVE, "missed reward"),
     (IgnoresAfterEarlyLicks, ACTIVE, "missed reward"),
     (IgnoresAfterEarlyLicks, BY_TASK, "missed reward"),
     (CuesTwice, ACTIVE, "cue twice"),
     (CuesLate, ACTIVE, "no cue"),
-    (RestsBetweenTrials, ACTIVE, "dead zone"),
+    (PausesBetweenTrials, ACTIVE, "gap between trials"),
 ]
