@@ -1,8 +1,8 @@
-"""How a simulated mouse moves: legs that run in bouts, and a tongue that licks in bursts.
+"""How a simulated mouse moves: it runs in bouts and licks in bursts.
 
-Both draw from generators of their own, at times of their own: what they do does not depend on how
-often they are looked at. [recorded] marks what was read off the three sessions of Linear Track set1
-(github.com/sn-lab/MouseGoggles); [ours] is a choice of this project.
+Running and licking have random generators of their own and draw at fixed events, so that the result
+does not depend on how often they are polled. [recorded] marks values measured in the three sessions
+of Linear Track set1 (github.com/sn-lab/MouseGoggles); [ours] marks a choice of this project.
 """
 
 import heapq
@@ -17,62 +17,62 @@ Positive = Annotated[float, msgspec.Meta(gt=0, le=600)]
 
 
 class MotionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The parameters of legs and tongue."""
+    """Parameters of running and licking."""
 
     run_cm_s: Annotated[float, msgspec.Meta(ge=0, le=100)] = 25.0
-    """Its speed in a bout, on average [ours; recorded: 14]."""
+    """Mean speed in a bout [ours; recorded: 14]."""
     run_sd_cm_s: Annotated[float, msgspec.Meta(ge=0, le=50)] = 5.0
-    """How much that differs from bout to bout [ours]."""
+    """Standard deviation of the mean speed from bout to bout [ours]."""
     bout_s: Positive = 8.0
-    """How long a bout lasts on average, at least half of it [ours; recorded: 1-2]."""
+    """Mean duration of a bout; the shortest lasts half of it [ours; recorded: 1-2]."""
     rest_s: Positive = 1.2
-    """How long it stands between bouts on average, at least half of it [recorded: 1.1-4.3]."""
+    """Mean pause between bouts; the shortest lasts half of it [recorded: 1.1-4.3]."""
     stride_s: Positive = 0.3
-    """How long it keeps one speed within a bout [ours]."""
+    """Time between changes of speed within a bout [ours]."""
     stride_sd_cm_s: Annotated[float, msgspec.Meta(ge=0, le=50)] = 4.0
-    """How much its speed wanders within a bout [recorded: 5-6 over all bouts]."""
+    """Standard deviation of the speed within a bout [recorded: 5-6 over all bouts]."""
     run_change_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.15
     """Time constant of a change of speed [ours]."""
     lick_every_ms: Annotated[float, msgspec.Meta(ge=60, le=1000)] = 145.0
-    """Time between licks of a burst, 6.9 a second [recorded: medians of 146-156]."""
+    """Mean interval between licks of a burst [recorded: medians of 146-156]."""
     lick_spread: Annotated[float, msgspec.Meta(ge=0, le=0.3)] = 0.1
-    """Standard deviation of that, as a share [recorded: quartiles of 130 and 180 ms]."""
+    """Its coefficient of variation [recorded: quartiles of 130 and 180 ms]."""
 
 
 class Running:
-    """Turn between rests and bouts; in a bout the speed wanders from stride to stride."""
+    """Alternates between rests and bouts of running, in which the speed changes each stride."""
 
     def __init__(self, moves: MotionSettings, rng: np.random.Generator, began: int) -> None:
-        """Stand still at `began` (ns)."""
+        """Start at rest at time `began` (ns)."""
         self._moves, self._rng = moves, rng
         self._at = self._stride_at = self._turn_at = began
         self._running = False
         self._bout_cm_s = self._wander_cm_s = 0.0
         self._speed_cm_s = self._target_cm_s = 0.0
-        self._slow_until, self._slow_share = began, 1.0
+        self._slow_until, self._slow_factor = began, 1.0
         self.cm = 0.0
-        """The path so far."""
+        """Distance so far, cm."""
 
-    def slow(self, until: int, share: float) -> None:
-        """Run at a share of the speed until then (ns), from the next stride on."""
-        self._slow_until, self._slow_share = until, share
+    def slow_down(self, until: int, factor: float) -> None:
+        """Multiply the speed by a factor until then (ns), from the next stride on."""
+        self._slow_until, self._slow_factor = until, factor
 
-    def step(self, now: int) -> None:
-        """Move on to now (ns)."""
+    def advance(self, now: int) -> None:
+        """Move on to time now (ns)."""
         while min(self._stride_at, self._turn_at) <= now:
             self._run_until(min(self._stride_at, self._turn_at))
             if self._turn_at <= self._at:
-                self._turn()
+                self._start_or_stop()
             if self._stride_at <= self._at:
-                # a walk that forgets half of where it was within a stride or two
-                drawn_cm_s = self._moves.stride_sd_cm_s * float(self._rng.standard_normal())
-                self._wander_cm_s = 0.6 * self._wander_cm_s + 0.8 * drawn_cm_s
+                # first-order autoregressive process with coefficient 0.6 and unit variance
+                noise_cm_s = self._moves.stride_sd_cm_s * float(self._rng.standard_normal())
+                self._wander_cm_s = 0.6 * self._wander_cm_s + 0.8 * noise_cm_s
                 self._stride_at += max(1, ns(self._moves.stride_s))
-            self._target_cm_s = self._aim()
+            self._target_cm_s = self._target()
         self._run_until(now)
 
-    def _turn(self) -> None:
-        """Go from a rest to a bout, or from a bout to a rest."""
+    def _start_or_stop(self) -> None:
+        """Change from rest to a bout, or from a bout to rest."""
         moves = self._moves
         self._running = not self._running
         if self._running:
@@ -80,14 +80,14 @@ class Running:
         mean_s = moves.bout_s if self._running else moves.rest_s
         self._turn_at += max(1, ns(mean_s * (0.5 + self._rng.exponential(0.5))))
 
-    def _aim(self) -> float:
+    def _target(self) -> float:
         if not self._running:
             return 0.0
-        share = self._slow_share if self._at < self._slow_until else 1.0
-        return max(0.1, share * (self._bout_cm_s + self._wander_cm_s))
+        factor = self._slow_factor if self._at < self._slow_until else 1.0
+        return max(0.1, factor * (self._bout_cm_s + self._wander_cm_s))
 
     def _run_until(self, t: int) -> None:
-        """Approach the aimed speed exponentially; the path is its exact integral."""
+        """Approach the target speed exponentially; the distance is its exact integral."""
         passed_s = (t - self._at) / 1e9
         if passed_s <= 0.0:
             return
@@ -100,19 +100,19 @@ class Running:
 
 
 class LickBursts:
-    """Licks in the bursts that were planned; bursts that overlap are one."""
+    """Licks in planned bursts; overlapping bursts are merged."""
 
     def __init__(self, moves: MotionSettings, rng: np.random.Generator) -> None:
         self._moves, self._rng = moves, rng
         self._bursts: list[tuple[int, int]] = []
         self._free_at: int | None = None
 
-    def plan(self, begins: int, lasts_s: float) -> None:
-        """Lick from then on (ns), for so long."""
-        heapq.heappush(self._bursts, (begins, begins + ns(lasts_s)))
+    def plan(self, begins: int, duration_s: float) -> None:
+        """Plan a burst that begins at a time (ns)."""
+        heapq.heappush(self._bursts, (begins, begins + ns(duration_s)))
 
-    def forget(self, t: int) -> None:
-        """Lick from t (ns) on in none of the bursts that were planned so far."""
+    def cancel_after(self, t: int) -> None:
+        """Cut all bursts planned so far at time t (ns)."""
         self._bursts = [(begins, min(ends, t)) for begins, ends in self._bursts if begins < t]
         heapq.heapify(self._bursts)
 
@@ -128,9 +128,9 @@ class LickBursts:
             if t > now:
                 break
             onsets.append(t)
-            # no tongue is back in less than half its time
-            share = max(0.5, 1.0 + self._moves.lick_spread * float(self._rng.standard_normal()))
-            self._free_at = t + ns(self._moves.lick_every_ms / 1e3 * share)
+            # no interval is shorter than half the mean
+            factor = max(0.5, 1.0 + self._moves.lick_spread * float(self._rng.standard_normal()))
+            self._free_at = t + ns(self._moves.lick_every_ms / 1e3 * factor)
         return onsets
 
 

@@ -1,9 +1,9 @@
-"""A recorded mouse: runs and licks as it did, at its own times, from a file of a virtual track.
+"""A recorded mouse: repeats the running and licking of a recording on a virtual linear track.
 
-The file is a CSV, gzipped or not, one row a turn of the game loop, with at least the columns lap,
-pitch_counts (the ball's forward turn since the row before; 0.0135 cm a count), lick (0: none) and
-time_ms. In the files of Linear Track set1 (github.com/sn-lab/MouseGoggles) z_m goes by these
-counts: r = 0.994-0.999, 0.01335-0.01348 cm a count, with yaw and roll near zero.
+The file is a CSV, gzipped or not, with one row for each pass of the game loop and at least these
+columns: lap, pitch_counts (forward counts of the ball since the last row; 0.0135 cm a count), lick
+(0: none) and time_ms. In Linear Track set1 (github.com/sn-lab/MouseGoggles) the position z_m
+follows these counts: r = 0.994-0.999, 0.01335-0.01348 cm a count, with yaw and roll near zero.
 """
 
 import zlib
@@ -22,24 +22,25 @@ Ints = NDArray[np.int64]
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """What a file holds: one value a row, time from its first row."""
+    """The contents of a file: one value for each row; times start at the first row."""
 
     t: Ints
     """ns"""
     counts: Ints
-    """Forward, since the first row."""
+    """Forward counts since the first row."""
     lap: Ints
+    """Number of the lap."""
     lick_t: Ints
-    """Lick onsets, ns. A lick that is on already in a lap's first row has no known onset."""
+    """Lick onsets, ns, without licks that are already on in the first row of a lap."""
 
 
 class RecordedMouse:
-    """Plays a recording; hang-ups of the game loop included. After its end it stands still."""
+    """Replays a recording, including pauses of its game loop. At its end the mouse stands still."""
 
     simulated: ClassVar[bool] = True
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Which recording, and where in it the session begins."""
+        """The recording, and the time in it at which the session begins."""
 
         mouse_file: str
         start_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
@@ -56,8 +57,8 @@ class RecordedMouse:
         if skipped >= int(self._recording.t[-1]):
             lasts_s = int(self._recording.t[-1]) / 1e9
             raise Refused(
-                f"start_s = {self.settings.start_s:g}: {self.settings.mouse_file} lasts "
-                f"{lasts_s:.0f} s; begin earlier"
+                f"start_s = {self.settings.start_s:g}, but {self.settings.mouse_file} lasts only "
+                f"{lasts_s:.0f} s; set start_s to less"
             )
         self._next_lick = int(np.searchsorted(self._recording.lick_t, skipped))
 
@@ -82,18 +83,20 @@ class RecordedMouse:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read a recording. Raises Refused if it is missing, empty, cut, or of another shape.
+    """Read a recording.
 
-    A file may hold several blocks: where a new lap begins and time goes back, the recording was
-    begun anew; the blocks are played one after the other.
+    A file may hold several blocks, whose times start again at a new lap; they are joined.
+
+    Raises:
+        Refused: The file is missing, empty, truncated or not such a recording.
     """
     lap, forward, lick, time_ms = _columns(path)
     steps_ms = np.diff(time_ms)
-    anew = (steps_ms <= 0) & (np.diff(lap) != 0)
-    if np.any((steps_ms <= 0) & ~anew):
-        row = int(np.argmax((steps_ms <= 0) & ~anew)) + 3
-        raise Refused(f"{path}: time does not go on at line {row}; use another recording")
-    steps_ms[anew] = round(float(np.median(steps_ms[~anew])))
+    restarts = (steps_ms <= 0) & (np.diff(lap) != 0)
+    if np.any((steps_ms <= 0) & ~restarts):
+        row = int(np.argmax((steps_ms <= 0) & ~restarts)) + 3
+        raise Refused(f"{path}, line {row}: time does not increase; use another recording")
+    steps_ms[restarts] = round(float(np.median(steps_ms[~restarts])))
     t = np.concatenate(([0], np.cumsum(steps_ms))) * 1_000_000
     onset = (lick[1:] != 0) & (lick[:-1] == 0) & (np.diff(lap) == 0)
     return Recording(t, np.cumsum(forward) - forward[0], lap, t[1:][onset])
@@ -106,15 +109,19 @@ def _columns(path: Path) -> list[Ints]:
         table = pd.read_csv(path, usecols=_COLUMNS)
         columns = [table[name].to_numpy() for name in _COLUMNS]
     except FileNotFoundError as error:
-        raise Refused(f"{path}: there is no such recording; check mouse_file") from error
+        raise Refused(f"{path} does not exist; correct mouse_file") from error
     except pd.errors.EmptyDataError as error:
         raise Refused(f"{path} is empty; use another recording") from error
     except (EOFError, zlib.error) as error:
-        raise Refused(f"{path} is cut ({error}); copy it anew") from error
+        raise Refused(f"{path} is truncated ({error}); copy it again") from error
     except (OSError, ValueError) as error:
-        raise Refused(f"{path} is no recording ({error}); use a CSV with {_COLUMNS}") from error
+        raise Refused(
+            f"{path} is not a recording ({error}); use a CSV with the columns {_COLUMNS}"
+        ) from error
     if len(table) < 2:
         raise Refused(f"{path} is empty; use another recording")
     if not all(np.issubdtype(column.dtype, np.integer) for column in columns):
-        raise Refused(f"{path}: a row is cut, or no whole numbers; copy the file anew")
+        raise Refused(
+            f"{path}: a row is truncated or has values that are not integers; copy the file again"
+        )
     return [column.astype(np.int64) for column in columns]

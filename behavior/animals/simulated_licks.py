@@ -1,4 +1,4 @@
-"""The simulated mouse as its devices know it, and its licks, seen by each of them."""
+"""The Protocol of a simulated mouse, and its licks, shared by several devices."""
 
 from collections import deque
 from typing import Any, Protocol
@@ -7,15 +7,15 @@ from rig.messages import Message
 
 
 class Mouse(Protocol):
-    """What runs on a simulated wheel and licks at a simulated spout."""
+    """A mouse that runs on a simulated wheel and licks at a simulated spout."""
 
     settings: Any
 
     def open(self) -> None:
-        """Read what it needs. Raises Refused if that cannot be had."""
+        """Read the files that it needs. Raises Refused if that fails."""
 
     def handle(self, message: Message) -> None:
-        """Live through a word: the session begins, a corridor, a cue, water."""
+        """Take a message: the session begins, a corridor, a cue, a reward."""
 
     def counts(self, now: int) -> int:
         """Return the wheel's counts so far, at now (ns)."""
@@ -25,14 +25,14 @@ class Mouse(Protocol):
 
 
 class SimulatedLicks:
-    """The licks of a simulated mouse, seen by one of those who watch it."""
+    """The licks of a simulated mouse, for one of several readers; each sees every lick."""
 
-    def __init__(self, mouse: Mouse, mine: deque[int], everyones: list[deque[int]]) -> None:
-        self._mouse, self._mine, self._everyones = mouse, mine, everyones
+    def __init__(self, mouse: Mouse, unread: deque[int], all_unread: list[deque[int]]) -> None:
+        self._mouse, self._unread, self._all_unread = mouse, unread, all_unread
 
     def until(self, now: int) -> list[int]:
         """Return the onsets since the last call, none after now."""
         onsets = self._mouse.licks(now)
-        for waiting in self._everyones:
-            waiting.extend(onsets)
-        return [self._mine.popleft() for _ in range(len(self._mine))]
+        for unread in self._all_unread:
+            unread.extend(onsets)
+        return [self._unread.popleft() for _ in range(len(self._unread))]

@@ -1,1 +1,1 @@
-"""Real and simulated devices behind small Protocols."""
+"""Real and simulated devices, each behind a small Protocol."""

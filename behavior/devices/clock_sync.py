@@ -1,7 +1,18 @@
-"""A device's own clock against the host's, fitted from questions and answers; pure.
+"""Convert a device's own time to the host's time, from exchanges of a question and its answer.
 
-The device stamps its answer at some moment between the question and its arrival: the middle is
-right to half of that time, whatever delays are in between. So the quickest answers count most.
+The device stamps its answer at some moment between the question and the arrival of the answer. The
+middle of the two is right to half of that time, whatever the delays on the way are, so the quickest
+answers count most. No input or output: the caller asks the device.
+
+A device's clock may be set while it runs (a synchronizer is plugged in, the device is reset). That
+is noticed in two ways:
+
+- an exchange contradicts the fit: the device's stamp cannot lie between question and answer;
+- an event is implausible: it would be later than its arrival, or its stamp is earlier than that of
+  an event before it. The caller then makes new exchanges, which settle whether the clock was set.
+
+After a step the fit starts again. Steps below `tolerance_ns` are not noticed as such; the fit
+follows them within a minute.
 """
 
 from collections import deque
@@ -10,14 +21,17 @@ import msgspec
 
 _SECOND_NS = 1_000_000_000
 _KEPT_S = 60
-"""A line through so many seconds: long enough for a steady rate, short enough for a crystal that
-warms up."""
+"""Length of the fit, s: long enough for a steady rate, short enough for a crystal that warms up."""
 _RATE_AFTER_S = 2
-"""Before so many seconds are there, the device's seconds are taken for true ones."""
+"""The device's rate is fitted only after this time; until then it is kept as it was, s."""
+TOLERANCE_NS = 10_000_000
+"""Largest error of the fit that is taken for normal, ns."""
+_WORST_RATE = 0.006
+"""Largest relative error of a device's rate before it is fitted (ceramic resonators: 0.005)."""
 
 
 class _Pair(msgspec.Struct, frozen=True):
-    """The device's clock at a moment of the host's, and how long the answer took; all ns."""
+    """The device's time at a moment of the host's, and how long the exchange took; all ns."""
 
     device: int
     host: int
@@ -25,30 +39,64 @@ class _Pair(msgspec.Struct, frozen=True):
 
 
 class Residual(msgspec.Struct, frozen=True):
-    """How far a second's best answer was from what the fit had foretold, ns."""
+    """Error of the fit for the best exchange of a second that it had not seen yet, ns."""
 
     host: int
     device: int
     residual_ns: int
 
 
-class DeviceClock:
-    """Tells when a moment of the device was, by the host's clock."""
+class ClockStep(msgspec.Struct, frozen=True):
+    """The device's clock was set: at host time `host` it was ahead of the fit by `step_ns`."""
 
-    def __init__(self) -> None:
+    host: int
+    step_ns: int
+
+    def describe(self, device: str) -> str:
+        """Return a sentence for the operator."""
+        way = "forward" if self.step_ns > 0 else "back"
+        return (
+            f"{device}: its clock was set {way} by {abs(self.step_ns) / 1e9:.3f} s; its events "
+            "are dated by the new time from here on"
+        )
+
+
+class DeviceClock:
+    """A line fitted through the best exchange of each second of the last minute."""
+
+    def __init__(self, tolerance_ns: int = TOLERANCE_NS) -> None:
+        self._tolerance_ns = tolerance_ns
         self._best: deque[_Pair] = deque(maxlen=_KEPT_S)
         self._rate = 1.0
+        self._rate_is_fitted = False
         self._origin: _Pair | None = None
+        self._last_event: int | None = None
         self.latest = 0
-        """The device's time (ns) of the last answer."""
+        """The device's time in the last exchange, ns."""
 
-    def add_exchange(self, asked: int, device: int, answered: int) -> Residual | None:
-        """Take an answer stamped `device`, to a question at `asked`, that came at `answered` (ns).
+    @property
+    def is_fitted(self) -> bool:
+        """False before the first exchange."""
+        return self._origin is not None
 
-        Once a second, returns how good the fit was at foretelling the best of the second before.
+    def add_exchange(self, asked: int, device: int, answered: int) -> Residual | ClockStep | None:
+        """Add an exchange to the fit.
+
+        Args:
+            asked: Host time of the question, ns.
+            device: The device's stamp of its answer, ns.
+            answered: Host time at which the answer arrived, ns.
+
+        Returns:
+            A ClockStep if the device's clock was set since the last exchange. Otherwise, once a
+            second, how well the fit predicted the best exchange of the second before.
         """
         self.latest = device
         pair = _Pair(device, (asked + answered) // 2, answered - asked)
+        step = self._step(asked, device, answered)
+        if step is not None:
+            self._best.clear()
+            self._last_event = None
         last = self._best[-1] if self._best else None
         if last is not None and last.device // _SECOND_NS == device // _SECOND_NS:
             if pair.took < last.took:
@@ -56,27 +104,67 @@ class DeviceClock:
                 if len(self._best) == 1:
                     self._fit()
             return None
-        told = None
+        residual = None
         if last is not None and len(self._best) > 1:
-            told = Residual(last.host, last.device, last.host - self.host_ns(last.device))
+            residual = Residual(last.host, last.device, last.host - self.host_ns(last.device))
         self._fit()
         self._best.append(pair)
-        if self._origin is None:
+        if len(self._best) == 1:
             self._fit()
-        return told
+        return step or residual
 
     def host_ns(self, device: int) -> int:
-        """Return the host's time (ns) at that time of the device (ns). Raises if it is unknown."""
+        """Return the host's time (ns) at a time of the device (ns).
+
+        Raises:
+            ValueError: There was no exchange yet.
+        """
         if self._origin is None:
-            raise ValueError("the device's clock was never asked")
+            raise ValueError("there was no exchange with the device yet")
         return self._origin.host + round((device - self._origin.device) * self._rate)
 
+    def is_plausible(self, device: int, received: int) -> bool:
+        """Return False if an event's stamp shows that the device's clock may have been set.
+
+        Args:
+            device: The device's stamp of the event, ns.
+            received: Host time at which the event arrived, ns.
+        """
+        if self.host_ns(device) > received + self._margin_ns(device):
+            return False
+        return self._last_event is None or device >= self._last_event - self._tolerance_ns
+
+    def date_event(self, device: int, received: int) -> int:
+        """Return the host's time (ns) of an event, never later than its arrival.
+
+        An event whose stamp is implausible (a damaged message) is dated to its arrival.
+        """
+        if not self.is_plausible(device, received):
+            return received
+        self._last_event = max(device, self._last_event or device)
+        return min(self.host_ns(device), received)
+
+    def _step(self, asked: int, device: int, answered: int) -> ClockStep | None:
+        if self._origin is None:
+            return None
+        predicted, margin = self.host_ns(device), self._margin_ns(device)
+        if asked - margin <= predicted <= answered + margin:
+            return None
+        middle = (asked + answered) // 2
+        return ClockStep(middle, predicted - middle)
+
+    def _margin_ns(self, device: int) -> float:
+        """Return how wrong the fit may be at a time of the device, ns."""
+        if self._rate_is_fitted or self._origin is None:
+            return self._tolerance_ns
+        return self._tolerance_ns + _WORST_RATE * abs(device - self._origin.device)
+
     def _fit(self) -> None:
-        """Lay a line through the pairs, weighted by how sure each is."""
+        """Fit the line, each pair weighted by 1 / took^2."""
         if not self._best:
             return
         last = self._best[-1]
-        # times from the last pair on: small enough that a float holds them to the nanosecond
+        # times relative to the last pair: small enough for a float to hold them to the nanosecond
         points = [
             (pair.device - last.device, pair.host - last.host, 1.0 / max(pair.took, 1) ** 2)
             for pair in self._best
@@ -85,10 +173,10 @@ class DeviceClock:
         x_mean = sum(w * x for x, _, w in points) / weight
         y_mean = sum(w * y for _, y, w in points) / weight
         spread = sum(w * (x - x_mean) ** 2 for x, _, w in points)
-        self._rate = 1.0
         if last.device - self._best[0].device >= _RATE_AFTER_S * _SECOND_NS and spread > 0.0:
             slant = sum(w * (x - x_mean) * (y - y_mean) for x, y, w in points)
             self._rate = slant / spread
+            self._rate_is_fitted = True
         at = round(x_mean)
         host = last.host + round(y_mean + (at - x_mean) * self._rate)
         self._origin = _Pair(last.device + at, host, last.took)

@@ -1,8 +1,8 @@
-"""What the driver asks of a device, real or simulated: one small Protocol a kind.
+"""What the hardware node expects of a device, real or simulated: one Protocol for each kind.
 
 A device is made by `Class(settings, name, board)`: its own Settings, its name in the setup, and the
-board that its table names, or None; making it opens nothing. All times are ns of the session clock.
-A device that does not answer raises; it never hands out an old value as a new one.
+board that its table names, or None. Making a device opens nothing. All times are ns of the session
+clock. A device that does not answer raises; it never returns an old value as a new one.
 """
 
 from datetime import date
@@ -13,11 +13,11 @@ import msgspec
 from rig.messages import DeviceTime, Message
 
 UL_PER_MG = 1.0
-"""Of water at room temperature, to 0.3 %."""
+"""Volume of water at room temperature, ul/mg (exact to 0.3 %)."""
 
 
 class Weighing(msgspec.Struct, frozen=True):
-    """One series of pulses of one length, and what came out of the spout."""
+    """A series of pulses of one length, and the mass of the water that they delivered."""
 
     open_ms: float
     pulses: int
@@ -25,7 +25,7 @@ class Weighing(msgspec.Struct, frozen=True):
 
     @property
     def ul_each(self) -> float:
-        """The mean volume of a pulse."""
+        """Mean volume of a pulse, microlitres."""
         return self.mass_mg * UL_PER_MG / self.pulses
 
 
@@ -39,44 +39,44 @@ class Device(Protocol):
 
 
 class Board(Device, Protocol):
-    """What devices share: a card, a serial board, a simulated mouse."""
+    """What several devices share: an NI card, a serial board, a simulated mouse."""
 
     def open(self) -> None:
-        """Take hold of it, all valves shut. Raises Refused if it cannot be had."""
+        """Open it with all valves shut. Raises Refused if that is not possible."""
 
     def handle(self, message: Message) -> None:
-        """Take a word that the driver heard, or the Valve that it said."""
+        """Take a message that the driver received, or the Valve message that it published."""
 
     def poll(self, now: int) -> None:
-        """Look at it, once for each now: it then knows that the driver lives."""
+        """Read the board, once for each `now`; also tells the board that the driver is alive."""
 
     def pop_warnings(self) -> list[str]:
-        """Return what the person at the rig is to know, a sentence each, each once."""
+        """Return new warnings for the operator, one sentence each; each is returned once."""
 
     def close(self) -> None:
-        """Let go, all valves shut; also if it was never opened, and more than once."""
+        """Shut all valves and let go. May be called twice, or without `open`."""
 
 
 @runtime_checkable
 class TimedBoard(Board, Protocol):
-    """A board with a clock of its own, which is fitted to the session's."""
+    """A board with a clock of its own, which is fitted to the session clock."""
 
     def device_time(self) -> DeviceTime | None:
         """Return both clocks side by side, once a second; None in between."""
 
 
 class WheelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the table of every wheel says, beside its wiring: how it was calibrated."""
+    """The keys of every wheel's table besides its wiring: its calibration."""
 
     cm_per_count: Annotated[float, msgspec.Meta(ge=-1, le=1)]
-    """How far a count is; negative if it counts down when the animal runs forward."""
+    """Distance of a count, cm; negative if it counts down when the animal runs forward."""
     calibrated: str = ""
-    """The day on which this was measured (YYYY-MM-DD)."""
+    """Day of this measurement, YYYY-MM-DD."""
 
     def __post_init__(self) -> None:
-        """Refuse a wheel that would never move, and a day that is none."""
+        """Refuse a wheel that would never move, and an invalid date."""
         if not self.cm_per_count:
-            raise ValueError("cm_per_count is 0; measure it")
+            raise ValueError("cm_per_count is 0; measure it: rig calibrate wheel")
         date.fromisoformat(self.calibrated or "2000-01-01")
 
 
@@ -84,48 +84,48 @@ class Wheel(Device, Protocol):
     """The ball or wheel under the mouse. Its settings are WheelSettings."""
 
     def counts(self, now: int) -> int:
-        """Return the counts so far, forward up and backward down, as they are at now."""
+        """Return the counts so far; they go up when the wheel turns forward."""
 
 
 class BallSettings(WheelSettings, frozen=True, kw_only=True):
-    """A ball's: a wheel's for the way forward, and one more for the way to the right."""
+    """The keys of every ball's table: those of a wheel, and the calibration of the other axis."""
 
     side_cm_per_count: Annotated[float, msgspec.Meta(ge=-1, le=1)]
-    """How far a count sideways is; negative if it counts down when the animal moves right."""
+    """Distance of a sideways count, cm; negative if it counts down when the animal moves right."""
 
 
 @runtime_checkable
 class Ball(Wheel, Protocol):
-    """A ball whose sensor sees both axes. Its settings are BallSettings."""
+    """A ball whose sensor measures both axes. Its settings are BallSettings."""
 
     def side_counts(self, now: int) -> int:
-        """Return the counts sideways so far, as they are at now."""
+        """Return the sideways counts so far."""
 
 
 class Lick(Device, Protocol):
     """The lick sensor of a spout."""
 
     def onsets(self, now: int) -> list[int]:
-        """Return the onsets since the last call, each once, in order, none after now."""
+        """Return the onsets (ns) since the last call, each once, in order, none after now."""
 
     def touched_since(self, now: int) -> int | None:
-        """Return since when (ns) something has touched the spout; None if nothing does."""
+        """Return when the current touch began (ns), or None if the spout is not touched."""
 
 
 class ValveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the table of every valve says, beside its wiring: how it was calibrated."""
+    """The keys of every valve's table besides its wiring: its calibration."""
 
     ul_per_ms: Annotated[float, msgspec.Meta(gt=0, le=10)]
-    """What flows while it is open."""
+    """Flow while the valve is open, ul/ms."""
     dead_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 0.0
-    """How long a pulse lasts before anything flows."""
+    """Time from the start of a pulse until water flows, ms."""
     calibrated: str = ""
-    """The day on which these were measured (YYYY-MM-DD); a real valve must have one."""
+    """Day of this measurement, YYYY-MM-DD; required for a real valve."""
     weighed: list[Weighing] = msgspec.field(default_factory=list)
-    """What they were fitted to."""
+    """The weighed series that flow and dead time were fitted to."""
 
     def open_ms(self, volume_ul: float) -> float:
-        """Return how long a pulse must be for that volume."""
+        """Return the length of a pulse that delivers that volume, ms."""
         return volume_ul / self.ul_per_ms + self.dead_ms
 
 
@@ -133,14 +133,14 @@ class Valve(Device, Protocol):
     """The water valve of a spout. Its settings are ValveSettings."""
 
     def pulse(self, now: int, open_ms: float) -> int:
-        """Open it for open_ms and return when it opened; the device, not the caller, shuts it."""
+        """Open for open_ms and return when it opened (ns). The device shuts it, not the caller."""
 
     def close(self) -> None:
-        """Shut it, whatever it was doing; also if its board was never opened."""
+        """Shut it, even in the middle of a pulse, and even if its board was never opened."""
 
 
 class Fired(msgspec.Struct, frozen=True):
-    """What an armed valve did by itself: it opened at opened_t for open_ms, for that lick."""
+    """A reward that an armed valve gave by itself: the lick, the opening (ns), the length (ms)."""
 
     lick_t: int
     opened_t: int
@@ -149,23 +149,23 @@ class Fired(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class ArmedValve(Valve, Protocol):
-    """A valve whose device watches the lick sensor of its spout, and can hold a reward by itself.
+    """A valve whose device watches the spout's lick sensor and can give a reward by itself.
 
-    The driver arms it only with what the guard has set aside, one reward at a time; it takes that
-    back before it asks for a pulse.
+    The driver arms it only with a pulse that the guard has reserved, one at a time, and disarms it
+    before it asks for any other pulse.
     """
 
     def arm(self, now: int, open_ms: float, until: int) -> None:
-        """Open once, for open_ms, at the first lick from now on; at none after until."""
+        """Open once, for open_ms, at the first lick between now and until (ns)."""
 
     def keep(self, until: int) -> None:
-        """Hold what is armed until then (ns), not until what was said before."""
+        """Change the time (ns) until which it stays armed."""
 
     def fired(self, now: int) -> Fired | None:
-        """Return what it fired with, once; None if it has not fired since it was armed."""
+        """Return the reward that it gave since it was armed, once; None if it gave none."""
 
     def disarm(self, now: int) -> Fired | None:
-        """Take the reward back: it fires no more. Return what it had fired with before, if so."""
+        """Disarm it. Returns the reward that it gave before that, if it did."""
 
 
 class Line(Device, Protocol):
@@ -176,27 +176,27 @@ class Line(Device, Protocol):
 
 
 class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the table of every output says, beside its wiring."""
+    """The keys of every output's table besides its wiring."""
 
     on: Literal["session", "trial", "cue", "reward", "imaging"]
-    """What raises it: the session from start to end, each trial, each cue, each drop of water,
-    or the microscope's scanning, from its start to its stop."""
+    """When it is up: during the session, each trial, each cue, each reward, or while the
+    microscope should scan."""
     pulse_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
-    """How long it stays up, by the driver's clock; 0: as long as what raises it lasts."""
+    """Length of the pulse, ms; 0: up for as long as the event lasts."""
 
 
 class Output(Device, Protocol):
     """A digital output line. Its settings are OutputSettings."""
 
     def set(self, now: int, up: bool) -> int:
-        """Put it up or down; return when that was done (ns)."""
+        """Raise or lower it; return when that was done (ns)."""
 
     def close(self) -> None:
-        """Put it down; also if its board was never opened."""
+        """Lower it, even if its board was never opened."""
 
 
 class Camera(Device, Protocol):
-    """A camera that films the animal: its exposure line, counted by the device."""
+    """A camera that films the animal; the device counts the pulses of its exposure line."""
 
     def exposures(self, now: int) -> int:
-        """Return how many exposures have begun since its board was opened."""
+        """Return how many exposures have begun since the board was opened."""

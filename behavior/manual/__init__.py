@@ -1,1 +1,1 @@
-"""The devices in the control of a person, without an animal: flush, check, calibrate."""
+"""Operate the devices by hand, without an animal: flush, check, calibrate."""

@@ -1,4 +1,4 @@
-"""A rig's devices in the control of a person, without animal and session: to flush, to measure."""
+"""Operate a rig's devices by hand, without animal or session: flush, check and calibrate."""
 
 import math
 import threading
@@ -20,46 +20,46 @@ from rig.settings.config import SessionSettings, convert
 T = TypeVar("T")
 _POLL_S = 0.001
 MIN_GAP_MS = 50.0
-"""Between two pulses."""
+"""Shortest time between two pulses, ms."""
 
 
 class ManualControl:
-    """The opened devices; every wait keeps looking at them, so that none falls silent."""
+    """The opened devices. They are polled during every wait, so that their watchdogs stay quiet."""
 
     def __init__(self, hardware: Hardware) -> None:
         self._hardware = hardware
         self._devices, self._clock = hardware.devices, hardware.clock
         self.max_open_ms = hardware.settings.guard.max_open_ms
-        """No pulse is longer."""
+        """Longest pulse, ms."""
         self.licks: dict[str, list[int]] = {name: [] for name in self._devices.licks}
         self.edges: dict[str, list[tuple[int, bool]]] = {n: [] for n in self._devices.lines}
-        """What was seen so far, ns of this handling's own clock."""
+        """Lick onsets and line changes so far, ns since the devices were opened."""
         self.warnings: list[str] = []
-        """What the boards had to say so far."""
+        """Warnings of the boards so far."""
         self.waiting_since_s: float | None = None
-        """Since when (s, monotonic) a device is being asked; None while none is."""
+        """When the current call of a device began (s, monotonic); None between calls."""
 
     def valve(self, name: str) -> Valve:
-        """Return a valve. Raises Refused if there is none of that name."""
+        """Return a valve. Raises Refused if the setup has none of that name."""
         valves = self._devices.valves
         if name not in valves:
             known = ", ".join(valves) or "none"
-            raise Refused(f"there is no valve {name} in the setup (there are: {known})")
+            raise Refused(f"the setup has no valve {name} (it has: {known}); choose another name")
         return valves[name]
 
     def counts(self) -> int:
-        """Return the wheel's counts now."""
+        """Return the wheel's counts."""
         with self._waiting():
             return self._devices.wheel.counts(self._clock.now())
 
     def side_counts(self) -> int | None:
-        """Return a ball's counts sideways now; None for a wheel, which has none."""
+        """Return a ball's sideways counts; None for a wheel."""
         wheel = self._devices.wheel
         with self._waiting():
             return wheel.side_counts(self._clock.now()) if isinstance(wheel, Ball) else None
 
     def forward_signs(self) -> tuple[float, float]:
-        """Return the sign of a count as the animal moves forward, and as it moves right."""
+        """Return the signs of the counts when the animal moves forward, and to the right."""
         settings = self._devices.wheel.settings
         side = getattr(settings, "side_cm_per_count", 1.0)
         return math.copysign(1.0, settings.cm_per_count), math.copysign(1.0, side)
@@ -70,40 +70,40 @@ class ManualControl:
             return self._devices.cameras[camera].exposures(self._clock.now())
 
     def now(self) -> int:
-        """Return the time, ns."""
+        """Return the current time, ns."""
         return self._clock.now()
 
     def poll_for(self, seconds: float) -> None:
-        """Look at the devices for so long."""
+        """Poll the devices for some time."""
         until = self._clock.now() + round(seconds * 1e9)
         while (now := self._clock.now()) < until:
             self._poll(now)
             time.sleep(_POLL_S)
 
-    def poll_until(self, seen: Callable[[], bool], seconds: float) -> bool:
-        """Look at the devices until that is seen, or for so long; return whether it was."""
+    def poll_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Poll the devices until a condition holds; return False after that time without it."""
         until = self._clock.now() + round(seconds * 1e9)
-        while not (there := seen()) and self._clock.now() < until:
+        while not (met := condition()) and self._clock.now() < until:
             self.poll_for(0.02)
-        return there
+        return met
 
     def poll_during(self, prompt: Callable[[], T]) -> T:
-        """Return what a person answers to a prompt; a thread looks at the devices until then.
+        """Return the answer to a prompt; a thread polls the devices until then.
 
-        Raises what they raised meanwhile, once there is an answer.
+        An error of a device is raised after the answer.
         """
         answered = threading.Event()
-        with ThreadPoolExecutor(1, "look") as pool:
-            looking = pool.submit(self._poll_until_set, answered)
+        with ThreadPoolExecutor(1, "poll") as pool:
+            polling = pool.submit(self._poll_until_set, answered)
             try:
                 answer = prompt()
             finally:
                 answered.set()
-            looking.result()
+            polling.result()
         return answer
 
     def set_output(self, name: str, up: bool) -> None:
-        """Put an output up or down."""
+        """Raise or lower an output."""
         with self._waiting():
             self._devices.outputs[name].set(self._clock.now(), up)
 
@@ -123,13 +123,16 @@ class ManualControl:
         return list(self._devices.valves)
 
     def pulses(self, name: str, open_ms: float, count: int) -> Iterator[int]:
-        """Open a valve so often for so long; yield when each pulse began.
+        """Open a valve `count` times for open_ms; yield when (ns) each pulse began.
 
-        Raises Refused if a pulse would be longer than the rig's guard allows.
+        Raises:
+            Refused: The pulse is longer than the rig's guard allows.
         """
         if not 0 < open_ms <= self.max_open_ms:
-            limit = f"over the rig's limit of {self.max_open_ms:g} ms"
-            raise Refused(f"a pulse of {open_ms:g} ms is {limit}")
+            raise Refused(
+                f"a pulse of {open_ms:g} ms exceeds the rig's limit of {self.max_open_ms:g} ms; "
+                "choose a shorter one"
+            )
         valve = self.valve(name)
         for _ in range(count):
             with self._waiting():
@@ -138,18 +141,18 @@ class ManualControl:
             self.poll_for((open_ms + MIN_GAP_MS) / 1000)
 
     def open(self, zero_ns: int) -> None:
-        """Open the devices; `zero_ns` is the clock's zero on the machine's clock."""
+        """Open the devices. `zero_ns` is the zero of their time on the machine's clock."""
         boards = self._devices.boards.values()
-        for board in boards:  # each by itself: one that wakes slowly may take seconds
+        for board in boards:  # a call for each: a board that resets may take seconds
             with self._waiting():
                 board.open()
         for board in boards:
             with self._waiting():
-                # it learns from it where the clock's zero is, a simulated mouse that it lives
+                # tells a board its zero, and starts a simulated mouse
                 board.handle(Start(0, {"seed": 0, "t0_ns": zero_ns, "task": {}}))
 
     def close(self) -> None:
-        """Shut all valves and let go of the devices; no second Ctrl-C interrupts it."""
+        """Shut all valves and close the devices; signals are ignored meanwhile."""
         with signals_ignored(), self._waiting():
             self._hardware.close()
 
@@ -182,10 +185,13 @@ class ManualControl:
 
 @contextmanager
 def open_devices(session: SessionSettings) -> Iterator[ManualControl]:
-    """Open the devices of [nodes.hardware], and shut all valves at the end, however it comes.
+    """Open the devices of [nodes.hardware]; shut all valves at the end, whatever happens.
 
-    Raises Refused if the rig is in use, or a device cannot be had. A device that does not
-    come back ends the process: nothing else could, and each shuts its valves by itself.
+    If a device hangs, the process ends, since nothing else would help; devices shut their valves by
+    themselves.
+
+    Raises:
+        Refused: The rig is in use, or a device cannot be opened.
     """
     with RigLock(session, "flush, calibrate or check"):
         table = session.nodes["hardware"]
@@ -202,4 +208,4 @@ def open_devices(session: SessionSettings) -> Iterator[ManualControl]:
 
 
 def _ignore(message: object) -> None:
-    """Nobody hears what the driver says: there is no session."""
+    """Drop a message of the driver: there is no session."""

@@ -1,4 +1,4 @@
-"""How a process that has devices in hand ends: its valves shut, also if a device hangs."""
+"""End a process that operates devices with its valves shut, even if a device hangs."""
 
 import os
 import signal
@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 _ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+"""Signals that ask a process to end, as far as the system has them."""
 _HUNG_S = 5.0
-"""No device takes so long; a session's own watch over its processes is stricter."""
+"""A device call that takes longer has hung, s. A session's own watch is stricter."""
 
 
 @contextmanager
 def _handled(numbers: list[signal.Signals], handler: Any) -> Iterator[None]:
-    """Have signals answered by a handler for a while."""
+    """Set a handler for signals, and restore the old ones at the end."""
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -27,43 +28,47 @@ def _handled(numbers: list[signal.Signals], handler: Any) -> Iterator[None]:
 
 @contextmanager
 def clean_exit_on_signals() -> Iterator[None]:
-    """Let a process that is told to end, or whose terminal is gone, close its devices first."""
+    """Close the devices before the process ends by a signal or a closed terminal."""
 
     def end(number: int, frame: object) -> None:
-        for other in told:  # once is enough: the devices are being closed
+        for other in handled:  # the devices are being closed: ignore further signals
             signal.signal(other, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    told = [number for number in _ENDING if number != signal.SIGINT]
-    with _handled(told, end):
+    handled = [number for number in _ENDING if number != signal.SIGINT]
+    with _handled(handled, end):
         yield
 
 
 @contextmanager
 def signals_ignored() -> Iterator[None]:
-    """Let nothing that asks the process to end interrupt what is done here."""
+    """Ignore signals that ask the process to end."""
     with _handled(_ENDING, signal.SIG_IGN):
         yield
 
 
 @contextmanager
-def exit_if_hung(asked_since: Callable[[], float | None]) -> Iterator[None]:
-    """End the process if a device is asked (since when: s, monotonic) and does not come back."""
+def exit_if_hung(waiting_since: Callable[[], float | None]) -> Iterator[None]:
+    """End the process if a call of a device does not return.
+
+    Args:
+        waiting_since: Returns when the current call of a device began (s, monotonic), or None.
+    """
     over = threading.Event()
 
-    def mind() -> None:
+    def watch() -> None:
         while not over.wait(_HUNG_S / 20):
-            asked_s = asked_since()
-            if asked_s is not None and time.monotonic() - asked_s > _HUNG_S:
+            began_s = waiting_since()
+            if began_s is not None and time.monotonic() - began_s > _HUNG_S:
                 print(
-                    f"a device has not answered for {_HUNG_S:g} s: end here; a pulse under way is "
-                    "ended by the device. Look at its driver and its plug",
+                    f"a device has not answered for {_HUNG_S:g} s, so this command ends; the "
+                    "device itself ends a pulse that is under way. Check its driver and its cable",
                     file=sys.stderr,
                     flush=True,
                 )
                 os._exit(1)
 
-    thread = threading.Thread(target=mind, name="mind", daemon=True)
+    thread = threading.Thread(target=watch, name="device watch", daemon=True)
     thread.start()
     try:
         yield

@@ -103,6 +103,11 @@ class PtyBoard:
             self._zero = monotonic_ns()
             self.registers[OPERATION] = (0,)
 
+    def set_clock(self, seconds: float) -> None:
+        """Set its clock forward, or back, as a synchronizer does."""
+        with self._lock:
+            self._zero -= round(seconds * S)
+
     def close(self) -> None:
         """Switch it off; also more than once."""
         if self._running:

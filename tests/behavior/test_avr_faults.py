@@ -112,7 +112,7 @@ def test_the_board_tells_of_the_lick_before_what_it_fired(avr: AvrWorld) -> None
     _armed(avr)
     avr.avr.pulse("B0", "lick", 5000)
     _sleep_ms(avr, 20)
-    told = [event.address for event in avr.board._link.events() if event.address != WHEEL]
+    told = [event.address for event in avr.board._connection.events() if event.address != WHEEL]
     assert told[:2] == [INPUTS, FIRED]
 
 
@@ -123,7 +123,7 @@ def test_a_lick_that_comes_while_others_are_told_is_told_before_what_it_fired(
     events: list[HarpMessage] = []
 
     def is_told() -> bool:
-        events.extend(avr.board._link.events())
+        events.extend(avr.board._connection.events())
         states = [event.values[0] for event in events if event.address == INPUTS]
         return states[-1:] == [0] and FIRED in [event.address for event in events]
 

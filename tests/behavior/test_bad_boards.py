@@ -49,7 +49,7 @@ def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     ("model", "old", "new", "expected"),
     [
         ("full", 'counter = "ctr2"', 'counter = "ctr7"', "ctr7: .* no such line or counter"),
-        ("full", "line = 0 ", "line = 9 ", "line 9 is no input of board card"),
+        ("full", "line = 0 ", "line = 9 ", "line 9 is not an input of board card"),
         ("full", 'device = "Dev1"', 'device = "Dev9"', "there is no card of that name"),
         ("sampling", "", "", "the card has no watchdog"),
         ("sampling", 'latch_counter = "ctr1"', 'latch_counter = ""', "has no latch_counter"),
@@ -72,7 +72,7 @@ def test_a_card_that_is_not_what_the_setup_says(
 
 
 def test_no_card_at_all(check: Say, tmp_path: Path) -> None:
-    _said(check(shipped(tmp_path, "pcie63xx")), "the NI-DAQmx driver is not there")
+    _said(check(shipped(tmp_path, "pcie63xx")), "the NI-DAQmx driver is missing")
     nowhere = shipped(tmp_path, "pcie63xx", ('address = ""', 'address = "127.0.0.1:1"'))
     _said(check(nowhere), "the device server does not answer")
 
@@ -80,7 +80,7 @@ def test_no_card_at_all(check: Say, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("who_am_i", "firmware", "expected"),
     [
-        (1232, (3, 3), "board behavior: it is board 1232, and the setup expects 1216"),
+        (1232, (3, 3), "board behavior: its WhoAmI is 1232, but the setup expects 1216"),
         (1216, (2, 4), "board behavior: its firmware 2.4 is older than 2.5; flash a newer one"),
     ],
 )

@@ -227,7 +227,7 @@ def test_flushing_asks_for_the_animal_and_shuts_the_valve(setup: Path) -> None:
     done = CliRunner().invoke(app, command, input="y\n")
     assert "was open for 0.2 s in 2 pulses, and is shut" in done.output
     unknown = CliRunner().invoke(app, [*command, "--valve", "left"], input="y\n")
-    assert "there is no valve left in the setup" in str(unknown.exception)
+    assert "the setup has no valve left" in str(unknown.exception)
 
 
 def test_what_was_measured_of_another_rig_or_valve_is_refused(setup: Path) -> None:

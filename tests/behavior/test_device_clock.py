@@ -1,4 +1,4 @@
-"""A device's clock is dated by the host's, whatever its offset, its crystal and its delays."""
+"""Events are dated right, whatever a device's offset, rate, delays and clock steps."""
 
 import random
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavior.devices.clock_sync import DeviceClock, Residual
+from behavior.devices.clock_sync import TOLERANCE_NS, ClockStep, DeviceClock, Residual
 
 US = 1_000
 MS = 1_000 * US
@@ -21,7 +21,11 @@ class _Device:
         self._offset, self._ppm, self._wander_ppm = offset, ppm, wander_ppm
         self.clock = DeviceClock()
         self.told: list[Residual] = []
+        self.steps: list[ClockStep] = []
         self.host = 5 * S
+
+    def set_clock(self, step_ns: int) -> None:
+        self._offset += step_ns
 
     def device_ns(self, host: int) -> int:
         """What its clock shows; cut to 32 us, as Harp tells it."""
@@ -37,8 +41,11 @@ class _Device:
             if self._draw.random() < 0.05:
                 back += round(self._draw.uniform(0, 20)) * MS
             at = self.host + there
-            told = self.clock.add_exchange(self.host, self.device_ns(at), at + back)
-            self.told += [told] if told is not None else []
+            found = self.clock.add_exchange(self.host, self.device_ns(at), at + back)
+            if isinstance(found, ClockStep):
+                self.steps.append(found)
+            elif found is not None:
+                self.told.append(found)
 
     def error_ns(self, host: int) -> int:
         """How wrongly an event at that moment would be dated."""
@@ -81,5 +88,67 @@ def test_a_second_in_which_the_host_was_busy_counts_little() -> None:
 
 
 def test_a_clock_that_was_never_asked_dates_nothing() -> None:
-    with pytest.raises(ValueError, match="never asked"):
+    with pytest.raises(ValueError, match="no exchange"):
         DeviceClock().host_ns(0)
+
+
+steps_ns = st.one_of(
+    st.integers(2 * TOLERANCE_NS, 2 * 3600 * S), st.integers(-2 * 3600 * S, -2 * TOLERANCE_NS)
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), steps_ns, st.floats(-200, 200), st.integers(1, 90))
+def test_a_clock_that_is_set_is_noticed_by_the_next_exchange_and_dated_right_from_then_on(
+    seed: int, step_ns: int, ppm: float, seconds: int
+) -> None:
+    device = _Device(seed, 10**13, ppm)
+    device.run(seconds)
+    device.set_clock(step_ns)
+    for _ in range(50):
+        device.run(0.1)
+        assert abs(device.error_ns(device.host)) < TOLERANCE_NS
+    (step,) = device.steps
+    assert abs(step.step_ns - step_ns) < 2 * TOLERANCE_NS + abs(step_ns) // 1000
+    device.run(5)
+    assert abs(device.error_ns(device.host)) < 500 * US
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.floats(-5000, 5000), st.floats(0, 200))
+def test_a_clock_that_is_not_set_shows_no_step(seed: int, ppm: float, wander_ppm: float) -> None:
+    device = _Device(seed, 10**13, ppm, wander_ppm)
+    for _ in range(90):
+        device.run(1)
+        assert device.clock.is_plausible(device.device_ns(device.host), device.host)
+        device.clock.date_event(device.device_ns(device.host), device.host)
+    assert device.steps == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), steps_ns, st.integers(0, 5))
+def test_the_first_event_after_a_step_is_implausible_and_no_event_is_dated_after_its_arrival(
+    seed: int, step_ns: int, delay_ms: int
+) -> None:
+    device = _Device(seed, 10**13, 40.0)
+    device.run(10)
+    assert device.clock.is_plausible(device.device_ns(device.host), device.host)
+    device.clock.date_event(device.device_ns(device.host), device.host)
+    device.set_clock(step_ns)
+    stamp, received = device.device_ns(device.host + MS), device.host + (1 + delay_ms) * MS
+    assert not device.clock.is_plausible(stamp, received)
+    assert device.clock.date_event(stamp, received) == received
+    device.run(0.1)
+    assert device.clock.is_plausible(stamp, received)
+    assert abs(device.clock.date_event(stamp, received) - (received - delay_ms * MS)) < 6 * MS
+
+
+def test_a_damaged_stamp_does_not_spoil_the_events_after_it() -> None:
+    device = _Device(1, 10**13, 40.0)
+    device.run(10)
+    device.clock.date_event(device.device_ns(device.host), device.host)
+    for wrong in (-10 * S, 10 * S):
+        stamp = device.device_ns(device.host) + wrong
+        assert device.clock.date_event(stamp, device.host + MS) == device.host + MS
+    later = device.host + 20 * MS
+    assert abs(device.clock.date_event(device.device_ns(later), later) - later) < MS

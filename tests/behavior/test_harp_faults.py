@@ -41,7 +41,7 @@ def _refused(there: PtyBoard, **settings: object) -> str:
 
 
 def test_a_port_that_is_not_there_is_refused() -> None:
-    assert "/dev/nowhere cannot be had" in _refused(PtyBoard(), port="/dev/nowhere")
+    assert "/dev/nowhere cannot be opened" in _refused(PtyBoard(), port="/dev/nowhere")
 
 
 def test_a_board_that_is_not_plugged_in_is_refused_and_those_there_are_named(
@@ -55,8 +55,8 @@ def test_a_board_that_is_not_plugged_in_is_refused_and_those_there_are_named(
 
 
 def test_another_board_is_refused() -> None:
-    assert "it is board 1232, and the setup expects 1216" in _refused(PtyBoard(who_am_i=1232))
-    assert "it is board 1216, and the setup expects 0" in _refused(PtyBoard(), model="rig-avr")
+    assert "its WhoAmI is 1232, but the setup expects 1216" in _refused(PtyBoard(who_am_i=1232))
+    assert "its WhoAmI is 1216, but the setup expects 0" in _refused(PtyBoard(), model="rig-avr")
 
 
 def test_an_old_firmware_is_refused() -> None:
@@ -73,7 +73,7 @@ def test_a_board_that_says_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_a_port_in_use_is_refused(world: BehaviorWorld) -> None:
     world.open()
     second = Board(Board.Settings(model="behavior", port=world.there.port), "b")
-    with pytest.raises(Refused, match="end what uses it"):
+    with pytest.raises(Refused, match="end the program that uses it"):
         second.open()
 
 
@@ -119,7 +119,7 @@ def test_a_wheel_that_is_not_heard_of_is_not_guessed(world: BehaviorWorld) -> No
     world.open()
     wheel.counts(world.wait(1))
     world.there.registers[ENCODERS] = (0,)
-    with pytest.raises(OSError, match="its wheel has been silent"):
+    with pytest.raises(OSError, match="has sent no wheel position"):
         while True:
             wheel.counts(world.wait(10))
 
@@ -209,7 +209,7 @@ def test_a_board_that_was_reset_is_set_up_again(world: BehaviorWorld) -> None:
     world.there.reset()
     world.wait(2600)
     (remark,) = world.board.pop_warnings()
-    assert "heartbeat has stopped" in remark
+    assert "it was reset" in remark
     wheel.counts(world.wait(10))
 
 
@@ -218,14 +218,16 @@ def test_another_board_in_its_place_ends_the_driver(
 ) -> None:
     world.open()
     world.there.registers[WHO_AM_I] = (1,)
-    with pytest.raises(OSError, match=r"board b is lost: another board answers: \(1,\)"):
+    with pytest.raises(
+        OSError, match=r"board b is lost: another board answers \(1 in register 0\)"
+    ):
         world.wait(1500)
 
 
 def test_late_answers_do_not_move_the_clock(world: BehaviorWorld) -> None:
     world.open()
     world.wait(300)
-    clock = world.board._link.clock
+    clock = world.board._connection.clock
     device = clock.latest
     before = clock.host_ns(device)
     world.there.late_ns = 102 * MS  # by then the next question is asked

@@ -28,12 +28,15 @@ SAMPLED = {"watchdog_lines": [VALVE_LINE], "latch_counter": ""}
     [
         ({"boards": {"card": {"device": "Dev9"}}}, r"Dev9.*no card of that name"),
         ({"valve": {"centre": {"counter": "ctr7"}}}, r"valve, ctr7.*no such line or counter"),
-        ({"lick": {"centre": {"line": 9}}}, r"line 9 is no input of board card.*input_lines = 8"),
+        (
+            {"lick": {"centre": {"line": 9}}},
+            r"line 9 is not an input of board card.*input_lines = 8",
+        ),
         ({"lick": {"centre": {"line": 32}}}, r"line"),
         ({"wheel": {"a": "PFI99"}}, r"no such"),
         ({"boards": {"card": {"port": "port7"}}}, r"no such line"),
         ({"boards": {"card": {"address": "127.0.0.1:1"}}}, r"does not answer.*address"),
-        ({"boards": {"card": {"address": ""}}}, r"NI-DAQmx driver is not there"),
+        ({"boards": {"card": {"address": ""}}}, r"NI-DAQmx driver is missing"),
         ({"valve": {"centre": ARMED}}, "no watchdog_lines"),
         ({"valve": {"centre": ARMED}, "boards": {"card": SAMPLED}}, "no latch_counter"),
         ({"wheel": {"board": None}}, "needs a board"),
@@ -62,7 +65,7 @@ def test_what_another_program_holds_is_refused_and_left_to_it(card: SimulatedCar
     task = nidaqmx.Task("other", grpc_options=nidaqmx.GrpcSessionOptions(other._channel, "other"))
     task.co_channels.add_co_pulse_chan_time("Dev1/ctr2")
     task.start()
-    with pytest.raises(Refused, match=r"valve, ctr2.*something else holds it"):
+    with pytest.raises(Refused, match=r"valve, ctr2.*another program uses it"):
         hardware(card_table(card), list[Message]().append)
     assert "other" in card.do("tasks")
     task.close()
@@ -74,7 +77,7 @@ def test_a_refused_board_leaves_nothing_on_the_card(card: SimulatedCard) -> None
     table["valve"]["left"] = {**table["valve"]["centre"], "counter": "ctr0"}
     node = Hardware(msgspec.convert(table, Hardware.Settings), list[Message]().append)
     node.clock = SetClock()
-    with pytest.raises(Refused, match="something else holds it"):
+    with pytest.raises(Refused, match="another program uses it"):
         node.open()
     node.close()
     assert card.do("tasks") == []
@@ -109,7 +112,7 @@ def test_an_armed_reward_names_its_lick_as_the_lick_line_tells_it(
     monkeypatch.setattr(valve._pulser, "arm", lambda *_: None)
     valve.arm(0, 60.0, 9 * MS)
     licked = 5 * MS + apart_ns
-    for line, tap in board._taps:
+    for line, tap in board._queues:
         tap.edges.append((licked if line == 0 else 5 * MS, True))
     fired = valve.fired(6 * MS)
     assert fired == Fired(licked, max(licked, 5 * MS), 60.0)

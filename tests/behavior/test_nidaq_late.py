@@ -50,7 +50,7 @@ def test_a_stream_that_times_out_ends_the_driver_in_one_sentence_with_its_valve_
     with pytest.raises(CardLostError) as late:
         go_on(node, clock, 5_000)
     assert "\n" not in str(late.value)
-    assert f"({LATE}): it did not give in time" in str(late.value)
+    assert f"({LATE}): the read timed out" in str(late.value)
     with suppress(CardLostError):  # outputs and cameras are asked once more; after the valves
         node.close()
     if call != "WriteDigitalLines":

@@ -18,7 +18,7 @@ sampling = pytest.mark.parametrize("own_card", ["sampling"], indirect=True)
 small = pytest.mark.parametrize("own_card", ["small"], indirect=True)
 BUSY = 20 * MS
 """How long a machine with much to do may let a question to the card wait."""
-UNWATCHED = "If the driver falls silent, its counters end the pulse that is under way"
+UNWATCHED = "If the driver stops responding, the card's counters end the pulse that is under way"
 
 
 def _table(card: SimulatedCard, valve: str = "Valve", **board: Any) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def test_without_change_detection_edges_are_dated_by_the_cards_samples_not_by_th
     assert all(abs(message.residual_ns) < BUSY for message in of(DeviceTime, said))
     unwatched, sampled = _faults(said)
     assert sampled == (
-        "board card has no latch_counter: its lines are sampled 10000 times a second by its own "
-        "clock"
+        "board card has no latch_counter: the card samples its lines 10000 times a second, by its "
+        "own clock"
     )
     assert unwatched.startswith(f"board card has no watchdog_lines. {UNWATCHED}")
 
@@ -74,7 +74,7 @@ def test_what_changed_between_opening_and_begin_is_no_edge(
     for up in (True, False):
         own_card.put("frame", up)
         patience = time.monotonic() + 30
-        while board.up(1) is not up:
+        while board.is_high(1) is not up:
             assert time.monotonic() < patience, "no sample comes"
             edges += [edge for _, edge in line.edges(time.monotonic_ns())]
     edges += [edge for _, edge in line.edges(time.monotonic_ns())]
@@ -93,9 +93,11 @@ def test_a_card_with_everything_has_nothing_to_say(card: SimulatedCard) -> None:
 def test_a_card_whose_lines_have_no_clock_is_refused_or_read_at_each_tick(
     own_card: SimulatedCard,
 ) -> None:
-    with pytest.raises(Refused, match='sees no changes on that line; set latch_counter = ""'):
+    with pytest.raises(
+        Refused, match='has no change detection on that line; set latch_counter = ""'
+    ):
         hardware(_table(own_card, latch_counter="ctr0"), list[Message]().append)
-    with pytest.raises(Refused, match="no clock for these lines; set sample_hz = 0"):
+    with pytest.raises(Refused, match="no sample clock for these lines; set sample_hz = 0"):
         hardware(_table(own_card), list[Message]().append)
     said, node, clock = wake(_table(own_card, sample_hz=0))
     go_on(node, clock, 10)
@@ -108,7 +110,7 @@ def test_a_card_whose_lines_have_no_clock_is_refused_or_read_at_each_tick(
     (lick,) = of(Lick, said)
     assert before <= lick.t
     assert [(e.line, e.up) for e in of(Edge, said)] == [("frame_clock", True)]
-    assert "its lines are read each tick" in _faults(said)[1]
+    assert "its lines are read once a tick" in _faults(said)[1]
 
 
 @sampling

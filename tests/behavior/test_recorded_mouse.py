@@ -108,10 +108,10 @@ def test_blocks_are_played_one_after_the_other(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         (HEADER, "is empty"),
-        ("speed,time_ms\n1,2\n3,4\n", "is no recording"),
-        (HEADER + ROWS + "1,2,0\n", "a row is cut"),
-        (HEADER + "0,0,zero,1000\n0,0,zero,1001\n", "no whole numbers"),
-        (HEADER + "0,0,0,1000\n0,0,0,1010\n0,0,0,1009\n", "time does not go on at line 4"),
+        ("speed,time_ms\n1,2\n3,4\n", "is not a recording"),
+        (HEADER + ROWS + "1,2,0\n", "a row is truncated"),
+        (HEADER + "0,0,zero,1000\n0,0,zero,1001\n", "not integers"),
+        (HEADER + "0,0,0,1000\n0,0,0,1010\n0,0,0,1009\n", "line 4: time does not increase"),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path: Path, text: str, expected: str) -> None:
@@ -120,7 +120,7 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, text: str, expected: st
 
 
 def test_a_missing_or_cut_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="no such recording"):
+    with pytest.raises(Refused, match="does not exist"):
         read_recording(tmp_path / "mouse.csv.gz")
     whole = _file(tmp_path, HEADER + ROWS * 1)
     for size in (5, 20, len(whole.read_bytes()) - 4):
@@ -130,10 +130,10 @@ def test_a_missing_or_cut_file_is_refused(tmp_path: Path) -> None:
             read_recording(cut)
     plain = tmp_path / "plain.csv.gz"
     plain.write_text(HEADER + ROWS)
-    with pytest.raises(Refused, match="is no recording"):
+    with pytest.raises(Refused, match="is not a recording"):
         read_recording(plain)
 
 
 def test_a_start_beyond_the_end_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="lasts 2 s; begin earlier"):
+    with pytest.raises(Refused, match="lasts only 2 s; set start_s to less"):
         _mouse(_file(tmp_path, HEADER + ROWS), start_s=5.0)

@@ -1,13 +1,13 @@
-/* The board: an ATmega328P at 16 MHz (an Arduino Uno or Nano, or its like), its pins and limits.
+/* The board: an ATmega328P at 16 MHz (Arduino Uno, Nano or similar), its pins and limits.
  *
  *   lick sensor   PB0 (D8)   Timer 1 input capture: the edge is timed by hardware
- *   valve         PB1 (D9)   Timer 1 output compare: it is shut by hardware, whatever the code does
+ *   valve         PB1 (D9)   Timer 1 output compare: the hardware shuts it, whatever the code does
  *   encoder A, B  PD2, PD3 (D2, D3)
- *   lines 1-3     PC0-PC2 (A0-A2)   inputs: frame clock, photodiode, one free
+ *   lines 1-3     PC0-PC2 (A0-A2)   inputs, for example frame clock, photodiode, camera
  *   outputs 0-2   PD4-PD6 (D4-D6)
  *   host          PD0, PD1 (USB serial)   1 Mbaud, 8N1
  *
- * At reset every pin floats: a resistor from PB1 to ground keeps the valve shut meanwhile.
+ * During a reset all pins float: a resistor from PB1 to ground keeps the valve shut.
  */
 #ifndef BOARD_H
 #define BOARD_H
@@ -22,12 +22,12 @@
 #define TICKS_PER_MS 250u /* Timer 1 counts in ticks of 4 us */
 #define TICKS_PER_S 250000ul
 
-/* No request opens the valve for longer (150 ms). With this it shuts within one turn of Timer 1
- * (262 ms), so that one compare match, set up before it opens, is all that shutting it takes. */
+/* Longest pulse (150 ms). It is shorter than one period of Timer 1 (262 ms), so that a single
+ * compare match, set up before the valve opens, shuts it. */
 #define MAX_OPEN_TICKS (150u * TICKS_PER_MS)
-/* An armed reward that the host does not renew is void after so long at most. */
+/* Longest time for which a reward stays armed without renewal by the host. */
 #define MAX_HOLD_MS 1000u
-/* So long without a frame from the host, and everything is disarmed, shut and put down. */
+/* After this time without a frame from the host, everything is disarmed, shut and lowered. */
 #define SILENT_MS 500u
 
 #define LICK PB0

@@ -1,4 +1,4 @@
-/* Time since reset in ticks of 4 us, and as Harp tells it: seconds, and steps of 32 us. */
+/* Time since reset, in ticks of 4 us and in Harp format: seconds and steps of 32 us. */
 #ifndef CLOCK_H
 #define CLOCK_H
 
@@ -6,23 +6,23 @@
 
 void clock_begin(void);
 
-/* The whole time of a moment that Timer 1 caught, less than half a turn (131 ms) ago; interrupts
- * are off. */
+/* The time (ticks) of a value of Timer 1 captured less than half a period (131 ms) ago; interrupts
+ * must be off. */
 uint32_t clock_at(uint16_t timer);
 
-/* Now; interrupts are off. */
+/* The time now; interrupts must be off. */
 uint32_t clock_now(void);
 
-/* Now; interrupts may be on. */
+/* The time now; interrupts may be on. */
 uint32_t clock_read(void);
 
 /* Milliseconds since reset, modulo 256: for short waits. */
 extern volatile uint8_t clock_ms;
 
-/* Whether a millisecond has passed since the last time this was true. */
+/* True once for each millisecond that has passed. */
 bool clock_ticked(void);
 
-/* Seconds and steps of 32 us at a time no more than a second from now. */
+/* Convert a time within a second of now to Harp format. */
 void clock_stamp(uint32_t ticks, uint32_t *seconds, uint16_t *steps);
 
 #endif

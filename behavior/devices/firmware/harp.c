@@ -1,4 +1,4 @@
-/* A frame is: kind, length of the rest, register, port, type, payload, sum of all before it. */
+/* A frame: kind, length of the rest, register, port, type, payload, sum of all bytes before it. */
 #include "harp.h"
 
 #include <string.h>
@@ -10,8 +10,8 @@
 #define TIME 6
 #define TIMED 0x10
 #define PORT 0xFF
-#define LONGEST 32 /* the longest frame that a host has reason to send is 18 bytes */
-#define GAP_MS 10 /* a pause inside a frame: it will not go on */
+#define LONGEST 32 /* longest frame accepted; the host sends 18 bytes at most */
+#define GAP_MS 10 /* after a pause of this length the rest of a frame will not come */
 
 static uint8_t bytes[LONGEST], count, used, last_ms;
 
@@ -31,7 +31,7 @@ static void drop(uint8_t n) {
     memmove(bytes, bytes + n, count);
 }
 
-/* The frame at the begin of the bytes: its size, 0 if there is none yet. */
+/* Size of the frame at the start of the bytes; 0 if there is none yet. */
 static uint8_t whole(void) {
     while (count > 0) {
         if (could_be_frame()) {
@@ -47,7 +47,7 @@ static uint8_t whole(void) {
 
 bool harp_take(frame_t *frame) {
     uint8_t byte;
-    drop(used); /* the frame that was taken before */
+    drop(used); /* the frame returned before */
     used = whole();
     while (used == 0 && uart_take(&byte)) {
         if ((uint8_t)(clock_ms - last_ms) > GAP_MS) count = 0;

@@ -1,4 +1,4 @@
-/* Interrupts time each change and queue it; the queue is emptied by the main loop. */
+/* Interrupts date each change and queue it; the main loop empties the queue. */
 #include "inputs.h"
 
 #include <avr/interrupt.h>
@@ -14,7 +14,7 @@ static volatile uint16_t lost, encoder;
 static uint8_t phase;
 
 void inputs_begin(void) {
-    TCCR1B |= _BV(ICNC1) | _BV(ICES1); /* four equal samples make an edge; first a rising one */
+    TCCR1B |= _BV(ICNC1) | _BV(ICES1); /* an edge is four equal samples; rising first */
     TIFR1 = _BV(ICF1);
     TIMSK1 |= _BV(ICIE1);
     PCMSK1 = LINES;
@@ -45,11 +45,11 @@ static void lick_changed(uint16_t at, bool up) {
 ISR(TIMER1_CAPT_vect) {
     uint16_t at = ICR1;
     bool up = TCCR1B & _BV(ICES1);
-    if (up) valve_lick(at); /* the valve first: nothing is to delay the water */
+    if (up) valve_lick(at); /* the valve first: nothing may delay the water */
     TCCR1B ^= _BV(ICES1);
     TIFR1 = _BV(ICF1);
     lick_changed(at, up);
-    /* it may have gone back before the other edge was looked for, and no capture tells of that */
+    /* it may have changed back before the other edge was selected: no capture reports that */
     if (!(PINB & _BV(LICK)) == up && !(TIFR1 & _BV(ICF1))) {
         TCCR1B ^= _BV(ICES1);
         TIFR1 = _BV(ICF1);
@@ -63,7 +63,7 @@ ISR(PCINT1_vect) {
     queue_change(clock_at(at));
 }
 
-/* From the phase before to the one now: a step on, a step back, or none (also if one was missed). */
+/* From the last phase to this one: a step forward, back, or none (also if a phase was missed). */
 static void encoder_changed(void) {
     static const int8_t steps[16] = {0, 1, -1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 0, -1, 1, 0};
     uint8_t now = (PIND >> ENCODER_A) & 3;

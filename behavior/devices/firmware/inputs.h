@@ -1,4 +1,4 @@
-/* The lick sensor, three lines and the encoder: what changes is timed, and kept until it is told. */
+/* The lick sensor, three lines and the encoder: changes are dated and queued for sending. */
 #ifndef INPUTS_H
 #define INPUTS_H
 
@@ -11,18 +11,18 @@ typedef struct {
 
 void inputs_begin(void);
 
-/* The oldest change that was not told yet. */
+/* Get the oldest change that was not returned yet; false if there is none. */
 bool inputs_changed(change_t *change);
 
-/* Whether there is none. */
+/* True if there is none. */
 bool inputs_are_idle(void);
 
 uint8_t inputs_state(void);
 
-/* How many changes were lost because too many came at once. */
+/* Number of changes lost because the queue was full. */
 uint16_t inputs_lost(void);
 
-/* The encoder's count, all four edges of a cycle, modulo 65536. */
+/* The encoder's count, four for each cycle, modulo 65536. */
 int16_t inputs_encoder(void);
 
 #endif

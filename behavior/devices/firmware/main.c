@@ -1,7 +1,7 @@
-/* The registers that the host reads and writes, and the loop that tells it what happens.
+/* The registers that the host reads and writes, and the main loop, which sends events.
  *
- * 32, 34, 35 and 44 are as on the Harp Behavior board; 200-204 are our own. docs/how-to/boards.md has the
- * table.
+ * 32, 34, 35 and 44 are as on the Harp Behavior board; 200-204 are our own. docs/how-to/boards.md
+ * lists them.
  */
 #include <avr/interrupt.h>
 #include <avr/sleep.h>
@@ -15,7 +15,7 @@
 #include "valve.h"
 
 enum {
-    WHO_AM_I = 0, /* 0: no number of ours is registered with Harp; DEVICE_NAME tells */
+    WHO_AM_I = 0, /* 0: not registered with Harp; DEVICE_NAME identifies the board */
     HARDWARE_HIGH, HARDWARE_LOW, ASSEMBLY, CORE_HIGH, CORE_LOW, FIRMWARE_HIGH, FIRMWARE_LOW,
     SECONDS, STEPS, OPERATION,
     DEVICE_NAME = 12,
@@ -23,16 +23,17 @@ enum {
     INPUTS = 32,
     OUTPUT_SET = 34,
     OUTPUT_CLEAR = 35,
-    WHEEL = 44, /* two values, as from the Behavior board: an analogue input (0: none), the encoder */
-    ARMED = 200, /* write: wish, ticks open (0: disarm), hold_ms; answer: fired wish, what is armed */
-    FIRED = 201, /* event at the lick: wish, ticks open, ticks until the valve was open */
-    LOST = 202, /* event: how many changes of inputs were lost so far */
-    SILENCED = 203, /* event: the host was silent, everything was disarmed */
-    PULSE = 204, /* write: ticks open, the valve opens now; read: whether it is open */
+    WHEEL = 44, /* two values, as on the Behavior board: analogue input (always 0), encoder */
+    ARMED = 200, /* write: request, ticks open (0: disarm), hold_ms;
+                    answer: request that fired last, ticks open and ms of what is armed */
+    FIRED = 201, /* event at the lick: request, ticks open, ticks from lick to open valve */
+    LOST = 202, /* event: number of input changes lost so far */
+    SILENCED = 203, /* event: no frame from the host, everything was disarmed */
+    PULSE = 204, /* write: ticks open, the valve opens now; read: 1 if it is open */
 };
 #define ACTIVE(op) (((op) & 3) == 1)
 #define HEARTBEAT_ON 4
-#define VALVE_BIT 0x08 /* of OUTPUT_CLEAR: it shuts; outputs 0-2 are bits 10-12 */
+#define VALVE_BIT 0x08 /* in OUTPUT_CLEAR: shuts the valve; outputs 0-2 are bits 10-12 */
 #define FIRST_OUTPUT_BIT 10
 
 static const char name[25] = "rig-avr";
@@ -99,8 +100,8 @@ static void read_register(const frame_t *f) {
     }
 }
 
-/* Obey, or return false: then nothing was done. */
-static bool obey(const frame_t *f) {
+/* Carry out a write request; false if it is refused, and nothing was done. */
+static bool execute(const frame_t *f) {
     uint16_t bits = f->size == 2 ? number(f, 0) : 0;
     switch (f->reg) {
         case OPERATION:
@@ -110,7 +111,7 @@ static bool obey(const frame_t *f) {
             return true;
         case PULSE: return ACTIVE(operation) && valve_pulse(bits);
         case OUTPUT_SET:
-            if (f->size != 2 || (bits & VALVE_BIT)) return false; /* it opens by PULSE only */
+            if (f->size != 2 || (bits & VALVE_BIT)) return false; /* PULSE opens the valve */
             put_outputs(bits, true);
             return true;
         case OUTPUT_CLEAR:
@@ -129,44 +130,44 @@ static bool obey(const frame_t *f) {
     }
 }
 
-static void tell_changes(void) {
-    static uint16_t told_lost;
+static void send_changes(void) {
+    static uint16_t sent_lost;
     change_t change;
     while (inputs_changed(&change))
         if (ACTIVE(operation)) harp_send(EVENT, INPUTS, U8, change.at, &change.state, 1);
     uint16_t lost = inputs_lost();
-    if (lost != told_lost && ACTIVE(operation)) {
-        told_lost = lost;
+    if (lost != sent_lost && ACTIVE(operation)) {
+        sent_lost = lost;
         harp_send(EVENT, LOST, U16, clock_read(), &lost, sizeof lost);
     }
 }
 
-/* The lick first, then what it fired: the host then never hears of water before its cause. What was
- * fired is looked up before the changes are told: its lick is then among them, and one that comes
- * meanwhile waits for the next turn. */
-static void tell(void) {
+/* Send the lick before the reward that it fired, so that the host never learns of water before its
+ * cause: the reward is read first, so that its lick is among the changes sent next. A reward that
+ * fires in between is sent in the next pass. */
+static void send_events(void) {
     fired_t fired;
     bool is_new = valve_fired(&fired);
-    tell_changes();
+    send_changes();
     if (!is_new) return;
-    uint16_t payload[] = {fired.wish, fired.open, fired.delay};
+    uint16_t payload[] = {fired.request, fired.open, fired.delay};
     harp_send(EVENT, FIRED, U16, fired.lick, payload, sizeof payload);
 }
 
 static void write_register(const frame_t *f) {
     uint32_t at = clock_read();
-    if (!obey(f)) {
+    if (!execute(f)) {
         refuse(f);
     } else if (f->reg == ARMED) {
         armed_t armed = valve_armed();
-        tell(); /* so that the answer comes after what it tells of, or came too late for */
+        send_events(); /* before the answer, so that the host knows what has fired */
         harp_send(WRITE, ARMED, U16, at, &armed, sizeof armed);
     } else {
         harp_send(WRITE, f->reg, f->type, at, f->payload, f->size);
     }
 }
 
-static void hear_host(void) {
+static void read_host(void) {
     frame_t frame;
     while (harp_take(&frame)) {
         silent_ms = 0;
@@ -181,7 +182,7 @@ static void tick(void) {
     static uint16_t ms;
     uint32_t now = clock_read(), seconds;
     uint16_t steps;
-    clock_stamp(now, &seconds, &steps); /* it must be asked at least every two hours */
+    clock_stamp(now, &seconds, &steps); /* must be called at least every two hours */
     valve_tick();
     if (silent_ms < SILENT_MS && ++silent_ms == SILENT_MS) {
         uint8_t silenced = 1;
@@ -200,12 +201,12 @@ static void tick(void) {
     }
 }
 
-/* Sleep until the next interrupt (a millisecond at most), unless there is something to do. */
+/* Sleep until the next interrupt (1 ms at most), unless there is work. */
 static void rest(void) {
     cli();
     if (uart_is_idle() && inputs_are_idle()) {
         sleep_enable();
-        sei(); /* takes effect after the next instruction: no interrupt gets in between */
+        sei(); /* takes effect after the next instruction, so no interrupt can come in between */
         sleep_cpu();
         sleep_disable();
     }
@@ -213,20 +214,20 @@ static void rest(void) {
 }
 
 int main(void) {
-    MCUSR = 0; /* after a reset by the watchdog it would else stay on, with its shortest time */
+    MCUSR = 0; /* else the watchdog would stay on after it has reset the board */
     wdt_disable();
     valve_begin();
     DDRD |= OUTPUTS;
     clock_begin();
     inputs_begin();
     uart_begin();
-    wdt_enable(WDTO_120MS); /* a loop that hangs is reset: all pins float, the valve shuts */
+    wdt_enable(WDTO_120MS); /* a hanging loop is reset: all pins float, the valve shuts */
     set_sleep_mode(SLEEP_MODE_IDLE);
     sei();
     for (;;) {
         wdt_reset();
-        hear_host();
-        tell();
+        read_host();
+        send_events();
         while (clock_ticked()) tick();
         rest();
     }

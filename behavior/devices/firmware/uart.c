@@ -1,4 +1,4 @@
-/* Two rings between the interrupts and the main loop, each written by one side only. */
+/* Two ring buffers between the interrupts and the main loop, each written by one side only. */
 #include "uart.h"
 
 #include <avr/interrupt.h>
@@ -16,7 +16,7 @@ void uart_begin(void) {
 
 ISR(USART_RX_vect) {
     uint8_t byte = UDR0, next = (in_put + 1) & (IN - 1);
-    if (next == in_taken) return; /* the frame will fail its sum, and is asked for again */
+    if (next == in_taken) return; /* full: the frame fails its checksum, and is repeated */
     in[in_put] = byte;
     in_put = next;
 }

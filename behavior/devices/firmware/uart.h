@@ -1,4 +1,4 @@
-/* The serial line to the host: 1 Mbaud, by interrupts both ways. */
+/* The serial line to the host: 1 Mbaud, with interrupts in both directions. */
 #ifndef UART_H
 #define UART_H
 
@@ -6,10 +6,10 @@
 
 void uart_begin(void);
 
-/* The next byte from the host, if there is one. */
+/* Get the next byte from the host; false if there is none. */
 bool uart_take(uint8_t *byte);
 
-/* Whether there is no byte to take. */
+/* True if there is none. */
 bool uart_is_idle(void);
 
 /* Send a byte; waits while the buffer (256 bytes, 2.6 ms) is full. */

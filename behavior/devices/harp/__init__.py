@@ -1,4 +1,4 @@
-"""Devices on a Harp Behavior board, or on our own board, which speaks the same protocol."""
+"""Devices on a Harp Behavior board, or on our own board, which uses the same protocol."""
 
 from behavior.devices.harp.board import Board
 from behavior.devices.harp.devices import Camera, Lick, Line, Output, Wheel

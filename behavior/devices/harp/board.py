@@ -1,4 +1,4 @@
-"""A Harp board as a Board: what it says goes to its devices; if it is lost, it is looked for."""
+"""A Harp board as a Board: passes its events to its devices, and reconnects if it is lost."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import msgspec
 
 from behavior.devices.clock_sync import DeviceClock
 from behavior.devices.harp import models
-from behavior.devices.harp.connection import Link
+from behavior.devices.harp.connection import Connection, Dated
 from behavior.devices.harp.inputs import Counter, Inputs
 from behavior.devices.harp.messages import HarpMessage
 from behavior.devices.harp.models import MODELS, STANDBY
@@ -19,232 +19,252 @@ from rig.messages import DeviceTime, Message, Start
 
 _MS = 1_000_000
 _WAKES_WITHIN_S = 3.0
-"""Opening its port resets some boards, and a bootloader waits first."""
-_LOOK_EVERY_S = 0.02
+"""Longest wait for a board whose port was just opened: that resets some, and a bootloader waits."""
+_RETRY_EVERY_S = 0.02
 _RAN_ON_NS = 100 * _MS
-"""A board whose clock is where it should be to so much was not reset in the meantime."""
-_NO_WHEEL_NS = 250 * _MS
+"""A board whose clock agrees with that before a loss to this much was not reset meanwhile."""
+_WHEEL_SILENT_NS = 250 * _MS
 
 
 class BoardReturnedError(OSError):
-    """The board was lost over a request, and is back."""
+    """The board was lost during a request, and was reconnected."""
 
 
 class Board:
-    """A Harp board; times are of the session's clock, in ns.
+    """A Harp board. Times are of the session clock, in ns.
 
-    A board whose port is lost is looked for again for `reconnect_s`, while the driver waits;
-    nothing is armed meanwhile. If it is not back by then, the driver ends.
+    If its port is lost, the driver tries to reconnect for `reconnect_s`; nothing is armed during
+    that time. If that fails, the driver ends.
     """
 
     simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Which board, and where: `port` is its name, `usb_serial` the number of its plug."""
+        """The kind of board, and its port, by name (`port`) or USB serial number."""
 
         model: Literal["behavior", "rig-avr"]
         port: str = ""
         usb_serial: str = ""
         reconnect_s: Annotated[float, msgspec.Meta(ge=0, le=0.6)] = 0.6
-        """With it a driver is not silent for the second after which it counts as hung."""
+        """How long to look for a lost board, s; after 1 s the driver would count as hung."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         if bool(settings.port) == bool(settings.usb_serial):
             where = f"[nodes.hardware.boards.{name}]"
-            raise Refused(f'{where}: give `usb_serial` or `port`, as in usb_serial = "A50285BI"')
+            raise Refused(
+                f'{where}: give either usb_serial or port, for example usb_serial = "A50285BI"'
+            )
         self.settings = settings
         self.model = MODELS[settings.model]
-        self.on_fired: Callable[[HarpMessage], None] | None = None
+        self.on_fired: Callable[[Dated], None] | None = None
+        """Called with each event of a reward that the board gave by itself."""
         self.on_return: Callable[[bool], None] | None = None
-        """Told when a lost board is back: whether it ran on in the meantime."""
-        self._name, self._who = name, f"board {name}"
-        self._link = Link(self.model, Port(settings.port, settings.usb_serial))
+        """Called after a reconnection; True if the board was running all the time."""
+        self.inputs = Inputs()
+        self._name, self._label = name, f"board {name}"
+        self._connection = Connection(self.model, Port(settings.port, settings.usb_serial))
         self._warnings: list[str] = []
         self._time: DeviceTime | None = None
         self._open = False
         self._zero = 0
         self._polled: int | None = None
-        self.inputs = Inputs()
         self._wheel = Counter()
-        self._turned = 0
+        self._wheel_at = 0
+        """When the last wheel event arrived."""
         self._lost_changes = 0
 
     def open(self) -> None:
         try:
-            self._link.open(time.monotonic() + _WAKES_WITHIN_S)
+            self._connection.open(time.monotonic() + _WAKES_WITHIN_S)
         except (OSError, Refused) as error:
-            self._link.close()
-            raise Refused(f"{self._who}: {error}") from error
+            self._connection.close()
+            raise Refused(f"{self._label}: {error}") from error
         self._open = True
-        self._begin()
+        self._reset_inputs()
 
     def handle(self, message: Message) -> None:
         if isinstance(message, Start) and self._open:
             self._zero = int(message.session.get("t0_ns", 0))
             self._dispatch()
-            self._turned = self.session_now()
-            self._warnings.clear()  # what was before the session does not belong to it
-            self.inputs.begin(self._turned, self.inputs.state)
+            self._wheel_at = self.session_now()
+            self._warnings.clear()  # from before the session
+            self.inputs.reset(self._wheel_at, self.inputs.state)
 
     def close(self) -> None:
         if not self._open:
             return
         self._open = False
         try:
-            self._link.ask(self.model.setup[0], tries=3)
-            self._link.ask(STANDBY, tries=3)
+            self._connection.ask(self.model.setup[0], tries=3)
+            self._connection.ask(STANDBY, tries=3)
         except PortLostError:
-            pass  # a board that is lost times its pulses itself, and our own disarms itself
+            pass  # a lost board ends its pulses by itself, and our own board disarms itself
         finally:
-            self._link.close()
+            self._connection.close()
 
     def pop_warnings(self) -> list[str]:
         warnings, self._warnings = self._warnings, []
         return warnings
 
     def device_time(self) -> DeviceTime | None:
-        told, self._time = self._time, None
-        return told
+        device_time, self._time = self._time, None
+        return device_time
 
     # -- for its devices -----------------------------------------------------------------------
 
     def counts(self, now: int) -> int:
-        """Return the wheel's counts, as they are at now; raises OSError if it does not say them."""
+        """Return the wheel's counts. Raises OSError if the board does not send them."""
         self.poll(now)
-        silent_ns = self.session_now() - self._turned
-        if silent_ns > _NO_WHEEL_NS:
-            raise OSError(f"{self._who}: its wheel has been silent for {silent_ns // _MS} ms")
+        silent_ns = self.session_now() - self._wheel_at
+        if silent_ns > _WHEEL_SILENT_NS:
+            raise OSError(
+                f"{self._label}: it has sent no wheel position for {silent_ns // _MS} ms; check "
+                "its firmware"
+            )
         return self._wheel.counts
 
     def poll(self, now: int) -> None:
-        """Take what it said, once a tick. Raises OSError if it is lost for good."""
+        """Read the board, once a tick. Raises OSError if it is lost for good."""
         if now == self._polled or not self._open:
             return
         self._polled = now
         try:
             self._dispatch()
-            told = self._link.keep_alive()
+            residual = self._connection.keep_alive()
         except PortLostError as lost:
-            self._find_again(str(lost))
-        else:
-            if told is not None:
-                t = told.host - self._zero
-                self._time = DeviceTime(t, self._name, told.device, told.residual_ns)
+            self._reconnect(str(lost))
+            return
+        for step in self._connection.pop_clock_steps():
+            self._warnings.append(step.describe(self._label))
+        if residual is not None:
+            t = residual.host - self._zero
+            self._time = DeviceTime(t, self._name, residual.device, residual.residual_ns)
 
-    def ask(self, request: HarpMessage, tries: int = 1) -> HarpMessage:
-        """Send a request; return its answer, after all that the board said before it.
+    def ask(self, request: HarpMessage, tries: int = 1) -> Dated:
+        """Send a request and return its answer, after all events that came before it.
 
-        Raises BoardReturnedError if the board was lost over it and is back, set up as at the begin;
-        OSError if it refuses, is lost, or was never opened. What may be sent again is tried again.
+        Args:
+            request: The request.
+            tries: How often it may be sent: 1 unless it may safely be repeated.
+
+        Raises:
+            BoardReturnedError: The board was lost meanwhile, and was reconnected and set up.
+            OSError: The board refuses the request, is lost, or was never opened.
         """
         if not self._open:
-            raise OSError(f"{self._who} is not open")
+            raise OSError(f"{self._label} is not open")
         try:
-            answer = self._link.ask(request, tries)
+            answer = self._connection.ask(request, tries)
             self._dispatch()
         except PortLostError as lost:
             if tries == 1:
-                raise OSError(f"{self._who}: {lost}") from lost
-            self._find_again(str(lost))
-            raise BoardReturnedError(f"{self._who} was lost, and is back") from lost
+                raise OSError(f"{self._label}: {lost}") from lost
+            self._reconnect(str(lost))
+            raise BoardReturnedError(f"{self._label} was lost and reconnected") from lost
         except OSError as error:
-            raise OSError(f"{self._who}: {error}") from error
-        return answer
+            raise OSError(f"{self._label}: {error}") from error
+        return answer._replace(t=answer.t - self._zero)
 
-    def ask_again(self, request: HarpMessage, tries: int) -> HarpMessage:
-        """Ask; once more if the board was lost over it and is back."""
+    def ask_again(self, request: HarpMessage, tries: int) -> Dated:
+        """Ask; ask once more if the board was lost meanwhile and was reconnected."""
         try:
             return self.ask(request, tries)
         except BoardReturnedError:
             return self.ask(request, tries)
 
-    def time_of(self, message: HarpMessage) -> int:
-        """Return the session time (ns) of what the board stamped."""
-        return self._link.clock.host_ns(message.device_ns or 0) - self._zero
-
     def session_now(self) -> int:
-        """Return the session time (ns)."""
+        """Return the current session time (ns)."""
         return monotonic_ns() - self._zero
 
     @property
     def is_open(self) -> bool:
         return self._open
 
-    # -- what it says --------------------------------------------------------------------------
+    # -- its events ----------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        """Start from where a board is that was just opened."""
-        self._turned = self.session_now()
-        self.inputs.begin(self._turned, self._link.inputs)
-        self._wheel.begin()
+    def _reset_inputs(self) -> None:
+        """Start from the state of a board that was just opened."""
+        self._wheel_at = self.session_now()
+        self.inputs.reset(self._wheel_at, self._connection.inputs)
+        self._wheel.restart()
         self._lost_changes = 0
 
     def _dispatch(self) -> None:
-        for event in self._link.events():
-            t = self.time_of(event)
+        for raw in self._connection.events():
+            event = raw._replace(t=raw.t - self._zero)
             match event.address:
                 case models.INPUTS:
-                    self.inputs.change(t, int(event.values[0]))
+                    self.inputs.update(event.t, int(event.values[0]))
                 case models.WHEEL:
-                    self._wheel.take(int(event.values[1]))
-                    self._turned = self.session_now()
+                    self._wheel.update(int(event.values[1]))
+                    self._wheel_at = self.session_now()
                 case models.FIRED if self.on_fired is not None:
                     self.on_fired(event)
                 case models.LOST:
                     lost, self._lost_changes = self._lost_changes, int(event.values[0])
-                    self._remark(f"lost {self._lost_changes - lost} changes of its inputs")
+                    self._warn(f"lost {self._lost_changes - lost} changes of its inputs")
                 case models.SILENCED:
-                    self._remark("heard nothing from the driver for 500 ms and disarmed itself")
+                    self._warn("received nothing from the driver for 500 ms and disarmed itself")
 
-    def _remark(self, what: str) -> None:
-        self._warnings.append(f"{self._who} {what}")
+    def _warn(self, text: str) -> None:
+        self._warnings.append(f"{self._label} {text}")
 
     # -- when it is lost -----------------------------------------------------------------------
 
-    def _find_again(self, reason: str) -> None:
+    def _reconnect(self, reason: str) -> None:
         began = time.monotonic()
-        before = self._link.clock
+        before = self._connection.clock
         until = began + self.settings.reconnect_s
         while time.monotonic() < until:
-            self._link.close()
+            self._connection.close()
             try:
-                self._link.open(until)
+                self._connection.open(until)
             except (OSError, Refused):
-                time.sleep(_LOOK_EVERY_S)
+                time.sleep(_RETRY_EVERY_S)
                 continue
-            self._begin()
+            self._reset_inputs()
             gone_ms = 1000 * (time.monotonic() - began)
-            self._remark(f"was lost for {gone_ms:.0f} ms ({reason}); the wheel stood meanwhile")
+            self._warn(
+                f"was lost for {gone_ms:.0f} ms ({reason}) and reconnected; licks and wheel "
+                "movement during that time are missing"
+            )
             if self.on_return is not None:
                 self.on_return(self._ran_on(before))
             return
-        self._link.close()
+        self._connection.close()
         self._open = False
         raise OSError(
-            f"{self._who} is lost: {reason}; check its cable. It has shut its valves by itself"
+            f"{self._label} is lost: {reason}; check its cable. It shuts its valves by itself"
         )
 
     def _ran_on(self, before: DeviceClock) -> bool:
-        """Whether the board's clock is where the clock before the loss says it should be."""
-        device = self._link.clock.latest
-        off_ns = before.host_ns(device) - self._link.clock.host_ns(device)
+        """Whether the board's clock is where the clock from before the loss predicts it."""
+        device = self._connection.clock.latest
+        off_ns = before.host_ns(device) - self._connection.clock.host_ns(device)
         return abs(off_ns) < _RAN_ON_NS
 
 
-def board_of(board: Any, name: str, there: str, number: int) -> Board:
-    """Return the board of a device if it is one of these, and has so many of what is there.
+def harp_board(board: Any, name: str, kind: str, number: int) -> Board:
+    """Return the board of a device.
 
-    `there` is "spouts", "inputs" or "outputs". Raises Refused.
+    Args:
+        board: What the device was given as its board.
+        name: The device's name.
+        kind: What it is wired to: "spouts", "inputs" or "outputs".
+        number: Which of them, counted from 0.
+
+    Raises:
+        Refused: It is not a Harp board, or the board has no such spout or line.
     """
     if not isinstance(board, Board):
         raise Refused(
-            f'device {name}: it needs a board whose `is` is "behavior.devices.harp:Board"; '
-            "name it with the key `board`"
+            f'device {name} needs a board with is = "behavior.devices.harp:Board"; name it with '
+            "the key `board`"
         )
-    has = getattr(board.model, there)
-    if number >= has:
+    available = getattr(board.model, kind)
+    if number >= available:
         raise Refused(
-            f"device {name}: a {board.settings.model} has {has} {there}, counted from 0; "
-            f"number {number} is none of them"
+            f"device {name}: {board.settings.model} has {available} {kind}, numbered from 0; "
+            f"choose another number than {number}"
         )
     return board

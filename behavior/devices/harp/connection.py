@@ -1,17 +1,21 @@
-"""The connection to one Harp board: questions and answers, events, its clock, and signs of life."""
+"""The connection to one Harp board: requests and answers, events, its clock, signs of life."""
 
 import math
 import time
 from collections import deque
+from typing import NamedTuple
 
-from behavior.devices.clock_sync import DeviceClock, Residual
+from behavior.devices.clock_sync import ClockStep, DeviceClock, Residual
 from behavior.devices.harp.messages import EVENT, READ, U8, U16, HarpMessage, Parser, build
 from behavior.devices.harp.models import (
+    ACTIVE,
     DEVICE_NAME,
     FIRMWARE_HIGH,
     FIRMWARE_LOW,
     HEARTBEAT,
     INPUTS,
+    MODE_MASK,
+    OPERATION,
     SECONDS,
     WHO_AM_I,
     Model,
@@ -21,117 +25,188 @@ from rig.clock import monotonic_ns
 from rig.errors import Refused
 
 _MS = 1_000_000
-_ANSWERS_WITHIN_S = 0.05
-_ASK_EVERY_NS = 100 * _MS
+_ANSWER_TIMEOUT_S = 0.05
+"""Longest wait for an answer, each try, s."""
+_SYNC_EVERY_NS = 100 * _MS
+"""How often the board is asked for its time."""
 _SILENT_NS = 500 * _MS
-_NO_BEAT_NS = 2_500 * _MS
-_FIRST_QUESTIONS = 20
+"""A board that has sent nothing for this long is lost."""
+_NO_HEARTBEAT_NS = 2_500 * _MS
+"""A board without a heartbeat for this long is lost; it sends one each second."""
+_FIRST_EXCHANGES = 20
+_RESYNC_EXCHANGES = 5
+"""Clock exchanges at the start, and when the board's clock may have been set."""
 
 
-class Link:
-    """One board, from the moment its port opens; times are the host's monotonic ones, in ns.
+class Dated(NamedTuple):
+    """An event or answer of the board. `t` is the host's monotonic time of it, ns."""
 
-    It is asked ten times a second who it is. The answer's time feeds the clock, its content shows
-    that it is still the same board, and the question tells the board that the driver lives.
+    address: int
+    values: tuple[int | float, ...]
+    t: int
+
+
+class Connection:
+    """One board, from the moment its port opens. Times are the host's monotonic ones, in ns.
+
+    Ten times a second the board is asked to identify itself. The stamp of the answer feeds the
+    clock, its content shows that it is still the same board, and the question tells the board that
+    the driver is alive.
     """
 
     def __init__(self, model: Model, port: Port) -> None:
         self._model, self._port = model, port
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self.clock = DeviceClock()
         self.inputs = 0
-        """The state of its inputs when it was opened."""
+        """State of the input lines when the board was opened."""
         self._parser = Parser(self._model.registers)
         self._answers: dict[tuple[int, int], tuple[HarpMessage, int]] = {}
-        self._events: deque[HarpMessage] = deque()
+        self._received: deque[tuple[HarpMessage, int]] = deque()
+        self._events: list[Dated] = []
+        self._steps: list[ClockStep] = []
         self._questions: deque[tuple[HarpMessage, int]] = deque()
         self._asked: tuple[HarpMessage, int, int] | None = None
-        self._received = self._beat = monotonic_ns()
+        self._heard_at = self._heartbeat_at = monotonic_ns()
         self._until = math.inf
 
     def open(self, until: float) -> None:
-        """Connect, see who it is, shut and set up everything, learn its time.
+        """Connect, identify the board, shut and set up everything, learn its time.
 
-        Gives up at `until` (s, monotonic). Raises Refused if it is the wrong board or cannot be
-        had, PortLostError if it does not answer.
+        Args:
+            until: Give up at this time (s, monotonic).
+
+        Raises:
+            Refused: It is another board, or its port cannot be opened.
+            PortLostError: It does not answer.
         """
-        self._begin()
+        self._reset()
         self._until = until
         self._port.open()
         self._identify(until)
         for request in self._model.setup:
             self.ask(request, tries=3)
         self.inputs = int(self.ask(HarpMessage(READ, INPUTS, U8), tries=3).values[0])
-        for _ in range(_FIRST_QUESTIONS):
-            question, _ = self._questions[0]
-            asked = monotonic_ns()
-            answer, at = self._ask(question, tries=3)
-            self.clock.add_exchange(asked, answer.device_ns or 0, at)
+        for _ in range(_FIRST_EXCHANGES):
+            self._exchange()
         self._until = math.inf
 
     def close(self) -> None:
-        """Let go of the port; also if it was never opened, and more than once."""
+        """Close the port. May be called twice, or without `open`."""
         self._port.close()
 
-    def ask(self, request: HarpMessage, tries: int = 1) -> HarpMessage:
+    def ask(self, request: HarpMessage, tries: int = 1) -> Dated:
         """Send a request and return its answer, within 50 ms a try.
 
-        Raises PortLostError if none comes, OSError if the board refuses.
+        Raises:
+            PortLostError: No answer came.
+            OSError: The board refuses the request.
         """
-        return self._ask(request, tries)[0]
+        asked = monotonic_ns()
+        answer, received = self._ask(request, tries)
+        self._date_events()  # they came before the answer: the clock may have been set since
+        t = received
+        if answer.device_ns is not None and self.clock.is_fitted:
+            t = min(max(self.clock.host_ns(answer.device_ns), asked), received)
+        return Dated(answer.address, answer.values, t)
 
-    def events(self) -> list[HarpMessage]:
-        """Return what it said of itself since the last call, in order. Raises PortLostError."""
+    def events(self) -> list[Dated]:
+        """Return the events since the last call, in order. Raises PortLostError."""
         self._take()
-        events = list(self._events)
-        self._events.clear()
+        self._date_events()
+        events, self._events = self._events, []
         return events
 
-    def keep_alive(self) -> Residual | None:
-        """Ask its time if that is due; once a second, return how well its clock was foretold.
+    def pop_clock_steps(self) -> list[ClockStep]:
+        """Return how the board's clock was set since the last call."""
+        steps, self._steps = self._steps, []
+        return steps
 
-        Raises PortLostError if it has been silent, was reset, or is another board by now.
+    def keep_alive(self) -> Residual | None:
+        """Ask for the board's time if that is due; return the clock's residual once a second.
+
+        Raises:
+            PortLostError: The board has been silent, was reset, or is another one by now.
         """
         now = monotonic_ns()
-        told = self._learn()
-        if now - self._received > _SILENT_NS:
-            raise PortLostError(f"it has been silent for {(now - self._received) // _MS} ms")
-        if now - self._beat > _NO_BEAT_NS:
-            raise PortLostError("its heartbeat has stopped, as after a reset")
-        if self._asked is None or now - self._asked[2] >= _ASK_EVERY_NS:
-            # another question each time: a late answer to the one before is not mistaken for it
-            self._questions.rotate(-1)
-            question, known = self._questions[0]
+        residual = self._take_sync_answer()
+        if now - self._heard_at > _SILENT_NS:
+            raise PortLostError(f"it has been silent for {(now - self._heard_at) // _MS} ms")
+        if now - self._heartbeat_at > _NO_HEARTBEAT_NS:
+            raise PortLostError("its heartbeat has stopped")
+        if self._asked is None or now - self._asked[2] >= _SYNC_EVERY_NS:
+            question, known = self._next_question()
             self._answers.pop((READ, question.address), None)
             self._port.send(build(question))
             self._asked = (question, known, now)
-        return told
+        return residual
 
-    def _learn(self) -> Residual | None:
+    def _take_sync_answer(self) -> Residual | None:
         if self._asked is None:
             return None
         question, known, asked = self._asked
         found = self._answers.pop((READ, question.address), None)
-        if found is None:
-            return None
-        answer, at = found
+        return None if found is None else self._learn(asked, *found, known)
+
+    def _exchange(self) -> None:
+        """Ask for the board's time now, and wait for the answer."""
+        question, known = self._next_question()
+        asked = monotonic_ns()
+        self._learn(asked, *self._ask(question, tries=3), known)
+
+    def _next_question(self) -> tuple[HarpMessage, int]:
+        # another register each time: a late answer to the last question is not mistaken for it
+        self._questions.rotate(-1)
+        return self._questions[0]
+
+    def _learn(self, asked: int, answer: HarpMessage, received: int, known: int) -> Residual | None:
         if answer.values != (known,):
-            raise PortLostError(f"another board answers: {answer.values} in {answer.address}")
-        return self.clock.add_exchange(asked, answer.device_ns or 0, at)
+            raise PortLostError(
+                f"another board answers ({answer.values[0]} in register {answer.address})"
+            )
+        found = self.clock.add_exchange(asked, answer.device_ns or 0, received)
+        if not isinstance(found, ClockStep):
+            return found
+        operation, _ = self._ask(HarpMessage(READ, OPERATION, U8), tries=3)
+        if int(operation.values[0]) & MODE_MASK != ACTIVE:
+            raise PortLostError("it was reset")
+        self._steps.append(found)
+        return None
+
+    def _date_events(self) -> None:
+        """Date the received events in the order in which the board sent them.
+
+        If a stamp shows that the clock may have been set, the board is asked for its time first.
+        """
+        while self._received and self.clock.is_fitted:
+            event, received = self._received.popleft()
+            device_ns = event.device_ns or 0
+            if not self.clock.is_plausible(device_ns, received):
+                for _ in range(_RESYNC_EXCHANGES):
+                    self._exchange()
+            t = self.clock.date_event(device_ns, received)
+            if event.address not in (HEARTBEAT, SECONDS):
+                self._events.append(Dated(event.address, event.values, t))
 
     def _identify(self, until: float) -> None:
-        """Raises Refused if it is not the board that the setup says."""
-        who = self._until_awake(until)
+        """Raise Refused if it is not the board that the setup names."""
         model = self._model
-        if who != model.who_am_i:
-            raise Refused(f"it is board {who}, and the setup expects {model.who_am_i}")
+        who_am_i = self._wait_until_awake(until)
+        if who_am_i != model.who_am_i:
+            raise Refused(
+                f"its WhoAmI is {who_am_i}, but the setup expects {model.who_am_i}; connect the "
+                "right board, or correct `model`"
+            )
         if model.device_name:
             name = self.ask(HarpMessage(READ, DEVICE_NAME, U8), tries=3).values
             text = bytes(int(c) for c in name).rstrip(b"\0").decode("latin-1")
             if text != model.device_name:
-                raise Refused(f'it is a board named "{text}", and the setup expects another')
+                raise Refused(
+                    f'its name is "{text}", but the setup expects "{model.device_name}"; connect '
+                    "the right board, or flash our firmware"
+                )
         high, low = (
             int(self.ask(HarpMessage(READ, address, U8), tries=3).values[0])
             for address in (FIRMWARE_HIGH, FIRMWARE_LOW)
@@ -141,46 +216,51 @@ class Link:
             raise Refused(f"its firmware {high}.{low} is older than {oldest}; flash a newer one")
         self._questions.extend(
             (
-                (HarpMessage(READ, WHO_AM_I, U16), who),
+                (HarpMessage(READ, WHO_AM_I, U16), who_am_i),
                 (HarpMessage(READ, FIRMWARE_HIGH, U8), high),
                 (HarpMessage(READ, FIRMWARE_LOW, U8), low),
             )
         )
 
-    def _until_awake(self, until: float) -> int:
-        """Ask who it is until it answers: opening a port resets some boards."""
+    def _wait_until_awake(self, until: float) -> int:
+        """Ask for WhoAmI until it answers: opening the port resets some boards."""
         while True:
             try:
                 return int(self.ask(HarpMessage(READ, WHO_AM_I, U16)).values[0])
             except PortLostError:
                 if time.monotonic() > until:
                     raise PortLostError(
-                        "it does not answer; is it a Harp board, and on? Check its cable"
+                        "it does not answer; check that it is a Harp board, that it has power, "
+                        "and its cable"
                     ) from None
 
     def _ask(self, request: HarpMessage, tries: int) -> tuple[HarpMessage, int]:
+        """Send a request; return its answer and when that arrived (ns)."""
         key = (request.kind, request.address)
         for _ in range(tries):
             self._answers.pop(key, None)
             self._port.send(build(request))
-            until = min(time.monotonic() + _ANSWERS_WITHIN_S, self._until)
+            until = min(time.monotonic() + _ANSWER_TIMEOUT_S, self._until)
             while key not in self._answers and (left := until - time.monotonic()) > 0:
                 self._port.wait(left)
                 self._take()
             if key in self._answers:
-                answer, at = self._answers.pop(key)
+                answer, received = self._answers.pop(key)
                 if answer.error:
-                    raise OSError(f"the board refuses {request.values} in {request.address}")
-                return answer, at
-        raise PortLostError(f"register {request.address} is not answered")
+                    raise OSError(
+                        f"the board refuses {request.values} in register {request.address}"
+                    )
+                return answer, received
+        raise PortLostError(f"it does not answer a request for register {request.address}")
 
     def _take(self) -> None:
-        for at, data in self._port.take():
+        """Sort what has arrived into answers and events."""
+        for received, data in self._port.take():
             for message in self._parser.feed(data):
-                self._received = at
+                self._heard_at = received
                 if message.kind != EVENT:
-                    self._answers[(message.kind, message.address)] = (message, at)
-                elif message.address in (HEARTBEAT, SECONDS):
-                    self._beat = at
-                else:
-                    self._events.append(message)
+                    self._answers[(message.kind, message.address)] = (message, received)
+                    continue
+                if message.address in (HEARTBEAT, SECONDS):
+                    self._heartbeat_at = received
+                self._received.append((message, received))

@@ -1,13 +1,13 @@
-"""The devices on a Harp board: wheel, licks, valves, armed rewards, lines, outputs, cameras.
+"""The devices on a Harp board: wheel, lick sensors, valves, lines, outputs, cameras.
 
-Which pins they are is in docs/how-to/boards.md.
+docs/how-to/boards.md lists the pins.
 """
 
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from behavior.devices.harp.board import Board, board_of
+from behavior.devices.harp.board import Board, harp_board
 from behavior.devices.harp.messages import U16
 from behavior.devices.harp.models import FIRST_OUTPUT_BIT, OUTPUT_CLEAR, OUTPUT_SET, write
 from behavior.devices.harp.valves import ArmedValve, Valve
@@ -22,7 +22,7 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class _Input(_Settings, frozen=True, kw_only=True):
-    """`line` is an input of the board: DI 0-3; those of the spouts come first."""
+    """`line` is an input line of the board, DI 0-3; the lines of the spouts come first."""
 
     line: Annotated[int, msgspec.Meta(ge=0, le=3)]
 
@@ -37,25 +37,25 @@ class Wheel:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = board_of(board, name, "spouts", 0)
+        self._board = harp_board(board, name, "spouts", 0)
 
     def counts(self, now: int) -> int:
         return self._board.counts(now)
 
 
 class Lick:
-    """The lick sensor of a spout: high while the tongue touches it."""
+    """The lick sensor of a spout; high during a touch."""
 
     simulated: ClassVar[bool] = False
 
     class Settings(_Settings, frozen=True, kw_only=True):
-        """`port` is the spout's number on the board."""
+        """`port` is the number of the spout on the board."""
 
         port: Annotated[int, msgspec.Meta(ge=0, le=2)] = 0
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = board_of(board, name, "spouts", settings.port)
+        self._board = harp_board(board, name, "spouts", settings.port)
         self._edges = self._board.inputs.edges(settings.port)
 
     def onsets(self, now: int) -> list[int]:
@@ -75,7 +75,7 @@ class Line:
 
     def __init__(self, settings: _Input, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = board_of(board, name, "inputs", settings.line)
+        self._board = harp_board(board, name, "inputs", settings.line)
         self._edges = self._board.inputs.edges(settings.line)
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
@@ -84,7 +84,7 @@ class Line:
 
 
 class Camera:
-    """The exposure line of a camera: each time it rises is one."""
+    """A camera's exposure line; each rise is one exposure."""
 
     simulated: ClassVar[bool] = False
 
@@ -106,18 +106,18 @@ class Output:
     simulated: ClassVar[bool] = False
 
     class Settings(OutputSettings, frozen=True, kw_only=True):
-        """`line` is an output of the board: DO 0-3."""
+        """`line` is an output line of the board, DO 0-3."""
 
         line: Annotated[int, msgspec.Meta(ge=0, le=3)]
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = board_of(board, name, "outputs", settings.line)
+        self._board = harp_board(board, name, "outputs", settings.line)
         self._bit = 1 << FIRST_OUTPUT_BIT + settings.line
 
     def set(self, now: int, up: bool) -> int:
         request = write(OUTPUT_SET if up else OUTPUT_CLEAR, U16, self._bit)
-        return self._board.time_of(self._board.ask_again(request, _TRIES))
+        return self._board.ask_again(request, _TRIES).t
 
     def close(self) -> None:
         if self._board.is_open:

@@ -1,4 +1,4 @@
-"""What a board says of its inputs, as its devices want it: edges of a line, counts of a wheel."""
+"""Turn a board's events into what its devices need: edges of a line, counts of a wheel."""
 
 from collections import deque
 
@@ -7,25 +7,25 @@ _REMEMBERED_RISES = 64
 
 
 class Edges:
-    """The changes of one input, for one device: each once, in order, none before its time."""
+    """The changes of one input line, for one device: each once, in order."""
 
     def __init__(self) -> None:
         self.up_since: int | None = None
-        """Since when (ns) the line is up, by the changes that were taken; None if it is down."""
+        """When (ns) the line went up, by the changes taken so far; None if it is down."""
         self.rises: deque[int] = deque(maxlen=_REMEMBERED_RISES)
-        """When (ns) it last rose, whether that was taken or not."""
+        """When (ns) it last went up, whether that was taken or not."""
         self._waiting: deque[tuple[int, bool]] = deque()
         self._last = -(1 << 62)
 
-    def put(self, t: int, up: bool) -> None:
-        """Add a change; two that the board's clock cannot tell apart stay in order."""
+    def add(self, t: int, up: bool) -> None:
+        """Add a change. Two changes with one stamp keep their order, 1 ns apart."""
         self._last = max(t, self._last + 1)
         self._waiting.append((self._last, up))
         if up:
             self.rises.append(self._last)
 
     def take(self, now: int) -> list[tuple[int, bool]]:
-        """Return the changes until now (ns) that were not returned before."""
+        """Return the changes (t, up) until now (ns) that were not returned before."""
         taken = []
         while self._waiting and self._waiting[0][0] <= now:
             t, up = self._waiting.popleft()
@@ -33,8 +33,8 @@ class Edges:
             taken.append((t, up))
         return taken
 
-    def begin(self, t: int, up: bool) -> None:
-        """Take the line as it is at t (ns); what was not taken until now is forgotten."""
+    def reset(self, t: int, up: bool) -> None:
+        """Set the line's state at t (ns); changes not taken so far are dropped."""
         self._waiting.clear()
         self.up_since = t if up else None
 
@@ -44,48 +44,49 @@ class Inputs:
 
     def __init__(self) -> None:
         self.state = 0
+        """State of all lines, line 0 in bit 0."""
         self._edges: dict[int, list[Edges]] = {}
 
     def edges(self, bit: int) -> Edges:
-        """Return the changes of a line from now on, for one device."""
-        made = Edges()
-        self._edges.setdefault(bit, []).append(made)
-        return made
+        """Return the future changes of a line, for one more device."""
+        edges = Edges()
+        self._edges.setdefault(bit, []).append(edges)
+        return edges
 
     def rose(self, bit: int, after: int) -> int | None:
-        """Return when (ns) a line first rose from `after` on, as its devices are told it."""
+        """Return when (ns) a line first went up at or after a time, as its devices see it."""
         listeners = self._edges.get(bit, [])
         return next((t for edges in listeners for t in edges.rises if t >= after), None)
 
-    def begin(self, t: int, state: int) -> None:
-        """Take the lines as they are at t (ns); what was not taken until now is forgotten."""
+    def reset(self, t: int, state: int) -> None:
+        """Set the state of all lines at t (ns); changes not taken so far are dropped."""
         self.state = state
         for bit, listeners in self._edges.items():
             for edges in listeners:
-                edges.begin(t, bool(state >> bit & 1))
+                edges.reset(t, bool(state >> bit & 1))
 
-    def change(self, t: int, state: int) -> None:
+    def update(self, t: int, state: int) -> None:
         """Take the state of all lines after a change at t (ns)."""
         changed, self.state = self.state ^ state, state
         for bit, listeners in self._edges.items():
             if changed >> bit & 1:
                 for edges in listeners:
-                    edges.put(t, bool(state >> bit & 1))
+                    edges.add(t, bool(state >> bit & 1))
 
 
 class Counter:
-    """A counter of 16 bits, unwrapped."""
+    """A 16-bit counter, unwrapped."""
 
     def __init__(self) -> None:
         self.counts = 0
         self._raw: int | None = None
 
-    def begin(self) -> None:
-        """Go on from here, wherever the counter stands next."""
+    def restart(self) -> None:
+        """Continue counting from here, whatever the counter shows next."""
         self._raw = None
 
-    def take(self, raw: int) -> None:
-        """Take where the counter stands; it turned by less than half its range since."""
+    def update(self, raw: int) -> None:
+        """Take the counter's value; it may have moved by less than half its range."""
         if self._raw is not None:
             step = (raw - self._raw) % _WRAP
             self.counts += step - _WRAP if step >= _WRAP // 2 else step

@@ -1,9 +1,9 @@
-"""The Harp binary protocol (8 bit, harp-1.0): bytes in, messages out, and back; pure.
+"""The Harp binary protocol (8 bit, harp-1.0): convert bytes to messages and back.
 
 A frame is: type, length of the rest, register address, port, payload type, payload, and the sum of
-all bytes before it. Its time, if it has one, is the device's own: whole seconds and 32 us steps.
-Source: harp-tech.org/protocol/BinaryProtocol-8bit.html (1.4). Its frames of more than 254 bytes
-(extended length) are not read: no register of our boards is so long.
+all bytes before it. Its time stamp, if it has one, is the device's own: whole seconds and steps of
+32 us. Source: harp-tech.org/protocol/BinaryProtocol-8bit.html (1.4). Frames of more than 254 bytes
+(extended length) are not supported: no register of these boards is that long.
 """
 
 import struct
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 READ, WRITE, EVENT = 1, 2, 3
 ERROR = 8
-"""A flag in the type: the device refuses the request."""
+"""Flag in the type: the device refuses the request."""
 U8, U16, U32, U64 = 0x01, 0x02, 0x04, 0x08
 S8, S16, S32, S64 = 0x81, 0x82, 0x84, 0x88
 FLOAT = 0x44
@@ -23,13 +23,13 @@ _FORMATS = {
 _KINDS = (READ, WRITE, EVENT, READ | ERROR, WRITE | ERROR)
 _HEADER, _TIME = 5, 6
 _ITSELF = 0xFF
-"""The port that means the device itself, not one behind it."""
+"""Port number of the device itself, as opposed to a device behind it."""
 _STEP_NS = 32_000
 _SECOND_NS = 1_000_000_000
 
 
 class HarpMessage(NamedTuple):
-    """One message of the wire; device_ns is the device's clock, None if it carries no time."""
+    """One message. `device_ns` is its time stamp by the device's clock, or None."""
 
     kind: int
     address: int
@@ -40,14 +40,14 @@ class HarpMessage(NamedTuple):
 
 
 class Register(NamedTuple):
-    """What the payload of a register looks like: its type, and how many values it may have."""
+    """The payload of a register: its type, and how many values it may have."""
 
     payload_type: int
     counts: tuple[int, ...] = (1,)
 
 
 def build(message: HarpMessage) -> bytes:
-    """Return a message as a frame; its time is cut to whole steps of 32 us."""
+    """Return a message as a frame; its time stamp is cut to whole steps of 32 us."""
     timed = message.device_ns is not None
     head = bytes((message.address, _ITSELF, message.payload_type | (_TIMED if timed else 0)))
     if message.device_ns is not None:
@@ -60,20 +60,20 @@ def build(message: HarpMessage) -> bytes:
 
 
 class Parser:
-    """Finds the messages in a stream that may be cut anywhere and hold anything.
+    """Finds the messages in a stream of bytes, in which anything may be damaged.
 
-    Where the bytes are no frame it goes on one byte later. The sum alone lets one in 256 damaged
-    frames pass; where the board's registers are known, a frame must also be one of those.
+    Where no frame begins, it tries again one byte later. The checksum lets one in 256 damaged
+    frames pass, so a frame must also fit the board's registers, if these are known.
     """
 
     def __init__(self, registers: Mapping[int, Register] | None = None) -> None:
         self._registers = registers
         self._bytes = bytearray()
         self.skipped = 0
-        """Bytes so far that belonged to no frame."""
+        """Number of bytes so far that belonged to no frame."""
 
     def feed(self, data: bytes) -> list[HarpMessage]:
-        """Take more bytes; return the messages that they completed, in order."""
+        """Add bytes; return the messages that they complete, in order."""
         self._bytes += data
         found: list[HarpMessage] = []
         at = 0
@@ -89,9 +89,9 @@ class Parser:
         return found
 
     def _size(self, at: int) -> int | None:
-        """Return the size of the frame at `at`: 0 if there is none, None if more must come first.
+        """Return the size of the frame at `at`: 0 if there is none, None if bytes are missing.
 
-        What can be judged is judged at once, so that garbage never makes a frame wait for it.
+        Each byte is checked as soon as it is there, so that garbage never delays a frame.
         """
         there = self._bytes[at : at + _HEADER]
         if there and there[0] not in _KINDS:

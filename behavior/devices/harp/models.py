@@ -1,7 +1,7 @@
-"""The boards that we know: who they are, the registers that we use, and how they are set up.
+"""The supported boards: how to identify them, their registers, and how they are set up.
 
-Behavior: harp-tech.org, device.yml of the Harp Behavior board (WhoAmI 1216). rig-avr: our own
-firmware, behavior/devices/firmware/main.c. docs/how-to/boards.md has both tables.
+behavior: device.yml of the Harp Behavior board (WhoAmI 1216), harp-tech.org. rig-avr: our own
+firmware, behavior/devices/firmware/main.c. docs/how-to/boards.md lists the registers of both.
 """
 
 import msgspec
@@ -13,9 +13,11 @@ DEVICE_NAME, HEARTBEAT, INPUTS, OUTPUT_SET, OUTPUT_CLEAR, WHEEL = 12, 18, 32, 34
 PULSE_ENABLE, PULSE_MS, EVENTS, ENCODERS = 45, 49, 77, 82
 ARMED, FIRED, LOST, SILENCED, PULSE = 200, 201, 202, 203, 204
 FIRST_VALVE_BIT, FIRST_OUTPUT_BIT = 3, 10
-"""Of the output registers: valves (Supply Port 0-2), outputs (DO 0-3)."""
+"""Bits of the output registers: valves (Supply Port 0-2) and outputs (DO 0-3)."""
 
-_STANDBY, _ACTIVE, _HEARTBEAT_ON, _LEDS_ON, _ALIVE_ON = 0, 1, 4, 0x60, 0x80
+ACTIVE, MODE_MASK = 1, 3
+"""Of the OPERATION register: the mode in which events are sent, and the bits of the mode."""
+_STANDBY, _HEARTBEAT_ON, _LEDS_ON, _ALIVE_ON = 0, 4, 0x60, 0x80
 _PORT_EVENTS, _WHEEL_EVENTS, _ENCODER_PORT_2 = 1, 4, 4
 _CORE = {
     WHO_AM_I: Register(U16),
@@ -37,18 +39,20 @@ class Model(msgspec.Struct, frozen=True):
 
     who_am_i: int
     device_name: str
-    """Its DeviceName must be this; "": it is not asked."""
+    """The name that it must have; "": any."""
     oldest: tuple[int, int]
-    """The oldest firmware that we know to serve."""
+    """Oldest supported firmware version."""
     registers: dict[int, Register]
     setup: tuple[HarpMessage, ...]
-    """Written in this order at the begin: everything shut, then its events on."""
+    """Requests at the start, in this order: shut everything, then turn events on."""
     spouts: int
+    """Number of spouts."""
     inputs: int
-    """Its input lines: those of the spouts are the first."""
+    """Number of input lines; those of the spouts come first."""
     outputs: int
-    holds_rewards: bool
-    """Whether its firmware can hold an armed reward; then a valve opens by PULSE, not by 34."""
+    """Number of output lines."""
+    arms_rewards: bool
+    """Whether its firmware supports armed rewards; its valve then opens by register PULSE."""
 
 
 def write(address: int, payload_type: int, *values: int) -> HarpMessage:
@@ -76,12 +80,12 @@ MODELS = {
             write(PULSE_ENABLE, U16, 0b111 << FIRST_VALVE_BIT),
             write(EVENTS, U8, _PORT_EVENTS | _WHEEL_EVENTS),
             write(ENCODERS, U8, _ENCODER_PORT_2),
-            write(OPERATION, U8, _ACTIVE | _HEARTBEAT_ON | _LEDS_ON | _ALIVE_ON),
+            write(OPERATION, U8, ACTIVE | _HEARTBEAT_ON | _LEDS_ON | _ALIVE_ON),
         ),
         spouts=3,
         inputs=4,
         outputs=4,
-        holds_rewards=False,
+        arms_rewards=False,
     ),
     "rig-avr": Model(
         who_am_i=0,
@@ -98,11 +102,11 @@ MODELS = {
         setup=(
             write(OUTPUT_CLEAR, U16, 0xFFFF),
             write(ARMED, U16, 0, 0, 0),
-            write(OPERATION, U8, _ACTIVE | _HEARTBEAT_ON),
+            write(OPERATION, U8, ACTIVE | _HEARTBEAT_ON),
         ),
         spouts=1,
         inputs=4,
         outputs=3,
-        holds_rewards=True,
+        arms_rewards=True,
     ),
 }

@@ -1,7 +1,7 @@
-"""The serial port under a Harp board: bytes out, and bytes in with the time at which they came.
+"""The serial port of a Harp board: send bytes, and receive bytes with their time of arrival.
 
-The only file that touches pyserial. A thread reads, so that the time of arrival is true whatever
-the driver's loop is doing.
+The only file that uses pyserial. A thread reads the port, so that the times of arrival are right
+whatever the driver's loop is doing.
 """
 
 import threading
@@ -17,24 +17,24 @@ _WAIT_S = 0.1
 
 
 class PortLostError(OSError):
-    """The port, or who is behind it, is not there any more."""
+    """The port or the board is gone."""
 
 
 class Port:
-    """One serial port, found by its name or by the serial number of its USB plug."""
+    """One serial port, found by its name or by its USB serial number."""
 
     def __init__(self, path: str, usb_serial: str) -> None:
-        """Take either; a port's name may change when it is plugged in again, a number does not."""
+        """Give one of the two; a port's name may change when it is plugged in again."""
         self._path, self._usb_serial = path, usb_serial
         self._serial: Any = None
         self._reader: threading.Thread | None = None
-        self._came: deque[tuple[int, bytes]] = deque()
-        self._news = threading.Event()
+        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._arrived = threading.Event()
         self._lost = ""
         self._closing = False
 
     def open(self) -> None:
-        """Open it, for this process alone. Raises Refused if it is not there or in use."""
+        """Open it for this process alone. Raises Refused if it is missing or in use."""
         import serial
 
         path = self._path or _path_of(self._usb_serial)
@@ -43,41 +43,43 @@ class Port:
             port.reset_input_buffer()
         except (OSError, ValueError) as error:
             raise Refused(
-                f"serial port {path} cannot be had ({error}); plug it in, or end what uses it"
+                f"serial port {path} cannot be opened ({error}); plug the board in, or end the "
+                "program that uses it"
             ) from error
         with suppress(OSError):  # a pseudo-terminal has no such line
-            port.dtr = True  # some boards are silent for a host that does not raise it
+            port.dtr = True  # some boards send nothing unless the host raises this line
         self._serial, self._lost, self._closing = port, "", False
-        self._came.clear()
+        self._chunks.clear()
         self._reader = threading.Thread(target=self._read, args=(port,), daemon=True)
         self._reader.start()
 
     def send(self, data: bytes) -> None:
-        """Send bytes. Raises PortLostError if it cannot."""
+        """Send bytes. Raises PortLostError if that fails."""
         if self._serial is None or self._lost:
-            raise PortLostError(self._lost or "the port is not open")
+            raise PortLostError(self._lost or "its port is not open")
         try:
             self._serial.write(data)
-        except OSError as error:  # all of pyserial's errors are of this kind
-            raise PortLostError(f"it takes no bytes: {error}") from error
+        except OSError as error:  # the base class of all errors of pyserial
+            raise PortLostError(f"its port accepts no data: {error}") from error
 
     def take(self) -> list[tuple[int, bytes]]:
-        """Return what came since the last call, with the host's monotonic time (ns) of each piece.
+        """Return the chunks of bytes since the last call, each with its time of arrival.
 
-        Raises PortLostError once all is taken and nothing more can come.
+        Times are the host's monotonic ones, in ns. Raises PortLostError if the port is gone and
+        everything that it received was taken.
         """
-        self._news.clear()
-        came = [self._came.popleft() for _ in range(len(self._came))]
-        if not came and self._lost:
+        self._arrived.clear()
+        chunks = [self._chunks.popleft() for _ in range(len(self._chunks))]
+        if not chunks and self._lost:
             raise PortLostError(self._lost)
-        return came
+        return chunks
 
     def wait(self, seconds: float) -> None:
-        """Return when something came, or the port was lost, or so much time has passed."""
-        self._news.wait(seconds)
+        """Wait until bytes arrive or the port is lost, but no longer than that."""
+        self._arrived.wait(seconds)
 
     def close(self) -> None:
-        """Let go; also if it was never opened, and more than once."""
+        """Close it. May be called twice, or without `open`."""
         self._closing = True
         if self._serial is not None:
             with suppress(OSError):
@@ -93,12 +95,12 @@ class Port:
             try:
                 data = port.read(max(1, port.in_waiting))
             except OSError as error:
-                self._lost = f"its port is gone: {error}"
-                self._news.set()
+                self._lost = f"its port is gone ({error})"
+                self._arrived.set()
                 return
             if data:
-                self._came.append((monotonic_ns(), data))
-                self._news.set()
+                self._chunks.append((monotonic_ns(), data))
+                self._arrived.set()
 
 
 def _path_of(usb_serial: str) -> str:
@@ -110,6 +112,6 @@ def _path_of(usb_serial: str) -> str:
             return str(port.device)
     known = ", ".join(f"{p.serial_number} ({p.device})" for p in ports if p.serial_number)
     raise Refused(
-        f"no USB board with serial number {usb_serial!r} is plugged in; there are: "
-        f"{known or 'none'}; plug it in, or correct usb_serial"
+        f"no USB device with serial number {usb_serial!r} is plugged in (found: "
+        f"{known or 'none'}); plug it in, or correct usb_serial"
     )

@@ -1,4 +1,4 @@
-"""The valves of Harp boards: one that the board times, one whose firmware holds armed rewards."""
+"""Valves of Harp boards: one timed by the board, and one that our firmware opens at the lick."""
 
 import math
 from contextlib import suppress
@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from behavior.devices.harp.board import Board, BoardReturnedError, board_of
+from behavior.devices.harp.board import Board, BoardReturnedError, harp_board
+from behavior.devices.harp.connection import Dated
 from behavior.devices.harp.messages import READ, U16, HarpMessage
 from behavior.devices.harp.models import (
     ARMED,
@@ -22,27 +23,28 @@ from rig.errors import Refused
 
 _MS = 1_000_000
 _TICK_NS = 4_000
+"""Resolution of our firmware's timer, ns."""
 _HOLD_MS = 500
-"""For how long the board holds a reward that the driver does not renew."""
+"""How long the board keeps a reward armed without renewal, ms."""
 _RENEW_NS = 300 * _MS
-"""With less than so much left it is renewed."""
+"""Renew the armed reward when less than this is left, ns."""
 _TRIES = 3
 
 
 class _Spout(ValveSettings, frozen=True, kw_only=True):
-    """`port` is the spout's number on the board; the calibration of the valve stands beside it."""
+    """`port` is the number of the spout on the board; the rest is the valve's calibration."""
 
     port: Annotated[int, msgspec.Meta(ge=0, le=2)] = 0
 
 
-def _valve_board(board: Any, name: str, port: int, holds: bool) -> Board:
-    """Return the board of a valve. Raises Refused if its valves are not of that kind."""
-    found = board_of(board, name, "spouts", port)
-    if found.model.holds_rewards != holds:
-        kind = "Valve" if holds else "ArmedValve"
+def _valve_board(board: Any, name: str, port: int, armed: bool) -> Board:
+    """Return the board of a valve. Raises Refused if its valves are of the other kind."""
+    found = harp_board(board, name, "spouts", port)
+    if found.model.arms_rewards != armed:
+        kind = "Valve" if armed else "ArmedValve"
         raise Refused(
-            f"device {name}: the valve of a {found.settings.model} is a {kind}; "
-            f'give is = "behavior.devices.harp:{kind}"'
+            f"device {name}: {found.settings.model} needs a valve with "
+            f'is = "behavior.devices.harp:{kind}"'
         )
     return found
 
@@ -56,15 +58,17 @@ class Valve:
 
     def __init__(self, settings: _Spout, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = _valve_board(board, name, settings.port, holds=False)
+        self._board = _valve_board(board, name, settings.port, armed=False)
         self._bit = 1 << FIRST_VALVE_BIT + settings.port
 
     def pulse(self, now: int, open_ms: float) -> int:
         whole_ms = max(1, round(open_ms))
         answer = self._board.ask_again(write(PULSE_MS + self.settings.port, U16, whole_ms), _TRIES)
         if answer.values != (whole_ms,):
-            raise OSError(f"the board would open for {answer.values}, not for {whole_ms} ms")
-        return self._board.time_of(self._board.ask(write(OUTPUT_SET, U16, self._bit)))
+            raise OSError(
+                f"the board has set a pulse of {answer.values} ms in place of {whole_ms} ms"
+            )
+        return self._board.ask(write(OUTPUT_SET, U16, self._bit)).t
 
     def close(self) -> None:
         if self._board.is_open:
@@ -72,10 +76,13 @@ class Valve:
 
 
 class ArmedValve:
-    """The valve of our own firmware, which can hold a reward, and opens in steps of 4 us.
+    """The valve of our own firmware, which can be armed, and opens in steps of 4 us.
 
-    The board holds it for half a second at a time; here it is renewed for as long as it is wanted
-    and the driver lives.
+    The board keeps a reward armed for half a second at a time. The driver renews it for as long as
+    it is wanted, so that the reward of a dead driver ends by itself.
+
+    Each armed reward has a request number, which the board repeats in its answers and events. A
+    request that has fired never arms again, so that a late renewal cannot give a second reward.
     """
 
     simulated: ClassVar[bool] = False
@@ -84,27 +91,28 @@ class ArmedValve:
 
     def __init__(self, settings: _Spout, name: str, board: Any) -> None:
         self.settings = settings
-        self._board = _valve_board(board, name, settings.port, holds=True)
+        self._board = _valve_board(board, name, settings.port, armed=True)
         self._board.on_fired = self._on_fired
         self._board.on_return = self._on_return
         self._request = 0
+        """Number of the last armed reward; 0 before the first."""
         self._ticks = 0
-        """Of the reward that is armed; 0 if none is."""
-        self._armed = self._until = self._held = 0
+        """Pulse length of the reward that is armed, in ticks; 0 if none is."""
+        self._armed_at = self._until = self._held_until = 0
         self._fired: Fired | None = None
 
     def pulse(self, now: int, open_ms: float) -> int:
-        return self._board.time_of(self._board.ask(write(PULSE, U16, _ticks(open_ms))))
+        return self._board.ask(write(PULSE, U16, _ticks(open_ms))).t
 
     def arm(self, now: int, open_ms: float, until: int) -> None:
-        if self._request == 0:  # the board may remember a wish of another session
+        if self._request == 0:  # the board may remember a request of another session
             self._request = int(
                 self._board.ask_again(HarpMessage(READ, ARMED, U16), _TRIES).values[0]
             )
         self._request = self._request % 0xFFFF + 1
         self._fired = None
         self._ticks = _ticks(open_ms)
-        self._armed, self._until = now, until
+        self._armed_at, self._until = now, until
         self._renew(now)
 
     def keep(self, until: int) -> None:
@@ -114,10 +122,10 @@ class ArmedValve:
         self._board.poll(now)
         if self._ticks and now >= self._until:
             self._disarm()
-        elif self._ticks and self._held < self._until and self._held - now < _RENEW_NS:
+        elif self._ticks and self._held_until < self._until and self._held_until - now < _RENEW_NS:
             self._renew(now)
         if self._fired is not None and self._fired.lick_t > now:
-            return None  # its lick is to be told in the same tick
+            return None  # report it in the same tick as its lick
         fired, self._fired = self._fired, None
         return fired
 
@@ -135,41 +143,41 @@ class ArmedValve:
     def _renew(self, now: int) -> None:
         hold_ms = min(_HOLD_MS, math.ceil((self._until - now) / _MS))
         if hold_ms > 0:
-            self._held = now + hold_ms * _MS
+            self._held_until = now + hold_ms * _MS
             request = write(ARMED, U16, self._request, self._ticks, hold_ms)
-            with suppress(BoardReturnedError):  # what is still armed then, the next tick renews
-                self._settle(self._board.ask(request, _TRIES))
+            with suppress(BoardReturnedError):  # the next tick renews what is still armed
+                self._check_fired(self._board.ask(request, _TRIES))
 
     def _disarm(self) -> None:
         try:
             answer = self._board.ask(write(ARMED, U16, self._request, 0, 0), _TRIES)
-        except BoardReturnedError:  # which disarmed it
+        except BoardReturnedError:  # reconnecting has disarmed it
             answer = self._board.ask_again(HarpMessage(READ, ARMED, U16), _TRIES)
-        self._settle(answer)
+        self._check_fired(answer)
         self._ticks = 0
 
-    def _settle(self, answer: HarpMessage) -> None:
-        """See by the board's answer whether it fired and its word for that was damaged."""
+    def _check_fired(self, answer: Dated) -> None:
+        """See from an answer whether it has fired although the event of that was damaged."""
         if self._ticks and answer.values[0] == self._request:
-            t = self._board.inputs.rose(self.settings.port, self._armed)
-            if t is None:  # the word of the lick was damaged, too
-                t = self._board.time_of(answer)
-            self._opened(Fired(t, t, self._ticks * _TICK_NS / _MS))
+            t = self._board.inputs.rose(self.settings.port, self._armed_at)
+            if t is None:  # the event of the lick was damaged, too
+                t = answer.t
+            self._set_fired(Fired(t, t, self._ticks * _TICK_NS / _MS))
 
-    def _on_fired(self, event: HarpMessage) -> None:
+    def _on_fired(self, event: Dated) -> None:
         request, ticks, delay = (int(value) for value in event.values)
         if self._ticks and request == self._request:
-            lick_t = self._board.time_of(event)
-            self._opened(Fired(lick_t, lick_t + delay * _TICK_NS, ticks * _TICK_NS / _MS))
+            opened_t = event.t + delay * _TICK_NS
+            self._set_fired(Fired(event.t, opened_t, ticks * _TICK_NS / _MS))
 
     def _on_return(self, ran_on: bool) -> None:
-        """A board that was reset may have fired before, which nobody can know: it counts."""
+        """Count the armed reward as given if the board was reset: it may have fired before."""
         if self._ticks and not ran_on:
             t = self._board.session_now()
-            self._opened(Fired(t, t, self._ticks * _TICK_NS / _MS))
-        self._held = 0
+            self._set_fired(Fired(t, t, self._ticks * _TICK_NS / _MS))
+        self._held_until = 0
 
-    def _opened(self, fired: Fired) -> None:
+    def _set_fired(self, fired: Fired) -> None:
         self._fired, self._ticks = fired, 0
 
 

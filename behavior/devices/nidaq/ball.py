@@ -8,12 +8,12 @@ from behavior.devices.protocols import BallSettings
 
 
 class Ball:
-    """Forward and sideways, all four steps of a period counted."""
+    """Counts forward and sideways, four counts for each period of an encoder."""
 
     simulated: ClassVar[bool] = False
 
     class Settings(BallSettings, frozen=True, kw_only=True):
-        """The calibration of the ball, and where its sensor's two encoders are wired."""
+        """The calibration of the ball, and the wiring of its sensor's two encoders."""
 
         counter: CounterName = "ctr0"
         a: Terminal = ""
@@ -24,12 +24,12 @@ class Ball:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = nidaq_board(board, name)
-        self._forward = Counter(card.card, settings.counter, (settings.a, settings.b))
+        found = nidaq_board(board, name)
+        self._forward = Counter(found.card, settings.counter, (settings.a, settings.b))
         side = (settings.side_a, settings.side_b)
-        self._side = Counter(card.card, settings.side_counter, side)
-        card.join(self._forward.open)
-        card.join(self._side.open)
+        self._side = Counter(found.card, settings.side_counter, side)
+        found.on_open(self._forward.open)
+        found.on_open(self._side.open)
 
     def counts(self, now: int) -> int:
         return self._forward.count()

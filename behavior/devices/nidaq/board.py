@@ -1,7 +1,7 @@
 """An NI card as a board: its input lines, its clock, its watchdog, and the tasks of its devices.
 
-All input lines are the lowest ones of one port and share one task; the times of their changes come
-from the card's own clock, fitted to the session's.
+All input lines are the lowest lines of one port and share one task. The times of their changes
+come from the card's own clock, fitted to the session clock.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from behavior.devices.clock_sync import DeviceClock
+from behavior.devices.clock_sync import TOLERANCE_NS, ClockStep, DeviceClock
 from behavior.devices.nidaq.card import Card, UnsupportedError
 from behavior.devices.nidaq.inputs import Inputs, Latched, Sampled, Timing
 from behavior.devices.nidaq.tasks import Watchdog
@@ -20,25 +20,27 @@ from rig.messages import DeviceTime, Message, Start
 
 _WATCHDOG_EVERY_NS = 100_000_000
 _SYNC_EVERY_NS = 200_000_000
-_SYNCS_AT_START = 20
-_UNWATCHED = (
-    "If the driver falls silent, its counters end the pulse that is under way, and its outputs "
-    "stay as they are"
+_FIRST_EXCHANGES = 20
+_RESYNC_EXCHANGES = 5
+"""Clock exchanges at the start, and when the card's clock may have been set."""
+_NO_WATCHDOG = (
+    "If the driver stops responding, the card's counters end the pulse that is under way, and its "
+    "outputs stay as they are"
 )
 
 
 class EdgeQueue:
-    """One input line, as one device sees it: its changes in order, each once."""
+    """The changes of one input line, for one device: each once, in order."""
 
     def __init__(self) -> None:
         self.edges: deque[tuple[int, bool]] = deque()
 
-    def until(self, now: int) -> list[tuple[int, bool]]:
-        """Return the changes (t, up) up to now that were not handed out yet."""
-        seen = []
+    def take(self, now: int) -> list[tuple[int, bool]]:
+        """Return the changes (t, up) until now (ns) that were not returned before."""
+        taken = []
         while self.edges and self.edges[0][0] <= now:
-            seen.append(self.edges.popleft())
-        return seen
+            taken.append(self.edges.popleft())
+        return taken
 
 
 class Board:
@@ -52,78 +54,85 @@ class Board:
         device: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][\w-]*$")] = "Dev1"
         """Its name in NI MAX."""
         address: str = ""
-        """"" for the driver on this machine, or "host:port" of NI's gRPC device server."""
+        """"" for the driver of this machine, or "host:port" of an NI gRPC device server."""
         deadline_s: Annotated[float, msgspec.Meta(ge=0.05, le=1.0)] = 0.4
-        """How long any call may wait."""
+        """Longest time that a call may take, s."""
         port: str = "port0"
         input_lines: Annotated[int, msgspec.Meta(ge=1, le=32)] = 8
-        """Lines 0 up to this one, without it, are inputs."""
+        """Number of input lines of `port`, from line 0 on."""
         latch_counter: str = "ctr1"
-        """The counter that times changes; "" on a card without change detection."""
+        """The counter that times changes; "" for a card without change detection."""
         sample_hz: Annotated[float, msgspec.Meta(ge=0, le=50_000)] = 10_000.0
-        """How often such a card samples its lines, by its own clock; 0 on one that cannot: then a
-        change is when it was read, once a tick."""
+        """Without change detection: how often the card samples its lines, Hz. 0 if it cannot; a
+        change is then dated when it is read, once a tick."""
         watchdog_lines: list[str] = []
-        """Lines that go down when the driver is silent: those of the valves, as "port1/line4"."""
+        """Lines that the card lowers if the driver stops responding: those of the valves, for
+        example "port1/line4"."""
         watchdog_s: Annotated[float, msgspec.Meta(ge=0.2, le=2.0)] = 1.0
+        """Time without a sign of life after which it does, s."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings, self.name = settings, name
         self.card = Card(settings.device, settings.address, settings.deadline_s)
-        timing = _timing(self.card, settings)
-        self._inputs = Inputs(self.card, settings.port, settings.input_lines, timing)
+        self._timing = _timing(self.card, settings)
+        self._inputs = Inputs(self.card, settings.port, settings.input_lines, self._timing)
         self._watchdog: Watchdog | None = None
-        self._must_watch = self._drives = False
+        self._needs_watchdog = self._drives_outputs = False
         self._warnings: list[str] = []
-        self._openings: list[Callable[[], None]] = []
-        self._taps: list[tuple[int, EdgeQueue]] = []
-        self._clock = DeviceClock()
+        self._on_open: list[Callable[[], None]] = []
+        self._queues: list[tuple[int, EdgeQueue]] = []
+        self._clock = self._new_clock()
         self._zero = 0
         self._polled = self._watchdog_due = self._sync_due = self._last_t = -1
         self._time: DeviceTime | None = None
         self._is_open = self._begun = False
 
-    def join(self, opening: Callable[[], None], drives: bool = False) -> None:
-        """Have a device's task opened with the board; whether it drives a line of the card."""
-        self._openings.append(opening)
-        self._drives |= drives
+    def on_open(self, open_task: Callable[[], None], drives_output: bool = False) -> None:
+        """Register a device's task, to be opened with the board."""
+        self._on_open.append(open_task)
+        self._drives_outputs |= drives_output
 
-    def tap(self, line: int, where: str) -> EdgeQueue:
-        """Return an input line as one more device sees it. Raises Refused if it is none."""
+    def edge_queue(self, line: int, where: str) -> EdgeQueue:
+        """Return the changes of an input line, for one more device.
+
+        Raises:
+            Refused: The line is not an input; `where` names its key in the setup.
+        """
         if line >= self.settings.input_lines:
             raise Refused(
-                f"{where}: line {line} is no input of board {self.name}, which has "
+                f"{where}: line {line} is not an input of board {self.name}, which has "
                 f"input_lines = {self.settings.input_lines}; correct one of them"
             )
         self._inputs.changing.add(line)
-        self._taps.append((line, EdgeQueue()))
-        return self._taps[-1][1]
+        self._queues.append((line, EdgeQueue()))
+        return self._queues[-1][1]
 
     def require_armed_support(self, valve: str) -> None:
-        """Have the card be one that may hold an armed reward. Raises Refused if it is not."""
-        lack = "" if self.settings.watchdog_lines else "watchdog_lines: name the valve's line there"
-        lack = lack or (
-            "" if self.settings.latch_counter else "latch_counter: name a counter there"
-        )
-        if lack:
+        """Refuse an armed valve on a card without watchdog or change detection."""
+        missing = ""
+        if not self.settings.watchdog_lines:
+            missing = "watchdog_lines; name the valve's line there"
+        elif not self.settings.latch_counter:
+            missing = "latch_counter; name a counter there"
+        if missing:
             raise Refused(
-                f"valve {valve} can be armed, and board {self.name} has no {lack}, or take "
+                f"valve {valve} is an ArmedValve, but board {self.name} has no {missing}, or use "
                 'is = "behavior.devices.nidaq:Valve"'
             )
-        self._must_watch = True
+        self._needs_watchdog = True
 
-    def up(self, line: int) -> bool:
-        """Return whether an input line was up when it was last read."""
+    def is_high(self, line: int) -> bool:
+        """Return whether an input line was high when it was last read."""
         return bool(self._inputs.level >> line & 1)
 
     def open(self) -> None:
         self.card.open()
-        self._clock = DeviceClock()
+        self._clock = self._new_clock()
         self._is_open = True
         self._warnings = self._capability_warnings()
-        self._open_watchdog()  # before the others: some cards reserve it only while they are free
-        for opening in self._openings:
-            opening()
+        self._open_watchdog()  # first: some cards reserve it only before other tasks
+        for open_task in self._on_open:
+            open_task()
         self._inputs.open()
         self._sync_clock()
         self.card.opened()
@@ -132,19 +141,19 @@ class Board:
         if isinstance(message, Start) and self._is_open:
             self._begin(int(message.session.get("t0_ns", 0)))
             self.poll(self.session_ns(monotonic_ns()))
-            for _, tap in self._taps:  # what came before the session is no part of it
-                tap.edges.clear()
+            for _, queue in self._queues:  # changes from before the session
+                queue.edges.clear()
 
     def session_ns(self, host_ns: int) -> int:
         """Return a time of the machine's monotonic clock as session time."""
         return host_ns - self._zero
 
     def poll(self, now: int, again: bool = False) -> None:
-        """Read what has changed; once for each now, unless it is asked for again."""
+        """Read what has changed, once for each `now` unless `again` is set."""
         if not self._is_open or (now == self._polled and not again):
             return
         self._polled = now
-        if not self._begun:  # there is no session: someone looks at the devices by hand
+        if not self._begun:  # there is no session: a person tries the devices
             self._begin(monotonic_ns() - now)
         if self._watchdog is not None and now >= self._watchdog_due:
             self._watchdog_due = now + _WATCHDOG_EVERY_NS
@@ -152,13 +161,15 @@ class Board:
         if now >= self._sync_due:
             self._sync_due = now + _SYNC_EVERY_NS
             self._sync_clock()
-        for lines, card_ns in self._inputs.read():
+        changes = self._inputs.read()
+        received = monotonic_ns()
+        for lines, card_ns in changes:
             changed, self._inputs.level = lines ^ self._inputs.level, lines
-            t = now if card_ns is None else self.session_ns(self._clock.host_ns(card_ns))
+            t = now if card_ns is None else self._date(card_ns, received)
             self._last_t = t = max(t, self._last_t)
-            for line, tap in self._taps:
+            for line, queue in self._queues:
                 if changed >> line & 1:
-                    tap.edges.append((t, bool(lines >> line & 1)))
+                    queue.edges.append((t, bool(lines >> line & 1)))
 
     def pop_warnings(self) -> list[str]:
         warnings, self._warnings = self._warnings, []
@@ -170,18 +181,18 @@ class Board:
             self.card.close()
 
     def device_time(self) -> DeviceTime | None:
-        told, self._time = self._time, None
-        return told
+        device_time, self._time = self._time, None
+        return device_time
 
     def _begin(self, zero: int) -> None:
-        """Date all from that time of the machine's clock on; let the card watch the driver."""
+        """Set the session's zero on the machine's clock; start the watchdog and the inputs."""
         self._zero = zero
         if not self._begun:
             self._begun = True
             self._inputs.begin()
             if self._watchdog is not None:
                 self._watchdog.begin()
-        for _ in range(_SYNCS_AT_START):
+        for _ in range(_FIRST_EXCHANGES):
             self._sync_clock()
 
     def _open_watchdog(self) -> None:
@@ -190,35 +201,47 @@ class Board:
         try:
             if self._watchdog is not None:
                 self._watchdog.open()
-        except UnsupportedError as lacking:
-            if self._must_watch:
+        except UnsupportedError as unsupported:
+            if self._needs_watchdog:
                 raise
             self._watchdog = None
-            self._warnings.append(f"{lacking}. {_UNWATCHED}")
+            self._warnings.append(f"{unsupported}. {_NO_WATCHDOG}")
 
     def _capability_warnings(self) -> list[str]:
-        """Return what this card is not asked for, though a better one could do it."""
-        settings, who = self.settings, f"board {self.name}"
-        said = []
-        if self._drives and not settings.watchdog_lines:
-            said.append(f"{who} has no watchdog_lines. {_UNWATCHED}")
+        """Return what this setup of the card does without, compared with a full X series card."""
+        settings, label = self.settings, f"board {self.name}"
+        warnings = []
+        if self._drives_outputs and not settings.watchdog_lines:
+            warnings.append(f"{label} has no watchdog_lines. {_NO_WATCHDOG}")
         if not settings.latch_counter and settings.sample_hz:
-            said.append(
-                f"{who} has no latch_counter: its lines are sampled {settings.sample_hz:g} times a "
-                "second by its own clock"
+            warnings.append(
+                f"{label} has no latch_counter: the card samples its lines {settings.sample_hz:g} "
+                "times a second, by its own clock"
             )
         elif not settings.latch_counter:
-            said.append(
-                f"{who} has no latch_counter and no sample_hz: its lines are read each tick"
+            warnings.append(
+                f"{label} has no latch_counter and no sample_hz: its lines are read once a tick"
             )
-        return said
+        return warnings
+
+    def _new_clock(self) -> DeviceClock:
+        return DeviceClock(TOLERANCE_NS if self._timing is None else self._timing.tolerance_ns)
+
+    def _date(self, card_ns: int, received: int) -> int:
+        """Return the session time of a change; see first whether the card's clock was set."""
+        if not self._clock.is_plausible(card_ns, received):
+            for _ in range(_RESYNC_EXCHANGES):
+                self._sync_clock()
+        return self.session_ns(self._clock.date_event(card_ns, received))
 
     def _sync_clock(self) -> None:
-        pair = self._inputs.read_clock()
-        told = None if pair is None else self._clock.add_exchange(*pair)
-        if told is not None:
-            t = self.session_ns(told.host)
-            self._time = DeviceTime(t, self.name, told.device, told.residual_ns)
+        exchange = self._inputs.read_clock()
+        found = None if exchange is None else self._clock.add_exchange(*exchange)
+        if isinstance(found, ClockStep):
+            self._warnings.append(found.describe(f"board {self.name}"))
+        elif found is not None:
+            t = self.session_ns(found.host)
+            self._time = DeviceTime(t, self.name, found.device, found.residual_ns)
 
 
 def _timing(card: Card, settings: Board.Settings) -> Timing | None:
@@ -231,7 +254,7 @@ def nidaq_board(board: Any, name: str) -> Board:
     """Return a device's board. Raises Refused if it is not an NI card."""
     if not isinstance(board, Board):
         raise Refused(
-            f'NI device {name}: it needs a board whose `is` is "behavior.devices.nidaq:Board"; '
-            "name it with the key `board`"
+            f'NI device {name} needs a board with is = "behavior.devices.nidaq:Board"; name it '
+            "with the key `board`"
         )
     return board

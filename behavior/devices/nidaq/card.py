@@ -1,6 +1,6 @@
-"""One NI card, local or behind NI's gRPC device server: the only file that touches nidaqmx.
+"""One NI card, local or behind an NI gRPC device server; the only file that uses nidaqmx.
 
-Tasks are made once, at open; each call has a deadline; each failure becomes one sentence.
+Tasks are made once, at open. Each call has a deadline. Each error becomes one sentence.
 """
 
 import warnings
@@ -14,40 +14,40 @@ from rig.errors import Refused
 _REMEDIES = {
     -200220: "there is no card of that name; plug it in, or correct `device`",
     -200170: "the card has no such line or counter; correct it",
-    -50103: "something else holds it; end that program, or take another counter",
-    -200022: "something else holds it; end that program, or take another counter",
-    -201105: "something else holds it; end that program, or take another counter",
-    -89120: "the card has no such terminal, or no way to it; correct it",
-    -200197: "the card cannot do that; take what it can do, see docs/how-to/wiring.md",
-    -200452: "the card cannot do that; take what it can do, see docs/how-to/wiring.md",
-    -200077: "the card cannot do that; take what it can do, see docs/how-to/wiring.md",
-    -201020: 'the card sees no changes on that line; set latch_counter = ""',
-    -201062: "the card has no clock for these lines; set sample_hz = 0",
-    -200284: "it did not give in time what it said it had; look at its plug and at the machine",
-    -200222: "the driver came too late to read what the card had seen; the machine is too slow",
+    -50103: "another program uses it; end that program, or use another counter",
+    -200022: "another program uses it; end that program, or use another counter",
+    -201105: "another program uses it; end that program, or use another counter",
+    -89120: "the card has no such terminal, or cannot route to it; correct it",
+    -200197: "the card does not support this; for alternatives see docs/how-to/wiring.md",
+    -200452: "the card does not support this; for alternatives see docs/how-to/wiring.md",
+    -200077: "the card does not support this; for alternatives see docs/how-to/wiring.md",
+    -201020: 'the card has no change detection on that line; set latch_counter = ""',
+    -201062: "the card has no sample clock for these lines; set sample_hz = 0",
+    -200284: "the read timed out; check the card's connection and the load of the machine",
+    -200222: "the driver read too late and changes were lost; the machine is overloaded",
     -200662: "the card has no watchdog",
-    -200279: "the driver came too late to read what the card had seen; the machine is too slow",
+    -200279: "the driver read too late and changes were lost; the machine is overloaded",
 }
-"""What to do about NI's most common errors, by their code (nidaqmx.error_codes.DAQmxErrors)."""
+"""Remedies for NI's most common errors, by code (nidaqmx.error_codes.DAQmxErrors)."""
 _UNSUPPORTED = (-200662, -200197, -209876)
-"""The card has not that feature at all."""
+"""Codes that mean: this card lacks the feature."""
 _GONE = (-88705, -50405, -88709, -200220)
-"""After one of these nothing that is asked of the card will be answered."""
+"""Codes after which the card answers nothing any more."""
 
 
 class CardLostError(OSError):
-    """The card does not answer, or not as it must."""
+    """The card does not answer, or reports an error during the session."""
 
 
 class UnsupportedError(Refused):
-    """The card is there, and cannot do that."""
+    """The card lacks a feature."""
 
 
 class Card:
-    """Makes tasks on a card, asks them within a deadline, and closes them however it ends."""
+    """Makes the tasks of a card, and closes them all at the end."""
 
     def __init__(self, device: str, address: str, deadline_s: float) -> None:
-        """`address` is "" for the driver on this machine, or "host:port" of NI's device server."""
+        """`address` is "" for the driver of this machine, or "host:port" of a device server."""
         self.device = device
         self._address, self._deadline_s = address, deadline_s
         self._name = f"card {device}" + (f" at {address}" if address else "")
@@ -59,7 +59,7 @@ class Card:
         self._ni: Any = None
 
     def open(self) -> None:
-        """Find the driver. Raises Refused if there is none."""
+        """Load the driver. Raises Refused if it is missing."""
         try:
             import nidaqmx
             import nidaqmx.constants
@@ -70,7 +70,7 @@ class Card:
             import nidaqmx.types
         except ImportError as error:
             raise Refused(f"{self._name}: {error}; run: pip install 'rig[nidaq]'") from error
-        # of no use to anyone at the rig: a pulse was stopped, a rate was coerced
+        # not useful at the rig: a pulse was stopped, a rate was coerced
         warnings.simplefilter("ignore", nidaqmx.errors.DaqWarning)
         self._ni, self._opening, self._lost = nidaqmx, True, ""
         self.is_open = True
@@ -84,30 +84,34 @@ class Card:
 
     @property
     def timeout_s(self) -> float:
-        """How long any call may wait."""
+        """Longest time that a call may take, s."""
         return self._deadline_s
 
     def opened(self) -> None:
-        """Have failures from now on end the session, not refuse it."""
+        """From now on, errors end the session (CardLostError) and do not refuse it (Refused)."""
         self._opening = False
 
     def task(self, name: str) -> Any:
-        """Return a new task. One that a killed driver left on the device server is cleared."""
-        with self.translating_errors(f"a task for {name}"):
-            return self._made(name, self._ni.Task)
+        """Return a new task, after clearing one that a killed driver left on the device server."""
+        with self.translating_errors(f"task {name}"):
+            return self._make(name, self._ni.Task)
 
     def watchdog(self, timeout_s: float) -> Any:
         """Return a new watchdog task."""
         with self.translating_errors("the watchdog"):
             kind = self._ni.system.watchdog.WatchdogTask
-            return self._made(
+            return self._make(
                 "watchdog",
                 lambda name, grpc_options: kind(self.device, name, timeout_s, grpc_options),
             )
 
     @contextmanager
     def translating_errors(self, what: str) -> Iterator[None]:
-        """Turn a failure into one sentence: Refused while opening, else CardLostError."""
+        """Turn NI's errors into one sentence: Refused while opening, then CardLostError.
+
+        Args:
+            what: What is done, for the sentence.
+        """
         if self._lost:
             raise CardLostError(self._lost)
         try:
@@ -123,20 +127,21 @@ class Card:
             raise CardLostError(sentence) from error
 
     def close(self) -> None:
-        """Stop and clear every task; of a card that is lost nothing is asked any more.
+        """Stop and clear every task. A card that is lost is not asked any more.
 
-        Raises CardLostError if one cannot be cleared; not where the card was refused anyway.
+        Raises:
+            CardLostError: A task cannot be cleared, and the card was not refused at open.
         """
         refused, self.is_open, self._opening = self._opening, False, False
         tasks, self._tasks = self._tasks, []
-        failures = [f for f in map(self._cleared, reversed(tasks)) if f is not None]
+        failures = [f for f in map(self._clear, reversed(tasks)) if f is not None]
         if self._channel is not None:
             self._channel.close()
             self._channel = None
         if failures and not refused:
             raise failures[0]
 
-    def _cleared(self, task: Any) -> CardLostError | None:
+    def _clear(self, task: Any) -> CardLostError | None:
         try:
             with self.translating_errors("closing"):
                 task.close()
@@ -144,7 +149,7 @@ class Card:
             return lost
         return None
 
-    def _made(self, name: str, make: Callable[..., Any]) -> Any:
+    def _make(self, name: str, make: Callable[..., Any]) -> Any:
         session = f"rig {name}"
         if self._channel is None:
             task = make(session, grpc_options=None)
@@ -165,14 +170,12 @@ def _reason(error: Exception, deadline_s: float) -> str:
     rpc_code = getattr(error, "rpc_code", None)
     if rpc_code is not None:
         if "DEADLINE" in str(rpc_code):
-            return f"no answer within {deadline_s:g} s; look at the device server"
+            return f"no answer within {deadline_s:g} s; check the device server"
         return f"the device server does not answer ({error}); start it, or correct `address`"
     code = getattr(error, "error_code", None)
     if code is None:
-        return (
-            f"the NI-DAQmx driver is not there ({_first_line(error)}); install it, or set address"
-        )
-    remedy = _REMEDIES.get(code, "look it up in NI MAX")
+        return f"the NI-DAQmx driver is missing ({_first_line(error)}); install it, or set address"
+    remedy = _REMEDIES.get(code, "look the code up in NI MAX")
     return f"{_first_line(error)} ({code}): {remedy}"
 
 
@@ -181,7 +184,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _channel(address: str, deadline_s: float) -> Any:
-    """Return a channel to a device server on which no call waits longer than its deadline."""
+    """Return a channel to a device server on which each call has a deadline."""
     import grpc
 
     details = namedtuple(
@@ -189,14 +192,14 @@ def _channel(address: str, deadline_s: float) -> Any:
     )
 
     class Deadline(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]
-        """nidaqmx sets none: without it a hung server would hang the driver for ever."""
+        """Sets the deadline: nidaqmx sets none, so that a hung server would hang the driver."""
 
         def intercept_unary_unary(
-            self, go_on: Callable[[Any, Any], Any], call: Any, request: Any
+            self, continuation: Callable[[Any, Any], Any], call: Any, request: Any
         ) -> Any:
             waits_s = max(0.0, getattr(request, "timeout", 0.0) or 0.0)
             whole_s = deadline_s + min(waits_s, deadline_s)
-            return go_on(
+            return continuation(
                 details(
                     call.method,
                     whole_s,

@@ -1,4 +1,4 @@
-"""Wheel, licks, valves, lines, outputs and cameras on an NI card: an X series one, or a lesser."""
+"""Wheel, lick sensors, valves, lines, outputs and cameras on an NI card."""
 
 from collections import deque
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,12 +18,12 @@ _REMEMBERED_TOUCHES = 64
 
 
 class Wheel:
-    """A quadrature encoder on a counter, all four steps of a period counted."""
+    """A quadrature encoder on a counter; four counts for each period."""
 
     simulated: ClassVar[bool] = False
 
     class Settings(WheelSettings, frozen=True, kw_only=True):
-        """The calibration of the wheel, and where its encoder is wired."""
+        """The calibration of the wheel, and the wiring of its encoder."""
 
         counter: CounterName = "ctr0"
         a: Terminal = ""
@@ -31,9 +31,9 @@ class Wheel:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = nidaq_board(board, name)
-        self._encoder = Counter(card.card, settings.counter, (settings.a, settings.b))
-        card.join(self._encoder.open)
+        found = nidaq_board(board, name)
+        self._encoder = Counter(found.card, settings.counter, (settings.a, settings.b))
+        found.on_open(self._encoder.open)
 
     def counts(self, now: int) -> int:
         return self._encoder.count()
@@ -45,7 +45,7 @@ class Lick:
     simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Where it is wired, and how it tells of a touch."""
+        """Its line, and the level of the line during a touch."""
 
         line: InputLine
         touch: Literal["high", "low"] = "high"
@@ -53,7 +53,7 @@ class Lick:
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
         self._board = nidaq_board(board, name)
-        self._tap = self._board.tap(settings.line, f"lick {name}")
+        self._queue = self._board.edge_queue(settings.line, f"lick {name}")
         self._touched = settings.touch == "high"
         self._since: int | None = None
         self._seen = False
@@ -62,10 +62,10 @@ class Lick:
         self._board.poll(now)
         if not self._seen:
             self._seen = True
-            if self._board.up(self.settings.line) is self._touched and not self._tap.edges:
-                self._since = now  # it was so before anyone looked
+            if self._board.is_high(self.settings.line) is self._touched and not self._queue.edges:
+                self._since = now  # the touch began before the first call
         onsets = []
-        for t, up in self._tap.until(now):
+        for t, up in self._queue.take(now):
             self._since = t if up is self._touched else None
             onsets += [t] if up is self._touched else []
         return onsets
@@ -75,12 +75,12 @@ class Lick:
 
 
 class Valve:
-    """A valve on a counter, which shuts it by itself."""
+    """A valve on a counter, which ends the pulse by itself."""
 
     simulated: ClassVar[bool] = False
 
     class Settings(ValveSettings, frozen=True, kw_only=True):
-        """The calibration of the valve, and where it is wired."""
+        """The calibration of the valve, and its wiring."""
 
         counter: CounterName = "ctr2"
         terminal: Terminal = ""
@@ -89,7 +89,7 @@ class Valve:
         self.settings = settings
         self._board = nidaq_board(board, name)
         self._pulser = Pulser(self._board.card, settings.counter, settings.terminal)
-        self._board.join(self._pulser.open, drives=True)
+        self._board.on_open(self._pulser.open, drives_output=True)
 
     def pulse(self, now: int, open_ms: float) -> int:
         return max(now, self._board.session_ns(self._pulser.fire(open_ms)))
@@ -99,39 +99,40 @@ class Valve:
 
 
 class ArmedValve(Valve):
-    """A valve whose counter waits for the lick line itself, and opens within a microsecond of it.
+    """A valve whose counter is triggered by the lick line, within a microsecond.
 
-    Its own line comes back on an input, `sense`: what opened, when and for how long is seen, not
-    assumed. It needs the card's watchdog: else a driver that hangs would leave it armed; and change
-    detection: what was sampled comes in packets, and a reward not seen yet could be given twice.
+    The valve's own line is wired back to an input, `sense`, so that it is measured when it opened
+    and for how long. It needs the card's watchdog, since a driver that hangs would leave it armed,
+    and change detection, since samples come in packets and a reward that was not seen yet could be
+    given twice.
     """
 
     class Settings(Valve.Settings, frozen=True, kw_only=True):
-        """Beside a valve's: where the lick line and the valve's own line come in."""
+        """The keys of a valve, and the wiring of the lick line and of the valve's own line."""
 
         lick: InputLine
-        """The input line of the lick sensor; it must go up with a touch."""
+        """The input line of the lick sensor; it must be high during a touch."""
         trigger: Annotated[str, msgspec.Meta(pattern=r"^PFI\d+$")]
-        """The terminal to which the lick sensor is wired as well."""
+        """The terminal to which the lick sensor is also wired."""
         sense: InputLine
-        """The input line to which the valve's line is wired as well."""
+        """The input line to which the valve's line is also wired."""
 
     settings: Settings
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)
         self._board.require_armed_support(name)
-        self._licks = self._board.tap(settings.lick, f"valve {name}, lick")
-        self._sense = self._board.tap(settings.sense, f"valve {name}, sense")
+        self._licks = self._board.edge_queue(settings.lick, f"valve {name}, lick")
+        self._sense = self._board.edge_queue(settings.sense, f"valve {name}, sense")
         self._touches: deque[int] = deque(maxlen=_REMEMBERED_TOUCHES)
         self._open_ms: float | None = None
-        """How long it is armed to open; None if it is not armed."""
+        """Pulse length if it is armed, ms; otherwise None."""
         self._until = 0
         self._rose: int | None = None
         self._fell: int | None = None
 
     def arm(self, now: int, open_ms: float, until: int) -> None:
-        self._look(now, again=True)
+        self._read(now, again=True)
         self._rose = self._fell = None
         self._open_ms, self._until = open_ms, until
         self._pulser.arm(open_ms, self.settings.trigger)
@@ -142,32 +143,34 @@ class ArmedValve(Valve):
     def fired(self, now: int) -> Fired | None:
         if self._open_ms is None:
             return None
-        rose = self._look(now)
+        rose = self._read(now)
         if rose is None:
             return self.disarm(now) if now > self._until else None
-        return self._told(rose, self._open_ms)
+        return self._report(rose, self._open_ms)
 
     def disarm(self, now: int) -> Fired | None:
         if self._open_ms is None:
             return None
-        rose = self._look(now, again=True)
-        if rose is not None:  # it opened: its own time ends it
-            return self._told(rose, self._open_ms)
+        rose = self._read(now, again=True)
+        if rose is not None:  # it opened; the counter ends the pulse
+            return self._report(rose, self._open_ms)
         self._pulser.stop()
-        rose = self._look(now, again=True)
+        rose = self._read(now, again=True)
         open_ms, self._open_ms = self._open_ms, None
         if rose is None:
             return None
-        if self._fell is not None:  # it opened as it was stopped, and not for long
+        if (
+            self._fell is not None
+        ):  # it opened just before it was stopped, which cut the pulse short
             open_ms = (self._fell - rose) / 1e6
-        return self._told(rose, open_ms)
+        return self._report(rose, open_ms)
 
     def close(self) -> None:
         self._open_ms = None
         super().close()
 
-    def _look(self, now: int, again: bool = False) -> int | None:
-        """Return when the valve's line rose since it was armed, if it did."""
+    def _read(self, now: int, again: bool = False) -> int | None:
+        """Return when (ns) the valve's line rose since it was armed, if it did."""
         self._board.poll(now, again)
         self._touches += (t for t, up in self._licks.edges if up)
         self._licks.edges.clear()
@@ -179,11 +182,11 @@ class ArmedValve(Valve):
                 self._fell = t
         return self._rose
 
-    def _told(self, rose: int, open_ms: float) -> Fired:
+    def _report(self, rose: int, open_ms: float) -> Fired:
         self._open_ms = None
-        # the two lines may be latched a tick apart; the lick's time is the one that is told of it
-        licked = max((t for t in self._touches if t <= rose + TICK_NS), default=rose)
-        return Fired(licked, max(rose, licked), open_ms)
+        # the two lines may be latched a tick apart; report the time that the Lick message has
+        lick_t = max((t for t in self._touches if t <= rose + TICK_NS), default=rose)
+        return Fired(lick_t, max(rose, lick_t), open_ms)
 
 
 class Line:
@@ -192,38 +195,38 @@ class Line:
     simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Where it is wired."""
+        """Its wiring."""
 
         line: InputLine
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
         self._board = nidaq_board(board, name)
-        self._tap = self._board.tap(settings.line, f"line {name}")
+        self._queue = self._board.edge_queue(settings.line, f"line {name}")
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
         self._board.poll(now)
-        return self._tap.until(now)
+        return self._queue.take(now)
 
 
 class Output:
-    """An output line, put up and down by the driver."""
+    """An output line, raised and lowered by the driver."""
 
     simulated: ClassVar[bool] = False
 
     class Settings(OutputSettings, frozen=True, kw_only=True):
-        """What raises it, and where it is wired."""
+        """When it is up, and its wiring."""
 
         line: Annotated[str, msgspec.Meta(pattern=r"^port\d/line\d+$")]
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = nidaq_board(board, name)
-        self._level = Level(card.card, settings.line)
-        card.join(self._level.open, drives=True)
+        found = nidaq_board(board, name)
+        self._level = Level(found.card, settings.line)
+        found.on_open(self._level.open, drives_output=True)
 
     def set(self, now: int, up: bool) -> int:
-        self._level.put(up)
+        self._level.write(up)
         return now
 
     def close(self) -> None:
@@ -231,21 +234,21 @@ class Output:
 
 
 class Camera:
-    """A camera whose exposure line is counted by a counter."""
+    """A camera whose exposures are counted by a counter."""
 
     simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Where it is wired."""
+        """Its wiring."""
 
         counter: CounterName = "ctr3"
         terminal: Terminal = ""
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        card = nidaq_board(board, name)
-        self._counter = Counter(card.card, settings.counter, (settings.terminal,))
-        card.join(self._counter.open)
+        found = nidaq_board(board, name)
+        self._counter = Counter(found.card, settings.counter, (settings.terminal,))
+        found.on_open(self._counter.open)
 
     def exposures(self, now: int) -> int:
         return self._counter.count()

@@ -1,47 +1,55 @@
-"""A card's input lines: what changed, and when by the card's own clock."""
+"""A card's input lines: what changed, and when, by the card's own clock."""
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from behavior.devices.clock_sync import TOLERANCE_NS
 from behavior.devices.nidaq.card import Card, CardLostError
 from behavior.devices.nidaq.tasks import wrapped_difference
 from rig.clock import monotonic_ns
 
 TICK_NS = 10_000
-"""A tick of the card's 100 kHz timebase: 32 bits of it last 11.9 h, and wrap unseen."""
-_AT_ONCE = 1000
+"""Tick of the card's 100 kHz timebase, ns. Its 32 bits wrap every 11.9 h, and are unwrapped."""
+_MAX_READ = 1000
+"""Most changes or samples read in one call."""
 _BUFFER = 20_000
 _BUFFER_S = 2.0
+"""Size of the card's buffer, in samples at least and in seconds at least."""
 
 
 class Timing(Protocol):
-    """How a card tells when its lines were what they were."""
+    """How a card dates the changes of its lines."""
+
+    tolerance_ns: ClassVar[int]
+    """Largest error of the fitted clock that is taken for normal, ns."""
 
     def open(self, task: Any, port: str, changing: list[int]) -> None:
-        """Set the lines' task to it."""
+        """Configure the lines' task for it."""
 
     def begin(self, task: Any) -> bool:
-        """Let what comes from now on be told; return whether the first of it is no change yet."""
+        """Start; return whether the first value read will be the initial state, not a change."""
 
-    def stamped(self, values: NDArray[np.uint32]) -> list[tuple[int, int]]:
-        """Return (lines, card's time in ns) of each change among what was read."""
+    def dated(self, values: NDArray[np.uint32]) -> list[tuple[int, int]]:
+        """Return (lines, card's time in ns) of each change among the values read."""
 
     def now_ns(self, task: Any) -> int | None:
-        """Return the card's time now; None as long as it has none."""
+        """Return the card's current time (ns), or None before it has started."""
 
-    def missed(self, task: Any) -> bool:
-        """Return whether changes were missed."""
+    def overflowed(self, task: Any) -> bool:
+        """Return whether changes were lost."""
 
 
 class Latched:
-    """The card tells of each change by itself, and a counter latches its timebase then."""
+    """Change detection: at each change, a counter latches the card's timebase."""
+
+    tolerance_ns: ClassVar[int] = TOLERANCE_NS
 
     def __init__(self, card: Card, counter: str) -> None:
         self._card, self._counter = card, counter
         self._ticks = 0
-        self._values = np.zeros(_AT_ONCE, np.uint32)
+        self._values = np.zeros(_MAX_READ, np.uint32)
         self._task: Any = None
         self._reader: Any = None
         self._counting: Any = None
@@ -50,17 +58,17 @@ class Latched:
         card, ni = self._card, self._card.ni
         self._ticks = 0
         lines = ",".join(f"{port}/line{line}" for line in changing)
-        endless = ni.constants.AcquisitionType.CONTINUOUS
+        continuous = ni.constants.AcquisitionType.CONTINUOUS
         with card.translating_errors(f"change detection on {lines}"):
-            task.timing.cfg_change_detection_timing(lines, lines, endless, _BUFFER)
+            task.timing.cfg_change_detection_timing(lines, lines, continuous, _BUFFER)
         self._task = card.task("latch")
-        with card.translating_errors(f"time of changes, {self._counter}"):
+        with card.translating_errors(f"times of changes, {self._counter}"):
             counter = f"{card.device}/{self._counter}"
             self._counting = self._task.ci_channels.add_ci_count_edges_chan(counter)
             self._counting.ci_count_edges_term = f"/{card.device}/100kHzTimebase"
             source = f"/{card.device}/ChangeDetectionEvent"
             self._task.timing.cfg_samp_clk_timing(
-                10_000, source, sample_mode=endless, samps_per_chan=_BUFFER
+                10_000, source, sample_mode=continuous, samps_per_chan=_BUFFER
             )
             self._reader = ni.stream_readers.CounterReader(self._task.in_stream)
             self._reader.verify_array_shape = False
@@ -70,7 +78,7 @@ class Latched:
     def begin(self, task: Any) -> bool:
         return False
 
-    def stamped(self, values: NDArray[np.uint32]) -> list[tuple[int, int]]:
+    def dated(self, values: NDArray[np.uint32]) -> list[tuple[int, int]]:
         there = len(values)
         latched = self._values[:there]
         self._reader.read_many_sample_uint32(latched, there, self._card.timeout_s)
@@ -80,10 +88,10 @@ class Latched:
         ]
 
     def now_ns(self, task: Any) -> int | None:
-        # what is read from the buffer is older: it must not be taken for a wrap
+        # not stored: values read from the buffer later are older, and would look like a wrap
         return (self._ticks + wrapped_difference(self._counting.ci_count - self._ticks)) * TICK_NS
 
-    def missed(self, task: Any) -> bool:
+    def overflowed(self, task: Any) -> bool:
         return bool(task.in_stream.change_detect_overflowed)
 
     def _unwrapped(self, ticks: int) -> int:
@@ -92,76 +100,78 @@ class Latched:
 
 
 class Sampled:
-    """The card samples its lines by its own clock: a change is as old as its sample.
+    """Sampling by the card's own clock: a change is dated to its sample.
 
-    It begins with the session: a session may be long in coming, and nobody would read meanwhile.
+    Sampling starts with the session, since nobody reads the buffer before that.
     """
+
+    tolerance_ns: ClassVar[int] = 250_000_000
+    """The count of samples may lag behind by the packets in which the card transfers them."""
 
     def __init__(self, card: Card, hz: float) -> None:
         self._card, self._hz = card, hz
         self._read = 0
         self._last = 0
-        self._wanted = np.uint32(0)
-        self._runs = False
+        self._mask = np.uint32(0)
+        self._running = False
 
     def open(self, task: Any, port: str, changing: list[int]) -> None:
-        self._runs = False
-        self._wanted = np.uint32(sum(1 << line for line in changing))
-        endless = self._card.ni.constants.AcquisitionType.CONTINUOUS
+        self._running = False
+        self._mask = np.uint32(sum(1 << line for line in changing))
+        continuous = self._card.ni.constants.AcquisitionType.CONTINUOUS
         room = max(_BUFFER, round(self._hz * _BUFFER_S))
         with self._card.translating_errors(f"sampling {port} {self._hz:g} times a second"):
-            task.timing.cfg_samp_clk_timing(self._hz, sample_mode=endless, samps_per_chan=room)
+            task.timing.cfg_samp_clk_timing(self._hz, sample_mode=continuous, samps_per_chan=room)
             task.control(self._card.ni.constants.TaskMode.TASK_RESERVE)
 
     def begin(self, task: Any) -> bool:
-        self._read, self._last, self._runs = 0, -1, True
+        self._read, self._last, self._running = 0, -1, True
         task.start()
         return True
 
-    def stamped(self, values: NDArray[np.uint32]) -> list[tuple[int, int]]:
-        lines = (values & self._wanted).astype(np.int64)
+    def dated(self, values: NDArray[np.uint32]) -> list[tuple[int, int]]:
+        lines = (values & self._mask).astype(np.int64)
         changes = np.flatnonzero(np.diff(lines, prepend=self._last))
         first, self._read = self._read, self._read + len(lines)
         self._last = int(lines[-1])
         return [(int(values[at]), round((first + at) * 1e9 / self._hz)) for at in changes.tolist()]
 
     def now_ns(self, task: Any) -> int | None:
-        if not self._runs:
+        if not self._running:
             return None
         taken = int(task.in_stream.total_samp_per_chan_acquired)
         return round((taken - 0.5) * 1e9 / self._hz)  # between the last sample and the next
 
-    def missed(self, task: Any) -> bool:
-        return False  # what was written over cannot be read, and that is told there
+    def overflowed(self, task: Any) -> bool:
+        return False  # reading overwritten samples raises an error of its own
 
 
 class Inputs:
-    """The lowest lines of a port: each change of some of them, with the card's time of it.
+    """The lowest lines of a port: changes of some of them, with the card's time.
 
-    Without a timing the lines are read whenever they are asked for, and a change has no time of
-    its own.
+    Without a `timing` the lines are read at each call, and changes have no time of their own.
     """
 
     def __init__(self, card: Card, port: str, lines: int, timing: Timing | None) -> None:
         self.changing: set[int] = set()
-        """The numbers of the lines whose changes are wanted."""
+        """Numbers of the lines whose changes are needed."""
         self.level = 0
-        """The lines as they were last read, line 0 in bit 0."""
+        """State of the lines when last read, line 0 in bit 0."""
         self._card, self._timing = card, timing
         self._port = f"{card.device}/{port}"
         self._where = f"{self._port}/line0:{lines - 1}"
-        self._values = np.zeros(_AT_ONCE, np.uint32)
+        self._values = np.zeros(_MAX_READ, np.uint32)
         self._task: Any = None
         self._reader: Any = None
         self._timed: Timing | None = None
-        self._is_level = False
-        """Whether the lines that are told next are as they are at the begin, and no change."""
+        self._initial_next = False
+        """Whether the next value read is the initial state, not a change."""
 
     def open(self) -> None:
-        """Make the tasks, and read the lines once; if none is wanted, the card is left alone."""
+        """Make the tasks and read the lines once. Does nothing if no line is needed."""
         card, ni = self._card, self._card.ni
         self._task = self._timed = None
-        self._is_level = False
+        self._initial_next = False
         if not self.changing:
             return
         self._task = card.task("inputs")
@@ -178,10 +188,10 @@ class Inputs:
             self._timed = self._timing
 
     def begin(self) -> None:
-        """Let what comes from now on be told."""
+        """Start to record changes."""
         if self._timed is not None:
             with self._card.translating_errors(f"input lines {self._where}"):
-                self._is_level = self._timed.begin(self._task)
+                self._initial_next = self._timed.begin(self._task)
 
     def read(self) -> list[tuple[int, int | None]]:
         """Return (lines, card's time in ns) of each change since the last call."""
@@ -191,21 +201,22 @@ class Inputs:
             if self._timed is None:
                 value = self._reader.read_one_sample_port_uint32(self._card.timeout_s)
                 return [(int(value), None)]
-            waiting = min(int(self._task.in_stream.avail_samp_per_chan), _AT_ONCE)
+            waiting = min(int(self._task.in_stream.avail_samp_per_chan), _MAX_READ)
             if not waiting:
                 return []
             values = self._values[:waiting]
             self._reader.read_many_sample_port_uint32(values, waiting, self._card.timeout_s)
-            told = self._timed.stamped(values)
-        if self._is_level:  # what changed since the opening came before the begin
-            self._is_level = False
-            self.level, _ = told.pop(0)
-        return list(told)
+            changes = self._timed.dated(values)
+        if self._initial_next:  # changes between open and begin do not count
+            self._initial_next = False
+            self.level, _ = changes.pop(0)
+        return list(changes)
 
     def read_clock(self) -> tuple[int, int, int] | None:
-        """Return when the card's time was asked, what it said, when that came (ns); None if none.
+        """Return a clock exchange (asked, card's time, answered; ns), or None if there is no clock.
 
-        Raises CardLostError if the card has missed changes since the last call.
+        Raises:
+            CardLostError: The card has lost changes since the last call.
         """
         if self._timed is None:
             return None
@@ -213,7 +224,9 @@ class Inputs:
             asked = monotonic_ns()
             card_ns = self._timed.now_ns(self._task)
             answered = monotonic_ns()
-            missed = self._timed.missed(self._task)
-        if missed:
-            raise CardLostError(f"{self._where} changes faster than the card can tell: noise?")
+            overflowed = self._timed.overflowed(self._task)
+        if overflowed:
+            raise CardLostError(
+                f"{self._where} change faster than the card can record; look for noise on them"
+            )
         return None if card_ns is None else (asked, card_ns, answered)

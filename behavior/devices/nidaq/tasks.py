@@ -1,4 +1,4 @@
-"""What a card's counters and output lines do for the rig, each a task that is made once."""
+"""What a card's counters, output lines and watchdog do: one task each, made once."""
 
 from typing import Annotated, Any
 
@@ -9,12 +9,12 @@ from rig.clock import monotonic_ns
 
 CounterName = Annotated[str, msgspec.Meta(pattern=r"^ctr\d$")]
 Terminal = Annotated[str, msgspec.Meta(pattern=r"^(PFI\d+)?$")]
-"""A terminal such as "PFI0"; "" for the one that the counter has by itself."""
+"""A terminal such as "PFI0"; "" for the counter's default terminal."""
 _WRAP = 1 << 32
 
 
 class Pulser:
-    """A counter that opens a valve for a time that it keeps by itself, at once or at a trigger."""
+    """A counter that opens a valve for a set time, at once or at a trigger."""
 
     def __init__(self, card: Card, counter: str, terminal: str) -> None:
         self._card, self._counter, self._terminal = card, counter, terminal
@@ -42,9 +42,9 @@ class Pulser:
             self._task.control(constants.TaskMode.TASK_RESERVE)
 
     def fire(self, open_ms: float) -> int:
-        """Open for open_ms now; return when (ns, monotonic): the middle of the call."""
+        """Open for open_ms now; return when (ns, monotonic), taken as the middle of the call."""
         with self._card.translating_errors(f"valve, {self._counter}"):
-            self._ready(open_ms)
+            self._prepare(open_ms)
             if self._triggered:
                 self._task.triggers.start_trigger.disable_start_trig()
                 self._triggered = False
@@ -55,19 +55,19 @@ class Pulser:
     def arm(self, open_ms: float, terminal: str) -> None:
         """Open for open_ms at the next rising edge of a terminal, once."""
         with self._card.translating_errors(f"armed valve, {self._counter}, trigger {terminal}"):
-            self._ready(open_ms)
+            self._prepare(open_ms)
             source = f"/{self._card.device}/{terminal}"
             self._task.triggers.start_trigger.cfg_dig_edge_start_trig(source)
             self._triggered = True
             self._task.start()
 
     def stop(self) -> None:
-        """Shut it, if it was ever opened, whatever it does; it waits for no trigger any more."""
+        """End a pulse and disarm the trigger; does nothing if the task was never opened."""
         if self._task is not None and self._card.is_open:
             with self._card.translating_errors(f"valve, {self._counter}"):
                 self._task.stop()
 
-    def _ready(self, open_ms: float) -> None:
+    def _prepare(self, open_ms: float) -> None:
         self._task.stop()
         if open_ms != self._open_ms:
             self._channel.co_pulse_high_time = open_ms / 1e3
@@ -78,19 +78,19 @@ class Counter:
     """A counter that counts the rising edges of a line, or the steps of a quadrature encoder."""
 
     def __init__(self, card: Card, counter: str, terminals: tuple[str, ...]) -> None:
-        """`terminals` are the line, or A and B of the encoder; "" is the counter's own."""
+        """`terminals`: the line, or A and B of the encoder; "" for the counter's default."""
         self._card, self._counter, self._terminals = card, counter, terminals
         self._count = 0
         self._last = 0
         self._reader: Any = None
 
     def open(self) -> None:
-        """Make the task and begin at 0."""
+        """Make the task and start at 0."""
         card, ni = self._card, self._card.ni
         self._count = self._last = 0
         task = card.task(f"count {self._counter}")
         with card.translating_errors(
-            f"{self._counter}, {' '.join(self._terminals).strip() or 'its own lines'}"
+            f"{self._counter}, {' '.join(self._terminals).strip() or 'default terminals'}"
         ):
             if len(self._terminals) == 2:
                 self._encoder(task)
@@ -132,42 +132,42 @@ class Counter:
 
 
 class Level:
-    """A line that is up or down as it was last put."""
+    """An output line that keeps its level."""
 
     def __init__(self, card: Card, line: str) -> None:
         self._card, self._line = card, line
         self._writer: Any = None
 
     def open(self) -> None:
-        """Make the task and put the line down."""
+        """Make the task and lower the line."""
         card, ni = self._card, self._card.ni
         task = card.task(f"output {self._line.replace('/', ' ')}")
         with card.translating_errors(f"output {self._line}"):
             task.do_channels.add_do_chan(f"{card.device}/{self._line}")
             self._writer = ni.stream_writers.DigitalSingleChannelWriter(task.out_stream, False)
             task.start()
-        self.put(up=False)
+        self.write(up=False)
 
-    def put(self, up: bool) -> None:
-        """Put the line up or down."""
+    def write(self, up: bool) -> None:
+        """Raise or lower the line."""
         with self._card.translating_errors(f"output {self._line}"):
             self._writer.write_one_sample_one_line(up, self._card.timeout_s)
 
     def close(self) -> None:
-        """Put it down, if it was ever opened: NI leaves a line as it was."""
+        """Lower the line if it was opened: NI leaves a line as it was."""
         if self._writer is not None and self._card.is_open:
-            self.put(up=False)
+            self.write(up=False)
 
 
 class Watchdog:
-    """The card's own timer: lines that may open a valve go down if the driver falls silent."""
+    """The card's own timer, which lowers the valves' lines if the driver stops responding."""
 
     def __init__(self, card: Card, lines: list[str], timeout_s: float) -> None:
         self._card, self._lines, self._timeout_s = card, lines, timeout_s
         self._task: Any = None
 
     def open(self) -> None:
-        """Make the task, and free the card if it was left locked."""
+        """Make and reserve the task, which also releases a card that an earlier one has locked."""
         card, ni = self._card, self._card.ni
         self._task = card.watchdog(self._timeout_s)
         with card.translating_errors(f"watchdog of {', '.join(self._lines)}"):
@@ -182,16 +182,16 @@ class Watchdog:
             self._task.control(ni.constants.TaskMode.TASK_RESERVE)
 
     def begin(self) -> None:
-        """Begin: the driver must be heard from now on."""
+        """Start: from now on the driver must call `reset` in time."""
         with self._card.translating_errors("the watchdog"):
             self._task.start()
 
     def reset(self) -> None:
-        """Say that the driver is alive. Raises CardLostError if that comes too late."""
+        """Show that the driver is alive. Raises CardLostError if that is too late."""
         with self._card.translating_errors("the watchdog"):
             self._task.reset_timer()
 
 
 def wrapped_difference(difference: int) -> int:
-    """Return a difference of two 32-bit counts as the shorter way from one to the other."""
+    """Return the difference of two 32-bit counts, wrapped to the nearest equivalent."""
     return (difference + _WRAP // 2) % _WRAP - _WRAP // 2

@@ -1,4 +1,4 @@
-"""Simulated devices: no real animal may run on them."""
+"""Simulated devices, on which no real animal may run."""
 
 from behavior.devices.simulated.board import Board
 from behavior.devices.simulated.devices import (

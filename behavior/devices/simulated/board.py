@@ -1,4 +1,4 @@
-"""The bench that the simulated devices stand on: a mouse, its tongue, and what it is told."""
+"""The board of the simulated devices: a simulated mouse, and the messages that its world needs."""
 
 from collections import deque
 from typing import Any, ClassVar
@@ -12,12 +12,12 @@ from rig.settings import device_factory
 
 
 class Board:
-    """The bench that the simulated devices stand on, with a mouse."""
+    """The board of the simulated devices, with a mouse."""
 
     simulated: ClassVar[bool] = True
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """`mouse` is a table: its `is` names the mouse, the rest are the mouse's settings."""
+        """`mouse` is a table: `is` names the class of the mouse, the rest are its settings."""
 
         mouse: dict[str, Any]
 
@@ -29,14 +29,15 @@ class Board:
             settings, mouse=device_factory.completed(settings.mouse, self.mouse)
         )
         self.lines: dict[str, deque[int]] = {}
-        """Pulses heard and not yet seen, by line."""
+        """For each input line, the times (ns) of pulses that its device has not read yet."""
         self.light: list[deque[tuple[int, bool]]] = []
-        """Flips heard and not yet seen, for each photodiode: when, and whether bright."""
+        """For each photodiode, the flips (t, bright) that it has not read yet."""
         self.began = 0
+        """Start of the session, ns."""
         self._licks: list[deque[int]] = []
 
     def licks(self) -> SimulatedLicks:
-        """Return the licks once more: each who asks for them sees each."""
+        """Return a new reader of the mouse's licks; each reader sees every lick."""
         self._licks.append(deque())
         return SimulatedLicks(self.mouse, self._licks[-1], self._licks)
 
@@ -47,8 +48,8 @@ class Board:
         if isinstance(message, Pulse) and message.line in self.lines:
             self.lines[message.line].append(message.t)
         if isinstance(message, Flip):
-            for waiting in self.light:
-                waiting.append((message.t, message.bright))
+            for unread in self.light:
+                unread.append((message.t, message.bright))
         if isinstance(message, Start):
             self.began = message.t
         self.mouse.handle(message)
@@ -63,11 +64,11 @@ class Board:
         pass
 
 
-def bench_of(board: Any, name: str) -> Board:
-    """Return a device's bench. Raises Refused if its board is none."""
+def simulated_board(board: Any, name: str) -> Board:
+    """Return a device's board. Raises Refused if it is not a simulated one."""
     if not isinstance(board, Board):
         raise Refused(
-            f"simulated device {name}: it needs a board whose `is` is "
-            '"behavior.devices.simulated:Board"; name it with the key `board`'
+            f"simulated device {name} needs a board with "
+            'is = "behavior.devices.simulated:Board"; name it with the key `board`'
         )
     return board

@@ -1,4 +1,4 @@
-"""Simulated devices: a mouse behind the wheel and the spouts, and lines that follow its world."""
+"""Simulated devices: wheel and spout of a simulated mouse, lines of a simulated microscope."""
 
 from collections import deque
 from typing import Annotated, Any, ClassVar
@@ -12,7 +12,7 @@ from behavior.devices.protocols import (
     ValveSettings,
     WheelSettings,
 )
-from behavior.devices.simulated.board import Board, bench_of
+from behavior.devices.simulated.board import Board, simulated_board
 
 __all__ = [
     "SPOUT",
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 SPOUT = "centre"
-"""The spout that the simulated mouse licks at."""
+"""Name of the spout that the simulated mouse licks."""
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,14 +47,14 @@ class Wheel:
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._mouse = bench_of(board, name).mouse
+        self._mouse = simulated_board(board, name).mouse
 
     def counts(self, now: int) -> int:
         return self._mouse.counts(now)
 
 
 class Ball:
-    """A ball that the simulated mouse turns a little to the right as it runs."""
+    """A ball that the simulated mouse also turns a little to the right as it runs."""
 
     simulated: ClassVar[bool] = True
 
@@ -63,11 +63,11 @@ class Ball:
 
         cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)]
         side_share: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.1
-        """Counts to the right for each count forward."""
+        """Sideways counts for each forward count."""
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._mouse = bench_of(board, name).mouse
+        self._mouse = simulated_board(board, name).mouse
 
     def counts(self, now: int) -> int:
         return self._mouse.counts(now)
@@ -77,7 +77,7 @@ class Ball:
 
 
 class Lick:
-    """The lick sensor: the simulated mouse licks at the spout "centre" only."""
+    """The lick sensor of a spout. The simulated mouse licks only the one named "centre"."""
 
     simulated: ClassVar[bool] = True
 
@@ -85,17 +85,17 @@ class Lick:
 
     def __init__(self, settings: _Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._licks = bench_of(board, name).licks() if name == SPOUT else None
+        self._licks = simulated_board(board, name).licks() if name == SPOUT else None
 
     def onsets(self, now: int) -> list[int]:
         return [] if self._licks is None else self._licks.until(now)
 
     def touched_since(self, now: int) -> int | None:
-        return None  # its tongue is quick: an onset is all there is
+        return None  # simulated licks have no duration
 
 
 class Valve:
-    """A valve that opens at once and is shut by its own timer."""
+    """A valve that opens at once. Its pulses are recorded."""
 
     simulated: ClassVar[bool] = True
 
@@ -104,7 +104,7 @@ class Valve:
     def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
         self.settings = settings
         self.name = name
-        bench_of(board, name)
+        simulated_board(board, name)
         self.pulses: list[tuple[int, float]] = []
 
     def pulse(self, now: int, open_ms: float) -> int:
@@ -116,23 +116,23 @@ class Valve:
 
 
 class ArmedValve(Valve):
-    """A valve that can hold a reward by itself, as a board with firmware can."""
+    """A valve that can be armed in its device, as a board with firmware can."""
 
     def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)
-        self._licks = bench_of(board, name).licks() if name == SPOUT else None
+        self._licks = simulated_board(board, name).licks() if name == SPOUT else None
         self._armed_ms: float | None = None
         self._until = 0
 
     def arm(self, now: int, open_ms: float, until: int) -> None:
-        self._seen(now)
+        self._read_licks(now)
         self._armed_ms, self._until = open_ms, until
 
     def keep(self, until: int) -> None:
         self._until = until
 
     def fired(self, now: int) -> Fired | None:
-        licks = self._seen(now)
+        licks = self._read_licks(now)
         if self._armed_ms is None or not licks or licks[0] > self._until:
             return None
         open_ms, self._armed_ms = self._armed_ms, None
@@ -147,73 +147,73 @@ class ArmedValve(Valve):
     def close(self) -> None:
         self._armed_ms = None
 
-    def _seen(self, now: int) -> list[int]:
+    def _read_licks(self, now: int) -> list[int]:
         return [] if self._licks is None else self._licks.until(now)
 
 
 class Line:
-    """An input line wired to the simulated microscope: each Pulse of its name goes up and down."""
+    """An input line of the simulated microscope: each Pulse message of its name raises it once."""
 
     simulated: ClassVar[bool] = True
 
     class Settings(_Settings, frozen=True, kw_only=True):
-        """The pulse's shape."""
+        """The length of a pulse."""
 
         pulse_ms: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 5.0
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._pulses = bench_of(board, name).lines.setdefault(name, deque())
+        self._pulses = simulated_board(board, name).lines.setdefault(name, deque())
         self._edges: deque[tuple[int, bool]] = deque()
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
         while self._pulses:
             t = self._pulses.popleft()
             self._edges += ((t, True), (t + round(self.settings.pulse_ms * 1e6), False))
-        seen = []
+        edges = []
         while self._edges and self._edges[0][0] <= now:
-            seen.append(self._edges.popleft())
-        return seen
+            edges.append(self._edges.popleft())
+        return edges
 
 
 class Photodiode:
-    """An input line that follows the light of the display's patch, as a comparator would."""
+    """An input line that follows the photodiode patch of the display."""
 
     simulated: ClassVar[bool] = True
 
     class Settings(_Settings, frozen=True, kw_only=True):
-        """How long after a swap the light has changed."""
+        """Delay from a flip to the change of the light, ms."""
 
         delay_ms: Annotated[float, msgspec.Meta(ge=0, le=200)] = 8.0
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
         self._flips: deque[tuple[int, bool]] = deque()
-        bench_of(board, name).light.append(self._flips)
+        simulated_board(board, name).light.append(self._flips)
         self._bright = False
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
-        seen = []
+        edges = []
         delay_ns = round(self.settings.delay_ms * 1e6)
         while self._flips and self._flips[0][0] + delay_ns <= now:
             t, bright = self._flips.popleft()
             if bright != self._bright:
                 self._bright = bright
-                seen.append((t + delay_ns, bright))
-        return seen
+                edges.append((t + delay_ns, bright))
+        return edges
 
 
 class Output:
-    """An output line with nothing behind it but a record of what was put on it."""
+    """An output line whose changes are recorded."""
 
     simulated: ClassVar[bool] = True
 
     class Settings(OutputSettings, frozen=True, kw_only=True):
-        """What raises it."""
+        """When it is up."""
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        bench_of(board, name)
+        simulated_board(board, name)
         self.changes: list[tuple[int, bool]] = []
 
     def set(self, now: int, up: bool) -> int:
@@ -226,18 +226,18 @@ class Output:
 
 
 class Camera:
-    """A camera that films at an even pace from Start on."""
+    """A camera that films at a constant rate from the start of the session."""
 
     simulated: ClassVar[bool] = True
 
     class Settings(_Settings, frozen=True, kw_only=True):
-        """How fast it films."""
+        """The frame rate."""
 
         rate_hz: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 30.0
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
-        self._bench = bench_of(board, name)
+        self._board = simulated_board(board, name)
 
     def exposures(self, now: int) -> int:
-        return int((now - self._bench.began) * self.settings.rate_hz / 1e9)
+        return int((now - self._board.began) * self.settings.rate_hz / 1e9)

@@ -23,6 +23,8 @@ def obey(order: dict[str, Any], signals: Signals, service: Service) -> Any:
             service.fault, service.failing = code or None, call
         case {"act": "tasks"}:
             return sorted(service.tasks)
+        case {"act": "set clock", "seconds": seconds}:
+            signals.set_clock(float(seconds))
         case {"act": "reset"}:
             service.reset()
             signals.reset()

@@ -51,6 +51,11 @@ class Signals:
             self.changes.clear()
             self.forced_down.clear()
 
+    def set_clock(self, seconds: float) -> None:
+        """Set the card's timebase forward, or back."""
+        with self.lock:
+            self._began -= round(seconds * 1e9)
+
     def ticks(self, t: int) -> int:
         """Return the card's timebase at a time, not wrapped."""
         return int((t - self._began) * self._drift / TIMEBASE_NS)

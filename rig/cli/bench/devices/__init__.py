@@ -1,1 +1,1 @@
-"""Benches of the devices: the hardware loop, cards, boards, firmware."""
+"""Benchmarks of the devices: the hardware loop, NI cards, Harp boards, our firmware."""

@@ -1,4 +1,4 @@
-"""Lick to valve in our board's firmware, counted in cycles of a simulated ATmega328P."""
+"""Lick to valve in our firmware, measured in cycles of a simulated ATmega328P."""
 
 import importlib
 import sys
@@ -21,9 +21,9 @@ _MS = 1_000_000
 
 
 def simulated_board() -> tuple[Any, str]:
-    """Return the simulated board's module, or None and what is missing to have it.
+    """Return the module of the simulated board, or None and what is missing for it.
 
-    It belongs to the tests and needs a checkout of the project, gcc, gcc-avr and libsimavr-dev.
+    It is part of the tests and needs a checkout of the project, gcc, gcc-avr and libsimavr-dev.
     """
     checkout = Path(rig.__file__).parents[1]
     if not (checkout / "tests" / "behavior" / "simavr").is_dir():
@@ -36,9 +36,10 @@ def simulated_board() -> tuple[Any, str]:
 
 
 def measure(module: Any) -> tuple[list[float], list[float]]:
-    """Lick at the armed board ten times a second, while its wheel turns and the driver listens.
+    """Lick at the armed board ten times a second, while its wheel turns and the driver polls it.
 
-    Returns lick edge to valve edge, and how far its clock was from the fit once a second, both ms.
+    Returns:
+        Times from lick edge to valve edge, and residuals of the clock fit once a second, both ms.
     """
     avr = module.Avr()
     board = Board(Board.Settings(model="rig-avr", port=avr.port), "avr")
@@ -59,8 +60,8 @@ def measure(module: Any) -> tuple[list[float], list[float]]:
                 valve.fired(now)
                 lick.onsets(now)
                 wheel.counts(now)
-                if told := board.device_time():
-                    residuals_ms.append(abs(told.residual_ns) / _MS)
+                if device_time := board.device_time():
+                    residuals_ms.append(abs(device_time.residual_ns) / _MS)
                 time.sleep(0.001)
         return _lick_to_valve_ms(avr, module.HZ), residuals_ms
     finally:

@@ -1,4 +1,4 @@
-"""A spout that is licked ten times a second, whose valve a loop of the host opens."""
+"""Lick to valve if a loop of the host reads the licks and opens the valve."""
 
 import importlib
 import sys
@@ -19,7 +19,7 @@ _MS = 1_000_000
 
 
 def simulated(module: str) -> Any:
-    """Return a module that simulates a device; None without a checkout: it belongs to the tests."""
+    """Return a module of the tests that simulates a device; None without a checkout."""
     checkout = Path(rig.__file__).parents[1]
     if not (checkout / "tests").is_dir():
         return None
@@ -28,34 +28,42 @@ def simulated(module: str) -> Any:
     return importlib.import_module(module)
 
 
-def licked(
+def measure_loop(
     touch: Callable[[bool], Any], board: Any, lick: Any, valve: Any, also: Callable[[int], Any]
 ) -> list[float]:
-    """Touch the spout, open its valve at each onset read, and do also what else a tick does.
+    """Touch the spout ten times a second, and open its valve at each onset.
 
-    Returns how far the board's clock was from its fit, ms, each time that it told.
+    Args:
+        touch: Begins or ends a touch.
+        board: The board.
+        lick: Its lick sensor.
+        valve: Its valve.
+        also: Whatever else is done each tick; takes the time (ns).
+
+    Returns:
+        Residuals of the board's clock fit, ms.
     """
     residuals_ms: list[float] = []
     due = monotonic_ns()
     for _ in range(_LICKS):
         due += _EVERY_NS
         touch(True)
-        untouched = False
+        released = False
         while (now := monotonic_ns()) < due:
             for _ in lick.onsets(now):
                 valve.pulse(now, _OPEN_MS)
             also(now)
-            if told := board.device_time():
-                residuals_ms.append(abs(told.residual_ns) / _MS)
-            if not untouched and now > due - _EVERY_NS + _TOUCH_NS:
+            if device_time := board.device_time():
+                residuals_ms.append(abs(device_time.residual_ns) / _MS)
+            if not released and now > due - _EVERY_NS + _TOUCH_NS:
                 touch(False)
-                untouched = True
+                released = True
             time.sleep(_TICK_S)
-        if not untouched:
+        if not released:
             touch(False)
     return residuals_ms
 
 
 def lick_to_valve_ms(licks: list[int], opened: list[int]) -> list[float]:
-    """Return for each opening how long before it the last lick was; both are in ns."""
+    """Return the time from the last lick to each opening, ms. Arguments in ns."""
     return [(t - max(lick for lick in licks if lick <= t)) / _MS for t in opened]

@@ -1,10 +1,10 @@
-"""Lick to valve over the NI devices on the simulated card, and what one nidaqmx call costs."""
+"""Lick to valve with the NI devices on a simulated card, and the duration of a nidaqmx call."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from behavior.devices.nidaq.devices import Board, Lick, Valve, Wheel
-from rig.cli.bench.devices.host_loop import lick_to_valve_ms, licked
+from rig.cli.bench.devices.host_loop import lick_to_valve_ms, measure_loop
 from rig.clock import monotonic_ns
 from rig.messages import Start
 
@@ -16,7 +16,8 @@ _VALVE_LINE = "port2/line6"
 def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
     """Lick at a spout of the card.
 
-    Yields a name and values in ms for each row: edge to edge by the card's own lines.
+    Yields:
+        Name and values (ms) of each row; lick to valve is measured on the card's own lines.
     """
     card = module.SimulatedCard()
     board = Board(Board.Settings(address=card.address), "card")
@@ -33,12 +34,14 @@ def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
     try:
         board.open()
         board.handle(Start(0, {}))
-        residuals_ms = licked(lambda up: card.put("tongue", up), board, lick, valve, ask_wheel)
+        residuals_ms = measure_loop(
+            lambda up: card.put("tongue", up), board, lick, valve, ask_wheel
+        )
         licks = [t for t, _ in card.openings("tongue")]
         opened = [t for t, _ in card.openings(_VALVE_LINE)]
-        yield "lick to valve, armed in the hardware node's loop", lick_to_valve_ms(licks, opened)
+        yield "lick to valve, opened by a loop of the host", lick_to_valve_ms(licks, opened)
         yield "  one call of nidaqmx (the wheel's counter)", calls_ms
-        yield "  its clock against the session's, residual of the fit", residuals_ms
+        yield "  residual of its clock fit", residuals_ms
     finally:
         board.close()
         card.close()

@@ -1,11 +1,11 @@
-"""Lick to valve over a simulated Harp Behavior board, which has no armed reward of its own."""
+"""Lick to valve with a simulated Harp Behavior board, which has no armed rewards."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from behavior.devices.harp.board import Board
 from behavior.devices.harp.devices import Lick, Valve, Wheel
-from rig.cli.bench.devices.host_loop import lick_to_valve_ms, licked
+from rig.cli.bench.devices.host_loop import lick_to_valve_ms, measure_loop
 from rig.messages import Start
 
 NAME = "Harp Behavior board (simulated, on a pseudo-terminal)"
@@ -15,7 +15,8 @@ SIMULATED = "tests.behavior.pty_board"
 def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
     """Lick at a spout of the board, which is simulated in a thread of this process.
 
-    Yields a name and values in ms for each row: touch to valve, both by the host's clock.
+    Yields:
+        Name and values (ms) of each row; touch to valve is measured by the host's clock.
     """
     there = module.PtyBoard()
     board = Board(Board.Settings(model="behavior", port=there.port), "serial")
@@ -31,10 +32,10 @@ def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
     try:
         board.open()
         board.handle(Start(0, {}))
-        residuals_ms = licked(touch, board, lick, valve, wheel.counts)
+        residuals_ms = measure_loop(touch, board, lick, valve, wheel.counts)
         opened = [t for _, t, _ in there.openings]
-        yield "lick to valve, armed in the hardware node's loop", lick_to_valve_ms(licks, opened)
-        yield "  its clock against the session's, residual of the fit", residuals_ms
+        yield "lick to valve, opened by a loop of the host", lick_to_valve_ms(licks, opened)
+        yield "  residual of its clock fit", residuals_ms
     finally:
         board.close()
         there.close()

@@ -1,4 +1,4 @@
-"""A simulated animal and valve that a bench can time: known licks, and pulses as they were."""
+"""A simulated animal and valve for benchmarks: licks and openings at known times."""
 
 from typing import Any
 
@@ -15,17 +15,17 @@ _EVERY_NS = 61_000_000
 
 
 class Metronome:
-    """Licks about 16 times a second, at moments that no loop knows; and runs."""
+    """Licks about 16 times a second at random moments, and runs."""
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """How far a count of its wheel is."""
+        """Distance of a count of its wheel."""
 
         cm_per_count: float = 0.0135
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock: RealClock | None = None
-        """The session's, once it has begun."""
+        """The clock of the session, once it has begun."""
         self._rng = np.random.default_rng(1)
         self._next = 0
 
@@ -37,7 +37,7 @@ class Metronome:
             self.begin(int(message.session["t0_ns"]), message.t)
 
     def begin(self, t0_ns: int, now: int) -> None:
-        """Begin to lick; zero of the clock is at t0_ns of the machine's."""
+        """Begin to lick. `t0_ns` is the zero of the session clock on the machine's clock."""
         self.clock = RealClock(t0_ns)
         self._next = now + _EVERY_NS
 
@@ -53,7 +53,7 @@ class Metronome:
 
 
 class Valve(devices.Valve):
-    """A valve that says when it was really opened, not when it was told to."""
+    """A valve that returns the real time of its opening, not the time of the tick."""
 
     def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)
