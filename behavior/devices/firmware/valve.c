@@ -1,6 +1,6 @@
 /* The code opens the valve; compare match A of Timer 1 shuts it, without any code.
  *
- * The timer (COM1A) drives the pin. PORTB stays 0, so that the pin is low when the timer releases it.
+ * The timer (COM1A) drives the pin. PORTB stays 0, so the pin is low when the timer releases it.
  */
 #include "valve.h"
 
