@@ -249,7 +249,7 @@ class Task(Node):
         block, settings = self._plan.block, self.settings
         self._block_t = t
         self._reward = RewardSettings(settings.spout, block.reward_ul, settings.decided_by)
-        self._corridor = Corridor(block.motion, block.corridor_cm_s, block.gain)
+        self._corridor = Corridor(block, settings.speed_window_ms)
         self._phase = "grey"
 
     def _end_block(self, t: int, reason: str) -> None:

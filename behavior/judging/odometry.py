@@ -26,9 +26,12 @@ class Odometer:
         # the step of the last Wheel
         self._elapsed_ns = 0
         self._step_cm = 0.0
-        # sums since the trial started
+        # sums since the trial started (one that follows another starts at the farthest point)
         self._moved_ns = 0
         self._forward_cm = 0.0
+        self._net_cm = 0.0
+        self._farthest_cm = 0.0
+        """The largest net distance so far."""
         self.t = 0
         self.speed_cm_s = 0.0
 
@@ -43,8 +46,8 @@ class Odometer:
             self._path.append((t, 0.0))
         elif t > self.t:
             self._elapsed_ns = min(t - self.t, MAX_STEP_NS)
-            self._step_cm = max(cm - self._wheel_cm, 0.0)
-            self._path.append((t, self._path[-1][1] + self._step_cm))
+            self._step_cm = cm - self._wheel_cm
+            self._path.append((t, self._path[-1][1] + max(self._step_cm, 0.0)))
         else:
             return True
         self.t, self._wheel_cm = t, cm
@@ -60,15 +63,19 @@ class Odometer:
 
     def start_trial(self) -> None:
         """Count the distance from here."""
-        self._moved_ns, self._forward_cm = 0, 0.0
+        self._moved_ns = 0
+        self._forward_cm = self._net_cm = self._farthest_cm = 0.0
 
     def advance(self, block: BlockRules) -> float:
         """Move the corridor by the last Wheel; return its distance since the trial started, m."""
         if not block.is_corridor:
             return 0.0
         if block.motion == "gain":
-            self._forward_cm += self._step_cm
-            return self._forward_cm / 100 * block.gain
+            self._forward_cm += max(self._step_cm, 0.0)
+            self._net_cm += self._step_cm
+            self._farthest_cm = max(self._farthest_cm, self._net_cm)
+            distance_cm = self._farthest_cm if block.gain_distance == "net" else self._forward_cm
+            return distance_cm / 100 * block.gain
         if self._is_running or block.motion == "always":
             self._moved_ns += self._elapsed_ns
         return self._moved_ns * (block.corridor_cm_s / 100 / 1e9)

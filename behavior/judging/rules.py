@@ -42,6 +42,7 @@ class BlockRules(msgspec.Struct, frozen=True, kw_only=True):
     motion: str
     corridor_cm_s: float
     gain: float
+    gain_distance: str
     cue: bool
     cue_from_m: float
     cue_to_m: float

@@ -1,7 +1,8 @@
 """From the wheel to the speed of the mouse and the position of the corridor."""
 
 from collections import deque
-from typing import Literal
+
+from behavior.trials.task_settings import Block
 
 MAX_STEP_NS = 100_000_000
 """The longest time, in ns, for which the corridor advances between two Wheels."""
@@ -20,21 +21,18 @@ class RunningDetector:
         self._path: deque[tuple[int, float]] = deque()
         """(t, forward path in cm): the Wheels of the window, and the last one before it."""
         self._path_cm = 0.0
-        self._wheel_cm: float | None = None
         self.speed_cm_s = 0.0
-        self.forward_cm = 0.0
-        """Forward step of the last Wheel, cm; 0 if it went backward."""
+        self.wheel_cm: float | None = None
+        """Position of the wheel, cm; None before the first Wheel."""
         self.is_running = False
 
     def update(self, t: int, cm: float) -> None:
         """Take the wheel position cm at t (ns); it is ignored if t is not after the last one."""
-        self.forward_cm = 0.0
         if self._path and t <= self._path[-1][0]:
             return
-        if self._wheel_cm is not None:
-            self.forward_cm = max(0.0, cm - self._wheel_cm)
-        self._wheel_cm = cm
-        self._path_cm += self.forward_cm
+        if self.wheel_cm is not None:
+            self._path_cm += max(0.0, cm - self.wheel_cm)
+        self.wheel_cm = cm
         self._path.append((t, self._path_cm))
         window_cm = self._path_cm - self._path_at(t - self._window_ns)
         self.speed_cm_s = window_cm / (self._window_ns / 1e9)
@@ -56,15 +54,17 @@ class RunningDetector:
 
 
 class Corridor:
-    """The position of the mouse in the corridor."""
+    """The position of the mouse in the corridor, which never decreases within a trial."""
 
-    def __init__(
-        self, motion: Literal["running", "gain", "always"], speed_cm_s: float, gain: float
-    ) -> None:
-        """See Block.motion for the three kinds of motion."""
-        self._motion, self._gain = motion, gain
-        self._m_per_ns = speed_cm_s / 100 / 1e9
+    def __init__(self, block: Block, window_ms: float) -> None:
+        """With a gain, the corridor counts as moving if it moved within the last window_ms."""
+        self._block = block
+        self._window_ns = int(window_ms * 1e6)
+        self._m_per_ns = block.corridor_cm_s / 100 / 1e9
         self._t: int | None = None
+        self._moved_t: int | None = None
+        self._reached_cm: float | None = None
+        """The wheel position from which the next step is counted, cm."""
         self.position_m = 0.0
 
     def advance(self, t: int, running: RunningDetector, in_trial: bool) -> bool:
@@ -76,11 +76,29 @@ class Corridor:
         if elapsed_ns >= 0:
             self._t = t
         if not in_trial:
+            self._reached_cm, self._moved_t = running.wheel_cm, None
             return False
-        if self._motion == "gain":
-            self.position_m += running.forward_cm / 100 * self._gain
-            return running.speed_cm_s > 0.0
-        moves = running.is_running or self._motion == "always"
+        if self._block.motion == "gain":
+            return self._follow(t, running.wheel_cm)
+        moves = running.is_running or self._block.motion == "always"
         if moves:
             self.position_m += max(elapsed_ns, 0) * self._m_per_ns
         return moves
+
+    def _follow(self, t: int, wheel_cm: float | None) -> bool:
+        """Follow the wheel forward. With net distance, backward steps are paid back first:
+
+        wheel      0   3   1   2   5 cm
+        forward    0   3   3   4   7 cm    steps count from the last position
+        net        0   3   3   3   5 cm    steps count from the farthest position
+        """
+        if wheel_cm is None or self._reached_cm is None:
+            self._reached_cm = wheel_cm
+            return False
+        step_cm = wheel_cm - self._reached_cm
+        if step_cm > 0.0:
+            self.position_m += step_cm / 100 * self._block.gain
+            self._moved_t = t
+        if step_cm > 0.0 or self._block.gain_distance == "forward":
+            self._reached_cm = wheel_cm
+        return self._moved_t is not None and t - self._moved_t < self._window_ns

@@ -64,6 +64,9 @@ class Block(Node.Settings, frozen=True, kw_only=True):
     the mouse covers; "always": at corridor_cm_s, whatever the mouse does."""
     corridor_cm_s: Speed = 60.0
     gain: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    gain_distance: Literal["net", "forward"] = "net"
+    """The distance with motion = "gain". "net": backward steps are paid back before the corridor
+    advances again; "forward": they count as 0, so a wheel that rocks moves the corridor."""
     cue: bool = True
     cue_from_m: Metres = 0.5
     cue_to_m: Metres = 3.5

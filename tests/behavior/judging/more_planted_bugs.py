@@ -7,10 +7,11 @@ import msgspec
 
 from behavior.task import Task
 from behavior.trials import trial
+from behavior.trials.corridor import Corridor
 from rig.messages import Message, TrialStart, Valve
 from rig.node import Publish
 from tests.behavior.judging.planted_bugs import BuggyTask
-from tests.behavior.judging.refereed import EAGER, JUST_OUTSIDE, NEVER_LICKS
+from tests.behavior.judging.refereed import EAGER, JUST_OUTSIDE, NEVER_LICKS, ROCKING
 from tests.behavior.sessions import MS
 
 
@@ -125,6 +126,17 @@ class RunsFromSlower(BuggyTask):
         self._running._start_cm_s = self._running._stop_cm_s = settings.stop_cm_s / 2
 
 
+class MixesUpGainDistance(BuggyTask):
+    """Backward steps are paid back if the setting says that they count as 0, and vice versa."""
+
+    def _start_block(self, t: int) -> None:
+        super()._start_block(t)
+        block = self._plan.block
+        other: Any = {"net": "forward", "forward": "net"}[block.gain_distance]
+        wrong = msgspec.structs.replace(block, gain_distance=other)
+        self._corridor = Corridor(wrong, self.settings.speed_window_ms)
+
+
 Options = dict[str, Any]
 ZONE: Options = {"cue": False, "zone_from_m": 2.0, "zone_to_m": 3.0}
 PASSIVE_ZONE: Options = {**ZONE, "reward_mode": "passive"}
@@ -138,6 +150,7 @@ SPOUT: Options = {
     "show_s": 4.0,
     "blank_s": 0.5,
 }
+GAIN: Options = {"motion": "gain", "gain": 4.0, "reward_mode": "active"}
 ROUNDS: Options = {
     "cohort": "unrewarded",
     "picture": "bar",
@@ -152,6 +165,8 @@ ROUNDS: Options = {
 MORE_BUGS: list[tuple[type[BuggyTask], Options, dict[str, Any], str]] = [
     (EndsEarly, {"reward_mode": "active"}, EAGER, "ended too early"),
     (RunsFromSlower, {"reward_mode": "active"}, EAGER, "wrong position"),
+    (MixesUpGainDistance, GAIN, ROCKING, "wrong position"),
+    (MixesUpGainDistance, {**GAIN, "gain_distance": "forward"}, ROCKING, "wrong position"),
     (OpensTheZoneEarly, PASSIVE_ZONE, EAGER, "reward before the zone"),
     (NeverHasEnough, {"water_ul": 6.0}, EAGER, "trial after the end"),
     (NeverHasEnough, {"disengaged_after": 2}, NEVER_LICKS, "trial after the end"),

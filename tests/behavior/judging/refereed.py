@@ -1,5 +1,6 @@
 """Virtual sessions with a referee, and recordings of them with one message changed."""
 
+import math
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ EAGER = {"is": "behavior.animals:SimulatedMouse", "idle_bursts_per_min": 40.0, "
 JUST_OUTSIDE = {"is": "tests.behavior.judging.refereed:LicksOnce", "after_ms": 9.0}
 NEVER_LICKS = {"is": "tests.behavior.judging.refereed:LicksOnce", "after_ms": 1e9}
 JUST_INSIDE = {"is": "tests.behavior.judging.refereed:LicksOnce", "after_ms": -9.0}
+ROCKING = {"is": "tests.behavior.judging.refereed:Rocks", "after_ms": 1e9}
 
 
 class LicksOnce:
@@ -59,6 +61,14 @@ class LicksOnce:
             return []
         t, self._lick_t = self._lick_t, None
         return [t]
+
+
+class Rocks(LicksOnce):
+    """A mouse that never licks and goes 1 cm backward twice a second."""
+
+    def counts(self, now: int) -> int:
+        cm = 30.0 * now / 1e9 + 3.0 * math.sin(4 * math.pi * now / 1e9)
+        return int(cm / self.settings.cm_per_count)
 
 
 def refereed(seed: int, mouse: dict[str, Any] | None = None, **options: Any) -> SessionSettings:

@@ -51,6 +51,7 @@ kinds = st.sampled_from(
         ZONE,
         {**ZONE, "motion": "always", "reward_ul": 2.0},
         {**ZONE, "motion": "gain"},
+        {**ZONE, "motion": "gain", "gain_distance": "forward"},
         SPOUT,
         {"blocks": [{"trials": 1, **ZONE}, {"trials": 2, **SPOUT}, {"minutes": 0.2}]},
         {"water_ul": 6.0, "disengaged_after": 2},
