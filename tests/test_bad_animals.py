@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from rig.cli.main import main
+from rig.cli.main import app, main
 from rig.session.session_folder import SubjectLock
 from tests.live import NO_SCREEN, SETUP, TASK
 from tests.refusals import Try, refused
@@ -82,8 +83,8 @@ def test_a_session_left_open(
         (("show", "VR2"), "no subject VR2"),
         (("water", "VR2"), "no subject VR2"),
         (("weigh", "VR2", "240"), "from 5 to 100 g"),
-        (("weigh", "VR2", "nan"), "from 5 to 100 g"),
-        (("weigh", "VR2", "heavy"), "that is no number; as in 23.8"),
+        (("weigh", "VR2", "nan"), '"nan" is not a finite number'),
+        (("weigh", "VR2", "heavy"), "use a decimal point, for example 23.8"),
         (("show", "VR2"), "which knows nobody; add it: rig subject add VR2"),
     ],
 )
@@ -99,19 +100,29 @@ def test_a_subject_that_is_not_there_or_weighs_nothing_known(
     assert not data.exists()
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [({"NAME": "../x"}, "letters and digits"), ({"--baseline-g": "2500"}, "from 5 to 100 g")],
-)
-def test_a_subject_that_cannot_be_added(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    changes: dict[str, str],
-    sentence: str,
+def test_a_subject_with_a_name_that_is_no_name_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    assert sentence in refused(capsys, monkeypatch, *_add(data, **changes))
+    said = refused(capsys, monkeypatch, *_add(data, NAME="../x"))
+    assert "letters and digits" in said
+    assert not data.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "typed", "sentence"),
+    [
+        ("--baseline-g", "2500", "2500 is not from 5 to 100"),
+        ("--need-ml", "60", "60 is not from 0 to 5"),
+    ],
+)
+def test_a_weight_or_need_that_cannot_be_is_refused(
+    tmp_path: Path, option: str, typed: str, sentence: str
+) -> None:
+    data = tmp_path / "data"
+    result = CliRunner().invoke(app, [str(part) for part in _add(data, **{option: typed})])
+    assert result.exit_code == 2
+    assert f"'{option}': {sentence}" in result.output
     assert not data.exists()
 
 

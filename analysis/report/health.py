@@ -23,13 +23,13 @@ def findings(data: ReportData) -> Section:
     rows = []
     for one in data.findings:
         meaning, action = EXPLANATIONS.get(one.name, ("", ""))
-        first = "" if one.t_s is None else f"{one.t_s:.2f} s"
+        first = "" if one.t_s is None else f"{one.t_s:.2f}\u00a0s"
         rows.append([one.process, one.name, f"{one.count}", first, one.text, meaning, action])
-    head = ["process", "finding", "count", "first at", "first case", "meaning", "what to do"]
+    head = ["process", "finding", "count", "first\u00a0at", "first case", "meaning", "what to do"]
     count = len(data.findings)
     title = "1 thing went wrong" if count == 1 else f"{count} things went wrong"
     text = f"The session ended with: {data.session.end_reason or 'no reason in the log'}."
-    return Section(title, bad=text, grids=[Grid(head, rows)], alarm=True)
+    return Section(title, text, grids=[Grid(head, rows)], alarm=True)
 
 
 def _checked(data: ReportData) -> str:

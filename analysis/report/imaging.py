@@ -39,8 +39,9 @@ def selectivity(data: ReportData) -> Section | None:
     defined = d_prime[~np.isnan(d_prime)]
     text = (
         f"d' over all moving texture frames of the session; positive: {a}. It is defined for "
-        f"{defined.size} of {d_prime.size} cells; the others never varied."
+        f"{defined.size} of {d_prime.size} cells"
     )
+    text += "." if defined.size == d_prime.size else "; the others never varied."
     if len(session.found):
         text += f" Cells were found during the session, from frame {session.found.frame.iloc[0]}."
     figures = [_histogram(defined), _by_area(data, d_prime), _by_threshold(data)]
@@ -146,6 +147,8 @@ def tuning(data: ReportData) -> Section | None:
         "peak in the odd trials of the stimulus that they prefer (counted over the trials that "
         "were done, from 0). Each cell is z-scored over all positions of all stimuli shown."
     )
+    few = [name for name in compared(data) if name in data.colours and not groups[name, "odd"]]
+    text += f" Not shown, as no odd trial was done: cells of {' and '.join(few)}." if few else ""
     columns = 3 if len(shown) > 2 else 2
     return Section("Tuning by position", text, figures, columns=columns) if figures else None
 

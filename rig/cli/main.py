@@ -1,9 +1,10 @@
-"""The roof: `rig VERB`. A refusal is one sentence on the terminal and exit code 2."""
+"""The `rig` command. A refusal is one sentence on the terminal and exit code 2."""
 
 import os
 import sys
+from typing import Annotated
 
-# before numpy is loaded by any of the verbs: one thread adds up in one order
+# before any command loads numpy: one thread always sums in the same order
 os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")})
 
 import typer
@@ -29,12 +30,14 @@ from rig.cli.sessions.replay import replay
 from rig.cli.sessions.report import report
 from rig.cli.sessions.run import run
 from rig.cli.subject import subject
+from rig.cli.terminal import make_printable
 from rig.errors import Refused
+from rig.session import provenance
 from rig.session.launch import Unsettled
 
 app = typer.Typer(
-    help="Run, watch, replay and read sessions of a head-fixed mouse in virtual corridors.",
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -50,8 +53,23 @@ for part in (transport, behavior, frames, analysis, display):
 app.add_typer(bench, name="bench")
 
 
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True),
+    ] = False,
+) -> None:
+    """Run, replay and report sessions of a head-fixed mouse in virtual corridors."""
+    if version:
+        about = provenance.about()
+        Console().print(f"rig {about['rig']}, commit {about['commit']}", highlight=False)
+        raise typer.Exit
+
+
 def main() -> None:
-    """Be the `rig` command."""
+    """Run the `rig` command."""
+    make_printable()
     try:
         app()
     except Unsettled as failure:

@@ -1,6 +1,5 @@
 """rig subject: the animals' record: add, weigh, show, water."""
 
-import math
 import re
 from datetime import date
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from behavior.trials.task_settings import COHORTS
+from rig.cli.numbers import number
 from rig.cli.sessions.post_session import grams_in
 from rig.cli.sessions.run import Data
 from rig.errors import Refused
@@ -39,11 +39,16 @@ def add(
     name: Name,
     cohort: Annotated[str, typer.Option(help=f"Its cohort: {', '.join(COHORTS)}.")],
     stage: Annotated[str, typer.Option(help="Where it stands in its training.")],
-    baseline_g: Annotated[float, typer.Option(help="Its weight before any restriction, grams.")],
+    baseline_g: Annotated[
+        float,
+        typer.Option(parser=number(5.0, 100.0), help="Weight before any restriction, g."),
+    ],
     restricted: Annotated[
         bool, typer.Option("--restricted/--free", help="Whether its water is restricted.")
     ],
-    need_ml: Annotated[float, typer.Option(help="What it must drink a day, ml.")] = 1.0,
+    need_ml: Annotated[
+        float, typer.Option(parser=number(0.0, 5.0), help="Water it must drink per day, ml.")
+    ] = 1.0,
     data: Data = Path("data"),
 ) -> None:
     """Write an animal into the record. Its sessions then run on real devices only."""
@@ -53,8 +58,6 @@ def add(
         raise Refused(
             f"--cohort {cohort}: there is no such cohort; there are: {', '.join(COHORTS)}"
         )
-    _check(baseline_g, "--baseline-g", 5.0, 100.0, "g")
-    _check(need_ml, "--need-ml", 0.0, 5.0, "ml")
     with record(data) as open_record:
         open_record.add(Subject(name, cohort, stage, baseline_g, restricted, need_ml))
     Console().print(f"{name} is in the record of {data}")
@@ -72,10 +75,12 @@ def weigh(
     data: Data = Path("data"),
 ) -> None:
     """Write today's weight down, and show what is due. Before its session an animal needs one."""
-    weight = grams_in(grams)
-    if weight is None:
-        raise Refused(f"GRAMS {grams}: that is no number; as in 23.8")
-    _check(weight, "GRAMS", 5.0, 100.0, "g")
+    try:
+        weight = grams_in(grams)
+    except ValueError as error:
+        raise Refused(f"GRAMS: {error}") from None
+    if not 5.0 <= weight <= 100.0:
+        raise Refused(f"GRAMS {weight:g}: a mouse weighs from 5 to 100 g; type the weight again")
     _known(data, name)
     with record(data) as open_record:
         open_record.weigh(name, Weighing(date.today().isoformat(), weight, condition, note, after))
@@ -147,8 +152,3 @@ def _known(data: Path, name: str) -> Subject:
 def _unknown(sessions: list[WaterGiven]) -> str:
     lost = [one.folder.name for one in sessions if one.unreadable]
     return f", and what {', '.join(lost)} gave is not known" if lost else ""
-
-
-def _check(value: float, name: str, low: float, high: float, unit: str) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
-        raise Refused(f"{name} {value:g}: say a number from {low:g} to {high:g} {unit}")

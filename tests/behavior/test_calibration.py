@@ -101,7 +101,7 @@ def calibrated(setup: Path, *masses_mg: float) -> str:
 
 def test_a_calibration_is_written_beside_the_setup_and_used_from_then_on(setup: Path) -> None:
     output = calibrated(setup, 1.5, 2.0, 2.5)
-    assert "0.0500 ul/ms, from 2.0 ms on" in output
+    assert "0.0500 ul/ms after a dead time of 2.0 ms" in output
     page = setup.with_name("mine.valve.centre.html").read_text("utf-8")
     assert "Calibration of valve centre of rig simulated" in page
     assert "0.0500 µl/ms" in page
@@ -181,7 +181,7 @@ def test_while_a_person_answers_the_devices_are_looked_at(
         looked.set()
 
     def slow(*args: Any, **keys: Any) -> Any:
-        if args[0].startswith("Show the screens"):  # the devices are let go by then
+        if args[0].startswith("Show the calibration pattern"):  # the devices are let go by then
             return False
         looked.clear()
         assert looked.wait(20.0), "nobody looks at the devices"
@@ -192,7 +192,7 @@ def test_while_a_person_answers_the_devices_are_looked_at(
     if asking == "prompt":
         assert calibrated(setup, 1.5, 2.0, 2.5).count("tare the dish again") == 3
     else:
-        monkeypatch.setattr(device_walkthrough, "_PATIENCE_S", 0.01)
+        monkeypatch.setattr(device_walkthrough, "_WAIT_S", 0.01)
         result = CliRunner().invoke(app, ["check", str(setup), "--yes"], input="y\n" * 9)
         assert isinstance(result.exception, SystemExit), result.exception
         assert "Did it click" in result.output
@@ -225,7 +225,7 @@ def test_flushing_asks_for_the_animal_and_shuts_the_valve(setup: Path) -> None:
     command = ["flush", str(setup), "--seconds", "0.2"]
     assert CliRunner().invoke(app, command, input="n\n").exit_code == 1
     done = CliRunner().invoke(app, command, input="y\n")
-    assert "was open for 0.2 s in 2 pulses, and is shut" in done.output
+    assert "was open for 0.2 s in 2 pulses; it is closed" in done.output
     unknown = CliRunner().invoke(app, [*command, "--valve", "left"], input="y\n")
     assert "the setup has no valve left" in str(unknown.exception)
 

@@ -60,13 +60,13 @@ def test_a_loop_that_is_open_or_late_fails(
 def test_what_does_not_come_or_is_not_heard_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_walkthrough, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(device_walkthrough, "_WAIT_S", 0.05)
     result = checked(bench(tmp_path, ""), typed="y\nn\n")
     assert result.exit_code == 1
     results = read_toml(tmp_path / "bench.checked.toml")["results"]
-    assert results["wheel"] == "fail: it did not move; look at the encoder's plug"
-    assert results["lick centre"].startswith("fail: nothing came")
-    assert results["valve centre"] == "fail: no"
+    assert results["wheel"] == "fail: it did not move; check the encoder's plug"
+    assert results["lick centre"].startswith("fail: nothing was seen")
+    assert results["valve centre"] == "fail: denied by the operator"
 
 
 def test_a_rig_that_works_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ screen = {{ is = "stimuli.window:SimulatedScreen", size_px = [400, 300] }}
 def test_a_ball_is_turned_both_ways_and_one_mounted_the_other_way_round_is_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_walkthrough, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(device_walkthrough, "_WAIT_S", 0.05)
     setup = bench(tmp_path, ", turning = -40")
     text = setup.read_text().replace(f"{SCRIPTED}:Wheel", f"{SCRIPTED}:Ball")
     results = []

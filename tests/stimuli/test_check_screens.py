@@ -68,7 +68,7 @@ def test_a_calibration_is_kept_dated_and_used_from_then_on(setup: Path) -> None:
     assert table[-1, 1] == pytest.approx(100.3)
     again = CliRunner().invoke(app, command, input=typed)
     assert isinstance(again.exception, Refused)
-    assert "is there already" in str(again.exception)
+    assert "exists already" in str(again.exception)
     checked = CliRunner().invoke(app, ["check", "screens", str(setup), "--seconds", "0.5"])
     assert "measured" in checked.output
 
@@ -76,7 +76,7 @@ def test_a_calibration_is_kept_dated_and_used_from_then_on(setup: Path) -> None:
 @pytest.mark.parametrize(
     ("screen", "typed", "sentence"),
     [
-        ("top", "", "there are: left, front, right"),
+        ("top", "", "choose one of left, front, right"),
         ("left", "1\n3\n2\n4\n", "the luminance does not rise with the level"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Commands that bring up a rig and calibrate it."""
+"""Commands that bring up, check and calibrate a rig."""

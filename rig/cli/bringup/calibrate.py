@@ -1,10 +1,8 @@
-"""rig calibrate: measure what is bolted down, and write it beside the setup, dated."""
+"""rig calibrate: measure a valve, wheel or screen, and write the result beside the setup."""
 
-import math
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,41 +14,54 @@ from rich.text import Text
 from behavior.devices.protocols import Weighing
 from behavior.manual.manual_control import ManualControl, open_devices
 from behavior.water.valve_calibration import Fit, fit
-from rig.cli.bringup.setup_argument import NoAnimal, no_animal, setup_session
+from rig.cli.bringup.setup_argument import NoAnimal, SetupFile, no_animal, setup_session
 from rig.cli.bringup.valve_report import write_page
+from rig.cli.numbers import ask, number
 from rig.errors import Refused
 from rig.settings.calibration_overlay import measure
 
 calibrate = typer.Typer(
-    help="Measure what is bolted down, and write it beside the setup, dated.", no_args_is_help=True
+    help="Calibrate a valve, the wheel or a screen; the result is saved beside the setup.",
+    no_args_is_help=True,
 )
-_BAR = 40
-_FEWEST_COUNTS = 20
-"""A turn of a wheel has more."""
+_BAR = 24
+"""Characters of the longest bar in the table."""
+_MIN_COUNTS = 20
+"""Fewest counts of an encoder in one turn."""
 
 
 @calibrate.command()
 def valve(
-    setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
-    name: Annotated[str, typer.Option("--valve", help="The valve's name in the setup.")] = "centre",
+    setup: SetupFile,
+    name: Annotated[
+        str, typer.Option("--valve", help="Name of the valve in the setup.")
+    ] = "centre",
     open_ms: Annotated[
-        list[float] | None, typer.Option("--open-ms", help="A pulse length; repeatable.")
+        list[float] | None,
+        typer.Option(
+            "--open-ms",
+            metavar="FLOAT",
+            parser=number(0.1),
+            help="Pulse length of a series, ms; repeatable [20, 40, 60 and 80].",
+        ),
     ] = None,
-    pulses: Annotated[int, typer.Option(min=10, max=500, help="Pulses a series.")] = 100,
+    pulses: Annotated[
+        int, typer.Option(min=10, max=500, metavar="INTEGER", help="Pulses per series (10 to 500).")
+    ] = 100,
     yes: NoAnimal = False,
 ) -> None:
-    """Weigh what series of pulses bring, fit the valve's line, and write it beside the setup."""
+    """Weigh series of pulses, fit volume against opening time, and save the calibration."""
     console = Console()
     session = setup_session(setup)
-    no_animal(f"spout {name}, and a dish on a scale under it", yes)
+    no_animal(f"spout {name}, and that a dish on a scale is under it", yes)
     with open_devices(session) as control:
         control.valve(name)
-        console.print(f"Each series is {pulses} pulses of valve {name}.")
+        console.print(f"Each series has {pulses} pulses of valve {name}.")
         series = list(_weigh(control, name, open_ms or [20.0, 40.0, 60.0, 80.0], pulses, console))
-        said, most_ms = control.warnings, control.max_open_ms
+        warnings, longest_ms = control.warnings, control.max_open_ms
     fitted = fit(series)
     _show(series, fitted, console)
-    for sentence in said:
+    for sentence in warnings:
         console.print(Text(sentence, "yellow"))
     written = measure(
         setup,
@@ -66,22 +77,25 @@ def valve(
             ],
         },
     )
-    console.print(f"written to {written}; sessions of this setup use it from now on")
+    console.print(f"saved in {written}; sessions with this setup use it from now on")
     page = setup.with_name(f"{setup.stem}.valve.{name}.html")
     what = f"valve {name} of rig {session.rig.name}, {date.today().isoformat()}"
-    write_page(page, what, series, fitted, most_ms)
-    console.print(f"drawn in {page}")
+    write_page(page, what, series, fitted, longest_ms)
+    console.print(f"page with the fit: {page}")
 
 
 @calibrate.command()
 def wheel(
-    setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
+    setup: SetupFile,
     around_cm: Annotated[
-        float, typer.Option(min=1, max=500, help="How far the animal walks in one turn, cm.")
+        float,
+        typer.Option(parser=number(1, 500), help="Distance of one turn, cm (1 to 500)."),
     ],
-    turns: Annotated[int, typer.Option(min=1, max=100, help="How many turns by hand.")] = 10,
+    turns: Annotated[
+        int, typer.Option(min=1, max=100, metavar="INTEGER", help="Turns by hand (1 to 100).")
+    ] = 10,
 ) -> None:
-    """Turn the wheel by hand, and write what a count is beside the setup; of a ball, both axes."""
+    """Turn the wheel (or a ball, on both axes) by hand, and save the distance of a count."""
     console = Console()
     session = setup_session(setup)
     with open_devices(session) as control:
@@ -94,7 +108,7 @@ def wheel(
             found["side_cm_per_count"] = side
     day = {"calibrated": date.today().isoformat()}
     written = measure(setup, session.rig.name, "nodes.hardware.wheel", {**found, **day})
-    console.print(f"written to {written}; sessions of this setup use it from now on")
+    console.print(f"saved in {written}; sessions with this setup use it from now on")
 
 
 def _turned(
@@ -105,28 +119,30 @@ def _turned(
     cm: float,
     console: Console,
 ) -> float:
-    """Return the centimetres of a count, negative if the counts went down."""
-    mark = "put a mark on the wheel and the frame; Enter to begin"
+    """Return the distance of a count, cm; negative if the counts went down."""
+    mark = "mark the wheel and the frame, then press Enter"
     control.poll_during(partial(typer.prompt, mark, default="", show_default=False))
     began = counts()
-    turn = f"turn it {way} by {turns} whole turns, until the marks meet again, then Enter"
+    turn = f"turn it {way} by {turns} turns until the marks meet again, then press Enter"
     control.poll_during(partial(typer.prompt, turn, default="", show_default=False))
     found = counts() - began
-    if abs(found) < _FEWEST_COUNTS * turns:
+    if abs(found) < _MIN_COUNTS * turns:
         raise Refused(
-            f"{turns} turns came to {found} counts; look at the encoder's plug, and begin anew"
+            f"{turns} turns gave {found} counts; check the encoder's plug and start again"
         )
-    console.print(f"{found:+d} counts in {turns} turns: {cm / found:.5f} cm a count")
+    console.print(f"{found:+d} counts in {turns} turns: {cm / found:.5f} cm per count")
     return cm / found
 
 
 @calibrate.command()
 def screen(
-    setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
-    name: Annotated[str, typer.Option("--screen", help="The screen's name in the setup.")],
-    levels: Annotated[int, typer.Option(min=4, max=33, help="How many levels to measure.")] = 9,
+    setup: SetupFile,
+    name: Annotated[str, typer.Option("--screen", help="Name of the screen in the setup.")],
+    levels: Annotated[
+        int, typer.Option(min=4, max=33, metavar="INTEGER", help="Levels to measure (4 to 33).")
+    ] = 9,
 ) -> None:
-    """Show even levels on a screen, take the photometer's readings, write its gamma table."""
+    """Show grey levels on a screen, ask for a photometer's readings, and save its gamma table."""
     from rig.cli.bringup.calibrate_screen import calibrate_screen
 
     calibrate_screen(setup, name, levels, Console())
@@ -136,20 +152,20 @@ def _weigh(
     control: ManualControl, name: str, lengths_ms: list[float], pulses: int, console: Console
 ) -> Iterator[Weighing]:
     for length_ms in lengths_ms:
-        begin = f"{length_ms:g} ms: tare the dish again, Enter to begin"
+        begin = f"{length_ms:g} ms: tare the dish again, then press Enter"
         control.poll_during(partial(typer.prompt, begin, default="", show_default=False))
         for _ in track(control.pulses(name, length_ms, pulses), "pulses", pulses, console=console):
             pass
-        mass_mg = control.poll_during(lambda: float(typer.prompt("weight now, mg", type=float)))
-        if not (math.isfinite(mass_mg) and mass_mg > 0):
-            raise Refused(f"a weight of {mass_mg:g} mg is none; tare the scale and begin anew")
+        mass_mg = control.poll_during(lambda: ask("weight now, mg"))
+        if mass_mg <= 0:
+            raise Refused(f"{mass_mg:g} mg is no weight of water; tare the scale and start again")
         yield Weighing(length_ms, pulses, mass_mg)
 
 
 def _show(series: list[Weighing], fitted: Fit, console: Console) -> None:
-    """Print the series, the line through them, and how far each is off it."""
+    """Print the series, the fitted line, and how far each series is off it."""
     most = max(one.ul_each for one in series)
-    table = Table("pulse", "ul a pulse", "off the line", "", title="calibration")
+    table = Table("pulse", "ul/pulse", "residual", "", title="calibration")
     for one, off in zip(series, fitted.residuals, strict=True):
         on_line = fitted.ul_per_ms * (one.open_ms - fitted.dead_ms)
         bar = Text("█" * round(_BAR * one.ul_each / most), "cyan")
@@ -159,4 +175,4 @@ def _show(series: list[Weighing], fitted: Fit, console: Console) -> None:
         )
         table.add_row(f"{one.open_ms:g} ms", f"{one.ul_each:.3f}", f"{off:+.1%}", bar)
     console.print(table)
-    console.print(f"{fitted.ul_per_ms:.4f} ul/ms, from {fitted.dead_ms:.1f} ms on")
+    console.print(f"{fitted.ul_per_ms:.4f} ul/ms after a dead time of {fitted.dead_ms:.1f} ms")

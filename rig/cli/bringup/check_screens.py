@@ -1,4 +1,4 @@
-"""rig check screens: what the eye sees on every screen, and the photodiode's patch at work."""
+"""rig check screens: show a calibration pattern on every screen, and the photodiode's patch."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from rig.cli.bringup.open_screens import opened
+from rig.cli.bringup.setup_argument import SetupFile
 from rig.cli.imaging.png import write_png
+from rig.cli.numbers import number
 from stimuli.photodiode.patch_code import encode
 from stimuli.scene.screen import Screen
 from stimuli.screens.calibration_pattern import azimuth_elevation, pattern
@@ -20,51 +22,55 @@ from stimuli.window import grey_backdrop
 
 
 def screens(
-    setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long to show it.")] = 30.0,
-    png: Annotated[Path | None, typer.Option(help="Keep the picture in this file.")] = None,
+    setup: SetupFile,
+    seconds: Annotated[
+        float, typer.Option(parser=number(0.5), help="Time to show the pattern, seconds.")
+    ] = 30.0,
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save the pattern as a PNG.")
+    ] = None,
     desktop: Annotated[
-        bool, typer.Option(help="Only take away the grey that the last session left.")
+        bool, typer.Option("--desktop", help="Only remove the grey that the last session left.")
     ] = False,
 ) -> None:
-    """Show angles as the eye sees them on every screen, and the photodiode's patch at work."""
+    """Show a pattern with angles as the mouse sees them, and the photodiode's patch."""
     console = Console()
     if desktop:
-        hung = grey_backdrop.possible() and grey_backdrop.take_down()
-        console.print("the desktop is back" if hung else "there was no grey to take away")
+        removed = grey_backdrop.possible() and grey_backdrop.take_down()
+        console.print("the grey was removed" if removed else "there was no grey to remove")
         return
     with opened(setup) as (screen, shown, settings):
         image = pattern(shown, screen.layout)
         hz = _show(screen, image, settings.refresh_hz, seconds)
         picture = screen.picture()
         console.print(_table(screen, shown))
-        console.print(f"{hz:.1f} flips a second; refresh_hz = {settings.refresh_hz:g}")
+        console.print(f"{hz:.1f} flips per second; the setup says {settings.refresh_hz:g}")
     if png is not None:
         write_png(png, picture)
-        console.print(f"kept in {png}")
+        console.print(f"pattern saved in {png}")
 
 
 def _show(screen: Screen, image: NDArray[np.uint8], refresh_hz: float, seconds: float) -> float:
-    """Show an image with the patch's code in it; return how many flips a second there were."""
+    """Show an image with the changing patch in it; return the flips per second."""
     patch = screen.layout.patch
     height = image.shape[0]
-    began, number = time.monotonic(), 0
+    began, shown = time.monotonic(), 0
     while (now := time.monotonic() - began) < seconds:
         if patch is not None:
             rows = slice(height - patch.y - patch.height, height - patch.y)
-            image[rows, patch.x : patch.x + patch.width] = 255 * encode(number)
+            image[rows, patch.x : patch.x + patch.width] = 255 * encode(shown)
         screen.draw_image(image)
-        screen.wait(max(0, round((number / refresh_hz - now) * 1e9)))
+        screen.wait(max(0, round((shown / refresh_hz - now) * 1e9)))
         screen.flip()
-        number += 1
-        if number > seconds * refresh_hz:
+        shown += 1
+        if shown > seconds * refresh_hz:
             break
-    return (number - 1) / max(1e-9, time.monotonic() - began)
+    return (shown - 1) / max(1e-9, time.monotonic() - began)
 
 
 def _table(screen: Screen, shown: tuple[Pane, ...]) -> Table:
-    columns = ("screen", "azimuth, deg", "elevation, deg", "px a degree, least", "gamma", "colour")
-    table = Table(*columns, title="as the eye sees them")
+    columns = ("screen", "azimuth, deg", "elevation, deg", "min px/deg", "gamma", "colour")
+    table = Table(*columns, title="screens as the mouse sees them")
     for pane, area in zip(shown, screen.layout.areas, strict=True):
         azimuth, elevation = azimuth_elevation(pane, area.width, area.height)
         across = np.unwrap(np.radians(azimuth[area.height // 2]))

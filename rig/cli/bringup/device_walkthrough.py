@@ -1,4 +1,4 @@
-"""The steps of a walk through a rig's devices, each with what the person at the rig is to do."""
+"""Steps that try each device of a rig, each with what the person at the rig has to do."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -10,18 +10,22 @@ from rich.console import Console
 
 from behavior.manual.manual_control import ManualControl
 
-_PATIENCE_S = 20.0
+_WAIT_S = 20.0
+"""Seconds in which the person must do what is asked."""
 _CLICK_MS = 30.0
-_TURNED = 20
-"""So many counts are a turn by hand."""
+"""Opening time of a valve that is only listened to."""
+_MIN_COUNTS = 20
+"""Counts of an encoder that are a turn by hand, not noise."""
 _LOOPS = 50
+"""Pulses that are sent from the valve line to the lick line."""
 _LOOP_LATE_MS = 5.0
+"""Largest median delay from a pulse to its onset."""
 _LOOP_EARLY_MS = 1.0
-"""When a pulse began may be known to the middle of a call only; its edge to some microseconds."""
+"""A pulse is dated to the middle of a call, its onset to microseconds: it may seem this early."""
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What one step found."""
+    """The result of one step."""
 
     what: str
     verdict: Literal["pass", "fail", "skipped"]
@@ -29,7 +33,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def walk(control: ManualControl, console: Console) -> Iterator[Result]:
-    """Yield each step's result; the person acts, looks, listens and answers."""
+    """Try every device in turn and yield its result; the person acts, looks and answers."""
     forward, right = control.forward_signs()
     yield _turned(control, console, "wheel", "FORWARD", lambda: forward * control.counts())
     if control.side_counts() is not None:
@@ -40,28 +44,28 @@ def walk(control: ManualControl, console: Console) -> Iterator[Result]:
         yield _turned(control, console, "ball", "to the RIGHT", to_the_right)
     for name in control.licks:
         onsets = control.licks[name]
-        yield _seen(control, console, f"lick {name}", f"touch spout {name}", onsets)
+        yield _event(control, console, f"lick {name}", f"touch spout {name}", onsets)
     for name in control.valves:
-        console.print(f"valve {name} opens three times for {_CLICK_MS:g} ms: listen, and look")
+        console.print(f"valve {name} opens three times for {_CLICK_MS:g} ms: listen and look")
         for _ in control.pulses(name, _CLICK_MS, 3):
             pass
         yield _answer(control, f"valve {name}", "Did it click, and did drops come?")
     for name in control.edges:
-        todo = f"make line {name} change (start the microscope for frame_clock)"
-        yield _seen(control, console, f"line {name}", todo, control.edges[name])
+        task = f"change line {name} (for frame_clock: start the microscope)"
+        yield _event(control, console, f"line {name}", task, control.edges[name])
     for name in control.cameras:
-        yield _filming(control, console, name)
+        yield _exposed(control, console, name)
     for name in control.outputs:
         control.set_output(name, True)
-        yield _answer(control, f"output {name}", "It is up now: is it, at the other end?")
+        yield _answer(control, f"output {name}", f"Output {name} is on: is its other end on?")
         control.set_output(name, False)
 
 
 def loop_back(control: ManualControl) -> Iterator[Result]:
-    """Yield, for each spout whose valve line is wired to its lick line, whether all pulses came."""
+    """Time the valve line of each spout, wired back to its lick line; yield the results."""
     for name in control.valves:
         if name not in control.licks:
-            yield Result(f"loop {name}", "skipped", "there is no lick line of that name")
+            yield Result(f"loop {name}", "skipped", "the setup has no lick line of that name")
             continue
         onsets = control.licks[name]
         control.poll_for(0.1)
@@ -69,7 +73,7 @@ def loop_back(control: ManualControl) -> Iterator[Result]:
         opened = list(control.pulses(name, 10.0, _LOOPS))
         control.poll_for(0.1)
         if len(onsets) != len(opened):
-            found = f"{len(opened)} pulses, and {len(onsets)} came back; look at the wire"
+            found = f"{len(onsets)} of {len(opened)} pulses came back; check the wire"
             yield Result(f"loop {name}", "fail", found)
             continue
         late_ms = np.subtract(onsets, opened) / 1e6
@@ -82,34 +86,35 @@ def loop_back(control: ManualControl) -> Iterator[Result]:
 def _turned(
     control: ManualControl, console: Console, what: str, way: str, counts: Callable[[], float]
 ) -> Result:
-    console.print(f"turn the {what} {way} by hand, within {_PATIENCE_S:g} s")
+    console.print(f"turn the {what} {way} by hand within {_WAIT_S:g} s")
     began = counts()
-    if not control.poll_until(lambda: abs(counts() - began) > _TURNED, _PATIENCE_S):
-        return Result(what, "fail", "it did not move; look at the encoder's plug")
+    if not control.poll_until(lambda: abs(counts() - began) > _MIN_COUNTS, _WAIT_S):
+        return Result(what, "fail", "it did not move; check the encoder's plug")
     turned = counts() - began
     found = f"{turned:+.0f} counts"
-    found += "" if turned > 0 else ": backwards; calibrate it: rig calibrate wheel"
+    found += "" if turned > 0 else ": backward; calibrate it: rig calibrate wheel"
     return Result(what, "pass" if turned > 0 else "fail", found)
 
 
-def _filming(control: ManualControl, console: Console, name: str) -> Result:
-    console.print(f"start camera {name}, within {_PATIENCE_S:g} s")
+def _exposed(control: ManualControl, console: Console, name: str) -> Result:
+    console.print(f"start camera {name} within {_WAIT_S:g} s")
     began = control.exposures(name)
-    if control.poll_until(lambda: control.exposures(name) > began, _PATIENCE_S):
-        return Result(f"camera {name}", "pass", "it exposes")
-    return Result(f"camera {name}", "fail", "no exposure came; look at its plug and its program")
+    if control.poll_until(lambda: control.exposures(name) > began, _WAIT_S):
+        return Result(f"camera {name}", "pass", "exposures were counted")
+    return Result(f"camera {name}", "fail", "no exposure was counted; check its plug and program")
 
 
-def _seen(
-    control: ManualControl, console: Console, what: str, todo: str, events: Sequence[object]
+def _event(
+    control: ManualControl, console: Console, what: str, task: str, events: Sequence[object]
 ) -> Result:
-    console.print(f"{todo}, within {_PATIENCE_S:g} s")
+    console.print(f"{task} within {_WAIT_S:g} s")
     before = len(events)
-    if control.poll_until(lambda: len(events) > before, _PATIENCE_S):
+    if control.poll_until(lambda: len(events) > before, _WAIT_S):
         return Result(what, "pass", "seen")
-    return Result(what, "fail", "nothing came; look at the plug and at the line's name")
+    return Result(what, "fail", "nothing was seen; check the plug and the line's name")
 
 
 def _answer(control: ManualControl, what: str, question: str) -> Result:
     yes = control.poll_during(lambda: typer.confirm(question))
-    return Result(what, "pass" if yes else "fail", "seen by the person at the rig" if yes else "no")
+    found = "confirmed by the operator" if yes else "denied by the operator"
+    return Result(what, "pass" if yes else "fail", found)

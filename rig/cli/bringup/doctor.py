@@ -1,4 +1,4 @@
-"""rig doctor: what this machine lacks for a real rig."""
+"""rig doctor: check whether this computer is fit to run a real rig."""
 
 from pathlib import Path
 
@@ -12,12 +12,15 @@ from rig.session.system_checks import SystemChecks
 
 
 def doctor(data: Data = Path("data")) -> None:
-    """Look at timer, priority, disk, USB, screen and drivers, and say what to do."""
-    table = Table("", "what", "found", "what to do")
-    lacks = 0
+    """Check this computer: timer, priority, disk, USB, screen and drivers; advise.
+
+    Exit code 1: something has to be changed.
+    """
+    table = Table("", "check", "result", "what to do")
+    bad = 0
     for one in SystemChecks(data).look():
-        lacks += not one.good
-        mark = Text("good", "green") if one.good else Text("LACK", "bold red")
+        bad += not one.good
+        mark = Text("good", "green") if one.good else Text("BAD", "bold red")
         table.add_row(mark, one.what, one.found, "" if one.good else one.remedy)
     Console().print(table)
-    raise typer.Exit(1 if lacks else 0)
+    raise typer.Exit(1 if bad else 0)

@@ -1,6 +1,5 @@
-"""rig flush: let water through a valve, to fill or to rinse its line."""
+"""rig flush: open a valve repeatedly, to fill or rinse its line."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,20 +7,24 @@ from rich.console import Console
 from rich.progress import track
 
 from behavior.manual.manual_control import open_devices
-from rig.cli.bringup.setup_argument import NoAnimal, no_animal, setup_session
+from rig.cli.bringup.setup_argument import NoAnimal, SetupFile, no_animal, setup_session
+from rig.cli.numbers import number
 
 _PULSE_MS = 100.0
 
 
 def flush(
-    setup: Annotated[Path, typer.Argument(help="What is bolted down.")],
-    name: Annotated[str, typer.Option("--valve", help="The valve's name in the setup.")] = "centre",
+    setup: SetupFile,
+    name: Annotated[
+        str, typer.Option("--valve", help="Name of the valve in the setup.")
+    ] = "centre",
     seconds: Annotated[
-        float, typer.Option(min=0.1, max=60.0, help="How long it is open in all.")
+        float,
+        typer.Option(parser=number(0.1, 60.0), help="Total time open, seconds (0.1 to 60)."),
     ] = 5.0,
     yes: NoAnimal = False,
 ) -> None:
-    """Open a valve again and again, with no animal at the spout. Ctrl-C ends it."""
+    """Open a valve repeatedly to fill or rinse its line, without an animal. Ctrl-C stops it."""
     session = setup_session(setup)
     console = Console()
     no_animal(f"spout {name}, and a dish under it", yes)
@@ -31,5 +34,5 @@ def flush(
         for _ in track(pulses, f"flushing {name}", count, console=console):
             pass
     console.print(
-        f"{name} was open for {count * _PULSE_MS / 1000:g} s in {count} pulses, and is shut"
+        f"valve {name} was open for {count * _PULSE_MS / 1000:g} s in {count} pulses; it is closed"
     )

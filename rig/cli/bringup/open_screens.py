@@ -1,4 +1,4 @@
-"""The screens of a setup by themselves, for verbs that look at them without a session."""
+"""Open the screens of a setup without a session."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +19,11 @@ from stimuli.screens.screen_overlap import check_overlap
 
 @contextmanager
 def opened(setup: Path) -> Iterator[tuple[Screen, tuple[Pane, ...], Display.Settings]]:
-    """Open a setup's screens, on grey; close them at the end. Raises Refused."""
+    """Open a setup's screens on grey, and close them at the end. Raises Refused."""
     session = setup_session(setup)
     tables = session.nodes
     if "display" not in tables:
-        raise Refused(f"{setup} has no [nodes.display], so there is no screen in it")
+        raise Refused(f"{setup} has no [nodes.display] and so no screens; name another setup")
     table = _beside(tables["display"], setup.parent)
     node = Display(convert(table, Display.Settings, "[nodes.display]"), lambda _: None)
     settings = node.settings
@@ -43,7 +43,7 @@ def _planes(settings: Display.Settings) -> list[str]:
 
 
 def _beside(table: Any, folder: Path) -> Any:
-    """Return the table with the files that it names where they are: beside the setup."""
+    """Return the table with the files that it names relative to the setup's folder."""
     if not isinstance(table, dict):
         return table
     return {

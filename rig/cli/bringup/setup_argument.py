@@ -1,4 +1,4 @@
-"""A setup by itself, for verbs that handle what is bolted down without an animal."""
+"""A setup as an argument, for commands that use a rig's devices without an animal."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,19 +8,24 @@ import typer
 from rig.errors import Refused
 from rig.settings.config import SessionSettings, convert, read_setup
 
-NoAnimal = Annotated[bool, typer.Option("--yes", help="Do not ask whether an animal is there.")]
+SetupFile = Annotated[
+    Path, typer.Argument(metavar="SETUP", help="The setup of the rig (TOML): devices, screens.")
+]
+NoAnimal = Annotated[
+    bool, typer.Option("--yes", help="No animal is at the rig: do not ask to confirm that.")
+]
 
 
 def setup_session(setup: Path) -> SessionSettings:
-    """Return a session of a setup's devices alone: no animal, no task. Raises Refused."""
+    """Return a session of a setup's devices alone, without animal and task. Raises Refused."""
     tree = read_setup(setup)
     if "hardware" not in tree["nodes"]:
-        raise Refused(f"{setup} has no [nodes.hardware], so there is no device in it")
+        raise Refused(f"{setup} has no [nodes.hardware] and so no devices; name another setup")
     alone = {"subject": "nobody", "seed": 0, "task_name": "", "task": {}}
     return convert({**tree, **alone}, SessionSettings, str(setup))
 
 
 def no_animal(where: str, yes: bool) -> None:
-    """Ask whether no animal is there, before valves open past the guard; abort if one is."""
+    """Ask to confirm that no animal is there, as valves will open without the guard; else abort."""
     if not yes:
-        typer.confirm(f"Is NO animal at {where}?", abort=True)
+        typer.confirm(f"Confirm that NO animal is at {where}", abort=True)

@@ -1,4 +1,4 @@
-"""The page of a valve's calibration: what was weighed, and the line through it."""
+"""The page of a valve's calibration: the weighed series and the fitted line."""
 
 from pathlib import Path
 
@@ -12,32 +12,32 @@ from rig.errors import Refused
 _DROP_UL = 3.0
 
 
-def write_page(path: Path, what: str, series: list[Weighing], fitted: Fit, most_ms: float) -> None:
-    """Write the page of a calibration; `most_ms` is the longest pulse that the rig allows.
+def write_page(
+    path: Path, what: str, series: list[Weighing], fitted: Fit, longest_ms: float
+) -> None:
+    """Write the page of a calibration. Raises Refused if it cannot be written.
 
-    Raises Refused if it cannot be written.
+    longest_ms is the longest pulse that the rig's guard allows.
     """
-    head = ["pulse, ms", "pulses", "weighed, mg", "µl a pulse", "on the line", "off the line"]
+    head = ["pulse, ms", "pulses", "weight, mg", "µl per pulse", "fitted", "residual"]
     rows = [
         [f"{one.open_ms:g}", str(one.pulses), f"{one.mass_mg:g}", f"{one.ul_each:.3f}", on, off]
         for one, on, off in zip(series, *_columns(series, fitted), strict=True)
     ]
-    title = "What was weighed"
-    weighed = Section(title, figures=_figures(series, fitted, most_ms), grids=[Grid(head, rows)])
+    title = "Weighed series"
+    weighed = Section(title, figures=_figures(series, fitted, longest_ms), grids=[Grid(head, rows)])
     drop_ms = _DROP_UL / fitted.ul_per_ms + fitted.dead_ms
     cards = [
-        Card(f"{fitted.ul_per_ms:.4f} µl/ms", "flow while it is open"),
-        Card(f"{fitted.dead_ms:.1f} ms", "before anything flows"),
+        Card(f"{fitted.ul_per_ms:.4f} µl/ms", "flow while open"),
+        Card(f"{fitted.dead_ms:.1f} ms", "dead time: open before water flows"),
         Card(f"{drop_ms:.1f} ms", f"for a drop of {_DROP_UL:g} µl"),
-        Card(f"{max(map(abs, fitted.residuals)):.1%}", "farthest off the line"),
+        Card(f"{max(map(abs, fitted.residuals)):.1%}", "largest residual"),
     ]
-    text = (
-        "Least squares, each series by its share of error; a valve does not flow before it opens."
-    )
+    text = "Weighted least squares: volume = flow * (pulse length minus dead time)."
     try:
         path.write_text(render(f"Calibration of {what}", text, cards, [weighed]), "utf-8")
     except OSError as error:
-        raise Refused(f"{path} cannot be written ({error}); look at its folder") from error
+        raise Refused(f"{path} cannot be written ({error.strerror}); check its folder") from error
 
 
 def _columns(series: list[Weighing], fitted: Fit) -> tuple[list[str], list[str]]:
@@ -45,14 +45,14 @@ def _columns(series: list[Weighing], fitted: Fit) -> tuple[list[str], list[str]]
     return on, [f"{off:+.1%}" for off in fitted.residuals]
 
 
-def _figures(series: list[Weighing], fitted: Fit, most_ms: float) -> list[Figure]:
+def _figures(series: list[Weighing], fitted: Fit, longest_ms: float) -> list[Figure]:
     lengths = [one.open_ms for one in series]
-    ends = [fitted.dead_ms, min(most_ms, 1.15 * max(lengths))]
+    ends = [fitted.dead_ms, min(longest_ms, 1.15 * max(lengths))]
     through = [fitted.ul_per_ms * (end - fitted.dead_ms) for end in ends]
     span = {"title": "pulse, ms", "range": [0, ends[1]]}
     flow = [
         line([0, fitted.dead_ms], [0, 0], DIM, width=2.0),
-        line(ends, through, DIM, width=2.0, name="the line"),
+        line(ends, through, DIM, width=2.0, name="fit"),
         dots(lengths, [one.ul_each for one in series], WATER, "weighed", 10),
     ]
     off = [100 * share for share in fitted.residuals]
@@ -60,10 +60,10 @@ def _figures(series: list[Weighing], fitted: Fit, most_ms: float) -> list[Figure
     zero = line([0, ends[1]], [0, 0], DIM, width=1.0)
     most = 1.3 * max(1.0, *map(abs, off))
     return [
-        Figure("Water of a pulse", flow, {"xaxis": span, "yaxis": {"title": "µl a pulse"}}),
+        Figure("Water per pulse", flow, {"xaxis": span, "yaxis": {"title": "µl per pulse"}}),
         Figure(
-            "Off the line",
-            [zero, *stems, dots(lengths, off, BAD, "off", 9)],
+            "Residuals",
+            [zero, *stems, dots(lengths, off, BAD, "residual", 9)],
             {"xaxis": span, "yaxis": {"title": "%", "range": [-most, most]}},
         ),
     ]

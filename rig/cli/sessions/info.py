@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from rig.cli.numbers import number
 from rig.cli.sessions.completeness_notice import check_log
 from rig.cli.sessions.end_summary import SUMMARY_FILE, print_table
 from rig.cli.sessions.photodiode_report import seen
@@ -26,7 +27,9 @@ def info(
         Path | None,
         typer.Option(help="Another recorder's photodiode trace: tell which picture it saw when."),
     ] = None,
-    trace_hz: Annotated[float, typer.Option(min=1.0, help="Its samples a second.")] = 10_000.0,
+    trace_hz: Annotated[
+        float, typer.Option(parser=number(1.0), help="Sampling rate of --trace, Hz.")
+    ] = 10_000.0,
 ) -> None:
     """Show what is in a session, whether it is whole, and its end table."""
     console = Console()

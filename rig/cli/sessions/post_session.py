@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from rig.cli.numbers import number_in
 from rig.session.subjects import Subject, Weighing, find, record
 
 _PLAUSIBLE = (0.5, 1.5)
@@ -18,12 +19,9 @@ def at_a_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def grams_in(text: str) -> float | None:
-    """Return a weight as people type it: 23.8, 23,8 or 23.8 g; None if it is no number."""
-    try:
-        return float(text.lower().strip().removesuffix("g").strip().replace(",", "."))
-    except ValueError:
-        return None
+def grams_in(text: str) -> float:
+    """Return a weight as people type it: 23.8 or 23.8 g. Raises ValueError with a sentence."""
+    return number_in(text.lower().strip().removesuffix("g"))
 
 
 def ask(name: str, data: Path, console: Console, read: Callable[[str], str] = input) -> None:
@@ -52,9 +50,10 @@ def _weight(subject: Subject, console: Console, read: Callable[[str], str]) -> f
     """Return the weight; None if it was skipped."""
     doubted: float | None = None
     while text := read(f"weight of {subject.name}, grams (Enter: later): ").strip():
-        grams = grams_in(text)
-        if grams is None:
-            console.print("that is no number; as in 23.8", markup=False)
+        try:
+            grams = grams_in(text)
+        except ValueError as error:
+            console.print(str(error), markup=False)
             continue
         if not 5.0 <= grams <= 100.0:
             console.print("a mouse weighs 5 to 100 g; type it again", markup=False)

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 import rig
+from rig.cli.numbers import number
 from rig.cli.sessions.end_summary import end
 from rig.cli.sessions.post_session import ask, at_a_terminal
 from rig.errors import Refused
@@ -36,7 +37,10 @@ def run(
     task: Annotated[Path, typer.Argument(help="What the animal experiences, e.g. train1.toml.")],
     subject: Annotated[str, typer.Option(help="Name of the animal: letters and digits.")],
     trials: Annotated[int | None, typer.Option(help="End after so many trials.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="End after so long.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(parser=number(0.0), help="Maximum session length, minutes [from the task]."),
+    ] = None,
     seed: Seed = None,
     data: Data = Path("data"),
     mouse: Annotated[
