@@ -4,6 +4,7 @@ import math
 import time
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import msgspec
@@ -13,7 +14,7 @@ from acquisition.follow.folder_follower import FolderFollower
 from acquisition.follow.poll_scheduler import PollScheduler
 from acquisition.follow.previous_scan import last_header, remember
 from acquisition.scanimage.frame_counter import FrameCounter, PageIndex
-from acquisition.scanimage.header import Header, differences
+from acquisition.scanimage.header import Header, differences, parse_header
 from acquisition.scanimage.page import Page
 from acquisition.scanimage.preamble import NotScanImage
 from acquisition.scanimage.scan_message import scan_of, strips_of
@@ -29,6 +30,8 @@ _FOLDER_NS = 100_000_000
 """How often it asks the folder for new files, which takes long on another machine's."""
 _TICK_NS = 50_000_000
 """How long it takes in pages before it lets the Beat go out."""
+_LONG_HEADER = 1 << 20
+"""Characters of a header that takes so long to read that heartbeats would be missed."""
 _LAST_LOOKS = 200
 """How often it looks at the end for what is still being saved: for 1 s."""
 
@@ -40,6 +43,7 @@ class Stream(Node):
     subscribes = (Start,)
     publishes = (Frame, Scan)
     period_s = _LOOK_S
+    max_lag_s = 3.0  # late frames harm nobody; they wait in their file
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where the files come."""
@@ -64,6 +68,7 @@ class Stream(Node):
         self._number = 0
         """ScanImage's number of the last frame said."""
         self._due = PollScheduler()
+        self._pending: _PendingFile | None = None
 
     def open(self) -> None:
         """Take note of what is in the folder already. Raises Refused if it cannot be read."""
@@ -107,11 +112,15 @@ class Stream(Node):
         if self._folder is None or not self._following:
             return
         try:
+            if not self._take_pending(wait=ended):
+                return
             for file, page in self._folder.poll(look, ended):
-                try:
+                if file is not self._file and len(file.static or "") > _LONG_HEADER:
+                    self._pending = _PendingFile(file, page)
+                    if not self._take_pending(wait=ended):
+                        return
+                else:
                     self._take(file, page)
-                except NotScanImage as error:
-                    raise file.refused(str(error)) from error
                 if self.clock.now() >= until:
                     break  # the rest is there at the next tick
         except Refused:
@@ -138,7 +147,24 @@ class Stream(Node):
         if file is not None and file.torn_bytes:
             self._say_torn(file.path)
 
+    def _take_pending(self, wait: bool) -> bool:
+        """Take in a file's first page once its header is read; return whether none is left."""
+        pending = self._pending
+        if pending is None:
+            return True
+        if not pending.is_read(wait):
+            return False
+        self._pending = None
+        self._take(pending.file, pending.page)
+        return True
+
     def _take(self, file: FileFollower, page: Page) -> None:
+        try:
+            self._publish_page(file, page)
+        except NotScanImage as error:
+            raise file.refused(str(error)) from error
+
+    def _publish_page(self, file: FileFollower, page: Page) -> None:
         if file is not self._file:
             self._begin(file, page)
         if self._counter is None:
@@ -195,6 +221,20 @@ class Stream(Node):
     def _say_torn(self, path: Path) -> None:
         what = f"{path.as_posix()} ends inside a frame, which is left out"
         self.publish(Fault(self.clock.now(), what))
+
+
+class _PendingFile:
+    """A file whose header is read by a thread, so that heartbeats go out meanwhile."""
+
+    def __init__(self, file: FileFollower, page: Page) -> None:
+        self.file, self.page = file, page
+        self._reader = Thread(target=parse_header, args=(file.static,), daemon=True)
+        self._reader.start()
+
+    def is_read(self, wait: bool) -> bool:
+        """Whether the header has been read; wait for it if asked to."""
+        self._reader.join(None if wait else 0.0)
+        return not self._reader.is_alive()
 
 
 def _unnumbered(file: FileFollower) -> Refused:

@@ -84,6 +84,12 @@ def repair(path: Path, copy: Path) -> tuple[int, int]:
             _copy(source, target, end)
             target.seek(last.link_at)
             target.write(bytes(link_bytes))
+        _, copied, _, _, damage = _whole_part(copy)
+        if copied != pages or damage:
+            copy.unlink()
+            raise Refused(
+                f"{path} cannot be repaired: the copy would hold {copied} of its {pages} pages"
+            )
     except FileExistsError as error:
         raise Refused(f"{copy} is there already; name another copy with --to") from error
     except OSError as error:

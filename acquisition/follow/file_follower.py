@@ -1,5 +1,6 @@
 """Follows a growing ScanImage file, a whole page at a time."""
 
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 
 from acquisition.follow.growing_file import GrowingFile
 from acquisition.scanimage.header import Header, parse_header
+from acquisition.scanimage.header_text import json_object
 from acquisition.scanimage.page import Page, PageParser
 from acquisition.scanimage.preamble import (
     BIG,
     PREAMBLE_BYTES,
     NotScanImage,
+    Preamble,
     TiffLayout,
     parse_preamble,
     regions_of,
@@ -23,6 +26,8 @@ from acquisition.scanimage.preamble import (
 from rig.errors import Refused
 
 _PADDING_BYTES = 8
+_SETTINGS = re.compile(r"""^\s*(\{|(scanimage\.)?SI[45]?\.[\w.]+ *=)""", re.MULTILINE)
+"""How ScanImage's settings begin, as lines or as JSON."""
 _TAG_NUMBER = struct.Struct("<H")
 _FIRST_TAGS = (254, 255, 256)
 """Tags stand in order, and each page has the last of these."""
@@ -53,6 +58,9 @@ class FileFollower:
         self._link_at = BIG.first_link_at
         self._began = False
         self._linked_ahead = False
+        self._preamble = Preamble(0, 0)
+        self._held: Page | None = None
+        """The first page, while its file's metadata have not been read."""
         self._withheld_at = -1
         """The link of a page that was linked on, but not followed by another, when last seen."""
         try:
@@ -67,7 +75,15 @@ class FileFollower:
         strict.
         """
         try:
+            if (page := self._held) is not None:
+                if not self._read_texts(page):
+                    return
+                self._held = None
+                yield page
             while (page := self._next_page(ended)) is not None:
+                if self.static is None and not self._read_texts(page):
+                    self._held = page
+                    return
                 yield page
         except NotScanImage as error:
             raise self.refused(str(error)) from error
@@ -86,6 +102,21 @@ class FileFollower:
         """The time between frames that the metadata state, once they are on disk."""
         rate_hz = self.header.frame_rate_hz
         return 1.0 / rate_hz if rate_hz else None
+
+    @property
+    def has_page(self) -> bool:
+        """Whether a first page is whole; unlike `poll` it reads no metadata.
+
+        Raises Refused if the file is damaged.
+        """
+        try:
+            if not self._page_at:
+                self._held = self._next_page(ended=False)
+            return self._page_at > 0
+        except NotScanImage as error:
+            raise self.refused(str(error)) from error
+        except OSError as error:
+            raise self.refused(f"cannot be read ({error.strerror})") from error
 
     def pixels(self, page: Page) -> NDArray[Any]:
         """Read a page's pixels, height x width. Raises Refused if the file has lost them."""
@@ -155,8 +186,6 @@ class FileFollower:
             self._linked_ahead = True
             self._next_at = 0
             return None
-        if self.static is None:
-            self.static = page.text
         self._page_at, self._link_at = at, page.link_at
         self._end = page.end
         return page
@@ -200,17 +229,38 @@ class FileFollower:
         if raw is None:
             return False
         preamble = parse_preamble(raw)
-        if preamble.has_blocks:
-            blocks = self._file.read(PREAMBLE_BYTES, preamble.static_bytes + preamble.regions_bytes)
-            if blocks is None:
-                return False
-            self.regions = regions_of(blocks[preamble.static_bytes :])
-            self._end = PREAMBLE_BYTES + len(blocks)
-            self.static = text_of(blocks[: preamble.static_bytes])
+        self._end = PREAMBLE_BYTES + preamble.static_bytes + preamble.regions_bytes
+        if not self._file.reaches(self._end):
+            return False
+        self._preamble = preamble
         self._layout = preamble.layout
         self._parser = PageParser(self._layout)
         self._link_at = self._layout.first_link_at
         self._began = True
+        return True
+
+    def _read_texts(self, page: Page) -> bool:
+        """Read static metadata and regions; return whether they are there.
+
+        They are two blocks in front, or two tags of the first page; before 2016 each page's
+        description has the metadata.
+        """
+        preamble = self._preamble
+        if preamble.has_blocks:
+            size = preamble.static_bytes + preamble.regions_bytes
+            blocks = self._file.read_anew(PREAMBLE_BYTES, size)
+            if blocks is None:
+                return False
+            self.static = text_of(blocks[: preamble.static_bytes])
+            self.regions = regions_of(blocks[preamble.static_bytes :])
+            return True
+        texts = self._parser.texts(self._file.read_anew, self._page_at)
+        if texts is None:
+            return False
+        software, artist = texts
+        in_software = _SETTINGS.search(software) is not None
+        self.static = software if in_software else page.text
+        self.regions = json_object(artist) if in_software else {}
         return True
 
     def _link(self) -> int:

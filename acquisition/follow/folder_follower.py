@@ -126,6 +126,6 @@ def _has_a_page(path: Path) -> bool:
     """Whether a file has a page, or what will never be one. Raises Refused if it is gone."""
     with closing(FileFollower(path)) as probe:
         try:
-            return next(probe.poll(), None) is not None
+            return probe.has_page
         except Refused:
             return True

@@ -6,11 +6,15 @@ carriage returns), `scanimage.SI4.scanZoomFactor = 4` (4), `scanimage.SI5.` (5.0
 """
 
 import math
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from acquisition.scanimage.matlab_literals import Value, facts_of
+from acquisition.scanimage.header_text import read_settings
+from acquisition.scanimage.matlab_literals import Value
+from acquisition.scanimage.preamble import NotScanImage
 from acquisition.scanimage.stack_settings import read_stack
 
 _SCANNERS = ("hScan2D", "hResScan", "hLinScan")
@@ -84,9 +88,16 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         return round(self.fly_to_s / self.line_period_s)
 
 
+@lru_cache(maxsize=2)
 def parse_header(text: str) -> Header:
-    """Return the facts of a static metadata text of any version."""
-    facts = facts_of(text)
+    """Return the settings in a static metadata text of any version.
+
+    The text of the last files is remembered: a header of 23 MB is read once for a series.
+    """
+    try:
+        facts = read_settings(text)
+    except NotScanImage as problem:
+        return Header(unclear=str(problem))
     channels = _channels(facts)
     rate_hz = _positive(facts, "hRoiManager.scanFrameRate", "scanFrameRate", "state.acq.frameRate")
     volume_hz = _positive(facts, "hRoiManager.scanVolumeRate")
@@ -158,28 +169,28 @@ def _shown(value: Any) -> str:
     return "unknown" if value in (None, "") else str(value)
 
 
-def _one(facts: dict[str, Value], *keys: str) -> float | None:
+def _one(facts: Mapping[str, Value], *keys: str) -> float | None:
     """Return the first of these that is a finite number."""
     found = [facts.get(key) for key in keys]
     return next((v for v in found if isinstance(v, float) and math.isfinite(v)), None)
 
 
-def _positive(facts: dict[str, Value], *keys: str) -> float | None:
+def _positive(facts: Mapping[str, Value], *keys: str) -> float | None:
     value = _one(facts, *keys)
     return value if value is not None and value > 0 else None
 
 
-def _count(facts: dict[str, Value], default: int, *keys: str) -> int:
+def _count(facts: Mapping[str, Value], default: int, *keys: str) -> int:
     value = _one(facts, *keys)
     return int(value) if value is not None and 0 <= value < _MAX_COUNT else default
 
 
-def _yes(facts: dict[str, Value], *keys: str) -> bool | None:
+def _yes(facts: Mapping[str, Value], *keys: str) -> bool | None:
     value = _one(facts, *keys)
     return None if value is None else bool(value)
 
 
-def _several(facts: dict[str, Value], *keys: str) -> tuple[float, ...]:
+def _several(facts: Mapping[str, Value], *keys: str) -> tuple[float, ...]:
     """Return the first of these that is a finite number or a row of them."""
     for key in keys:
         value = facts.get(key, ())
@@ -190,13 +201,13 @@ def _several(facts: dict[str, Value], *keys: str) -> tuple[float, ...]:
     return ()
 
 
-def _of_scanner(facts: dict[str, Value], key: str) -> tuple[str, ...]:
+def _of_scanner(facts: Mapping[str, Value], key: str) -> tuple[str, ...]:
     """Return the keys under which the active scanner may say it, the likeliest first."""
     linear = str(facts.get("imagingSystem", "")).lower().startswith("lin")
     return tuple(f"{part}.{key}" for part in (_SCANNERS[::-1] if linear else _SCANNERS))
 
 
-def _version(facts: dict[str, Value]) -> str:
+def _version(facts: Mapping[str, Value]) -> str:
     keys = ("VERSION_MAJOR", "VERSION_MINOR", "VERSION_UPDATE")
     parts = [facts[key] for key in keys if key in facts]
     parts = parts or [facts[k] for k in ("versionMajor", "versionMinor") if k in facts]
@@ -204,7 +215,7 @@ def _version(facts: dict[str, Value]) -> str:
     return ".".join(_shown(part) for part in parts)
 
 
-def _channels(facts: dict[str, Value]) -> tuple[int, ...]:
+def _channels(facts: Mapping[str, Value]) -> tuple[int, ...]:
     saved = _several(facts, "hChannels.channelSave", "channelsSave")
     if not saved:
         flags = [_one(facts, f"state.acq.savingChannel{i}") for i in (1, 2, 3, 4)]
@@ -212,13 +223,13 @@ def _channels(facts: dict[str, Value]) -> tuple[int, ...]:
     return tuple(int(channel) for channel in saved)
 
 
-def _laser_gated(facts: dict[str, Value], channels: tuple[int, ...]) -> bool:
+def _laser_gated(facts: Mapping[str, Value], channels: tuple[int, ...]) -> bool:
     of = [f"hScan2D.virtualChannelSettings__{channel}" for channel in channels]
     windows = [facts.get(f"{settings}.laserFilterWindow") for settings in of]
     gates = [_one(facts, f"{settings}.laserGate") for settings in of]
     return len(channels) > 1 and all(gates) and len(set(windows)) == len(channels)
 
 
-def _motors_of_3(facts: dict[str, Value]) -> tuple[float, ...]:
+def _motors_of_3(facts: Mapping[str, Value]) -> tuple[float, ...]:
     at = [_one(facts, f"state.motor.abs{axis}Position") for axis in "XYZ"]
     return tuple(v for v in at if v is not None) if None not in at else ()

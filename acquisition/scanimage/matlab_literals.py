@@ -2,19 +2,52 @@
 
 import math
 import re
+from collections.abc import Iterator, Mapping
 
 Value = float | str | tuple["Value", ...]
 """A number (true is 1), a text, a row of numbers, or rows of numbers."""
 
-_LINE = re.compile(r"^[ \t]*([A-Za-z][\w.]*)[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_KEY = re.compile(r"[A-Za-z][\w.]*")
 _PREFIX = re.compile(r"^(scanimage\.)?SI[45]?\.")
 _WORDS = {"true": 1.0, "false": 0.0, "Inf": math.inf, "-Inf": -math.inf, "NaN": math.nan}
 
 
-def facts_of(text: str) -> dict[str, Value]:
-    """Return every `key = value` line, the keys without what names the version before them."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return {_PREFIX.sub("", key): value_of(raw) for key, raw in _LINE.findall(lines)}
+class Lines(Mapping[str, Value]):
+    """The values of `key = value` lines; a value is read when it is asked for.
+
+    A header may hold 23 MB of waveforms that nobody asks for.
+    """
+
+    def __init__(self, raw: dict[str, str]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, key: str) -> Value:
+        return value_of(self._raw[key])
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+def read_lines(text: str) -> Lines:
+    """Return every `key = value` line, the keys without the prefix that names the version."""
+    raw = {}
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        key, equals, value = line.partition("=")
+        key = key.strip(" \t")
+        if equals and _KEY.fullmatch(key):
+            raw[without_prefix(key)] = value.strip(" \t")
+    return Lines(raw)
+
+
+def without_prefix(key: str) -> str:
+    """Return a key without what names the version before it, such as "SI." or "scanimage.SI4."."""
+    return _PREFIX.sub("", key) if key.startswith("S") or key.startswith("scanimage.") else key
 
 
 def value_of(raw: str) -> Value:

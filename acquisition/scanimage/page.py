@@ -5,15 +5,20 @@ import re
 
 import msgspec
 
+from acquisition.scanimage.header_text import json_object
 from acquisition.scanimage.preamble import BIG, FIRST_LINK_AT, NotScanImage, TiffLayout
 from acquisition.scanimage.tiff_tags import (
+    ARTIST,
     DESCRIPTION,
+    SOFTWARE,
     STRIP_OFFSETS,
     Read,
     integers,
     read_tags,
+    read_text,
     read_value,
     shape_of,
+    values_end,
 )
 
 _MAX_TAGS = 64
@@ -29,8 +34,7 @@ _DIALECTS = (
 )
 """What a description says of its frame, under the keys of each version."""
 _PATTERNS = {
-    # `key = value` lines, or "key": value in JSON
-    key: re.compile(rf'^[ \t]*"?{re.escape(key)}"? *[=:] *([-+0-9.eE]+)\s*,?\s*$', re.MULTILINE)
+    key: re.compile(rf"^{re.escape(key)} *= *([-+0-9.eE]+)\s*$", re.MULTILINE)
     for dialect in _DIALECTS
     for key in dialect.values()
 }
@@ -52,7 +56,7 @@ class Page(msgspec.Struct, frozen=True):
     link_at: int
     """Where the link to the next page stands."""
     end: int
-    """First byte after the pixels and the link."""
+    """First byte after the pixels, the link and the values behind the tags."""
     text: str
     """The whole description."""
     acquisition: int = 0
@@ -107,13 +111,29 @@ class PageParser:
         offsets = integers(tags, STRIP_OFFSETS)
         shape = shape_of(tags, at)
         text = str(tags.get(DESCRIPTION, ""))
-        page = _placed(shape, text, offsets[0], at, link_at, layout)
+        values = values_end(table, link_at + layout.link.size, layout)
+        page = _placed(shape, text, offsets[0], at, link_at, values)
         starts = range(0, len(table), layout.tag.size)
         where = {layout.tag.unpack_from(table, start)[0]: start for start in starts}
         if len(offsets) == 1 and DESCRIPTION in where:
             self._differing = (where[DESCRIPTION], where[STRIP_OFFSETS])
             self._known, self._before = self._same(table), page
         return page
+
+    def texts(self, read: Read, at: int) -> tuple[str, str] | None:
+        """Return Software and Artist of the page at `at`; None while they are not all there.
+
+        ScanImage 5.2 to 5.7 writes its metadata and regions there where a file has no header.
+        """
+        layout = self._layout
+        head = read(at, layout.entries.size)
+        count = layout.entries.unpack(head)[0] if head else 0
+        table = read(at + layout.entries.size, count * layout.tag.size)
+        if table is None:
+            return None
+        found = [read_text(read, table, tag, layout) for tag in (SOFTWARE, ARTIST)]
+        software, artist = found
+        return None if software is None or artist is None else (software, artist)
 
     def _same(self, table: bytes) -> bytes:
         """Return tags without the description's length and place, and without the pixels' place."""
@@ -131,15 +151,19 @@ class PageParser:
             return None
         offset = layout.link.unpack_from(table, pixels_at + layout.tag.size - layout.link.size)[0]
         shape = before.height_px, before.width_px, before.dtype
-        return _placed(shape, str(text), offset, at, link_at, layout)
+        entry = table[text_at : text_at + layout.tag.size]
+        values = values_end(entry, link_at + layout.link.size, layout)
+        return _placed(shape, str(text), offset, at, link_at, values)
 
 
 def _placed(
-    shape: tuple[int, int, str], text: str, offset: int, at: int, link_at: int, layout: TiffLayout
+    shape: tuple[int, int, str], text: str, offset: int, at: int, link_at: int, tags_end: int
 ) -> Page:
-    """Return the page of that height, width and dtype whose pixels stand at `offset`."""
+    """Return the page of that height, width and dtype whose pixels stand at `offset`.
+
+    tags_end is where its tags end, with the values behind them.
+    """
     total = shape[0] * shape[1] * int(shape[2][-1])
-    tags_end = link_at + layout.link.size
     if offset < FIRST_LINK_AT or at - total < offset < tags_end:
         raise NotScanImage(f"has pixels on top of the tags of the page at byte {at}")
     number, timestamp_s, acquisition, in_acquisition = _frame(text, at)
@@ -152,8 +176,9 @@ def _placed(
 def _frame(text: str, at: int) -> tuple[int, float, int, int]:
     """Return number, time, acquisition and number in it of a frame, by its description."""
     for dialect in _DIALECTS:
-        found = {name: _number(text, key) for name, key in dialect.items()}
-        number, timestamp_s = found["number"], found["time"]
+        found = _numbers_in_json(text, dialect)
+        found = found or {name: _number(text, key) for name, key in dialect.items()}
+        number, timestamp_s = found.get("number"), found.get("time")
         if number is not None and timestamp_s is not None and 0 < number < _MAX_NUMBER:
             acquisition = _whole(found.get("acquisition")) or 0
             in_acquisition = _whole(found.get("number_in_acquisition")) or int(number)
@@ -161,6 +186,19 @@ def _frame(text: str, at: int) -> tuple[int, float, int, int]:
     if text.startswith(_UNNUMBERED):
         return 0, math.nan, 0, 0
     raise NotScanImage(f"lacks frameNumbers or frameTimestamps_sec in the page at byte {at}")
+
+
+def _numbers_in_json(text: str, dialect: dict[str, str]) -> dict[str, float | None]:
+    """Return the numbers of a description in JSON, which may stand in an object FrameHeader."""
+    found = json_object(text)
+    inner = found.get("FrameHeader", found)
+    if not found or not isinstance(inner, dict):
+        return {}
+    values = {name: inner.get(key) for name, key in dialect.items()}
+    return {
+        name: value if isinstance(value, int | float) and math.isfinite(value) else None
+        for name, value in values.items()
+    }
 
 
 def _whole(value: float | None) -> int | None:

@@ -20,7 +20,8 @@ TAG = struct.Struct("<HHQ8s")
 MAGIC = 117637889
 VERSIONS = (3, 4)
 
-_MAX_TEXT_BYTES = 1 << 26
+MAX_TEXT_BYTES = 1 << 26
+"""The largest block of metadata that is believed."""
 
 
 class NotScanImage(Exception):
@@ -64,7 +65,7 @@ def parse_preamble(raw: bytes) -> Preamble:
         return Preamble(0, 0)
     if version not in VERSIONS or not static:
         raise NotScanImage(f"has ScanImage's header in a version {version} that is not known")
-    if max(static, regions) > _MAX_TEXT_BYTES:
+    if max(static, regions) > MAX_TEXT_BYTES:
         raise NotScanImage(f"claims {max(static, regions)} bytes of metadata")
     return Preamble(static, regions)
 

@@ -3,12 +3,15 @@
 import struct
 from collections.abc import Callable
 
-from acquisition.scanimage.preamble import NotScanImage, TiffLayout, text_of
+from acquisition.scanimage.preamble import MAX_TEXT_BYTES, NotScanImage, TiffLayout, text_of
 
 _MAX_TAG_BYTES = 1 << 20
+_BEHIND_BYTES = 1 << 20
+"""Values that a tag's entry cannot hold are written at most this far behind the tags."""
 _MAX_PIXEL_BYTES = 1 << 31
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, DESCRIPTION = 256, 257, 258, 259, 270
+SOFTWARE, ARTIST = 305, 315
 STRIP_OFFSETS, _SAMPLES, _ROWS, _STRIP_BYTES, _SAMPLE_FORMAT = 273, 277, 278, 279, 339
 _NAMES = {
     _WIDTH: "width",
@@ -32,6 +35,9 @@ _TILES = (322, 323, 324, 325)
 _ASCII = 2
 _INTEGERS = {1: "B", _ASCII: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SIZES = {letter: struct.calcsize(letter) for letter in "BHIQ"}
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
+          16: 8, 17: 8, 18: 8}  # fmt: skip
+"""The size of a value of each type of TIFF and BigTIFF."""
 _LETTERS = {1: "u", 2: "i", 3: "f"}
 
 Tags = dict[int, tuple[int, ...] | str]
@@ -56,6 +62,32 @@ def read_tags(read: Read, table: bytes, at: int, layout: TiffLayout) -> Tags | N
                 return None
             tags[tag] = value
     return tags
+
+
+def values_end(table: bytes, tags_end: int, layout: TiffLayout) -> int:
+    """Return where the values end that stand behind a page's tags, as libtiff writes them.
+
+    Description and strip tables then follow the tags, and the pixels come before them.
+    """
+    end = tags_end
+    for start in range(0, len(table), layout.tag.size):
+        _, kind, values, inline = layout.tag.unpack_from(table, start)
+        size = _BYTES.get(kind, 0) * values
+        at = layout.link.unpack(inline)[0]
+        if size > len(inline) and tags_end <= at <= at + size <= tags_end + _BEHIND_BYTES:
+            end = max(end, at + size)
+    return end
+
+
+def read_text(read: Read, table: bytes, tag: int, layout: TiffLayout) -> str | None:
+    """Return the text of a tag; "" if there is none, None while it is not all there."""
+    for start in range(0, len(table), layout.tag.size):
+        found, kind, length, inline = layout.tag.unpack_from(table, start)
+        if found == tag and kind == _ASCII and length <= MAX_TEXT_BYTES:
+            short = length <= len(inline)
+            raw = inline[:length] if short else read(layout.link.unpack(inline)[0], length)
+            return None if raw is None else text_of(raw)
+    return ""
 
 
 def read_value(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acquisition.scanimage.header import Header, differences, parse_header
-from acquisition.scanimage.matlab_literals import Value, facts_of, literal, value_of
+from acquisition.scanimage.matlab_literals import Value, literal, read_lines, value_of
 from acquisition.scanimage.regions import parse_regions
 from tests.acquisition.real import header_of_2015, header_of_2020
 
@@ -139,7 +139,7 @@ def test_matlabs_literals() -> None:
     assert value_of("-Inf") == -math.inf
     assert value_of("'[1 2]'") == "[1 2]"
     assert value_of("{'a' 'b'}") == "{'a' 'b'}"
-    assert facts_of("a = 1\nSI.b.c = 'x'\nno line") == {"a": 1.0, "b.c": "x"}
+    assert read_lines("a = 1\nSI.b.c = 'x'\nno line") == {"a": 1.0, "b.c": "x"}
 
 
 @given(st.text(max_size=200))
@@ -153,7 +153,7 @@ def test_a_pages_description_is_read_in_the_same_way() -> None:
     text = (
         "frameNumbers = 7\nepoch = [2025  3  4  9 30 5.250]\nauxTrigger0 = [1.5 2.25]\nI2CData = {}"
     )
-    assert facts_of(text) == {
+    assert read_lines(text) == {
         "frameNumbers": 7.0,
         "epoch": (2025.0, 3.0, 4.0, 9.0, 30.0, 5.25),
         "auxTrigger0": (1.5, 2.25),

@@ -1,0 +1,77 @@
+"""The settings of a header, written as MATLAB lines or, by option of ScanImage, as JSON."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from acquisition.scanimage.matlab_literals import Value, read_lines, without_prefix
+from acquisition.scanimage.preamble import NotScanImage
+
+_NUMBERS = {"_Inf_": math.inf, "-_Inf_": -math.inf, "_NaN_": math.nan, "Inf": math.inf}
+"""How JSON of MATLAB writes what JSON has no number for."""
+
+
+class _Leaves(Mapping[str, Value]):
+    """The values of nested objects under their dotted keys; each is read when it is asked for."""
+
+    def __init__(self, tree: dict[str, Any]) -> None:
+        self._raw = {without_prefix(key): value for key, value in _leaves("", tree)}
+
+    def __getitem__(self, key: str) -> Value:
+        return _value(self._raw[key])
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+def read_settings(text: str) -> Mapping[str, Value]:
+    """Return the settings of a header by key, such as "hRoiManager.scanFrameRate".
+
+    Raises NotScanImage if the text begins as JSON and is none.
+    """
+    if not text.lstrip().startswith("{"):
+        return read_lines(text)
+    try:
+        return _Leaves(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise NotScanImage(f"has a header in JSON that cannot be read ({error})") from error
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Return the JSON object that a text holds; an empty one if it holds none."""
+    try:
+        found = json.loads(text) if text.lstrip().startswith("{") else {}
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _leaves(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and "_ArrayData_" not in value:
+            yield from _leaves(f"{prefix}{key}.", value)
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _value(value: Any) -> Value:
+    """Return a JSON value as the MATLAB literal it stands for would be read."""
+    if isinstance(value, dict):  # an array as JSONLab writes it
+        value = value.get("_ArrayData_")
+    if isinstance(value, str):
+        return _NUMBERS.get(value, value)
+    if not isinstance(value, list):
+        return float(value) if isinstance(value, int | float) else ()
+    rows = [_value(item) for item in value]
+    if len(rows) == 1 and isinstance(rows[0], tuple):
+        return rows[0]
+    if rows and all(isinstance(row, tuple) and len(row) == 1 for row in rows):
+        return tuple(row[0] for row in rows if isinstance(row, tuple))
+    return tuple(rows)
