@@ -1,4 +1,4 @@
-"""Display: shows the corridor where the task says it stands, and says when each picture was up."""
+"""The display process: shows the corridor at the mouse's position and publishes every flip."""
 
 import gc
 import time
@@ -22,53 +22,61 @@ from rig.messages import (
 )
 from rig.node import Node, Publish
 from rig.settings import device_factory
-from stimuli.opengl.shaders import MOST_PANES
+from stimuli.opengl.shaders import MAX_SCREENS
 from stimuli.photodiode.patch_code import encode
 from stimuli.scene.corridor_geometry import CorridorGeometry, Lap, Laps, check_corridor
 from stimuli.scene.flip_scheduler import FlipScheduler
-from stimuli.scene.open_loop import Bar, Bars, Image, Sight, on_show, sight
-from stimuli.scene.screen import Scene, Screen, Stage
-from stimuli.scene.task_stimuli import Wanted, wanted
-from stimuli.screens.screen_geometry import THREE_VIEWS, View, Warp, check_views, panes
+from stimuli.scene.open_loop import (
+    Bar,
+    Bars,
+    FieldOfView,
+    Image,
+    field_of_view,
+    open_loop_stimulus,
+)
+from stimuli.scene.screen import RenderSetup, Scene, Screen
+from stimuli.scene.task_stimuli import TaskStimuli, task_stimuli
+from stimuli.screens.screen_geometry import THREE_VIEWS, View, Warp, check_views, load_screens
 from stimuli.screens.screen_overlap import check_overlap
-from stimuli.sound.cue_sound import Cues, Speaker
-from stimuli.textures.cache import pictures, sha256
-from stimuli.textures.names import STIMULI, Picture, check_names
-from stimuli.textures.photographs import images
+from stimuli.sound.cue_sound import CuePlayer, Speaker
+from stimuli.textures.cache import load_textures, sha256
+from stimuli.textures.names import STIMULI, Texture, check_names
+from stimuli.textures.photographs import load_images
 
-_CHECKED_FLIPS = 60
-_REFRESH_WITHIN = 0.02
-"""By what share a screen's refresh may differ from the stated one."""
+_TEST_FLIPS = 60
+"""Flips over which the refresh rate of a screen is measured."""
+_REFRESH_TOLERANCE = 0.02
+"""Largest relative difference between the measured refresh rate and refresh_hz."""
 
 
 class Display(Node):
-    """Driver: one picture a refresh, of the newest Position heard."""
+    """Driver: shows one frame each refresh, at the position of the newest Position message."""
 
     name = "display"
     subscribes = (Start, Position, TrialStart, TrialEnd, Cue)
     publishes = (Flip, TextureHashes, CueOnset)
     period_s = 1 / 60
     max_batch_delay_s = 0.004
-    rank = 1  # without a graphics card it draws for half of each frame: no wheel may wait for that
+    rank = 1  # drawing in software takes up to half of each frame: the wheel must not wait for it
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """The screens round the animal, the corridor's cross-section, and the pace."""
+        """The screens around the mouse, the corridor's cross-section, and the timing of flips."""
 
         screen: dict[str, Any]
-        """Which screen (`is`), and that screen's own settings."""
+        """The class of the screen (`is`), and its settings."""
         sound: dict[str, Any] | None = None
-        """Which speaker (`is`) plays the cue, and its settings; none: another sounder does."""
+        """The class of the speaker (`is`) and its settings; None if another device sounds."""
         refresh_hz: Annotated[float, msgspec.Meta(ge=10.0, le=500.0)] = 60.0
         paced: Literal["software", "vblank"] = "software"
-        """Who says when to flip: this node, or a screen that makes flip wait for its refresh."""
+        """What sets the time of a flip: a clock of ours, or the screen's vertical sync."""
         views: dict[str, View] = msgspec.field(default_factory=dict)
-        """Flat screens by name, from left to right; where there is no screen at all, three."""
+        """Flat screens by name, from left to right; three if there is no view and no warp."""
         warps: dict[str, Warp] = msgspec.field(default_factory=dict)
-        """Screens that are seen through a mesh: a cylinder, a dome, a projector."""
+        """Curved or projected screens by name."""
         corridor: CorridorGeometry = CorridorGeometry()
         bars: Bars = Bars()
         extrapolate: bool = False
-        """Whether to show where the animal will stand in mid-frame, by its speed of late."""
+        """True to show the position expected in the middle of the frame, from the recent speed."""
 
     settings: Settings
 
@@ -78,161 +86,181 @@ class Display(Node):
         super().__init__(settings, publish)
         check_corridor(settings.corridor)
         check_views(settings.views)
-        check_names(_planes(settings.corridor), STIMULI, "the corridor has a floor or a ceiling")
-        if len(settings.views) + len(settings.warps) > MOST_PANES:
-            raise Refused(f"[nodes.display] has more than {MOST_PANES} screens; leave some out")
+        planes = plane_textures(settings.corridor)
+        check_names(planes, STIMULI, "[nodes.display.corridor] floor and ceiling")
+        if len(settings.views) + len(settings.warps) > MAX_SCREENS:
+            raise Refused(
+                f"[nodes.display] has more than {MAX_SCREENS} views and warps; remove some"
+            )
         self.screen: Screen = device_factory.make(settings.screen, "[nodes.display.screen]")
-        self._cues: Cues | None = None
+        self._cues: CuePlayer | None = None
         if settings.sound is not None:
             speaker: Speaker = device_factory.make(settings.sound, "[nodes.display.sound]")
-            self._cues = Cues(speaker, publish)
+            self._cues = CuePlayer(speaker, publish)
         self._vblank = settings.paced == "vblank"
         self.period_s = 1 / settings.refresh_hz
-        self._pace = FlipScheduler(settings.refresh_hz, self._vblank)
-        self._wanted = Wanted()
-        self._pictures: dict[str, Picture] = {}
-        self._images: dict[str, Picture] = {}
-        self._sight: Sight | None = None
-        self._number = 0
-        self._spent_ns = 0
+        self._scheduler = FlipScheduler(settings.refresh_hz, self._vblank)
+        self._stimuli = TaskStimuli()
+        self._textures: dict[str, Texture] = {}
+        self._images: dict[str, Texture] = {}
+        self._field: FieldOfView | None = None
+        self._flip_number = 0
+        self._cpu_ns = 0
+        """CPU time of this thread at the last flip."""
         self._trial: TrialStart | None = None
-        self._announced = -1
-        self._behind: TrialStart | None = None
+        self._last_trial = -1
+        """The number of the last trial that has begun."""
+        self._trial_behind: TrialStart | None = None
+        """The trial before, if its corridor was run to its end."""
         self._laps: Laps | None = None
         self._open_loop: Image | Bar | None = None
         self._position: Position | None = None
         self._drawn: Position | None = None
+        """The position that the last frame was drawn at."""
 
     def check(self, task: dict[str, Any]) -> None:
-        self._wanted = wanted(task)
+        self._stimuli = task_stimuli(task)
 
     def open(self) -> None:
-        corridor = self.settings.corridor
-        shown = panes(self.settings.views, self.settings.warps)
-        check_overlap(shown)
-        self._sight = sight(shown)
-        asked = self._wanted
-        self._pictures = pictures([*asked.walls, *_planes(corridor)], asked.photographs)
-        self._images = images(asked.images, self._sight.width_over_height)
+        corridor, stimuli = self.settings.corridor, self._stimuli
+        screens = load_screens(self.settings.views, self.settings.warps)
+        check_overlap(screens)
+        self._field = field_of_view(screens)
+        names = [*stimuli.walls, *plane_textures(corridor)]
+        self._textures = load_textures(names, stimuli.photographs)
+        self._images = load_images(stimuli.images, self._field.width_over_height)
         if self._cues is not None:
             self._cues.open(self.clock.now, self.real_animal)
-        stage = Stage(shown, corridor, self._pictures, self._vblank, self._images)
-        self.screen.open(stage)
+        self.screen.open(RenderSetup(screens, corridor, self._textures, self._vblank, self._images))
         self._check_refresh()
-        encode(0)  # works out the whole code
-        gc.disable()  # the loop leaves no cycles behind
+        encode(0)  # computes the tables of the code, which takes too long for the first frame
+        gc.disable()  # a collection would delay a flip, and the loop creates no cycles
 
     def handle(self, message: Message) -> None:
         if self._cues is not None:
             self._cues.handle(message)
         match message:
             case Start():
-                every = {**self._pictures, **self._images}
-                self.publish(
-                    TextureHashes(message.t, {name: sha256(one) for name, one in every.items()})
-                )
+                textures = {**self._textures, **self._images}
+                hashes = {name: sha256(texture) for name, texture in textures.items()}
+                self.publish(TextureHashes(message.t, hashes))
             case TrialStart():
-                self._trial, self._announced = message, message.trial
+                self._trial, self._last_trial = message, message.trial
             case TrialEnd():
-                # A corridor that was not run to its end does not lie behind the next one.
-                whole = message.outcome == "done"
-                self._behind, self._trial = self._trial if whole else None, None
+                completed = message.outcome == "done"
+                self._trial_behind, self._trial = self._trial if completed else None, None
             case Position():
-                self._place(message)
+                self._set_position(message)
 
     def tick(self, now: int) -> None:
         position = self._position
         position_m, wheel_t = (0.0, 0) if position is None else (position.position_m, position.t)
         if self.settings.extrapolate and position is not None:
-            position_m += self._ahead_m(position)
-        bright = encode(self._number)
+            position_m += self._extrapolated_m(position)
+        bright = encode(self._flip_number)
         self.screen.draw(Scene(self._laps, position_m, bright, self._open_loop))
         self._drawn = position
         drawn_t = self.clock.now()
-        self._pace.drawn(drawn_t - now)
-        self.screen.wait(self._pace.wait_ns(drawn_t))
-        before_t = self.clock.now()
+        self._scheduler.record_drawing(drawn_t - now)
+        self.screen.wait(self._scheduler.wait_ns(drawn_t))
+        before_swap_t = self.clock.now()
         self.screen.flip()
         t = self.clock.now()
-        kept, spent_ns = self._pace.flipped(t), time.thread_time_ns()
-        loop_ms = (spent_ns - self._spent_ns) / 1e6 if self._number else 0.0
-        how = (*kept, bright, self._vblank, loop_ms, now)
-        self.publish(Flip(t, self._number, position_m, wheel_t, before_t, *how))
-        self._number, self._spent_ns = self._number + 1, spent_ns
+        timing, cpu_ns = self._scheduler.record_flip(t), time.thread_time_ns()
+        self.publish(
+            Flip(
+                t=t,
+                number=self._flip_number,
+                position_m=position_m,
+                wheel_t=wheel_t,
+                before_swap_t=before_swap_t,
+                late=timing.late,
+                dropped=timing.dropped,
+                bright=bright,
+                vblank=self._vblank,
+                loop_ms=(cpu_ns - self._cpu_ns) / 1e6 if self._flip_number else 0.0,
+                draw_t=now,
+            )
+        )
+        self._flip_number, self._cpu_ns = self._flip_number + 1, cpu_ns
         if self._cues is not None:
             self._cues.tick(t)
 
     def next_due(self, due: int, now: int) -> int:
-        return self._pace.draw_due()
+        return self._scheduler.draw_due()
 
     def close(self) -> None:
         gc.enable()
-        with ExitStack() as stack:  # the screen last, and whatever the speaker does
+        with ExitStack() as stack:  # close the screen even if the speaker fails to close
             stack.callback(self.screen.close)
             if self._cues is not None:
                 self._cues.close()
 
-    def _ahead_m(self, position: Position) -> float:
-        """Return how far on the animal will be when the next picture has been up for half a frame.
+    def _extrapolated_m(self, position: Position) -> float:
+        """Return how far the mouse will have moved on in the middle of the next frame (m).
 
-        By its speed since the picture before, within its corridor.
+        The speed is that between the last two positions drawn. The result is never negative and
+        never beyond the end of the corridor.
         """
-        before, flip_due = self._drawn, self._pace.flip_due
+        before, flip_due = self._drawn, self._scheduler.flip_due
         if before is None or flip_due is None or before.trial != position.trial:
             return 0.0
         if not position.moving or self._trial is None or position.t <= before.t:
             return 0.0
         speed = (position.position_m - before.position_m) / (position.t - before.t)
-        ahead = speed * (flip_due + self._pace.period_ns // 2 - position.t)
+        ahead = speed * (flip_due + self._scheduler.period_ns // 2 - position.t)
         return max(0.0, min(ahead, _lap(self._trial).length_m - position.position_m))
 
-    def _place(self, position: Position) -> None:
-        """Take a position over. One of a trial not announced yet waits for its TrialStart."""
-        if position.trial > self._announced:
+    def _set_position(self, position: Position) -> None:
+        """Take over a position; one of a trial whose TrialStart has not arrived is ignored."""
+        if position.trial > self._last_trial:
             return
         self._position = position
         self._laps = self._open_loop = None
         if position.trial < 0:
-            self._behind = None
+            self._trial_behind = None
         elif self._trial is not None and position.phase == "corridor":
-            self._laps = self._laps_round(self._trial)
-        elif self._trial is not None and self._sight is not None:
-            self._open_loop = on_show(self._trial, position, self.settings.bars, self._sight)
+            self._laps = self._laps_around(self._trial)
+        elif self._trial is not None and self._field is not None:
+            bars = self.settings.bars
+            self._open_loop = open_loop_stimulus(self._trial, position, bars, self._field)
 
-    def _laps_round(self, trial: TrialStart) -> Laps:
+    def _laps_around(self, trial: TrialStart) -> Laps:
         here = _lap(trial)
-        grey = Lap(None, trial.texture_m, trial.grey_m)
-        last = self._behind
-        behind = _lap(last) if last is not None and last.picture == "corridor" else grey
+        last = self._trial_behind
+        if last is not None and last.picture == "corridor":
+            behind = _lap(last)
+        else:
+            behind = Lap(None, trial.texture_m, trial.grey_m)
         return behind, here, Lap(trial.next_stimulus, trial.texture_m, trial.grey_m)
 
     def _check_refresh(self) -> None:
-        """Measure how fast the screen flips by itself. Raises Refused if that is not as stated."""
+        """Measure the refresh rate of the screen. Raises Refused if the settings do not fit it."""
         intervals = []
         self.screen.flip()
         flipped = self.clock.now()
-        for _ in range(_CHECKED_FLIPS):
+        for _ in range(_TEST_FLIPS):
             self.screen.flip()
             t = self.clock.now()
             intervals.append(t - flipped)
             flipped = t
         measured_s, hz = median(intervals) / 1e9, self.settings.refresh_hz
-        keeps = abs(measured_s * hz - 1) < _REFRESH_WITHIN
-        if self._vblank and not keeps:
-            at = "without waiting" if measured_s <= 0 else f"at {1 / measured_s:.1f} Hz"
+        matches = abs(measured_s * hz - 1) < _REFRESH_TOLERANCE
+        if self._vblank and not matches:
+            rate = "without waiting" if measured_s <= 0 else f"at {1 / measured_s:.1f} Hz"
             raise Refused(
-                f"the screen flips {at}, not at refresh_hz = {hz}; correct refresh_hz or the "
-                'vertical sync of the driver, or set paced = "software"'
+                f"the screen flips {rate}, not at refresh_hz = {hz}; correct refresh_hz or the "
+                'vertical sync of the graphics driver, or set paced = "software"'
             )
-        if not self._vblank and keeps:
+        if not self._vblank and matches:
             raise Refused(
-                f"the screen waits for its own refresh at {1 / measured_s:.1f} Hz; set paced = "
-                '"vblank" in [nodes.display], or flips would wait twice'
+                f"flips already wait for the screen's refresh at {1 / measured_s:.1f} Hz; set "
+                'paced = "vblank" in [nodes.display], or each flip would wait twice'
             )
 
 
-def _planes(corridor: CorridorGeometry) -> list[str]:
-    """Return the pictures of floor and ceiling, if they have one."""
+def plane_textures(corridor: CorridorGeometry) -> list[str]:
+    """Return the textures of floor and ceiling, if they have any."""
     return [name for name in (corridor.floor, corridor.ceiling) if name]
 
 

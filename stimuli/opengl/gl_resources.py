@@ -1,6 +1,6 @@
-"""What is handed to the graphics card once: programs, pictures, gamma curves, vertices.
+"""OpenGL resources: shader programs, textures, gamma tables, vertices.
 
-The OpenGL functions are handed in, so that this file imports no vendor's library.
+The OpenGL functions are passed in as `gl`, so that this file imports no vendor library.
 """
 
 import ctypes
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from rig.errors import Refused
 from stimuli.screens.screen_geometry import Mesh
-from stimuli.textures.names import Picture
+from stimuli.textures.names import Texture
 
 _FLOAT_BYTES = 4
 
 
 class Program:
-    """A program of the graphics card, and where its settings go."""
+    """A shader program, with the locations of its uniforms in `at`."""
 
     def __init__(self, gl: Any, vertex: bytes, fragment: bytes, names: Sequence[str]) -> None:
-        """Compile it. Raises Refused if the driver cannot."""
+        """Compile and link. Raises Refused if the driver cannot."""
         self.id: int = _program(gl, vertex, fragment)
         self.at: dict[str, int] = {
             name: gl.glGetUniformLocation(self.id, ctypes.create_string_buffer(name.encode()))
@@ -29,12 +29,19 @@ class Program:
         }
 
 
-def pictures_texture(
-    gl: Any, pictures: Mapping[str, Picture], anisotropy: float, closed: bool = True
+def texture_array(
+    gl: Any, textures: Mapping[str, Texture], anisotropy: float, periodic: bool = True
 ) -> int:
-    """Upload pictures, which close on themselves or not, as layers of a texture with mipmaps."""
-    none = np.zeros((1, 1, 1), np.uint8)  # where nothing is ever laid on a wall
-    layers = np.stack(list(pictures.values())) if pictures else none
+    """Upload textures of one size as the layers of an array texture with mipmaps; return its name.
+
+    Args:
+        gl: The OpenGL functions.
+        textures: The layers, in order.
+        anisotropy: Anisotropic filtering, 1 for none.
+        periodic: True if the textures repeat beyond their edges.
+    """
+    placeholder = np.zeros((1, 1, 1), np.uint8)
+    layers = np.stack(list(textures.values())) if textures else placeholder
     depth, height, width = layers.shape
     kind = gl.GL_TEXTURE_2D_ARRAY
     name = _bound_texture(gl, kind)
@@ -45,19 +52,19 @@ def pictures_texture(
     gl.glTexParameteri(kind, gl.GL_TEXTURE_MIN_FILTER, gl.GL_LINEAR_MIPMAP_LINEAR)
     gl.glTexParameteri(kind, gl.GL_TEXTURE_MAG_FILTER, gl.GL_LINEAR)
     for side in (gl.GL_TEXTURE_WRAP_S, gl.GL_TEXTURE_WRAP_T):
-        gl.glTexParameteri(kind, side, gl.GL_REPEAT if closed else gl.GL_CLAMP_TO_EDGE)
+        gl.glTexParameteri(kind, side, gl.GL_REPEAT if periodic else gl.GL_CLAMP_TO_EDGE)
     if anisotropy > 1:
         gl.glTexParameterf(kind, gl.GL_TEXTURE_MAX_ANISOTROPY_EXT, anisotropy)
     gl.glBindTexture(kind, 0)
     return name
 
 
-def curves_texture(gl: Any, curves: NDArray[np.float32]) -> int:
-    """Upload gamma curves, a row a screen, as a texture that is read between its points."""
+def gamma_texture(gl: Any, tables: NDArray[np.float32]) -> int:
+    """Upload gamma tables, one row a screen, as a texture with linear interpolation."""
     kind = gl.GL_TEXTURE_2D
     name = _bound_texture(gl, kind)
-    height, width = curves.shape
-    pixels = np.ascontiguousarray(curves).ctypes.data
+    height, width = tables.shape
+    pixels = np.ascontiguousarray(tables).ctypes.data
     gl.glTexImage2D(kind, 0, gl.GL_R32F, width, height, 0, gl.GL_RED, gl.GL_FLOAT, pixels)
     for side in (gl.GL_TEXTURE_MIN_FILTER, gl.GL_TEXTURE_MAG_FILTER):
         gl.glTexParameteri(kind, side, gl.GL_LINEAR)
@@ -68,11 +75,15 @@ def curves_texture(gl: Any, curves: NDArray[np.float32]) -> int:
 
 
 class Vertices:
-    """Vertices and triangles in the card's memory; each vertex is a few groups of floats."""
+    """Vertices and triangles in the memory of the graphics card.
 
-    def __init__(self, gl: Any, groups: Sequence[int]) -> None:
+    Each vertex has several attributes, each of a few floats.
+    """
+
+    def __init__(self, gl: Any, sizes: Sequence[int]) -> None:
+        """Make room for vertices whose attributes have these sizes."""
         self.count = 0
-        """Indices to draw."""
+        """Number of indices to draw."""
         self._gl = gl
         array, buffers = gl.GLuint(), (gl.GLuint * 2)()
         gl.glGenVertexArrays(1, ctypes.byref(array))
@@ -82,10 +93,10 @@ class Vertices:
         gl.glBindVertexArray(self.id)
         gl.glBindBuffer(gl.GL_ARRAY_BUFFER, self._buffers[0])
         gl.glBindBuffer(gl.GL_ELEMENT_ARRAY_BUFFER, self._buffers[1])
-        stride, offset = sum(groups) * _FLOAT_BYTES, 0
-        for place, size in enumerate(groups):
-            gl.glEnableVertexAttribArray(place)
-            gl.glVertexAttribPointer(place, size, gl.GL_FLOAT, gl.GL_FALSE, stride, offset)
+        stride, offset = sum(sizes) * _FLOAT_BYTES, 0
+        for location, size in enumerate(sizes):
+            gl.glEnableVertexAttribArray(location)
+            gl.glVertexAttribPointer(location, size, gl.GL_FLOAT, gl.GL_FALSE, stride, offset)
             offset += size * _FLOAT_BYTES
         gl.glBindVertexArray(0)
         gl.glBindBuffer(gl.GL_ARRAY_BUFFER, 0)
@@ -104,19 +115,22 @@ class Vertices:
         self.count = indices.size
 
 
-def mesh_vertices(gl: Any, mesh: Mesh, inside: tuple[float, float, float, float]) -> Vertices:
-    """Upload a warp: where in the window, and towards which point (m from the eye)."""
-    x, y, half_x, half_y = inside
+def mesh_vertices(gl: Any, mesh: Mesh, area: tuple[float, float, float, float]) -> Vertices:
+    """Upload a screen's mesh: position in the window and point in space (m) of each vertex.
+
+    area is the centre and half size of the screen in the window, which goes from -1 to 1.
+    """
+    x, y, half_x, half_y = area
     across, up = np.meshgrid(x + half_x * (2 * mesh.across - 1), y + half_y * (2 * mesh.up - 1))
     points = mesh.points_cm.reshape(-1, 3) / 100
     vertices = np.column_stack([across.ravel(), up.ravel(), points]).astype(np.float32)
     rows, columns = across.shape
     first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()[:, None]
     triangles = first + np.array([0, 1, columns, columns, 1, columns + 1])
-    made = Vertices(gl, (2, 3))
-    made.fill(vertices, triangles.ravel().astype(np.uint32))
+    uploaded = Vertices(gl, (2, 3))
+    uploaded.fill(vertices, triangles.ravel().astype(np.uint32))
     gl.glBindVertexArray(0)
-    return made
+    return uploaded
 
 
 def _bound_texture(gl: Any, kind: int) -> int:
@@ -139,10 +153,10 @@ def _program(gl: Any, vertex: bytes, fragment: bytes) -> int:
     linked = gl.GLint()
     gl.glGetProgramiv(program, gl.GL_LINK_STATUS, ctypes.byref(linked))
     if not linked.value:
-        why = ctypes.create_string_buffer(1024)
-        gl.glGetProgramInfoLog(program, 1024, None, why)
+        log = ctypes.create_string_buffer(1024)
+        gl.glGetProgramInfoLog(program, 1024, None, log)
         raise Refused(
-            f"the graphics driver refuses the corridor's shaders ({why.value.decode().strip()}); "
-            "use a driver with OpenGL 3.3"
+            f"the graphics driver cannot compile the shaders ({log.value.decode().strip()}); "
+            "use a driver with OpenGL 3.3 or newer"
         )
     return program

@@ -1,1 +1,1 @@
-"""The patch that a photodiode watches: its code, and how to decode a recorded trace."""
+"""The patch that a photodiode watches: its code, and the decoding of what the photodiode saw."""

@@ -1,4 +1,4 @@
-"""Which pictures a photodiode saw when, laid on the flips of the session: by light alone."""
+"""Match the frames that a photodiode saw with the flips of a session."""
 
 from typing import NamedTuple
 
@@ -7,69 +7,70 @@ from numpy.typing import NDArray
 
 from rig.errors import Refused
 from rig.messages import Flip
-from stimuli.photodiode.patch_code import (
-    PERIOD_FRAMES,
-    Floats,
-    Ints,
-    PatchReading,
-    decode,
-    decode_edges,
-)
+from stimuli.photodiode.patch_code import PERIOD_FRAMES, Floats, Ints, PatchDecoder, PatchReading
+
+_MIN_MATCHED = 0.9
+"""Share of the frames seen that must be flips of the session."""
 
 
-class Lit(NamedTuple):
-    """Pictures whose light was seen: place among the flips, when it was seen, and when flipped.
+class MatchedFlips(NamedTuple):
+    """Flips whose light was seen, in order of time."""
 
-    seen_s is by the clock of whoever saw it, flip_s by the session's; exact where light changed.
-    """
-
-    at: Ints
+    flip_index: Ints
+    """Index of the flip in the list of flips."""
     seen_s: Floats
+    """When its light was seen, by the clock of the recorder."""
     flip_s: Floats
+    """When it was shown, by the session's clock."""
     exact: NDArray[np.bool_]
+    """True if the light changed with it; otherwise seen_s is interpolated."""
 
 
-class Clock(NamedTuple):
-    """A line through what was seen and what was flipped: session = begin_s + rate * seen."""
+class ClockFit(NamedTuple):
+    """The line session time = begin_s + rate * recorder time."""
 
     begin_s: float
     rate: float
-    off_ms: float
-    """By how much the worst one in a hundred of the exact pictures is off that line."""
+    residual_ms: float
+    """99th percentile of the absolute residual, over the exact flips."""
 
 
-def by_edges(edges_s: Floats, flips: list[Flip], refresh_hz: float) -> Lit:
-    """Read the pictures off the times at which a line changed. Raises Refused if none is there."""
-    return _laid_on(decode_edges(edges_s, refresh_hz), flips)
+def match_edges(edges_s: Floats, flips: list[Flip], refresh_hz: float) -> MatchedFlips:
+    """Match the times (s) at which a digital line changed. Raises Refused if too few match."""
+    return _match(PatchDecoder(refresh_hz).decode_edges(edges_s), flips)
 
 
-def by_trace(trace: Floats, sample_hz: float, flips: list[Flip], refresh_hz: float) -> Lit:
-    """Read the pictures off a trace of levels. Raises Refused if none is there."""
+def match_trace(
+    trace: Floats, sample_hz: float, flips: list[Flip], refresh_hz: float
+) -> MatchedFlips:
+    """Match a recorded trace of photodiode levels. Raises Refused if too few frames match."""
     if trace.size < sample_hz or not np.isfinite(trace).all():
-        raise Refused("the trace is shorter than a second, or holds what is no number; record anew")
-    return _laid_on(decode(trace, sample_hz, refresh_hz), flips)
+        raise Refused(
+            "the trace is shorter than a second or contains values that are not numbers; check "
+            "the file"
+        )
+    return _match(PatchDecoder(refresh_hz).decode_trace(trace, sample_hz), flips)
 
 
-def clock(lit: Lit) -> Clock:
-    """Lay a line through the pictures whose moment is exact."""
-    seen_s, flip_s = lit.seen_s[lit.exact], lit.flip_s[lit.exact]
+def fit_clock(matched: MatchedFlips) -> ClockFit:
+    """Fit a line through the flips whose time is exact (least squares)."""
+    seen_s, flip_s = matched.seen_s[matched.exact], matched.flip_s[matched.exact]
     rate, begin_s = np.polyfit(seen_s, flip_s, 1)
-    off_s = np.abs(begin_s + rate * seen_s - flip_s)
-    return Clock(float(begin_s), float(rate), float(np.percentile(off_s, 99)) * 1e3)
+    residual_s = np.abs(begin_s + rate * seen_s - flip_s)
+    return ClockFit(float(begin_s), float(rate), float(np.percentile(residual_s, 99)) * 1e3)
 
 
-def _laid_on(seen: PatchReading, flips: list[Flip]) -> Lit:
+def _match(seen: PatchReading, flips: list[Flip]) -> MatchedFlips:
     if not flips:
-        raise Refused("this session showed no picture: its log has no flip; check the folder")
+        raise Refused("the session's log has no flip, so nothing was shown; check the folder")
     numbers = np.array([flip.number for flip in flips], np.int64) % PERIOD_FRAMES
     order = np.argsort(numbers)
-    at = order[np.clip(np.searchsorted(numbers[order], seen.number), 0, numbers.size - 1)]
-    known = numbers[at] == seen.number
-    if known.sum() < max(2, 0.9 * seen.number.size):
+    index = order[np.clip(np.searchsorted(numbers[order], seen.number), 0, numbers.size - 1)]
+    known = numbers[index] == seen.number
+    if known.sum() < max(2, _MIN_MATCHED * seen.number.size):
         raise Refused(
-            f"of {seen.number.size} pictures that could be read off the light {known.sum()} are of "
-            "this session; check the trace, its samples a second, and that the photodiode sat on "
-            "the patch"
+            f"{known.sum()} of the {seen.number.size} frames that could be decoded belong to this "
+            "session; check the trace, its sampling rate, and that the photodiode was on the patch"
         )
     flip_s = np.array([flip.t for flip in flips], float) / 1e9
-    return Lit(at[known], seen.t_s[known], flip_s[at[known]], seen.changed[known])
+    return MatchedFlips(index[known], seen.t_s[known], flip_s[index[known]], seen.changed[known])

@@ -1,9 +1,28 @@
-"""The photodiode's patch: a code of light in which a trace alone tells the number of each frame.
+"""The photodiode patch's code, from which light alone tells the number of each display frame.
 
-The bits of a maximal-length sequence, each two frames long: the light changes at every bit's
-beginning, and once more in its middle if the bit is 1. So it changes at least every second frame,
-a comparator on a digital line can follow it, and twenty bits anywhere tell where they stand.
-A frame that stays longer lengthens its run of light but keeps its place in the order of runs.
+**The code.** A maximal-length sequence of 2**20 - 1 bits contains every window of 20 bits (except
+20 zeros) exactly once, so 20 bits anywhere tell their position in it. The bits are sent as a
+biphase mark code, two frames a bit: the light changes at the beginning of every bit, and once more
+in its middle if the bit is 1::
+
+    bit        1     0     1     1
+    frame     0 1   2 3   4 5   6 7
+    light     # .   # #   . #   . #      (# bright, . dark)
+    run       1 1    2    1 1   1 1
+
+The light therefore changes at least every second frame, so that a comparator on a digital line can
+follow it. The frames between two changes are a *run*, of one or two frames.
+
+**Decoding.** A run of two frames is a 0, two runs of one frame are a 1. A frame that is shown for
+too long lengthens its run, but keeps its place in the order of runs; a frame that was never shown
+shifts all runs after it. So the decoder looks for the offset between the runs that were seen and
+those of the code:
+
+1. Where runs form bits, look up each window of 20 bits. If several windows in a row give the same
+   offset, it is certain: this is an *anchor*.
+2. Join neighbouring anchors of the same offset: between them, frames were only shown for longer.
+3. Extend each anchor to both sides as long as the runs have the lengths that the code has there,
+   less a margin, because a few runs fit any code by chance.
 """
 
 from functools import cache
@@ -13,139 +32,175 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ORDER, _TAP = 20, 3
+"""The sequence is x[n] = x[n - 3] xor x[n - 20]: x**20 + x**3 + 1 is a primitive polynomial."""
 _BITS = 2**_ORDER - 1
 PERIOD_FRAMES = 2 * _BITS
-"""After so many frames the numbers begin again: 9.7 hours at 60 Hz, 4 at 144."""
+"""The code repeats (inverted) after this many frames: 9.7 hours at 60 Hz, 4 hours at 144 Hz."""
 _SEED = 0b10011010111100010110
-_PROOF = 12
-"""So many windows in a row must name one place before it is believed."""
-_DOUBT = 24
-"""So many runs on either side of a slip are left out: they may fit the code by chance."""
+"""The first 20 bits; any but zeros would do."""
+_MIN_WINDOWS = 12
+"""Successive windows that must give the same offset to be an anchor."""
+_MARGIN_RUNS = 24
+"""Runs that are left out on either side of a change of offset: they may fit by chance."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 class PatchReading(NamedTuple):
-    """Frames that were seen: number (modulo PERIOD_FRAMES), time (s), and whether light changed.
-
-    Where it did not change with a frame, its time is the middle between two changes.
-    """
+    """The frames that were seen, in order of time."""
 
     number: Ints
+    """Frame number, modulo PERIOD_FRAMES."""
     t_s: Floats
+    """Time at which the frame appeared, seconds."""
     changed: NDArray[np.bool_]
+    """True if the light changed with this frame; otherwise t_s is midway between two changes."""
+
+
+class _Segment(NamedTuple):
+    """Seen runs first to last (exclusive), of which run i is run i + offset of the code."""
+
+    first: int
+    last: int
+    offset: int
+
+
+class _Code(NamedTuple):
+    """The whole code as tables."""
+
+    levels: bytes
+    """1 for each bright frame of a period."""
+    run_start: Ints
+    """Frame number at which each run begins."""
+    run_length: Ints
+    """Frames in each run: 1 or 2."""
+    run_of_bit: Ints
+    """The run at which each bit begins."""
+    bit_of_window: Ints
+    """The first bit of each window, by the window's 20 bits as a number; -1 for zeros."""
 
 
 def encode(number: int) -> bool:
     """Return whether the patch is bright in the frame of that number (0 or more)."""
-    turn, at = divmod(number, PERIOD_FRAMES)
-    return bool(_levels()[at]) != bool(turn % 2)
+    period, frame = divmod(number, PERIOD_FRAMES)
+    return bool(_code().levels[frame]) != bool(period % 2)
 
 
-def decode(trace: Floats, sample_hz: float, refresh_hz: float) -> PatchReading:
-    """Return the frames that a photodiode saw: levels in any unit, the first at 0 s."""
-    width = max(1, round(sample_hz / refresh_hz / 4))
-    smooth = np.convolve(trace, np.full(width, 1 / width), mode="valid")
-    dark, bright = np.percentile(smooth, [5, 95])
-    low, high = dark + 0.4 * (bright - dark), dark + 0.6 * (bright - dark)
-    sure = np.flatnonzero((smooth < low) | (smooth > high))
-    side = smooth[sure] > high
-    edges = sure[1:][side[1:] != side[:-1]]
-    return decode_edges((edges + (width - 1) / 2) / sample_hz, refresh_hz)
+class PatchDecoder:
+    """Reads frame numbers off the light of the patch."""
 
+    def __init__(self, refresh_hz: float) -> None:
+        self._refresh_hz = refresh_hz
+        self._code = _code()
 
-def decode_edges(t_s: Floats, refresh_hz: float) -> PatchReading:
-    """Return the frames seen from the times alone at which the light changed, in order."""
-    starts, lengths, _ = _runs()
-    held = np.rint(np.diff(t_s) * refresh_hz).astype(np.int64)
-    run = np.full(held.size, -1)
-    for first, last, shift in _stretches(held):
-        if first < last:
-            run[first:last] = (np.arange(first, last) + shift) % starts.size
-    # In a run that was too short a frame never came up, and none can say which.
-    known = np.flatnonzero((run >= 0) & (held >= lengths[run]))
-    begun = starts[run[known]]
-    halves = known[(lengths[run[known]] == 2) & (held[known] == 2)]
-    number = np.concatenate([begun, starts[run[halves]] + 1])
-    t = np.concatenate([t_s[known], (t_s[halves] + t_s[halves + 1]) / 2])
-    changed = np.arange(number.size) < known.size
-    order = np.argsort(t, kind="stable")
-    return PatchReading(number[order], t[order], changed[order])
+    def decode_trace(self, trace: Floats, sample_hz: float) -> PatchReading:
+        """Decode a recorded photodiode trace: levels in any unit, the first one at 0 s.
 
+        The trace is smoothed over a quarter of a frame. A change counts when the level has crossed
+        from the lower to the upper 40 % of its range, or back, so that noise makes none.
+        """
+        width = max(1, round(sample_hz / self._refresh_hz / 4))
+        smooth = np.convolve(trace, np.full(width, 1 / width), mode="valid")
+        dark, bright = np.percentile(smooth, [5, 95])
+        low, high = dark + 0.4 * (bright - dark), dark + 0.6 * (bright - dark)
+        certain = np.flatnonzero((smooth < low) | (smooth > high))
+        side = smooth[certain] > high
+        edges = certain[1:][side[1:] != side[:-1]]
+        return self.decode_edges((edges + (width - 1) / 2) / sample_hz)
 
-def _stretches(held: Ints) -> list[tuple[int, int, int]]:
-    """Return where runs were recognised: from, to, and how far on in the code."""
-    joined: list[tuple[int, int, int]] = []
-    for first, last, shift in _anchors(held):
-        if joined and joined[-1][2] == shift:  # nothing was lost in between: only frames held
-            joined[-1] = (joined[-1][0], last, shift)
+    def decode_edges(self, t_s: Floats) -> PatchReading:
+        """Decode the times (s) at which the light changed, in order."""
+        code = self._code
+        seen = np.rint(np.diff(t_s) * self._refresh_hz).astype(np.int64)
+        run = np.full(seen.size, -1)
+        for first, last, offset in self._segments(seen):
+            if first < last:
+                run[first:last] = (np.arange(first, last) + offset) % code.run_length.size
+        # In a run that was too short one frame was never shown, and it is not known which.
+        known = np.flatnonzero((run >= 0) & (seen >= code.run_length[run]))
+        first_frame = code.run_start[run[known]]
+        # The second frame of a run of two appears without a change, midway.
+        second = known[(code.run_length[run[known]] == 2) & (seen[known] == 2)]
+        number = np.concatenate([first_frame, code.run_start[run[second]] + 1])
+        t = np.concatenate([t_s[known], (t_s[second] + t_s[second + 1]) / 2])
+        changed = np.arange(number.size) < known.size
+        order = np.argsort(t, kind="stable")
+        return PatchReading(number[order], t[order], changed[order])
+
+    def _segments(self, seen: Ints) -> list[_Segment]:
+        """Return the segments of known offset, from the lengths (frames) of the runs seen."""
+        joined: list[_Segment] = []
+        for anchor in self._anchors(seen):
+            if joined and joined[-1].offset == anchor.offset:
+                joined[-1] = joined[-1]._replace(last=anchor.last)
+            else:
+                joined.append(anchor)
+        starts = [0, *(segment.last for segment in joined[:-1])]
+        ends = [*(segment.first for segment in joined[1:]), seen.size]
+        return [
+            self._extend(seen, segment, start, end)
+            for segment, start, end in zip(joined, starts, ends, strict=False)
+        ]
+
+    def _anchors(self, seen: Ints) -> list[_Segment]:
+        """Return the segments in which windows of 20 bits prove the offset."""
+        code = self._code
+        anchors = []
+        for bits, runs in _read_bits(seen):
+            if bits.size < _ORDER:
+                continue
+            windows = np.lib.stride_tricks.sliding_window_view(bits, _ORDER)
+            bit = code.bit_of_window[windows @ (1 << np.arange(_ORDER - 1, -1, -1))]
+            offset = (code.run_of_bit[bit] - runs[: bit.size]) % code.run_length.size
+            offset = np.where(bit >= 0, offset, -1)
+            ends = np.flatnonzero(np.diff(offset, append=-2)) + 1
+            for begin, end in zip(np.r_[0, ends[:-1]], ends, strict=True):
+                if end - begin > _MIN_WINDOWS and offset[begin] >= 0:
+                    anchors.append(
+                        _Segment(int(runs[begin]), int(runs[end - 1]), int(offset[begin]))
+                    )
+        return anchors
+
+    def _extend(self, seen: Ints, segment: _Segment, start: int, end: int) -> _Segment:
+        """Extend a segment down to `start` and up to `end`, as far as the code continues.
+
+        At the ends of the recording itself no margin is needed.
+        """
+        before = self._mismatches(seen, start, segment.first, segment.offset)
+        if before.size:
+            first = start + int(before[-1]) + 1 + _MARGIN_RUNS
         else:
-            joined.append((first, last, shift))
-    if not joined:
-        return []
-    froms = [0, *(last for _, last, _ in joined[:-1])]
-    tos = [*(first for first, _, _ in joined[1:]), held.size]
-    return [
-        (_since(held, first, floor, shift), _until(held, last, ceiling, shift), shift)
-        for (first, last, shift), floor, ceiling in zip(joined, froms, tos, strict=True)
-    ]
+            first = start if start == 0 else start + _MARGIN_RUNS
+        after = self._mismatches(seen, segment.last, end, segment.offset)
+        if after.size:
+            last = segment.last + int(after[0]) - _MARGIN_RUNS
+        else:
+            last = end if end == seen.size else end - _MARGIN_RUNS
+        return _Segment(first, last, segment.offset)
+
+    def _mismatches(self, seen: Ints, first: int, last: int, offset: int) -> Ints:
+        """Return which runs, counted from first, do not have the length that the code has."""
+        length = self._code.run_length
+        expected = length[(np.arange(first, last) + offset) % length.size]
+        return np.flatnonzero(seen[first:last] != expected)
 
 
-def _since(held: Ints, first: int, floor: int, shift: int) -> int:
-    """Return from where on the runs went as the code does, looking back from `first`."""
-    differ = _differing(held, floor, first, shift)
-    if differ.size == 0:
-        return floor if floor == 0 else floor + _DOUBT
-    return floor + int(differ[-1]) + 1 + _DOUBT
+def _read_bits(seen: Ints) -> list[tuple[Ints, Ints]]:
+    """Read runs of one and two frames as bits.
 
-
-def _until(held: Ints, last: int, ceiling: int, shift: int) -> int:
-    """Return up to where the runs go on as the code does, looking on from `last`."""
-    differ = _differing(held, last, ceiling, shift)
-    if differ.size == 0:
-        return ceiling if ceiling == held.size else ceiling - _DOUBT
-    return last + int(differ[0]) - _DOUBT
-
-
-def _differing(held: Ints, first: int, last: int, shift: int) -> Ints:
-    _, lengths, _ = _runs()
-    expected = lengths[(np.arange(first, last) + shift) % lengths.size]
-    return np.flatnonzero(held[first:last] != expected)
-
-
-def _anchors(held: Ints) -> list[tuple[int, int, int]]:
-    """Return the stretches of runs whose bits prove their place: from, to, shift."""
-    starts, _, run_of_bit = _runs()
-    places = _places()
-    anchors = []
-    for bits, runs in _read(held):
-        if bits.size < _ORDER:
-            continue
-        windows = np.lib.stride_tricks.sliding_window_view(bits, _ORDER)
-        at = places[windows @ (1 << np.arange(_ORDER - 1, -1, -1))]
-        shift = np.where(at >= 0, (run_of_bit[at] - runs[: at.size]) % starts.size, -1)
-        ends = np.flatnonzero(np.diff(shift, append=-2)) + 1
-        for begin, end in zip(np.r_[0, ends[:-1]], ends, strict=True):
-            if end - begin > _PROOF and shift[begin] >= 0:
-                anchors.append((int(runs[begin]), int(runs[end - 1]), int(shift[begin])))
-    return anchors
-
-
-def _read(held: Ints) -> list[tuple[Ints, Ints]]:
-    """Read runs of one and two frames as bits; a stretch ends where they make none.
-
-    Returns for each stretch its bits, and at which run each begins.
+    Returns:
+        For each stretch without an impossible run: its bits, and the run at which each begins.
     """
     stretches, bits, runs = [], [], []
-    frames = held.tolist()
+    lengths = seen.tolist()
     run = 0
-    while run < len(frames):
-        if frames[run] == 2:
+    while run < len(lengths):
+        if lengths[run] == 2:
             bits.append(0)
             runs.append(run)
             run += 1
-        elif frames[run] == 1 and run + 1 < len(frames) and frames[run + 1] == 1:
+        elif lengths[run] == 1 and run + 1 < len(lengths) and lengths[run + 1] == 1:
             bits.append(1)
             runs.append(run)
             run += 2
@@ -158,10 +213,26 @@ def _read(held: Ints) -> list[tuple[Ints, Ints]]:
 
 
 @cache
-def _sequence() -> NDArray[np.uint8]:
-    """Return the sequence x[n] = x[n - 3] xor x[n - 20], which visits all windows but zeros.
+def _code() -> _Code:
+    """Compute the tables of the code (a few tens of ms)."""
+    bits = _sequence()
+    changes = np.column_stack([np.ones(_BITS, np.uint8), bits]).ravel()
+    run_start = np.flatnonzero(changes)
+    return _Code(
+        levels=np.bitwise_xor.accumulate(changes).tobytes(),
+        run_start=run_start,
+        run_length=np.diff(run_start, append=PERIOD_FRAMES),
+        run_of_bit=np.cumsum(changes, dtype=np.int64)[::2] - 1,
+        bit_of_window=_bit_of_window(bits),
+    )
 
-    So too x[n] = x[n - 3 k] xor x[n - 20 k] for k a power of two, which makes it quick.
+
+def _sequence() -> NDArray[np.uint8]:
+    """Return the maximal-length sequence, computed in blocks that double in size.
+
+    Squaring a polynomial over GF(2) squares each of its terms, so that also
+    x[n] = x[n - 3 k] xor x[n - 20 k] for every power of two k. With the largest k for which
+    20 k bits are known, 3 k new bits follow at once.
     """
     bits = np.zeros(_BITS, np.uint8)
     bits[:_ORDER] = [int(bit) for bit in f"{_SEED:b}"]
@@ -175,33 +246,11 @@ def _sequence() -> NDArray[np.uint8]:
     return bits
 
 
-@cache
-def _changes() -> NDArray[np.uint8]:
-    return np.column_stack([np.ones(_BITS, np.uint8), _sequence()]).ravel()
-
-
-@cache
-def _levels() -> bytes:
-    return np.bitwise_xor.accumulate(_changes()).tobytes()
-
-
-@cache
-def _runs() -> tuple[Ints, Ints, Ints]:
-    """Return each run's first frame and its frames, and the run that each bit begins with."""
-    changes = _changes()
-    starts = np.flatnonzero(changes)
-    lengths = np.diff(starts, append=PERIOD_FRAMES)
-    return starts, lengths, np.cumsum(changes, dtype=np.int64)[::2] - 1
-
-
-@cache
-def _places() -> Ints:
-    """Return by the number that twenty bits make where in the sequence they stand."""
-    bits = _sequence().astype(np.int64)
-    around = np.concatenate([bits, bits[: _ORDER - 1]])
+def _bit_of_window(bits: NDArray[np.uint8]) -> Ints:
+    circular = np.concatenate([bits, bits[: _ORDER - 1]]).astype(np.int64)
     windows = np.zeros(_BITS, np.int64)
     for shift in range(_ORDER):
-        windows = 2 * windows + around[shift : shift + _BITS]
-    places = np.full(2**_ORDER, -1)
-    places[windows] = np.arange(_BITS)
-    return places
+        windows = 2 * windows + circular[shift : shift + _BITS]
+    first_bit = np.full(2**_ORDER, -1)
+    first_bit[windows] = np.arange(_BITS)
+    return first_bit

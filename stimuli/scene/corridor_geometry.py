@@ -1,40 +1,46 @@
-"""The corridor as numbers: its walls round the eye, and how a flat screen sees them.
+"""The corridor's geometry: its walls around the eye, and how a flat screen sees them.
 
-Metres, with one corridor metre drawn as one metre of the space round the eye.
+Lengths are in metres; one metre of corridor is drawn as one metre of space around the eye.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from rig.errors import Refused
-from stimuli.screens.screen_geometry import View, frame
-from stimuli.textures.names import PICTURE_HEIGHT_M, PICTURE_M
+from stimuli.screens.screen_geometry import View, screen_axes
+from stimuli.textures.names import TEXTURE_HEIGHT_M, TEXTURE_M
 
 _NEAR_M, _FAR_M = 0.005, 100.0
+"""Near and far clipping planes."""
 FLOOR, CEILING = 3, 4
-"""Where other vertices have the number of their lap: 0, 1 or 2."""
+"""Part numbers of floor and ceiling in `walls`; the walls have the number of their lap, 0 to 2."""
 
 Centimetres = Annotated[float, msgspec.Meta(ge=-500.0, le=500.0)]
 
 
 class CorridorGeometry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The cross-section of the corridor round the eye, and the fog that ends the sight."""
+    """The corridor's cross-section around the eye, and the fog in which it fades."""
 
     half_width_cm: Annotated[float, msgspec.Meta(gt=0.0, le=500.0)] = 10.0
     floor_cm: Centimetres = -8.0
+    """Height of the floor, from the eye."""
     ceiling_cm: Centimetres = 12.0
+    """Height of the ceiling, from the eye."""
     floor: str = ""
-    """The picture that lies on the floor of corridor and grey space; none: grey."""
+    """Texture of the floor, in corridor and grey space; "" for grey."""
     ceiling: str = ""
+    """Texture of the ceiling, likewise."""
     fog_from_m: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 3.0
+    """Distance at which the walls begin to fade to grey."""
     fog_to_m: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 5.5
+    """Distance at which only grey is left."""
 
 
 class Lap(msgspec.Struct, frozen=True):
-    """One trial's corridor: metres of a stimulus (None: of grey), then metres of grey."""
+    """The corridor of one trial: textured walls (grey if stimulus is None), then grey space."""
 
     stimulus: str | None
     texture_m: float
@@ -46,25 +52,28 @@ class Lap(msgspec.Struct, frozen=True):
 
 
 Laps = tuple[Lap, Lap, Lap]
-"""The corridor behind, the one the animal is in, the one ahead."""
+"""The corridor behind, the one the mouse is in, the one ahead."""
 
 
 def check_corridor(corridor: CorridorGeometry) -> None:
-    """Raise Refused if the corridor cannot be seen as it is described."""
+    """Raise Refused if the cross-section or the fog is impossible."""
     if not corridor.floor_cm < 0 < corridor.ceiling_cm:
         raise Refused(
-            "corridor.floor_cm must be below the eye (less than 0) and corridor.ceiling_cm above it"
+            "[nodes.display.corridor]: floor_cm must be below the eye (less than 0) and "
+            "ceiling_cm above it (more than 0); correct them"
         )
     if corridor.fog_to_m <= corridor.fog_from_m:
-        raise Refused("corridor.fog_to_m is not beyond corridor.fog_from_m; set it farther")
+        raise Refused(
+            "[nodes.display.corridor]: fog_to_m must be larger than fog_from_m; increase it"
+        )
 
 
 def projection(view: View) -> NDArray[np.float32]:
-    """Return the 4 x 4 matrix from metres round the eye to what this screen shows of them.
+    """Return the 4 x 4 matrix from metres around the eye to a flat screen's clip coordinates.
 
-    The frustum is off-axis, from the eye through the screen's corners (Kooima 2009).
+    The frustum is off-axis: from the eye through the corners of the screen (Kooima 2009).
     """
-    right, up, normal, distance = frame(view)
+    right, up, normal, distance = screen_axes(view)
     origin = np.array(view.lower_left) / 100
     width = np.linalg.norm(np.subtract(view.lower_right, view.lower_left)) / 100
     height = np.linalg.norm(np.subtract(view.upper_left, view.lower_left)) / 100
@@ -80,54 +89,58 @@ def projection(view: View) -> NDArray[np.float32]:
             [0, 0, -1, 0],
         ]
     )
-    turn = np.eye(4)
-    turn[:3, :3] = right, up, normal
-    return (frustum @ turn).astype(np.float32)
+    rotation = np.eye(4)
+    rotation[:3, :3] = right, up, normal
+    return (frustum @ rotation).astype(np.float32)
 
 
 def walls(laps: Laps, corridor: CorridorGeometry) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-    """Return what three laps are made of: vertices x y z u v part, and triangles' indices.
+    """Return the mesh of three laps.
 
-    Metres; z = 0 where the middle lap begins. u and v run in pictures, along and up (or to the
-    right); part is the lap, 0, 1 or 2, or FLOOR or CEILING where these have a picture. Grey space
-    is the background itself. The inside of a tube: nothing hides behind anything.
+    Grey space has no vertices: the background is grey already. The mesh is the inside of a tube,
+    so no surface hides another.
+
+    Returns:
+        Vertices, n x 6: x, y, z in metres (z = 0 where the middle lap begins), u and v in texture
+        lengths and heights, and the part: the lap's number, or FLOOR or CEILING if textured.
+        Indices of the vertices of all triangles.
     """
     floor, ceiling = corridor.floor_cm / 100, corridor.ceiling_cm / 100
     side = corridor.half_width_cm / 100
-    top = (ceiling - floor) / PICTURE_HEIGHT_M
+    top = (ceiling - floor) / TEXTURE_HEIGHT_M
     vertices: list[tuple[float, ...]] = []
     begins_m = (-laps[0].length_m, 0.0, laps[1].length_m)
-    for lap, (begin_m, of) in enumerate(zip(begins_m, laps, strict=True)):
+    for number, (begin_m, lap) in enumerate(zip(begins_m, laps, strict=True)):
         for x in (-side, side):
-            for along_m in (0.0, of.texture_m):
-                z, u = -(begin_m + along_m), along_m / PICTURE_M
-                vertices += [(x, floor, z, u, 0.0, lap), (x, ceiling, z, u, top, lap)]
-        for part, y in _planes(corridor):
-            for along_m in (0.0, of.length_m):
-                z, u = -(begin_m + along_m), along_m / of.length_m * repeats(of)
-                across = side / PICTURE_HEIGHT_M
+            for along_m in (0.0, lap.texture_m):
+                z, u = -(begin_m + along_m), along_m / TEXTURE_M
+                vertices += [(x, floor, z, u, 0.0, number), (x, ceiling, z, u, top, number)]
+        for part, y in _textured_planes(corridor):
+            for along_m in (0.0, lap.length_m):
+                z, u = -(begin_m + along_m), along_m / lap.length_m * repeats(lap)
+                across = side / TEXTURE_HEIGHT_M
                 vertices += [(-side, y, z, u, -across, part), (side, y, z, u, across, part)]
-    first = np.arange(0, len(vertices), 4)[:, None]
+    first = np.arange(0, len(vertices), 4)[:, None]  # every four vertices are one rectangle
     triangles = (first + np.array([0, 1, 2, 2, 1, 3])).ravel()
     return np.array(vertices, np.float32), triangles.astype(np.uint32)
 
 
 def repeats(lap: Lap) -> int:
-    """Return how many whole pictures lie along a lap's floor, so that it closes at the next one."""
-    return max(1, round(lap.length_m / PICTURE_M))
+    """Return the whole number of texture lengths on a lap's floor, so that it meets the next."""
+    return max(1, round(lap.length_m / TEXTURE_M))
 
 
 def fog_m(laps: Laps, corridor: CorridorGeometry) -> tuple[float, float]:
-    """Return from where to where the walls fade, so that no lap is seen to come or go."""
+    """Return where the fog begins and ends, short enough that laps never appear or vanish."""
     shortest_m = min(lap.length_m for lap in laps)
     shrink = min(1.0, shortest_m / corridor.fog_to_m)
     return corridor.fog_from_m * shrink, corridor.fog_to_m * shrink
 
 
-def _planes(corridor: CorridorGeometry) -> list[tuple[int, Any]]:
-    """Return the floor and the ceiling that have a picture: part and height (m)."""
-    both = (
+def _textured_planes(corridor: CorridorGeometry) -> list[tuple[int, float]]:
+    """Return part number and height (m) of floor and ceiling, where they have a texture."""
+    planes = (
         (FLOOR, corridor.floor, corridor.floor_cm),
         (CEILING, corridor.ceiling, corridor.ceiling_cm),
     )
-    return [(part, height_cm / 100) for part, picture, height_cm in both if picture]
+    return [(part, height_cm / 100) for part, texture, height_cm in planes if texture]

@@ -1,57 +1,64 @@
-"""When to draw and when to flip, so that the newest position is drawn as late as it can be."""
+"""Choose when to draw and when to flip, so that each frame shows the newest possible position."""
 
 from typing import NamedTuple
 
 _MARGIN_NS = 1_000_000
-"""Kept free between the end of most drawings and the flip."""
-_UP_NS, _DOWN_NS = 190_000, 10_000
-"""How the foreseen drawing time follows the drawings: it settles where 1 in 20 takes longer."""
+"""Time kept free between the expected end of drawing and the flip."""
+_RISE_NS, _FALL_NS = 190_000, 10_000
+"""Steps by which the expected drawing time follows the measured ones.
+
+It rises by 19 steps of its fall, so it settles where 1 drawing in 20 takes longer than expected.
+"""
 
 
-class Kept(NamedTuple):
-    """Whether a flip was late, and in how many refreshes the picture before it stayed up."""
+class FlipTiming(NamedTuple):
+    """Whether a flip was late, and for how many extra refreshes the frame before it was shown."""
 
     late: bool
     dropped: int
 
 
 class FlipScheduler:
-    """Foresees flips a period apart: a screen's own refresh, or, where it has none, a clock's."""
+    """Predicts flips one period apart.
+
+    With vertical sync the screen sets the moment of a flip, and the next one is expected one
+    period after it. Otherwise the flips follow a clock of our own.
+    """
 
     def __init__(self, refresh_hz: float, vblank: bool) -> None:
         self.period_ns = round(1e9 / refresh_hz)
         self.flip_due: int | None = None
-        """When the next flip is to be (ns of the session); None before the first."""
+        """Session time (ns) at which the next flip is due; None before the first flip."""
         self._vblank = vblank
         self._flipped: int | None = None
         self._drawing_ns = self.period_ns // 4
-        # A clock waits for a drawing that takes longer, at the same rate; a refresh does not.
-        self._longest_ns = self.period_ns if vblank else self.period_ns // 2 - _MARGIN_NS
+        # Our own clock waits for a slow drawing, so it may start late; a refresh does not wait.
+        self._max_drawing_ns = self.period_ns if vblank else self.period_ns // 2 - _MARGIN_NS
 
     def draw_due(self) -> int:
-        """Return when to read the position and draw, for the next flip."""
+        """Return the session time (ns) at which to read the position and draw the next frame."""
         assert self.flip_due is not None, "there was no flip yet"
         return self.flip_due - min(self._drawing_ns + _MARGIN_NS, self.period_ns)
 
     def wait_ns(self, now: int) -> int:
-        """Return how long a screen without a refresh of its own waits before it flips."""
+        """Return how long a screen without vertical sync waits before it flips."""
         return 0 if self.flip_due is None else max(0, self.flip_due - now)
 
-    def drawn(self, took_ns: int) -> None:
-        """Learn from how long a drawing took."""
-        self._drawing_ns += _UP_NS if took_ns > self._drawing_ns else -_DOWN_NS
-        self._drawing_ns = min(max(self._drawing_ns, 0), self._longest_ns)
+    def record_drawing(self, took_ns: int) -> None:
+        """Update the expected drawing time."""
+        self._drawing_ns += _RISE_NS if took_ns > self._drawing_ns else -_FALL_NS
+        self._drawing_ns = min(max(self._drawing_ns, 0), self._max_drawing_ns)
 
-    def flipped(self, t: int) -> Kept:
-        """Take the moment of a flip; foresee the next one."""
+    def record_flip(self, t: int) -> FlipTiming:
+        """Record the time of a flip and predict the next one."""
         interval = self.period_ns if self._flipped is None else t - self._flipped
         self._flipped = t
-        in_step = self.flip_due is not None and abs(t - self.flip_due) < self.period_ns // 2
+        on_time = self.flip_due is not None and abs(t - self.flip_due) < self.period_ns // 2
         if self._vblank or self.flip_due is None:
             self.flip_due = t + self.period_ns
-        elif not in_step:  # draw again at once
-            self.flip_due = t + self._drawing_ns + _MARGIN_NS
-        else:
+        elif on_time:
             self.flip_due += self.period_ns
+        else:  # draw again at once
+            self.flip_due = t + self._drawing_ns + _MARGIN_NS
         dropped = max(0, round(interval / self.period_ns) - 1)
-        return Kept(interval > 1.5 * self.period_ns, dropped)
+        return FlipTiming(interval > 1.5 * self.period_ns, dropped)

@@ -1,4 +1,4 @@
-"""What a screen must be able to do, what it is asked to show, and how one is chosen in a setup."""
+"""The Protocol of a screen, and what a screen is given to show."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
@@ -10,74 +10,76 @@ from numpy.typing import NDArray
 from rig.errors import Refused
 from stimuli.scene.corridor_geometry import CorridorGeometry, Laps
 from stimuli.scene.open_loop import Bar, Image
-from stimuli.screens.screen_geometry import Pane
+from stimuli.screens.screen_geometry import PhysicalScreen
 from stimuli.screens.window_layout import WindowLayout
-from stimuli.textures.names import Picture
+from stimuli.textures.names import Texture
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """One picture: where the animal stands in which laps (None: uniform grey), and the patch."""
+    """One frame: the corridor at a position, or an open-loop stimulus, or uniform grey."""
 
     laps: Laps | None
+    """The corridors behind, around and ahead of the mouse; None if no corridor is shown."""
     position_m: float
     patch_bright: bool
     open_loop: Image | Bar | None = None
-    """What stands there in place of the corridor."""
 
 
 GREY_SCENE = Scene(None, 0.0, False)
 
 
-class Stage(msgspec.Struct, frozen=True):
-    """All that stays while a session runs: screens, corridor, pictures, and who sets the pace."""
+class RenderSetup(msgspec.Struct, frozen=True):
+    """Everything that stays the same for a session."""
 
-    panes: tuple[Pane, ...]
+    screens: tuple[PhysicalScreen, ...]
     corridor: CorridorGeometry
-    pictures: Mapping[str, Picture]
+    textures: Mapping[str, Texture]
+    """Wall textures by stimulus, and those of floor and ceiling."""
     waits_for_vblank: bool
-    images: Mapping[str, Picture] = {}
-    """What open-loop trials may show, all of one size, over all that the screens show."""
+    """True if a flip waits for the monitor's vertical blank."""
+    images: Mapping[str, Texture] = {}
+    """Open-loop images by name, all of one size."""
 
 
 class Screen(Protocol):
-    """Shows scenes. Real and simulated screens behave alike, except that one is seen."""
+    """Shows scenes in a window over all physical screens."""
 
     Settings: ClassVar[type[msgspec.Struct]]
     simulated: ClassVar[bool]
     """True if nothing is shown to an animal. Each class declares this itself."""
     layout: WindowLayout
-    """Where everything is in the window; there once it is open."""
+    """The layout of the window; set by open."""
 
     def __init__(self, settings: Any) -> None: ...
 
-    def open(self, stage: Stage) -> None:
-        """Take hold of the display and show grey; raise Refused if it cannot be had."""
+    def open(self, setup: RenderSetup) -> None:
+        """Open the window and show grey. Raises Refused if that is not possible."""
 
     def draw(self, scene: Scene) -> None:
-        """Make the scene ready, unseen. Raises Refused if a lap's stimulus has no picture."""
+        """Draw a scene without showing it. Raises Refused if a stimulus in it is not loaded."""
 
-    def draw_image(self, image: NDArray[np.uint8]) -> None:
-        """Make an image of the whole window ready: height x width x 3 levels, row 0 on top."""
+    def draw_pixels(self, pixels: NDArray[np.uint8]) -> None:
+        """Draw an image of the whole window: height x width x 3 levels, row 0 at the top."""
 
     def wait(self, wait_ns: int) -> None:
-        """Let the time until a flip pass, if the screen has no refresh of its own to wait for."""
+        """Wait until a flip is due, if the screen has no vertical sync to wait for."""
 
     def flip(self) -> None:
         """Show what was drawn last; return when it is shown."""
 
-    def picture(self) -> NDArray[np.uint8]:
-        """Return what was drawn last: height x width x 3 of the whole window, row 0 on top."""
+    def read_pixels(self) -> NDArray[np.uint8]:
+        """Return what was drawn last: height x width x 3 of the whole window, row 0 at the top."""
 
     def close(self) -> None:
-        """Show grey once more and let go. Does nothing if nothing is open."""
+        """Show grey once more and close the window. Does nothing if it is not open."""
 
 
-def check_pictures(scene: Scene, stage: Stage) -> None:
-    """Raise Refused if the scene shows a stimulus that has no picture."""
+def check_scene(scene: Scene, setup: RenderSetup) -> None:
+    """Raise Refused if a stimulus in the scene is not loaded."""
     match scene.open_loop:
-        case Image(name) if name not in stage.images:
-            raise Refused(f"there is no image {name!r}; put it into the task's images_folder")
+        case Image(name) if name not in setup.images:
+            raise Refused(f'there is no image "{name}"; add it to the images_folder of the task')
     for lap in scene.laps or ():
-        if lap.stimulus is not None and lap.stimulus not in stage.pictures:
-            known = ", ".join(stage.pictures)
-            raise Refused(f"stimulus {lap.stimulus!r} has no picture; the task may use: {known}")
+        if lap.stimulus is not None and lap.stimulus not in setup.textures:
+            known = ", ".join(setup.textures)
+            raise Refused(f'stimulus "{lap.stimulus}" has no texture; the task may use: {known}')

@@ -1,1 +1,1 @@
-"""Where the screens are and how they reproduce brightness."""
+"""Where the screens are around the eye, and how they reproduce luminance."""

@@ -1,4 +1,4 @@
-"""Whether two screens stand in one direction from the eye: what lies there would be shown twice."""
+"""Check that no two screens cover the same direction from the eye."""
 
 from itertools import combinations
 from typing import Any
@@ -7,72 +7,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.errors import Refused
-from stimuli.screens.screen_geometry import Mesh, Pane, as_mesh
+from stimuli.screens.screen_geometry import Mesh, PhysicalScreen, to_mesh
 
-_TOUCHING_RAD = 0.003
-"""How far screens may overlap as seen from the eye: what a tape measure cannot tell."""
-_MOST_LINES = 33
-"""A finer mesh is looked at as coarsely as this."""
-_LOOKS = 25
+_TOLERANCE_RAD = 0.003
+"""Overlap of two screens, as seen from the eye, that is put down to the tape measure."""
+_MAX_POINTS = 33
+"""Points along one side of a mesh; a finer mesh is thinned to this."""
+_RAYS = 25
+"""Rays along one side of a screen that are tested against the other screen."""
 
 Floats = NDArray[np.float64]
 
 
-def check_overlap(shown: tuple[Pane, ...]) -> None:
-    """Raise Refused if a bent screen and another overlap as the eye sees them.
+def check_overlap(screens: tuple[PhysicalScreen, ...]) -> None:
+    """Check that a warped screen does not overlap any other screen as seen from the eye.
 
-    Looks along lines of sight to places all over each of the two, its edges first of all. Flat
-    ones alone are checked exactly, by their corners (panes.check_views).
+    Rays from the eye to a grid of places on each screen, including just inside its edges, must
+    not hit the other one. Pairs of flat screens are checked exactly by check_views.
+
+    Raises:
+        Refused: If two screens overlap.
     """
-    surfaces = [(pane, _coarse(as_mesh(pane.surface))) for pane in shown]
-    for (one, mesh), (other, beside) in combinations(surfaces, 2):
+    surfaces = [(screen, _thinned(to_mesh(screen.surface))) for screen in screens]
+    for (one, points), (other, other_points) in combinations(surfaces, 2):
         if not (isinstance(one.surface, Mesh) or isinstance(other.surface, Mesh)):
             continue
-        if _hits(_looks(mesh), beside) or _hits(_looks(beside), mesh):
+        if _any_hit(_rays(points), other_points) or _any_hit(_rays(other_points), points):
             raise Refused(
-                f"screens {one.name} and {other.name} overlap as the eye sees them; measure their "
+                f"screens {one.name} and {other.name} overlap as seen from the eye; measure their "
                 "corners and points again"
             )
 
 
-def _coarse(mesh: Mesh) -> Floats:
-    """Return the points of a mesh: rows x columns x 3, not too many."""
+def _thinned(mesh: Mesh) -> Floats:
+    """Return the points of a mesh, rows x columns x 3, thinned to at most _MAX_POINTS a side."""
     rows, columns = (
-        np.unique(np.linspace(0, size - 1, min(size, _MOST_LINES)).round().astype(int))
+        np.unique(np.linspace(0, size - 1, min(size, _MAX_POINTS)).round().astype(int))
         for size in mesh.points_cm.shape[:2]
     )
-    coarse: Floats = mesh.points_cm[rows][:, columns]
-    return coarse
+    points: Floats = mesh.points_cm[rows][:, columns]
+    return points
 
 
-def _looks(points: Floats) -> Floats:
-    """Return directions to places all over a surface, and just inside of its edges: n x 3."""
+def _rays(points: Floats) -> Floats:
+    """Return vectors from the eye to a grid of places on a surface: n x 3 (not normalized)."""
     rows, columns, _ = points.shape
-    down = _shares(points[:, columns // 2]) * (rows - 1)
-    along = _shares(points[rows // 2]) * (columns - 1)
+    down = _ray_positions(points[:, columns // 2]) * (rows - 1)
+    across = _ray_positions(points[rows // 2]) * (columns - 1)
     i = np.clip(down.astype(int), 0, rows - 2)[:, None]
-    j = np.clip(along.astype(int), 0, columns - 2)[None, :]
-    v, u = down[:, None, None] - i[..., None], along[None, :, None] - j[..., None]
+    j = np.clip(across.astype(int), 0, columns - 2)[None, :]
+    v, u = down[:, None, None] - i[..., None], across[None, :, None] - j[..., None]
     lower = points[i, j] * (1 - u) + points[i, j + 1] * u
     upper = points[i + 1, j] * (1 - u) + points[i + 1, j + 1] * u
-    looks: Floats = (lower * (1 - v) + upper * v).reshape(-1, 3)
-    return looks
+    rays: Floats = (lower * (1 - v) + upper * v).reshape(-1, 3)
+    return rays
 
 
-def _shares(line: Floats) -> Floats:
-    """Return where to look along a line of points: from one end to the other, 0 to 1."""
+def _ray_positions(line: Floats) -> Floats:
+    """Return positions (0 to 1) along a line of points, inset at both ends by the tolerance."""
     unit = line / np.linalg.norm(line, axis=1, keepdims=True)
-    turns = np.arccos(np.clip((unit[1:] * unit[:-1]).sum(1), -1, 1)).sum()
-    inset = min(0.4, _TOUCHING_RAD / max(float(turns), _TOUCHING_RAD))
-    return np.linspace(inset, 1 - inset, _LOOKS)
+    angle = np.arccos(np.clip((unit[1:] * unit[:-1]).sum(1), -1, 1)).sum()
+    inset = min(0.4, _TOLERANCE_RAD / max(float(angle), _TOLERANCE_RAD))
+    return np.linspace(inset, 1 - inset, _RAYS)
 
 
-def _hits(looks: Floats, points: Floats) -> bool:
-    """Whether one of the lines of sight meets the surface that these points span."""
+def _any_hit(rays: Floats, points: Floats) -> bool:
+    """Return whether a ray from the eye hits the surface that a grid of points spans.
+
+    Every grid cell is two triangles. A ray hits a triangle if it is a sum of the triangle's
+    corners with positive weights, which are the ray times the inverse of the corner matrix.
+    """
     corners: Any = (points[:-1, :-1], points[:-1, 1:], points[1:, :-1], points[1:, 1:])
-    thirds = [(corners[0], corners[1], corners[2]), (corners[2], corners[1], corners[3])]
-    triangles = np.concatenate([np.stack(third, -1).reshape(-1, 3, 3) for third in thirds])
+    halves = [(corners[0], corners[1], corners[2]), (corners[2], corners[1], corners[3])]
+    triangles = np.concatenate([np.stack(half, -1).reshape(-1, 3, 3) for half in halves])
     size = np.abs(np.linalg.det(triangles / np.linalg.norm(triangles, axis=1, keepdims=True)))
-    triangles = triangles[size > 1e-9]  # seen from the side there is nothing to see
-    parts = np.einsum("tij,nj->tni", np.linalg.inv(triangles), looks)
-    return bool((parts > 0).all(-1).any())
+    triangles = triangles[size > 1e-9]  # a triangle seen edge-on cannot be hit
+    weights = np.einsum("tij,nj->tni", np.linalg.inv(triangles), rays)
+    return bool((weights > 0).all(-1).any())

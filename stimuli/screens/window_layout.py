@@ -1,14 +1,17 @@
-"""Which part of the window each screen has, and where the photodiode's patch stands."""
+"""The area of each screen in the window, and the place of the photodiode patch."""
 
 from itertools import combinations
 from typing import NamedTuple
 
 from rig.errors import Refused
-from stimuli.screens.screen_geometry import Pane
+from stimuli.screens.screen_geometry import PhysicalScreen
+
+Box = tuple[int, int, int, int]
+"""Left, top, width and height in pixels, from the window's upper left corner."""
 
 
 class Area(NamedTuple):
-    """A part of the window in pixels, from its lower left."""
+    """A part of the window in pixels, from its lower left corner (as OpenGL counts)."""
 
     x: int
     y: int
@@ -17,25 +20,31 @@ class Area(NamedTuple):
 
 
 class WindowLayout(NamedTuple):
-    """The window: its size, each screen's area in it, and the photodiode's patch, if any."""
+    """The window's size, the area of each screen in it, and that of the patch, if there is one."""
 
     size_px: tuple[int, int]
     areas: tuple[Area, ...]
     patch: Area | None
 
 
-def laid_out(
-    shown: tuple[Pane, ...],
+def compute_layout(
+    screens: tuple[PhysicalScreen, ...],
     size_px: tuple[int, int],
     patch_px: int = 0,
     patch_at_px: tuple[int, int] | None = None,
 ) -> WindowLayout:
-    """Say where in the window each screen and the patch are. Raises Refused if two collide.
+    """Place all screens and the patch in a window that is just large enough for them.
 
-    size_px is one screen's where none has an area of its own; patch_at_px is the patch's left and
-    top (None: the window's lower left corner). The window is as large as all of them need.
+    Args:
+        screens: The screens; if none has an area_px they stand side by side, from left to right.
+        size_px: Width and height of one screen, where the screens have no area_px.
+        patch_px: Side of the photodiode patch; 0 for none.
+        patch_at_px: Its left and top in the window; None for the window's lower left corner.
+
+    Raises:
+        Refused: If two screens overlap in the window, or the patch hides the middle of a screen.
     """
-    boxes = _boxes(shown, size_px)
+    boxes = _screen_boxes(screens, size_px)
     width = max(left + wide for left, _, wide, _ in boxes)
     height = max(top + high for _, top, _, high in boxes)
     patch = None
@@ -43,56 +52,63 @@ def laid_out(
         left, top = (0, height - patch_px) if patch_at_px is None else patch_at_px
         patch = (left, top, patch_px, patch_px)
         width, height = max(width, left + patch_px), max(height, top + patch_px)
-    for (one, box), (other, beside) in combinations(zip(shown, boxes, strict=True), 2):
-        if _meet(box, beside):
+    for (one, box), (other, other_box) in combinations(zip(screens, boxes, strict=True), 2):
+        if _intersect(box, other_box):
             raise Refused(
-                f"screens {one.name} and {other.name} have one part of the window; correct area_px"
+                f"screens {one.name} and {other.name} overlap in the window; correct area_px"
             )
     if patch is not None:
-        _check_patch(patch, shown, boxes)
-    areas = tuple(Area(x, height - top - high, wide, high) for x, top, wide, high in boxes)
-    at = None if patch is None else Area(patch[0], height - patch[1] - patch_px, *patch[2:])
-    return WindowLayout((width, height), areas, at)
+        _check_patch(patch, screens, boxes)
+    areas = tuple(_from_lower_left(box, height) for box in boxes)
+    return WindowLayout(
+        (width, height), areas, None if patch is None else _from_lower_left(patch, height)
+    )
 
 
-def upside_down(area: Area, height: int) -> tuple[int, int, int, int]:
-    """Return an area as left, top, width and height in a window of that height."""
+def from_top_left(area: Area, height: int) -> Box:
+    """Return an area as left, top, width and height, in a window of that height."""
     return area.x, height - area.y - area.height, area.width, area.height
 
 
-def _boxes(shown: tuple[Pane, ...], size_px: tuple[int, int]) -> list[tuple[int, int, int, int]]:
-    given = [pane.look.area_px for pane in shown]
+def _from_lower_left(box: Box, height: int) -> Area:
+    left, top, wide, high = box
+    return Area(left, height - top - high, wide, high)
+
+
+def _screen_boxes(screens: tuple[PhysicalScreen, ...], size_px: tuple[int, int]) -> list[Box]:
+    given = [screen.settings.area_px for screen in screens]
     if all(box is None for box in given):
         width, height = size_px
-        return [(number * width, 0, width, height) for number in range(len(shown))]
+        return [(number * width, 0, width, height) for number in range(len(screens))]
     boxes = [box for box in given if box is not None]
     if len(boxes) < len(given):
-        without = next(pane.name for pane in shown if pane.look.area_px is None)
-        raise Refused(f"screen {without} has no area_px and others have; give it to all or to none")
+        without = next(screen.name for screen in screens if screen.settings.area_px is None)
+        raise Refused(
+            f"screen {without} has no area_px but another screen has; give one to all or to none"
+        )
     return boxes
 
 
-def _meet(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+def _intersect(one: Box, other: Box) -> bool:
     return all(
         one[side] < other[side] + other[side + 2] and other[side] < one[side] + one[side + 2]
         for side in (0, 1)
     )
 
 
-def _check_patch(
-    patch: tuple[int, ...], shown: tuple[Pane, ...], boxes: list[tuple[int, int, int, int]]
-) -> None:
-    """Raise Refused if the patch stands in a screen's picture, but not in a corner of it.
+def _check_patch(patch: Box, screens: tuple[PhysicalScreen, ...], boxes: list[Box]) -> None:
+    """Raise Refused if the patch covers part of a screen other than a corner of it.
 
-    So too if it reaches over an edge: half of it would be another monitor's, with its own timing.
+    A patch across the edge of a screen is refused too: its other half would be on another monitor,
+    which has its own timing.
     """
-    for pane, box in zip(shown, boxes, strict=True):
+    for screen, box in zip(screens, boxes, strict=True):
         edges = [
             {patch[side] - box[side], patch[side] + patch[side + 2] - box[side] - box[side + 2]}
             for side in (0, 1)
         ]
-        if _meet(patch, box) and not all(0 in edge for edge in edges):
+        if _intersect(patch, box) and not all(0 in edge for edge in edges):
             raise Refused(
-                f"the photodiode's patch reaches into screen {pane.name} elsewhere than in a "
-                "corner; put patch_at_px into a corner of it, or outside of all screens"
+                f"the photodiode patch covers a part of screen {screen.name} that is not a corner; "
+                "set patch_at_px to a corner of it, or outside all screens"
             )

@@ -1,25 +1,26 @@
-"""A simulated speaker: it plays nothing, and takes the time that a real one takes."""
+"""A simulated speaker: it plays nothing, but has the latency of a real one."""
 
 from collections.abc import Callable
 from typing import Annotated, ClassVar
 
 import msgspec
 
-from stimuli.sound.cue_sound import Tone, samples
+from stimuli.sound.cue_sound import Tone, tone_samples
 
 
 class SimulatedSpeaker:
-    """Takes the time that a real speaker takes."""
+    """Reports onsets after a fixed latency."""
 
     simulated: ClassVar[bool] = True
 
     class Settings(Tone, frozen=True, kw_only=True):
-        """How long after it was asked for a cue would be heard."""
+        """The cue and the latency."""
 
         latency_ms: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 9.0
+        """Time from play to the onset of the sound."""
 
     def __init__(self, settings: Settings) -> None:
-        samples(settings)
+        tone_samples(settings)  # checks the settings
         self._latency_ns = round(settings.latency_ms * 1e6)
         self._onsets: list[int] = []
         self._now: Callable[[], int] | None = None
@@ -37,7 +38,7 @@ class SimulatedSpeaker:
         self._onsets = self._onsets[len(begun) :]
         return begun
 
-    def broken(self) -> bool:
+    def underrun(self) -> bool:
         return False
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""The wall textures, images and photographs."""
+"""Wall textures and open-loop images, synthesized or read from a lab's own photographs."""

@@ -1,4 +1,4 @@
-"""The wall pictures by name: from the disk if they were drawn before, swapped as the study says."""
+"""Load wall textures by name, and keep synthesized ones on disk from one session to the next."""
 
 import hashlib
 import os
@@ -10,76 +10,90 @@ from tempfile import NamedTemporaryFile
 
 import numpy as np
 
-from stimuli.textures.names import SHAPE, STIMULI, Picture, swapped, whole_of
-from stimuli.textures.photographs import wall_photographs
-from stimuli.textures.synthesis import draw
+from stimuli.textures.names import SHAPE, STIMULI, Texture, apply_swap, base_name
+from stimuli.textures.photographs import load_photographs
+from stimuli.textures.synthesis import synthesize
 
-_DRAWN_BY = ("names", "dead_leaves", "elements", "luminance_matching", "synthesis")
+_SOURCE_MODULES = ("names", "dead_leaves", "elements", "luminance_matching", "synthesis")
+"""The modules whose code determines the pixels of a synthesized texture."""
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def pictures(names: Iterable[str] = STIMULI, photographs: str = "") -> dict[str, Picture]:
-    """Return the pictures of these names: uint8, 256 rows by 4096 columns.
+def load_textures(names: Iterable[str] = STIMULI, photographs: str = "") -> dict[str, Texture]:
+    """Return wall textures by name.
 
-    Those that a folder of photographs has are cut from there, the rest are drawn. What was drawn
-    before by the same program is read from the person's cache folder. Raises Refused if a
-    photograph cannot be used.
+    Args:
+        names: The stimuli to load.
+        photographs: A folder of photographs; a stimulus that has one there is cut from it, the
+            others are synthesized (or read from the cache).
+
+    Returns:
+        A texture for each name: uint8, 256 rows by 4096 columns.
+
+    Raises:
+        Refused: If a photograph cannot be used.
     """
     names = list(names)
-    own = wall_photographs(Path(photographs), names) if photographs else {}
-    return {name: own[name] if name in own else _picture(name) for name in names}
+    cut = load_photographs(Path(photographs), names) if photographs else {}
+    return {name: cut[name] if name in cut else _load_synthesized(name) for name in names}
 
 
-def sha256(picture: Picture) -> str:
-    """Return the SHA-256 of a picture's pixels, row by row from the floor."""
-    return hashlib.sha256(picture.tobytes()).hexdigest()
+def sha256(texture: Texture) -> str:
+    """Return the SHA-256 of a texture's pixels, row by row from the floor."""
+    return hashlib.sha256(texture.tobytes()).hexdigest()
 
 
-def _picture(name: str) -> Picture:
-    whole = whole_of(name)
-    if whole != name:
-        return swapped(_picture(whole), name)
-    path = folder() / f"{name}-{version()}.picture"
-    kept = _read(path)
-    if kept is None:
-        kept = draw(name)
-        _keep(path, kept)
-    return kept
-
-
-def folder() -> Path:
-    """Return where drawn pictures are kept from one session to the next."""
+def cache_folder() -> Path:
+    """Return the folder in which synthesized textures are kept."""
     cached = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(cached) if cached else Path.home() / ".cache") / "rig" / "pictures"
+    return (Path(cached) if cached else Path.home() / ".cache") / "rig" / "textures"
 
 
 @cache
 def version() -> str:
-    """Return a name for all that decides the pixels: the program's text and numpy's version."""
+    """Return a hash of everything that determines the pixels: our source code and NumPy's version.
+
+    A texture in the cache is used only if its file name contains the current version.
+    """
     text = hashlib.sha256(np.__version__.encode())
-    for module in _DRAWN_BY:
+    for module in _SOURCE_MODULES:
         text.update(Path(str(import_module(f"stimuli.textures.{module}").__file__)).read_bytes())
     return text.hexdigest()[:16]
 
 
-def _read(path: Path) -> Picture | None:
-    """Return a kept picture; None if there is none, or if it is not what was kept."""
+def _load_synthesized(name: str) -> Texture:
+    base = base_name(name)
+    if base != name:
+        return apply_swap(_load_synthesized(base), name)
+    path = cache_folder() / f"{name}-{version()}.texture"
+    texture = _read(path)
+    if texture is None:
+        texture = synthesize(name)
+        _write(path, texture)
+    return texture
+
+
+def _read(path: Path) -> Texture | None:
+    """Return a cached texture, or None if it is missing or its checksum does not match."""
     try:
-        held = path.read_bytes()
+        data = path.read_bytes()
     except OSError:
         return None
-    digest, pixels = held[:_DIGEST_BYTES], held[_DIGEST_BYTES:]
+    digest, pixels = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
     if hashlib.sha256(pixels).digest() != digest or len(pixels) != SHAPE[0] * SHAPE[1]:
         return None
     return np.frombuffer(pixels, np.uint8).reshape(SHAPE)
 
 
-def _keep(path: Path, picture: Picture) -> None:
-    """Keep a picture whole or not at all, and no older one of its name; a full disk keeps none."""
+def _write(path: Path, texture: Texture) -> None:
+    """Write a texture to the cache in one step, and delete its older versions.
+
+    The cache only saves time, so a full or read-only disk is not an error.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(picture.tobytes()).digest() + picture.tobytes())
+            file.write(hashlib.sha256(texture.tobytes()).digest() + texture.tobytes())
         Path(file.name).replace(path)
         for other in path.parent.glob(f"{path.name.partition('-')[0]}-*"):
             if other != path:

@@ -1,4 +1,4 @@
-"""What lies in the clutter: leaves, pebbles, broken rock."""
+"""The elements of the dead-leaves textures: leaf, pebble, rock, brick."""
 
 import math
 
@@ -8,7 +8,7 @@ from stimuli.textures.dead_leaves import Field, Rng
 
 
 class Leaf:
-    """A pointed leaf, folded at its midrib and puckered between its veins; tips at +-1 along."""
+    """A pointed leaf from -1 to 1 along, folded at its midrib and puckered between its veins."""
 
     def __init__(self, rng: Rng) -> None:
         self._plump = rng.uniform(0.30, 0.54)
@@ -21,7 +21,7 @@ class Leaf:
         self._curl = rng.uniform(-0.35, 0.35)
         self._tone = math.exp(rng.normal(-0.9, 0.38))
 
-    def rim(self, along: Field, across: Field) -> Field:
+    def signed_distance(self, along: Field, across: Field) -> Field:
         side = np.abs(self._side(along, across))
         inside = np.clip(1 - along * along, 0, None)
         width = self._plump * np.sqrt(inside * np.sqrt(inside)) * (1 - self._skew * along)
@@ -29,19 +29,19 @@ class Leaf:
             width += self._teeth * np.sin(60 * along)
         blade = width - side - 9 * (inside <= 0.02)
         stalk = 0.02 - side - 9 * (np.abs(along + 1.0) > 0.15)
-        rim: Field = np.maximum(blade, stalk)
-        return rim
+        distance: Field = np.maximum(blade, stalk)
+        return distance
 
-    def surface(self, along: Field, across: Field, rim: Field) -> tuple[Field, Field]:
+    def surface(self, along: Field, across: Field, distance: Field) -> tuple[Field, Field]:
         side = np.abs(self._side(along, across))
         run = self._veins * (along - self._slant * side + 0.35 * side * side)
         between = np.abs(np.sin(math.pi * run))
         midrib = np.exp(-np.square(side / (0.018 * (1.5 - along))))
         height = self._fold * side + self._curl * along * along
         height += 0.045 * np.sqrt(between) * np.minimum(side * 8, 1) + 0.03 * midrib
-        vein = np.clip(1 - between / (0.22 + 0.1 * along), 0, 1) * np.clip(rim / 0.06, 0, 1)
+        vein = np.clip(1 - between / (0.22 + 0.1 * along), 0, 1) * np.clip(distance / 0.06, 0, 1)
         albedo = self._tone * (1 + 0.45 * vein + 0.7 * midrib)
-        albedo *= 0.8 + 0.2 * np.clip(rim / 0.05, 0, 1)
+        albedo *= 0.8 + 0.2 * np.clip(distance / 0.05, 0, 1)
         return height, albedo
 
     def _side(self, along: Field, across: Field) -> Field:
@@ -50,7 +50,7 @@ class Leaf:
 
 
 class Pebble:
-    """A stone worn round: a smooth dome, some with a pale band."""
+    """A rounded stone: a smooth dome. One in five has a pale band."""
 
     def __init__(self, rng: Rng) -> None:
         self._flat = rng.uniform(1.0, 1.5)
@@ -60,17 +60,17 @@ class Pebble:
         self._tone = math.exp(rng.normal(-0.9, 0.45))
         self._band = rng.uniform(-0.5, 0.5) if rng.uniform() < 0.2 else None
 
-    def rim(self, along: Field, across: Field) -> Field:
+    def signed_distance(self, along: Field, across: Field) -> Field:
         x, y = along, self._flat * across
         xx, yy = x * x, y * y
         lean, twist, point = self._dents
         out = xx + yy - self._square * xx * yy
         out += lean * (xx - yy) + twist * x * y + point * x * (xx - 3 * yy)
-        rim: Field = 0.95 - np.sqrt(np.clip(out, 0, None))
-        return rim
+        distance: Field = 0.95 - np.sqrt(np.clip(out, 0, None))
+        return distance
 
-    def surface(self, along: Field, across: Field, rim: Field) -> tuple[Field, Field]:
-        out = np.clip((1 - rim) / 1.05, 0, 1)
+    def surface(self, along: Field, across: Field, distance: Field) -> tuple[Field, Field]:
+        out = np.clip((1 - distance) / 1.05, 0, 1)
         height = self._high * np.sqrt(1 - out * out * np.sqrt(out))
         albedo = np.full_like(along, self._tone)
         if self._band is not None:
@@ -79,7 +79,7 @@ class Pebble:
 
 
 class Rock:
-    """A broken stone: flat faces that meet in edges."""
+    """A broken stone: flat facets that meet in edges."""
 
     def __init__(self, rng: Rng) -> None:
         count = int(rng.integers(5, 9))
@@ -91,12 +91,14 @@ class Rock:
         self._lean, self._tilt = rng.normal(0, 0.3, 2).tolist()
         self._tone = math.exp(rng.normal(-0.9, 0.3))
 
-    def rim(self, along: Field, across: Field) -> Field:
+    def signed_distance(self, along: Field, across: Field) -> Field:
         sides = [far - x * along - y * across for x, y, far, _ in self._faces]
-        rim: Field = np.minimum.reduce([*sides, 1.1 - np.sqrt(along * along + across * across)])
-        return rim
+        distance: Field = np.minimum.reduce(
+            [*sides, 1.1 - np.sqrt(along * along + across * across)]
+        )
+        return distance
 
-    def surface(self, along: Field, across: Field, rim: Field) -> tuple[Field, Field]:
+    def surface(self, along: Field, across: Field, distance: Field) -> tuple[Field, Field]:
         sides = [steep * (far - x * along - y * across) for x, y, far, steep in self._faces]
         top = 0.4 + self._lean * along + self._tilt * across
         height: Field = np.minimum.reduce([*sides, top])
@@ -104,9 +106,10 @@ class Rock:
 
 
 class Brick:
-    """A brick as long as 2, worn at its edges."""
+    """A brick from -1 to 1 along, worn at its edges."""
 
     HALF_HEIGHT = 0.30
+    """Half its height, in half-lengths."""
 
     def __init__(self, rng: Rng) -> None:
         self._phases = rng.uniform(0, 2 * math.pi, 4).tolist()
@@ -114,16 +117,16 @@ class Brick:
         self._lean = rng.normal(0, 0.06)
         self._tone = math.exp(rng.normal(-0.9, 0.33))
 
-    def rim(self, along: Field, across: Field) -> Field:
+    def signed_distance(self, along: Field, across: Field) -> Field:
         first, second, third, fourth = self._phases
         worn = np.sin(9 * along + first) + np.sin(23 * along + second)
         worn = worn + np.sin(14 * across + third) + np.sin(31 * across + fourth)
         x, y = np.abs(along) - 0.93, np.abs(across) - (self.HALF_HEIGHT - 0.07)
         outside = np.hypot(np.clip(x, 0, None), np.clip(y, 0, None))
-        rim: Field = 0.07 - outside - np.minimum(np.maximum(x, y), 0) + self._wear * worn / 2
-        return rim
+        distance: Field = 0.07 - outside - np.minimum(np.maximum(x, y), 0) + self._wear * worn / 2
+        return distance
 
-    def surface(self, along: Field, across: Field, rim: Field) -> tuple[Field, Field]:
-        height = 1.2 * np.sqrt(np.clip(rim, 0, 0.05)) + self._lean * across
-        albedo = self._tone * (0.7 + 0.3 * np.clip(rim / 0.05, 0, 1))
+    def surface(self, along: Field, across: Field, distance: Field) -> tuple[Field, Field]:
+        height = 1.2 * np.sqrt(np.clip(distance, 0, 0.05)) + self._lean * across
+        albedo = self._tone * (0.7 + 0.3 * np.clip(distance / 0.05, 0, 1))
         return height, albedo

@@ -1,52 +1,60 @@
-"""One mean luminance, one contrast, one spectrum for all pictures: they differ in shapes alone."""
+"""Give all textures the same mean luminance, contrast and spectrum: they differ in shapes only."""
 
 import numpy as np
 
 from stimuli.textures.dead_leaves import Field
-from stimuli.textures.names import GREY, Picture
+from stimuli.textures.names import GREY, Texture
 
 RMS_CONTRAST = 0.4
-"""Standard deviation of a picture over its mean; patches of photographs have about that much."""
+"""Standard deviation over mean; typical of patches of photographs."""
 SLOPE = -1.2
-"""Of log amplitude over log spatial frequency; photographs have about -1 (Field 1987)."""
+"""Slope of log amplitude over log spatial frequency; about -1 in photographs (Field 1987)."""
 SHADOWS = 0.03
-"""What is added to a luminance (0 to 1) before its logarithm, so that shadows stay shadows."""
+"""Added to a luminance (0 to 1) before its logarithm is taken, so that shadows stay finite."""
 
 _FIT_FROM, _FIT_TO, _BANDS = 1 / 128, 1 / 4, 15
-"""Where the slope is fitted: cycles a pixel, and in how many bands of equal ratio."""
-_BENDS = 3
-"""The degree of the polynomial that a log spectrum is taken to be before it is straightened."""
+"""Range of the slope fit in cycles a pixel, and its number of logarithmic bands."""
+_SMOOTH_DEGREE = 3
+"""Degree of the polynomial that describes a texture's own spectrum before it is corrected."""
+_ITERATIONS = 5
+"""Clipping to 0-255 changes mean, contrast and spectrum again, so the correction is repeated."""
 
 
-def matched(luminance: Field, spectrum: bool = True) -> Picture:
-    """Bring a picture's mean, contrast and, if asked, spectrum to those of all others.
+def match_luminance(luminance: Field, spectrum: bool = True) -> Texture:
+    """Return an image with the common mean and contrast, and the common spectrum if asked for.
 
-    Several times, because clipping to what a screen can show changes all three again.
+    Args:
+        luminance: The image, in any unit.
+        spectrum: True to correct the slope of the amplitude spectrum as well.
     """
     level = luminance.astype(np.float32)
-    for _ in range(5):
+    for _ in range(_ITERATIONS):
         if spectrum:
-            level = _straightened(level)
+            level = _correct_spectrum(level)
         level = (level - level.mean()) / level.std()
         level = np.clip(GREY * (1 + RMS_CONTRAST * level), 0, 255)
     return np.rint(level).astype(np.uint8)
 
 
 def slope(level: Field) -> float:
-    """Return the slope of log amplitude over log spatial frequency, all orientations together."""
+    """Return the slope of log amplitude over log spatial frequency, over all orientations."""
     return float(_fit(level, 1)[0])
 
 
-def _straightened(level: Field) -> Field:
-    """Bend a picture's log spectrum, as far as it is smooth, to a line of the common slope."""
+def _correct_spectrum(level: Field) -> Field:
+    """Replace the smooth part of an image's log spectrum by a line of the common slope.
+
+    The smooth part is a polynomial fit; the deviations from it, which make the texture what it
+    is, stay.
+    """
     frequency = np.clip(_frequencies(level.shape), _FIT_FROM, _FIT_TO)
     log = np.log(frequency)
-    gain = np.exp(SLOPE * log - np.polyval(_fit(level, _BENDS), log))
+    gain = np.exp(SLOPE * log - np.polyval(_fit(level, _SMOOTH_DEGREE), log))
     return np.fft.irfft2(np.fft.rfft2(level) * gain, level.shape).astype(np.float32)
 
 
 def _fit(level: Field, degree: int) -> Field:
-    """Return a polynomial of log amplitude over log spatial frequency."""
+    """Return the polynomial of log amplitude over log spatial frequency, highest power first."""
     power = np.abs(np.fft.rfft2(level - level.mean())) ** 2
     edges = np.geomspace(_FIT_FROM, _FIT_TO, _BANDS + 1)
     band = np.digitize(_frequencies(level.shape), edges).ravel()
@@ -58,7 +66,7 @@ def _fit(level: Field, degree: int) -> Field:
 
 
 def _frequencies(shape: tuple[int, ...]) -> Field:
-    """Return the spatial frequency of each coefficient of rfft2, cycles a pixel."""
+    """Return the spatial frequency of each coefficient of rfft2, in cycles a pixel."""
     rows, columns = np.fft.fftfreq(shape[0]), np.fft.rfftfreq(shape[1])
     frequency: Field = np.hypot(rows[:, None], columns[None, :]).astype(np.float32)
     return frequency

@@ -1,8 +1,8 @@
-"""The wall pictures' names and ids, and what all of them have in common.
+"""Names and ids of the built-in wall textures, and the properties that all textures share.
 
-A picture is 4 m of wall: columns run along the corridor, rows up from the floor, and both close
-on themselves, so that a wall of any length and height can be laid from it. Levels are linear
-luminance, 255 the screen's white; what a screen makes of them is made good by that screen alone.
+A texture covers 4 m of wall. Its columns run along the corridor and its rows up from the floor.
+It is periodic in both directions, so it tiles a wall of any length and height. Levels are linear
+luminance, where 255 is the screen's white; gamma is corrected later, once, for each screen.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from rig.errors import Refused
 
-Picture = NDArray[np.uint8]
+Texture = NDArray[np.uint8]
+"""Linear luminance, rows x columns; row 0 is at the floor (or at the bottom of an image)."""
 
 STIMULUS_IDS = {
     "circle1": 0,
@@ -30,39 +31,52 @@ STIMULUS_IDS = {
     "brick1": 11,
     "brick2": 12,
 }
-"""0 to 6 are the study's own; the gratings of its control cohorts and the rest follow them here."""
+"""Ids 0 to 6 are those of the study; the gratings of its control cohorts and the rest are ours."""
 STIMULI = tuple(STIMULUS_IDS)
 
-PICTURE_M = 4.0
-PICTURE_HEIGHT_M = 0.25
+TEXTURE_M = 4.0
+"""Length of a texture along the wall, metres."""
+TEXTURE_HEIGHT_M = 0.25
+"""Height of a texture, metres."""
 PX_PER_M = 1024
-SHAPE = (int(PICTURE_HEIGHT_M * PX_PER_M), int(PICTURE_M * PX_PER_M))
+SHAPE = (int(TEXTURE_HEIGHT_M * PX_PER_M), int(TEXTURE_M * PX_PER_M))
+"""Rows and columns of a texture."""
 GREY = 128
-"""The level of the grey space, and the mean of every picture."""
+"""Level of the grey space, and the mean level of every texture."""
 
 _SWAPS_M = {"leaf1_swap1": 1.0, "leaf1_swap2": 2.0}
-"""How much of a picture's beginning comes last: its first metre, or its first half."""
+"""Metres at the start of the base texture that are moved to its end."""
 
 
-def whole_of(name: str) -> str:
-    """Return the stimulus that one is a swap of; or itself."""
+def base_name(name: str) -> str:
+    """Return the stimulus that a swapped stimulus is made from; any other name is unchanged."""
     return name.partition("_swap")[0]
 
 
-def swapped(picture: Picture, swap: str) -> Picture:
-    """Return a picture with its pieces changed about as that swap says."""
-    return np.roll(picture, -int(_SWAPS_M[swap] * PX_PER_M), axis=1)
+def apply_swap(texture: Texture, swap: str) -> Texture:
+    """Return the base texture rearranged as the swapped stimulus `swap`."""
+    return np.roll(texture, -int(_SWAPS_M[swap] * PX_PER_M), axis=1)
 
 
 def check_names(names: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Raise Refused if one of the names has no picture; `where` says who gave them."""
+    """Check that every name is known.
+
+    Args:
+        names: The names to check.
+        known: All names that can be shown.
+        where: The setting that holds the names, for the error message.
+
+    Raises:
+        Refused: If a name is unknown.
+    """
     known = tuple(known)
     unknown = [name for name in names if name not in known]
-    if unknown:
-        near = [f'"{n}"' for name in unknown for n in get_close_matches(name, known, 1)]
-        meant = f"did you mean {', '.join(near)}? " if near else ""
-        quoted = ", ".join(f'"{name}"' for name in unknown)
-        raise Refused(
-            f"{where} without a picture: {quoted}; {meant}correct that "
-            f"(there are: {', '.join(known)})"
-        )
+    if not unknown:
+        return
+    quoted = ", ".join(f'"{name}"' for name in unknown)
+    near = [f'"{match}"' for name in unknown for match in get_close_matches(name, known, 1)]
+    hint = f"did you mean {', '.join(near)}? " if near else ""
+    raise Refused(
+        f"{where}: {quoted} {'is' if len(unknown) == 1 else 'are'} not defined; "
+        f"{hint}choose from: {', '.join(known)}"
+    )

@@ -1,83 +1,88 @@
-"""Draws a wall picture from its name alone: leaves, pebbles, rock, brickwork, gratings.
+"""Synthesize a wall texture from its name: leaves, pebbles, rock, brickwork or a grating.
 
-No photograph of the study is used; the pictures keep what it needs: categories that an animal can
-tell apart, new exemplars of each, and nothing else that tells them apart.
+No photograph of the study is used. The textures keep the properties that the study needs:
+categories that an animal can tell apart, several exemplars of each, and no other cue to them.
 """
 
 import msgspec
 import numpy as np
 
-from stimuli.textures.dead_leaves import Draw, Field, Pile, Rng, noise, sizes
+from stimuli.textures.dead_leaves import DeadLeaves, ElementFactory, Field, Rng, noise, sizes
 from stimuli.textures.elements import Brick, Leaf, Pebble, Rock
-from stimuli.textures.luminance_matching import SHADOWS, matched
-from stimuli.textures.names import PICTURE_HEIGHT_M, PICTURE_M, PX_PER_M, SHAPE, Picture
+from stimuli.textures.luminance_matching import SHADOWS, match_luminance
+from stimuli.textures.names import PX_PER_M, SHAPE, TEXTURE_HEIGHT_M, TEXTURE_M, Texture
 
 
-class _Kind(msgspec.Struct, frozen=True):
-    """A kind of clutter: what lies there, from which to which half-length, and how thick."""
+class _Category(msgspec.Struct, frozen=True):
+    """A category of texture: its elements, and the range of their half-lengths in metres."""
 
-    draw: Draw
+    element: ElementFactory
     smallest_m: float
     largest_m: float
     fill: float
-    """The area of one, in squares of its half-length."""
+    """Area of one element, in units of its half-length squared."""
 
 
-_KINDS = {
-    "leaf": _Kind(Leaf, 0.030, 0.090, 1.0),
-    "circle": _Kind(Pebble, 0.014, 0.050, 2.2),
-    "rock": _Kind(Rock, 0.020, 0.080, 1.4),
+_CATEGORIES = {
+    "leaf": _Category(Leaf, 0.030, 0.090, 1.0),
+    "circle": _Category(Pebble, 0.014, 0.050, 2.2),
+    "rock": _Category(Rock, 0.020, 0.080, 1.4),
 }
 _LAYERS = 3.5
-"""How often things would cover the wall: soil is seen at 3 % of its places."""
+"""Summed area of the elements over the area of the wall; soil shows through in 3 % of it."""
 _COURSES, _BRICKS = 6, 32
+"""Courses of bricks over the height of a texture, and bricks along it."""
 _GRATING_CYCLES_M = 12.0
-"""Along the wall and up it, so that a grating closes on itself; 17 cycles a metre across."""
-_SLANTS = {"grating_45": 1, "grating_135": -1}
+"""Cycles a metre, both along the wall and up it (so that a grating is periodic): 17 across."""
+_GRATING_SLOPES = {"grating_45": 1, "grating_135": -1}
 
 
-def draw(name: str) -> Picture:
-    """Return the picture of that name: uint8, 256 rows by 4096 columns."""
-    if name in _SLANTS:
-        return matched(_grating(_SLANTS[name]), spectrum=False)
-    kind = name.rstrip("0123456789")
+def synthesize(name: str) -> Texture:
+    """Return the texture of that name: uint8, 256 rows by 4096 columns.
+
+    The random generator is seeded with the name, so that a name always gives the same pixels.
+    """
+    if name in _GRATING_SLOPES:
+        return match_luminance(_grating(_GRATING_SLOPES[name]), spectrum=False)
+    category = name.rstrip("0123456789")
     rng = np.random.default_rng(list(name.encode()))
-    luminance = _brickwork(rng) if kind == "brick" else _clutter(rng, _KINDS[kind])
-    # Light is lognormal in a scene; as logarithms its ranges of shade take equal room.
-    return matched(np.log(luminance + SHADOWS))
+    brick = category == "brick"
+    luminance = _brickwork(rng) if brick else _scattered(rng, _CATEGORIES[category])
+    # Luminance in a scene is about lognormal: its logarithm has a symmetric distribution.
+    return match_luminance(np.log(luminance + SHADOWS))
 
 
-def _clutter(rng: Rng, kind: _Kind) -> Field:
-    area = _LAYERS * PICTURE_M * PICTURE_HEIGHT_M
-    halves = sizes(rng, area, kind.smallest_m, kind.largest_m, kind.fill)
-    pile = Pile(SHAPE, kind.largest_m * PX_PER_M, _grain(rng, 0.12))
-    pile.scatter(rng, kind.draw, [half * PX_PER_M for half in halves])
-    return pile.on(_soil(rng, 0.15))
+def _scattered(rng: Rng, category: _Category) -> Field:
+    area = _LAYERS * TEXTURE_M * TEXTURE_HEIGHT_M
+    halves = sizes(rng, area, category.smallest_m, category.largest_m, category.fill)
+    image = DeadLeaves(SHAPE, category.largest_m * PX_PER_M, _grain(rng, 0.12))
+    image.scatter(rng, category.element, [half * PX_PER_M for half in halves])
+    return image.over(_soil(rng, 0.15))
 
 
 def _brickwork(rng: Rng) -> Field:
-    """Lay courses in running bond, each brick a little out of line."""
-    high, wide = SHAPE[0] / _COURSES, SHAPE[1] / _BRICKS
-    pile = Pile(SHAPE, wide / 2, _grain(rng, 0.25))
-    from_row, from_column = rng.uniform(0, high), rng.uniform(0, wide)
+    """Place courses of bricks in running bond, each brick slightly out of line."""
+    height, width = SHAPE[0] / _COURSES, SHAPE[1] / _BRICKS
+    image = DeadLeaves(SHAPE, width / 2, _grain(rng, 0.25))
+    from_row, from_column = rng.uniform(0, height), rng.uniform(0, width)
     for course in range(_COURSES):
         for number in range(_BRICKS):
-            row = from_row + course * high + rng.normal(0, 0.8)
-            column = from_column + (number + 0.5 * (course % 2)) * wide + rng.normal(0, 1.5)
+            row = from_row + course * height + rng.normal(0, 0.8)
+            column = from_column + (number + 0.5 * (course % 2)) * width + rng.normal(0, 1.5)
             place = (int(row), int(column) % SHAPE[1])
-            pile.lay(rng, Brick(rng), 0.475 * wide, place, rng.normal(0, 0.006))
-    return pile.on(_soil(rng, 0.42))
+            image.add(rng, Brick(rng), 0.475 * width, place, rng.normal(0, 0.006))
+    return image.over(_soil(rng, 0.42))
 
 
-def _grating(slant: int) -> Field:
-    """Return stripes at 45 degrees to the floor; slant 1 rises along the wall, -1 falls."""
+def _grating(slope: int) -> Field:
+    """Return stripes at 45 degrees to the floor; with slope 1 they rise along the wall."""
     rows, columns = np.indices(SHAPE) / PX_PER_M
-    stripes: Field = np.sin(2 * np.pi * _GRATING_CYCLES_M * (columns - slant * rows))
+    stripes: Field = np.sin(2 * np.pi * _GRATING_CYCLES_M * (columns - slope * rows))
     return stripes
 
 
 def _grain(rng: Rng, depth: float) -> Field:
-    """Return what makes surfaces rough: their albedo's relative change from place to place."""
+    """Return surface roughness: the relative change of albedo from pixel to pixel."""
     return np.maximum(depth * noise(rng, (512, 512), -0.9, 4), -0.8)
 
 

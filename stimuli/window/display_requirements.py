@@ -11,7 +11,7 @@ _EGL_PLATFORM_SURFACELESS = 0x31DD
 
 
 def missing() -> str | None:
-    """Return in one sentence what this machine lacks to open the window, or None. Quick."""
+    """Return a sentence on what this machine lacks to open the window, or None. Takes a few ms."""
     absent = [name for name in ("psychopy", "pyglet") if find_spec(name) is None]
     if absent:
         return (
@@ -20,21 +20,32 @@ def missing() -> str | None:
         )
     if sys.platform != "linux":
         return None
-    wanted = (*_LIBRARIES, "libEGL.so.1" if headless() else "libX11.so.6")
-    absent = [name for name in wanted if not _loads(name)]
-    if not absent and headless() and not _egl_starts():
+    libraries = (*_LIBRARIES, "libEGL.so.1" if headless() else "libX11.so.6")
+    absent = [name for name in libraries if not _loads(name)]
+    if not absent and headless() and not _egl_initializes():
         absent = ["a driver for libEGL (Mesa)"]
     if absent:
         return f"the corridor's window needs {' and '.join(absent)}; run: {APT_LINE}"
-    if not headless() and not _x_answers():
-        at = os.environ["DISPLAY"]
-        return f"no X server answers at DISPLAY = {at}; correct it, or unset it to draw in memory"
-    return None
+    return None if headless() else missing_x_server()
 
 
 def headless() -> bool:
-    """Whether the window is to be drawn in memory, because there is no X server to show it."""
+    """Return whether the window is drawn in memory, because DISPLAY is not set."""
     return sys.platform == "linux" and not os.environ.get("DISPLAY")
+
+
+def missing_x_server() -> str | None:
+    """Return a sentence if no X server answers at DISPLAY, or None."""
+    x11 = ctypes.CDLL("libX11.so.6")
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    display = x11.XOpenDisplay(None)
+    if display:
+        x11.XCloseDisplay(ctypes.c_void_p(display))
+        return None
+    return (
+        f"no X server answers at DISPLAY = {os.environ.get('DISPLAY', '')}; correct DISPLAY, or "
+        "unset it to draw in memory"
+    )
 
 
 def _loads(library: str) -> bool:
@@ -45,23 +56,13 @@ def _loads(library: str) -> bool:
     return True
 
 
-def _egl_starts() -> bool:
-    """Whether EGL finds a driver here and starts it."""
+def _egl_initializes() -> bool:
+    """Return whether EGL finds a working driver."""
     egl = ctypes.CDLL("libEGL.so.1")
     egl.eglGetPlatformDisplay.restype = ctypes.c_void_p
     display = egl.eglGetPlatformDisplay(_EGL_PLATFORM_SURFACELESS, None, None)
     if not display:
         return False
-    started = egl.eglInitialize(ctypes.c_void_p(display), None, None)
+    initialized = egl.eglInitialize(ctypes.c_void_p(display), None, None)
     egl.eglTerminate(ctypes.c_void_p(display))
-    return bool(started)
-
-
-def _x_answers() -> bool:
-    """Whether there is an X server at DISPLAY that lets this person in."""
-    x11 = ctypes.CDLL("libX11.so.6")
-    x11.XOpenDisplay.restype = ctypes.c_void_p
-    display = x11.XOpenDisplay(None)
-    if display:
-        x11.XCloseDisplay(ctypes.c_void_p(display))
-    return bool(display)
+    return bool(initialized)

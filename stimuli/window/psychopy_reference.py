@@ -1,4 +1,4 @@
-"""The same corridor with PsychoPy's own PlaneStim objects, as a yardstick for the painter."""
+"""The same corridor drawn with PsychoPy's PlaneStim objects, to compare our renderer with."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,14 +17,15 @@ def plane_walls(
     corridor: CorridorGeometry,
     laps: Laps,
 ) -> Callable[[float], None]:
-    """Return what draws the walls of three laps, black and unlit, at a position (m).
+    """Return a function that draws the walls of three laps at a position (m), black and unlit.
 
-    One object a wall, drawn once a view: its pictures are left out, which is to its advantage.
+    There is one object for each wall, drawn once for each view. Textures are left out, which makes
+    the reference faster than it would be in use.
     """
     from psychopy.visual import PlaneStim
 
     floor, ceiling = corridor.floor_cm / 100, corridor.ceiling_cm / 100
-    turn = np.sqrt(0.5)  # a quarter turn round the vertical, towards the eye
+    turn = np.sqrt(0.5)  # quaternion of a quarter turn about the vertical, towards the eye
     begins_m = (-laps[0].length_m, 0.0, laps[1].length_m)
     planes = [
         PlaneStim(
@@ -37,14 +38,14 @@ def plane_walls(
         for middle_m in (begin_m + lap.texture_m / 2,)
         for side in (-1, 1)
     ]
-    seen = [projection(view) for view in views]
+    projections = [projection(view) for view in views]
 
     def draw(position_m: float) -> None:
         eye = np.eye(4, dtype=np.float32)
         eye[2, 3] = position_m
-        for area, through in zip(layout.areas, seen, strict=True):
+        for area, matrix in zip(layout.areas, projections, strict=True):
             window.viewport = tuple(area)
-            window.projectionMatrix, window.viewMatrix = through, eye
+            window.projectionMatrix, window.viewMatrix = matrix, eye
             window.applyEyeTransform()
             for plane in planes:
                 plane.draw()

@@ -1,6 +1,7 @@
-"""The real screen: one PsychoPy window over all views; the only file that knows PsychoPy.
+"""The real screen: one PsychoPy window over all physical screens.
 
-On Linux without a DISPLAY it is the same window on EGL, rendered in memory.
+On Linux without DISPLAY the same window is rendered in memory, with EGL. Only this file and its
+reference (psychopy_reference) use PsychoPy.
 """
 
 import os
@@ -17,19 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.errors import Refused
-from stimuli.opengl.corridor_renderer import Painter
+from stimuli.opengl.corridor_renderer import CorridorRenderer
 from stimuli.scene.corridor_geometry import Lap
 from stimuli.scene.open_loop import Image
-from stimuli.scene.screen import GREY_SCENE, Scene, Stage, check_pictures
-from stimuli.screens.window_layout import WindowLayout, laid_out, upside_down
+from stimuli.scene.screen import GREY_SCENE, RenderSetup, Scene, check_scene
+from stimuli.screens.window_layout import WindowLayout, compute_layout, from_top_left
 from stimuli.window import grey_backdrop
 from stimuli.window.display_requirements import headless, missing
 
 _SPIN_NS = 500_000
-"""How long before a due flip a paced screen stops sleeping and watches the clock."""
+"""Time before a flip at which a screen without vertical sync stops sleeping and polls the clock."""
 
-_Pixels = Annotated[int, msgspec.Meta(ge=16, le=8192)]
-_Place = Annotated[int, msgspec.Meta(ge=0, le=32768)]
+_SizePx = Annotated[int, msgspec.Meta(ge=16, le=8192)]
+_PositionPx = Annotated[int, msgspec.Meta(ge=0, le=32768)]
 
 
 class PsychopyScreen:
@@ -38,69 +39,72 @@ class PsychopyScreen:
     simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """The window on the desktop, and how much the graphics card may be asked for."""
+        """The window on the desktop, and the quality of drawing."""
 
-        size_px: tuple[_Pixels, _Pixels] = (400, 300)
-        """Width and height of one view, where the views have no area_px of their own."""
+        size_px: tuple[_SizePx, _SizePx] = (400, 300)
+        """Width and height of one view, if the views have no area_px."""
         position_px: tuple[int, int] = (0, 0)
+        """Left and top of the window on the desktop."""
         full_screen: bool = False
-        """Only where the driver presents all screens as one."""
+        """Only if the driver presents all screens as one monitor."""
         anisotropy: Annotated[float, msgspec.Meta(ge=1.0, le=16.0)] = 1.0
-        """Sharpness of walls seen at a slant; 8 is good, and slow without a graphics card."""
+        """Sharpness of walls seen at an angle; 8 is good, but slow without a graphics card."""
         patch_px: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 24
-        """Side of the photodiode's patch; 0 for none."""
-        patch_at_px: tuple[_Place, _Place] | None = None
-        """Its left and top in the window, which grows to hold it; None: the lower left corner."""
+        """Side of the photodiode patch; 0 for none."""
+        patch_at_px: tuple[_PositionPx, _PositionPx] | None = None
+        """Its left and top in the window, which grows to hold it; None: lower left corner."""
 
     layout: WindowLayout
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._window: Any = None
-        self._painter: Painter | None = None
+        self._renderer: CorridorRenderer | None = None
         self._drawn: Scene | NDArray[np.uint8] = GREY_SCENE
 
-    def open(self, stage: Stage) -> None:
-        """Open the window. A layout that cannot be is refused before that."""
-        asked = self._settings
-        self._stage = stage
-        self.layout = laid_out(stage.panes, asked.size_px, asked.patch_px, asked.patch_at_px)
+    def open(self, setup: RenderSetup) -> None:
+        """Open the window. Raises Refused, before it opens, if its layout is impossible."""
+        settings = self._settings
+        self._setup = setup
+        self.layout = compute_layout(
+            setup.screens, settings.size_px, settings.patch_px, settings.patch_at_px
+        )
         if (lack := missing()) is not None:
             raise Refused(lack)
         self._window, self._gl = _open_window(
             size=self.layout.size_px,
-            pos=asked.position_px,
-            fullscr=asked.full_screen,
-            waitBlanking=stage.waits_for_vblank,
+            pos=settings.position_px,
+            fullscr=settings.full_screen,
+            waitBlanking=setup.waits_for_vblank,
         )
-        self._window.winHandle.set_vsync(stage.waits_for_vblank)
+        self._window.winHandle.set_vsync(setup.waits_for_vblank)
         size_px = tuple(int(side) for side in self._window.frameBufferSize)
         if size_px != self.layout.size_px:
             raise Refused(
-                f"the window is {size_px[0]} x {size_px[1]} pixels, and the screens need "
+                f"the window is {size_px[0]} x {size_px[1]} pixels, but the screens need "
                 f"{self.layout.size_px[0]} x {self.layout.size_px[1]}; correct size_px or area_px"
             )
-        self._painter = Painter(self._gl, stage, self.layout, asked.anisotropy)
-        self._draw_once()
+        self._renderer = CorridorRenderer(self._gl, setup, self.layout, settings.anisotropy)
+        self._warm_up()
         self.draw(GREY_SCENE)
         self.flip()
-        if grey_backdrop.possible():
-            self._hang_curtain(self._painter)
+        if grey_backdrop.supported():
+            self._show_backdrop(self._renderer)
 
     def draw(self, scene: Scene) -> None:
-        assert self._painter is not None, "open the screen first"
-        check_pictures(scene, self._stage)
-        self._painter.draw(scene)
+        assert self._renderer is not None, "open the screen first"
+        check_scene(scene, self._setup)
+        self._renderer.draw(scene)
         self._drawn = scene
         self._gl.glFinish()
 
-    def draw_image(self, image: NDArray[np.uint8]) -> None:
-        assert self._painter is not None, "open the screen first"
-        self._painter.draw_image(image)
-        self._drawn = image
+    def draw_pixels(self, pixels: NDArray[np.uint8]) -> None:
+        assert self._renderer is not None, "open the screen first"
+        self._renderer.draw_pixels(pixels)
+        self._drawn = pixels
 
     def wait(self, wait_ns: int) -> None:
-        if self._stage.waits_for_vblank:
+        if self._setup.waits_for_vblank:
             return
         due = time.monotonic_ns() + wait_ns
         if wait_ns > _SPIN_NS:
@@ -111,12 +115,12 @@ class PsychopyScreen:
     def flip(self) -> None:
         self._window.flip(clearBuffer=False)
 
-    def picture(self) -> NDArray[np.uint8]:
+    def read_pixels(self) -> NDArray[np.uint8]:
         gl, (width, height) = self._gl, self.layout.size_px
         if isinstance(self._drawn, Scene):
             self.draw(self._drawn)
         else:
-            self.draw_image(self._drawn)
+            self.draw_pixels(self._drawn)
         rows = np.empty((height, width, 3), np.uint8)
         gl.glPixelStorei(gl.GL_PACK_ALIGNMENT, 1)
         gl.glReadBuffer(gl.GL_BACK)
@@ -127,32 +131,31 @@ class PsychopyScreen:
         if self._window is None:
             return
         try:
-            if self._painter is not None:
+            if self._renderer is not None:
                 self.draw(GREY_SCENE)
                 self.flip()
         finally:
             self._window.close()
-            self._window = self._painter = None
+            self._window = self._renderer = None
 
-    def _draw_once(self) -> None:
-        """Draw a corridor and an image, unseen: a driver makes its programs ready at first use."""
-        stage = self._stage
-        for name in tuple(stage.pictures)[:1]:
+    def _warm_up(self) -> None:
+        """Draw a corridor and an image unseen: drivers complete shaders at their first use."""
+        for name in tuple(self._setup.textures)[:1]:
             self.draw(Scene((Lap(name, 1.0, 1.0),) * 3, 0.0, False))
-        for name in tuple(stage.images)[:1]:
+        for name in tuple(self._setup.images)[:1]:
             self.draw(Scene(None, 0.0, False, Image(name)))
 
-    def _hang_curtain(self, painter: Painter) -> None:
-        """Put the greys of this window behind it, for the case that it dies."""
+    def _show_backdrop(self, renderer: CorridorRenderer) -> None:
+        """Put the greys of this window behind it, in case this process dies."""
         (left, top), size_px = self._settings.position_px, self.layout.size_px
-        parts = [(upside_down(area, size_px[1]), grey) for area, grey in painter.other_grounds]
+        areas = [(from_top_left(area, size_px[1]), grey) for area, grey in renderer.other_greys]
         window = self._window.winHandle._window
-        grey_backdrop.hang(window, (left, top, *size_px), painter.ground, parts)
+        grey_backdrop.show(window, (left, top, *size_px), renderer.grey, areas)
 
 
 def _open_window(**options: Any) -> tuple[Any, Any]:
-    """Open PsychoPy's window; return it and its OpenGL functions. Raises Refused."""
-    with _quietly():
+    """Open a PsychoPy window; return it and its OpenGL functions. Raises Refused."""
+    with _without_side_effects():
         if headless():
             _prepare_egl()
         from psychopy import logging as psychopy_logging
@@ -175,14 +178,15 @@ def _open_window(**options: Any) -> tuple[Any, Any]:
             )
         except (ContextException, WindowException) as error:
             raise Refused(
-                f"the corridor's window does not open ({error}); check DISPLAY and the driver"
+                f"the corridor's window does not open ({error}); check DISPLAY and the graphics "
+                "driver"
             ) from error
     return window, gl
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep PsychoPy's folders out of the person's home, its deprecations out of the terminal."""
+def _without_side_effects() -> Iterator[None]:
+    """Keep PsychoPy from writing folders to the home directory and warnings to the terminal."""
     home = str(Path.home())
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -194,7 +198,11 @@ def _quietly() -> Iterator[None]:
 
 
 def _prepare_egl() -> None:
-    """Let PsychoPy open its window on EGL: it hands pyglet's in-memory window X11's arguments."""
+    """Make PsychoPy able to open its window with EGL.
+
+    PsychoPy passes arguments of an X11 window to whatever pyglet opens, and reads X11 attributes
+    back, so pyglet's headless window is given ones that do nothing.
+    """
     import pyglet
 
     pyglet.options["headless"] = True
@@ -204,14 +212,14 @@ def _prepare_egl() -> None:
     window: Any = headless.HeadlessWindow
     if hasattr(window, "_x_display"):
         return
-    start = canvas.HeadlessDisplay.__init__
+    original = canvas.HeadlessDisplay.__init__
 
-    def start_plainly(self: Any, *arguments: Any, **options: Any) -> None:
-        start(self)
+    def initialize(self: Any, *arguments: Any, **options: Any) -> None:
+        original(self)
 
     def set_no_icon(self: Any, *images: Any) -> None:
         pass
 
-    canvas.HeadlessDisplay.__init__ = start_plainly
+    canvas.HeadlessDisplay.__init__ = initialize
     window._window, window._x_display, window._x_screen_id = 0, None, None
     window.set_icon = set_no_icon

@@ -1,4 +1,4 @@
-"""A simulated screen: it shows nothing, and remembers what it was asked to show."""
+"""A simulated screen, which shows nothing and remembers what it was asked to show."""
 
 from typing import Annotated, ClassVar
 
@@ -6,20 +6,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stimuli.scene.screen import GREY_SCENE, Scene, Stage, check_pictures
-from stimuli.screens.window_layout import WindowLayout, laid_out
+from stimuli.scene.screen import GREY_SCENE, RenderSetup, Scene, check_scene
+from stimuli.screens.window_layout import WindowLayout, compute_layout
 from stimuli.textures.names import GREY
 
 _Pixels = Annotated[int, msgspec.Meta(ge=16, le=8192)]
 
 
 class SimulatedScreen:
-    """Takes scenes as a real screen does, remembers the last one shown, draws only images."""
+    """Accepts scenes as a real screen does and remembers the last one; it draws no corridor."""
 
     simulated: ClassVar[bool] = True
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """How large the screen would be."""
+        """The size of the screen."""
 
         size_px: tuple[_Pixels, _Pixels] = (400, 300)
         """Width and height of one view."""
@@ -28,26 +28,26 @@ class SimulatedScreen:
 
     def __init__(self, settings: Settings) -> None:
         self.shown: Scene | None = None
-        """The scene on the screen; None while it is not open."""
+        """The scene on the screen; None while the screen is closed."""
         self._settings = settings
-        self._stage: Stage | None = None
+        self._setup: RenderSetup | None = None
         self._drawn = GREY_SCENE
-        self._image: NDArray[np.uint8] | None = None
+        self._pixels: NDArray[np.uint8] | None = None
 
-    def open(self, stage: Stage) -> None:
-        self.layout = laid_out(stage.panes, self._settings.size_px)
-        self._stage = stage
+    def open(self, setup: RenderSetup) -> None:
+        self.layout = compute_layout(setup.screens, self._settings.size_px)
+        self._setup = setup
         self.draw(GREY_SCENE)
         self.flip()
 
     def draw(self, scene: Scene) -> None:
-        assert self._stage is not None, "open the screen first"
-        check_pictures(scene, self._stage)
-        self._drawn, self._image = scene, None
+        assert self._setup is not None, "open the screen first"
+        check_scene(scene, self._setup)
+        self._drawn, self._pixels = scene, None
 
-    def draw_image(self, image: NDArray[np.uint8]) -> None:
-        assert self._stage is not None, "open the screen first"
-        self._image = image
+    def draw_pixels(self, pixels: NDArray[np.uint8]) -> None:
+        assert self._setup is not None, "open the screen first"
+        self._pixels = pixels
 
     def wait(self, wait_ns: int) -> None:
         pass
@@ -55,12 +55,12 @@ class SimulatedScreen:
     def flip(self) -> None:
         self.shown = self._drawn
 
-    def picture(self) -> NDArray[np.uint8]:
-        assert self._stage is not None, "open the screen first"
-        if self._image is not None:
-            return self._image
+    def read_pixels(self) -> NDArray[np.uint8]:
+        assert self._setup is not None, "open the screen first"
+        if self._pixels is not None:
+            return self._pixels
         width, height = self.layout.size_px
         return np.full((height, width, 3), GREY, np.uint8)
 
     def close(self) -> None:
-        self.shown, self._stage = None, None
+        self.shown, self._setup = None, None

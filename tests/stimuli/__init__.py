@@ -1,1 +1,1 @@
-"""Tests of what the animal sees."""
+"""Tests of the display, its textures, its screens and its sound."""

@@ -1,4 +1,4 @@
-"""The screens under test: pictures to show on them, and the real window where it can be had."""
+"""The screens under test: textures, and the real window where possible."""
 
 import gc
 import os
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from stimuli.scene.corridor_geometry import CorridorGeometry
-from stimuli.scene.screen import Screen, Stage
-from stimuli.screens.screen_geometry import THREE_VIEWS, panes
-from stimuli.textures.cache import pictures
-from stimuli.textures.names import Picture
+from stimuli.scene.screen import RenderSetup, Screen
+from stimuli.screens.screen_geometry import THREE_VIEWS, load_screens
+from stimuli.textures.cache import load_textures
+from stimuli.textures.names import Texture
 from stimuli.window.display_requirements import missing
 from stimuli.window.psychopy_screen import PsychopyScreen
 from stimuli.window.simulated_screen import SimulatedScreen
@@ -20,39 +20,42 @@ from stimuli.window.simulated_screen import SimulatedScreen
 
 @pytest.fixture(autouse=True)
 def collector() -> Iterator[None]:
-    """An open display keeps the garbage collector off; a test may leave one open."""
+    """Turn the garbage collector on again: a display turns it off while it is open."""
     yield
     gc.enable()
 
 
 @pytest.fixture
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A simulated screen needs names, not pixels."""
-    monkeypatch.setattr("stimuli.display.pictures", lambda names, _: dict.fromkeys(names))
+    """Load no textures: a simulated screen needs only their names."""
+    monkeypatch.setattr("stimuli.display.load_textures", lambda names, _: dict.fromkeys(names))
 
 
 @pytest.fixture(scope="session")
-def drawn() -> dict[str, Picture]:
-    return pictures()
+def drawn() -> dict[str, Texture]:
+    return load_textures()
 
 
 @pytest.fixture(scope="session")
-def stage(drawn: dict[str, Picture]) -> Stage:
-    """The study's pictures, and three that make geometry countable."""
+def setup(drawn: dict[str, Texture]) -> RenderSetup:
+    """The built-in textures, and three that make geometry measurable."""
     grid = np.full_like(drawn["leaf1"], 128)
     grid[:, np.arange(4096) % 64 < 8] = 255
     grid[np.arange(256) % 32 < 8] = 0
     third_metre = np.zeros_like(grid)
     third_metre[:, 2048:3072] = 255
     charts = {"grid": grid, "black": np.zeros_like(grid), "third metre": third_metre}
-    return Stage(
-        panes(THREE_VIEWS, {}), msgspec.convert({}, CorridorGeometry), {**drawn, **charts}, False
+    return RenderSetup(
+        load_screens(THREE_VIEWS, {}),
+        msgspec.convert({}, CorridorGeometry),
+        {**drawn, **charts},
+        False,
     )
 
 
 @pytest.fixture(scope="session")
 def window() -> None:
-    """Skip where the real window cannot be had, and say why; but never on the CI machine."""
+    """Skip where the real window cannot be opened, except on the CI machine, where that fails."""
     if (lack := missing()) is not None:
         if os.environ.get("CI") == "true":
             pytest.fail(lack)
@@ -60,16 +63,16 @@ def window() -> None:
 
 
 @pytest.fixture(scope="module")
-def real(window: None, stage: Stage) -> Iterator[PsychopyScreen]:
+def real(window: None, setup: RenderSetup) -> Iterator[PsychopyScreen]:
     screen = PsychopyScreen(msgspec.convert({"patch_px": 0}, PsychopyScreen.Settings))
-    screen.open(stage)
+    screen.open(setup)
     yield screen
     screen.close()
 
 
 @pytest.fixture(params=[SimulatedScreen, PsychopyScreen])
 def make(request: pytest.FixtureRequest) -> Callable[[], Screen]:
-    """Return what makes a closed screen of each kind, 64 by 48 pixels a view."""
+    """Return a function that makes a closed screen of each class, 64 x 48 pixels a view."""
     kind = request.param
     if kind is PsychopyScreen:
         request.getfixturevalue("window")

@@ -1,4 +1,4 @@
-"""A display with a screen that nobody sees, to say words to and to look at."""
+"""A display with a simulated screen, to send messages to and to look at."""
 
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ STIMULI = ("leaf1", "circle1", "leaf2", "circle2")
 
 
 class SlowScreen(SimulatedScreen):
-    """A screen whose flips take as long as the test says."""
+    """A screen whose flips take flip_ns of the test's clock."""
 
     clock: ClassVar[SetClock]
     flip_ns: ClassVar[int] = 0
@@ -26,10 +26,10 @@ class SlowScreen(SimulatedScreen):
         super().flip()
 
 
-def display(said: list[Message] | None = None, **table: Any) -> Display:
+def display(published: list[Message] | None = None, **table: Any) -> Display:
     settings = msgspec.convert({"screen": SIMULATED, **table}, Display.Settings)
-    unheard: list[Message] = []
-    node = Display(settings, (unheard if said is None else said).append)
+    ignored: list[Message] = []
+    node = Display(settings, (ignored if published is None else published).append)
     node.clock = SlowScreen.clock = SetClock()
     node.check({"stimuli": list(STIMULI)})
     return node
@@ -57,7 +57,7 @@ def shown(node: Display) -> Laps | None:
     return scene(node).laps
 
 
-def told(*messages: Message) -> Display:
+def opened(*messages: Message) -> Display:
     node = display()
     node.open()
     for message in messages:

@@ -1,4 +1,4 @@
-"""The bench of the display runs, and what it compares is the same corridor."""
+"""rig bench display measures every part, and its reference draws the same corridor."""
 
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ def test_the_bench_measures_each_of_its_parts(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("window")
-def test_plane_stims_stand_where_our_walls_stand() -> None:
-    screen = display._opened(display._FEW)
+def test_the_reference_has_its_walls_where_ours_are() -> None:
+    screen = display._open_screen(display._FEW)
     gl: Any = screen._gl
     screen.draw(Scene(display._LAPS, 1.0, False))
-    ours = screen.picture()
+    ours = screen.read_pixels()
     views = tuple(THREE_VIEWS.values())
     draw = plane_walls(screen._window, screen.layout, views, display._CORRIDOR, display._LAPS)
     gl.glClearColor(0.5, 0.5, 0.5, 1.0)
@@ -43,7 +43,7 @@ def test_plane_stims_stand_where_our_walls_stand() -> None:
     screen.close()
     wall = np.abs(ours.astype(int) - 128).max(axis=-1) > 8
     plane = np.abs(theirs[::-1].astype(int) - 128).max(axis=-1) > 8
-    near = np.s_[:, np.r_[0:450, 750:1200]]  # far walls are lost in our fog alone
+    near = np.s_[:, np.r_[0:450, 750:1200]]  # only ours has fog
     assert (wall[near] & ~plane[near]).mean() < 0.02
 
 

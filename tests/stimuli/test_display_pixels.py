@@ -1,4 +1,4 @@
-"""The display on the real window: what the animal sees from one word to the next."""
+"""The display with the real window: what the mouse sees from one message to the next."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +17,9 @@ from stimuli.textures.names import GREY
 
 @pytest.fixture(scope="module")
 def node(window: None) -> Iterator[Display]:
-    said: list[Message] = []
+    published: list[Message] = []
     table = {"screen": {"is": "stimuli.window:PsychopyScreen", "patch_px": 20}}
-    node = Display(msgspec.convert(table, Display.Settings), said.append)
+    node = Display(msgspec.convert(table, Display.Settings), published.append)
     node.clock = SetClock()
     node.check({"stimuli": ["leaf1", "circle1", "leaf2"]})
     node.open()
@@ -28,11 +28,11 @@ def node(window: None) -> Iterator[Display]:
 
 
 def after(node: Display, *messages: Message) -> NDArray[Any]:
-    """Let it hear, let it tick, and return the picture without the patch's rows."""
+    """Handle messages, tick, and return the image without the rows of the patch."""
     for message in messages:
         node.handle(message)
     node.tick(0)
-    return node.screen.picture()[:-20].astype(float)
+    return node.screen.read_pixels()[:-20].astype(float)
 
 
 def start(trial: int, stimulus: str, following: str) -> TrialStart:
@@ -62,10 +62,10 @@ def test_a_pause_is_grey_all_over(node: Display) -> None:
 def test_the_patch_toggles_and_stays_in_its_corner(node: Display) -> None:
     node.handle(Position(0, -1, 0.0, 0.0, False, "paused"))
     levels = []
-    first = node._number
+    first = node._flip_number
     for _ in range(4):
         node.tick(0)
-        picture = node.screen.picture()
+        picture = node.screen.read_pixels()
         assert np.ptp(picture[-20:, :20]) == 0
         assert (picture[-20:, 20:] == GREY).all()
         levels.append(int(picture[-1, 0, 0]))

@@ -1,4 +1,4 @@
-"""What is said of each flip: when it came, of which position, and what the patch showed."""
+"""The Flip messages: time, position, lateness and patch; and the check of the refresh rate."""
 
 import gc
 import tracemalloc
@@ -19,9 +19,9 @@ from tests.stimuli.displays import SIMULATED, SlowScreen, at, begins, display, s
 pytestmark = pytest.mark.usefixtures("no_drawing")
 
 
-def test_a_flip_tells_the_newest_position_heard_and_both_sides_of_the_swap() -> None:
-    said: list[Message] = []
-    node = display(said, screen={"is": "tests.stimuli.displays:SlowScreen"})
+def test_a_flip_has_the_newest_position_and_the_times_around_the_swap() -> None:
+    published: list[Message] = []
+    node = display(published, screen={"is": "tests.stimuli.displays:SlowScreen"})
     node.open()
     for message in (begins(0), at(0, 1.0, t=10), at(0, 1.2, t=20)):
         node.handle(message)
@@ -30,7 +30,7 @@ def test_a_flip_tells_the_newest_position_heard_and_both_sides_of_the_swap() -> 
     SlowScreen.clock.set(1_000)
     node.tick(900)
     node.tick(3_900)
-    first, second = (w for w in said if isinstance(w, Flip))
+    first, second = (w for w in published if isinstance(w, Flip))
     assert (first.number, first.position_m, first.wheel_t) == (0, 1.2, 20)
     assert (first.draw_t, second.draw_t) == (900, 3900)
     assert (first.before_swap_t, first.t) == (1000, 4000)
@@ -39,26 +39,26 @@ def test_a_flip_tells_the_newest_position_heard_and_both_sides_of_the_swap() -> 
 
 @given(st.lists(st.integers(1, 40), min_size=1), st.sampled_from([60.0, 120.0]))
 def test_late_means_more_than_one_and_a_half_periods(gaps_ms: list[int], hz: float) -> None:
-    said: list[Message] = []
-    node = display(said, refresh_hz=hz)
+    published: list[Message] = []
+    node = display(published, refresh_hz=hz)
     clock = node.clock = SetClock()
     node.open()
     node.tick(0)
     for gap in gaps_ms:
         clock.set(clock.now() + gap * 1_000_000)
         node.tick(0)
-    flips = [message for message in said if isinstance(message, Flip)]
+    flips = [message for message in published if isinstance(message, Flip)]
     assert [flip.late for flip in flips] == [False] + [gap > 1500 / hz for gap in gaps_ms]
     for flip, gap in zip(flips[1:], gaps_ms, strict=True):
         assert flip.dropped == pytest.approx(max(0, gap * hz / 1000 - 1), abs=0.51)
 
 
 def test_the_patch_codes_the_number_of_the_flip() -> None:
-    said: list[Message] = []
-    node = display(said)
+    published: list[Message] = []
+    node = display(published)
     node.open()
     shown = [scene(node).patch_bright for _ in range(50)]
-    flips = [message for message in said if isinstance(message, Flip)]
+    flips = [message for message in published if isinstance(message, Flip)]
     assert shown == [encode(number) for number in range(50)] == [flip.bright for flip in flips]
 
 
@@ -70,10 +70,10 @@ def test_the_patch_codes_the_number_of_the_flip() -> None:
         ("vblank", 17.2, "flips at 58.1 Hz, not at refresh_hz = 60"),
         ("vblank", 0.0, "flips without waiting, not at refresh_hz = 60"),
         ("software", 0.2, None),
-        ("software", 16.7, 'waits for its own refresh at 59.9 Hz; set paced = "vblank"'),
+        ("software", 16.7, 'refresh at 59.9 Hz; set paced = "vblank"'),
     ],
 )
-def test_a_screen_must_keep_the_pace_it_is_said_to(
+def test_a_screen_must_refresh_as_the_setup_says(
     paced: str, flip_ms: float, sentence: str | None
 ) -> None:
     node = display(paced=paced, screen={"is": "tests.stimuli.displays:SlowScreen"})
@@ -91,9 +91,9 @@ def test_a_screen_must_keep_the_pace_it_is_said_to(
 def test_an_extrapolated_position_is_where_the_animal_is_in_mid_frame(
     m_s: float, ms_old: int, moving: bool
 ) -> None:
-    """At a steady speed, forward; never back, and never out of the corridor."""
-    said: list[Message] = []
-    node = display(said, extrapolate=True)
+    """At a steady speed; never backward, and never beyond the end of the corridor."""
+    published: list[Message] = []
+    node = display(published, extrapolate=True)
     clock = SetClock()
     node.clock = clock
     node.open()
@@ -106,15 +106,15 @@ def test_an_extrapolated_position_is_where_the_animal_is_in_mid_frame(
         position_m = 5.95 + m_s * t / 1e9
         node.handle(Position(t, 0, position_m, 0.0, moving, "corridor"))
         node.tick(now)
-    (*_, flip) = said
+    (*_, flip) = published
     assert isinstance(flip, Flip)
-    assert node._pace.flip_due is not None
-    mid_frame_s = (node._pace.flip_due - 1e9 / 120) / 1e9  # its own flip was due a period ago
+    assert node._scheduler.flip_due is not None
+    mid_frame_s = (node._scheduler.flip_due - 1e9 / 120) / 1e9  # its own flip was due a period ago
     wanted = 5.95 + m_s * mid_frame_s if moving and m_s > 0 else position_m
     assert flip.position_m == pytest.approx(min(wanted, 6.0), abs=1e-6)
 
 
-def test_the_loop_leaves_nothing_behind() -> None:
+def test_the_loop_leaks_no_memory_and_creates_no_cycles() -> None:
     node = display()
     node.publish = lambda _: None
     node.open()

@@ -1,4 +1,4 @@
-"""Open-loop pictures: which is on when, and every pixel of it where the eye should see it."""
+"""Open-loop stimuli: what is shown when, and every pixel where the eye should see it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,17 +14,23 @@ from numpy.typing import NDArray
 from rig.errors import Refused
 from rig.messages import Position, TrialStart
 from stimuli.scene.corridor_geometry import CorridorGeometry
-from stimuli.scene.open_loop import Bar, Bars, Image, Sight, on_show, sight
-from stimuli.scene.screen import Scene, Stage
+from stimuli.scene.open_loop import Bar, Bars, FieldOfView, Image, field_of_view, open_loop_stimulus
+from stimuli.scene.screen import RenderSetup, Scene
 from stimuli.scene.task_stimuli import BARS
-from stimuli.screens.screen_geometry import THREE_VIEWS, Pane, Warp, directions, panes
-from stimuli.textures.names import GREY, Picture
+from stimuli.screens.screen_geometry import (
+    THREE_VIEWS,
+    PhysicalScreen,
+    Warp,
+    load_screens,
+    pixel_directions,
+)
+from stimuli.textures.names import GREY, Texture
 from stimuli.window.psychopy_screen import PsychopyScreen
-from tests.stimuli.test_panes import cylinder
+from tests.stimuli.test_screen_geometry import cylinder
 
-SEEN = Sight(-135.0, 135.0, -30.0, 45.0)
-BOOK = Bars()
-SCREENS = panes(THREE_VIEWS, {})
+SEEN = FieldOfView(-135.0, 135.0, -30.0, 45.0)
+DEFAULT_BARS = Bars()
+SCREENS = load_screens(THREE_VIEWS, {})
 
 
 def trial(picture: Any, stimulus: str, show_s: float = 10.0, t: int = 3_000_000_000) -> TrialStart:
@@ -38,14 +44,14 @@ def at(passed_s: float, phase: Any = "picture") -> Position:
     return Position(3_000_000_000 + round(passed_s * 1e9), 0, 0.0, 0.0, False, phase)
 
 
-def bar(stimulus: str, passed_s: float, bars: Bars = BOOK) -> Bar:
-    shown = on_show(trial("bar", stimulus), at(passed_s), bars, SEEN)
+def bar(stimulus: str, passed_s: float, bars: Bars = DEFAULT_BARS) -> Bar:
+    shown = open_loop_stimulus(trial("bar", stimulus), at(passed_s), bars, SEEN)
     assert isinstance(shown, Bar)
     return shown
 
 
 def test_three_screens_at_right_angles_show_270_degrees() -> None:
-    assert sight(SCREENS) == pytest.approx((-135, 135, -26.6, 45), abs=0.3)
+    assert field_of_view(SCREENS) == pytest.approx((-135, 135, -26.6, 45), abs=0.3)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +64,7 @@ def test_three_screens_at_right_angles_show_270_degrees() -> None:
     ],
 )
 @given(share=st.floats(0, 1))
-def test_a_bar_crosses_all_that_is_seen_at_one_pace(
+def test_a_bar_crosses_the_field_of_view_at_constant_speed(
     stimulus: str, upright: bool, first: float, last: float, share: float
 ) -> None:
     shown = bar(stimulus, 10 * share)
@@ -66,21 +72,21 @@ def test_a_bar_crosses_all_that_is_seen_at_one_pace(
     assert shown.middle_deg == pytest.approx(first + share * (last - first), abs=1e-6)
 
 
-def test_black_and_white_change_places_as_often_as_asked() -> None:
+def test_contrast_reverses_at_the_set_rate() -> None:
     states = [bar("bar_0", (n + 0.5) / 6).reversed for n in range(6)]
     assert states == [False, True] * 3
     assert not any(bar("bar_0", n / 7, Bars(reversals_hz=0.0)).reversed for n in range(50))
 
 
 @pytest.mark.parametrize("phase", ["grey", "paused", "done"])
-def test_there_is_grey_when_the_task_says_so(phase: str) -> None:
-    assert on_show(trial("bar", "bar_0"), at(1.0, phase), Bars(), SEEN) is None
-    assert on_show(trial("image", "shore"), at(1.0, phase), Bars(), SEEN) is None
-    assert on_show(trial("grey", "grey"), at(1.0), Bars(), SEEN) is None
-    assert on_show(trial("image", "shore"), at(1.0), Bars(), SEEN) == Image("shore")
+def test_all_other_phases_are_grey(phase: str) -> None:
+    assert open_loop_stimulus(trial("bar", "bar_0"), at(1.0, phase), Bars(), SEEN) is None
+    assert open_loop_stimulus(trial("image", "shore"), at(1.0, phase), Bars(), SEEN) is None
+    assert open_loop_stimulus(trial("grey", "grey"), at(1.0), Bars(), SEEN) is None
+    assert open_loop_stimulus(trial("image", "shore"), at(1.0), Bars(), SEEN) == Image("shore")
 
 
-def ramps() -> dict[str, Picture]:
+def ramps() -> dict[str, Texture]:
     """Return two smooth images: one brighter to the right, one brighter upwards."""
     shape = (270, 1024)
     right = np.broadcast_to(np.linspace(20, 230, shape[1]), shape)
@@ -88,10 +94,10 @@ def ramps() -> dict[str, Picture]:
     return {"right": np.rint(right).astype(np.uint8), "up": np.rint(up).astype(np.uint8)}
 
 
-def opened(shown: tuple[Pane, ...], size_px: list[int]) -> PsychopyScreen:
+def opened(shown: tuple[PhysicalScreen, ...], size_px: list[int]) -> PsychopyScreen:
     table = {"patch_px": 0, "size_px": size_px}
     screen = PsychopyScreen(msgspec.convert(table, PsychopyScreen.Settings))
-    screen.open(Stage(shown, CorridorGeometry(), {}, False, ramps()))
+    screen.open(RenderSetup(shown, CorridorGeometry(), {}, False, ramps()))
     return screen
 
 
@@ -104,16 +110,18 @@ def three(window: None) -> Iterator[PsychopyScreen]:
 
 def drawn(screen: PsychopyScreen, shown: Image | Bar) -> NDArray[Any]:
     screen.draw(Scene(None, 0.0, False, shown))
-    return screen.picture()[..., 0].astype(float)
+    return screen.read_pixels()[..., 0].astype(float)
 
 
-def angles(pane: Pane, width: int, height: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    x, y, z = np.moveaxis(directions(pane, width, height), -1, 0)
+def angles(pane: PhysicalScreen, width: int, height: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    x, y, z = np.moveaxis(pixel_directions(pane, width, height), -1, 0)
     return np.degrees(np.arctan2(x, -z)), np.degrees(np.arctan2(y, np.hypot(x, z)))
 
 
-def expected(pane: Pane, width: int, height: int, bar: Bar) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return what each pixel should be, and whether it is clear of every edge by half a degree."""
+def expected(
+    pane: PhysicalScreen, width: int, height: int, bar: Bar
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the level of each pixel, and whether it is half a degree or more from every edge."""
     azimuth, elevation = angles(pane, width, height)
     across = (azimuth if bar.upright else elevation) - bar.middle_deg
     squares = np.floor(azimuth / bar.checks_deg) + np.floor(elevation / bar.checks_deg)
@@ -140,7 +148,7 @@ def test_every_pixel_of_a_bar_is_right_on_every_screen(
         assert np.array_equal(own[clear], level[clear])
 
 
-def test_a_bar_that_has_left_is_seen_nowhere(three: PsychopyScreen) -> None:
+def test_a_bar_that_has_left_is_not_visible(three: PsychopyScreen) -> None:
     for passed_s in (0.0, 10.0):
         assert (drawn(three, bar("bar_0", passed_s)) == GREY).all()
         assert (drawn(three, bar("bar_90", passed_s)) == GREY).all()
@@ -151,7 +159,7 @@ def test_every_pixel_of_an_image_is_where_the_eye_should_see_it(
     three: PsychopyScreen, name: str
 ) -> None:
     picture = drawn(three, Image(name))
-    seen = sight(SCREENS)
+    seen = field_of_view(SCREENS)
     for number, pane in enumerate(SCREENS):
         azimuth, elevation = angles(pane, 400, 300)
         share = (azimuth - seen.left) / (seen.right - seen.left)
@@ -163,7 +171,7 @@ def test_every_pixel_of_an_image_is_where_the_eye_should_see_it(
 
 @pytest.mark.usefixtures("window")
 def test_a_bar_is_right_on_a_cylinder_too(tmp_path: Path) -> None:
-    (round_screen,) = panes({}, {"round": Warp(mesh_file=str(cylinder(tmp_path / "c.csv")))})
+    (round_screen,) = load_screens({}, {"round": Warp(mesh_file=str(cylinder(tmp_path / "c.csv")))})
     screen = opened((round_screen,), [810, 200])
     shown = Bar(True, 31.0, 20.0, 25.0, True)
     picture = drawn(screen, shown)
@@ -173,5 +181,5 @@ def test_a_bar_is_right_on_a_cylinder_too(tmp_path: Path) -> None:
 
 
 def test_an_image_that_is_not_there_is_refused(three: PsychopyScreen) -> None:
-    with pytest.raises(Refused, match="no image 'shore'"):
+    with pytest.raises(Refused, match='no image "shore"'):
         drawn(three, Image("shore"))

@@ -1,4 +1,4 @@
-"""A lab's own photographs: cut, closed and matched, or refused in one sentence."""
+"""Textures and images from photographs: cropped, periodic and matched, or refused."""
 
 from pathlib import Path
 
@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 
 from rig.errors import Refused
+from stimuli.textures.image_files import write_contact_sheet
 from stimuli.textures.luminance_matching import RMS_CONTRAST, SLOPE, slope
-from stimuli.textures.names import GREY, SHAPE, STIMULI, Picture
-from stimuli.textures.photographs import contact_sheet, images, wall_photographs
+from stimuli.textures.names import GREY, SHAPE, STIMULI, Texture
+from stimuli.textures.photographs import load_images, load_photographs
 
 
 def photograph(path: Path, size: tuple[int, int], seed: int = 1) -> Path:
-    """Write blotches of many sizes, brighter to the right."""
+    """Write a photograph of random squares of several sizes, brighter to the right."""
     rng = np.random.default_rng(seed)
     levels = np.linspace(0, 80, size[0])[None, :] + np.zeros((size[1], 1))
     for step in (4, 16, 64):
@@ -23,9 +24,9 @@ def photograph(path: Path, size: tuple[int, int], seed: int = 1) -> Path:
     return path
 
 
-def test_a_photograph_gives_a_matched_wall_that_closes(tmp_path: Path) -> None:
+def test_a_photograph_gives_a_matched_periodic_texture(tmp_path: Path) -> None:
     photograph(tmp_path / "leaf1.png", (2400, 400))
-    shown = wall_photographs(tmp_path, STIMULI)
+    shown = load_photographs(tmp_path, STIMULI)
     assert set(shown) == {"leaf1", "leaf1_swap1", "leaf1_swap2"}
     assert np.array_equal(np.roll(shown["leaf1"], -1024, 1), shown["leaf1_swap1"])
     picture = shown["leaf1"]
@@ -40,17 +41,17 @@ def test_a_photograph_gives_a_matched_wall_that_closes(tmp_path: Path) -> None:
 
 
 def test_the_wall_shows_the_photograph_upright_and_as_it_runs(tmp_path: Path) -> None:
-    """Bright below, dark above in the photograph: rows run up from the floor in a picture."""
+    """The photograph is bright in its lower half; the rows of a texture run up from the floor."""
     levels = np.full((400, 2400), 60, np.uint8)
     levels[200:] = 180
     Image.fromarray(levels).save(tmp_path / "leaf1.png")
-    picture = wall_photographs(tmp_path, ["leaf1"])["leaf1"].astype(float)
+    picture = load_photographs(tmp_path, ["leaf1"])["leaf1"].astype(float)
     assert picture[40:100].mean() > picture[160:220].mean() + 50
 
 
 def test_one_photograph_of_a_kind_gives_strips_that_do_not_overlap(tmp_path: Path) -> None:
     photograph(tmp_path / "leaf.png", (2400, 900))
-    shown = wall_photographs(tmp_path, ["leaf1", "leaf2", "leaf3", "circle1"])
+    shown = load_photographs(tmp_path, ["leaf1", "leaf2", "leaf3", "circle1"])
     assert set(shown) == {"leaf1", "leaf2", "leaf3"}
     for other in ("leaf2", "leaf3"):
         alike = np.corrcoef(shown["leaf1"][::8, ::8].ravel(), shown[other][::8, ::8].ravel())
@@ -60,7 +61,7 @@ def test_one_photograph_of_a_kind_gives_strips_that_do_not_overlap(tmp_path: Pat
 def test_images_are_cut_to_the_field_they_are_shown_in(tmp_path: Path) -> None:
     photograph(tmp_path / "forest.png", (900, 700))
     photograph(tmp_path / "shore.png", (300, 900), seed=2)
-    shown = images(dict.fromkeys(["shore", "forest"], str(tmp_path)), 4.0)
+    shown = load_images(dict.fromkeys(["shore", "forest"], str(tmp_path)), 4.0)
     assert list(shown) == ["shore", "forest"]
     for picture in shown.values():
         assert picture.shape == (256, 1024)
@@ -72,7 +73,7 @@ def make_text(folder: Path) -> None:
     (folder / "leaf1.png").write_text("not an image")
 
 
-def make_torn(folder: Path) -> None:
+def make_truncated(folder: Path) -> None:
     path = photograph(folder / "leaf1.png", (2400, 400))
     path.write_bytes(path.read_bytes()[:5000])
 
@@ -101,42 +102,42 @@ def make_nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (make_text, r"leaf1\.png is not an image .*take it out of the folder"),
-        (make_torn, r"leaf1\.png is not an image"),
-        (make_small, r"1600 by 1200 pixels, too few for a wall; take one of at least 2176 by 136"),
-        (make_low, r"2400 by 120 pixels, too few"),
-        (make_nameless, r"IMG_0042\.png is named after no stimulus; .*leaf1\.png"),
-        (make_twins, r"two files named leaf1; rename"),
-        (make_nothing, r"holds no images"),
+        (make_text, r"leaf1\.png is not an image .*remove it from the folder"),
+        (make_truncated, r"leaf1\.png is not an image"),
+        (make_small, r"1600 x 1200 pixels, too small .*at least 2176 x 136"),
+        (make_low, r"2400 x 120 pixels, too small"),
+        (make_nameless, r"IMG_0042\.png does not have the name of a stimulus; .*leaf1\.png"),
+        (make_twins, r'two files named "leaf1"; rename'),
+        (make_nothing, r"contains no images"),
     ],
 )
 def test_bad_photographs_are_refused(tmp_path: Path, spoil: object, sentence: str) -> None:
     assert callable(spoil)
     spoil(tmp_path)
     with pytest.raises(Refused, match=sentence):
-        wall_photographs(tmp_path, ["leaf1"])
+        load_photographs(tmp_path, ["leaf1"])
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"nowhere cannot be read .*correct the path"):
-        wall_photographs(tmp_path / "nowhere", ["leaf1"])
+        load_photographs(tmp_path / "nowhere", ["leaf1"])
 
 
-def test_images_that_are_not_there_or_show_nothing_are_refused(tmp_path: Path) -> None:
+def test_missing_and_uniform_images_are_refused(tmp_path: Path) -> None:
     photograph(tmp_path / "forest.png", (300, 200))
     Image.new("L", (300, 200), 90).save(tmp_path / "fog.png")
-    with pytest.raises(Refused, match=r"no image 'shore'; correct stimuli"):
-        images({"shore": str(tmp_path)}, 4.0)
-    with pytest.raises(Refused, match=r"fog\.png is all of one grey"):
-        images({"fog": str(tmp_path)}, 4.0)
+    with pytest.raises(Refused, match=r'no image "shore"; correct stimuli'):
+        load_images({"shore": str(tmp_path)}, 4.0)
+    with pytest.raises(Refused, match=r"fog\.png is uniform"):
+        load_images({"fog": str(tmp_path)}, 4.0)
 
 
 def test_the_contact_sheet_shows_all_of_them_upright(
-    tmp_path: Path, drawn: dict[str, Picture]
+    tmp_path: Path, drawn: dict[str, Texture]
 ) -> None:
     halves = np.full_like(drawn["leaf1"], 255)
     halves[: SHAPE[0] // 2] = 0
-    contact_sheet({"leaf1": drawn["leaf1"], "dark below": halves}, tmp_path / "sheet.png")
+    write_contact_sheet({"leaf1": drawn["leaf1"], "dark below": halves}, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         levels = np.asarray(sheet).astype(int)
     below, above = levels[-30:].mean(), levels[-70:-45].mean()

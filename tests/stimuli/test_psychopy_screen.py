@@ -28,7 +28,7 @@ def lap(stimulus: str) -> Lap:
 def seen(screen: PsychopyScreen, *laps: Lap, position_m: float) -> NDArray[Any]:
     behind, here, ahead = laps
     screen.draw(Scene((behind, here, ahead), position_m, False))
-    return screen.picture()[..., 0].astype(float)
+    return screen.read_pixels()[..., 0].astype(float)
 
 
 def test_the_grid_runs_on_across_the_seams(real: PsychopyScreen) -> None:
@@ -48,7 +48,7 @@ def test_both_walls_mirror_each_other(real: PsychopyScreen) -> None:
 
 
 def test_the_horizon_is_where_the_eye_is_level(real: PsychopyScreen) -> None:
-    """The eye is 10 of 30 cm up the screen; the walls narrow towards that row."""
+    """The eye is 10 cm up on a 30 cm screen; the walls converge on that row."""
     picture = seen(real, *[lap("black")] * 3, position_m=1.0)
     far = picture[:, WIDTH + 190]
     rows = np.flatnonzero(far < GREY - 20)
@@ -56,14 +56,14 @@ def test_the_horizon_is_where_the_eye_is_level(real: PsychopyScreen) -> None:
     assert up / down == pytest.approx(12 / 8, rel=0.2)
 
 
-def test_pictures_are_laid_by_the_metre(real: PsychopyScreen) -> None:
+def test_textures_are_in_metres(real: PsychopyScreen) -> None:
     for position_m, level in ((1.5, 0), (2.5, 255), (3.5, 0)):
         picture = seen(real, GREY_LAP, lap("third metre"), GREY_LAP, position_m=position_m)
         assert picture[150, WIDTH // 2] == level
         assert picture[150, 5 * WIDTH // 2] == level
 
 
-def test_the_gap_is_grey_and_the_next_corridor_stands_ahead(real: PsychopyScreen) -> None:
+def test_the_grey_space_is_grey_and_the_next_corridor_is_ahead(real: PsychopyScreen) -> None:
     picture = seen(real, lap("leaf1"), lap("leaf1"), GREY_LAP, position_m=5.0)
     assert (picture == GREY).all()
     picture = seen(real, lap("leaf1"), lap("leaf1"), lap("black"), position_m=5.0)
@@ -75,18 +75,18 @@ def test_the_gap_is_grey_and_the_next_corridor_stands_ahead(real: PsychopyScreen
 
 
 def test_fog_leaves_nothing_to_pop_in(real: PsychopyScreen) -> None:
-    """A lap that would be seen to begin or end at the sight's end is not seen there at all."""
+    """Where a lap would appear or vanish in the distance, the fog hides it completely."""
     with_next = seen(real, lap("black"), lap("leaf1"), lap("black"), position_m=0.0)
     without = seen(real, lap("black"), lap("leaf1"), GREY_LAP, position_m=0.0)
     assert np.array_equal(with_next, without)
 
 
-def test_a_machine_without_psychopy_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_psychopy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stimuli.window.display_requirements, "find_spec", lambda _: None)
     assert "package psychopy" in str(missing())
 
 
-def test_a_machine_without_a_library_is_told_which(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     load = ctypes.CDLL
 
     def load_but_glu(name: str) -> ctypes.CDLL:
@@ -101,21 +101,19 @@ def test_a_machine_without_a_library_is_told_which(monkeypatch: pytest.MonkeyPat
     assert "apt-get install" in lack
 
 
-def test_a_display_that_is_not_there_is_named(
-    window: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_x_server_is_named(window: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":7777")
     assert "no X server answers at DISPLAY = :7777" in str(missing())
 
 
-def test_a_curtain_is_hung_only_where_an_x_server_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backdrop_is_supported_only_with_an_x_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":0")
     for system, hangs in (("linux", True), ("win32", False), ("darwin", False)):
         monkeypatch.setattr(sys, "platform", system)
-        assert grey_backdrop.possible() == hangs
+        assert grey_backdrop.supported() == hangs
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY")
-    assert not grey_backdrop.possible()
+    assert not grey_backdrop.supported()
 
 
 GOLDEN = """
@@ -123,11 +121,11 @@ GOLDEN = """
 139.9 152.9 109.9 127.3 135.1 132.6 132.6 135.1 127.3 109.9 152.9 139.9
 134.5 118.0 131.8 146.5 98.6 123.3 123.3 98.6 146.5 131.8 118.0 134.5
 """
-"""Of the corridor on three screens, from left to right and from top to bottom."""
+"""Mean levels of squares of 100 pixels on three screens, left to right and top to bottom."""
 
 
-def test_the_corridor_as_a_whole_looks_as_it_always_did(real: PsychopyScreen) -> None:
-    """The mean level of squares of 100 pixels: what moves, turns, fades or is another picture."""
+def test_the_corridor_looks_as_it_always_did(real: PsychopyScreen) -> None:
+    """Anything that moves, turns, fades or has another texture changes these levels."""
     picture = seen(real, lap("circle1"), lap("leaf1"), lap("circle1"), position_m=1.3)
     thumbnail = picture.reshape(3, 100, 12, 100).mean(axis=(1, 3))
     golden = np.array(GOLDEN.split(), float).reshape(3, 12)

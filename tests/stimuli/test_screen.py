@@ -1,4 +1,4 @@
-"""What every screen does, and how one is chosen."""
+"""The contract of every Screen class, and how a setup chooses one."""
 
 from collections.abc import Callable
 
@@ -9,52 +9,56 @@ import pytest
 from rig.errors import Refused
 from stimuli.display import Display
 from stimuli.scene.corridor_geometry import Lap
-from stimuli.scene.screen import GREY_SCENE, Scene, Screen, Stage
+from stimuli.scene.screen import GREY_SCENE, RenderSetup, Scene, Screen
 from stimuli.textures.names import GREY
 
 LEAF, UNKNOWN = Lap("leaf1", 4.0, 2.0), Lap("fish1", 4.0, 2.0)
 
 
-def test_a_screen_opens_on_grey_over_all_views(make: Callable[[], Screen], stage: Stage) -> None:
+def test_a_screen_opens_on_grey_over_all_views(
+    make: Callable[[], Screen], setup: RenderSetup
+) -> None:
     screen = make()
-    screen.open(stage)
-    picture = screen.picture()
+    screen.open(setup)
+    picture = screen.read_pixels()
     screen.close()
     assert picture.shape == (48, 3 * 64, 3)
     assert picture.dtype == np.uint8
     assert (picture[:24] == GREY).all()
 
 
-def test_a_screen_takes_scenes_and_goes_back_to_grey(
-    make: Callable[[], Screen], stage: Stage
+def test_a_screen_shows_scenes_and_returns_to_grey(
+    make: Callable[[], Screen], setup: RenderSetup
 ) -> None:
     screen = make()
-    screen.open(stage)
+    screen.open(setup)
     for number in range(5):
         screen.draw(Scene((LEAF, LEAF, LEAF), float(number), number % 2 == 0))
         screen.flip()
     screen.draw(GREY_SCENE)
     screen.flip()
-    picture = screen.picture()
+    picture = screen.read_pixels()
     screen.close()
     assert (picture[:24] == GREY).all()
 
 
-def test_a_stimulus_without_picture_is_refused(make: Callable[[], Screen], stage: Stage) -> None:
+def test_a_stimulus_without_texture_is_refused(
+    make: Callable[[], Screen], setup: RenderSetup
+) -> None:
     screen = make()
-    screen.open(stage)
-    with pytest.raises(Refused, match=r"'fish1' has no picture; the task may use: .*leaf3"):
+    screen.open(setup)
+    with pytest.raises(Refused, match=r'"fish1" has no texture; the task may use: .*leaf3'):
         screen.draw(Scene((LEAF, LEAF, UNKNOWN), 0.0, False))
     screen.close()
 
 
 def test_a_screen_may_be_closed_unopened_twice_and_opened_again(
-    make: Callable[[], Screen], stage: Stage
+    make: Callable[[], Screen], setup: RenderSetup
 ) -> None:
     screen = make()
     screen.close()
     for _ in range(2):
-        screen.open(stage)
+        screen.open(setup)
         screen.flip()
         screen.close()
     screen.close()
@@ -84,6 +88,6 @@ def test_the_setup_chooses_the_screen(kind: str | None) -> None:
         ({"is": "stimuli.window:PsychopyScreen", "size_px": [0, 300]}, "size_px"),
     ],
 )
-def test_a_table_that_names_no_screen_is_refused(table: dict[str, object], sentence: str) -> None:
+def test_a_table_without_a_screen_class_is_refused(table: dict[str, object], sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
         display(table)

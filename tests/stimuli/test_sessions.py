@@ -1,4 +1,4 @@
-"""Whole sessions in virtual time: what the words say was shown and heard is what was."""
+"""Sessions in virtual time: the log agrees with what was shown and played."""
 
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from rig.settings.config import SessionSettings
 from rig.settings.toml import read_toml
 from stimuli.scene.open_loop import Bar
 from stimuli.scene.screen import Scene
-from stimuli.textures.cache import pictures, sha256
+from stimuli.textures.cache import load_textures, sha256
 from stimuli.window.simulated_screen import SimulatedScreen
 from tests.behavior.sessions import ROOT, session
 
@@ -23,7 +23,7 @@ MS = 1_000_000
 
 
 class RecordingScreen(SimulatedScreen):
-    """Keeps every scene that was shown."""
+    """Records every scene that was shown."""
 
     scenes: ClassVar[list[Scene]] = []
 
@@ -34,7 +34,7 @@ class RecordingScreen(SimulatedScreen):
 
 
 def shown(base: SessionSettings) -> tuple[list[Message], list[Scene]]:
-    """Run a session with a display; return the words, and the scene of each Flip."""
+    """Run a session with a display; return the messages, and the scene of each Flip."""
     display = {
         "run": "stimuli.display",
         "screen": {"is": f"{HERE}:RecordingScreen"},
@@ -54,7 +54,7 @@ def of(messages: list[Message], kind: Any) -> list[Any]:
     return [message for message in messages if isinstance(message, kind)]
 
 
-def test_every_cue_is_heard_within_a_frame_and_its_latency() -> None:
+def test_every_cue_sounds_within_a_frame_and_its_latency() -> None:
     messages, _ = shown(session(3, **ALWAYS))
     cues, onsets = of(messages, Cue), of(messages, CueOnset)
     assert [onset.trial for onset in onsets] == [cue.trial for cue in cues] == [0, 1, 2, 3]
@@ -62,14 +62,16 @@ def test_every_cue_is_heard_within_a_frame_and_its_latency() -> None:
         assert 9 * MS <= onset.t - cue.t <= (9 + 20) * MS
 
 
-def test_the_log_names_the_exact_pixels() -> None:
+def test_the_log_has_the_hashes_of_all_textures() -> None:
     messages, _ = shown(session(3, **{**ALWAYS, "trials": 2}))
     (message,) = of(messages, TextureHashes)
-    expected = {name: sha256(picture) for name, picture in pictures(["leaf1", "circle1"]).items()}
+    expected = {
+        name: sha256(picture) for name, picture in load_textures(["leaf1", "circle1"]).items()
+    }
     assert message.sha256 == expected
 
 
-def test_the_log_tells_where_each_bar_stood() -> None:
+def test_the_log_gives_the_position_of_each_bar() -> None:
     facts = {"show_s": 2.0, "blank_s": 1.0, "trials": 4, "grey_before_s": 1.0, "grey_after_s": 1.0}
     messages, scenes = shown(session(3, base=RETINOTOPY, **facts))
     trial: TrialStart | None = None

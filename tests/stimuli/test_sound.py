@@ -1,4 +1,4 @@
-"""The sound cue: a clean tone, its onset told, and what happens where there is no sound."""
+"""The sound cue: its tone, the report of its onset, and sessions without sound."""
 
 import re
 import sys
@@ -13,19 +13,19 @@ import pytest
 from rig.clock import SetClock
 from rig.errors import Refused
 from rig.messages import Cue, CueOnset, Fault, Message, Start
-from stimuli.sound.cue_sound import Cues, Speaker, Tone, samples
+from stimuli.sound.cue_sound import CuePlayer, Speaker, Tone, tone_samples
 from stimuli.sound.portaudio_speaker import PortaudioSpeaker
 from stimuli.sound.simulated_speaker import SimulatedSpeaker
-from tests.stimuli import portaudio
-from tests.stimuli.portaudio import OutputStream
+from tests.stimuli import fake_portaudio
+from tests.stimuli.fake_portaudio import OutputStream
 
 MS = 1_000_000
 
 
 @pytest.fixture
 def library(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[OutputStream]]:
-    """Put the stand-in in the place of the library."""
-    monkeypatch.setitem(sys.modules, "sounddevice", portaudio)
+    """Replace the library by the fake."""
+    monkeypatch.setitem(sys.modules, "sounddevice", fake_portaudio)
     monkeypatch.setattr(OutputStream, "opened", [])
     yield OutputStream
     assert all(stream.closed for stream in OutputStream.opened)
@@ -41,8 +41,8 @@ def speaker(request: pytest.FixtureRequest, library: type[OutputStream]) -> Spea
     return made
 
 
-def let_pass(clock: SetClock, ms: int) -> None:
-    """Let time go on, and an open stream ask for its blocks of 10 ms."""
+def advance(clock: SetClock, ms: int) -> None:
+    """Advance the clock while every open stream asks for blocks of 10 ms."""
     for _ in range(ms // 10):
         for stream in OutputStream.opened:
             if stream.started and not stream.closed:
@@ -50,19 +50,19 @@ def let_pass(clock: SetClock, ms: int) -> None:
         clock.set(clock.now() + 10 * MS)
 
 
-def test_a_speaker_tells_each_onset_once_after_it_was_asked(speaker: Speaker) -> None:
+def test_a_speaker_reports_each_onset_once(speaker: Speaker) -> None:
     clock = SetClock()
     speaker.open(clock.now)
-    let_pass(clock, 100)
+    advance(clock, 100)
     assert speaker.onsets() == []
-    asked = []
+    started = []
     for _ in range(3):
-        asked.append(clock.now())
+        started.append(clock.now())
         speaker.play()
-        let_pass(clock, 300)
+        advance(clock, 300)
     received = speaker.onsets()
     assert speaker.onsets() == []
-    assert [0 <= t - a <= 20 * MS for t, a in zip(received, asked, strict=True)] == [True] * 3
+    assert [0 <= t - a <= 20 * MS for t, a in zip(received, started, strict=True)] == [True] * 3
     speaker.close()
 
 
@@ -85,17 +85,17 @@ def test_blocks_of_any_size_make_one_whole_tone_between_silences() -> None:
     blocks = [stream.block(size) for size in (17, 1000, 480, 3000, 480, 480)]
     speaker.close()
     played = np.concatenate(blocks)
-    tone = samples(Tone())
+    tone = tone_samples(Tone())
     assert np.array_equal(played[: len(tone)], np.repeat(tone[:, None], 3, 1))
     assert not played[len(tone) :].any()
 
 
 @pytest.mark.usefixtures("library")
-@pytest.mark.parametrize(("tells", "later_ms"), [(True, 8), (False, 20)])
+@pytest.mark.parametrize(("reports", "later_ms"), [(True, 8), (False, 20)])
 def test_the_onset_is_when_the_block_leaves_the_device(
-    monkeypatch: pytest.MonkeyPatch, tells: bool, later_ms: int
+    monkeypatch: pytest.MonkeyPatch, reports: bool, later_ms: int
 ) -> None:
-    monkeypatch.setattr(OutputStream, "tells_times", tells)
+    monkeypatch.setattr(OutputStream, "reports_times", reports)
     speaker, clock = portaudio_speaker(), SetClock()
     speaker.open(clock.now)
     clock.set(500 * MS)
@@ -107,7 +107,7 @@ def test_the_onset_is_when_the_block_leaves_the_device(
 
 
 @pytest.mark.usefixtures("library")
-def test_a_cue_asked_for_in_the_middle_of_another_begins_anew() -> None:
+def test_a_cue_during_another_starts_again() -> None:
     speaker = portaudio_speaker()
     speaker.open(SetClock().now)
     (stream,) = OutputStream.opened
@@ -120,7 +120,7 @@ def test_a_cue_asked_for_in_the_middle_of_another_begins_anew() -> None:
 
 
 def test_the_tone_has_its_pitch_its_length_and_no_click() -> None:
-    tone = samples(msgspec.convert({"tone_hz": 7900, "tone_ms": 50, "volume": 0.3}, Tone))
+    tone = tone_samples(msgspec.convert({"tone_hz": 7900, "tone_ms": 50, "volume": 0.3}, Tone))
     assert tone.size == 2400
     spectrum = np.abs(np.fft.rfft(tone))
     assert np.argmax(spectrum) * 48_000 / tone.size == pytest.approx(7900, abs=20)
@@ -134,21 +134,21 @@ def test_the_tone_has_its_pitch_its_length_and_no_click() -> None:
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ({"tone_hz": 30_000}, "a tone_hz of 30000 needs a sample_hz above 60000"),
+        ({"tone_hz": 30_000}, "tone_hz = 30000 needs a sample_hz above 60000"),
         ({"tone_ms": 8.0}, "two ramps of ramp_ms = 5 are longer than tone_ms = 8"),
     ],
 )
-def test_a_tone_that_cannot_be_is_refused(table: dict[str, float], sentence: str) -> None:
+def test_an_impossible_tone_is_refused(table: dict[str, float], sentence: str) -> None:
     for kind in (SimulatedSpeaker, PortaudioSpeaker):
         with pytest.raises(Refused, match=sentence):
             kind(msgspec.convert(table, kind.Settings))
 
 
 @pytest.mark.usefixtures("library")
-def test_a_hole_in_a_cue_is_a_fault_and_one_in_the_silence_is_none() -> None:
-    said: list[Message] = []
+def test_an_underrun_in_a_cue_is_a_fault_and_one_in_silence_is_not() -> None:
+    published: list[Message] = []
     clock = SetClock()
-    cues = Cues(portaudio_speaker(), said.append)
+    cues = CuePlayer(portaudio_speaker(), published.append)
     cues.open(clock.now, real_animal=True)
     (stream,) = OutputStream.opened
     stream.block(480, dry=True)
@@ -160,14 +160,14 @@ def test_a_hole_in_a_cue_is_a_fault_and_one_in_the_silence_is_none() -> None:
         cues.tick(clock.now())
     cues.tick(clock.now())
     cues.close()
-    *onsets, fault = said
+    *onsets, fault = published
     assert [onset.trial for onset in onsets if isinstance(onset, CueOnset)] == [3, 4]
     assert isinstance(fault, Fault)
-    assert "the cue of trial 4 had a hole" in fault.text
+    assert "the cue of trial 4 was interrupted" in fault.text
 
 
 @pytest.mark.usefixtures("library")
-def test_more_sound_lies_ready_where_that_is_asked_for() -> None:
+def test_the_latency_of_the_stream_is_that_of_the_setup() -> None:
     for table, latency in (({}, "low"), ({"latency_ms": 30.0}, 0.03)):
         speaker = portaudio_speaker(**table)
         speaker.open(SetClock().now)
@@ -180,17 +180,17 @@ def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def without_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sounddevice", portaudio)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake_portaudio)
     monkeypatch.setattr(OutputStream, "lack", "Error querying device -1")
 
 
 def without_alsa(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the library fail as it is imported, as it does where ALSA has no configuration."""
+    """Make the import of the library fail, as it does if ALSA has no configuration."""
 
     class Importer(MetaPathFinder):
         def find_spec(self, name: str, *more: Any) -> None:
             if name == "sounddevice":
-                raise portaudio.PortAudioError("Error initializing PortAudio")
+                raise fake_portaudio.PortAudioError("Error initializing PortAudio")
 
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Importer(), *sys.meta_path])
@@ -201,23 +201,23 @@ def without_alsa(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (without_alsa, "the sound cue needs PortAudio .Error initializing"),
         (without_library, "the sound cue needs PortAudio .*apt-get install .*libportaudio2"),
-        (without_device, "no sound device plays 2 channels at 48000 Hz .*connect one"),
+        (without_device, "no sound device can play 2 channels at 48000 Hz .*connect one"),
     ],
 )
-def test_without_sound_a_real_animal_is_refused_and_a_simulated_one_hears_nothing(
+def test_without_sound_a_real_animal_is_refused_and_a_simulated_one_goes_on(
     monkeypatch: pytest.MonkeyPatch, lack: Callable[[pytest.MonkeyPatch], None], sentence: str
 ) -> None:
     lack(monkeypatch)
     with pytest.raises(Refused, match=sentence):
-        Cues(portaudio_speaker(), [].append).open(SetClock().now, real_animal=True)
-    said: list[Message] = []
-    cues = Cues(portaudio_speaker(), said.append)
+        CuePlayer(portaudio_speaker(), [].append).open(SetClock().now, real_animal=True)
+    published: list[Message] = []
+    cues = CuePlayer(portaudio_speaker(), published.append)
     cues.open(SetClock().now, real_animal=False)
     for message in (Start(5, {}), Cue(7, 0, 1.0)):
         cues.handle(message)
     cues.tick(10_000 * MS)
     cues.close()
-    (fault,) = said
+    (fault,) = published
     assert isinstance(fault, Fault)
     assert fault.t == 5
     assert fault.text.startswith("there is no sound: ")
@@ -235,29 +235,29 @@ def test_the_library_itself_plays_or_is_refused_in_one_sentence() -> None:
 
 
 def test_each_cue_gets_the_onset_of_its_own_trial() -> None:
-    said: list[Message] = []
+    published: list[Message] = []
     clock = SetClock()
-    cues = Cues(SimulatedSpeaker(SimulatedSpeaker.Settings(latency_ms=9.0)), said.append)
+    cues = CuePlayer(SimulatedSpeaker(SimulatedSpeaker.Settings(latency_ms=9.0)), published.append)
     cues.open(clock.now, real_animal=True)
     for trial in (3, 4):
         cues.handle(Cue(clock.now(), trial, 1.0))
         cues.tick(clock.now())
         clock.set(clock.now() + 20 * MS)
         cues.tick(clock.now())
-    assert said == [CueOnset(9 * MS, 3), CueOnset(29 * MS, 4)]
+    assert published == [CueOnset(9 * MS, 3), CueOnset(29 * MS, 4)]
 
 
 @pytest.mark.usefixtures("library")
-def test_a_cue_that_nobody_heard_is_a_fault() -> None:
-    said: list[Message] = []
-    cues = Cues(portaudio_speaker(), said.append)
+def test_a_cue_that_does_not_sound_is_a_fault() -> None:
+    published: list[Message] = []
+    cues = CuePlayer(portaudio_speaker(), published.append)
     cues.open(SetClock().now, real_animal=True)
     cues.handle(Cue(1000, 6, 1.0))
     cues.tick(400 * MS)
-    assert said == []
+    assert published == []
     cues.tick(501 * MS)
     cues.tick(502 * MS)
-    (fault,) = said
+    (fault,) = published
     assert isinstance(fault, Fault)
-    assert "the cue of trial 6 was not heard" in fault.text
+    assert "the cue of trial 6 did not sound within 500 ms" in fault.text
     cues.close()

@@ -1,4 +1,4 @@
-"""The real window on an X server: the same picture as in memory; grey behind it when it dies."""
+"""The real window on an X server: the same image as in memory, and grey behind it if it dies."""
 
 import os
 import shutil
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from rig.messages import Ended, Flip, Position, Valve
 from rig.transport.log import LOG_FILE, read
-from stimuli.scene.screen import Scene, Stage
-from stimuli.screens.screen_geometry import THREE_VIEWS, panes
+from stimuli.scene.screen import RenderSetup, Scene
+from stimuli.screens.screen_geometry import THREE_VIEWS, load_screens
 from stimuli.textures.names import GREY
 from stimuli.window.psychopy_screen import PsychopyScreen
 from tests.live import Live
-from tests.stimuli.test_sight import CLEAR, LAPS, charts
+from tests.stimuli.test_screen_pixels import CLEAR, LAPS, charts
 from tests.stimuli.xserver import on_screen, xvfb
 
 SIZE = (200, 150)
@@ -29,7 +29,7 @@ import sys
 import numpy as np
 from tests.stimuli.test_xvfb import shown
 screen = shown()
-np.save(sys.argv[1], screen.picture())
+np.save(sys.argv[1], screen.read_pixels())
 screen.flip()
 print("shown", flush=True)
 sys.stdin.readline()
@@ -40,10 +40,10 @@ sys.stdin.readline()
 
 
 def shown() -> PsychopyScreen:
-    """Open the real window wherever DISPLAY says, and show a corridor."""
+    """Open the real window at DISPLAY and show a corridor."""
     settings = {"size_px": SIZE, "position_px": (20, 10), "patch_px": 16}
     screen = PsychopyScreen(msgspec.convert(settings, PsychopyScreen.Settings))
-    screen.open(Stage(panes(THREE_VIEWS, {}), CLEAR, charts(), False))
+    screen.open(RenderSetup(load_screens(THREE_VIEWS, {}), CLEAR, charts(), False))
     screen.draw(Scene(LAPS, 1.3, True))
     return screen
 
@@ -59,13 +59,13 @@ def display(window: None, tmp_path: Path) -> Iterator[str]:
 
 
 def inside(folder: Path) -> NDArray[np.uint8]:
-    """Return what is seen where the window is, or was."""
+    """Return what is on the screen at the place of the window."""
     return on_screen(folder)[10:160, 20:620]
 
 
 def test_the_window_on_a_server_shows_what_it_shows_in_memory(display: str, tmp_path: Path) -> None:
     in_memory = shown()
-    wanted = in_memory.picture()
+    wanted = in_memory.read_pixels()
     in_memory.close()
     process = subprocess.Popen(
         [sys.executable, "-c", SHOW, str(tmp_path / "picture.npy")],
@@ -90,12 +90,12 @@ def test_the_window_on_a_server_shows_what_it_shows_in_memory(display: str, tmp_
         [
             sys.executable,
             "-c",
-            "from stimuli.window.grey_backdrop import take_down; assert take_down()",
+            "from stimuli.window.grey_backdrop import remove; assert remove()",
         ],
         env={**os.environ, "DISPLAY": display},
         check=True,
     )
-    assert (on_screen(tmp_path) == 0).mean() > 0.99  # all but the arrow of the mouse
+    assert (on_screen(tmp_path) == 0).mean() > 0.99  # all but the mouse pointer
 
 
 def test_a_display_killed_in_mid_session_leaves_grey_and_a_shut_valve(

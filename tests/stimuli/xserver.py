@@ -1,4 +1,4 @@
-"""An X server without a monitor, and what is on its screen."""
+"""An X server without a monitor (Xvfb), and what is on its screen."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @contextmanager
 def xvfb(folder: Path, width: int, height: int) -> Iterator[str]:
-    """Run Xvfb with its picture in that folder; yield its DISPLAY."""
+    """Run Xvfb with its frame buffer in that folder; yield its DISPLAY."""
     read, write = os.pipe()
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24"]
     command += ["-fbdir", str(folder), "-nolisten", "tcp", "-noreset"]
@@ -27,7 +27,7 @@ def xvfb(folder: Path, width: int, height: int) -> Iterator[str]:
 
 
 def on_screen(folder: Path) -> NDArray[np.uint8]:
-    """Return what is on that X server's screen: height x width x 3 (its file is an XWD image)."""
+    """Return what is on the screen: height x width x 3 (Xvfb's file is an XWD image)."""
     data = (folder / "Xvfb_screen0").read_bytes()
     head = np.frombuffer(data, ">u4", 25)
     width, height, row_bytes = int(head[4]), int(head[5]), int(head[12])

@@ -1,4 +1,4 @@
-"""rig bench display: what a frame costs, how evenly and how freshly it is shown, what is late."""
+"""rig bench display: the cost of a frame, the jitter and age of frames, and how many are late."""
 
 import gc
 import tempfile
@@ -22,8 +22,8 @@ from rig.transport.log import LOG_FILE, read
 from stimuli.display import Display
 from stimuli.scene.corridor_geometry import CorridorGeometry, Lap
 from stimuli.scene.flip_scheduler import FlipScheduler
-from stimuli.scene.screen import Scene, Stage
-from stimuli.screens.screen_geometry import THREE_VIEWS, panes
+from stimuli.scene.screen import RenderSetup, Scene
+from stimuli.screens.screen_geometry import THREE_VIEWS, load_screens
 from stimuli.window.display_requirements import missing
 from stimuli.window.psychopy_reference import plane_walls
 from stimuli.window.psychopy_screen import PsychopyScreen
@@ -34,6 +34,7 @@ _HZ = 60.0
 _CORRIDOR = CorridorGeometry()
 _LAPS = (Lap("0", 4.0, 2.0), Lap("1", 4.0, 2.0), Lap("2", 4.0, 2.0))
 _FEW, _MANY = 7, 576
+"""Numbers of textures."""
 _SETS = (
     "task.texture_m=2.0",
     "task.grey_m=1.0",
@@ -45,46 +46,50 @@ _SETS = (
 
 
 def display(
-    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the session.")] = 1.0,
-    seconds: Annotated[float, typer.Option(min=1.0, help="Length of each paced run.")] = 20.0,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="Length of the session, in minutes.")
+    ] = 1.0,
+    seconds: Annotated[
+        float, typer.Option(min=1.0, help="Length of each run with regular flips, in seconds.")
+    ] = 20.0,
     realtime: Annotated[
-        bool, typer.Option(help="In the session, put the display before all ordinary processes.")
+        bool, typer.Option(help="Give the display of the session real-time priority.")
     ] = True,
 ) -> None:
-    """Measure the corridor on three screens: drawing, flips, pictures kept, a whole session."""
+    """Measure the corridor on three screens: drawing, flips, many textures, a whole session."""
     if (lack := missing()) is not None:
         raise Refused(lack)
     table = percentiles("rig bench display: three views of 400 x 300")
-    messages = _session_words(minutes, realtime)
+    messages = _run_session(minutes, realtime)
     for line in (*_cost_rows(), *_paced_rows(seconds), *_session_rows(messages)):
         table.add_row(*line)
     Console().print(table)
-    Console().print(_told(messages))
+    Console().print(_describe_late(messages))
 
 
-def _opened(pictures: int) -> PsychopyScreen:
-    """Open the window with so many pictures of the study's size."""
+def _open_screen(count: int) -> PsychopyScreen:
+    """Open the window with that many textures of the study's size."""
     one = np.random.default_rng(1).integers(0, 255, (256, 4096), np.uint8)
-    kept = {str(n): np.roll(one, n, axis=1) for n in range(pictures)}
+    textures = {str(n): np.roll(one, n, axis=1) for n in range(count)}
     screen = PsychopyScreen(PsychopyScreen.Settings())
-    screen.open(Stage(panes(THREE_VIEWS, {}), _CORRIDOR, kept, False))
+    screen.open(RenderSetup(load_screens(THREE_VIEWS, {}), _CORRIDOR, textures, False))
     return screen
 
 
 def _cost_rows() -> Iterator[tuple[str, ...]]:
-    """Measure this thread's CPU time; the rasterizer is off, so that a slow one does not count."""
-    screen = _opened(_FEW)
+    """Measure the CPU time of this thread, with rasterization off, as a graphics card does that."""
+    screen = _open_screen(_FEW)
     gl: Any = screen._gl
-    painter: Any = screen._painter
+    renderer: Any = screen._renderer
     planes = plane_walls(
         screen._window, screen.layout, tuple(THREE_VIEWS.values()), _CORRIDOR, _LAPS
     )
     try:
         gl.glEnable(gl.GL_RASTERIZER_DISCARD)
-        drawn = _cpu_ms(lambda at: painter.draw(Scene(_LAPS, at, at % 0.02 < 0.01)))
+        drawn = _cpu_ms(lambda at: renderer.draw(Scene(_LAPS, at, at % 0.02 < 0.01)))
         yield row("draw calls of a frame, ms of CPU", drawn, "p50 under 0.1")
-        theirs = _cpu_ms(planes)
-        yield row("the same walls as PlaneStim objects, ms of CPU", theirs, "for comparison")
+        reference = _cpu_ms(planes)
+        yield row("the same walls as PlaneStim objects, ms of CPU", reference, "for comparison")
         gl.glDisable(gl.GL_RASTERIZER_DISCARD)
         gl.glFinish()
         flips = _cpu_ms(lambda _: screen.flip())
@@ -104,36 +109,36 @@ def _cpu_ms(act: Callable[[float], None]) -> list[float]:
 
 def _paced_rows(seconds: float) -> Iterator[tuple[str, ...]]:
     late = {}
-    for pictures in (_FEW, _MANY):
-        intervals_ms = _paced_ms(pictures, seconds)
-        late[pictures] = sum(ms > 1.5e3 / _HZ for ms in intervals_ms)
-        what = f"{pictures} pictures kept: from flip to flip, ms (sd {np.std(intervals_ms):.3f})"
-        yield row(what, intervals_ms, "sd under 0.5")
+    for count in (_FEW, _MANY):
+        intervals_ms = _paced_ms(count, seconds)
+        late[count] = sum(ms > 1.5e3 / _HZ for ms in intervals_ms)
+        label = f"{count} textures: flip to flip, ms (sd {np.std(intervals_ms):.3f})"
+        yield row(label, intervals_ms, "sd under 0.5")
     few, many = late[_FEW], late[_MANY]
     wanted = f"no more than the {few} with {_FEW}"
-    yield (f"late frames with {_MANY} pictures", str(many), "", "", "", wanted)
+    yield (f"late frames with {_MANY} textures", str(many), "", "", "", wanted)
 
 
-def _paced_ms(pictures: int, seconds: float) -> list[float]:
-    """Draw and flip at an even pace, another picture on every lap; return the intervals."""
-    prioritise(True, Display.rank)  # as the display's own process
-    screen, pace = _opened(pictures), FlipScheduler(_HZ, False)
+def _paced_ms(count: int, seconds: float) -> list[float]:
+    """Flip regularly with another texture in every frame; return the intervals in ms."""
+    prioritise(True, Display.rank)  # as the display process
+    screen, scheduler = _open_screen(count), FlipScheduler(_HZ, False)
     flips = []
     gc.collect()
     gc.disable()
     try:
         for frame in range(int(seconds * _HZ)):
-            if pace.flip_due is not None:
-                time.sleep(max(0, pace.draw_due() - time.monotonic_ns()) / 1e9)
-            laps = (_LAPS[0], Lap(str(frame * 37 % pictures), 4.0, 2.0), _LAPS[2])
+            if scheduler.flip_due is not None:
+                time.sleep(max(0, scheduler.draw_due() - time.monotonic_ns()) / 1e9)
+            laps = (_LAPS[0], Lap(str(frame * 37 % count), 4.0, 2.0), _LAPS[2])
             began = time.monotonic_ns()
             screen.draw(Scene(laps, frame % 400 / 100, frame % 2 == 0))
             drawn = time.monotonic_ns()
-            pace.drawn(drawn - began)
-            screen.wait(pace.wait_ns(drawn))
+            scheduler.record_drawing(drawn - began)
+            screen.wait(scheduler.wait_ns(drawn))
             screen.flip()
             flips.append(time.monotonic_ns())
-            pace.flipped(flips[-1])
+            scheduler.record_flip(flips[-1])
     finally:
         gc.enable()
         screen.close()
@@ -141,19 +146,19 @@ def _paced_ms(pictures: int, seconds: float) -> list[float]:
     return [float(ns) / 1e6 for ns in np.diff(flips)]
 
 
-def _session_words(minutes: float, realtime: bool) -> list[Message]:
-    """Run the simulated rig with its window; return what its log says of pictures and cues.
+def _run_session(minutes: float, realtime: bool) -> list[Message]:
+    """Run the simulated rig with its window; return the flips and cues in its log.
 
-    Without the microscope: where there is a real one, another machine is busy with it.
+    The simulated microscope is left out, because a real one has a computer of its own.
     """
     package = Path(rig.__file__).parent
     setup = package / "setups" / "simulated.toml"
     task = package.parent / "behavior" / "tasks" / "train1.toml"
     sets = [*_SETS, f"task.minutes={minutes}", f"rig.hub_port={_PORT}"]
     sets.append(f"nodes.display.realtime={str(realtime).lower()}")
-    answers = without_microscope(resolve(setup, task, "bench", 1, sets))
+    resolved = without_microscope(resolve(setup, task, "bench", 1, sets))
     with tempfile.TemporaryDirectory() as data:
-        outcome = launch(answers, Path(data), Console(quiet=True))
+        outcome = launch(resolved, Path(data), Console(quiet=True))
         if outcome.failed:
             raise Refused(f"the measured session failed: {outcome.reason}")
         messages = read(outcome.folder / LOG_FILE)
@@ -161,40 +166,41 @@ def _session_words(minutes: float, realtime: bool) -> list[Message]:
 
 
 def _session_rows(messages: list[Message]) -> Iterator[tuple[str, ...]]:
-    """Read flips and cues of a session off its log."""
+    """Return the rows on the flips and cues of a session."""
     flips = [message for message in messages if isinstance(message, Flip)]
-    run = [flip for flip in flips if flip.wheel_t]
-    ages = [(flip.t - flip.wheel_t) / 1e6 for flip in run]
+    moving = [flip for flip in flips if flip.wheel_t]
+    ages = [(flip.t - flip.wheel_t) / 1e6 for flip in moving]
     yield row("in a session: wheel to flip, ms", ages, f"p50 under {500 / _HZ:.1f}")
-    read_ms = [(flip.draw_t - flip.wheel_t) / 1e6 for flip in run]
-    yield row("  of it: wheel to the position taken over", read_ms, "")
-    drawn_ms = [(flip.before_swap_t - flip.draw_t) / 1e6 for flip in run]
-    yield row("  drawing, and waiting for the moment", drawn_ms, "")
-    yield row("  the swap", [(flip.t - flip.before_swap_t) / 1e6 for flip in run], "")
+    read_ms = [(flip.draw_t - flip.wheel_t) / 1e6 for flip in moving]
+    yield row("  of it: from the wheel to the start of drawing", read_ms, "")
+    drawn_ms = [(flip.before_swap_t - flip.draw_t) / 1e6 for flip in moving]
+    yield row("  drawing and waiting for the flip", drawn_ms, "")
+    yield row("  the swap", [(flip.t - flip.before_swap_t) / 1e6 for flip in moving], "")
     intervals_ms = np.diff([flip.t for flip in flips]) / 1e6
-    what = f"in a session: from flip to flip, ms (sd {np.std(intervals_ms):.3f})"
-    yield row(what, intervals_ms, "sd under 0.5")
-    yield row("in a session: drawing and our own loop, ms of CPU", [f.loop_ms for f in flips], "")
+    label = f"in a session: flip to flip, ms (sd {np.std(intervals_ms):.3f})"
+    yield row(label, intervals_ms, "sd under 0.5")
+    yield row("in a session: CPU of one frame (main thread), ms", [f.loop_ms for f in flips], "")
     late = _late(flips)
     ours = sum(flip.loop_ms > 1e3 / _HZ for flip in late)
     yield ("in a session: late frames", str(len(late)), "", "", str(len(flips)), "")
-    yield ("of these, over a frame of our own CPU time", str(ours), "", "", "", "0")
+    yield ("of these, with more than a frame of CPU time", str(ours), "", "", "", "0")
     due = {message.trial: message.t for message in messages if isinstance(message, Cue)}
-    heard_ms = [(w.t - due[w.trial]) / 1e6 for w in messages if isinstance(w, CueOnset)]
-    yield row("in a session: cue to its sound, 9 ms of it in the device", heard_ms, "")
+    onset_ms = [(m.t - due[m.trial]) / 1e6 for m in messages if isinstance(m, CueOnset)]
+    yield row("in a session: cue to sound, 9 ms of it in the device", onset_ms, "")
 
 
 def _late(flips: list[Flip]) -> list[Flip]:
     return [flip for flip in flips if flip.late]
 
 
-def _told(messages: list[Message]) -> str:
-    """Return each late frame of a session in words: when, how late, and where the time went."""
+def _describe_late(messages: list[Message]) -> str:
+    """Return a line for each late frame: when, how late, and where the time went."""
     flips = [message for message in messages if isinstance(message, Flip)]
     before = {flip.number + 1: flip.t for flip in flips}
-    told = [
-        f"{flip.t / 1e9:.1f} s: {(flip.t - before[flip.number]) / 1e6:.0f} ms after the last, "
-        f"{(flip.before_swap_t - flip.draw_t) / 1e6:.0f} of it drawing, {flip.loop_ms:.1f} of CPU"
+    lines = [
+        f"{flip.t / 1e9:.1f} s: {(flip.t - before[flip.number]) / 1e6:.0f} ms after the flip "
+        f"before, {(flip.before_swap_t - flip.draw_t) / 1e6:.0f} ms of it drawing and waiting, "
+        f"{flip.loop_ms:.1f} ms of CPU"
         for flip in _late(flips)
     ]
-    return "\n".join(["late frames of the session:", *(told or ["none"])])
+    return "\n".join(["late frames of the session:", *(lines or ["none"])])

@@ -11,42 +11,51 @@ from rig.cli.bringup.setup_argument import setup_session
 from rig.errors import Refused
 from rig.session.locks import RigLock
 from rig.settings.config import convert
-from stimuli.display import Display
-from stimuli.scene.screen import Screen, Stage
-from stimuli.screens.screen_geometry import Pane, panes
+from stimuli.display import Display, plane_textures
+from stimuli.scene.screen import RenderSetup, Screen
+from stimuli.screens.screen_geometry import PhysicalScreen, load_screens
 from stimuli.screens.screen_overlap import check_overlap
 
 
 @contextmanager
-def opened(setup: Path) -> Iterator[tuple[Screen, tuple[Pane, ...], Display.Settings]]:
-    """Open a setup's screens on grey, and close them at the end. Raises Refused."""
+def open_screens(
+    setup: Path,
+) -> Iterator[tuple[Screen, tuple[PhysicalScreen, ...], Display.Settings]]:
+    """Open the screens of a setup, showing grey, and close them at the end.
+
+    Yields:
+        The window, the physical screens in it, and the display's settings.
+
+    Raises:
+        Refused: If the setup has no display, or its window cannot be opened.
+    """
     session = setup_session(setup)
     tables = session.nodes
     if "display" not in tables:
-        raise Refused(f"{setup} has no [nodes.display] and so no screens; name another setup")
-    table = _beside(tables["display"], setup.parent)
+        raise Refused(f"{setup} has no [nodes.display], so it has no screen; add that table")
+    table = _resolve_files(tables["display"], setup.parent)
     node = Display(convert(table, Display.Settings, "[nodes.display]"), lambda _: None)
     settings = node.settings
-    shown = panes(settings.views, settings.warps)
-    check_overlap(shown)
-    grey = {name: np.full((4, 4), 128, np.uint8) for name in _planes(settings)}
-    with RigLock(session, "a command that shows a picture on its screens"):
-        node.screen.open(Stage(shown, settings.corridor, grey, settings.paced == "vblank"))
+    screens = load_screens(settings.views, settings.warps)
+    check_overlap(screens)
+    names = ["grey", *plane_textures(settings.corridor)]
+    grey = {name: np.full((4, 4), 128, np.uint8) for name in names}
+    vblank = settings.paced == "vblank"
+    with RigLock(session, "a command that shows an image on its screens"):
+        node.screen.open(RenderSetup(screens, settings.corridor, grey, vblank))
         try:
-            yield node.screen, shown, settings
+            yield node.screen, screens, settings
         finally:
             node.screen.close()
 
 
-def _planes(settings: Display.Settings) -> list[str]:
-    return ["grey", *filter(None, (settings.corridor.floor, settings.corridor.ceiling))]
-
-
-def _beside(table: Any, folder: Path) -> Any:
-    """Return the table with the files that it names relative to the setup's folder."""
+def _resolve_files(table: Any, folder: Path) -> Any:
+    """Return the table with the paths of its `..._file` keys relative to the setup's folder."""
     if not isinstance(table, dict):
         return table
     return {
-        key: str(folder / value) if key.endswith("_file") and value else _beside(value, folder)
+        key: str(folder / value)
+        if key.endswith("_file") and value
+        else _resolve_files(value, folder)
         for key, value in table.items()
     }

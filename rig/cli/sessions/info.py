@@ -11,7 +11,7 @@ from rich.text import Text
 from rig.cli.numbers import number
 from rig.cli.sessions.completeness_notice import check_log
 from rig.cli.sessions.end_summary import SUMMARY_FILE, print_table
-from rig.cli.sessions.photodiode_report import seen
+from rig.cli.sessions.photodiode_report import photodiode_checks
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.sessions.video_frames import compared
 from rig.errors import Refused
@@ -44,7 +44,7 @@ def info(
     console.print(Text.assemble("log: ", whole, missing))
     print_table(_summary(folder / SUMMARY_FILE), console)
     sound = True
-    judged = (*compared(folder, video or []), *seen(folder, trace, trace_hz))
+    judged = (*compared(folder, video or []), *photodiode_checks(folder, trace, trace_hz))
     for sentence, same in judged:
         console.print(Text(sentence, "" if same else "bold red"))
         sound = sound and same

@@ -1,4 +1,4 @@
-"""What light a session's pictures gave: by its own photodiode, and by another recorder's trace."""
+"""When each flip of a session was seen: by its own photodiode, and in another recorder's trace."""
 
 import csv
 from collections.abc import Iterator
@@ -11,40 +11,50 @@ from rig.errors import Refused
 from rig.messages import Edge, Flip
 from rig.settings.config import SETTINGS_FILE, read_session
 from rig.transport.log import LOG_FILE, read_kinds
-from stimuli.photodiode.decode import Lit, by_edges, by_trace, clock
+from stimuli.photodiode.decode import MatchedFlips, fit_clock, match_edges, match_trace
 
-_COLUMNS = ("picture", "trace_s", "exact", "flip_s", "position_m")
-_HOW = "a .npy of one column, or a text file with a level a line"
+_COLUMNS = ("flip", "trace_s", "exact", "flip_s", "position_m")
+_TRACE_FORMATS = "a .npy file with one column, or a text file with one level a line"
 
 
-def seen(folder: Path, trace: Path | None, sample_hz: float) -> Iterator[tuple[str, bool]]:
-    """Yield a sentence for the session's photodiode and one for a trace, and whether it is sound.
+def photodiode_checks(
+    folder: Path, trace: Path | None, sample_hz: float
+) -> Iterator[tuple[str, bool]]:
+    """Yield a sentence on the session's photodiode and one on a trace, and whether all is well.
 
-    Which picture the trace saw when is written beside it. Raises Refused.
+    A CSV file beside the trace gets the time of each flip in it.
+
+    Args:
+        folder: The session.
+        trace: The photodiode trace of another recorder, if there is one.
+        sample_hz: Its sampling rate.
+
+    Raises:
+        Refused: If the trace cannot be read, or does not fit the session.
     """
     if trace is None and not (folder / SETTINGS_FILE).exists():
-        return  # of an older version, which kept them in its log alone
+        return  # sessions of older versions have their settings in the log only
     refresh_hz, line = read_settings(folder)
-    flips, edges = logged(folder, line)
+    flips, edges = read_flips_and_edges(folder, line)
     if trace is None and (not flips or len(edges) < 2):
         return
     if edges:
-        yield _own(flips, np.array(edges) / 1e9, refresh_hz)
+        yield _check_edges(flips, np.array(edges) / 1e9, refresh_hz)
     if trace is not None:
-        lit = by_trace(_levels(trace), sample_hz, flips, refresh_hz)
-        yield _foreign(trace, lit, flips, refresh_hz)
-        yield _kept(trace.with_suffix(".pictures.csv"), lit, flips), True
+        matched = match_trace(_read_trace(trace), sample_hz, flips, refresh_hz)
+        yield _check_trace(trace, matched, flips, refresh_hz)
+        yield _write_flip_times(trace.with_suffix(".flips.csv"), matched, flips), True
 
 
 def read_settings(folder: Path) -> tuple[float, str]:
-    """Return the display's refreshes a second, and the line that its photodiode is on."""
+    """Return the refresh rate of a session's display, and the line of its photodiode."""
     nodes = read_session(folder).nodes
     line = str(nodes.get("integrity", {}).get("photodiode", ""))
     return float(nodes.get("display", {}).get("refresh_hz", 60.0)), line
 
 
-def logged(folder: Path, line: str) -> tuple[list[Flip], list[int]]:
-    """Return a session's flips, and when (ns) that line changed."""
+def read_flips_and_edges(folder: Path, line: str) -> tuple[list[Flip], list[int]]:
+    """Return the flips of a session, and the times (ns) of the edges on that line."""
     messages = [message for _, message in read_kinds(folder / LOG_FILE, {Flip, Edge})]
     edges = sorted(
         message.t for message in messages if isinstance(message, Edge) and message.line == line
@@ -52,47 +62,57 @@ def logged(folder: Path, line: str) -> tuple[list[Flip], list[int]]:
     return [message for message in messages if isinstance(message, Flip)], edges
 
 
-def _own(flips: list[Flip], edges_s: NDArray[np.float64], hz: float) -> tuple[str, bool]:
+def _check_edges(flips: list[Flip], edges_s: NDArray[np.float64], hz: float) -> tuple[str, bool]:
     try:
-        lit = by_edges(edges_s, flips, hz)
+        matched = match_edges(edges_s, flips, hz)
     except Refused as refusal:
-        return f"photodiode: {refusal}", True  # late frames by the dozen: integrity judged it
-    delays_ms = (lit.seen_s - lit.flip_s)[lit.exact] * 1e3
+        return f"photodiode: {refusal}", True  # integrity has already judged each edge
+    delays_ms = (matched.seen_s - matched.flip_s)[matched.exact] * 1e3
     low, middle, high = np.percentile(delays_ms, [1, 50, 99])
-    astray = int((np.abs(delays_ms - middle) > 500 / hz).sum())
-    what = f"photodiode: {lit.at.size} of {len(flips)} pictures read off the light alone, "
-    what += f"{middle:.1f} ms after their flip (1st to 99th percentile {low:.1f} to {high:.1f})"
-    return what + (f"; {astray} at another time than was said" if astray else ""), not astray
+    wrong = int((np.abs(delays_ms - middle) > 500 / hz).sum())
+    text = f"photodiode: {matched.flip_index.size} of {len(flips)} flips seen, a median of "
+    text += f"{middle:.1f} ms after the flip (1st to 99th percentile {low:.1f} to {high:.1f} ms)"
+    if wrong:
+        text += f"; {wrong} of them differ from that by more than half a frame"
+    return text, not wrong
 
 
-def _foreign(trace: Path, lit: Lit, flips: list[Flip], hz: float) -> tuple[str, bool]:
-    line = clock(lit)
-    what = f"{trace.name}: {lit.at.size} of {len(flips)} pictures read off the light alone; its "
-    what += (
-        f"0 s is {line.begin_s:.4f} s of the session, its clock {(1 / line.rate - 1) * 1e6:+.0f}"
+def _check_trace(
+    trace: Path, matched: MatchedFlips, flips: list[Flip], hz: float
+) -> tuple[str, bool]:
+    fit = fit_clock(matched)
+    ppm = (1 / fit.rate - 1) * 1e6
+    text = (
+        f"{trace.name}: {matched.flip_index.size} of {len(flips)} flips seen; the trace begins at "
     )
-    what += f" ppm fast; 99 of 100 flips lie within {line.off_ms:.1f} ms of that"
-    return what, line.off_ms < 500 / hz
+    text += f"{fit.begin_s:.4f} s of the session, its clock runs {abs(ppm):.0f} ppm "
+    text += f"{'fast' if ppm >= 0 else 'slow'}, and 99 % of the flips fit that within "
+    text += f"{fit.residual_ms:.1f} ms"
+    return text, fit.residual_ms < 500 / hz
 
 
-def _kept(path: Path, lit: Lit, flips: list[Flip]) -> str:
-    """Write which picture was seen when, anew each time; return where it is."""
+def _write_flip_times(path: Path, matched: MatchedFlips, flips: list[Flip]) -> str:
+    """Write when each flip was seen, replacing an older file; return a sentence that names it."""
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(_COLUMNS)
-            for at, seen_s, exact in zip(lit.at, lit.seen_s, lit.exact, strict=True):
-                flip = flips[at]
+            for index, seen_s, exact in zip(
+                matched.flip_index, matched.seen_s, matched.exact, strict=True
+            ):
+                flip = flips[index]
                 place = (f"{flip.t / 1e9:.6f}", f"{flip.position_m:.6f}")
                 rows.writerow((flip.number, f"{seen_s:.6f}", int(exact), *place))
     except OSError as error:
-        raise Refused(f"{path} cannot be written ({error.strerror}); copy the trace") from error
-    return f"which picture was seen when: {path}"
+        raise Refused(
+            f"{path} cannot be written ({error.strerror}); copy the trace to another folder"
+        ) from error
+    return f"time of each flip in the trace: {path}"
 
 
-def _levels(path: Path) -> NDArray[np.float64]:
+def _read_trace(path: Path) -> NDArray[np.float64]:
     try:
-        read = np.load(path) if path.suffix == ".npy" else np.loadtxt(path)
-        return np.asarray(read, float).reshape(max(np.shape(read), default=1))
+        values = np.load(path) if path.suffix == ".npy" else np.loadtxt(path)
+        return np.asarray(values, float).reshape(max(np.shape(values), default=1))
     except (OSError, ValueError) as error:
-        raise Refused(f"{path} is no trace ({error}); give {_HOW}") from error
+        raise Refused(f"{path} is not a trace ({error}); use {_TRACE_FORMATS}") from error

@@ -1,4 +1,4 @@
-"""Projection and walls: what stands behind a point of a screen is drawn at that point."""
+"""Projection and walls: what is behind a point of a screen is drawn at that point."""
 
 from itertools import pairwise
 from typing import Any
@@ -27,7 +27,7 @@ length_m = st.floats(0.1, 20)
 
 @st.composite
 def views(draw: st.DrawFn) -> View:
-    """A rectangle anywhere in front of the eye, turned any way round the vertical."""
+    """A rectangle at any place that faces the eye, at any angle about the vertical."""
     turn, distance = draw(st.floats(-np.pi, np.pi)), draw(st.floats(5, 100))
     width, height = draw(st.floats(5, 100)), draw(st.floats(5, 100))
     right = np.array([np.cos(turn), 0, np.sin(turn)])
@@ -40,7 +40,7 @@ def views(draw: st.DrawFn) -> View:
 
 
 def shown(view: View, point_m: Any) -> Any:
-    """Return where a point in metres from the eye is on the screen, -1 to 1."""
+    """Return where a point (metres from the eye) is drawn on the screen, -1 to 1."""
     x, y, _, w = projection(view).astype(float) @ [*point_m, 1.0]
     assert w > 0
     return np.array([x, y]) / w
@@ -94,7 +94,7 @@ def test_nothing_is_seen_beyond_the_shortest_lap(a: float, b: float, c: float) -
 
 
 @given(views(), st.floats(0.2, 1))
-def test_screens_that_cannot_be_are_refused(view: View, lean: float) -> None:
+def test_impossible_screens_are_refused(view: View, lean: float) -> None:
     turned = msgspec.structs.replace(view, lower_left=view.lower_right, lower_right=view.lower_left)
     with pytest.raises(Refused, match="screen two: its corners do not face the eye"):
         check_views({"one": view, "two": turned})
@@ -104,7 +104,7 @@ def test_screens_that_cannot_be_are_refused(view: View, lean: float) -> None:
     slanted = up + lean * height * along / np.linalg.norm(along)
     assume(np.isfinite(slanted).all())
     crooked = msgspec.structs.replace(view, upper_left=tuple(slanted.tolist()))
-    with pytest.raises(Refused, match="no right angle"):
+    with pytest.raises(Refused, match="do not form a right angle"):
         check_views({"one": crooked})
 
 
@@ -113,9 +113,9 @@ def test_screens_that_cannot_be_are_refused(view: View, lean: float) -> None:
     [
         ({"ceiling_cm": -9.0}, "ceiling_cm above it"),
         ({"floor_cm": 0.0}, "floor_cm must be below the eye"),
-        ({"fog_from_m": 6.0}, "fog_to_m is not beyond"),
+        ({"fog_from_m": 6.0}, "fog_to_m must be larger"),
     ],
 )
-def test_corridors_that_cannot_be_are_refused(table: dict[str, float], sentence: str) -> None:
+def test_impossible_corridors_are_refused(table: dict[str, float], sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
         check_corridor(msgspec.convert(table, CorridorGeometry))

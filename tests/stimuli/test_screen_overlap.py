@@ -1,4 +1,4 @@
-"""Bent screens round the eye: those that show a direction twice are refused, touching ones not."""
+"""Warped screens that overlap as seen from the eye are refused; touching ones are not."""
 
 import math
 from pathlib import Path
@@ -10,13 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rig.errors import Refused
-from stimuli.screens.screen_geometry import THREE_VIEWS, Pane, View, Warp, panes, read_mesh
+from stimuli.screens.screen_geometry import (
+    THREE_VIEWS,
+    PhysicalScreen,
+    View,
+    Warp,
+    load_screens,
+    read_mesh,
+)
 from stimuli.screens.screen_overlap import check_overlap
 from tests.stimuli.displays import display
 
 
-def bent(path: Path, place: tuple[float, float, float, float], columns: int = 61) -> Pane:
-    """Return a part of a ball round the eye: azimuths and elevations from and to, degrees."""
+def dome(path: Path, place: tuple[float, float, float, float], columns: int = 61) -> PhysicalScreen:
+    """Return a part of a sphere around the eye, between azimuths and elevations (degrees)."""
     left, right, low, high = (math.radians(angle) for angle in place)
     lines = ["across,up,x_cm,y_cm,z_cm"]
     for across in (k / (columns - 1) for k in range(columns)):
@@ -26,7 +33,7 @@ def bent(path: Path, place: tuple[float, float, float, float], columns: int = 61
             x, y, z = flat * math.sin(turn), 30 * math.sin(rise), -flat * math.cos(turn)
             lines.append(f"{across!r},{up!r},{x!r},{y!r},{z!r}")
     path.write_text("\n".join(lines))
-    return Pane(path.stem, read_mesh(path), Warp(mesh_file=str(path)))
+    return PhysicalScreen(path.stem, read_mesh(path), Warp(mesh_file=str(path)))
 
 
 @given(st.floats(0, 360), st.floats(20, 200), st.floats(-3, 3))
@@ -35,12 +42,12 @@ def test_two_parts_of_a_dome_may_touch_and_not_overlap(
     tmp_path_factory: pytest.TempPathFactory, at: float, wide: float, over: float
 ) -> None:
     folder = tmp_path_factory.mktemp("dome")
-    one = bent(folder / "one.csv", (at, at + wide, -20, 40))
-    other = bent(folder / "other.csv", (at + wide - over, at + wide + 100, -20, 40))
+    one = dome(folder / "one.csv", (at, at + wide, -20, 40))
+    other = dome(folder / "other.csv", (at + wide - over, at + wide + 100, -20, 40))
     if over < 0.1:
         check_overlap((one, other))
     elif over > 0.5:
-        with pytest.raises(Refused, match="screens one and other overlap as the eye sees them"):
+        with pytest.raises(Refused, match="screens one and other overlap as seen from the eye"):
             check_overlap((one, other))
 
 
@@ -56,11 +63,11 @@ def test_two_parts_of_a_dome_may_touch_and_not_overlap(
         ((-170, 170, -20, 30), True),  # all round
     ],
 )
-def test_a_bent_screen_and_a_flat_one(
+def test_a_warped_screen_and_a_flat_one(
     place: tuple[float, float, float, float], overlaps: bool, tmp_path: Path
 ) -> None:
     front: View = THREE_VIEWS["front"]
-    shown = (*panes({"front": front}, {}), bent(tmp_path / "round.csv", place))
+    shown = (*load_screens({"front": front}, {}), dome(tmp_path / "round.csv", place))
     if not overlaps:
         check_overlap(shown)
         return
@@ -70,7 +77,7 @@ def test_a_bent_screen_and_a_flat_one(
 
 @pytest.mark.usefixtures("no_drawing")
 def test_a_display_refuses_them_before_its_window_opens(tmp_path: Path) -> None:
-    bent(tmp_path / "round.csv", (40, 130, -20, 30))
+    dome(tmp_path / "round.csv", (40, 130, -20, 30))
     corners = msgspec.to_builtins(THREE_VIEWS["front"])
     warps = {"round": {"mesh_file": str(tmp_path / "round.csv")}}
     node = display(views={"front": corners}, warps=warps)

@@ -1,4 +1,4 @@
-"""A sound server without a device: what would be heard comes out of a pipe, at its own pace."""
+"""A PulseAudio server without a device, which writes what would be heard to a file."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ INSTALL = "apt-get install libportaudio2 pulseaudio libasound2-plugins"
 
 
 def missing() -> str | None:
-    """Return what this machine lacks for it, or None."""
+    """Return a sentence on what this machine lacks to run the server, or None."""
     lack = [f"lib{name}" for name in ("portaudio", "asound") if find_library(name) is None]
     if shutil.which("pulseaudio") is None:
         lack.append("pulseaudio")
@@ -27,7 +27,7 @@ def missing() -> str | None:
 
 
 class Server:
-    """One that runs."""
+    """A running server."""
 
     def __init__(self, folder: Path) -> None:
         self._kept = folder / "heard"
@@ -50,20 +50,20 @@ class Server:
             self._reader = subprocess.Popen(["cat", str(folder / "pipe")], stdout=kept)
 
     def received(self) -> NDArray[np.float32]:
-        """End it; return all that was heard: samples x 2 channels."""
+        """Stop it; return everything that was played: samples x 2 channels."""
         self.stop()
         return np.fromfile(self._kept, np.float32).reshape(-1, 2)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         self.process.terminate()
         self.process.wait()
         self._reader.wait()
 
 
 @contextmanager
-def pulse(folder: Path) -> Iterator[Server]:
-    """Run a server whose files lie in that folder."""
+def sound_server(folder: Path) -> Iterator[Server]:
+    """Run a server with its files in that folder."""
     server = Server(folder)
     try:
         yield server

@@ -1,4 +1,4 @@
-"""A session whose screens or pictures cannot be is refused in a sentence, before a window opens."""
+"""A session with impossible screens or stimuli is refused in one sentence before it starts."""
 
 import subprocess
 import sys
@@ -31,11 +31,11 @@ def nothing(folder: Path) -> None:
     [
         (RETINOTOPY, no_image, IMAGES, "shore.png is not an image"),
         (RETINOTOPY, nothing, IMAGES, "there is no file in"),
-        (TASK, small, (), "leaf1.png has 640 by 480 pixels, too few for a wall"),
+        (TASK, small, (), "leaf1.png is 640 x 480 pixels, too small for a wall"),
         (RETINOTOPY, no_image, ("task.stimuli=['bar_10']",), 'did you mean "bar_180"?'),
     ],
 )
-def test_it_is_refused(
+def test_bad_images_are_refused(
     tmp_path: Path, task: Path, make: object, sets: tuple[str, ...], sentence: str
 ) -> None:
     pictures, data = tmp_path / "pictures", tmp_path / "data"
@@ -49,30 +49,30 @@ LEFT = "nodes.display.views.left={lower_left=[-20,-10,%s], lower_right=%s, upper
 
 
 @pytest.mark.parametrize(
-    ("told", "sentence"),
+    ("sets", "sentence"),
     [
-        ((LEFT % (20, [-20, -10, -20], 10),), "screen left: its corners make no right angle"),
-        ((LEFT % (0, [0, -10, -20], 0),), "screens left and front overlap as the eye sees them"),
+        ((LEFT % (20, [-20, -10, -20], 10),), "screen left: its corners do not form a right angle"),
+        ((LEFT % (0, [0, -10, -20], 0),), "screens left and front overlap as seen from the eye"),
         (
             ("task.stimuli=['leaf1','fern1']", "task.signals={}"),
-            'stimuli without a picture: "fern1"',
+            'stimuli of the task: "fern1" is not defined',
         ),
     ],
 )
-def test_screens_and_stimuli_that_cannot_be_are_refused(
-    tmp_path: Path, told: tuple[str, ...], sentence: str
+def test_impossible_screens_and_unknown_stimuli_are_refused(
+    tmp_path: Path, sets: tuple[str, ...], sentence: str
 ) -> None:
-    refused(tmp_path / "data", TASK, *told, sentence=sentence)
+    refused(tmp_path / "data", TASK, *sets, sentence=sentence)
 
 
 def refused(data: Path, task: Path, *sets: str, sentence: str) -> None:
-    """Run a session that is refused with that sentence, and leaves nothing behind."""
+    """Run a session, which must be refused with that sentence and leave no folder."""
     command = [sys.executable, "-c", "from rig.cli.main import main; main()", "run", str(SETUP)]
     command += [str(task), "--subject", "test", "--data", str(data)]
     for text in (f"rig.hub_port={free_port()}", NO_SCREEN, *sets):
         command += ["--set", text]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = " ".join(run.stderr.split())
-    assert run.returncode == 2, said
-    assert sentence in said
+    output = " ".join(run.stderr.split())
+    assert run.returncode == 2, output
+    assert sentence in output
     assert not data.exists()

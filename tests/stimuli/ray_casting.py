@@ -1,4 +1,4 @@
-"""What the eye should see of a corridor in each direction, worked out without any drawing."""
+"""What the eye should see of a corridor in each direction, computed by ray casting in NumPy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,15 +10,15 @@ from stimuli.scene.corridor_geometry import CorridorGeometry, Laps
 from stimuli.textures.names import GREY
 
 Chart = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
-"""The level of a wall by metres along its lap and metres above the floor."""
+"""The level of a wall, by metres along its lap and metres above the floor."""
 
 
 def wave(along_m: NDArray[Any], up_m: NDArray[Any]) -> NDArray[Any]:
-    """A soft chart in which a shift of a centimetre shows, and that closes after 4 x 0.25 m."""
+    """A smooth chart in which a shift of a centimetre is visible; periodic over 4 x 0.25 m."""
     return 128 + 60 * np.sin(8 * np.pi * along_m) + 50 * np.sin(8 * np.pi * up_m)
 
 
-def seen(
+def cast(
     toward: NDArray[Any], position_m: float, laps: Laps, corridor: CorridorGeometry, chart: Chart
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the level in each direction (before fog), and how far away (m) that is."""

@@ -1,4 +1,4 @@
-"""The pace: flips a period apart, drawings no sooner than they must be."""
+"""The flip scheduler: flips one period apart, and drawing as late as possible."""
 
 import numpy as np
 from hypothesis import given
@@ -10,30 +10,28 @@ MS = 1_000_000
 
 
 def run(
-    pace: FlipScheduler, drawings_ms: list[float], vblank: bool
+    scheduler: FlipScheduler, drawings_ms: list[float], vblank: bool
 ) -> tuple[list[float], list[float]]:
-    """Draw and flip on an ideal machine; return the flips and the ages of what they show, ms."""
+    """Draw and flip on an ideal machine; return flip times and frame ages (ms)."""
     flips, ages = [], []
     now = 0
     for drawing_ms in drawings_ms:
-        if pace.flip_due is not None:
-            now = max(now, pace.draw_due())
+        if scheduler.flip_due is not None:
+            now = max(now, scheduler.draw_due())
         read = now
         now += round(drawing_ms * MS)
-        pace.drawn(now - read)
-        now += pace.wait_ns(now)
+        scheduler.record_drawing(now - read)
+        now += scheduler.wait_ns(now)
         if vblank:  # the swap waits for the next multiple of the period
-            now = -(-now // pace.period_ns) * pace.period_ns
-        pace.flipped(now)
+            now = -(-now // scheduler.period_ns) * scheduler.period_ns
+        scheduler.record_flip(now)
         flips.append(now / MS)
         ages.append((now - read) / MS)
     return flips, ages
 
 
 @given(st.sampled_from([60.0, 120.0, 144.0]), st.booleans(), st.integers(0, 2**32 - 1))
-def test_flips_are_a_period_apart_and_show_what_was_read_just_before(
-    hz: float, vblank: bool, seed: int
-) -> None:
+def test_flips_are_a_period_apart_and_frames_are_fresh(hz: float, vblank: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)
     period_ms = 1000 / hz
     drawings = rng.uniform(0.1, 0.25, 1000) * period_ms
@@ -43,7 +41,7 @@ def test_flips_are_a_period_apart_and_show_what_was_read_just_before(
     assert np.median(ages[500:]) < 0.25 * period_ms + 1.5
 
 
-def test_one_long_drawing_costs_one_flip_and_not_the_next_ones() -> None:
+def test_one_slow_drawing_delays_one_flip_only() -> None:
     drawings = [3.0] * 300 + [40.0] + [3.0] * 300
     flips, ages = run(FlipScheduler(60.0, False), drawings, False)
     late = np.flatnonzero(np.diff(flips) > 25)
@@ -56,7 +54,7 @@ def test_drawings_longer_than_a_frame_follow_each_other_soon() -> None:
     assert np.diff(flips)[200:].max() < 20.1
 
 
-def test_without_a_refresh_a_busy_machine_costs_freshness_only_where_it_must() -> None:
+def test_without_vsync_slow_drawing_costs_freshness_only_where_necessary() -> None:
     flips, ages = run(FlipScheduler(60.0, False), [11.0] * 300, False)
     assert np.abs(np.diff(flips)[200:] - 1000 / 60).max() < 0.01
     assert max(ages[200:]) < 11.1

@@ -1,4 +1,4 @@
-"""Every pixel of every screen shows what stands in its direction: flat, bent, masked, corrected."""
+"""Every pixel of every screen, flat or warped, shows what is in its direction; gamma and masks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,23 +10,30 @@ import pytest
 from numpy.typing import NDArray
 
 from stimuli.scene.corridor_geometry import CorridorGeometry, Lap, Laps
-from stimuli.scene.screen import GREY_SCENE, Scene, Stage
-from stimuli.screens.gamma import checked, lookup, write_gamma
-from stimuli.screens.screen_geometry import THREE_VIEWS, Pane, View, Warp, directions, panes
-from stimuli.textures.names import GREY, Picture
+from stimuli.scene.screen import GREY_SCENE, RenderSetup, Scene
+from stimuli.screens.gamma import check_readings, correction_table, write_gamma
+from stimuli.screens.screen_geometry import (
+    THREE_VIEWS,
+    PhysicalScreen,
+    View,
+    Warp,
+    load_screens,
+    pixel_directions,
+)
+from stimuli.textures.names import GREY, Texture
 from stimuli.window.psychopy_screen import PsychopyScreen
-from tests.stimuli.sight import seen, wave
+from tests.stimuli.ray_casting import cast, wave
 from tests.stimuli.test_gamma import measured
-from tests.stimuli.test_panes import cylinder
+from tests.stimuli.test_screen_geometry import cylinder
 
 CLEAR = CorridorGeometry(fog_from_m=90.0, fog_to_m=99.0)
 WAVE, EYE_LINE = Lap("wave", 4.0, 2.0), Lap("eye line", 4.0, 2.0)
 LAPS = (WAVE, WAVE, WAVE)
 NEAR_M = 0.8
-"""Nearer than this a picture is shown at its own sharpness."""
+"""Walls nearer than this are drawn at the texture's full resolution."""
 
 
-def charts() -> dict[str, Picture]:
+def charts() -> dict[str, Texture]:
     up_m, along_m = np.meshgrid(
         (np.arange(256) + 0.5) / 1024, (np.arange(4096) + 0.5) / 1024, indexing="ij"
     )
@@ -38,36 +45,36 @@ def charts() -> dict[str, Picture]:
 
 
 def opened(
-    shown: tuple[Pane, ...], corridor: CorridorGeometry = CLEAR, **table: Any
+    shown: tuple[PhysicalScreen, ...], corridor: CorridorGeometry = CLEAR, **table: Any
 ) -> PsychopyScreen:
     screen = PsychopyScreen(msgspec.convert({"patch_px": 0, **table}, PsychopyScreen.Settings))
-    screen.open(Stage(shown, corridor, charts(), False))
+    screen.open(RenderSetup(shown, corridor, charts(), False))
     return screen
 
 
 def drawn(screen: PsychopyScreen, laps: Laps = LAPS, position_m: float = 1.3) -> NDArray[Any]:
     screen.draw(Scene(laps, position_m, False))
-    return screen.picture().astype(float)
+    return screen.read_pixels().astype(float)
 
 
-def difference(picture: NDArray[Any], pane: Pane, **differing: Any) -> NDArray[Any]:
-    """Return how far each near pixel of a pane's picture is from what should be seen there."""
+def difference(picture: NDArray[Any], pane: PhysicalScreen, **differing: Any) -> NDArray[Any]:
+    """Return the error of each near pixel of a screen's image; 0 for far ones."""
     height, width = picture.shape[:2]
     corridor = differing.get("corridor", CLEAR)
-    level, reach = seen(directions(pane, width, height), 1.3, LAPS, corridor, wave)
+    level, reach = cast(pixel_directions(pane, width, height), 1.3, LAPS, corridor, wave)
     return np.where(reach < NEAR_M, picture[..., 0] - level, 0.0)
 
 
 @pytest.fixture(scope="module")
 def flat(window: None) -> Iterator[PsychopyScreen]:
-    screen = opened(panes(THREE_VIEWS, {}))
+    screen = opened(load_screens(THREE_VIEWS, {}))
     yield screen
     screen.close()
 
 
-def test_every_pixel_of_three_screens_shows_what_stands_there(flat: PsychopyScreen) -> None:
+def test_every_pixel_of_three_screens_shows_the_right_wall(flat: PsychopyScreen) -> None:
     picture = drawn(flat)
-    for number, pane in enumerate(panes(THREE_VIEWS, {})):
+    for number, pane in enumerate(load_screens(THREE_VIEWS, {})):
         wrong = difference(picture[:, 400 * number : 400 * (number + 1)], pane)
         edge = np.abs(wrong) > 6  # pixels cut by the edge of a wall are a mixture
         assert edge.mean() < 0.005
@@ -75,8 +82,8 @@ def test_every_pixel_of_three_screens_shows_what_stands_there(flat: PsychopyScre
         assert np.abs(wrong[:, [0, 1, -2, -1]]).mean() < 1.5
 
 
-def test_the_horizon_is_one_line_round_270_degrees(flat: PsychopyScreen) -> None:
-    """A line on the walls at the height of the eye is level in every column near enough to see."""
+def test_the_horizon_is_one_line_over_270_degrees(flat: PsychopyScreen) -> None:
+    """A line on the walls at the height of the eye is level in every near column."""
     picture = drawn(flat, (EYE_LINE,) * 3)[..., 0]
     assert picture.shape == (300, 1200)
     columns = np.r_[0:480, 720:1200]
@@ -93,9 +100,9 @@ def test_a_flat_screen_through_a_mesh_is_the_same_screen(tmp_path: Path) -> None
     flat_mesh.write_text(
         "across,up,x_cm,y_cm,z_cm\n0,0,-20,-10,-20\n1,0,20,-10,-20\n0,1,-20,20,-20\n1,1,20,20,-20\n"
     )
-    (warped,) = panes({}, {"front": Warp(mesh_file=str(flat_mesh))})
+    (warped,) = load_screens({}, {"front": Warp(mesh_file=str(flat_mesh))})
     pictures = []
-    for shown in (panes({"front": front}, {}), (warped,)):
+    for shown in (load_screens({"front": front}, {}), (warped,)):
         screen = opened(shown, CorridorGeometry(floor="wave", ceiling="wave"))
         pictures.append(drawn(screen))
         screen.close()
@@ -106,8 +113,8 @@ def test_a_flat_screen_through_a_mesh_is_the_same_screen(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("window")
-def test_every_pixel_of_a_cylinder_shows_what_stands_there(tmp_path: Path) -> None:
-    (round_screen,) = panes({}, {"round": Warp(mesh_file=str(cylinder(tmp_path / "c.csv")))})
+def test_every_pixel_of_a_cylinder_shows_the_right_wall(tmp_path: Path) -> None:
+    (round_screen,) = load_screens({}, {"round": Warp(mesh_file=str(cylinder(tmp_path / "c.csv")))})
     screen = opened((round_screen,), size_px=[810, 200])
     wrong = difference(drawn(screen), round_screen)
     screen.close()
@@ -118,7 +125,7 @@ def test_every_pixel_of_a_cylinder_shows_what_stands_there(tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("window")
 def test_each_screen_has_its_own_gamma_and_colours(tmp_path: Path) -> None:
-    table = checked(measured(2.2, 0.0, 100.0), "left")
+    table = check_readings(measured(2.2, 0.0, 100.0), "left")
     write_gamma(tmp_path / "left.csv", table, [])
     views: dict[str, View] = {
         "left": msgspec.structs.replace(
@@ -126,17 +133,17 @@ def test_each_screen_has_its_own_gamma_and_colours(tmp_path: Path) -> None:
         ),
         "front": THREE_VIEWS["front"],
     }
-    plain = opened(panes({n: THREE_VIEWS[n] for n in views}, {}), size_px=[64, 48])
+    plain = opened(load_screens({n: THREE_VIEWS[n] for n in views}, {}), size_px=[64, 48])
     wanted = drawn(plain)
     plain.close()
-    screen = opened(panes(views, {}), size_px=[64, 48], patch_px=8)
+    screen = opened(load_screens(views, {}), size_px=[64, 48], patch_px=8)
     picture = drawn(screen)
     screen.draw(GREY_SCENE)
-    grey = screen.picture()
+    grey = screen.read_pixels()
     screen.draw(Scene(None, 0.0, True))
-    patch = screen.picture()[-8:, :8]
+    patch = screen.read_pixels()[-8:, :8]
     screen.close()
-    curve = lookup(table, 0.0, 100.0).astype(float) * 255
+    curve = correction_table(table, 0.0, 100.0).astype(float) * 255
     corrected = curve[wanted[:40, :64, 0].astype(int)]
     assert picture[:40, :64, 0] == pytest.approx(corrected, abs=1.5)
     assert picture[:40, :64, 1] == pytest.approx(corrected / 2, abs=1.5)
@@ -149,7 +156,7 @@ def test_each_screen_has_its_own_gamma_and_colours(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("window")
 def test_a_floor_and_a_ceiling_close_where_one_lap_becomes_the_next() -> None:
-    screen = opened(panes(THREE_VIEWS, {}), CorridorGeometry(floor="wave", ceiling="wave"))
+    screen = opened(load_screens(THREE_VIEWS, {}), CorridorGeometry(floor="wave", ceiling="wave"))
     before, after = (
         drawn(screen, laps, position_m) for laps, position_m in ((LAPS, 5.999999), (LAPS, 0.000001))
     )
