@@ -42,9 +42,8 @@ class RenderSetup(msgspec.Struct, frozen=True):
 
 
 class Screen(Protocol):
-    """Shows scenes in a window over all physical screens."""
+    """Shows scenes in a window over all physical screens. Each class has its own `Settings`."""
 
-    Settings: ClassVar[type[msgspec.Struct]]
     simulated: ClassVar[bool]
     """True if nothing is shown to an animal. Each class declares this itself."""
     layout: WindowLayout

@@ -32,9 +32,8 @@ class Tone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Speaker(Protocol):
-    """Plays the cue."""
+    """Plays the cue. Each class has `Settings`, a subclass of Tone."""
 
-    Settings: ClassVar[type[Tone]]
     simulated: ClassVar[bool]
     """True if nothing can be heard. Each class declares this itself."""
 

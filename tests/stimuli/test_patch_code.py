@@ -32,7 +32,8 @@ def trace_of(
 
 def holds(rng: np.random.Generator, frames: int, late: float) -> list[int]:
     """Return for how many refreshes each frame is shown: mostly one."""
-    return (1 + (rng.random(frames) < late) * rng.integers(1, 4, frames)).tolist()
+    held: list[int] = (1 + (rng.random(frames) < late) * rng.integers(1, 4, frames)).tolist()
+    return held
 
 
 def worst_s(seen: PatchReading, numbers: NDArray[np.int64], begins: NDArray[np.float64]) -> float:

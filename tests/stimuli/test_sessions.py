@@ -18,7 +18,12 @@ from tests.behavior.sessions import ROOT, session
 
 HERE = "tests.stimuli.test_sessions"
 RETINOTOPY = read_toml(ROOT / "behavior" / "tasks" / "retinotopy.toml")
-ALWAYS = {"motion": "always", "trials": 4, "grey_before_s": 1.0, "grey_after_s": 1.0}
+ALWAYS: dict[str, Any] = {
+    "motion": "always",
+    "trials": 4,
+    "grey_before_s": 1.0,
+    "grey_after_s": 1.0,
+}
 MS = 1_000_000
 
 
@@ -72,7 +77,13 @@ def test_the_log_has_the_hashes_of_all_textures() -> None:
 
 
 def test_the_log_gives_the_position_of_each_bar() -> None:
-    facts = {"show_s": 2.0, "blank_s": 1.0, "trials": 4, "grey_before_s": 1.0, "grey_after_s": 1.0}
+    facts: dict[str, Any] = {
+        "show_s": 2.0,
+        "blank_s": 1.0,
+        "trials": 4,
+        "grey_before_s": 1.0,
+        "grey_after_s": 1.0,
+    }
     messages, scenes = shown(session(3, base=RETINOTOPY, **facts))
     trial: TrialStart | None = None
     flips = iter(scenes)

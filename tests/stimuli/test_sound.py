@@ -139,7 +139,8 @@ def test_the_tone_has_its_pitch_its_length_and_no_click() -> None:
     ],
 )
 def test_an_impossible_tone_is_refused(table: dict[str, float], sentence: str) -> None:
-    for kind in (SimulatedSpeaker, PortaudioSpeaker):
+    classes: tuple[Any, ...] = (SimulatedSpeaker, PortaudioSpeaker)
+    for kind in classes:
         with pytest.raises(Refused, match=sentence):
             kind(msgspec.convert(table, kind.Settings))
 
@@ -209,7 +210,7 @@ def test_without_sound_a_real_animal_is_refused_and_a_simulated_one_goes_on(
 ) -> None:
     lack(monkeypatch)
     with pytest.raises(Refused, match=sentence):
-        CuePlayer(portaudio_speaker(), [].append).open(SetClock().now, real_animal=True)
+        CuePlayer(portaudio_speaker(), lambda _: None).open(SetClock().now, real_animal=True)
     published: list[Message] = []
     cues = CuePlayer(portaudio_speaker(), published.append)
     cues.open(SetClock().now, real_animal=False)

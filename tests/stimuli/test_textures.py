@@ -30,10 +30,11 @@ GOLDEN = {
 }
 
 
-def thumbnail(picture: Texture) -> NDArray[np.float64]:
+def thumbnail(texture: Texture) -> NDArray[np.float64]:
     """Return the mean levels of a texture's patches of 32 x 32 pixels."""
     high, wide = EIGHTH
-    return picture.reshape(high, 32, wide, 32).mean(axis=(1, 3))
+    means: NDArray[np.float64] = texture.reshape(high, 32, wide, 32).mean(axis=(1, 3))
+    return means
 
 
 @pytest.mark.parametrize("name", STIMULI)
@@ -107,12 +108,15 @@ def test_edge_statistics_alone_sort_the_textures_by_category(
         assert category(min(others, key=lambda n: others[n])) == category(name)
 
 
-def edges(picture: Texture) -> NDArray[np.float64]:
+def edges(texture: Texture) -> NDArray[np.float64]:
     """Return the histogram of edge strengths, and of the orientations of strong edges."""
-    rise, run = np.gradient(picture.astype(float))
-    strength = np.histogram(np.hypot(rise, run), [2, 5, 10, 20, 40, 80, 400])[0] / picture.size
+    rise, run = np.gradient(texture.astype(float))
+    strength = np.histogram(np.hypot(rise, run), [2, 5, 10, 20, 40, 80, 400])[0] / texture.size
     turn = np.arctan2(rise, run)[np.hypot(rise, run) > 20]
-    return np.r_[strength, np.histogram(turn, 8, (-np.pi, np.pi))[0] / turn.size]
+    features: NDArray[np.float64] = np.r_[
+        strength, np.histogram(turn, 8, (-np.pi, np.pi))[0] / turn.size
+    ]
+    return features
 
 
 @pytest.mark.parametrize(("name", "rises"), [("grating_45", True), ("grating_135", False)])
