@@ -11,6 +11,7 @@ from behavior.trials.plan import TrialPlan
 from behavior.trials.task_settings import TaskSettings
 from behavior.trials.task_validation import check
 from behavior.trials.trial import NOW_DEADLINE_NS, RewardSettings, Trial
+from behavior.trials.unit_checks import unit_warnings
 from rig.messages import (
     Acquire,
     Arm,
@@ -112,6 +113,9 @@ class Task(Node):
             _Transition(("grey",), self._is_grey_over, self._start_trial),
             _Transition(("trial",), self._is_trial_over, self._complete_trial),
         )
+
+    def warnings(self) -> list[str]:
+        return unit_warnings(self.settings)
 
     def handle(self, message: Message) -> None:
         # Several messages may arrive in one batch: after the end, none of them may matter.

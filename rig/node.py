@@ -62,6 +62,10 @@ class Node:
     def check(self, task: dict[str, Any]) -> None:
         """Take the task's facts, before anything is opened; refuse those it could not serve."""
 
+    def warnings(self) -> Sequence[str]:
+        """Return what is probably wrong with the settings, in sentences; printed before Start."""
+        return ()
+
     def open(self) -> None:
         """Take hold of what this node owns; raise Refused if it cannot be had. Say nothing yet."""
 

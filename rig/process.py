@@ -5,6 +5,7 @@ import inspect
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -56,17 +57,26 @@ def make(session: SessionSettings, name: str, publish: Publish) -> Node:
     found = node_class(run)
     if found.name != name:
         raise Refused(f"[nodes.{name}]: {run} is the node {found.name!r}; name the table so")
-    where = f"task {session.task_name}" if name == "task" else f"[nodes.{name}]"
     table = session.table(name)
     if "imaging_folder" in found.Settings.__struct_fields__:
         table.setdefault("imaging_folder", session.rig.imaging_folder)
-    return found(convert(table, found.Settings, where), publish)
+    return found(convert(table, found.Settings, _table_name(session, name)), publish)
 
 
-def completed(session: SessionSettings) -> SessionSettings:
+def _table_name(session: SessionSettings, node: str) -> str:
+    """Return what to call a node's settings in a sentence."""
+    return f"task {session.task_name}" if node == "task" else f"[nodes.{node}]"
+
+
+def _ignore(warning: str) -> None:
+    """Drop a warning: only `launch` has a person to tell."""
+
+
+def completed(session: SessionSettings, warn: Callable[[str], None] = _ignore) -> SessionSettings:
     """Return the session with every default of every node's settings filled in.
 
-    Makes each node and so checks all settings; opens nothing. Raises Refused with one sentence.
+    Makes each node and so checks all settings; opens nothing. `warn` is called with a sentence for
+    each setting that is probably wrong. Raises Refused with one sentence.
     """
     nodes = {}
     task: dict[str, Any] = session.task
@@ -79,6 +89,8 @@ def completed(session: SessionSettings) -> SessionSettings:
         nodes[name] = settings
     for node in made.values():
         node.check(task)
+        for warning in node.warnings():
+            warn(f"{_table_name(session, node.name)}: {warning}")
     return msgspec.structs.replace(session, nodes=nodes, task=task)
 
 

@@ -72,7 +72,8 @@ def _check_shares(stimuli: Sequence[str], shares: Sequence[float], max_repeats: 
             f"there are {len(stimuli)} stimuli but {len(shares)} shares; give one share for each"
         )
     if abs(sum(shares) - 1.0) > 1e-3:
-        raise Refused(f"shares add up to {sum(shares):g}; make them add up to 1")
+        hint = " (they are fractions, not percent)" if abs(sum(shares) - 100.0) < 1.0 else ""
+        raise Refused(f"shares add up to {sum(shares):g}; make them add up to 1{hint}")
     if max_repeats == 1 and len(stimuli) == 2:
         raise Refused(
             "max_repeats = 1 with two stimuli is strict alternation, which ties each stimulus to "

@@ -9,10 +9,9 @@ from msgspec import Meta, field
 from rig.node import Node
 from rig.settings.config import convert
 
-Metres = Annotated[float, Meta(ge=0, le=20)]
-Speed = Annotated[float, Meta(gt=0, le=200)]
-Seconds = Annotated[float, Meta(ge=0, le=7200)]
-GreySeconds = Annotated[float, Meta(ge=0, le=600)]
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+"""behavior.trials.unit_checks has the ranges of all settings that have a unit."""
 Count = Annotated[int, Meta(ge=0, le=1000)]
 Cohort = Literal[
     "task", "unrewarded", "naive", "grating", "pretrained", "grating_pretrained", "not_pretrained"
@@ -47,36 +46,36 @@ class Block(Node.Settings, frozen=True, kw_only=True):
     """The names of the files in images_folder; filled in when the session is resolved."""
     order: Literal["drawn", "rounds"] = "drawn"
     """"drawn": at random, in the given shares; "rounds": each stimulus once a round, shuffled."""
-    shares: list[Annotated[float, Meta(gt=0, le=1)]] = field(default_factory=list)
+    shares: list[Positive] = field(default_factory=list)
     """The fraction of trials of each stimulus; empty: equal shares."""
     max_repeats: Annotated[int, Meta(ge=1, le=20)] = 3
     """Maximum number of consecutive trials with the same stimulus."""
     trials: Annotated[int, Meta(ge=1, le=20_000)] = 200
-    minutes: Annotated[float, Meta(gt=0, le=600)] = 60.0
-    grey_before_s: GreySeconds = 6.0
+    minutes: Positive = 60.0
+    grey_before_s: NotNegative = 6.0
     """Grey before the first trial. An imaging session needs 15 frames: 5 s at 3 frames/s."""
-    show_s: Seconds = 0.0
-    blank_s: Seconds = 0.0
-    texture_m: Annotated[float, Meta(ge=1, le=20)] = 4.0
-    grey_m: Annotated[float, Meta(ge=0.5, le=20)] = 2.0
+    show_s: NotNegative = 0.0
+    blank_s: NotNegative = 0.0
+    texture_m: Positive = 4.0
+    grey_m: Positive = 2.0
     motion: Literal["running", "gain", "always"] = "running"
     """"running": at corridor_cm_s while the mouse runs; "gain": `gain` times the distance that
     the mouse covers; "always": at corridor_cm_s, whatever the mouse does."""
-    corridor_cm_s: Speed = 60.0
-    gain: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    corridor_cm_s: Positive = 60.0
+    gain: Positive = 1.0
     gain_distance: Literal["net", "forward"] = "net"
     """The distance with motion = "gain". "net": backward steps are paid back before the corridor
     advances again; "forward": they count as 0, so a wheel that rocks moves the corridor."""
     cue: bool = True
-    cue_from_m: Metres = 0.5
-    cue_to_m: Metres = 3.5
-    zone_from_m: Metres = 0.0
-    zone_to_m: Metres = 0.0
+    cue_from_m: NotNegative = 0.5
+    cue_to_m: NotNegative = 3.5
+    zone_from_m: NotNegative = 0.0
+    zone_to_m: NotNegative = 0.0
     """End of the reward zone; 0: the end of the texture."""
     rewarded: list[str] = field(default_factory=list)
     reward_mode: Literal["none", "passive", "active"] = "none"
-    reward_delay_ms: Annotated[float, Meta(ge=0, le=10_000)] = 0.0
-    reward_ul: Annotated[float, Meta(gt=0, le=20)] = 3.0
+    reward_delay_ms: NotNegative = 0.0
+    reward_ul: Positive = 3.0
     rescue_after_misses: Count = 0
     """After this many rewarded trials without water, the next one is passive; 0: never."""
 
@@ -120,15 +119,15 @@ class TaskSettings(Block, frozen=True, kw_only=True):
     """The cohort of this mouse; for a real animal, taken from its record."""
     water_for: list[Cohort] = field(default_factory=list)
     """The cohorts that get water; the others see and hear the same."""
-    run_threshold_cm_s: Speed = 6.0
-    stop_cm_s: Speed = 6.0
-    speed_window_ms: Annotated[float, Meta(ge=10, le=2000)] = 100.0
+    run_threshold_cm_s: Positive = 6.0
+    stop_cm_s: Positive = 6.0
+    speed_window_ms: Positive = 100.0
     decided_by: Literal["device", "task"] = "device"
     """Which one detects the lick of an active reward: the device at the spout, or the task."""
     spout: str = "centre"
     """The name of the lick line and of the valve line."""
-    grey_after_s: GreySeconds = 6.0
-    water_ul: Annotated[float, Meta(ge=0, le=2000)] = 0.0
+    grey_after_s: NotNegative = 6.0
+    water_ul: NotNegative = 0.0
     """The session ends after the trial in which this volume was reached; 0: never."""
     disengaged_after: Count = 0
     """The session ends after this many consecutive rewarded trials without a lick; 0: never."""

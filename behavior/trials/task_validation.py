@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from behavior.trials.order import draw_order
 from behavior.trials.task_settings import Block, TaskSettings
+from behavior.trials.unit_checks import check_units
 from rig.errors import Refused
 
 DRY_COHORTS = ("unrewarded", "naive", "grating")
@@ -14,6 +15,7 @@ FASTEST_CM_S = 200.0
 
 def check(settings: TaskSettings) -> None:
     """Raise Refused, with one sentence, if the settings contradict each other."""
+    check_units(settings)
     _check_cohort(settings)
     _check_dry_cohorts(settings)
     _check_speeds(settings)

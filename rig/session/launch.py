@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.text import Text
 
 from rig.clock import RealClock, monotonic_ns
 from rig.errors import Refused
@@ -75,7 +76,11 @@ def _on_rig(answers: ResolvedSession, data: Path, console: Console, override: st
 def _completed(answers: ResolvedSession, data: Path, console: Console) -> ResolvedSession:
     nodes = {RECORDER: {"run": "rig.recorder"}, **answers.session.nodes}
     session = msgspec.structs.replace(of_record(answers.session, data, console), nodes=nodes)
-    return ResolvedSession(completed(session), answers.files)
+
+    def warn(text: str) -> None:
+        console.print(Text(f"WARNING: {text}", "bold yellow"))
+
+    return ResolvedSession(completed(session, warn), answers.files)
 
 
 def _in_folder(answers: ResolvedSession, subject_folder: Path, console: Console) -> Outcome:
