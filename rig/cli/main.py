@@ -29,6 +29,7 @@ from rig.cli.sessions.recover import recover
 from rig.cli.sessions.replay import replay
 from rig.cli.sessions.report import report
 from rig.cli.sessions.run import run
+from rig.cli.sessions.simulate import simulate
 from rig.cli.subject import subject
 from rig.cli.terminal import make_printable
 from rig.errors import Refused
@@ -41,7 +42,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, run, replay, report, info, export, recover, flush, doctor, align):
+for verb in (demo, run, simulate, replay, report, info, export, recover, flush, doctor, align):
     app.command()(verb)
 app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")
