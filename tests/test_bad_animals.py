@@ -36,7 +36,7 @@ def test_a_subject_that_is_no_name(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     given = ["run", SETUP, TASK, "--subject", "../x", "--data", tmp_path / "data"]
-    assert "letters and digits" in refused(capsys, monkeypatch, *given)
+    assert "use letters, digits, _ and -" in refused(capsys, monkeypatch, *given)
 
 
 def test_an_animal_nobody_knows_on_a_real_device(attempt: Try) -> None:
@@ -105,7 +105,7 @@ def test_a_subject_with_a_name_that_is_no_name_is_refused(
 ) -> None:
     data = tmp_path / "data"
     said = refused(capsys, monkeypatch, *_add(data, NAME="../x"))
-    assert "letters and digits" in said
+    assert "use letters, digits, _ and -" in said
     assert not data.exists()
 
 
@@ -123,6 +123,27 @@ def test_a_weight_or_need_that_cannot_be_is_refused(
     result = CliRunner().invoke(app, [str(part) for part in _add(data, **{option: typed})])
     assert result.exit_code == 2
     assert f"'{option}': {sentence}" in result.output
+    assert not data.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"NAME": "_x"}, "use letters, digits, _ and -"),
+        ({"--stage": "train9"}, 'no task has stage "train9"; choose one of'),
+        ({"--stage": "train1", "--cohort": "pretrained"}, "train1 is not for cohort pretrained"),
+        ({"--cohort": "control"}, '"control" is not one of task'),
+    ],
+)
+def test_an_animal_of_no_known_stage_or_cohort_is_refused(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    changes: dict[str, str],
+    sentence: str,
+) -> None:
+    data = tmp_path / "data"
+    assert sentence in refused(capsys, monkeypatch, *_add(data, **changes))
     assert not data.exists()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from acquisition.scanimage.header import Header
-from rig.session.water_totals import session_folders
+from rig.subjects.booking import session_folders
 
 SCAN_FILE = "scan.json"
 

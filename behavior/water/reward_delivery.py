@@ -21,8 +21,8 @@ from behavior.devices import protocols
 from behavior.water.arming import Arming, Fire, Rejection
 from behavior.water.guard import Guard, Limits
 from rig.messages import Arm, Disarm, Fault, Message, Valve
-from rig.session.water_reserve import Reservation
 from rig.settings.config import blocks
+from rig.subjects.water_reserve import Reservation
 
 _REWARD_UL = 3.0
 """Assumed volume of a reward, microlitres, if the task does not give one."""

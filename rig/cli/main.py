@@ -8,7 +8,6 @@ from typing import Annotated
 os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")})
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from rig.cli.bench.analysis import analysis
@@ -29,9 +28,8 @@ from rig.cli.sessions.recover import recover
 from rig.cli.sessions.replay import replay
 from rig.cli.sessions.report import report
 from rig.cli.sessions.run import run
-from rig.cli.sessions.simulate import simulate
 from rig.cli.subject import subject
-from rig.cli.terminal import make_printable
+from rig.cli.terminal import make_printable, new_console, protect_output, report_error
 from rig.errors import Refused
 from rig.session import provenance
 from rig.session.launch import Unsettled
@@ -42,7 +40,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, run, simulate, replay, report, info, export, recover, flush, doctor, align):
+for verb in (demo, run, replay, report, info, export, recover, flush, doctor, align):
     app.command()(verb)
 app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")
@@ -64,18 +62,27 @@ def options(
     """Run, replay and report sessions of a head-fixed mouse in virtual corridors."""
     if version:
         about = provenance.about()
-        Console().print(f"rig {about['rig']}, commit {about['commit']}", highlight=False)
+        new_console().print(f"rig {about['rig']}, commit {about['commit']}")
         raise typer.Exit
 
 
 def main() -> None:
-    """Run the `rig` command."""
+    """Run the `rig` command.
+
+    Exit codes: 1 if what was asked for failed, 2 if it was refused, 70 for an unexpected error.
+    """
     make_printable()
+    protect_output()
     try:
         app()
     except Unsettled as failure:
-        Console(stderr=True).print(Text(str(failure), "bold red"))
-        sys.exit(1)
+        _fail(str(failure), 1)
     except Refused as refusal:
-        Console(stderr=True).print(Text(str(refusal), "bold red"))
-        sys.exit(2)
+        _fail(str(refusal), 2)
+    except Exception as error:
+        _fail(report_error(error), 70)
+
+
+def _fail(text: str, code: int) -> None:
+    new_console(stderr=True).print(Text(text, "bold red"))
+    sys.exit(code)

@@ -1,13 +1,31 @@
-"""Make every console able to print everything, whatever its character encoding."""
+"""Printing changes nothing: whatever the text, the encoding of the terminal, or the pipe.
+
+Notes, names and file names may hold square brackets, which rich would take for its markup, and
+letters that the encoding lacks; nobody may be reading a pipe any more.
+"""
 
 import codecs
+import os
 import sys
+import traceback
 import unicodedata
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from rich.console import Console
+
+from rig.session.provenance import about
 
 _PLAIN = str.maketrans({"≠": "!=", "≥": ">=", "≤": "<=", "±": "+/-", "µ": "u", "█": "#", "│": "|"})
 """What is printed for a character that the encoding lacks. For others: the letter without its
 accent, else "?"."""
 _HANDLER = "rig.plain"
+
+
+def new_console(stderr: bool = False) -> Console:
+    """Return a console that prints text as it is: colours are given by `Text` and `style`."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def make_printable() -> None:
@@ -21,6 +39,58 @@ def make_printable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a test may have put another kind of stream there
             stream.reconfigure(errors=_HANDLER)
+
+
+def protect_output() -> None:
+    """Let commands go on when nobody reads their output any more."""
+    sys.stdout = cast(TextIO, _Output(sys.stdout))
+    sys.stderr = cast(TextIO, _Output(sys.stderr))
+
+
+def report_error(error: Exception) -> str:
+    """Write a report on an error that nobody expected; return what to tell the person."""
+    text = "".join(traceback.format_exception(error))
+    kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "rig"
+    path = folder / f"error-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{sys.argv}\n{about()}\n\n{text}", encoding="utf-8")
+    except OSError:
+        return f"unexpected error, a fault of this program ({kind}):\n{text}"
+    return (
+        f"unexpected error, a fault of this program ({kind}); please send the report {path} to "
+        "its authors; if a session was running, run rig recover on its folder"
+    )
+
+
+class _Output:
+    """A stream that drops what nobody can read any more."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except OSError:
+            self._drop()
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Send to nowhere what is still to be written, also when the interpreter exits."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

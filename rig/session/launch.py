@@ -1,5 +1,6 @@
-"""One run, begun and ended: the hub, the processes, Start, the operator's keys, and the end."""
+"""Run one session: the hub, the processes, Start, the operator's keys, and the end."""
 
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -14,20 +15,22 @@ from rig.process import RECORDER, completed, prioritise
 from rig.session import session_folder as folders
 from rig.session.locks import RigLock
 from rig.session.operator_keys import OperatorKeys
-from rig.session.preflight import admit, of_record
+from rig.session.preflight import admit, with_recorded_cohort
 from rig.session.provenance import about
-from rig.session.recover import settle
+from rig.session.recover import complete_log
 from rig.session.session_loop import LAUNCH, LOOK_S, SessionLoop
 from rig.session.status_line import StatusLine
-from rig.session.water_totals import settle_water
 from rig.settings.config import ResolvedSession, SessionSettings
+from rig.subjects.booking import close_booking, open_booking
+from rig.subjects.ledger import Booking
+from rig.subjects.session_water import WaterCount
 from rig.transport.bus import Batching, Bus
 from rig.transport.envelope import Sender
 from rig.transport.hub import Hub
 from rig.transport.log import Completeness, Journal
 
 _PACE = Batching(LOOK_S, max_lag_s=60.0)
-"""launch decides nothing: that it hears late harms nobody."""
+"""launch decides nothing: it may handle messages late."""
 
 
 class Unsettled(Exception):
@@ -40,20 +43,34 @@ class Outcome(msgspec.Struct, frozen=True):
     folder: Path
     reason: str
     failed: bool
-    verdict: Completeness
+    completeness: Completeness
+    booking: Booking
+    """What the water ledger holds of it."""
+
+
+class _End(msgspec.Struct, frozen=True):
+    """The end of a session before its log is completed."""
+
+    folder: Path | None
+    """Where its folder is now; None if it was removed."""
+    reason: str
+    failed: bool
+    water: WaterCount
 
 
 def launch(answers: ResolvedSession, data: Path, console: Console, override: str = "") -> Outcome:
     """Run one session to its end. Raises Refused before anything moves if it cannot be run.
 
-    `override` is the operator's reason to run in spite of what can be overridden.
+    Args:
+        answers: The resolved session.
+        data: The data folder.
+        console: Where to print.
+        override: The operator's reason to run in spite of objections.
     """
+    data = data.absolute()
     answers = _completed(answers, data, console)
-    rig_lock = RigLock(answers.session)
-    try:
+    with RigLock(answers.session):
         return _on_rig(answers, data, console, override)
-    finally:
-        rig_lock.release()
 
 
 def _on_rig(answers: ResolvedSession, data: Path, console: Console, override: str) -> Outcome:
@@ -64,9 +81,9 @@ def _on_rig(answers: ResolvedSession, data: Path, console: Console, override: st
         folders.check_space(data, answers.session)
         prioritise(answers.session.rig.hub_realtime)
         hub = Hub(answers.session.rig.hub_port)
-        prioritise(False)  # the hub's threads stay as they were started
+        prioritise(False)  # the hub's threads keep the priority they were started with
         try:
-            return _in_folder(answers, lock.folder, console)
+            return _in_folder(answers, data, console)
         finally:
             hub.close()
     finally:
@@ -75,7 +92,8 @@ def _on_rig(answers: ResolvedSession, data: Path, console: Console, override: st
 
 def _completed(answers: ResolvedSession, data: Path, console: Console) -> ResolvedSession:
     nodes = {RECORDER: {"run": "rig.recorder"}, **answers.session.nodes}
-    session = msgspec.structs.replace(of_record(answers.session, data, console), nodes=nodes)
+    session = with_recorded_cohort(answers.session, data, console)
+    session = msgspec.structs.replace(session, nodes=nodes)
 
     def warn(text: str) -> None:
         console.print(Text(f"WARNING: {text}", "bold yellow"))
@@ -83,37 +101,60 @@ def _completed(answers: ResolvedSession, data: Path, console: Console) -> Resolv
     return ResolvedSession(completed(session, warn), answers.files)
 
 
-def _in_folder(answers: ResolvedSession, subject_folder: Path, console: Console) -> Outcome:
+def _in_folder(answers: ResolvedSession, data: Path, console: Console) -> Outcome:
     t0_ns = monotonic_ns()
     began = datetime.now().astimezone().isoformat(timespec="milliseconds")
-    folder, session = folders.make(answers, subject_folder, t0_ns, began, about())
+    folder, session = folders.make(answers, data, t0_ns, began, about())
     try:
-        reason, failed = _run(folder, session, RealClock(t0_ns), console)
+        end = _run(folder, session, data, console)
     except Refused:
         folders.unmake(folder, session)
         raise
-    except OSError as error:  # the disk is full, or gone
-        reason, failed = f"{LAUNCH}: {error}", True
     folders.sweep(session)
+    return _settle(end, folder, session, data)
+
+
+def _settle(end: _End, folder: Path, session: SessionSettings, data: Path) -> Outcome:
+    """Enter the water first, which needs nothing else to succeed; then complete the log."""
+    booking = close_booking(data, session, end.folder or folder, end.reason, end.water)
+    if end.folder is None:
+        raise Unsettled(
+            f"{end.reason}; its log is lost with it, and {booking.text} is entered for "
+            f"{session.subject}"
+        )
     try:
-        verdict = settle(folder)
-        settle_water(folder, session)
-        return Outcome(folder, reason, failed, verdict)
+        completeness = complete_log(end.folder)
     except OSError as error:
         raise Unsettled(
-            f"{reason}; the log cannot be completed ({error}): everything said is in {folder}; "
-            f"make room there, then run: rig recover {folder}"
+            f"{end.reason}; the log cannot be completed ({error}): everything published is in "
+            f"{end.folder}; make room there, then run: rig recover {end.folder}"
         ) from error
+    return Outcome(end.folder, end.reason, end.failed, completeness, booking)
 
 
-def _run(
-    folder: Path, session: SessionSettings, clock: RealClock, console: Console
-) -> tuple[str, bool]:
-    with Journal(folder, LAUNCH) as journal, OperatorKeys() as keys:
-        subscribes = (*StatusLine.subscribes, Heartbeat, Ended)
-        sender = Sender(LAUNCH, clock)
-        bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, _PACE)
+def _run(folder: Path, session: SessionSettings, data: Path, console: Console) -> _End:
+    """Run the processes. Raises Refused if the session did not begin."""
+    clock, water = RealClock(session.t0_ns), WaterCount()
+    begun = False
+
+    def book() -> None:
+        nonlocal begun
+        open_booking(data, session, folder)
+        begun = True
+
+    with closing(folders.FolderWatch(folder)) as watch:
         try:
-            return SessionLoop(folder, session, clock, bus, keys, console).to_its_end()
-        finally:
-            bus.close()
+            with Journal(folder, LAUNCH) as journal, OperatorKeys() as keys:
+                subscribes = (*StatusLine.subscribes, Heartbeat, Ended)
+                sender = Sender(LAUNCH, clock)
+                bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, _PACE)
+                with closing(bus):
+                    loop = SessionLoop(folder, session, clock, bus, keys, console, watch, water)
+                    reason, failed = loop.to_its_end(book)
+        except OSError as error:  # the disk is full, or gone
+            if not begun:
+                raise Refused(
+                    f"the session cannot begin: {error}; make room on the disk"
+                ) from error
+            reason, failed = f"{LAUNCH}: {error}", True
+        return _End(watch.where(), reason, failed, water)

@@ -3,8 +3,8 @@
 The animal's devices are those of [nodes.hardware]; each class declares whether it is simulated.
 """
 
+import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -12,58 +12,93 @@ from rich.console import Console
 from rich.text import Text
 
 from rig.errors import Refused
-from rig.session.subjects import RECORD_FILE, Row, Subject, find, record, supplement_ml, underweight
-from rig.session.water_totals import WaterGiven, day_of, given, is_open, session_folders
-from rig.settings.config import SessionSettings, blocks, read_session
+from rig.settings.config import SessionSettings, blocks
 from rig.settings.device_factory import HARDWARE, animal_devices, is_simulated
+from rig.settings.lab import read_lab
+from rig.subjects.booking import DayWater, clock_behind_s, water_of_day
+from rig.subjects.ledger import CLOCK_MAY_DIFFER_S
+from rig.subjects.record import RECORD_FILE, Subject, find, open_record
+from rig.subjects.welfare import underweight
 
 
-def of_record(session: SessionSettings, data: Path, console: Console) -> SessionSettings:
-    """Return the session with the cohort that the animal's record names, if there is one."""
+def with_recorded_cohort(session: SessionSettings, data: Path, console: Console) -> SessionSettings:
+    """Return the session with the cohort of the animal's record, if there is one."""
     subject = find(data, session.subject)
     if subject is None or session.task.get("cohort") == subject.cohort:
         return session
-    console.print(f"{subject.name} is of cohort {subject.cohort}, by its record")
+    console.print(Text(f"{subject.name} is of cohort {subject.cohort}, by its record"))
     return msgspec.structs.replace(session, task={**session.task, "cohort": subject.cohort})
 
 
 def admit(session: SessionSettings, data: Path, override: str, console: Console) -> SessionSettings:
-    """Return the session with the animal's water of today; say aloud what was overridden.
+    """Return the session with the animal's water of today; print what was overridden.
 
     Raises Refused if it may not begin, or may not without an override.
     """
     subject = find(data, session.subject)
-    real, simulated = animal_devices(session)
-    if subject is not None and simulated:
-        raise Refused(
-            f"{subject.name} is a real animal and {simulated[0]} is simulated; "
-            "take a setup of real devices, or another name for a simulated animal"
-        )
-    if subject is not None and _has_cue(session) and not _sounders(session):
-        raise Refused(
-            f"the task has a cue, and nothing in the setup sounds it for {subject.name}; add "
-            '[nodes.display.sound], or a hardware output with on = "cue", or set cue = false'
-        )
-    objections = list(_objections(session, data, subject, real))
-    if objections and not override:
-        raise Refused(f'{"; ".join(objections)}; or say why it may run: --override "REASON"')
-    today_ul = _water_today_ul(session, data)
+    try:
+        _check_animal(session, subject)
+        water = water_of_day(data, session.subject)
+        objections = list(_objections(session, data, subject, water))
+        for remark in water.remarks:
+            console.print(Text(remark, "bold yellow"))
+        if objections and not override:
+            raise Refused(f'{"; ".join(objections)}; or give a reason: --override "REASON"')
+        _check_water(session, data, water)
+    except _Final as refusal:
+        raise Refused(f"{refusal}{' (no --override helps)' * bool(override)}") from refusal
     if objections:
         override = f"{override} (against: {'; '.join(objections)})"
         console.print(Text(f"OVERRIDDEN: {override}", "bold red"))
-    if subject is None and not real:
+    if session.rehearsal:
+        banner = f" REHEARSAL with {session.subject}: the rig is simulated and nothing is booked "
+        console.print(Text(banner, "bold white on red"))
+    elif subject is None and not animal_devices(session)[0]:
         banner = f" SIMULATED ANIMAL {session.subject}: no mouse, no water, no weight "
         console.print(Text(banner, "bold black on yellow"))
-    return msgspec.structs.replace(session, given_today_ul=today_ul, override=override)
+    return msgspec.structs.replace(session, given_today_ul=water.at_most_ul, override=override)
+
+
+class _Final(Refused):
+    """A refusal that no reason overrides."""
+
+
+def _check_animal(session: SessionSettings, subject: Subject | None) -> None:
+    """Check what is never allowed. Raises _Final."""
+    real, simulated = animal_devices(session)
+    if session.rehearsal:
+        if real:
+            raise _Final(
+                f"{real[0]} is a real device, and --rehearse is for simulated ones; use a setup of "
+                "simulated devices, such as simulated.toml"
+            )
+        return
+    if subject is None:
+        return
+    if subject.retired:
+        raise _Final(
+            f"{subject.name} is retired; if it runs again: rig subject edit {subject.name} --active"
+        )
+    if simulated:
+        raise _Final(
+            f"{subject.name} is a real animal and {simulated[0]} is simulated; use a setup of real "
+            "devices, add --rehearse to practise, or use another name for a simulated animal"
+        )
+    if _has_cue(session) and not _cue_devices(session):
+        raise _Final(
+            f"the task has a cue, and nothing in the setup sounds it for {subject.name}; add "
+            '[nodes.display.sound], or a hardware output with on = "cue", or set cue = false'
+        )
 
 
 def _has_cue(session: SessionSettings) -> bool:
-    facts = blocks(session.task)
-    return any(block.get("cue") and block.get("picture") == "corridor" for block in facts)
+    return any(
+        block.get("cue") and block.get("picture") == "corridor" for block in blocks(session.task)
+    )
 
 
-def _sounders(session: SessionSettings) -> list[str]:
-    """Return the classes of the real devices that make the cue heard."""
+def _cue_devices(session: SessionSettings) -> list[str]:
+    """Return the classes of the real devices that sound the cue."""
     sound = session.nodes.get("display", {}).get("sound")
     outputs = session.nodes.get(HARDWARE, {}).get("outputs", {}).values()
     tables = [sound or {}, *[table for table in outputs if table.get("on") == "cue"]]
@@ -71,80 +106,43 @@ def _sounders(session: SessionSettings) -> list[str]:
     return [path for path in named if not is_simulated(path, "the cue's output")]
 
 
-def water_of_day(data: Path, name: str, day: date) -> list[WaterGiven]:
-    """Return what each of the animal's sessions of a day gave.
-
-    Read from the session folders; what the record alone knows of was moved away, and counts too.
-    """
-    found = [given(folder) for folder in session_folders(data / f"sub-{name}", day)]
-    if find(data, name) is not None:
-        there = {one.folder.name for one in found}
-        with record(data) as open_record:
-            rows = open_record.sessions(name)
-        found += [
-            WaterGiven(data / f"sub-{name}" / row.folder, row.water_ul)
-            for row in rows
-            if row.day == day.isoformat() and row.folder not in there
-        ]
-    return found
-
-
-def book(folder: Path, reason: str) -> str:
-    """Write an ended session into the record, if the record knows its animal.
-
-    Returns what is to be done for the animal now, in one sentence; "" for one nobody knows.
-    """
-    session = read_session(folder)
-    data = folder.parent.parent
-    subject = find(data, session.subject)
-    if subject is None:
-        return ""
-    day = day_of(folder) or date.today()
-    row = Row(folder.name, day.isoformat(), session.task_name, given(folder).water_ul, reason)
-    with record(data) as open_record:
-        open_record.book(subject.name, row)
-        open_record.move(subject.name, str(session.task["stage"]))
-    drunk_ul = sum(one.water_ul for one in water_of_day(data, subject.name, day))
-    due = f"supplement due {supplement_ml(subject, drunk_ul):.3f} ml; " * subject.restricted
-    how = f"rig subject weigh {subject.name} GRAMS --after --condition TEXT --note TEXT"
-    return f"{subject.name} was given {drunk_ul:g} ul on {day}; {due}write down: {how}"
-
-
 def _objections(
-    session: SessionSettings, data: Path, subject: Subject | None, real: list[str]
+    session: SessionSettings, data: Path, subject: Subject | None, water: DayWater
 ) -> Iterator[str]:
     name = session.subject
-    if subject is None and real:
+    if subject is None and (animal_devices(session)[0] or session.rehearsal):
         yield f"subject {name} is not in {data / RECORD_FILE}; add it: rig subject add {name}"
     if subject is not None:
-        with record(data) as open_record:
-            weights = open_record.weights(name)
-        if why := underweight(subject, weights, date.today()):
+        with open_record(data) as record:
+            weights = record.weights(name)
+        if why := underweight(subject, weights, read_lab(data).day_of(time.time())):
             yield why
-    for folder in session_folders(data / f"sub-{name}"):
-        if is_open(folder):
-            yield f"{folder} was never closed; run: rig recover {folder}"
+    for folder in (*water.open_folders, *(one.folder for one in water.unreadable)):
+        yield f"{folder} was never closed; run: rig recover {folder}"
+    if (behind_s := clock_behind_s(data)) > CLOCK_MAY_DIFFER_S:
+        yield (
+            f"the clock of this machine was set back: it is {behind_s / 3600:.1f} h behind the "
+            f"latest entry in {data / RECORD_FILE}; set the clock right"
+        )
 
 
-def _water_today_ul(session: SessionSettings, data: Path) -> float:
-    """Return what the animal was given today. Raises Refused if that is the day's limit."""
-    today = water_of_day(data, session.subject, date.today())
-    total_ul = sum(one.water_ul for one in today)
+def _check_water(session: SessionSettings, data: Path, water: DayWater) -> None:
+    """Check that the day's limit leaves room for a reward. Raises _Final."""
     if HARDWARE not in session.nodes:
-        return total_ul
+        return
     limit_ul = float(session.nodes[HARDWARE]["guard"]["max_day_ul"])
-    for one in today:
-        if one.unreadable:
-            raise Refused(
+    today = read_lab(data).day_of(time.time())
+    for one in water.unreadable:
+        if one.day >= today:
+            raise _Final(
                 f"what {one.folder} gave cannot be known and counts as the day's whole water of "
-                f"{limit_ul:g} ul: {one.unreadable}; run: rig recover {one.folder}; if "
+                f"{limit_ul:g} ul: {one.why}; run: rig recover {one.folder}; if "
                 "that does not help, run it tomorrow"
             )
     if session.task["cohort"] not in session.task["water_for"]:
-        return total_ul
-    if total_ul + max(block["reward_ul"] for block in blocks(session.task)) > limit_ul:
-        raise Refused(
-            f"{session.subject} was given {total_ul:g} ul today and the day's limit is "
+        return
+    if water.at_most_ul + max(block["reward_ul"] for block in blocks(session.task)) > limit_ul:
+        raise _Final(
+            f"{session.subject} was given {water.text} today and the day's limit is "
             f"{limit_ul:g} ul; run it tomorrow"
         )
-    return total_ul

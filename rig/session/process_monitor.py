@@ -116,6 +116,8 @@ class ProcessMonitor:
         traced = []
         for name in self._processes:
             printed = self._errors(name)
+            if not printed.exists():  # the session folder was removed or moved
+                continue
             if printed.stat().st_size == 0:
                 printed.unlink()
             elif "Traceback" in printed.read_text(errors="replace"):
@@ -129,7 +131,9 @@ class ProcessMonitor:
         """Say why a process is gone: the signal, or what it printed last."""
         if code < 0:
             return f"{name} died: {signal.Signals(-code).name}"
-        printed = self._errors(name).read_text(errors="replace").strip().splitlines()
+        path = self._errors(name)
+        text = path.read_text(errors="replace") if path.exists() else ""
+        printed = text.strip().splitlines()
         last = printed[-1] if printed else f"exit code {code}"
         return last if last.startswith(f"{name}: ") else f"{name} died: {last}"
 

@@ -1,40 +1,52 @@
-"""Completes a log that did not get every word, from the journals of those who said them."""
+"""Complete a log that lacks messages, from the journals of the processes that published them."""
 
 import heapq
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from rig.errors import Refused
 from rig.messages import Ended, Message, Start, kind
+from rig.session.session_loop import LAUNCH
 from rig.transport.envelope import Envelope, SequenceTracker
 from rig.transport.log import (
     JOURNAL_FOLDER,
     LOG_FILE,
     Completeness,
+    LogReader,
     LogWriter,
-    read_bytes,
     read_completeness,
 )
+from rig.transport.log_scan import Found
 
 
-def settle(folder: Path) -> Completeness:
-    """Make the log whole, then drop the journals; return what the log says of itself.
+def complete_log(folder: Path) -> Completeness:
+    """Complete a session's log and remove the journals that it no longer needs.
 
-    If words are missing from the journals, too, what there is of them stays.
+    Every published message is in it afterwards, in hub order up to the last one that the recorder
+    kept, and by the time of publishing after it. If the log is whole, which is checked byte by
+    byte, no journal is needed. Otherwise a journal is removed only after it was read to the Ended
+    of its process, and as many messages were read as that counts; the others stay. Safe to repeat,
+    and to interrupt.
 
-    Exact in content: every word that anyone said is in it. The order is the hub's up to the last
-    word the recorder kept, and by the time of saying after it. Safe to repeat, and to interrupt.
+    Raises:
+        Refused: There is neither a closed log nor a journal.
+        OSError: The disk refused.
     """
     log = folder / LOG_FILE
     verdict = read_completeness(log) if log.exists() else None
-    if verdict is None or not verdict.whole:
-        if (folder / JOURNAL_FOLDER).is_dir():
-            verdict = _complete(folder)
-        elif verdict is None:
-            raise Refused(f"{folder} holds neither a closed log nor journals; nothing to recover")
-    if verdict.whole:
+    if verdict is None and not (folder / JOURNAL_FOLDER).is_dir():
+        raise Refused(f"{folder} holds neither a closed log nor journals; nothing to recover")
+    if verdict is not None and verdict.whole:
         shutil.rmtree(folder / JOURNAL_FOLDER, ignore_errors=True)
+    elif verdict is None or kept_journals(folder):
+        verdict = _complete(folder)
     return verdict
+
+
+def kept_journals(folder: Path) -> list[Path]:
+    """Return the journals that are still in a session folder."""
+    return sorted((folder / JOURNAL_FOLDER).glob("*.mcap"))
 
 
 def _complete(folder: Path) -> Completeness:
@@ -43,22 +55,75 @@ def _complete(folder: Path) -> Completeness:
     fresh.unlink(missing_ok=True)
     writer = LogWriter(fresh)
     copy = _Copy(writer)
+    behind_damage: list[Found] = []
     if log.exists():
-        for envelope, message, data in read_bytes(log):
-            copy.add(envelope, message, data)
+        reader = LogReader(log)
+        for item in reader.messages():
+            if reader.scan.gaps:
+                behind_damage.append(item)
+            else:
+                copy.add(*item)
     in_hub_order = writer.count
-    journals = [read_bytes(path) for path in sorted((folder / JOURNAL_FOLDER).glob("*.mcap"))]
-    for envelope, message, data in heapq.merge(*journals, key=lambda item: item[0].sent):
+    journals = [_Journal(path) for path in kept_journals(folder)]
+    behind_damage.sort(key=_sent)
+    for item in heapq.merge(*(one.read() for one in journals), behind_damage, key=_sent):
+        envelope, message, _ = item
         if copy.tracker.lacks(kind(message), envelope):
-            copy.add(envelope, message, data)
-    verdict = Completeness(copy.gaps == 0, in_hub_order, copy.missing())
+            copy.add(*item)
+    missing = [*copy.missing(journals), *(one.damage for one in journals if one.damage)]
+    whole = not copy.gaps and not any(one.damage for one in journals) and not copy.unread(journals)
+    verdict = Completeness(whole, in_hub_order, ", ".join(missing))
     writer.close(verdict)
     fresh.replace(log)
+    for one in journals:
+        if one.complete and not copy.gaps:
+            one.path.unlink()
+    if (folder / JOURNAL_FOLDER).is_dir() and not kept_journals(folder):
+        shutil.rmtree(folder / JOURNAL_FOLDER)
     return verdict
 
 
+def _sent(item: Found) -> int:
+    return item[0].sent
+
+
+class _Journal:
+    """One journal, and what was found in it once it was read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.sender = path, path.stem
+        self.complete = False
+        """True if it was read to the end of its process, and nothing is missing before that."""
+        self.damage = ""
+        """Where it could not be read any further; "" if it was read to its last byte."""
+
+    def read(self) -> Iterator[Found]:
+        """Yield its messages; what is damaged is left out."""
+        tracker, gaps, ended = SequenceTracker(), 0, False
+        reader = LogReader(self.path)
+        for envelope, message, data in reader.messages():
+            gaps += tracker.add(kind(message), envelope)
+            if isinstance(message, Ended):
+                ended = _counts(message, tracker, self.sender)
+            yield envelope, message, data
+        if reader.scan.gaps:
+            self.damage = reader.damage() or f"the torn end of {self.path.name}"
+        ended |= self.sender == LAUNCH and reader.scan.closed  # launch publishes no Ended
+        self.complete = ended and not gaps and not reader.scan.gaps
+
+
+def _counts(ended: Ended, tracker: SequenceTracker, sender: str) -> bool:
+    """Return whether as many messages were read as a process says it published, and the same."""
+    read = tracker.of(sender)
+    return all(
+        read.get(name) == tuple(counted)
+        for name, counted in ended.messages.items()
+        if name != "Heartbeat"
+    )
+
+
 class _Copy:
-    """Writes words on, and keeps account of what is missing."""
+    """Writes messages on, and keeps account of what is missing."""
 
     def __init__(self, writer: LogWriter) -> None:
         self.tracker = SequenceTracker()
@@ -75,6 +140,11 @@ class _Copy:
         if isinstance(message, Ended):
             self._unended.discard(envelope.sender)
 
-    def missing(self) -> str:
+    def unread(self, journals: list[_Journal]) -> set[str]:
+        """Return the processes without an end of which there is no journal, either."""
+        return self._unended - {one.sender for one in journals}
+
+    def missing(self, journals: list[_Journal]) -> list[str]:
         unended = [f"the end of {sender}" for sender in sorted(self._unended)]
-        return ", ".join(unended + ([f"{self.gaps} words"] if self.gaps else []))
+        gone = [f"the journal of {sender}" for sender in sorted(self.unread(journals))]
+        return unended + gone + ([f"{self.gaps} messages"] if self.gaps else [])

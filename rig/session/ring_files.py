@@ -47,7 +47,11 @@ def make_ring(session: SessionSettings, folder: Path) -> RingPlan | None:
     plan = RingPlan(
         str(where / name), session.rig.ring_slots, int(session.rig.ring_slot_mb * 1_000_000)
     )
-    Ring(plan, create=True).close()
+    try:
+        Ring(plan, create=True).close()
+    except OSError:
+        Path(plan.path).unlink(missing_ok=True)
+        raise
     return plan
 
 

@@ -1,7 +1,9 @@
-"""Where a session lives: checked before anything is made, and unmade if it was refused."""
+"""Where a session is kept: room is checked before anything is made; nothing is left if refused."""
 
 import hashlib
+import os
 import shutil
+import time
 import uuid
 from datetime import date
 from io import BufferedWriter
@@ -12,20 +14,24 @@ import msgspec
 from rig.errors import Refused
 from rig.session import ring_files
 from rig.session.locks import lock
-from rig.settings.config import FILES_FOLDER, SETTINGS_FILE, ResolvedSession, SessionSettings
+from rig.settings.config import FILES_FOLDER, ResolvedSession, SessionSettings
+from rig.subjects.booking import next_number, save_settings, subject_folder
 from rig.transport.log import JOURNAL_FOLDER
 
 _MARGIN = 1.1
 _LOCK_FILE = ".running"
+_UNFINISHED = ".new-"
+"""How the name of a session folder begins while it is being made."""
+_MODE = 0o750
 
 
 class SubjectLock:
-    """Held while a session of the subject runs; the system lets it go when its holder dies."""
+    """Held while a session of the subject runs; the system releases it when its holder dies."""
 
     def __init__(self, data: Path, subject: str) -> None:
         """Take the lock. Raises Refused if the folder is not writable or the lock is held."""
-        self._made = [p for p in (data / f"sub-{subject}", data, *data.parents) if not p.exists()]
-        self.folder = data / f"sub-{subject}"
+        self.folder = subject_folder(data, subject)
+        self._made = [p for p in (self.folder, data, *data.parents) if not p.exists()]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file: BufferedWriter = (self.folder / _LOCK_FILE).open("wb")
@@ -42,7 +48,7 @@ class SubjectLock:
             ) from error
 
     def release(self) -> None:
-        """Let the lock go, and every folder that taking it made and nobody filled."""
+        """Release the lock, and remove every folder that taking it made and nobody filled."""
         if self._made and not any(self.folder.glob("ses-*")):
             (self.folder / _LOCK_FILE).unlink(missing_ok=True)
         self._file.close()
@@ -52,9 +58,9 @@ class SubjectLock:
 
 
 def check_space(data: Path, session: SessionSettings) -> None:
-    """Refuse if the disk has less room than the session's longest time needs, and a tenth.
+    """Check that the disk has room for the session's longest time, and 10 % more.
 
-    The same where the ring will lie, if that has less room than the ring needs.
+    The same for the ring of imaging frames. Raises Refused.
     """
     ring_files.check_room(session)
     needed_mb = session.task["minutes"] * 60 * session.rig.disk_mb_s * _MARGIN
@@ -68,29 +74,36 @@ def check_space(data: Path, session: SessionSettings) -> None:
 
 
 def make(
-    answers: ResolvedSession, subject_folder: Path, t0_ns: int, began: str, about: dict[str, str]
+    answers: ResolvedSession, data: Path, t0_ns: int, began: str, about: dict[str, str]
 ) -> tuple[Path, SessionSettings]:
-    """Make the session folder with its settings, files and ring; return it and the session."""
-    folder = _next_folder(subject_folder)
-    (folder / JOURNAL_FOLDER).mkdir()
-    (folder / FILES_FOLDER).mkdir()
-    hashes = {}
-    for name, source in answers.files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, folder / name)
-        hashes[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    """Make the session folder with its settings, files and ring; return it and the session.
+
+    It gets its name only when all of it is on disk. Raises Refused, and leaves nothing behind, if
+    the disk or the shared memory is full.
+    """
+    subject = answers.session.subject
+    parent = subject_folder(data, subject)
+    for left in parent.glob(f"{_UNFINISHED}*"):  # by a launch that died
+        shutil.rmtree(left, ignore_errors=True)
+    today = date.today()
+    final = parent / f"ses-{today:%Y%m%d}_{next_number(data, subject, today)}"
+    id_ = uuid.uuid4().hex
+    folder = parent / f"{_UNFINISHED}{id_}"
     session = msgspec.structs.replace(
-        answers.session,
-        id=uuid.uuid4().hex,
-        ring=ring_files.make_ring(answers.session, folder),
-        files=hashes,
-        t0_ns=t0_ns,
-        began=began,
-        about=about,
+        answers.session, id=id_, t0_ns=t0_ns, began=began, about=about
     )
-    text = msgspec.json.format(msgspec.json.encode(session), indent=2)
-    (folder / SETTINGS_FILE).write_bytes(text)
-    return folder, session
+    try:
+        session = _fill(folder, final, answers, session)
+        folder.rename(final)
+        _sync(parent)
+    except OSError as error:
+        sweep(session)
+        shutil.rmtree(folder, ignore_errors=True)
+        raise Refused(
+            f"the session folder {final} cannot be made ({error}); make room there, or choose "
+            "another folder with --data"
+        ) from error
+    return final, session
 
 
 def unmake(folder: Path, session: SessionSettings) -> None:
@@ -108,14 +121,84 @@ def sweep(session: SessionSettings) -> None:
     ring_files.sweep(ring.parent)
 
 
-def _next_folder(subject_folder: Path) -> Path:
-    """Make the next free ses-DATE_N."""
-    number = 1
-    while True:
-        folder = subject_folder / f"ses-{date.today():%Y%m%d}_{number}"
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        return folder
+class FolderWatch:
+    """Notices that a session's folder was removed or renamed while the session runs."""
+
+    PERIOD_S = 0.5
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._due = folder, time.monotonic()
+        self._identity = _identity(folder)
+        self._open = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
+
+    def lost(self) -> str:
+        """Return what happened to the folder; "" if it is where it was, or was just looked at."""
+        if time.monotonic() < self._due:
+            return ""
+        self._due = time.monotonic() + self.PERIOD_S
+        if _identity(self._folder) == self._identity:
+            return ""
+        where = self.where()
+        if where is None:
+            return f"the session folder {self._folder} was removed"
+        return f"the session folder {self._folder} was moved to {where}"
+
+    def where(self) -> Path | None:
+        """Return where the folder is now; None if it was removed, or nobody can tell."""
+        if _identity(self._folder) == self._identity:
+            return self._folder
+        link = Path(f"/proc/self/fd/{self._open}")
+        if self._open is None or not link.exists():
+            return None
+        found = link.readlink()
+        return found if _identity(found) == self._identity else None
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._open is not None:
+            os.close(self._open)
+
+
+def _fill(
+    folder: Path, final: Path, answers: ResolvedSession, session: SessionSettings
+) -> SessionSettings:
+    """Make all that is in a session folder, on disk. Raises OSError."""
+    for made in (folder, folder / JOURNAL_FOLDER, folder / FILES_FOLDER):
+        made.mkdir()
+        made.chmod(_MODE)
+    hashes = {}
+    for name, source in answers.files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, folder / name)
+        hashes[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    session = msgspec.structs.replace(
+        session, files=hashes, ring=ring_files.make_ring(session, final)
+    )
+    try:
+        save_settings(folder, session)
+        for path in (*folder.rglob("*"), folder):
+            _sync(path)
+    except OSError:
+        sweep(session)
+        raise
+    return session
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder."""
+    if os.name != "posix" and path.is_dir():  # elsewhere a folder cannot be opened
+        return
+    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from all others; None if there is none at that path."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -20,8 +21,10 @@ from rig.messages import Message, OperatorRequest, Start, Stop
 from rig.process import RECORDER, node_class, stages
 from rig.session.operator_keys import OperatorKeys
 from rig.session.process_monitor import ProcessMonitor
+from rig.session.session_folder import FolderWatch
 from rig.session.status_line import StatusLine
 from rig.settings.config import SessionSettings
+from rig.subjects.session_water import WaterCount
 from rig.transport.bus import Bus, BusError
 from rig.transport.envelope import Envelope
 
@@ -48,22 +51,28 @@ class SessionLoop:
         bus: Bus,
         keys: OperatorKeys,
         console: Console,
+        folder_watch: FolderWatch,
+        water: WaterCount,
     ) -> None:
         self._session, self._clock, self._bus, self._keys = session, clock, bus, keys
-        self._console = console
+        self._console, self._folder_watch, self._water = console, folder_watch, water
         self._watch = ProcessMonitor(folder, session)
         self._line = StatusLine()
         self._asked_to_end: str | None = None
         self._began = False
         self._orders = 0
 
-    def to_its_end(self) -> tuple[str, bool]:
-        """Begin, look on, end; return the reason and whether it is a failure."""
+    def to_its_end(self, book: Callable[[], None]) -> tuple[str, bool]:
+        """Begin, look on, end; return the reason and whether it is a failure.
+
+        `book` enters the session in the water ledger, just before Start. Raises Refused if the
+        session did not begin.
+        """
         old = {number: signal.signal(number, self._signalled) for number in _ENDING}
         old |= {number: signal.signal(number, signal.SIG_IGN) for number in _SUSPENDING}
         try:
             try:
-                self._meet()
+                self._meet(book)
             except Refused as refusal:
                 everyone = tuple(self._session.nodes)
                 self._bus.publish(Stop(self._clock.now(), str(refusal), everyone))
@@ -86,7 +95,7 @@ class SessionLoop:
                 text = f"a mistake in the program; where it is stands in {path}"
                 self._console.print(Text(text, "bold red"), soft_wrap=True)
 
-    def _meet(self) -> None:
+    def _meet(self, book: Callable[[], None]) -> None:
         """Start the recorder, then the others; return when all hear. Raises Refused."""
         deadline = self._clock.now() + _MEET_NS
         self._bus.connect()
@@ -105,6 +114,7 @@ class SessionLoop:
                         raise Refused(f"ended before it began: {self._asked_to_end}")
                     if self._clock.now() > deadline:
                         raise Refused(f"{', '.join(unready)} did not get ready within a minute")
+        book()
         self._bus.publish(Start(self._clock.now(), msgspec.to_builtins(self._session)))
         self._began = True
 
@@ -123,6 +133,8 @@ class SessionLoop:
                     return self._asked_to_end, False
                 if (ended := self._watch.ended()) is not None:
                     return ended
+                if lost := self._folder_watch.lost():
+                    return lost, True
                 if (hung := self._watch.end_hanging()) is not None:
                     return hung, True
 
@@ -171,6 +183,7 @@ class SessionLoop:
 
     def _take(self, envelope: Envelope, message: Message) -> None:
         self._watch.handle(envelope, message)
+        self._water.add(envelope, message)
         known, remarked = len(self._line.faults), len(self._line.remarks)
         self._line.handle(envelope, message)
         for fault in self._line.faults[known:] if self._began else ():

@@ -16,6 +16,7 @@ from rig.transport.frame_ring import RingPlan
 SETTINGS_FILE = "settings.json"
 FILES_FOLDER = "files"
 IMAGES_FOLDER = "images_folder"
+_SUBJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 T = TypeVar("T")
 
 
@@ -57,6 +58,8 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Versions of the program, its schema and packages, the commit, the CPU."""
     given_today_ul: float = 0.0
     """The water the animal was given on that local date before this session, microlitres."""
+    rehearsal: bool = False
+    """True if it was run with --rehearse: its water was not real and is not in the ledger."""
     override: str = ""
     """Why the operator ran it in spite of what spoke against it, and what that was."""
 
@@ -80,8 +83,7 @@ class ResolvedSession(msgspec.Struct, frozen=True):
 
 def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -> ResolvedSession:
     """Put setup, task and command line together. Raises Refused with one sentence."""
-    if not re.fullmatch(r"[A-Za-z0-9]+", subject):
-        raise Refused(f"subject {subject!r}: use letters and digits only, as in --subject VR2")
+    check_subject_name(subject)
     files: dict[str, Path] = {}
     setup_table = read_setup(setup)
     experienced = read_toml(task)
@@ -98,6 +100,15 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
         _set(tree, text)
     tree = _named_files(tree, Path.cwd() / "--set", files)
     return ResolvedSession(convert(tree, SessionSettings, str(setup)), files)
+
+
+def check_subject_name(name: str) -> None:
+    """Check that a name can be part of a folder's name. Raises Refused."""
+    if not _SUBJECT_NAME.fullmatch(name):
+        raise Refused(
+            f"subject {name!r}: use letters, digits, _ and -, beginning with a letter or digit, as "
+            "in AB_0123"
+        )
 
 
 def read_setup(path: Path) -> dict[str, Any]:

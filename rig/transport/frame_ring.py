@@ -40,6 +40,8 @@ class Ring:
         if create:
             with Path(plan.path).open("xb") as file:
                 file.truncate(total_bytes)
+                if hasattr(os, "posix_fallocate"):  # a full memory is noticed now, not by SIGBUS
+                    os.posix_fallocate(file.fileno(), 0, total_bytes)
         with Path(plan.path).open("r+b") as file:
             if os.fstat(file.fileno()).st_size != total_bytes:
                 raise OSError(f"{plan.path} is not the ring of this session; start a new one")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rig.messages import Fault, Valve
-from rig.session import water_reserve
+from rig.subjects import water_reserve
 from tests.behavior.driven import SCRIPTED, Driven, armed, made, scripted_table
 from tests.behavior.scripted import Board
 from tests.behavior.sessions import MS, S, of
@@ -71,8 +71,7 @@ def test_no_water_while_the_disk_stalls(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def _reserved_ul(folder: Path) -> float:
-    reserved = water_reserve.read_reserved(folder)
-    return 0.0 if reserved is None else reserved.total_ul
+    return water_reserve.read_reserved(folder) or 0.0
 
 
 @pytest.mark.parametrize("opened", [True, False])

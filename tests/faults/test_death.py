@@ -10,7 +10,7 @@ from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Ended, Heartbeat, Position, Start, Stop, kind
 from rig.replay.replay import Report, replay
 from rig.session.provenance import about
-from rig.session.recover import settle
+from rig.session.recover import complete_log
 from rig.settings.config import read_session
 from rig.transport.log import LOG_FILE, read, read_completeness
 from tests.faults.failing import LAST
@@ -124,7 +124,7 @@ def test_after_the_launching_process_is_killed_all_end_and_the_log_is_recovered(
             if isinstance(message, Ended)
         }
         assert ended == set(NODES)
-        settle(live.folder)
+        complete_log(live.folder)
         check_nothing_is_lost(live)
 
 

@@ -1,6 +1,7 @@
-"""Whatever is killed, the day's water is known: to a reward, once the session was recovered."""
+"""Whatever is killed, the ledger never holds less than was given, and bounds it by a block."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import pytest
 
 from rig.cli.sessions.recover import recover
 from rig.messages import Stop, Valve
-from rig.session.water_reserve import read_reserved
-from rig.session.water_totals import given, is_open
+from rig.subjects.booking import water_of_day
+from rig.subjects.water_reserve import read_reserved
 from rig.transport.log import JOURNAL_FOLDER, read
 from tests.faults.test_death import BRIEF, NODES
 from tests.live import Live, behavior_alone
@@ -23,6 +24,7 @@ WATER = (
     "task.signals={}",
     "task.cue_to_m=0.6",
 )
+BLOCK_UL = 15.001
 
 
 def watered(folder: Path) -> Live:
@@ -30,13 +32,17 @@ def watered(folder: Path) -> Live:
     return Live(folder, *WATER, setup=behavior_alone(folder))
 
 
-def said_ul(folder: Path) -> float:
-    journal = folder / JOURNAL_FOLDER / "hardware.mcap"
-    return sum(message.volume_ul for _, message in read(journal) if isinstance(message, Valve))
+def published_ul(path: Path) -> float:
+    return sum(message.volume_ul for _, message in read(path) if isinstance(message, Valve))
+
+
+def in_ledger(data: Path) -> tuple[float, float]:
+    water = water_of_day(data, "test")
+    return water.at_least_ul, water.at_most_ul
 
 
 @pytest.mark.parametrize("order", [("launch", "hardware"), ("hardware", "launch")])
-def test_after_kill_9_of_both_it_is_never_less_and_recovered_to_a_reward(
+def test_after_kill_9_of_both_the_water_is_known_to_a_block(
     tmp_path: Path, order: tuple[str, str]
 ) -> None:
     with watered(tmp_path) as live:
@@ -49,26 +55,66 @@ def test_after_kill_9_of_both_it_is_never_less_and_recovered_to_a_reward(
             os.kill(pids[name], signal.SIGKILL)
         live.end()
         folder = live.folder
-    spoken_ul = said_ul(folder)
-    reserved = read_reserved(folder)
-    assert reserved is not None
-    assert spoken_ul >= valve.volume_ul
-    assert is_open(folder)
-    assert spoken_ul <= given(folder).water_ul == reserved.total_ul <= spoken_ul + 15.001
+    given_ul = published_ul(folder / JOURNAL_FOLDER / "hardware.mcap")
+    reserved_ul = read_reserved(folder)
+    assert reserved_ul is not None and given_ul >= valve.volume_ul
+    bounds = pytest.approx((given_ul, reserved_ul), abs=0.01)
+    assert given_ul <= reserved_ul <= given_ul + BLOCK_UL
+    assert in_ledger(tmp_path) == bounds
+    assert water_of_day(tmp_path, "test").open_folders == (folder,)
     recover(folder)
-    expected_ul = min(reserved.total_ul, spoken_ul + valve.volume_ul)
-    assert given(folder).water_ul == pytest.approx(expected_ul)
-    assert not is_open(folder)
+    assert in_ledger(tmp_path) == bounds
+    assert not water_of_day(tmp_path, "test").open_folders
+    # what its process did not end is kept
+    assert [path.stem for path in (folder / JOURNAL_FOLDER).iterdir()] == ["hardware", "launch"]
+    folder.rename(tmp_path / "elsewhere")
+    assert in_ledger(tmp_path) == bounds
 
 
-def test_after_kill_9_of_the_driver_alone_it_is_known_to_a_reward(tmp_path: Path) -> None:
+def test_killed_and_removed_before_it_was_closed_counts_as_the_rest_of_the_day(
+    tmp_path: Path,
+) -> None:
     with watered(tmp_path) as live:
-        _, valve = live.until(Valve)
+        live.until(Valve)
+        live.signal("launch", signal.SIGKILL)
+        live.end()
+        shutil.rmtree(live.folder)
+    assert in_ledger(tmp_path) == (0.0, 1000.0)
+
+
+def test_after_kill_9_of_the_driver_alone_it_is_known_to_a_block(tmp_path: Path) -> None:
+    with watered(tmp_path) as live:
+        live.until(Valve)
         live.signal(NODES["hardware"], signal.SIGKILL)
         live.until(Stop)
         code, output = live.end()
         assert code == 1, output
         folder = live.folder
-    spoken_ul = sum(w.volume_ul for _, w in read(folder / "log.mcap") if isinstance(w, Valve))
-    assert spoken_ul > 0
-    assert given(folder).water_ul == pytest.approx(spoken_ul + valve.volume_ul)
+    given_ul = published_ul(folder / "log.mcap")
+    least_ul, most_ul = in_ledger(tmp_path)
+    assert least_ul == pytest.approx(given_ul) and given_ul > 0
+    assert least_ul <= most_ul <= given_ul + BLOCK_UL
+    assert (folder / JOURNAL_FOLDER / "hardware.mcap").exists()
+
+
+@pytest.mark.parametrize("act", ["removed", "moved"])
+def test_a_folder_that_is_taken_away_ends_the_session_and_its_water_is_kept(
+    tmp_path: Path, act: str
+) -> None:
+    data = tmp_path / "data"
+    with Live(data, *WATER, setup=behavior_alone(tmp_path)) as live:
+        live.until(Valve)
+        folder = live.folder
+        if act == "moved":
+            folder.rename(tmp_path / "elsewhere")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        _, stop = live.until(Stop)
+        code, output = live.end()
+    assert code == 1, output
+    assert f"the session folder {folder} was {act}" in stop.reason
+    water = water_of_day(data, "test")
+    assert water.at_least_ul == water.at_most_ul > 0
+    if act == "moved":
+        log = tmp_path / "elsewhere" / "log.mcap"
+        assert published_ul(log) == pytest.approx(water.at_most_ul)

@@ -9,7 +9,7 @@ from mcap.reader import NonSeekingReader
 from rig.clock import SetClock
 from rig.errors import Refused
 from rig.messages import Ended, Heartbeat, Lick, Message, Start, Wheel, kind
-from rig.session.recover import settle
+from rig.session.recover import complete_log
 from rig.transport import log, log_scan
 from rig.transport.envelope import CorruptMessage, Envelope, Sender, pack, unpack
 from rig.transport.log import (
@@ -181,16 +181,16 @@ def test_recovering_completes_a_log_from_the_journals(tmp_path: Path) -> None:
     pairs = a_session(tmp_path)
     kept = pairs["launch"] + pairs["hardware"][:3]
     write(tmp_path / LOG_FILE, kept).close(Completeness(False, len(kept), "the end of hardware"))
-    verdict = settle(tmp_path)
+    verdict = complete_log(tmp_path)
     assert verdict == Completeness(True, len(kept))
     assert list(read(tmp_path / LOG_FILE)) == pairs["launch"] + pairs["hardware"]
     assert not (tmp_path / JOURNAL_FOLDER).exists()
-    assert settle(tmp_path) == verdict
+    assert complete_log(tmp_path) == verdict
 
 
 def test_recovering_without_a_log_takes_the_order_of_saying(tmp_path: Path) -> None:
     pairs = a_session(tmp_path)
-    verdict = settle(tmp_path)
+    verdict = complete_log(tmp_path)
     assert verdict == Completeness(True, 0)
     assert list(read(tmp_path / LOG_FILE)) == pairs["launch"] + pairs["hardware"]
 
@@ -199,9 +199,9 @@ def test_a_log_that_lost_words_in_its_middle_says_so(tmp_path: Path) -> None:
     pairs = a_session(tmp_path)
     kept = pairs["launch"] + pairs["hardware"][:1] + pairs["hardware"][2:]
     write(tmp_path / LOG_FILE, kept).close(Completeness(False, len(kept)))
-    assert not settle(tmp_path).whole
+    assert not complete_log(tmp_path).whole
 
 
 def test_a_folder_without_log_or_journals_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="nothing to recover"):
-        settle(tmp_path)
+        complete_log(tmp_path)

@@ -3,8 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 
 
@@ -19,4 +19,4 @@ def analysis(
 
     if not all(text.isdigit() and int(text) > 1 for text in cells.split(",")) or volumes < 1:
         raise Refused(f"--cells {cells} --volumes {volumes}: give numbers, as in --cells 1000,9000")
-    measure([int(text) for text in cells.split(",")], volumes, Console())
+    measure([int(text) for text in cells.split(",")], volumes, new_console())

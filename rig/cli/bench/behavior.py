@@ -17,6 +17,7 @@ from rich.table import Table
 import rig
 from rig.cli.bench.devices import firmware, nidaq, serial_board
 from rig.cli.bench.devices.host_loop import simulated
+from rig.cli.terminal import new_console
 from rig.clock import RealClock, monotonic_ns
 from rig.errors import Refused
 from rig.messages import Lick, Message, Position, Start, Valve, Wheel
@@ -82,7 +83,7 @@ def behavior(
                 table.add_row(*row)
     for row in (*_device_rows(nidaq), *_device_rows(serial_board), *_firmware_rows()):
         table.add_row(*row)
-    Console().print(table)
+    new_console().print(table)
 
 
 def _device_rows(bench: ModuleType) -> Iterator[tuple[str, ...]]:

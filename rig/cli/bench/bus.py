@@ -18,6 +18,7 @@ from rich.console import Console
 
 import rig
 from rig.cli.bench.harness import busy, percentiles, row
+from rig.cli.terminal import new_console
 from rig.clock import Clock, RealClock, monotonic_ns
 from rig.errors import Refused
 from rig.messages import Heartbeat, Lick, Message, Position, Start, Stop, Valve, Wheel
@@ -58,7 +59,7 @@ def transport(
         share = _recorder_share(Path(data))
         wanted = f"under 10 % at {_WORDS_A_SECOND} words/s"
         table.add_row("recorder, % of a core", f"{100 * share:.1f}", "", "", "", wanted)
-    Console().print(table)
+    new_console().print(table)
 
 
 def _session_rows(data: Path, seconds: float) -> Iterator[tuple[str, ...]]:

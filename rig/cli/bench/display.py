@@ -13,6 +13,7 @@ from rich.console import Console
 
 import rig
 from rig.cli.bench.harness import percentiles, row, without_microscope
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.messages import Cue, CueOnset, Flip, Message
 from rig.process import prioritise
@@ -63,8 +64,8 @@ def display(
     messages = _run_session(minutes, realtime)
     for line in (*_cost_rows(), *_paced_rows(seconds), *_session_rows(messages)):
         table.add_row(*line)
-    Console().print(table)
-    Console().print(_describe_late(messages))
+    new_console().print(table)
+    new_console().print(_describe_late(messages))
 
 
 def _open_screen(count: int) -> PsychopyScreen:

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 
 from acquisition.follow.folder_follower import FolderFollower
 from acquisition.simulation.scanimage_writer import Link
@@ -21,6 +20,7 @@ from acquisition.stream import Stream
 from rig.cli.bench.harness import percentiles, row
 from rig.cli.bench.imaging.file_and_ring import PAGE, PAGE_MB, SMALL, opening, ring
 from rig.cli.bench.imaging.mesoscope import scanning
+from rig.cli.terminal import new_console
 from rig.clock import RealClock
 from rig.messages import Frame, Message, Start
 from rig.transport.frame_ring import Ring, RingPlan
@@ -46,7 +46,7 @@ def frames(
             *scanning(Path(name)),
         ):
             table.add_row(*line)
-    Console().print(table)
+    new_console().print(table)
 
 
 def _following(folder: Path, seconds: float) -> Iterator[tuple[str, ...]]:

@@ -17,6 +17,7 @@ from behavior.water.valve_calibration import Fit, fit
 from rig.cli.bringup.setup_argument import NoAnimal, SetupFile, no_animal, setup_session
 from rig.cli.bringup.valve_report import write_page
 from rig.cli.numbers import ask, number
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.settings.calibration_overlay import measure
 
@@ -51,7 +52,7 @@ def valve(
     yes: NoAnimal = False,
 ) -> None:
     """Weigh series of pulses, fit volume against opening time, and save the calibration."""
-    console = Console()
+    console = new_console()
     session = setup_session(setup)
     no_animal(f"spout {name}, and that a dish on a scale is under it", yes)
     with open_devices(session) as control:
@@ -96,7 +97,7 @@ def wheel(
     ] = 10,
 ) -> None:
     """Turn the wheel (or a ball, on both axes) by hand, and save the distance of a count."""
-    console = Console()
+    console = new_console()
     session = setup_session(setup)
     with open_devices(session) as control:
         cm = turns * around_cm
@@ -145,7 +146,7 @@ def screen(
     """Show grey levels on a screen, ask for a photometer's readings, and save its gamma table."""
     from rig.cli.bringup.calibrate_screen import calibrate_screen
 
-    calibrate_screen(setup, name, levels, Console())
+    calibrate_screen(setup, name, levels, new_console())
 
 
 def _weigh(

@@ -15,6 +15,7 @@ from behavior.manual.manual_control import open_devices
 from rig.cli.bringup.check_screens import screens
 from rig.cli.bringup.device_walkthrough import Result, loop_back, walk
 from rig.cli.bringup.setup_argument import NoAnimal, SetupFile, no_animal, setup_session
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 
 _PATTERN_S = 10.0
@@ -50,7 +51,7 @@ def devices(
     Exit code 1: something failed.
     """
     session = setup_session(setup)
-    console = Console()
+    console = new_console()
     if session.nodes["hardware"].get("valve"):
         no_animal("the rig, and a dish under every spout", yes)
     with open_devices(session) as control:

@@ -7,13 +7,13 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from rig.cli.bringup.open_screens import open_screens
 from rig.cli.bringup.setup_argument import SetupFile
 from rig.cli.imaging.png import write_png
 from rig.cli.numbers import number
+from rig.cli.terminal import new_console
 from stimuli.photodiode.patch_code import encode
 from stimuli.scene.screen import Screen
 from stimuli.screens.calibration_pattern import pattern
@@ -35,7 +35,7 @@ def screens(
     ] = False,
 ) -> None:
     """Show a pattern of angles as seen from the eye on every screen, with the photodiode patch."""
-    console = Console()
+    console = new_console()
     if desktop:
         removed = grey_backdrop.supported() and grey_backdrop.remove()
         console.print("the backdrop is removed" if removed else "there is no backdrop to remove")

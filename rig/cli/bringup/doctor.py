@@ -1,17 +1,15 @@
 """rig doctor: check whether this computer is fit to run a real rig."""
 
-from pathlib import Path
-
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from rig.cli.sessions.run import Data
+from rig.cli.terminal import new_console
 from rig.session.system_checks import SystemChecks
 
 
-def doctor(data: Data = Path("data")) -> None:
+def doctor(data: Data) -> None:
     """Check this computer: timer, priority, disk, USB, screen and drivers; advise.
 
     Exit code 1: something has to be changed.
@@ -22,5 +20,5 @@ def doctor(data: Data = Path("data")) -> None:
         bad += not one.good
         mark = Text("good", "green") if one.good else Text("BAD", "bold red")
         table.add_row(mark, one.what, one.found, "" if one.good else one.remedy)
-    Console().print(table)
+    new_console().print(table)
     raise typer.Exit(1 if bad else 0)

@@ -3,12 +3,12 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import track
 
 from behavior.manual.manual_control import open_devices
 from rig.cli.bringup.setup_argument import NoAnimal, SetupFile, no_animal, setup_session
 from rig.cli.numbers import number
+from rig.cli.terminal import new_console
 
 _PULSE_MS = 100.0
 
@@ -26,7 +26,7 @@ def flush(
 ) -> None:
     """Open a valve repeatedly to fill or rinse its line, without an animal. Ctrl-C stops it."""
     session = setup_session(setup)
-    console = Console()
+    console = new_console()
     no_animal(f"spout {name}, and a dish under it", yes)
     count = max(1, round(seconds * 1000 / _PULSE_MS))
     with open_devices(session) as control:

@@ -1,7 +1,7 @@
 """Open the screens of a setup without a session."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from rig.cli.bringup.setup_argument import setup_session
 from rig.errors import Refused
 from rig.session.locks import RigLock
 from rig.settings.config import convert
+from rig.settings.device_factory import animal_devices
 from stimuli.display import Display, plane_textures
 from stimuli.scene.screen import RenderSetup, Screen
 from stimuli.screens.screen_geometry import PhysicalScreen, load_screens
@@ -41,7 +42,11 @@ def open_screens(
     names = ["grey", *plane_textures(settings.corridor)]
     grey = {name: np.full((4, 4), 128, np.uint8) for name in names}
     vblank = settings.paced == "vblank"
-    with RigLock(session, "a command that shows an image on its screens"):
+    # nobody is disturbed by a second simulated rig
+    real = bool(animal_devices(session)[0])
+    with (
+        RigLock(session, "a command that shows an image on its screens") if real else nullcontext()
+    ):
         node.screen.open(RenderSetup(screens, settings.corridor, grey, vblank))
         try:
             yield node.screen, screens, settings

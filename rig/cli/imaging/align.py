@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 
+from rig.cli.sessions.run import Data
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 
 Pages = Iterable[NDArray[Any]]
@@ -17,7 +18,7 @@ Pages = Iterable[NDArray[Any]]
 def align(
     subject: Annotated[str, typer.Argument(help="Name of the animal.")],
     today: Annotated[Path, typer.Argument(help="The TIFF that ScanImage is saving, or has saved.")],
-    data: Annotated[Path, typer.Option(help="Folder of the sessions.")] = Path("data"),
+    data: Data,
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("align.png"),
     plane: Annotated[int, typer.Option(help="Which depth, from 0.", min=0)] = 0,
     pages: Annotated[int, typer.Option(help="How many pages the means are of.", min=1)] = 60,
@@ -39,7 +40,7 @@ def align(
     from rig.cli.imaging.align_picture import overlay
     from rig.cli.imaging.png import write_png
 
-    console = Console()
+    console = new_console()
     folder = _last_imaged(data, subject, plane)
     then = mean_page(islice(_pages_then(folder, plane), pages))
     now = mean_page(_latest(_pages_now(today, plane), pages))

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from acquisition.files.file_check import Checked, check, repair
 from acquisition.files.mean_image import drawn, mean_pictures
 from rig.cli.imaging.png import write_png
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 
 tiff = typer.Typer(help="Look into ScanImage's TIFFs.", no_args_is_help=True)
@@ -25,7 +25,7 @@ def check_(files: Files) -> None:
 
     Exit code 1 if something is wrong.
     """
-    console = Console()
+    console = new_console()
     wrong = False
     for one in check(files):
         for problem in one.problems:
@@ -55,13 +55,13 @@ def repair_(
     lost = f"lost: what came after frame {last}, {lost_bytes} bytes of an unfinished or damaged end"
     if not lost_bytes:
         lost = "nothing is lost: it had only not been closed"
-    Console().print(f"{copy}: {pages} pages{_frames(made)}; {lost}", soft_wrap=True)
+    new_console().print(f"{copy}: {pages} pages{_frames(made)}; {lost}", soft_wrap=True)
 
 
 @tiff.command()
 def info(files: Files) -> None:
     """Say what the headers of files say: version, rates, channels, depths, regions, laser ..."""
-    console = Console()
+    console = new_console()
     for one in check(files, vendor=False):
         table = Table(title=str(one.path), show_header=False)
         for name, value in _rows(one).items():
@@ -84,7 +84,7 @@ def picture(
     pictures = mean_pictures(file, frames)
     write_png(png, drawn(pictures))
     sizes = ", ".join(f"{p.shape[1]} x {p.shape[0]} px" for p in pictures)
-    Console().print(f"{png}: {len(pictures)} depths, {sizes}", soft_wrap=True)
+    new_console().print(f"{png}: {len(pictures)} depths, {sizes}", soft_wrap=True)
 
 
 def _rows(one: Checked) -> dict[str, str]:

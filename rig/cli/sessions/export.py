@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from rig.cli.sessions.run import Data
 from rig.cli.sessions.session_argument import session_in
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 
 EXPORT_FOLDER = "export"
@@ -35,6 +35,7 @@ def export(
             help="A session folder, and nwb, lab (the study's own files), alf, csv or parquet.",
         ),
     ],
+    data: Data,
     subject: Annotated[
         str, typer.Option(help="Export every session of this animal instead of one folder.")
     ] = "",
@@ -52,7 +53,6 @@ def export(
     partial: Annotated[
         bool, typer.Option("--partial", help="Export an incomplete session, and say so in it.")
     ] = False,
-    data: Data = Path("data"),
 ) -> None:
     """Export sessions as NWB, the study's own files, ALF, CSV or Parquet."""
     from analysis.export.contents import Contents, read_contents
@@ -85,7 +85,7 @@ def export(
 
         return len(write_tables(contents, folder, kind))
 
-    console = Console()
+    console = new_console()
     for session in _sessions(named, subject, data):
         contents = read_contents(session, partial)
         folder = (to or session / EXPORT_FOLDER / kind).resolve()

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from rig.cli.numbers import number
@@ -14,6 +13,7 @@ from rig.cli.sessions.end_summary import SUMMARY_FILE, print_table
 from rig.cli.sessions.photodiode_report import photodiode_checks
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.sessions.video_frames import compared
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 
 
@@ -32,7 +32,7 @@ def info(
     ] = 10_000.0,
 ) -> None:
     """Show what is in a session, whether it is whole, and its end table."""
-    console = Console()
+    console = new_console()
     folder = session_in(folder)
     completeness = check_log(folder, console)
     if not (folder / SUMMARY_FILE).exists():

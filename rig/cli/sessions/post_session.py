@@ -1,21 +1,25 @@
-"""What is asked at the terminal when an animal's session is over: its weight, condition, a note."""
+"""The end of an animal's session: what it must still drink, its weight, its condition, a note."""
 
 import sys
+import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 from rich.console import Console
 
 from rig.cli.numbers import number_in
-from rig.session.subjects import Subject, Weighing, find, record
+from rig.settings.lab import read_lab
+from rig.subjects.booking import water_of_day
+from rig.subjects.ledger import Booking
+from rig.subjects.record import Subject, Weighing, find, open_record
+from rig.subjects.welfare import supplement_ml
 
 _PLAUSIBLE = (0.5, 1.5)
 """A weight outside these shares of the baseline must be typed twice."""
 
 
 def at_a_terminal() -> bool:
-    """Whether somebody can be asked."""
+    """Return whether somebody can be asked."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -24,10 +28,24 @@ def grams_in(text: str) -> float:
     return number_in(text.lower().strip().removesuffix("g"))
 
 
+def water_due(data: Path, name: str, booking: Booking) -> str:
+    """Return what an animal was given and must still be given; "" if the record lacks it."""
+    subject = find(data, name)
+    if subject is None:
+        return ""
+    today = water_of_day(data, name)
+    due = f"supplement due {supplement_ml(subject, today.at_least_ul):.3f} ml; "
+    return (
+        f"{name} was given {booking.text} in this session and {today.text} today; "
+        f"{due * subject.restricted}enter its weight: "
+        f"rig subject weigh {name} GRAMS --after --condition TEXT --note TEXT"
+    )
+
+
 def ask(name: str, data: Path, console: Console, read: Callable[[str], str] = input) -> None:
     """Ask for an animal's weight, then its condition and a note; Enter skips each.
 
-    Nothing is written without a weight. An animal that the record does not know is not asked for.
+    Nothing is entered without a weight, or for an animal that is not in the record.
     """
     subject = find(data, name)
     if subject is None:
@@ -36,14 +54,15 @@ def ask(name: str, data: Path, console: Console, read: Callable[[str], str] = in
         grams = _weight(subject, console, read)
         if grams is None:
             return
-        condition = read("condition, e.g. bright, hunched (Enter: nothing to say): ").strip()
+        condition = read("condition, for example bright or hunched (Enter: none): ").strip()
         note = read("note (Enter: none): ").strip()
-    except EOFError:  # the terminal is gone; what was asked for can be typed later
+    except EOFError:  # the terminal is gone; the weight can be entered later
         return
-    with record(data) as open_record:
-        open_record.weigh(name, Weighing(date.today().isoformat(), grams, condition, note, True))
+    day = read_lab(data).day_of(time.time())
+    with open_record(data) as record:
+        record.weigh(name, Weighing(day.isoformat(), grams, condition, note, True))
     share = grams / subject.baseline_g
-    console.print(f"written down: {name} {grams:g} g, {share:.1%} of its baseline")
+    console.print(f"entered: {name} {grams:g} g, {share:.1%} of its baseline")
 
 
 def _weight(subject: Subject, console: Console, read: Callable[[str], str]) -> float | None:
@@ -56,11 +75,11 @@ def _weight(subject: Subject, console: Console, read: Callable[[str], str]) -> f
             console.print(str(error), markup=False)
             continue
         if not 5.0 <= grams <= 100.0:
-            console.print("a mouse weighs 5 to 100 g; type it again", markup=False)
+            console.print("a mouse weighs 5 to 100 g; type it again")
             continue
         share = grams / subject.baseline_g
         if _PLAUSIBLE[0] <= share <= _PLAUSIBLE[1] or grams == doubted:
             return grams
         doubted = grams
-        console.print(f"{grams:g} g is {share:.0%} of its baseline; type it once more if it is so")
+        console.print(f"{grams:g} g is {share:.0%} of its baseline; type it again to confirm")
     return None

@@ -1,35 +1,51 @@
 """rig recover: close a session whose launching process died."""
 
-from rich.console import Console
+from pathlib import Path
 
 from rig.cli.sessions.end_summary import end
+from rig.cli.sessions.post_session import water_due
 from rig.cli.sessions.session_argument import SessionDir, session_in
-from rig.session.preflight import book
-from rig.session.recover import settle
+from rig.cli.terminal import new_console
+from rig.errors import Refused
+from rig.session.recover import complete_log, kept_journals
 from rig.session.session_folder import SubjectLock, sweep
-from rig.session.water_totals import settle_water
-from rig.settings.config import read_session
+from rig.settings.config import SETTINGS_FILE, SessionSettings
+from rig.settings.lab import default_data
+from rig.subjects.booking import close_booking, save_settings, session_of, subject_folder
 
 
-def recover(
-    folder: SessionDir,
-) -> None:
-    """Complete the log of a session that was cut off, from its journals, and close it."""
+def recover(folder: SessionDir) -> None:
+    """Complete the log of a session that was cut off, enter its water, and write its summary."""
     folder = session_in(folder)
-    session = read_session(folder)
-    lock = SubjectLock(folder.parent.parent, session.subject)
+    session = session_of(folder)
+    data = _data_of(folder, session)
+    console = new_console()
+    lock = SubjectLock(data, session.subject)
     try:
-        verdict = settle(folder)
-        settle_water(folder, session)
+        booking = close_booking(data, session, folder, "recovered: the launching process died")
+        console.print(f"{session.subject} was given {booking.text} in this session")
+        completeness = complete_log(folder)
         sweep(session)
+        if not (folder / SETTINGS_FILE).exists():
+            save_settings(folder, session)
     finally:
         lock.release()
-    console = Console()
-    end(folder, None, console)
-    if due := book(folder, "recovered after the launching process died"):
+    try:
+        end(folder, None, console)
+    except Refused as refusal:
+        console.print(f"no summary: {refusal}", style="bold red", soft_wrap=True)
+    if due := water_due(data, session.subject, booking):
         console.print(due, soft_wrap=True)
-    whole = "whole" if verdict.whole else "NOT whole"
-    order = f"its first {verdict.in_hub_order} words stand in the order in which all heard them"
-    console.print(f"the log is {whole}; {order}", soft_wrap=True)
-    if verdict.missing:
-        console.print(f"not in the log, because it was never said: {verdict.missing}")
+    state = "whole" if completeness.whole else "not whole"
+    first = completeness.in_hub_order
+    console.print(f"the log is {state}; its first {first} messages are in hub order")
+    if completeness.missing:
+        console.print(f"not in the log: {completeness.missing}", soft_wrap=True)
+    for journal in kept_journals(folder):
+        console.print(f"kept, as it was not read to the end of its process: {journal}")
+
+
+def _data_of(folder: Path, session: SessionSettings) -> Path:
+    """Return the data folder whose ledger a session belongs to, also if its folder was moved."""
+    data = folder.parent.parent
+    return data if subject_folder(data, session.subject) == folder.parent else default_data()

@@ -11,6 +11,7 @@ from rich.text import Text
 from rig.cli.sessions.completeness_notice import check_log
 from rig.cli.sessions.run import Sets
 from rig.cli.sessions.session_argument import SessionDir, session_in
+from rig.cli.terminal import new_console
 from rig.replay.replay import Report
 from rig.replay.replay import replay as feed
 from rig.session.provenance import about
@@ -28,7 +29,7 @@ def replay(
 
     With --set, see what the deciders would have said with other settings.
     """
-    console = Console()
+    console = new_console()
     folder = session_in(folder)
     completeness = check_log(folder, console)
     with blamed_on(sets or []):
@@ -52,7 +53,7 @@ def replay(
             text = f"the same, as far as the log can be read: {compared} messages"
             console.print(Text(text, "bold red"))
             raise typer.Exit(1 if verify else 0)
-        console.print(f"[green]the same: {compared} messages[/green]")
+        console.print(Text(f"the same: {compared} messages", "green"))
         return
     first = report.first
     where = f"{first.sender} differs in trial {first.trial} at {first.t / 1e9:.6f} s"

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from rig.cli.sessions.completeness_notice import check_log
 from rig.cli.sessions.session_argument import SessionDir, session_in
+from rig.cli.terminal import new_console
 
 
 def report(
@@ -22,7 +22,7 @@ def report(
 
     folder = session_in(folder)
     path = out or folder / REPORT_FILE
-    console = Console()
+    console = new_console()
     check_log(folder, console)
     write(folder, path)
     console.print(f"report: {path}", soft_wrap=True)

@@ -7,7 +7,7 @@ import typer
 
 from rig.errors import Refused
 from rig.settings.config import SETTINGS_FILE
-from rig.transport.log import LOG_FILE
+from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
 
 SessionDir = Annotated[
     Path, typer.Argument(metavar="SESSION_DIR", help="A session folder: data/sub-NAME/ses-DATE_N.")
@@ -19,7 +19,7 @@ def session_in(folder: Path) -> Path:
     folder = folder.resolve()
     if not folder.exists():
         raise Refused(f"there is no folder {folder}; check the path")
-    if (folder / LOG_FILE).exists() or (folder / SETTINGS_FILE).exists():
+    if any((folder / name).exists() for name in (LOG_FILE, SETTINGS_FILE, JOURNAL_FOLDER)):
         return folder
     if (folder.parent / LOG_FILE).exists():
         raise Refused(f"{folder} lies in a session; name its folder: {folder.parent}")

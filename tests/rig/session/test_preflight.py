@@ -1,5 +1,6 @@
 """What a session is refused for: its animal, its weight, its water, what was left open."""
 
+import time
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,27 @@ import msgspec
 import pytest
 
 from rig.errors import Refused
-from rig.session.subjects import (
-    RECORD_FILE,
-    Weighing,
-    record,
-)
 from rig.settings.device_factory import animal_devices
-from tests.rig.animals import REAL, SIMULATED, TODAY, VR2, begin, known, refusal, session, today
-from tests.rig.test_water import closed, cut_off, ended, set_aside, valves
+from rig.subjects import booking as bookings
+from rig.subjects.ledger import Ledger, Supplement
+from rig.subjects.record import RECORD_FILE, Weighing, open_record
+from tests.rig.animals import (
+    REAL,
+    SIMULATED,
+    TODAY,
+    VR2,
+    begin,
+    begun,
+    closed,
+    cut_off,
+    ended,
+    in_folder,
+    known,
+    refusal,
+    reserve,
+    session,
+    valves,
+)
 
 
 def test_each_class_declares_whether_it_is_simulated() -> None:
@@ -30,7 +44,7 @@ def test_a_device_that_does_not_say_whether_it_is_simulated_is_refused() -> None
     undeclared.nodes["hardware"]["wheel"]["is"] = "behavior.devices.protocols:Wheel"
     with pytest.raises(Refused, match="is no device"):
         animal_devices(undeclared)
-    undeclared.nodes["hardware"]["wheel"]["is"] = "tests.rig.test_admit:Undeclared"
+    undeclared.nodes["hardware"]["wheel"]["is"] = "tests.rig.session.test_preflight:Undeclared"
     with pytest.raises(Refused, match=r"\[nodes.hardware.wheel\].* does not say whether"):
         animal_devices(undeclared)
 
@@ -72,6 +86,8 @@ def test_a_real_animal_never_runs_on_simulated_devices(tmp_path: Path) -> None:
         ([(TODAY, 19.9)], "79.6% of its 25 g"),
         ([(TODAY, 24.0), (TODAY, 19.9)], "79.6%"),
         ([(TODAY, 20.0)], ""),
+        ([(TODAY + timedelta(days=1), 20.0)], ""),  # dated in the future: it counts
+        ([(TODAY, 24.0), (TODAY + timedelta(days=1), 19.9)], "79.6%"),
     ],
 )
 def test_a_restricted_animal_runs_weighed_and_over_80_percent(
@@ -88,7 +104,7 @@ def test_a_restricted_animal_runs_weighed_and_over_80_percent(
 @pytest.mark.parametrize(
     ("weights", "expected"),
     [
-        ([(23.8, True)], "not weighed today before a session (its 23.8 g were taken after one)"),
+        ([(23.8, True)], "not weighed before a session today (its 23.8 g were measured after one)"),
         ([(24.0, False), (24.6, True)], ""),
         ([(20.4, True), (20.1, False)], ""),
         ([(20.1, False), (19.9, True)], "79.6%"),
@@ -100,10 +116,10 @@ def test_a_weight_taken_after_a_session_is_none_before_the_next(
     tmp_path: Path, weights: list[tuple[float, bool]], expected: str
 ) -> None:
     known(tmp_path)
-    with record(tmp_path) as open_record:
+    with open_record(tmp_path) as record:
         for grams, after in weights:
             weighing = Weighing(TODAY.isoformat(), grams, "", "", after)
-            open_record.weigh("VR2", weighing)
+            record.weigh("VR2", weighing)
     if expected:
         assert expected in refusal(tmp_path, session(REAL))
     else:
@@ -115,35 +131,85 @@ def test_a_free_animal_needs_no_weight(tmp_path: Path) -> None:
     assert begin(tmp_path, session(REAL))[0].override == ""
 
 
+def ran(data: Path, name: str, rewards: int, number: int = 1, at: float | None = None) -> Path:
+    """Have a session of an animal in its folder, closed."""
+    folder = in_folder(data, begun(name=name, at=at), number)
+    closed(folder, [*valves(rewards), ended(rewards)])
+    return folder
+
+
 def test_a_session_left_open_is_named(tmp_path: Path) -> None:
-    folder = today(tmp_path, name="demo")
+    folder = in_folder(tmp_path, begun(name="demo"))
     cut_off(folder, valves(2))
-    set_aside(folder, 15.0)
+    reserve(folder, 15.0)
     asked = session(SIMULATED, "demo")
     assert f"rig recover {folder}" in refusal(tmp_path, asked)
-    assert begin(tmp_path, asked, "later")[0].given_today_ul == 15.0
+    assert begin(tmp_path, asked, "later")[0].given_today_ul == pytest.approx(15.0, abs=0.01)
 
 
 def test_the_water_of_the_day_goes_with_the_session(tmp_path: Path) -> None:
-    closed(today(tmp_path, 1, "demo"), [*valves(4), ended(4)])
-    closed(today(tmp_path, 2, "demo"), [*valves(6), ended(6)])
-    yesterday = tmp_path / "sub-demo" / "ses-20200101_1"
-    closed(yesterday, [*valves(9), ended(9)])
-    assert begin(tmp_path, session(SIMULATED, "demo"))[0].given_today_ul == 30.0
+    ran(tmp_path, "demo", 4)
+    ran(tmp_path, "demo", 6, 2)
+    ran(tmp_path, "demo", 9, at=0.0)
+    with open_record(tmp_path) as record:
+        Ledger(record).give("demo", Supplement(time.time(), 50.0))
+    assert begin(tmp_path, session(SIMULATED, "demo"))[0].given_today_ul == 80.0
 
 
 def test_a_day_whose_water_is_drunk_ends_even_with_a_reason(tmp_path: Path) -> None:
-    closed(today(tmp_path, 1, "demo"), [*valves(333), ended(333)])
+    ran(tmp_path, "demo", 333)
     said = refusal(tmp_path, session(SIMULATED, "demo"), "one more")
     assert "was given 999 ul today and the day's limit is 1000 ul" in said
+    assert "no --override helps" in said
+    assert "no --override helps" not in refusal(tmp_path, session(SIMULATED, "demo"))
 
 
-def test_what_cannot_be_read_counts_as_the_whole_day(tmp_path: Path) -> None:
-    folder = today(tmp_path, 1, "demo")
-    cut_off(folder, []).write_bytes(b"nonsense, and much of it")
+def test_the_upper_bound_counts_for_the_limit(tmp_path: Path) -> None:
+    folder = in_folder(tmp_path, begun(name="demo"))
+    cut_off(folder, valves(4)).write_bytes(b"nonsense, and much of it")
+    said = refusal(tmp_path, session(SIMULATED, "demo"), "one more")
+    assert "was given at least 0 ul, at most 1000 ul today" in said
+
+
+def test_a_folder_that_cannot_be_read_counts_as_the_whole_day(tmp_path: Path) -> None:
+    folder = in_folder(tmp_path, begun(name="demo"))
+    for path in folder.rglob("*.*"):
+        path.write_bytes(b"nonsense, and much of it")
     said = refusal(tmp_path, session(SIMULATED, "demo"), "one more")
     assert f"{folder} gave cannot be known" in said
     assert f"rig recover {folder}" in said
+
+
+def test_what_is_dated_in_the_future_is_said_and_counts(tmp_path: Path) -> None:
+    ran(tmp_path, "demo", 5, at=time.time() + 86400)
+    admitted, said = begin(tmp_path, session(SIMULATED, "demo"))
+    assert admitted.given_today_ul == 15.0
+    assert "is dated in the future" in said
+
+
+def test_a_clock_that_was_set_back_needs_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_record(tmp_path) as record:
+        Ledger(record).give("demo", Supplement(time.time(), 50.0))
+    yesterday = time.time() - 86400
+    monkeypatch.setattr(bookings.time, "time", lambda: yesterday)
+    asked = session(SIMULATED, "demo")
+    assert "was set back: it is 24.0 h behind" in refusal(tmp_path, asked)
+    assert begin(tmp_path, asked, "the clock was a day ahead")[0].given_today_ul == 50.0
+
+
+def test_a_retired_animal_does_not_run(tmp_path: Path) -> None:
+    known(tmp_path, (TODAY, 24.0), subject=msgspec.structs.replace(VR2, retired=True))
+    assert "rig subject edit VR2 --active" in refusal(tmp_path, session(REAL), "one more")
+
+
+def test_a_day_is_rehearsed_with_a_real_animal_on_simulated_devices_alone(tmp_path: Path) -> None:
+    known(tmp_path, (TODAY, 24.0))
+    practice = msgspec.structs.replace(session(SIMULATED), rehearsal=True)
+    assert " REHEARSAL with VR2" in begin(tmp_path, practice)[1]
+    real = msgspec.structs.replace(session(REAL), rehearsal=True)
+    assert "--rehearse is for simulated ones" in refusal(tmp_path, real, "one more")
 
 
 @pytest.mark.parametrize(

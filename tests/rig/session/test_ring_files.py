@@ -20,7 +20,7 @@ MAKES = """
 import sys
 from pathlib import Path
 from rig.session import ring_files
-from tests.rig.test_rings import session
+from tests.rig.session.test_ring_files import session
 ring_files._SHM = Path(sys.argv[1])
 print(ring_files.make_ring(session(), Path("sub-test/ses-20260102_1")).path, flush=True)
 sys.stdin.read()
@@ -39,7 +39,7 @@ def maker(where: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
     """Have another process make a ring and live on; return it and the ring."""
     command = [sys.executable, "-c", MAKES, str(where)]
     pipe = subprocess.PIPE
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as process:
         assert process.stdout is not None
         yield process, Path(process.stdout.readline().strip())

@@ -8,15 +8,15 @@ import pytest
 from rich.console import Console
 
 from rig.cli.sessions.post_session import ask
-from rig.session.subjects import Subject, Weighing, record
+from rig.subjects.record import Subject, Weighing, open_record
 
 TODAY = date.today().isoformat()
 
 
 def asked(data: Path, *typed: str) -> tuple[list[Weighing], str, list[str]]:
     """Ask for VR2 and type this; return what is in the record, what was said, what was left."""
-    with record(data) as open_record:
-        open_record.add(Subject("VR2", "task", "train1", 25.0, restricted=True, need_ml=1.0))
+    with open_record(data) as record:
+        record.add(Subject("VR2", "task", "train1", 25.0, restricted=True, need_ml=1.0))
     left, said = list(typed), io.StringIO()
 
     def read(prompt: str) -> str:
@@ -25,8 +25,8 @@ def asked(data: Path, *typed: str) -> tuple[list[Weighing], str, list[str]]:
         return left.pop(0)
 
     ask("VR2", data, Console(file=said), read)
-    with record(data) as open_record:
-        return open_record.weights("VR2"), said.getvalue(), left
+    with open_record(data) as record:
+        return record.weights("VR2"), said.getvalue(), left
 
 
 @pytest.mark.parametrize("typed", ["23.8", " 23.8 g", "23.8G"])

@@ -46,6 +46,6 @@ def test_a_folder_that_is_not_there_yet_is_measured_above_it_and_nothing_is_left
 
 def test_the_command_says_all_of_it_and_counts_lacks(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["doctor", "--data", str(tmp_path)], env={"COLUMNS": "200"})
-    assert ("LACK" in result.output) == (result.exit_code == 1)
+    assert ("BAD" in result.output) == (result.exit_code == 1)
     for what in ("timer", "priority", "disk", "NI driver", *FILES):
         assert what in result.output

@@ -1,0 +1,77 @@
+"""What holds for a whole lab: where the data are, and when a day begins."""
+
+import os
+import re
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+
+import msgspec
+
+from rig.errors import Refused
+from rig.settings.toml import read_toml
+
+DATA_VARIABLE = "RIG_DATA"
+LAB_FILE = "lab.toml"
+"""In the data folder, so that everybody who uses the data has the same days."""
+REHEARSAL_FOLDER = "rehearsal"
+"""In the data folder: a data folder of its own, in which a day can be practised."""
+_USER_FILE = "rig/rig.toml"
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+
+
+def default_data() -> Path:
+    """Return the data folder where `--data` is omitted; it does not depend on the current folder.
+
+    It is what RIG_DATA names, else `data` in ~/.config/rig/rig.toml, else ~/rig-data. Raises
+    Refused if a relative path is set.
+    """
+    user_file = _user_file()
+    named = {
+        f"the environment variable {DATA_VARIABLE}": os.environ.get(DATA_VARIABLE, ""),
+        str(user_file): read_toml(user_file).get("data", "") if user_file.exists() else "",
+    }
+    for where, folder in named.items():
+        if folder and not Path(str(folder)).is_absolute():
+            raise Refused(f'{where}: data folder "{folder}" is not absolute; write its whole path')
+        if folder:
+            return Path(str(folder))
+    return Path.home() / "rig-data"
+
+
+def is_rehearsal(data: Path) -> bool:
+    """Return whether a data folder is one in which days are practised."""
+    return data.name == REHEARSAL_FOLDER
+
+
+class Lab(msgspec.Struct, frozen=True):
+    """When a day of the lab begins: water and weights belong to days."""
+
+    day_starts: time = time()
+
+    def day_of(self, at: float) -> date:
+        """Return the day to which a moment (seconds since 1970) belongs, in local time."""
+        local = datetime.fromtimestamp(at)
+        return local.date() if local.time() >= self.day_starts else local.date() - timedelta(days=1)
+
+    def start_of(self, day: date) -> float:
+        """Return when a day begins (seconds since 1970)."""
+        return datetime.combine(day, self.day_starts).timestamp()
+
+
+def read_lab(data: Path) -> Lab:
+    """Return the lab's settings, from lab.toml in the data folder. Raises Refused."""
+    path = data / LAB_FILE
+    if not path.exists():
+        return Lab()
+    table = read_toml(path)
+    text = table.pop("day_starts", "00:00")
+    if table:
+        raise Refused(f'{path}: unknown key "{next(iter(table))}"; the only key is day_starts')
+    if not (isinstance(text, str) and _TIME.fullmatch(text)):
+        raise Refused(f'{path}: day_starts = {text!r} is not a time; write, for example, "07:00"')
+    return Lab(time.fromisoformat(text))
+
+
+def _user_file() -> Path:
+    config = os.environ.get("XDG_CONFIG_HOME", "")
+    return (Path(config) if config else Path.home() / ".config") / _USER_FILE

@@ -1,0 +1,1 @@
+"""The animals' record: who they are, what they weighed, and every microlitre they were given."""

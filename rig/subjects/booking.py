@@ -1,0 +1,326 @@
+"""From a session and its folder to its row in the water ledger."""
+
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from rig.errors import Refused
+from rig.messages import Start
+from rig.settings.config import SETTINGS_FILE, SessionSettings, convert, read_session
+from rig.settings.device_factory import HARDWARE
+from rig.settings.lab import is_rehearsal, read_lab
+from rig.subjects.ledger import FUTURE_S, Booking, Ledger, Water, in_words, water_between
+from rig.subjects.record import RECORD_FILE, open_record
+from rig.subjects.session_water import SessionWater, WaterCount, began, is_closed, read_water
+from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read
+
+_LONGEST_PAUSE_S = 3600.0
+"""How much longer than its `minutes` a session may last, seconds."""
+_MAX_DAY_UL = 1000.0
+"""The guard's default limit, for a setup whose defaults were not filled in."""
+_SESSION_FILES = (SETTINGS_FILE, LOG_FILE, JOURNAL_FOLDER)
+
+
+class UnreadableFolder(msgspec.Struct, frozen=True):
+    """A session folder that does not tell which session it holds."""
+
+    folder: Path
+    day: date
+    why: str
+
+
+class DayWater(msgspec.Struct, frozen=True):
+    """An animal's water of one day, and what is to be said about it."""
+
+    entries: tuple[Water, ...]
+    at_least_ul: float
+    at_most_ul: float
+    open_folders: tuple[Path, ...] = ()
+    """Folders of sessions that were never closed, of any day."""
+    unreadable: tuple[UnreadableFolder, ...] = ()
+    """Session folders that could not be read, of any day."""
+    remarks: tuple[str, ...] = ()
+    """Entries dated in the future, and sessions whose folder is missing."""
+
+    @property
+    def text(self) -> str:
+        """The water in words."""
+        return in_words(self.at_least_ul, self.at_most_ul)
+
+
+def session_of(folder: Path) -> SessionSettings:
+    """Return the settings of a session: from its file, else from the Start in its log or journal.
+
+    Raises Refused if none of them can be read.
+    """
+    try:
+        return read_session(folder)
+    except Refused as refusal:
+        for path in (folder / LOG_FILE, folder / JOURNAL_FOLDER / "launch.mcap"):
+            if path.exists():
+                for _, message in read(path):
+                    if isinstance(message, Start):
+                        return convert(message.session, SessionSettings, str(path))
+        raise refusal
+
+
+def save_settings(folder: Path, session: SessionSettings) -> None:
+    """Write the settings of a session into its folder, and sync them. Raises OSError."""
+    text = msgspec.json.format(msgspec.json.encode(session), indent=2)
+    with (folder / SETTINGS_FILE).open("wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def subject_folder(data: Path, name: str) -> Path:
+    """Return the folder of an animal's sessions."""
+    return data / f"sub-{name}"
+
+
+def session_folders(folder: Path) -> list[Path]:
+    """Return the sessions in an animal's folder, in order, also those that were renamed."""
+    if not folder.is_dir():
+        return []
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and (path.name.startswith("ses-") or _holds_session(path))
+    ]
+    return sorted(found, key=lambda path: (path.name.split("_")[0], _number(path.name), path.name))
+
+
+def next_number(data: Path, name: str, day: date) -> int:
+    """Return the number of the next session of a day: more than any in the ledger or a folder."""
+    prefix = f"ses-{day:%Y%m%d}_"
+    folder = subject_folder(data, name)
+    taken = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if (data / RECORD_FILE).exists():
+        with open_record(data) as record:
+            taken |= {booking.folder for booking in Ledger(record).sessions(name)}
+    return 1 + max((_number(one) for one in taken if one.startswith(prefix)), default=0)
+
+
+def open_booking(data: Path, session: SessionSettings, folder: Path) -> None:
+    """Enter a session in the ledger before its Start, with the most that it may give.
+
+    Raises Refused if the record cannot be written.
+    """
+    with open_record(data) as record:
+        Ledger(record).open(_opened(session, folder.name), time.time())
+
+
+def close_booking(
+    data: Path, session: SessionSettings, folder: Path, reason: str, count: WaterCount | None = None
+) -> Booking:
+    """Enter what a session gave, and the stage that its animal has reached.
+
+    Args:
+        data: The data folder.
+        session: The session's settings.
+        folder: Its folder, which may be missing.
+        reason: Why it ended.
+        count: What launch received of the driver.
+
+    Returns:
+        The row as it is in the ledger now.
+    """
+    same, _ = _folders(data, session.subject)
+    copies = same.get(session.id, _Copies(session)).folders
+    water = _read_best({folder, *copies}, count)
+    with open_record(data) as record:
+        ledger = Ledger(record)
+        old = ledger.get(session.id)
+        if old is None:
+            old = _opened(session, folder.name)
+            ledger.open(old)
+        closed = _closed(old, _zero(session), water, reason)
+        if not ledger.close(closed):
+            return old
+        subject = record.find(session.subject)
+        if subject is not None and not old.closed:
+            record.edit(msgspec.structs.replace(subject, stage=str(session.task["stage"])))
+        return closed
+
+
+def water_of_day(data: Path, name: str, day: date | None = None) -> DayWater:
+    """Return an animal's water of today, or of another day of the lab.
+
+    Today's water has no upper end: what is dated in the future counts. Folders of sessions that
+    the ledger does not know are entered in it. Raises Refused if the record is damaged.
+    """
+    lab, now = read_lab(data), time.time()
+    folders, unreadable = _folders(data, name)
+    if not (folders or (data / RECORD_FILE).exists()):
+        return DayWater((), 0.0, 0.0, unreadable=tuple(unreadable))
+    start = lab.start_of(day or lab.day_of(now))
+    end = math.inf if day is None else lab.start_of(day + timedelta(days=1))
+    with open_record(data) as record:
+        ledger = Ledger(record)
+        for id_, copies in folders.items():
+            if ledger.get(id_) is None:
+                ledger.open(_found(copies))
+        bookings, supplements = ledger.sessions(name), ledger.supplements(name)
+    entered = {one.folder for one in bookings}
+    still_open = [one for one in bookings if not one.closed]
+    bookings = [_refined(one, folders) for one in bookings]
+    entries = water_between(bookings, supplements, start, end)
+    missing = [_missing(one) for one in still_open if one.id not in folders and one.until >= start]
+    return DayWater(
+        entries,
+        sum(one.at_least_ul for one in entries),
+        sum(one.at_most_ul for one in entries),
+        tuple(folders[one.id].folders[0] for one in still_open if one.id in folders),
+        tuple(one for one in unreadable if one.folder.name not in entered),
+        (*_future(entries, now), *missing),
+    )
+
+
+def days_of_water(data: Path, name: str) -> list[date]:
+    """Return the days of the lab on which an animal was given water or began a session."""
+    lab = read_lab(data)
+    water_of_day(data, name)  # enters the folders that the ledger does not know
+    if not (data / RECORD_FILE).exists():
+        return []
+    with open_record(data) as record:
+        ledger = Ledger(record)
+        times = [one.began for one in ledger.sessions(name)]
+        times += [at for one in ledger.sessions(name) for at, _ in one.pulses]
+        times += [one.at for one in ledger.supplements(name)]
+    return sorted({lab.day_of(at) for at in times})
+
+
+def clock_behind_s(data: Path) -> float:
+    """Return by how much the clock is behind the latest entry of the ledger, seconds."""
+    if not (data / RECORD_FILE).exists():
+        return 0.0
+    with open_record(data) as record:
+        return Ledger(record).behind_s(time.time())
+
+
+class _Copies(msgspec.Struct):
+    """A session, and the folders that hold it: a folder may have been copied."""
+
+    session: SessionSettings
+    folders: list[Path] = []
+
+
+def _folders(data: Path, name: str) -> tuple[dict[str, _Copies], list[UnreadableFolder]]:
+    """Return the sessions in an animal's folder by their ids, and the folders without one."""
+    found: dict[str, _Copies] = {}
+    unreadable = []
+    for folder in session_folders(subject_folder(data, name)):
+        if not began(folder):
+            continue
+        try:
+            session = session_of(folder)
+        except Refused as refusal:
+            unreadable.append(UnreadableFolder(folder, _day_in(folder), str(refusal)))
+            continue
+        if session.subject == name and session.rehearsal == is_rehearsal(data):
+            found.setdefault(session.id, _Copies(session)).folders.append(folder)
+    return found, unreadable
+
+
+def _opened(session: SessionSettings, folder: str) -> Booking:
+    """Return the row of a session that begins: it may give the rest of the day's limit."""
+    limit_ul = 0.0
+    if HARDWARE in session.nodes:
+        guard = session.nodes[HARDWARE].get("guard", {})
+        limit_ul = float(guard.get("max_day_ul", _MAX_DAY_UL))
+    zero = _zero(session)
+    return Booking(
+        id=session.id,
+        subject=session.subject,
+        folder=folder,
+        task=session.task_name,
+        began=zero,
+        until=zero + float(session.task.get("minutes", 0.0)) * 60 + _LONGEST_PAUSE_S,
+        unknown_ul=max(0.0, limit_ul - session.given_today_ul),
+    )
+
+
+def _closed(old: Booking, zero: float, water: SessionWater, reason: str) -> Booking:
+    """Return a row with what its session gave; `zero` is its beginning, seconds since 1970."""
+    pulses = tuple((zero + t / 1e9, ul) for t, ul in water.pulses)
+    unknown_ul = water.unknown_ul
+    if unknown_ul is None:
+        unknown_ul = max(0.0, old.at_most_ul - water.at_least_ul)
+    last = zero + water.last_t / 1e9
+    return msgspec.structs.replace(
+        old,
+        closed=True,
+        pulses=pulses,
+        unknown_ul=unknown_ul,
+        until=old.until if unknown_ul else max(zero, last),
+        reason=reason,
+    )
+
+
+def _found(copies: _Copies) -> Booking:
+    """Return the row of a session that is known from its folders alone."""
+    session, folders = copies.session, copies.folders
+    opened = _opened(session, folders[0].name)
+    if not any(is_closed(folder) for folder in folders):
+        return opened
+    return _closed(opened, _zero(session), _read_best(folders), "entered from its folder")
+
+
+def _refined(booking: Booking, folders: dict[str, _Copies]) -> Booking:
+    """Return an open row with what its folders tell; the row in the ledger stays as it is."""
+    if booking.closed or booking.id not in folders:
+        return booking
+    copies = folders[booking.id]
+    read_now = _closed(booking, _zero(copies.session), _read_best(copies.folders), "")
+    return msgspec.structs.replace(read_now, closed=False)
+
+
+def _read_best(folders: Iterable[Path], count: WaterCount | None = None) -> SessionWater:
+    """Return what a session gave, from the copies of its folder: the exact one, else the most."""
+    read = [read_water(folder, count) for folder in folders]
+    exact = [one for one in read if one.unknown_ul == 0.0]
+
+    def most_ul(one: SessionWater) -> float:
+        return math.inf if one.unknown_ul is None else one.at_least_ul + one.unknown_ul
+
+    return max(exact or read, key=most_ul)
+
+
+def _future(entries: Iterable[Water], now: float) -> Iterator[str]:
+    for one in entries:
+        if one.latest > now + FUTURE_S:
+            at = datetime.fromtimestamp(one.latest).isoformat(" ", "minutes")
+            yield f"{one.source} is dated in the future ({at}) and counts today; check the clock"
+
+
+def _missing(booking: Booking) -> str:
+    return (
+        f"session {booking.folder} was never closed and its folder is missing: it counts as up to "
+        f"{booking.at_most_ul:g} ul; put the folder back, then run rig recover"
+    )
+
+
+def _zero(session: SessionSettings) -> float:
+    return datetime.fromisoformat(session.began).timestamp() if session.began else 0.0
+
+
+def _holds_session(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _SESSION_FILES)
+
+
+def _day_in(folder: Path) -> date:
+    """Return the date in a folder's name; if there is none, that of its last change."""
+    try:
+        return date.fromisoformat(folder.name.removeprefix("ses-").split("_")[0])
+    except ValueError:
+        return date.fromtimestamp(folder.stat().st_mtime)
+
+
+def _number(name: str) -> int:
+    number = name.rpartition("_")[2]
+    return int(number) if number.isdecimal() else 0

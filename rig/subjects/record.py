@@ -1,0 +1,220 @@
+"""The record of all animals of a data folder, in one SQLite file.
+
+SQLite does not notice a flipped bit in a row, so the file holds a digest of all its rows. It is
+compared when the file is opened, and renewed in each transaction that changes a row.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from rig.errors import Refused
+from rig.settings.lab import REHEARSAL_FOLDER
+
+RECORD_FILE = "subjects.sqlite"
+_VERSION = 2
+_WAIT_S = 5.0
+_TABLES = """
+create table subject (
+    name text primary key, cohort text not null, stage text not null, baseline_g real not null,
+    restricted integer not null, need_ml real not null, retired integer not null);
+create table weight (
+    name text not null references subject, day text not null, grams real not null,
+    condition text not null, note text not null, after integer not null);
+create table session (
+    id text primary key, subject text not null, folder text not null, task text not null,
+    began real not null, until real not null, closed integer not null, pulses text not null,
+    unknown_ul real not null, reason text not null);
+create table supplement (
+    subject text not null, at real not null, ul real not null, note text not null);
+create table clock (latest real not null);
+create table digest (sha256 text not null);
+insert into clock values (0.0);
+insert into digest values ('');
+"""
+_HASHED = ("subject", "weight", "session", "supplement", "clock")
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """An animal."""
+
+    name: str
+    cohort: str
+    stage: str
+    baseline_g: float
+    restricted: bool
+    need_ml: float
+    """What it must drink a day, ml."""
+    retired: bool = False
+    """True if it runs no more sessions."""
+
+
+class Weighing(msgspec.Struct, frozen=True):
+    """One weight, and how the animal looked; `day` is a day of the lab, ISO 8601."""
+
+    day: str
+    grams: float
+    condition: str
+    note: str
+    after: bool = False
+    """True if it was taken after a session, with the water of that session in it."""
+
+
+class Record:
+    """The animals and their weights; `open_record` opens it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.sql = connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Have all that is written inside reach the disk as one, or not at all."""
+        self.sql.execute("begin immediate")
+        try:
+            yield self.sql
+            self.sql.execute("update digest set sha256 = ?", (_digest(self.sql),))
+            self.sql.execute("commit")
+        except BaseException:
+            if self.sql.in_transaction:
+                self.sql.execute("rollback")
+            raise
+
+    def add(self, subject: Subject) -> None:
+        """Add an animal. Raises Refused if there is one of that name."""
+        if self.find(subject.name) is not None:
+            raise Refused(f"subject {subject.name} is already in the record; choose another name")
+        with self.transaction() as sql:
+            sql.execute(
+                "insert into subject values (?, ?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(subject)
+            )
+
+    def edit(self, subject: Subject) -> None:
+        """Replace what is recorded of an animal of that name."""
+        with self.transaction() as sql:
+            sql.execute(
+                "update subject set cohort = ?, stage = ?, baseline_g = ?, restricted = ?, "
+                "need_ml = ?, retired = ? where name = ?",
+                (*msgspec.structs.astuple(subject)[1:], subject.name),
+            )
+
+    def find(self, name: str) -> Subject | None:
+        """Return an animal; None if it is unknown."""
+        row = self.sql.execute("select * from subject where name = ?", (name,)).fetchone()
+        return None if row is None else _subject(row)
+
+    def subjects(self) -> list[Subject]:
+        """Return all animals, ordered by name."""
+        return [_subject(row) for row in self.sql.execute("select * from subject order by name")]
+
+    def weigh(self, name: str, weighing: Weighing) -> None:
+        """Add a weight."""
+        with self.transaction() as sql:
+            sql.execute(
+                "insert into weight values (?, ?, ?, ?, ?, ?)",
+                (name, *msgspec.structs.astuple(weighing)),
+            )
+
+    def weights(self, name: str) -> list[Weighing]:
+        """Return an animal's weights, in the order in which they were added."""
+        rows = self.sql.execute(
+            "select day, grams, condition, note, after from weight where name = ? order by rowid",
+            (name,),
+        )
+        return [
+            Weighing(day, grams, condition, note, bool(after))
+            for day, grams, condition, note, after in rows
+        ]
+
+
+@contextmanager
+def open_record(data: Path) -> Iterator[Record]:
+    """Open the record of a data folder; make it if there is none. Raises Refused."""
+    path = data / RECORD_FILE
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise Refused(f"{path} cannot be opened ({error}); check --data") from error
+    try:
+        connection.execute("pragma synchronous = extra")
+        _prepare(connection, path)
+        yield Record(connection)
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError, msgspec.MsgspecError) as error:
+        raise Refused(_unusable(path, str(error))) from error
+    finally:
+        connection.close()
+
+
+def find(data: Path, name: str) -> Subject | None:
+    """Return an animal of the record; None if it is unknown or there is no record."""
+    if not (data / RECORD_FILE).exists():
+        return None
+    with open_record(data) as record:
+        return record.find(name)
+
+
+def rehearsal(data: Path, name: str) -> Path:
+    """Return the data folder in which an animal's day is practised; its record knows the animal."""
+    practice = data / REHEARSAL_FOLDER
+    subject = find(data, name)
+    if subject is not None:
+        with open_record(practice) as record:
+            if record.find(name) is None:
+                record.add(subject)
+    return practice
+
+
+def names(data: Path) -> list[str]:
+    """Return the names of all animals of the record; none if there is no record."""
+    if not (data / RECORD_FILE).exists():
+        return []
+    with open_record(data) as record:
+        return [subject.name for subject in record.subjects()]
+
+
+def _prepare(sql: sqlite3.Connection, path: Path) -> None:
+    """Make the tables of a new file, and compare the digest of an old one. Raises Refused."""
+    sql.execute("begin immediate")
+    try:
+        (version,) = sql.execute("pragma user_version").fetchone()
+        (tables,) = sql.execute("select count(*) from sqlite_master").fetchone()
+        if version == 0 and tables == 0:
+            for statement in _TABLES.split(";"):
+                sql.execute(statement)
+            sql.execute("update digest set sha256 = ?", (_digest(sql),))
+            sql.execute(f"pragma user_version = {_VERSION}")
+        elif version != _VERSION:
+            raise Refused(
+                f"{path} is of another version of this program, or damaged (version {version}, "
+                f"expected {_VERSION}); move it away and add the subjects again"
+            )
+        elif sql.execute("select sha256 from digest").fetchall() != [(_digest(sql),)]:
+            raise Refused(_unusable(path, "its rows do not match their digest"))
+        sql.execute("commit")
+    finally:
+        if sql.in_transaction:
+            sql.execute("rollback")
+
+
+def _unusable(path: Path, why: str) -> str:
+    return (
+        f"the record {path} is damaged ({why}); restore it from a backup, or move it away and add "
+        "the subjects again: the water of sessions is then read from the folders that are there"
+    )
+
+
+def _digest(sql: sqlite3.Connection) -> str:
+    digest = hashlib.sha256()
+    for table in _HASHED:
+        for row in sql.execute(f"select * from {table} order by rowid"):
+            digest.update(f"{table}{row!r}".encode())
+    return digest.hexdigest()
+
+
+def _subject(row: tuple[str, str, str, float, int, float, int]) -> Subject:
+    name, cohort, stage, baseline_g, restricted, need_ml, retired = row
+    return Subject(name, cohort, stage, baseline_g, bool(restricted), need_ml, bool(retired))

@@ -1,0 +1,1 @@
+"""A session: may it run, how it is watched, how it ends."""

@@ -1,0 +1,1 @@
+"""The animals' record and the water ledger."""

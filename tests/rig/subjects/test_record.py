@@ -1,0 +1,86 @@
+"""The animals' record: what is entered comes back, and a session ends in it."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rig.errors import Refused
+from rig.settings.config import read_session
+from rig.subjects.ledger import Ledger
+from rig.subjects.record import RECORD_FILE, find, open_record
+from rig.subjects.welfare import supplement_ml, underweight
+from tests.live import Live
+from tests.rig.animals import REAL, TODAY, VR2, known
+
+BENCH = f"""
+[rig]
+name = "bench"
+disk_mb_s = 0.1
+[nodes.hardware]
+run = "behavior.hardware"
+boards.b = {{ is = "{REAL}:Board" }}
+wheel = {{ is = "{REAL}:Wheel", board = "b" }}
+lick.centre = {{ is = "{REAL}:Lick", board = "b" }}
+valve.centre = {{ is = "{REAL}:Valve", board = "b" }}
+[nodes.task]
+run = "behavior.task"
+"""
+
+
+def test_the_record_gives_back_what_was_written(tmp_path: Path) -> None:
+    known(tmp_path, (TODAY, 24.0), (TODAY, 23.5))
+    assert find(tmp_path, "VR2") == VR2
+    assert find(tmp_path, "VR3") is None
+    with open_record(tmp_path) as record:
+        assert [one.grams for one in record.weights("VR2")] == [24.0, 23.5]
+        with pytest.raises(Refused, match="already in the record"):
+            record.add(VR2)
+        assert Ledger(record).sessions("VR2") == []
+
+
+def test_a_record_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / RECORD_FILE).write_text("not a database, but long enough to look like one" * 9)
+    with pytest.raises(Refused, match="restore it from a backup"):
+        find(tmp_path, "VR2")
+
+
+def test_the_supplement_is_the_need_less_what_was_drunk() -> None:
+    assert supplement_ml(VR2, 250.0) == 0.75
+    assert supplement_ml(VR2, 1200.0) == 0.0
+    free = msgspec.structs.replace(VR2, restricted=False)
+    assert supplement_ml(free, 0.0) == 0.0
+    assert not underweight(free, [], TODAY)
+
+
+def test_a_session_of_a_real_animal_is_in_the_record_at_its_end(tmp_path: Path) -> None:
+    setup = tmp_path / "bench.toml"
+    setup.write_text(BENCH)
+    mine = msgspec.structs.replace(VR2, cohort="unrewarded", stage="habituation")
+    known(tmp_path, (TODAY, 24.0), subject=mine)
+    args = ("--minutes", "0.03")
+    silent = ("task.grey_before_s=0.2", "task.grey_after_s=0.2", "task.cue=false")
+    with Live(tmp_path, *silent, setup=setup, args=args, subject="VR2") as live:
+        code, output = live.end()
+    assert code == 0, output
+    assert "supplement due 1.000 ml" in output
+    assert "VR2 is of cohort unrewarded, by its record" in output
+    assert read_session(live.folder).task["cohort"] == "unrewarded"
+    with open_record(tmp_path) as record:
+        (row,) = Ledger(record).sessions("VR2")
+        subject = record.find("VR2")
+    assert subject is not None and subject.stage == "train1"
+    assert (row.folder, row.at_most_ul, row.reason) == (live.folder.name, 0.0, "time is up")
+    assert row.closed and row.id == read_session(live.folder).id
+    assert live.folder.stat().st_mode & 0o777 == 0o750
+
+
+def test_an_animal_does_not_run_a_stage_that_is_not_for_its_cohort(tmp_path: Path) -> None:
+    setup = tmp_path / "bench.toml"
+    setup.write_text(BENCH)
+    known(tmp_path, (TODAY, 24.0), subject=msgspec.structs.replace(VR2, cohort="pretrained"))
+    with Live(tmp_path, setup=setup, subject="VR2") as live:
+        code, output = live.end()
+    assert code == 2
+    assert "stage train1 is not for cohort pretrained" in output
+    assert not list(tmp_path.glob("sub-*"))
