@@ -11,6 +11,7 @@ from rig.errors import Refused
 from rig.settings.calibration_overlay import overlay_calibration
 from rig.settings.setting_errors import wrong_setting
 from rig.settings.toml import read_toml
+from rig.settings.user_files import list_user_files
 from rig.transport.frame_ring import RingPlan
 
 SETTINGS_FILE = "settings.json"
@@ -201,7 +202,7 @@ def _named_file(key: str, value: Any, source: Path, files: dict[str, Path]) -> A
 
 
 def _named_images(folder: Path, files: dict[str, Path]) -> dict[str, Any]:
-    paths = sorted(path.resolve() for path in folder.glob("[!.]*") if path.is_file())
+    paths = [path.resolve() for path in list_user_files(folder)] if folder.is_dir() else []
     if not paths:
         raise Refused(f"{IMAGES_FOLDER}: there is no file in {folder}; correct the path")
     where = f"{FILES_FOLDER}/{folder.resolve().name}"

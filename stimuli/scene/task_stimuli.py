@@ -1,5 +1,7 @@
 """The stimuli that a task shows: wall textures, images and bars."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any
 
@@ -7,10 +9,12 @@ import msgspec
 
 from rig.errors import Refused
 from rig.settings.config import blocks
-from stimuli.textures.names import STIMULI, check_names
+from stimuli.textures.names import STIMULI, base_name, check_names, exemplars, swaps_of
 
 BARS = ("bar_0", "bar_90", "bar_180", "bar_270")
 """A bar that drifts to the right, up, to the left, down."""
+_SIMILAR = 0.75
+"""Similarity (0 to 1, of difflib) of two names at which one is probably meant for the other."""
 
 
 class TaskStimuli(msgspec.Struct, frozen=True):
@@ -27,13 +31,16 @@ class TaskStimuli(msgspec.Struct, frozen=True):
 def task_stimuli(task: dict[str, Any]) -> TaskStimuli:
     """Return the stimuli of a task. Raises Refused if one of them is not defined."""
     walls: dict[str, str] = {}
+    photographs: set[str] = set()
     images: dict[str, str] = {}
     bars = False
     for block in blocks(task):
         names, folder = block.get("stimuli") or [], str(block.get("images_folder") or "")
         match block.get("picture", "corridor"):
             case "corridor":
-                check_names(names, STIMULI, "stimuli of the task")
+                own = {PurePath(file).stem for file in block.get("images_files", ())}
+                photographs |= own
+                check_names(names, _wall_stimuli(own), "stimuli of the task")
                 _add(walls, names, folder)
             case "image":
                 available = sorted(PurePath(file).stem for file in block.get("images_files", ()))
@@ -48,7 +55,39 @@ def task_stimuli(task: dict[str, Any]) -> TaskStimuli:
             f"the wall photographs come from several folders ({' and '.join(sorted(folders))}); "
             "put them into one folder and set images_folder once, above the blocks"
         )
-    return TaskStimuli(tuple(walls), folders.pop() if folders else "", images, bars)
+    folder = folders.pop() if folders else ""
+    _check_photographs(photographs, walls, folder)
+    return TaskStimuli(tuple(walls), folder, images, bars)
+
+
+def _wall_stimuli(photographs: set[str]) -> list[str]:
+    """Return all wall stimuli: the built-in ones, and those that photographs define."""
+    new = sorted(name for photograph in photographs for name in exemplars(photograph))
+    swaps = [swap for name in new for swap in swaps_of(name)]
+    return list(dict.fromkeys([*STIMULI, *new, *swaps]))
+
+
+def _check_photographs(photographs: set[str], walls: Iterable[str], folder: str) -> None:
+    """Refuse photographs whose name is probably misspelled, as the stimulus would be synthesized.
+
+    A folder may have photographs for other tasks. But one of them must be used here, and an unused
+    one must not have nearly the name of a stimulus without a photograph.
+    """
+    if not photographs:
+        return
+    covered = {name for photograph in photographs for name in exemplars(photograph)}
+    bases = {name if name in covered else base_name(name) for name in walls}
+    if not covered & bases:
+        raise Refused(
+            f"none of the photographs in {folder} ({', '.join(sorted(photographs))}) is a stimulus "
+            f"of the task ({', '.join(walls)}); rename them, or remove images_folder"
+        )
+    for name in sorted(covered - bases - set(STIMULI)):
+        for meant in get_close_matches(name.lower(), bases - covered, 1, _SIMILAR):
+            raise Refused(
+                f'photograph "{name}" in {folder} is not a stimulus of the task; rename it to '
+                f'"{meant}" if it is meant for that, or move it to another folder'
+            )
 
 
 def _add(folders: dict[str, str], names: list[str], folder: str) -> None:

@@ -44,8 +44,8 @@ SHAPE = (int(TEXTURE_HEIGHT_M * PX_PER_M), int(TEXTURE_M * PX_PER_M))
 GREY = 128
 """Level of the grey space, and the mean level of every texture."""
 
-_SWAPS_M = {"leaf1_swap1": 1.0, "leaf1_swap2": 2.0}
-"""Metres at the start of the base texture that are moved to its end."""
+_SWAPS_M = {"_swap1": 1.0, "_swap2": 2.0}
+"""Metres at the start of the base texture that are moved to its end, by the name's suffix."""
 
 
 def base_name(name: str) -> str:
@@ -55,7 +55,23 @@ def base_name(name: str) -> str:
 
 def apply_swap(texture: Texture, swap: str) -> Texture:
     """Return the base texture rearranged as the swapped stimulus `swap`."""
-    return np.roll(texture, -int(_SWAPS_M[swap] * PX_PER_M), axis=1)
+    metres = _SWAPS_M[swap.removeprefix(base_name(swap))]
+    return np.roll(texture, -int(metres * PX_PER_M), axis=1)
+
+
+def swaps_of(name: str) -> list[str]:
+    """Return the names of the swapped stimuli that can be made from a base texture."""
+    return [name + suffix for suffix in _SWAPS_M]
+
+
+def exemplars(photograph: str) -> list[str]:
+    """Return the base stimuli that a photograph of that name is for.
+
+    A photograph named after a category (leaf) is for each of its exemplars (leaf1, leaf2, leaf3);
+    any other name is a stimulus itself, built-in or new.
+    """
+    in_category = [name for name in STIMULI if name.rstrip("0123456789") == photograph]
+    return in_category or [photograph]
 
 
 def check_names(names: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from rig.errors import Refused
+from rig.settings.user_files import list_user_files
 from stimuli.textures.dead_leaves import Field
 from stimuli.textures.image_files import read_luminance, resize
 from stimuli.textures.luminance_matching import SHADOWS, match_luminance
-from stimuli.textures.names import SHAPE, STIMULI, Texture, apply_swap, base_name
+from stimuli.textures.names import SHAPE, STIMULI, Texture, apply_swap, base_name, exemplars
 
 IMAGE_WIDTH_PX = 1024
 """Width of an open-loop image; on three screens (270 degrees) about four pixels a degree."""
@@ -27,15 +28,17 @@ _FLAT = 1e-3
 def load_photographs(folder: Path, names: Iterable[str]) -> dict[str, Texture]:
     """Return the textures, among those named, that a folder has photographs for.
 
-    `leaf1.jpg` is for leaf1; `leaf.jpg` is for every leaf, each a different strip of it. Swapped
-    stimuli are made from the same photographs.
+    `leaf1.jpg` is for leaf1; `leaf.jpg` is for every leaf, each a different strip of it, unless
+    that leaf has a photograph of its own. `moss1.jpg` is a new stimulus moss1. Swapped stimuli
+    are made from the same photographs.
 
     Raises:
-        Refused: If a file is not a photograph, is too small, or has the name of no stimulus.
+        Refused: If a file is not a photograph, is uniform, or is too small.
     """
-    names = list(names)
-    photographs = {name: path for path in _list_files(folder) for name in _exemplars(path)}
-    bases = {name: base_name(name) for name in names if base_name(name) in photographs}
+    files = sorted(_list_files(folder), key=lambda path: path.stem in STIMULI)
+    photographs = {name: path for path in files for name in exemplars(path.stem)}
+    bases = {name: name if name in photographs else base_name(name) for name in names}
+    bases = {name: base for name, base in bases.items() if base in photographs}
     cut = {base: _cut_texture(photographs[base], base) for base in dict.fromkeys(bases.values())}
     return {n: cut[base] if n == base else apply_swap(cut[base], n) for n, base in bases.items()}
 
@@ -60,10 +63,7 @@ def load_images(folders: Mapping[str, str], width_over_height: float) -> dict[st
         path = files[folder].get(name)
         if path is None:
             raise Refused(f'{folder} has no image "{name}"; correct stimuli, or add the image')
-        luminance = read_luminance(path)
-        if luminance.std() < _FLAT:
-            raise Refused(f"{path} is uniform: it shows nothing; use another image")
-        cropped = _crop(luminance, width_over_height, 0.5)
+        cropped = _crop(_read(path), width_over_height, 0.5)
         images[name] = match_luminance(resize(cropped, shape), spectrum=False)
     return images
 
@@ -71,32 +71,25 @@ def load_images(folders: Mapping[str, str], width_over_height: float) -> dict[st
 def _list_files(folder: Path) -> list[Path]:
     """Return a folder's files by name. Raises Refused if there are none, or two of one name."""
     try:
-        files = sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] != ".")
+        files = list_user_files(folder)
     except OSError as error:
         raise Refused(f"{folder} cannot be read ({error.strerror}); correct the path") from error
     if not files:
         raise Refused(f"{folder} contains no images; add them, or name another folder")
-    stems = [path.stem for path in files]
+    by_name: dict[str, Path] = {}
     for path in files:
-        if stems.count(path.stem) > 1:
-            raise Refused(f'{folder} has two files named "{path.stem}"; rename one of them')
+        same = by_name.setdefault(path.stem.casefold(), path)  # some file systems ignore the case
+        if same != path:
+            raise Refused(f"{same} and {path.name} are two images of one name; rename one of them")
     return files
 
 
-def _exemplars(path: Path) -> list[str]:
-    """Return the stimuli that a photograph is for. Raises Refused if there are none."""
-    bases = [name for name in STIMULI if "_" not in name]
-    names = [name for name in bases if path.stem in (name, _category(name))]
-    if not names:
-        raise Refused(
-            f"{path} does not have the name of a stimulus; name it after one (leaf1{path.suffix}) "
-            f"or after a category (leaf{path.suffix}); choose from: {', '.join(bases)}"
-        )
-    return names
-
-
-def _category(name: str) -> str:
-    return name.rstrip("0123456789")
+def _read(path: Path) -> Field:
+    """Return an image file as linear luminance. Raises Refused if it shows nothing."""
+    luminance = read_luminance(path)
+    if luminance.std() < _FLAT:
+        raise Refused(f"{path} is uniform: it shows nothing; use another image")
+    return luminance
 
 
 def _cut_texture(path: Path, name: str) -> Texture:
@@ -105,9 +98,9 @@ def _cut_texture(path: Path, name: str) -> Texture:
     A photograph of one stimulus gives its middle strip; that of a category one strip for each
     exemplar, at even distances.
     """
-    exemplars = [name] if path.stem == name else _exemplars(path)
-    at = (exemplars.index(name) + 0.5) / len(exemplars)
-    strip = np.log(_wall_strip(read_luminance(path), at, path) + SHADOWS)
+    names = exemplars(path.stem)
+    at = (names.index(name) + 0.5) / len(names)
+    strip = np.log(_wall_strip(_read(path), at, path) + SHADOWS)
     return match_luminance(_make_periodic(_make_periodic(strip, 1), 0))
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from rig.errors import Refused
-from stimuli.textures.image_files import write_contact_sheet
+from stimuli.textures.image_files import read_luminance, write_contact_sheet
 from stimuli.textures.luminance_matching import RMS_CONTRAST, SLOPE, slope
 from stimuli.textures.names import GREY, SHAPE, STIMULI, Texture
 from stimuli.textures.photographs import load_images, load_photographs
@@ -86,17 +86,33 @@ def make_low(folder: Path) -> None:
     photograph(folder / "leaf1.png", (2400, 120))
 
 
-def make_nameless(folder: Path) -> None:
-    photograph(folder / "IMG_0042.png", (2400, 400))
-
-
 def make_twins(folder: Path) -> None:
     photograph(folder / "leaf1.png", (2400, 400))
     photograph(folder / "leaf1.bmp", (2400, 400))
 
 
+def make_case_twins(folder: Path) -> None:
+    photograph(folder / "Leaf1.png", (2400, 400))
+    photograph(folder / "leaf1.png", (2400, 400))
+
+
+def make_uniform(folder: Path) -> None:
+    Image.new("L", (2400, 400), 90).save(folder / "leaf1.png")
+
+
+def make_float(folder: Path) -> None:
+    rng = np.random.default_rng(1)
+    Image.fromarray(rng.random((400, 2400)).astype(np.float32)).save(folder / "leaf1.tif")
+
+
+def make_deep(folder: Path) -> None:
+    rng = np.random.default_rng(1)
+    Image.fromarray(rng.integers(0, 2**30, (400, 2400), np.int32)).save(folder / "leaf1.tif")
+
+
 def make_nothing(folder: Path) -> None:
-    (folder / ".hidden").write_text("")
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "._leaf1.png"):
+        (folder / name).write_text("")
 
 
 @pytest.mark.parametrize(
@@ -106,8 +122,11 @@ def make_nothing(folder: Path) -> None:
         (make_truncated, r"leaf1\.png is not an image"),
         (make_small, r"1600 x 1200 pixels, too small .*at least 2176 x 136"),
         (make_low, r"2400 x 120 pixels, too small"),
-        (make_nameless, r"IMG_0042\.png does not have the name of a stimulus; .*leaf1\.png"),
-        (make_twins, r'two files named "leaf1"; rename'),
+        (make_uniform, r"leaf1\.png is uniform: it shows nothing"),
+        (make_float, r"leaf1\.tif is not an image \(its pixels are floating-point numbers"),
+        (make_deep, r"leaf1\.tif has pixels of more than 16 bits"),
+        (make_case_twins, r"Leaf1\.png and leaf1\.png are two images of one name"),
+        (make_twins, r"leaf1\.bmp and leaf1\.png are two images of one name; rename"),
         (make_nothing, r"contains no images"),
     ],
 )
@@ -142,3 +161,77 @@ def test_the_contact_sheet_shows_all_of_them_upright(
         levels = np.asarray(sheet).astype(int)
     below, above = levels[-30:].mean(), levels[-70:-45].mean()
     assert (below, above) == (0, 255)
+
+
+def test_files_of_the_operating_system_are_not_images(tmp_path: Path) -> None:
+    photograph(tmp_path / "leaf1.png", (2400, 400))
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "._leaf1.png", "~$leaf1.docx"):
+        (tmp_path / name).write_bytes(b"\xd0\xcf\x11\xe0")
+    assert list(load_photographs(tmp_path, ["leaf1"])) == ["leaf1"]
+    assert list(load_images({"leaf1": str(tmp_path)}, 4.0)) == ["leaf1"]
+
+
+def test_a_photograph_of_a_new_name_is_a_new_stimulus(tmp_path: Path) -> None:
+    photograph(tmp_path / "moss1.png", (2400, 400))
+    shown = load_photographs(tmp_path, ["leaf1", "moss1", "moss1_swap2"])
+    assert set(shown) == {"moss1", "moss1_swap2"}
+    assert np.array_equal(np.roll(shown["moss1"], -2048, 1), shown["moss1_swap2"])
+
+
+def test_a_photograph_of_one_exemplar_goes_before_that_of_its_category(tmp_path: Path) -> None:
+    photograph(tmp_path / "leaf.png", (2400, 900))
+    alone = load_photographs(tmp_path, ["leaf1", "leaf2"])
+    photograph(tmp_path / "leaf2.png", (2400, 400), seed=2)
+    both = load_photographs(tmp_path, ["leaf1", "leaf2"])
+    assert np.array_equal(both["leaf1"], alone["leaf1"])
+    assert not np.array_equal(both["leaf2"], alone["leaf2"])
+
+
+def transparent(path: Path, hidden: int, mode: str) -> Path:
+    """Write a pattern whose right half is transparent, over pixels of the level `hidden`."""
+    rng = np.random.default_rng(1)
+    levels = np.full((90, 400, 4), hidden, np.uint8)
+    levels[:, :200, :3] = rng.integers(0, 255, (90, 200, 1))
+    levels[..., 3] = 0
+    levels[:, :200, 3] = 255
+    image = Image.fromarray(levels, "RGBA")
+    if mode == "P":
+        image = image.quantize(200)
+    image.convert(mode).save(path)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_parts_are_the_grey_of_the_walls(tmp_path: Path, mode: str) -> None:
+    """Whatever colour is stored below the transparency."""
+    for hidden in (0, 255):
+        luminance = read_luminance(transparent(tmp_path / "ring.png", hidden, mode))
+        assert luminance[:, 200:] == pytest.approx(np.full((90, 200), GREY / 255), abs=1e-6)
+        assert luminance[:, :200].std() > 0.1
+
+
+def test_a_transparent_level_of_16_bit_grey_is_the_grey_of_the_walls(tmp_path: Path) -> None:
+    levels = np.full((90, 400), 60_000, np.uint16)
+    levels[:, 200:] = 1234
+    Image.fromarray(levels).save(tmp_path / "deep.png", transparency=1234)
+    luminance = read_luminance(tmp_path / "deep.png")
+    assert luminance[:, 200:] == pytest.approx(np.full((90, 200), GREY / 255), abs=1e-6)
+    assert luminance[0, 0] == pytest.approx(((60_000 / 65_535 + 0.055) / 1.055) ** 2.4, rel=1e-5)
+
+
+def test_a_shape_drawn_in_the_alpha_channel_alone_is_shown(tmp_path: Path) -> None:
+    levels = np.full((90, 400, 4), 255, np.uint8)
+    levels[..., 3] = 0
+    levels[20:70, 50:350, 3] = 255
+    Image.fromarray(levels, "RGBA").save(tmp_path / "shape.png")
+    image = load_images({"shape": str(tmp_path)}, 400 / 90)["shape"].astype(float)
+    assert image[115, 512] > image[5, 5] + 50
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("L", "png"), ("RGB", "png"), ("CMYK", "tif"), ("P", "gif"), ("1", "png")]
+)
+def test_a_white_pixel_is_white_in_every_mode(tmp_path: Path, mode: str, suffix: str) -> None:
+    path = tmp_path / f"white.{suffix}"
+    Image.new("RGB", (30, 20), "white").convert(mode).save(path)
+    assert read_luminance(path) == pytest.approx(np.ones((20, 30)), abs=1e-5)

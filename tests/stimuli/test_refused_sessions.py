@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from rig.settings.config import resolve
 from tests.live import NO_SCREEN, SETUP, TASK
 from tests.ports import free_port
 
@@ -76,3 +77,11 @@ def refused(data: Path, task: Path, *sets: str, sentence: str) -> None:
     assert run.returncode == 2, output
     assert sentence in output
     assert not data.exists()
+
+
+def test_files_of_the_operating_system_do_not_become_stimuli(tmp_path: Path) -> None:
+    for name in ("moss1.png", "Thumbs.db", "desktop.ini", ".DS_Store"):
+        (tmp_path / name).write_text("")
+    sets = [f"task.images_folder={tmp_path}", "task.picture=image", "task.stimuli=[]"]
+    session = resolve(SETUP, RETINOTOPY, "test", 1, sets).session
+    assert session.task["images_files"] == ["moss1.png"]

@@ -8,6 +8,8 @@ from rig.errors import Refused
 from stimuli.scene.task_stimuli import TaskStimuli, task_stimuli
 
 IMAGES = {"picture": "image", "images_folder": "files/a", "images_files": ["y.png", "x.jpg"]}
+PHOTOS = {"images_folder": "files/own", "images_files": ["moss1.jpg", "Rock.1.jpg"]}
+SWAP = ("moss1_swap1", "leaf2")
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,8 @@ IMAGES = {"picture": "image", "images_folder": "files/a", "images_files": ["y.pn
         ({**IMAGES, "stimuli": ["y"]}, TaskStimuli(images={"y": "files/a"})),
         ({"picture": "bar", "stimuli": ["bar_0", "bar_270"]}, TaskStimuli(bars=True)),
         ({"picture": "grey"}, TaskStimuli()),
+        ({"stimuli": ["moss1"], **PHOTOS}, TaskStimuli(("moss1",), "files/own")),
+        ({"stimuli": ["moss1_swap1", "leaf2"], **PHOTOS}, TaskStimuli(SWAP, "files/own")),
         (
             {
                 "stimuli": ["leaf1"],
@@ -54,6 +58,9 @@ def test_the_stimuli_of_all_blocks_are_collected(
             r'in files/a: "z" is not defined; choose from: x, y',
         ),
         ({"blocks": [{"stimuli": ["leaf1"]}, {"stimuli": ["fern"]}]}, '"fern"'),
+        ({"stimuli": ["moss2"], **PHOTOS}, 'did you mean "moss1"'),
+        ({"stimuli": ["leaf1"], **PHOTOS}, r"none of the photographs in files/own \(Rock.1, moss1"),
+        ({"stimuli": ["rock1", "moss1"], **PHOTOS}, 'photograph "Rock.1" .*rename it to "rock1"'),
         (
             {"blocks": [{**IMAGES}, {**IMAGES, "images_folder": "files/b"}]},
             '"x" comes from files/a in one block and from files/b in another',

@@ -1,0 +1,17 @@
+"""The files that a person has put into a folder, without those of the operating system."""
+
+from pathlib import Path
+
+_SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"}
+"""Files that Windows and macOS put into any folder, in lower case."""
+_SYSTEM_PREFIXES = (".", "~$")
+"""Hidden files (such as .DS_Store and ._image.png), and lock files of Office."""
+
+
+def list_user_files(folder: Path) -> list[Path]:
+    """Return the files of a folder by name. Raises OSError if the folder cannot be read."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and not _of_system(path))
+
+
+def _of_system(path: Path) -> bool:
+    return path.name.lower() in _SYSTEM_FILES or path.name.startswith(_SYSTEM_PREFIXES)
