@@ -19,6 +19,7 @@ from rig.cli.bringup.calibrate import calibrate
 from rig.cli.bringup.check import check
 from rig.cli.bringup.doctor import doctor
 from rig.cli.bringup.flush import flush
+from rig.cli.bringup.preview import preview
 from rig.cli.imaging.align import align
 from rig.cli.imaging.tiff import tiff
 from rig.cli.sessions.demo import demo
@@ -40,7 +41,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, run, replay, report, info, export, recover, flush, doctor, align):
+for verb in (demo, run, preview, replay, report, info, export, recover, flush, doctor, align):
     app.command()(verb)
 app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rig.errors import Refused
 from stimuli.textures.dead_leaves import Field
-from stimuli.textures.names import GREY, SHAPE, Texture
+from stimuli.textures.names import GREY, Texture
 
 _LUMINANCE_WEIGHTS = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Share of linear red, green and blue in luminance (ITU-R BT.709)."""
 _DISPLAY_GAMMA = 2.2
-_CAPTION_PX = 18
+_CAPTION_PX, _FONT_PX = 20, 14
 
 
 def read_luminance(path: Path) -> Field:
@@ -51,25 +52,47 @@ def resize(luminance: Field, shape: tuple[int, int]) -> Field:
     return np.asarray(image.resize(size, Image.Resampling.BICUBIC), np.float32)
 
 
-def write_contact_sheet(textures: Mapping[str, Texture], path: Path, width: int = 1200) -> None:
+def write_contact_sheet(textures: Mapping[str, Texture], path: Path) -> None:
     """Write all textures, with their names, one below the other, as an ordinary monitor shows them.
 
+    Raises:
+        Refused: If the file cannot be written.
+    """
+    rows = {}
+    for name, texture in textures.items():
+        luminance = texture[::-1].astype(np.float32) / 255
+        rows[name] = np.rint(255 * luminance ** (1 / _DISPLAY_GAMMA)).astype(np.uint8)
+    write_sheet(rows, path)
+
+
+def write_sheet(images: Mapping[str, NDArray[np.uint8]], path: Path, width: int = 1200) -> None:
+    """Write images one below the other, each below its caption.
+
     Args:
-        textures: The textures by name.
+        images: The images by caption: rows x columns (x 3), row 0 at the top.
         path: The image file to write; its suffix chooses the format.
-        width: Its width in pixels.
+        width: Width of the sheet in pixels. Larger images are reduced to it.
+
+    Raises:
+        Refused: If the file cannot be written.
     """
     from PIL import Image, ImageDraw
 
-    height = width * SHAPE[0] // SHAPE[1]
-    sheet = Image.new("L", (width, len(textures) * (height + _CAPTION_PX)), 255)
-    for number, (name, texture) in enumerate(textures.items()):
-        linear = resize(texture[::-1].astype(np.float32) / 255, (height, width))
-        level = np.rint(255 * np.clip(linear, 0, 1) ** (1 / _DISPLAY_GAMMA)).astype(np.uint8)
-        top = number * (height + _CAPTION_PX)
-        ImageDraw.Draw(sheet).text((4, top + 2), name, fill=0, font_size=13)
-        sheet.paste(Image.fromarray(level), (0, top + _CAPTION_PX))
-    sheet.save(path)
+    rows = [(caption, Image.fromarray(image)) for caption, image in images.items()]
+    for _, image in rows:
+        image.thumbnail((width, image.height), Image.Resampling.LANCZOS)
+    sheet = Image.new("RGB", (width, sum(i.height + _CAPTION_PX for _, i in rows)), "white")
+    draw, top = ImageDraw.Draw(sheet), 0
+    for caption, image in rows:
+        draw.text((4, top + 2), caption, fill="black", font_size=_FONT_PX)
+        sheet.paste(image, (0, top + _CAPTION_PX))
+        top += image.height + _CAPTION_PX
+    try:
+        sheet.save(path)
+    except (OSError, ValueError) as error:  # ValueError: the suffix is of no image format
+        raise Refused(
+            f"{path} cannot be written ({error}); choose another file that ends in .png"
+        ) from error
 
 
 def _decode(image: Any) -> tuple[Field, Field]:

@@ -1,5 +1,8 @@
 """rig check screens and rig calibrate screen."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +102,25 @@ def test_an_impossible_calibration_writes_nothing(
     assert isinstance(result.exception, Refused)
     assert sentence in str(result.exception)
     assert not [*setup.parent.glob("*gamma*"), *setup.parent.glob("*.measured.toml")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is a backdrop on Linux alone")
+@pytest.mark.parametrize("display", [":7777", "nowhere:0", "nonsense"])
+def test_the_backdrop_cannot_be_removed_without_an_x_server(setup: Path, display: str) -> None:
+    """In a process of its own, because this was once a segmentation fault."""
+    code = "from rig.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "check", "screens", str(setup), "--desktop"]
+    environment = {**os.environ, "DISPLAY": display}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 2, result.stderr
+    assert f"no X server answers at DISPLAY = {display}" in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+
+
+def test_without_a_display_there_is_no_backdrop(
+    setup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    result = CliRunner().invoke(app, ["check", "screens", str(setup), "--desktop"])
+    assert result.exit_code == 0
+    assert "there is no backdrop to remove" in result.output
