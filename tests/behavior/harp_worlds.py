@@ -23,6 +23,8 @@ _WIRED = {
 class _HarpWorld:
     """What both have: they run in real time, and the board is polled as the driver polls it."""
 
+    simulated: ClassVar[bool] = False
+
     def __init__(self, model: str, port: str) -> None:
         table = {"is": "behavior.devices.harp:Board", "model": model, "port": port}
         self.board: Board = device_factory.make(table, "[b]", "b")

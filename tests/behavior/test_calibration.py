@@ -130,6 +130,15 @@ def test_a_page_that_cannot_be_written_costs_no_weighing(setup: Path) -> None:
     assert found["ul_per_ms"] == pytest.approx(0.05)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt, as in a foreground job: a background job inherits it as ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("again", safe_exit._ENDING)
 def test_no_second_signal_interrupts_the_closing(
     again: signal.Signals, setup: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
-"""What each Protocol promises, asked of every implementation of it."""
+"""Contract tests: what each Protocol promises, for every implementation of it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,9 +10,27 @@ from hypothesis import strategies as st
 from behavior.devices import protocols
 from behavior.devices.simulated.devices import SPOUT
 from rig.messages import Cue, Message, Pulse, TrialStart, Valve
+from rig.settings import device_factory
 from tests.behavior.worlds import MS, WORLDS, SimulatedWorld, World, having
 
 UL = {"ul_per_ms": 0.05}
+NAMES = {
+    "Wheel": "wheel",
+    "Ball": "wheel",
+    "Lick": SPOUT,
+    "Valve": "centre",
+    "ArmedValve": "centre",
+    "Line": "frame_clock",
+    "Output": "sync",
+    "Camera": "face",
+}
+KEYS: dict[str, dict[str, Any]] = {
+    "Wheel": {"cm_per_count": 0.0135},
+    "Ball": {"cm_per_count": 0.0135, "side_cm_per_count": 0.02},
+    "Valve": UL,
+    "ArmedValve": UL,
+    "Output": {"on": "trial"},
+}
 LONG = 60_000 * MS
 
 
@@ -33,8 +52,20 @@ def _near(told: int, true: int, world: World) -> bool:
     return abs(told - true) <= world.slack_ns
 
 
+EVERY_KIND = [(name, kind) for name in WORLDS for kind in ("Board", *sorted(WORLDS[name].kinds))]
+
+
+@pytest.mark.parametrize(("world", "kind"), EVERY_KIND, indirect=["world"])
+def test_every_device_declares_whether_it_is_simulated(world: World, kind: str) -> None:
+    made = world.board if kind == "Board" else world.device(kind, NAMES[kind], **KEYS.get(kind, {}))
+    assert made.simulated is world.simulated
+    assert device_factory.is_simulated(f"{type(made).__module__}:{kind}", kind) is world.simulated
+    declared = [c for c in type(made).__mro__ if "simulated" in vars(c)]
+    assert declared[0].__module__ == type(made).__module__, "not inherited from another package"
+
+
 @pytest.mark.parametrize("world", WORLDS, indirect=True)
-def test_a_board_hears_every_word_and_closes_in_every_state(world: World) -> None:
+def test_a_board_takes_every_message_and_shuts_its_valve_when_it_closes(world: World) -> None:
     messages: list[Message] = [
         TrialStart(0, 0, "leaf1", None, True, 4.0, 2.0, 1.0, "active", 0.0),
         Cue(1, 0, 1.0),
@@ -42,11 +73,21 @@ def test_a_board_hears_every_word_and_closes_in_every_state(world: World) -> Non
         Pulse(3, "frame_clock"),
     ]
     world.board.close()
+    wheel: protocols.Wheel = world.device("Wheel", "wheel", cm_per_count=0.0135)
+    kind = "Valve" if "Valve" in world.kinds else "ArmedValve"
+    valve: protocols.Valve = world.device(kind, "centre", **UL)
     world.open()
+    zero = wheel.counts(world.wait(1))
     for message in messages:
         world.board.handle(message)
+    world.turn(30)
+    assert wheel.counts(world.wait(20)) - zero == 30
+    valve.pulse(world.wait(1), 140.0)
     world.board.close()
     world.board.close()
+    world.wait(200)
+    ((_, open_ms),) = world.openings("centre")
+    assert open_ms < 140.0 or world.simulated
 
 
 @serving("Wheel")

@@ -4,7 +4,6 @@ A world is made, then its devices, then it is opened. Its time is virtual or rea
 Another implementation joins the contract tests by a world of its own and a row of WORLDS.
 """
 
-from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
 from behavior.devices import protocols
@@ -23,9 +22,14 @@ class World(Protocol):
 
     kinds: ClassVar[frozenset[str]]
     """The Protocols that the implementation serves."""
+    simulated: ClassVar[bool]
+    """Whether the implementation is a simulation, on which no real animal may run."""
     slack_ns: ClassVar[int]
     """How far a time that the board tells may be from the true one."""
-    board: protocols.Board
+
+    @property
+    def board(self) -> protocols.Board:
+        """The board, from before `open` on."""
 
     # step_ms, where it has one: its valves open for whole steps of so much
 
@@ -66,6 +70,7 @@ class SimulatedWorld:
     kinds: ClassVar[frozenset[str]] = frozenset(
         {"Wheel", "Ball", "Lick", "Valve", "ArmedValve", "Line", "Output", "Camera"}
     )
+    simulated: ClassVar[bool] = True
     slack_ns: ClassVar[int] = 0
 
     def __init__(self) -> None:
@@ -121,7 +126,7 @@ class SimulatedWorld:
         return bool(changes) and bool(changes[-1][1])
 
 
-WORLDS: dict[str, Callable[[], World]] = {
+WORLDS: dict[str, type[World]] = {
     "simulated": SimulatedWorld,
     "rig-avr": AvrWorld,
     "behavior": BehaviorWorld,
@@ -133,4 +138,4 @@ WORLDS: dict[str, Callable[[], World]] = {
 
 def having(kind: str) -> list[str]:
     """Return the worlds whose implementation serves a Protocol."""
-    return [name for name, world in WORLDS.items() if kind in getattr(world, "kinds", ())]
+    return [name for name, world in WORLDS.items() if kind in world.kinds]

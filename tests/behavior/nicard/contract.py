@@ -38,6 +38,7 @@ class NiWorld:
     """Everything that docs/how-to/wiring.md wires to a PCIe-63xx, on a card that is a process."""
 
     kinds: ClassVar[frozenset[str]] = frozenset(WIRING)
+    simulated: ClassVar[bool] = False
     slack_ns: ClassVar[int] = 5_000_000
     model: ClassVar[str] = "full"
     asked: ClassVar[dict[str, Any]] = {"watchdog_lines": [VALVE_LINE], "watchdog_s": 2.0}
