@@ -150,8 +150,7 @@ def test_a_board_plugged_in_again_is_found_by_its_number_and_goes_on(
     if reset:
         world.there.reset()
     world.there.plug()
-    warnings: list[str] = []
-    _until(lambda: (world.wait(1) and warnings.extend(world.board.pop_warnings())) or warnings)
+    (warning,) = _until(lambda: world.wait(1) and world.board.pop_warnings())
     assert wheel.counts(world.wait(1)) == before
     world.turn(7)
     t = world.lick()

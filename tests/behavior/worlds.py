@@ -25,13 +25,13 @@ class World(Protocol):
     simulated: ClassVar[bool]
     """Whether the implementation is a simulation, on which no real animal may run."""
     slack_ns: ClassVar[int]
-    """How far a time that the board tells may be from the true one."""
+    """Largest error of a time that the board reports, ns."""
+
+    # a world whose valves open for whole milliseconds only has `step_ms`, too
 
     @property
     def board(self) -> protocols.Board:
         """The board, from before `open` on."""
-
-    # step_ms, where it has one: its valves open for whole steps of so much
 
     def device(self, kind: str, name: str, **keys: Any) -> Any:
         """Make a device by its Protocol's name, wired as this world is; before open."""
