@@ -183,6 +183,8 @@ class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     microscope should scan."""
     pulse_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
     """Length of the pulse, ms; 0: up for as long as the event lasts."""
+    sounds_cue: bool = False
+    """True if a sounder on this line makes the cue audible; needs on = "cue"."""
 
 
 class Output(Device, Protocol):

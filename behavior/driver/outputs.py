@@ -25,7 +25,8 @@ class Outputs:
         """Check the outputs' tables.
 
         Raises:
-            Refused: An output has the name of an input line, or would never go down.
+            Refused: An output has the name of an input line, would never go down, or is said to
+                sound the cue but does not go up at the cue.
         """
         for name, output in outputs.items():
             where = f"[nodes.hardware.outputs.{name}]"
@@ -35,6 +36,11 @@ class Outputs:
                 raise Refused(
                     f'{where}: on = "{output.settings.on}" needs a pulse length, for example '
                     "pulse_ms = 5.0"
+                )
+            if output.settings.sounds_cue and output.settings.on != "cue":
+                raise Refused(
+                    f'{where}: sounds_cue = true needs on = "cue", but on = '
+                    f'"{output.settings.on}"; correct one of them'
                 )
         self._outputs, self._publish = outputs, publish
         self._down_at: dict[str, int] = {}

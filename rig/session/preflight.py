@@ -87,7 +87,8 @@ def _check_animal(session: SessionSettings, subject: Subject | None) -> None:
     if _has_cue(session) and not _cue_devices(session):
         raise _Final(
             f"the task has a cue, and nothing in the setup sounds it for {subject.name}; add "
-            '[nodes.display.sound], or a hardware output with on = "cue", or set cue = false'
+            '[nodes.display.sound], or a hardware output with on = "cue" and sounds_cue = true, '
+            "or set cue = false"
         )
 
 
@@ -101,7 +102,7 @@ def _cue_devices(session: SessionSettings) -> list[str]:
     """Return the classes of the real devices that sound the cue."""
     sound = session.nodes.get("display", {}).get("sound")
     outputs = session.nodes.get(HARDWARE, {}).get("outputs", {}).values()
-    tables = [sound or {}, *[table for table in outputs if table.get("on") == "cue"]]
+    tables = [sound or {}, *[table for table in outputs if table.get("sounds_cue")]]
     named = [str(table["is"]) for table in tables if "is" in table]
     return [path for path in named if not is_simulated(path, "the cue's output")]
 

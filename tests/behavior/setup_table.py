@@ -14,6 +14,9 @@ from tests.behavior.simavr.needed import need_tools
 from tests.live import PACKAGE
 from tests.ports import free_port
 
+IMAGING = "[nodes.task.imaging]"
+"""Where a shipped setup goes on with imaging and screens."""
+
 
 class Bolted(Protocol):
     """A board on a table, and the hand that turns its wheel and touches its spout."""
@@ -38,8 +41,8 @@ class Bolted(Protocol):
 
 
 def shipped(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
-    """Return a copy of a shipped setup, without its display, with a port of its own."""
-    text = (PACKAGE / "setups" / f"{name}.toml").read_text().partition("[nodes.display]")[0]
+    """Return a copy of a shipped setup for behavior alone, with a port of its own."""
+    text = (PACKAGE / "setups" / f"{name}.toml").read_text().partition(IMAGING)[0]
     for old, new in (("[rig]\n", f"[rig]\nhub_port = {free_port()}\n"), *changes):
         assert old in text
         text = text.replace(old, new, 1)
@@ -91,7 +94,7 @@ class OnBehavior:
 
     def move(self) -> None:
         self.board.turn(30)
-        for line in (0, 1):
+        for line in (0, 1, 3):
             self.board.touch(line, True)
             self.board.touch(line, False)
 
@@ -121,7 +124,7 @@ class OnAvr:
 
     def move(self) -> None:
         self.avr.tell("wheel 30")
-        for pin in ("B0", "C0", "C1"):
+        for pin in ("B0", "C0", "C1", "C2"):
             self.avr.tell(f"at 1 {pin} 1\nat 5000 {pin} 0")
 
     def openings_ms(self) -> list[float]:

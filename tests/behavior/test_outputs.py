@@ -72,6 +72,7 @@ def test_a_reward_line_follows_the_water() -> None:
     ("name", "output", "expected"),
     [
         ("out", _output(on="cue"), "needs a pulse length"),
+        ("out", _output(on="reward", pulse_ms=5.0, sounds_cue=True), "sounds_cue = true needs"),
         ("frame_clock", _output(on="trial"), "an input line has the same name"),
         ("out", _output(on="noon"), "on"),
     ],

@@ -212,13 +212,17 @@ def test_a_day_is_rehearsed_with_a_real_animal_on_simulated_devices_alone(tmp_pa
     assert "--rehearse is for simulated ones" in refusal(tmp_path, real, "one more")
 
 
+HARP_OUTPUT = {"is": "behavior.devices.harp:Output"}
+
+
 @pytest.mark.parametrize(
     ("changes", "runs"),
     [
         ({}, False),
         ({"display": {"sound": {"is": "stimuli.sound:SimulatedSpeaker"}}}, False),
         ({"display": {"sound": {"is": "stimuli.sound:PortaudioSpeaker"}}}, True),
-        ({"outputs": {"tone": {"is": "behavior.devices.harp:Output", "on": "cue"}}}, True),
+        ({"outputs": {"tone": {**HARP_OUTPUT, "on": "cue", "sounds_cue": True}}}, True),
+        ({"outputs": {"free": {**HARP_OUTPUT, "on": "cue"}}}, False),
         ({"outputs": {"sync": {"is": "behavior.devices.harp:Output", "on": "trial"}}}, False),
     ],
 )
