@@ -1,4 +1,4 @@
-"""A driver with scripted devices, for the tests of what it does with words and water."""
+"""A hardware node with scripted devices."""
 
 from typing import Any
 
@@ -24,15 +24,15 @@ def scripted_table(**board: Any) -> dict[str, Any]:
 
 
 class Driven:
-    """A driver with scripted devices, a clock, and a task that is alive."""
+    """A hardware node with scripted devices, a clock, and a task that renews its requests."""
 
     def __init__(
         self, table: dict[str, Any] | None = None, session: dict[str, Any] | None = None
     ) -> None:
-        self.said: list[Message] = []
+        self.published: list[Message] = []
         self.arms: list[Arm] = []
-        """What a task that is alive says again."""
-        self.node, self.clock = hardware(table or scripted_table(), self.said.append)
+        """The requests that the task renews."""
+        self.node, self.clock = hardware(table or scripted_table(), self.published.append)
         board = self.node.devices.boards["b"]
         assert isinstance(board, Board)
         self.board = board
@@ -40,16 +40,16 @@ class Driven:
         self.node.handle(self.start)
 
     def at(self, now: int, *messages: Message, alive: bool = True) -> list[Message]:
-        """Let time be now (ns), say these words, tick; return what the driver said."""
+        """Set the time (ns), send messages, tick; return what the driver published."""
         self.clock.set(now)
-        before = len(self.said)
+        before = len(self.published)
         for arm in self.arms if alive else ():
             self.node.handle(arm)
         for message in messages:
             self.node.handle(message)
         self.arms += [message for message in messages if isinstance(message, Arm)]
         self.node.tick(now)
-        return self.said[before:]
+        return self.published[before:]
 
 
 def armed(id_: int, t: int, on: Any = "lick", **changes: Any) -> Arm:
@@ -58,7 +58,7 @@ def armed(id_: int, t: int, on: Any = "lick", **changes: Any) -> Arm:
 
 
 def made(table: dict[str, Any]) -> Hardware:
-    said: list[Message] = []
-    node = Hardware(msgspec.convert(table, Hardware.Settings), said.append)
+    published: list[Message] = []
+    node = Hardware(msgspec.convert(table, Hardware.Settings), published.append)
     node.clock = SetClock()
     return node

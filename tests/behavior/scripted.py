@@ -1,4 +1,4 @@
-"""Devices that do as a test tells them: stuck ones, failing ones, licks at given times."""
+"""Scripted devices: licks at given times, stuck and failing devices."""
 
 from datetime import date
 from typing import Annotated, Any, ClassVar
@@ -11,7 +11,7 @@ from rig.messages import DeviceTime, Message
 
 
 class Board:
-    """Notes what it is told; may refuse to open, and fail to close."""
+    """Records what it receives; may refuse to open and fail to close."""
 
     simulated: ClassVar[bool] = False
 
@@ -19,9 +19,9 @@ class Board:
         opens: bool = True
         closes: bool = True
         wired_ms: float | None = None
-        """How long after a valve's line the lick line feels it, where both are wired together."""
+        """Delay of the loopback from the valve's line to the lick line, ms; None without one."""
         turning: int = 0
-        """By how many counts the wheel turns between two looks at it."""
+        """Counts by which the wheel turns at each reading."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings = settings
@@ -61,7 +61,7 @@ class Board:
 
 
 class Wheel:
-    """Stands at the board's counts; fails when told to."""
+    """Has the board's counts; fails if the board is failing."""
 
     simulated: ClassVar[bool] = False
 
@@ -80,7 +80,7 @@ class Wheel:
 
 
 class Ball(Wheel):
-    """Turns both ways by the same counts."""
+    """Turns forward and sideways by the same counts."""
 
     class Settings(Wheel.Settings, frozen=True, kw_only=True):
         cm_per_count: Annotated[float, msgspec.Meta(ge=-1, le=1)]
@@ -91,7 +91,7 @@ class Ball(Wheel):
 
 
 class Lick:
-    """Hands out the board's licks, each once."""
+    """Returns the board's licks, each once."""
 
     simulated: ClassVar[bool] = False
 
@@ -112,7 +112,7 @@ class Lick:
 
 
 class Valve:
-    """Notes its pulses with the board; opens a little later than asked."""
+    """Records its pulses in the board; opens a little late."""
 
     simulated: ClassVar[bool] = False
 
@@ -139,7 +139,7 @@ class Valve:
 
 
 class Mouse:
-    """A mouse for the simulated bench: licks and turns as a test says."""
+    """A scripted mouse for the simulated board."""
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         pass
@@ -148,7 +148,7 @@ class Mouse:
         self.settings = settings
         self.turned = 0
         self.tongue: list[int] = []
-        """Onsets to come, and not yet handed out."""
+        """Future lick onsets."""
 
     def open(self) -> None:
         pass

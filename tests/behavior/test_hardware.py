@@ -1,4 +1,4 @@
-"""The driver: licks fire valves, the guard stands before them, and the end is safe."""
+"""The hardware node: licks open valves, the guard limits them, and it ends safely."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.behavior.driven import Driven, armed, scripted_table
 from tests.behavior.sessions import MS, S, hardware, hardware_table, of
 
 
-def test_every_tick_says_the_wheel_since_start_in_counts_and_cm() -> None:
+def test_every_tick_publishes_the_wheel_in_counts_and_cm() -> None:
     rig = Driven()
     assert rig.at(1 * MS) == [Wheel(1 * MS, 0, 0.0)]
     rig.board.counts = 130
@@ -31,12 +31,12 @@ def test_every_tick_says_the_wheel_since_start_in_counts_and_cm() -> None:
     assert rig.at(3 * MS) == [Wheel(3 * MS, -4, -2.0)]
 
 
-def test_a_ball_says_how_far_it_turned_sideways_since_start() -> None:
-    said: list[Message] = []
+def test_the_sideways_distance_of_a_ball_is_published() -> None:
+    published: list[Message] = []
     table = hardware_table({"is": "tests.behavior.scripted:Mouse"})
     ball = {"is": "behavior.devices.simulated:Ball", "side_cm_per_count": -0.5}
     table["wheel"] = {**table["wheel"], **ball}
-    node, clock = hardware(table, said.append)
+    node, clock = hardware(table, published.append)
     mouse: Any = node.devices.boards["bench"]
     mouse = mouse.mouse
     node.handle(Start(0, {"seed": 1}))
@@ -44,10 +44,14 @@ def test_a_ball_says_how_far_it_turned_sideways_since_start() -> None:
         mouse.turned = turned
         clock.set(ms * MS)
         node.tick(ms * MS)
-    assert [(w.counts, w.side_cm) for w in of(Wheel, said)] == [(0, 0.0), (40, -2.0), (-20, 1.0)]
+    assert [(w.counts, w.side_cm) for w in of(Wheel, published)] == [
+        (0, 0.0),
+        (40, -2.0),
+        (-20, 1.0),
+    ]
 
 
-def test_a_lick_opens_the_armed_valve_before_anything_else_is_done() -> None:
+def test_the_firmware_opens_the_valve_before_it_does_anything_else() -> None:
     rig = Driven()
     rig.at(1 * MS, armed(1, 1 * MS))
     rig.board.licks = [5 * MS + 1, 35 * MS + 2]
@@ -63,7 +67,7 @@ def test_a_reward_for_now_does_not_wait_for_a_tick() -> None:
     rig.at(1 * MS)
     rig.clock.set(2 * MS)
     rig.node.handle(armed(1, 2 * MS, on="now"))
-    assert rig.said[-1] == Valve(2 * MS + 7, 1, "centre", 60.0, 3.0, None)
+    assert rig.published[-1] == Valve(2 * MS + 7, 1, "centre", 60.0, 3.0, None)
 
 
 def test_a_disarmed_valve_stays_shut() -> None:
@@ -71,7 +75,7 @@ def test_a_disarmed_valve_stays_shut() -> None:
     rig.at(1 * MS, armed(1, 1 * MS), Disarm(1 * MS, 1))
     rig.board.licks = [2 * MS]
     rig.at(3 * MS)
-    assert not of(Valve, rig.said)
+    assert not of(Valve, rig.published)
 
 
 @pytest.mark.parametrize(
@@ -86,17 +90,17 @@ def test_a_disarmed_valve_stays_shut() -> None:
 def test_a_refusal_is_published_with_its_reason(arm: Arm, expected: str) -> None:
     rig = Driven()
     rig.at(1 * MS, arm)
-    (valve,) = of(Valve, rig.said)
+    (valve,) = of(Valve, rig.published)
     assert (valve.id, valve.open_ms, valve.volume_ul) == (1, 0.0, 0.0)
     assert expected in valve.refused
-    assert expected in of(Fault, rig.said)[0].text
+    assert expected in of(Fault, rig.published)[0].text
     assert not rig.board.acts
 
 
 def test_a_second_reward_without_a_gap_is_refused() -> None:
     rig = Driven()
     rig.at(1 * MS, armed(1, 1 * MS, "now"), armed(2, 1 * MS, "now"), armed(1, 1 * MS, "now"))
-    assert [bool(valve.refused) for valve in of(Valve, rig.said)] == [False, True]
+    assert [bool(valve.refused) for valve in of(Valve, rig.published)] == [False, True]
     assert rig.board.acts == ["centre 60 ms"]
 
 
@@ -131,15 +135,15 @@ def test_a_board_that_cannot_be_opened_refuses_the_session() -> None:
 
 
 def test_a_pulse_of_the_simulated_microscope_gives_two_edges() -> None:
-    said: list[Message] = []
-    node, clock = hardware(hardware_table(), said.append)
+    published: list[Message] = []
+    node, clock = hardware(hardware_table(), published.append)
     node.handle(Start(0, {"seed": 1}))
     node.handle(Pulse(10 * MS, "frame_clock"))
     node.handle(Pulse(10 * MS, "nowhere"))
     for ms in (9, 12, 20):
         clock.set(ms * MS)
         node.tick(ms * MS)
-    assert of(Edge, said) == [
+    assert of(Edge, published) == [
         Edge(10 * MS, "frame_clock", True),
         Edge(15 * MS, "frame_clock", False),
     ]

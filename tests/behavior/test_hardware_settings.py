@@ -1,4 +1,4 @@
-"""The hardware's table in a setup: what is refused of it, and of a task that it cannot serve."""
+"""The [nodes.hardware] table: wrong tables are refused, and tasks whose water it cannot give."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ NO_WATER: list[dict[str, Any]] = [{"cohort": "unrewarded"}, {"water_for": []}]
 
 
 def _made(table: dict[str, Any]) -> Hardware:
-    said: list[Message] = []
-    return Hardware(msgspec.convert(table, Hardware.Settings), said.append)
+    published: list[Message] = []
+    return Hardware(msgspec.convert(table, Hardware.Settings), published.append)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_wrong_table_is_refused_before_anything_is_opened(
         ({"reward_ul": 7.51}, "longer than guard.max_open_ms = 150; set reward_ul to 7.5 or less"),
     ],
 )
-def test_water_that_this_rig_cannot_give_is_refused(facts: dict[str, Any], expected: str) -> None:
+def test_a_task_with_impossible_water_is_refused(facts: dict[str, Any], expected: str) -> None:
     table = hardware_table()
     table["lick"]["dry"] = table["lick"]["centre"]
     node = _made(table)
@@ -83,7 +83,7 @@ def test_the_largest_volume_named_in_a_refusal_is_allowed(
     assert largest_ul == pytest.approx(ul_per_ms * max_open_ms, abs=0.0011)
 
 
-def test_its_settings_come_back_whole_and_make_the_same_again() -> None:
+def test_completed_settings_make_the_same_devices_again() -> None:
     whole = msgspec.to_builtins(_made(hardware_table()).settings)
     assert whole["boards"]["bench"]["mouse"]["run_cm_s"] > 0
     assert whole["lines"]["frame_clock"]["pulse_ms"] > 0

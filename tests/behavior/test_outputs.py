@@ -1,4 +1,4 @@
-"""Output lines follow the session, and cameras are counted."""
+"""Output lines follow the events of a session, and cameras are counted."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ def _output(**keys: Any) -> dict[str, Any]:
 
 
 def _edges(output: dict[str, Any], moments: list[tuple[int, Message | None]]) -> list[Edge]:
-    said: list[Message] = []
+    published: list[Message] = []
     table = {**hardware_table(), "outputs": {"out": output}}
-    node, clock = hardware(table, said.append)
+    node, clock = hardware(table, published.append)
     for ms, message in [(0, Start(0, {"seed": 1})), (0, None), *moments]:
         clock.set(ms * MS)
         if message is None:
@@ -27,7 +27,7 @@ def _edges(output: dict[str, Any], moments: list[tuple[int, Message | None]]) ->
         else:
             node.handle(message)
     node.close()
-    return of(Edge, said)
+    return of(Edge, published)
 
 
 def test_a_session_line_is_up_from_start_to_end() -> None:
@@ -77,23 +77,21 @@ def test_a_reward_line_follows_the_water() -> None:
         ("out", _output(on="noon"), "on"),
     ],
 )
-def test_a_table_that_contradicts_itself_is_refused(
-    name: str, output: dict[str, Any], expected: str
-) -> None:
+def test_a_contradictory_table_is_refused(name: str, output: dict[str, Any], expected: str) -> None:
     with pytest.raises(Refused, match=expected):
         hardware({**hardware_table(), "outputs": {name: output}}, list[Message]().append)
 
 
 def test_cameras_are_counted_every_second_and_at_the_end() -> None:
-    said: list[Message] = []
+    published: list[Message] = []
     camera = {"is": f"{SIMULATED}:Camera", "board": "bench", "rate_hz": 100.0}
-    node, clock = hardware({**hardware_table(), "cameras": {"face": camera}}, said.append)
+    node, clock = hardware({**hardware_table(), "cameras": {"face": camera}}, published.append)
     node.handle(Start(0, {"seed": 1}))
     for ms in range(0, 2501, 100):
         clock.set(ms * MS)
         node.tick(ms * MS)
     node.close()
-    assert [(e.t // MS, e.count) for e in of(Exposures, said)] == [
+    assert [(e.t // MS, e.count) for e in of(Exposures, published)] == [
         (0, 0),
         (1000, 100),
         (2000, 200),

@@ -9,10 +9,10 @@ import pytest
 
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Arm, Start, TrialStart, Valve, Wheel
-from tests.behavior.pty_board import PtyBoard
-from tests.behavior.simavr.avr import Avr
-from tests.behavior.simavr.needed import need_tools
-from tests.behavior.test_avr_session import SHORT, live
+from tests.behavior.devices.harp.pty_board import PtyBoard
+from tests.behavior.devices.harp.simavr.avr import Avr
+from tests.behavior.devices.harp.simavr.needed import need_tools
+from tests.behavior.devices.harp.test_avr_session import SHORT, behavior_session
 from tests.live import Live
 
 HARDWARE = "behavior.hardware"
@@ -41,7 +41,7 @@ def _killed(session: Live) -> int:
 def test_an_armed_reward_is_void_half_a_second_after_the_driver_was_killed(
     avr: Avr, tmp_path: Path
 ) -> None:
-    with live(tmp_path, avr, "--trials", "20", "--seed", "5", sets=SHORT) as session:
+    with behavior_session(tmp_path, avr, "--trials", "20", "--seed", "5", sets=SHORT) as session:
         session.until(Start)
         avr.tell("wheel 3000000")  # it runs until the end
         _, arm = session.until(Arm, on="lick")
@@ -56,7 +56,7 @@ def test_an_armed_reward_is_void_half_a_second_after_the_driver_was_killed(
 
 
 def test_an_open_valve_shuts_in_time_after_the_driver_was_killed(avr: Avr, tmp_path: Path) -> None:
-    with live(tmp_path, avr, "--trials", "20", "--seed", "5", sets=PASSIVE) as session:
+    with behavior_session(tmp_path, avr, "--trials", "20", "--seed", "5", sets=PASSIVE) as session:
         session.until(Start)
         avr.tell("wheel 3000000")
         session.until(Valve, refused="")
@@ -70,7 +70,7 @@ def test_an_open_valve_shuts_in_time_after_the_driver_was_killed(avr: Avr, tmp_p
 def test_a_board_that_is_gone_in_mid_session_ends_it_with_one_sentence(
     avr: Avr, tmp_path: Path
 ) -> None:
-    with live(tmp_path, avr, "--seed", "5") as session:
+    with behavior_session(tmp_path, avr, "--seed", "5") as session:
         session.until(Start)
         avr.tell("wheel 3000000")
         session.until(TrialStart)
@@ -83,7 +83,7 @@ def test_a_board_that_is_gone_in_mid_session_ends_it_with_one_sentence(
 
 def test_a_board_that_is_not_there_refuses_the_session(avr: Avr, tmp_path: Path) -> None:
     port = "nodes.hardware.boards.avr.port=/dev/nowhere"
-    with live(tmp_path, avr, sets=(*SHORT, port)) as session:
+    with behavior_session(tmp_path, avr, sets=(*SHORT, port)) as session:
         code, output = session.end()
     assert code == 2, output
     assert "serial port /dev/nowhere cannot be had" in output
@@ -92,7 +92,7 @@ def test_a_board_that_is_not_there_refuses_the_session(avr: Avr, tmp_path: Path)
 def test_another_board_refuses_the_session(avr: Avr, tmp_path: Path) -> None:
     there = PtyBoard()
     port = f"nodes.hardware.boards.avr.port={there.port}"
-    with live(tmp_path, avr, sets=(*SHORT, port)) as session:
+    with behavior_session(tmp_path, avr, sets=(*SHORT, port)) as session:
         code, output = session.end()
     there.close()
     assert code == 2, output

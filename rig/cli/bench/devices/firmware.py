@@ -26,11 +26,11 @@ def simulated_board() -> tuple[Any, str]:
     It is part of the tests and needs a checkout of the project, gcc, gcc-avr and libsimavr-dev.
     """
     checkout = Path(rig.__file__).parents[1]
-    if not (checkout / "tests" / "behavior" / "simavr").is_dir():
+    if not (checkout / "tests" / "behavior" / "devices" / "harp" / "simavr").is_dir():
         return None, "a checkout of the project"
     if str(checkout) not in sys.path:
         sys.path.append(str(checkout))
-    module = importlib.import_module("tests.behavior.simavr.avr")
+    module = importlib.import_module("tests.behavior.devices.harp.simavr.avr")
     missing: str = module.missing()
     return (None, missing) if missing else (module, "")
 

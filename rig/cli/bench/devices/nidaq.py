@@ -9,7 +9,7 @@ from rig.clock import monotonic_ns
 from rig.messages import Start
 
 NAME = "nidaq (simulated card, over gRPC)"
-SIMULATED = "tests.behavior.nicard.process"
+SIMULATED = "tests.behavior.devices.nidaq.simulated_card.process"
 _VALVE_LINE = "port2/line6"
 
 

@@ -9,7 +9,7 @@ from rig.cli.bench.devices.host_loop import lick_to_valve_ms, measure_loop
 from rig.messages import Start
 
 NAME = "Harp Behavior board (simulated, on a pseudo-terminal)"
-SIMULATED = "tests.behavior.pty_board"
+SIMULATED = "tests.behavior.devices.harp.pty_board"
 
 
 def measure(module: Any) -> Iterator[tuple[str, list[float]]]:

@@ -1,0 +1,1 @@
+"""Tests of Harp boards, real protocol and simulated hardware."""

@@ -1,0 +1,1 @@
+"""Tests of NI cards, on a simulated card."""

@@ -1,0 +1,154 @@
+"""Events are dated right, whatever a device's offset, rate, delays and clock steps."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavior.devices.clock_sync import TOLERANCE_NS, ClockStep, DeviceClock, Residual
+
+US = 1_000
+MS = 1_000 * US
+S = 1_000 * MS
+
+
+class _Device:
+    """A device that is asked ten times a second, with random delays in both directions."""
+
+    def __init__(self, seed: int, offset: int, ppm: float, wander_ppm: float = 0.0) -> None:
+        self._draw = random.Random(seed)
+        self._offset, self._ppm, self._wander_ppm = offset, ppm, wander_ppm
+        self.clock = DeviceClock()
+        self.told: list[Residual] = []
+        self.steps: list[ClockStep] = []
+        self.host = 5 * S
+
+    def set_clock(self, step_ns: int) -> None:
+        self._offset += step_ns
+
+    def device_ns(self, host: int) -> int:
+        """Return its time, cut to 32 us as in Harp stamps."""
+        minutes = host / (60 * S)
+        rate = 1e-6 * (self._ppm + self._wander_ppm * minutes / 2)
+        return int(host + self._offset + rate * host) // (32 * US) * 32 * US
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(10 * seconds)):
+            self.host += 100 * MS
+            there = round(self._draw.expovariate(1 / (150 * US))) + 50 * US
+            back = round(self._draw.expovariate(1 / (150 * US))) + 50 * US
+            if self._draw.random() < 0.05:
+                back += round(self._draw.uniform(0, 20)) * MS
+            at = self.host + there
+            found = self.clock.add_exchange(self.host, self.device_ns(at), at + back)
+            if isinstance(found, ClockStep):
+                self.steps.append(found)
+            elif found is not None:
+                self.told.append(found)
+
+    def error_ns(self, host: int) -> int:
+        """Return the error of the date of an event at that moment, ns."""
+        return self.clock.host_ns(self.device_ns(host)) - host
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 10_000),
+    offset=st.integers(-(10**9) * S // 1000, 10**9 * S // 1000),
+    ppm=st.floats(-5000, 5000),
+)
+def test_events_are_dated_within_the_quickest_answers(seed: int, offset: int, ppm: float) -> None:
+    device = _Device(seed, offset, ppm)
+    device.run(1)
+    assert abs(device.error_ns(device.host)) < 6 * MS  # the rate is not known yet
+    device.run(20)
+    assert abs(device.error_ns(device.host + 50 * MS)) < 300 * US
+    device.run(70)
+    assert abs(device.error_ns(device.host + 50 * MS)) < 150 * US
+    assert len(device.told) == pytest.approx(89, abs=3)
+
+
+def test_the_residual_shows_how_good_the_fit_is() -> None:
+    steady, wild = _Device(1, 10**15, 40.0), _Device(1, 10**15, 40.0, wander_ppm=400.0)
+    for device in (steady, wild):
+        device.run(300)
+    worst = [max(abs(told.residual_ns) for told in d.told[60:]) for d in (steady, wild)]
+    assert worst[1] > 3 * worst[0], "a clock that runs away must show"
+
+
+def test_slow_exchanges_have_little_weight() -> None:
+    device = _Device(3, 10**15, 40.0)
+    device.run(30)
+    for _ in range(25):
+        device.host += 100 * MS
+        device.clock.add_exchange(device.host, device.device_ns(device.host), device.host + 80 * MS)
+    device.run(3)
+    assert abs(device.error_ns(device.host)) < 200 * US
+
+
+def test_no_event_is_dated_before_the_first_exchange() -> None:
+    with pytest.raises(ValueError, match="no exchange"):
+        DeviceClock().host_ns(0)
+
+
+steps_ns = st.one_of(
+    st.integers(2 * TOLERANCE_NS, 2 * 3600 * S), st.integers(-2 * 3600 * S, -2 * TOLERANCE_NS)
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), steps_ns, st.floats(-200, 200), st.integers(1, 90))
+def test_a_clock_step_is_noticed_by_the_next_exchange(
+    seed: int, step_ns: int, ppm: float, seconds: int
+) -> None:
+    device = _Device(seed, 10**13, ppm)
+    device.run(seconds)
+    device.set_clock(step_ns)
+    for _ in range(50):
+        device.run(0.1)
+        assert abs(device.error_ns(device.host)) < TOLERANCE_NS
+    (step,) = device.steps
+    assert abs(step.step_ns - step_ns) < 2 * TOLERANCE_NS + abs(step_ns) // 1000
+    device.run(5)
+    assert abs(device.error_ns(device.host)) < 500 * US
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.floats(-5000, 5000), st.floats(0, 200))
+def test_a_clock_that_is_never_set_shows_no_step(seed: int, ppm: float, wander_ppm: float) -> None:
+    device = _Device(seed, 10**13, ppm, wander_ppm)
+    for _ in range(90):
+        device.run(1)
+        assert device.clock.is_plausible(device.device_ns(device.host), device.host)
+        device.clock.date_event(device.device_ns(device.host), device.host)
+    assert device.steps == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), steps_ns, st.integers(0, 5))
+def test_the_first_event_after_a_step_is_implausible(
+    seed: int, step_ns: int, delay_ms: int
+) -> None:
+    device = _Device(seed, 10**13, 40.0)
+    device.run(10)
+    assert device.clock.is_plausible(device.device_ns(device.host), device.host)
+    device.clock.date_event(device.device_ns(device.host), device.host)
+    device.set_clock(step_ns)
+    stamp, received = device.device_ns(device.host + MS), device.host + (1 + delay_ms) * MS
+    assert not device.clock.is_plausible(stamp, received)
+    assert device.clock.date_event(stamp, received) == received
+    device.run(0.1)
+    assert device.clock.is_plausible(stamp, received)
+    assert abs(device.clock.date_event(stamp, received) - (received - delay_ms * MS)) < 6 * MS
+
+
+def test_a_damaged_stamp_does_not_spoil_the_events_after_it() -> None:
+    device = _Device(1, 10**13, 40.0)
+    device.run(10)
+    device.clock.date_event(device.device_ns(device.host), device.host)
+    for wrong in (-10 * S, 10 * S):
+        stamp = device.device_ns(device.host) + wrong
+        assert device.clock.date_event(stamp, device.host + MS) == device.host + MS
+    later = device.host + 20 * MS
+    assert abs(device.clock.date_event(device.device_ns(later), later) - later) < MS

@@ -1,0 +1,1 @@
+"""Tests of everything between a reward request and an open valve."""
