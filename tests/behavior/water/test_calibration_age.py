@@ -95,7 +95,7 @@ board = "b" }}
 """)
     command = ["calibrate", "wheel", str(setup), "--around-cm", "50", "--turns", "2"]
     still = CliRunner().invoke(app, command, input="\n" * 4)
-    assert "2 turns came to 0 counts" in str(still.exception)
+    assert "2 turns gave 0 counts" in str(still.exception)
     assert read_setup(setup)["nodes"]["hardware"]["wheel"]["cm_per_count"] == 0.5
     turned = {"FORWARD": 0, "RIGHT": 0}
 
