@@ -78,7 +78,7 @@ def test_the_driver_warns_of_old_calibrations_at_the_start(
 
 
 @pytest.mark.parametrize("mounted", [1, -1])
-def test_a_ball_is_calibrated_by_whole_turns_of_it_both_ways(
+def test_a_ball_is_calibrated_in_both_directions(
     mounted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup = tmp_path / "ball.toml"
@@ -100,8 +100,8 @@ board = "b" }}
     turned = {"FORWARD": 0, "RIGHT": 0}
 
     def by_hand(text: str, **keys: Any) -> str:
-        turned["FORWARD"] += 400 * mounted * ("FORWARD by 2 whole turns" in text)
-        turned["RIGHT"] += 200 * mounted * ("RIGHT by 2 whole turns" in text)
+        turned["FORWARD"] += 400 * mounted * ("FORWARD by 2 turns" in text)
+        turned["RIGHT"] += 200 * mounted * ("RIGHT by 2 turns" in text)
         return ""
 
     monkeypatch.setattr(typer, "prompt", by_hand)
