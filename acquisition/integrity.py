@@ -5,7 +5,11 @@ from typing import Annotated
 
 import msgspec
 
-from acquisition.timing.frame_clock_alignment import Aligned, FrameClockAlignment, SavedPage
+from acquisition.timing.frame_clock_alignment import (
+    AlignedFrame,
+    FrameClockAlignment,
+    SavedPage,
+)
 from acquisition.timing.photodiode_check import PhotodiodeCheck
 from rig.messages import Edge, Fault, Flip, Frame, Integrity, Message, Scan, Wheel
 from rig.node import Node, Publish
@@ -20,7 +24,7 @@ class IntegrityCheck(Node):
     """Says an Integrity for every imaging frame, and for whatever else does not agree."""
 
     name = "integrity"
-    subscribes = (Flip, Edge, Frame, Wheel, Scan)
+    subscribes = (Flip, Edge, Frame, Wheel, Scan, Fault)
     publishes = (Integrity,)
     max_batch_delay_s = 0.02
     reads_pixels = False
@@ -70,7 +74,7 @@ class IntegrityCheck(Node):
                 self._turn(message)
             case Edge(line=self.settings.frame_clock, up=True):
                 self._edges += 1
-                self._alignment.edge(message.t)
+                self._alignment.add_edge(message.t)
             case Frame():
                 self._take(message)
             case Flip():
@@ -79,6 +83,8 @@ class IntegrityCheck(Node):
                 header = message.header
                 spare = header.get("averaged", 1) > 1 or header.get("flyback_frames", 0) > 0
                 self._alignment.spare_edges = spare
+            case Fault(finding="file lost"):
+                self._find(message.t, ("file lost",), message.text)
             case _:
                 pass
 
@@ -98,7 +104,7 @@ class IntegrityCheck(Node):
         self._pages += 1
         number = frame.number or frame.index + 1
         tau = round(frame.timestamp_s * 1e9)
-        self._alignment.page(SavedPage(number, tau, frame.index, frame.t))
+        self._alignment.add_page(SavedPage(number, tau, frame.index, frame.t))
 
     def _turn(self, wheel: Wheel) -> None:
         """Check the wheel against the one before; it is the clock by which frames are settled."""
@@ -111,7 +117,7 @@ class IntegrityCheck(Node):
                 self._find(before.t, ("wheel silent",), f"the wheel was silent for {gap_ms:.0f} ms")
             elif cm_s > _FASTEST_CM_S:
                 self._find(wheel.t, ("wheel jumped",), f"the wheel went {cm_s:.0f} cm/s")
-        for frame in self._alignment.settle(wheel.t - _HOLD_NS):
+        for frame in self._alignment.align(wheel.t - _HOLD_NS):
             self._say_frame(frame)
         self._check_pages(wheel.t)
 
@@ -149,12 +155,19 @@ class IntegrityCheck(Node):
             self._find(flip.t, ("picture of no wheel",), what)
         self._stale = stale
 
-    def _say_frame(self, frame: Aligned) -> None:
+    def _say_frame(self, frame: AlignedFrame) -> None:
         whose = f"frame {frame.number}: " if frame.number else ""
-        self._find(frame.t, frame.findings, whose + ", ".join(frame.findings), frame)
+        text = whose + ", ".join(frame.findings)
+        if frame.step_ns:
+            text += (
+                f" (the times of ScanImage's frames step by {frame.step_ns / 1e9:+.3f} s; frames "
+                "are matched to the frame clock anew from here)"
+            )
+            self.publish(Fault(frame.t, text))
+        self._find(frame.t, frame.findings, text, frame)
 
     def _find(
-        self, t: int, findings: tuple[str, ...], what: str, frame: Aligned | None = None
+        self, t: int, findings: tuple[str, ...], what: str, frame: AlignedFrame | None = None
     ) -> None:
         self._sound = self._sound and not findings
         self.publish(

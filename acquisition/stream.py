@@ -129,6 +129,9 @@ class Stream(Node):
             raise
         while self._folder.torn:
             self._say_torn(self._folder.torn.pop())
+        while self._folder.lost:
+            text = self._folder.lost.pop()
+            self.publish(Fault(self.clock.now(), text, finding="file lost"))
 
     def _follow_to_the_end(self) -> None:
         quiet_s = 0.0

@@ -59,6 +59,8 @@ class Fault(Message, frozen=True, tag="Fault"):
     text: str
     frame: int | None = None
     outside: bool = False
+    finding: str = ""
+    """The name of a finding that the integrity process is to record; "" if it is none of its."""
 
 
 class Ended(Message, frozen=True, tag="Ended"):
@@ -356,9 +358,9 @@ class Integrity(Message, frozen=True, tag="Integrity"):
     Frame (None: it was not saved), edge whether its edge came. findings are names: "edge lost",
     "edge doubled", "edge late", "edge early", "edge too much", "page lost", "pages behind", "counts
     differ", "wheel silent", "wheel jumped", "flip lost", "picture stale", "picture of no wheel",
-    "photodiode dead", "photodiode astray", "photodiode drifts"; what says it in words. sound is the
-    running verdict: nothing was found so far. edges and pages are counts so far; the last word has
-    them all.
+    "photodiode dead", "photodiode astray", "photodiode drifts", "clock step", "file lost"; text
+    says it in words. sound is the running verdict: nothing was found so far. edges and pages are
+    counts so far; the last message has them all.
     """
 
     number: int

@@ -104,6 +104,11 @@ class FileFollower:
         return 1.0 / rate_hz if rate_hz else None
 
     @property
+    def identity(self) -> tuple[int, int]:
+        """What tells this file from any other, whatever its name is by now."""
+        return self._file.identity
+
+    @property
     def has_page(self) -> bool:
         """Whether a first page is whole; unlike `poll` it reads no metadata.
 

@@ -5,17 +5,27 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from acquisition.follow.file_follower import FileFollower
 from acquisition.scanimage.page import Page
 from rig.errors import Refused
 
 _SUFFIXES = (".tif", ".tiff")
-State = tuple[int, int]
-"""A file's size in bytes, and when it was written last, in ns of its machine."""
 
 
-def tiffs_in(folder: Path) -> dict[Path, State]:
+class FileState(NamedTuple):
+    """What a folder says of a file."""
+
+    size: int
+    """Bytes."""
+    written_ns: int
+    """When it was last written to, by the clock of its computer."""
+    identity: tuple[int, int]
+    """What tells it from any other file, whatever its name."""
+
+
+def tiffs_in(folder: Path) -> dict[Path, FileState]:
     """Return the TIFFs of a folder in the order of their numbers (_2 before _10), by path.
 
     A folder that is not there has none. Raises OSError.
@@ -25,8 +35,10 @@ def tiffs_in(folder: Path) -> dict[Path, State]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.lower().endswith(_SUFFIXES) and entry.is_file():
-                    stat = entry.stat()
-                    found[folder / entry.name] = (stat.st_size, stat.st_mtime_ns)
+                    path = folder / entry.name
+                    stat = path.stat()  # entry.stat() has no identity on Windows
+                    identity = (stat.st_dev, stat.st_ino)
+                    found[path] = FileState(stat.st_size, stat.st_mtime_ns, identity)
     except FileNotFoundError:
         return {}
     return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
@@ -46,8 +58,14 @@ class FolderFollower:
         self.followed: list[Path] = []
         """Every file followed, in order."""
         self.torn: list[Path] = []
-        """Files that ended inside a frame, which was left out, since somebody took the list."""
+        """Files that ended inside a frame, since the caller last emptied the list."""
+        self.lost: list[str] = []
+        """Files that were deleted, renamed or replaced since then, a sentence each."""
         self._folder, self._strict = folder, strict
+        self._in_place: dict[Path, FileState] = {}
+        """The followed files that are still under their names, as they were last seen."""
+        self._renamed: set[Path] = set()
+        """New names of followed files."""
         self._was_there = folder.is_dir()
         self._old = {p: state for p, state in self._look().items() if _has_a_page(p)}
 
@@ -66,6 +84,7 @@ class FolderFollower:
             self._leave()
             self.file = FileFollower(successor, self._strict)
             self.followed.append(successor)
+            self._in_place[successor] = FileState(0, 0, self.file.identity)
 
     def close(self) -> None:
         """Let the file go."""
@@ -80,14 +99,33 @@ class FolderFollower:
     def _successor(self) -> Path | None:
         """Return the next file of the folder; unless it is the first, only once it has a page."""
         there = self._look()
-        new = [p for p, state in there.items() if self._old.get(p) != state]
-        new = [p for p in new if p not in self.followed]
+        self._find_lost(there)
+        known = {*self.followed, *self._renamed}
+        new = [p for p, state in there.items() if self._old.get(p) != state and p not in known]
         # The next of the same series comes before any other file.
         series = self.file is not None and _series(self.file.path)
         path = min(new, key=lambda p: (_series(p) != series, _natural(p)), default=None)
         return path if path is not None and (self.file is None or _has_a_page(path)) else None
 
-    def _look(self) -> dict[Path, State]:
+    def _find_lost(self, there: dict[Path, FileState]) -> None:
+        """Note the followed files that were deleted, renamed or replaced since the last look."""
+        for path, before in tuple(self._in_place.items()):
+            now = there.get(path)
+            if now is not None and (now.identity == before.identity or now.size >= before.size):
+                # A share may give a file another identity; one in its place begins small.
+                self._in_place[path] = now._replace(identity=before.identity)
+                continue
+            del self._in_place[path]
+            renamed = [p for p, state in there.items() if state.identity == before.identity]
+            self._renamed.update(renamed)
+            what = f"was renamed to {renamed[0].name}" if renamed else "was deleted"
+            what = "was replaced by another file" if now is not None else what
+            self.lost.append(
+                f"{path.as_posix()} {what} during the session; bring it back under its name, "
+                "because its frames cannot be read again without it"
+            )
+
+    def _look(self) -> dict[Path, FileState]:
         try:
             there = tiffs_in(self._folder)
             vanished = self._was_there and not there and not self._folder.is_dir()

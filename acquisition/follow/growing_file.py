@@ -27,6 +27,12 @@ class GrowingFile:
         self._size = os.fstat(self._file.fileno()).st_size
         return self._size
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What tells this file from any other, whatever its name is by now."""
+        stat = os.fstat(self._file.fileno())
+        return stat.st_dev, stat.st_ino
+
     def reaches(self, end: int) -> bool:
         """Whether the file is that long."""
         return end <= self._size or end <= self.size()

@@ -254,6 +254,9 @@ class FrameCounter:
         before = label.number - in_acquisition  # the last frame before this acquisition
         following = model.next_number(shown.number_in_acquisition) - shown.number_in_acquisition
         first = shown.number + following
+        if label.acquisition > shown.acquisition + 1 and model.averaged > 1:
+            # Acquisitions in between were too short for an averaged frame: nothing is known.
+            first = max(first, before + 1)
         if _is_next_acquisition(shown, label) and in_acquisition > model.averaged:
             first = min(first, before + model.averaged)
         end = before + max(0, model.previous_number(in_acquisition))

@@ -1,32 +1,48 @@
-"""Which edge of the frame clock belongs to which imaging frame: by time and number, never by count.
+"""Match edges of the frame clock to imaging frames by time and number, never by counting.
 
-A frame's number and the microscope's own time of it stand in its page; edges have a time of the
-session clock alone. Once the two clocks are known to differ by so much, every page says where its
-edge must be. An edge that is not there, or one too many, then changes nothing for the others.
+The page of a frame holds its number and the microscope's own time of it; an edge has a time of the
+session clock alone. Once the offset between the two clocks is known, every page says when its edge
+must have come. An edge that is missing, or one too many, then changes nothing for other frames.
 """
 
+import statistics
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
 Finding = Literal[
-    "edge lost", "edge doubled", "edge late", "edge early", "edge too much", "page lost"
+    "edge lost",
+    "edge doubled",
+    "edge late",
+    "edge early",
+    "edge too much",
+    "page lost",
+    "clock step",
 ]
-_LOCKED_BY = 5
-"""So many pages must agree on how the clocks differ, if there are so many."""
+
+# Fractions of the time between two frames, the period:
 _NEAR = 0.45
-"""An edge is a frame's if it is nearer to its time than this part of the time between frames."""
-_NEAR_AT_FIRST = 0.2
-_SCANNED = 0.5
-"""A page cannot be there before this part of its frame is scanned."""
-_FOLLOWS = 0.2
-"""How much of a difference is believed to be the clocks', which drift against each other."""
+"""An edge belongs to a frame if it is nearer than this to the time the frame is expected."""
+_NEAR_WHILE_LOCKING = 0.2
+"""The same while the clock offset is not known yet, where a wrong match would stay."""
+_SAVED_AFTER = 0.5
+"""No page is on disk before this much of its frame has been scanned."""
+_STEP = 0.5
+"""Without edges to compare, a deviation beyond this is a step of the microscope's clock."""
+
+# Counts of frames, pages or edges:
+_LOCK_PAGES = 5
+"""Pages that vote on the clock offset, if an acquisition has as many."""
+_PAUSE_FRAMES = 3.0
+"""The frame clock paused if it was silent for this long: the edges before were not saved."""
+_MOST_EDGES_BEFORE_PAGES = 150
+"""If more edges came before the first pages, the microscope was focusing before the acquisition."""
+
+_DRIFT_GAIN = 0.2
+"""Share of an edge's deviation that is taken for drift between the clocks."""
 _LONE_FRAME_NS = 1_000_000_000
-_PAUSE = 3.0
-"""The frame clock paused if it was silent for so many frames: what came before was not saved."""
-_LAG_EDGES = 150
-"""So many edges may have come between an acquisition's first and the first pages heard of."""
+"""The period where a single page does not tell it."""
 
 
 class SavedPage(NamedTuple):
@@ -34,47 +50,52 @@ class SavedPage(NamedTuple):
 
     number: int
     """The microscope's count of frames, from 1."""
-    tau: int
-    """The microscope's own time of it, ns."""
+    timestamp_ns: int
+    """The microscope's own time of it."""
     frame: int
-    """Index of the Frame."""
+    """Index of the Frame message."""
     seen_t: int
-    """When the page was there, ns of the session clock."""
+    """When the page was on disk, ns of the session clock."""
 
 
-class Aligned(NamedTuple):
+class AlignedFrame(NamedTuple):
     """A frame, when it began, and what was wrong with it."""
 
     number: int
-    """0: an edge that is no frame's."""
+    """0: an edge that belongs to no frame."""
     frame: int | None
-    """None: there is no page."""
+    """None: the frame has no page."""
     t: int
-    """ns of the session clock: its edge, or where that must have been if it was lost or late."""
+    """ns of the session clock: its edge, or the expected time if that was lost or off."""
     edge: bool
     findings: tuple[Finding, ...]
+    step_ns: float = 0.0
+    """By how much the microscope's clock stepped before this frame."""
 
 
 class FrameClockAlignment:
-    """Takes edges and pages as they come, and gives back frames in the order of their numbers."""
+    """Take edges and pages as they come; return frames in the order of their numbers."""
 
     def __init__(self, late_ms: float) -> None:
-        """An edge farther than late_ms from its frame's time is late, or early."""
+        """An edge farther than late_ms from its frame's expected time is late, or early."""
         self.spare_edges = False
-        """Whether the microscope pulses for frames that it does not save, such as averaged ones."""
+        """Whether the frame clock ticks for frames that are not saved, such as averaged ones."""
         self._late_ns = late_ms * 1e6
         self._edges: list[int] = []
         self._waiting: deque[SavedPage] = deque()
         self._offset: float | None = None
-        """Session clock less the microscope's, ns."""
+        """Session clock minus the microscope's clock, ns; None before it is known."""
         self._period = 0.0
+        self._stepped = 0.0
+        """Sum of the steps of the microscope's clock in this acquisition, ns."""
         self._last: SavedPage | None = None
+        """The last page placed, its time without the steps."""
 
-    def edge(self, t: int) -> None:
-        """Take an edge of the frame clock."""
+    def add_edge(self, t: int) -> None:
+        """Take an edge of the frame clock (ns of the session clock)."""
         insort(self._edges, t)
 
-    def page(self, page: SavedPage) -> None:
+    def add_page(self, page: SavedPage) -> None:
         """Take a page."""
         self._waiting.append(page)
 
@@ -83,62 +104,96 @@ class FrameClockAlignment:
         """The time of the first edge that has no page yet."""
         return self._edges[0] if self._edges else None
 
-    def settle(self, until: int) -> list[Aligned]:
-        """Return the frames that are certain: every edge before that time (ns) has been taken."""
-        settled: list[Aligned] = []
+    def align(self, until: int) -> list[AlignedFrame]:
+        """Return the frames that are certain, given that every edge before `until` (ns) is here."""
+        aligned: list[AlignedFrame] = []
         while self._waiting and self._waiting[0].seen_t <= until:
             if self._restarts(self._waiting[0]):
-                self._offset = self._last = None
+                self._forget()
             if self._offset is None:
-                first = list(self._waiting)[:_LOCKED_BY]
-                if len(first) < _LOCKED_BY or first[-1].seen_t > until:
+                first = list(self._waiting)[:_LOCK_PAGES]
+                if len(first) < _LOCK_PAGES or first[-1].seen_t > until:
                     break
                 self._lock(first)
-            settled += self._place(self._waiting.popleft())
-        return settled
+            aligned += self._place(self._waiting.popleft())
+        return aligned
 
-    def finish(self) -> list[Aligned]:
+    def finish(self) -> list[AlignedFrame]:
         """Return what is left: frames that waited for others, and edges without a page."""
-        settled: list[Aligned] = []
+        aligned: list[AlignedFrame] = []
         while self._waiting:
             if self._offset is None or self._restarts(self._waiting[0]):
-                self._last = None
-                self._lock(list(self._waiting)[:_LOCKED_BY])
-            settled += self._place(self._waiting.popleft())
+                self._forget()
+                self._lock(list(self._waiting)[:_LOCK_PAGES])
+            aligned += self._place(self._waiting.popleft())
         number = 0 if self._last is None else self._last.number
         if not self.spare_edges:
             for i, t in enumerate(self._edges, start=1):
-                settled.append(Aligned(number + i, None, t, True, ("page lost",)))
+                aligned.append(AlignedFrame(number + i, None, t, True, ("page lost",)))
         self._edges.clear()
-        return settled
+        return aligned
 
     def _restarts(self, page: SavedPage) -> bool:
         """Whether a new acquisition begins, which counts from 1 again."""
         return self._last is not None and page.number <= self._last.number
 
+    def _forget(self) -> None:
+        """Forget the clock offset, for a new acquisition."""
+        self._offset = self._last = None
+        self._stepped = 0.0
+
     def _lock(self, pages: list[SavedPage]) -> None:
-        """Find how the clocks differ: as most pages have it, none seen before it was scanned."""
+        """Find the clock offset from an acquisition's first pages and the edges so far.
+
+        1. Each pair of an edge and a page proposes an offset: edge minus the page's own time. None
+           may have a page on disk before its frame was scanned.
+        2. Each page votes for the offsets at which it has an edge near its expected time.
+        3. The offset with most votes wins; of several, the one nearest to a guess: the first edge
+           after the last pause is that of frame 1 or, if the microscope was focusing before, pages
+           came as soon as they could.
+        4. The winner is moved by the median deviation of the edges that it explains.
+
+        Without edges, pages are taken to have come as soon as they could.
+        """
+        pages = self._without_steps(pages)
         self._learn_period(pages)
-        near, first = _NEAR_AT_FIRST * self._period, pages[0]
-        tau_of_1 = first.tau - (first.number - 1) * self._period
-        scanned = _SCANNED * self._period if len(pages) > 1 else 0.0
-        begins = min(p.seen_t - p.tau for p in pages) - scanned
-        edges = self._since_pause(begins + pages[-1].tau)
-        # Of so many edges the first is not frame 1's: before the grab the clock only focused.
-        focused = len(edges) > _LAG_EDGES
-        edges = edges[-_LAG_EDGES:]
-        offsets = [t - p.tau for t in edges for p in pages if t - p.tau <= begins]
-        if not offsets:  # a frame clock that is silent: each page came as its frame was over
-            self._offset = begins - self._period + scanned
+        near, first = _NEAR_WHILE_LOCKING * self._period, pages[0]
+        scanned = _SAVED_AFTER * self._period if len(pages) > 1 else 0.0
+        latest = min(p.seen_t - p.timestamp_ns for p in pages) - scanned
+        edges = self._since_pause(latest + pages[-1].timestamp_ns)
+        focused = len(edges) > _MOST_EDGES_BEFORE_PAGES
+        edges = edges[-_MOST_EDGES_BEFORE_PAGES:]
+        offsets = [o for t in edges for p in pages if (o := t - p.timestamp_ns) <= latest]
+        if not offsets:
+            self._offset = latest - self._period + scanned
             return
-        expected = begins if focused else edges[0] - tau_of_1
-        best = max(
-            offsets,
-            key=lambda o: (sum(self._has_edge(o + p.tau, near) for p in pages), -abs(o - expected)),
-        )
-        misses = [self._nearest(best + p.tau, near) for p in pages]
-        known = sorted(t - best - p.tau for t, p in zip(misses, pages, strict=True) if t)
-        self._offset = best + known[len(known) // 2]
+        frame_1_ns = first.timestamp_ns - (first.number - 1) * self._period
+        guess = latest if focused else edges[0] - frame_1_ns
+
+        def votes(offset: float) -> int:
+            times = (offset + p.timestamp_ns for p in pages)
+            return sum(self._nearest(t, near) is not None for t in times)
+
+        best = max(offsets, key=lambda offset: (votes(offset), -abs(offset - guess)))
+        matches = [(p, self._nearest(best + p.timestamp_ns, near)) for p in pages]
+        deviations = sorted(t - best - p.timestamp_ns for p, t in matches if t is not None)
+        self._offset = best + deviations[len(deviations) // 2]
+
+    def _without_steps(self, pages: list[SavedPage]) -> list[SavedPage]:
+        """Return pages as if the microscope's clock had not stepped among them."""
+        rates = [_rate(a, b) for a, b in pairwise(pages) if b.number > a.number]
+        period = statistics.median_low(rates) if rates else 0.0
+        continuous, stepped = pages[:1], 0.0
+        for page in pages[1:]:
+            moved = _moved(page, stepped)
+            step = _deviation(continuous[-1], moved, period)
+            elapsed = page.seen_t - continuous[-1].seen_t
+            own = moved.timestamp_ns - continuous[-1].timestamp_ns
+            if abs(step) > _STEP * period and abs(elapsed - own + step) < abs(elapsed - own):
+                stepped += step
+                moved = _moved(page, stepped)
+            continuous.append(moved)
+        return continuous
 
     def _since_pause(self, until: float) -> list[int]:
         """Return the edges up to a time, without those before the last pause of the frame clock."""
@@ -147,83 +202,127 @@ class FrameClockAlignment:
         return edges[next(pauses, 0) :]
 
     def _paused(self, before: int, after: int) -> bool:
-        return after - before > _PAUSE * self._period
+        return after - before > _PAUSE_FRAMES * self._period
 
     def _learn_period(self, pages: list[SavedPage]) -> None:
         """Take the shortest time between frames, of these pages or of those before."""
-        times = [
-            (b.tau - a.tau) / (b.number - a.number)
+        rates = [
+            _rate(a, b)
             for a, b in pairwise(pages)
-            if b.number > a.number and b.tau > a.tau
+            if b.number > a.number and b.timestamp_ns > a.timestamp_ns
         ]
-        if times:
-            self._period = min([*times, self._period or times[0]])
+        if rates:
+            self._period = min([*rates, self._period or rates[0]])
         self._period = self._period or _LONE_FRAME_NS
 
-    def _place(self, page: SavedPage) -> list[Aligned]:
+    def _place(self, page: SavedPage) -> list[AlignedFrame]:
         """Give a page its edge, after the frames and edges that come before it."""
+        page = _moved(page, self._stepped)
+        step_ns = self._step(page)
+        if step_ns:
+            self._stepped += step_ns
+            page = _moved(page, step_ns)
         self._learn_period([page] if self._last is None else [self._last, page])
-        due = (self._offset or 0.0) + page.tau
+        expected = self._expected(page)
         near = _NEAR * self._period
-        settled = self._missing(page, near)
-        settled += self._strays(due - near)
-        settled.append(self._frame(page.number, page.frame, due, near))
+        aligned = self._missing(page, near)
+        aligned += self._extra_edges(expected - near)
+        frame = self._frame(page.number, page.frame, expected, near)
+        if step_ns:
+            frame = frame._replace(findings=("clock step", *frame.findings), step_ns=step_ns)
         self._last = page
-        return settled
+        return [*aligned, frame]
 
-    def _frame(self, number: int, frame: int | None, due: float, near: float) -> Aligned:
-        """Take what edges there are of a frame that is due, and say what is wrong."""
+    def _expected(self, page: SavedPage) -> float:
+        return (self._offset or 0.0) + page.timestamp_ns
+
+    def _step(self, page: SavedPage) -> float:
+        """Return by how much the microscope's clock stepped before a page (ns); 0 if it did not.
+
+        A frame's number foretells its time from that of the page before. A deviation is a step if
+        the foretold time has an edge and the page's own has none, if the page says it was scanned
+        after it was on disk, or sooner than frames can follow each other. Else the microscope
+        paused.
+        """
+        if self._last is None or not self._period:
+            return 0.0
+        step = _deviation(self._last, page, self._period)
+        if abs(step) <= self._late_ns:
+            return 0.0
+        own = self._expected(page)
+        foretold_edge = self._nearest(own - step, self._late_ns)
+        if foretold_edge is not None and self._nearest(own, self._late_ns) is None:
+            return step
+        too_soon = step < -_STEP * self._period
+        not_scanned = step > 0 and own + _SAVED_AFTER * self._period > page.seen_t
+        return step if too_soon or not_scanned else 0.0
+
+    def _frame(self, number: int, frame: int | None, expected: float, near: float) -> AlignedFrame:
+        """Take the edges of a frame that is expected at a time, and say what is wrong."""
         findings: list[Finding] = ["page lost"] if frame is None else []
-        edge = self._nearest(due, near)
-        late_ns = 0.0 if edge is None else edge - due
-        t = due if edge is None or abs(late_ns) > self._late_ns else edge
+        edge = self._nearest(expected, near)
+        late_ns = 0.0 if edge is None else edge - expected
+        t = expected if edge is None or abs(late_ns) > self._late_ns else edge
         if edge is None:
             findings.append("edge lost")
         elif abs(late_ns) > self._late_ns:
             findings.append("edge late" if late_ns > 0 else "edge early")
         else:
-            self._offset = (self._offset or 0.0) + _FOLLOWS * late_ns
-        if self._take(due - near, due + near) > 1:
+            self._offset = (self._offset or 0.0) + _DRIFT_GAIN * late_ns
+        if self._remove_edges(expected - near, expected + near) > 1:
             findings.append("edge doubled")
-        return Aligned(number, frame, round(t), edge is not None, tuple(findings))
+        return AlignedFrame(number, frame, round(t), edge is not None, tuple(findings))
 
-    def _missing(self, page: SavedPage, near: float) -> list[Aligned]:
-        """Name the frames between the last page and this one."""
+    def _missing(self, page: SavedPage, near: float) -> list[AlignedFrame]:
+        """Return the frames between the last page and this one, which have no page."""
         if self.spare_edges:
             return []
-        missing: list[Aligned] = []
+        missing: list[AlignedFrame] = []
         last = self._last
-        step = self._period
+        between = self._period
         number = 0 if last is None else last.number
         if last is not None and page.number > last.number:
-            step = (page.tau - last.tau) / (page.number - last.number)
+            between = _rate(last, page)
         for lost in range(number + 1, page.number):
-            due = (self._offset or 0.0) + page.tau - (page.number - lost) * step
-            if last is None and self._nearest(due, near) is None:
-                continue  # it was scanned before anybody counted
-            missing += self._strays(due - near)
-            missing.append(self._frame(lost, None, due, near))
+            expected = self._expected(page) - (page.number - lost) * between
+            if last is None and self._nearest(expected, near) is None:
+                continue  # scanned before anyone counted
+            missing += self._extra_edges(expected - near)
+            missing.append(self._frame(lost, None, expected, near))
         return missing
 
-    def _strays(self, before: float) -> list[Aligned]:
-        """Take the edges before that time, which belong to no frame."""
-        strays = [t for t in self._edges if t < before]
-        del self._edges[: len(strays)]
+    def _extra_edges(self, before: float) -> list[AlignedFrame]:
+        """Remove the edges before a time, which belong to no frame, and return them."""
+        extra = [t for t in self._edges if t < before]
+        del self._edges[: len(extra)]
         if self.spare_edges:
             return []
-        return [Aligned(0, None, t, True, ("edge too much",)) for t in strays]
+        return [AlignedFrame(0, None, t, True, ("edge too much",)) for t in extra]
 
-    def _take(self, since: float, until: float) -> int:
-        """Take the edges between two times; return how many there were."""
-        taken = [t for t in self._edges if since <= t <= until]
+    def _remove_edges(self, since: float, until: float) -> int:
+        """Remove the edges between two times; return how many there were."""
+        found = [t for t in self._edges if since <= t <= until]
         self._edges = [t for t in self._edges if not since <= t <= until]
-        return len(taken)
+        return len(found)
 
-    def _has_edge(self, due: float, near: float) -> bool:
-        return self._nearest(due, near) is not None
-
-    def _nearest(self, due: float, near: float) -> int | None:
+    def _nearest(self, expected: float, near: float) -> int | None:
         """Return the edge nearest to a time, if it is near enough."""
-        at = bisect_left(self._edges, due)
-        found = min(self._edges[max(0, at - 1) : at + 1], key=lambda t: abs(t - due), default=None)
-        return found if found is not None and abs(found - due) <= near else None
+        at = bisect_left(self._edges, expected)
+        around = self._edges[max(0, at - 1) : at + 1]
+        found = min(around, key=lambda t: abs(t - expected), default=None)
+        return found if found is not None and abs(found - expected) <= near else None
+
+
+def _rate(a: SavedPage, b: SavedPage) -> float:
+    """Return the time from frame to frame between two pages, ns."""
+    return (b.timestamp_ns - a.timestamp_ns) / (b.number - a.number)
+
+
+def _deviation(last: SavedPage, page: SavedPage, period: float) -> float:
+    """Return how much later a page's time is than its number foretells, ns."""
+    return page.timestamp_ns - last.timestamp_ns - (page.number - last.number) * period
+
+
+def _moved(page: SavedPage, step_ns: float) -> SavedPage:
+    """Return a page with a step taken off its time."""
+    return page._replace(timestamp_ns=round(page.timestamp_ns - step_ns))

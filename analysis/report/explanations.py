@@ -66,6 +66,14 @@ INTEGRITY = {
     "edge too much": Explanation(
         "An edge of the frame clock belongs to no imaging frame.", _CHECK_LINE
     ),
+    "clock step": Explanation(
+        "The microscope's own time of its frames jumped, as when its computer's clock is set.",
+        "The frames are dated by the frame clock and can be used; find out what sets that clock.",
+    ),
+    "file lost": Explanation(
+        "An imaging file was deleted, renamed or replaced while the session ran.",
+        "Bring it back under its name: frames without it cannot be replayed or analysed again.",
+    ),
     "page lost": Explanation(
         "The frame clock had an edge, but the frame is not in the files.",
         "Check the disk of the ScanImage computer; that frame has no data.",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acquisition.timing.frame_clock_alignment import Aligned, FrameClockAlignment, SavedPage
+from acquisition.timing.frame_clock_alignment import AlignedFrame, FrameClockAlignment, SavedPage
 
 PERIOD = 333_000_000
 LATE_MS = 10.0
@@ -27,6 +27,8 @@ class World:
     jitter: list[float] = field(default_factory=list)
     page_lag: float = 0.02
     """From the end of a frame to its page, in frames."""
+    steps: dict[int, float] = field(default_factory=dict)
+    """Seconds by which the microscope's clock steps before a frame, by its number."""
 
     def t(self, number: int) -> int:
         return FIRST_T + (number - 1) * PERIOD
@@ -44,10 +46,11 @@ class World:
         return times
 
     def pages(self) -> list[SavedPage]:
-        pages = []
+        pages: list[SavedPage] = []
         for number in range(1, self.frames + 1):
             if number not in self.pages_lost:
-                tau = round((number - 1) * PERIOD * (1 + DRIFT))
+                step_s = sum(s for first, s in self.steps.items() if first <= number)
+                tau = round((number - 1) * PERIOD * (1 + DRIFT) + step_s * 1e9)
                 seen_t = self.t(number + 1) + round(self.page_lag * PERIOD)
                 pages.append(SavedPage(number, tau, len(pages), seen_t))
         return pages
@@ -68,19 +71,19 @@ class World:
         return named
 
 
-def aligned(world: World, every: int = 1) -> list[Aligned]:
-    """Let the world's edges and pages come in order of time; settle at every so many words."""
+def aligned(world: World, every: int = 1) -> list[AlignedFrame]:
+    """Let the world's edges and pages come in order of time; align after every Nth of them."""
     alignment = FrameClockAlignment(LATE_MS)
     messages = [(t, t) for t in world.edges()] + [(p.seen_t, p) for p in world.pages()]
-    settled = []
+    found = []
     for i, (t, message) in enumerate(sorted(messages, key=lambda w: w[0])):
         if isinstance(message, SavedPage):
-            alignment.page(message)
+            alignment.add_page(message)
         else:
-            alignment.edge(message)
+            alignment.add_edge(message)
         if i % every == 0:
-            settled += alignment.settle(t - 1)
-    return settled + alignment.finish()
+            found += alignment.align(t - 1)
+    return found + alignment.finish()
 
 
 def check(world: World, every: int = 1) -> None:
@@ -154,9 +157,9 @@ def test_an_edge_of_no_frame_is_named_as_such(at: list[float], first: int) -> No
     strays = sorted(world.t(first + i) + round(by * PERIOD) for i, by in enumerate(at))
     alignment = FrameClockAlignment(LATE_MS)
     for t in sorted(world.edges() + strays):
-        alignment.edge(t)
+        alignment.add_edge(t)
     for page in world.pages():
-        alignment.page(page)
+        alignment.add_page(page)
     found = alignment.finish()
     assert [a.t for a in found if a.findings] == strays
     assert {a.findings for a in found if a.number == 0} == {("edge too much",)}
@@ -169,10 +172,10 @@ def test_a_second_acquisition_counts_anew() -> None:
     alignment = FrameClockAlignment(LATE_MS)
     for world, later, pages in ((first, 0, 0), (second, gap, 6)):
         for t in world.edges():
-            alignment.edge(t + later)
+            alignment.add_edge(t + later)
         for page in world.pages():
-            alignment.page(page._replace(seen_t=page.seen_t + later, frame=page.frame + pages))
-    found = alignment.settle(FIRST_T + 100 * PERIOD) + alignment.finish()
+            alignment.add_page(page._replace(seen_t=page.seen_t + later, frame=page.frame + pages))
+    found = alignment.align(FIRST_T + 100 * PERIOD) + alignment.finish()
     assert [a.number for a in found] == [*range(1, 7), *range(1, 6)]
     assert [a.frame for a in found] == list(range(11))
     assert not any(a.findings for a in found)
@@ -185,17 +188,17 @@ def test_a_second_acquisition_counts_anew() -> None:
 def test_edges_of_focusing_date_no_frame(focus_hz: float, pause_s: float, again: bool) -> None:
     """Before the first acquisition, and again between two."""
     world, alignment, later = World(9), FrameClockAlignment(LATE_MS), 0
-    found: list[Aligned] = []
+    found: list[AlignedFrame] = []
     for grab in range(1 + again):
         between = round(1e9 / focus_hz)
         focused = [later + FIRST_T + i * between for i in range(300)]
         later += 300 * between + round(pause_s * 1e9)
         for t in focused + [t + later for t in world.edges()]:
-            alignment.edge(t)
+            alignment.add_edge(t)
         for page in world.pages():
             seen_t, frame = page.seen_t + later, page.frame + 9 * grab
-            alignment.page(page._replace(seen_t=seen_t, frame=frame))
-        found += alignment.settle(FIRST_T + later + 100 * PERIOD)
+            alignment.add_page(page._replace(seen_t=seen_t, frame=frame))
+        found += alignment.align(FIRST_T + later + 100 * PERIOD)
         frames = [a for a in found if a.frame is not None][-9:]
         assert [a.t for a in frames] == [world.t(n) + later for n in range(1, 10)]
         assert not any(a.findings for a in frames)
@@ -213,11 +216,62 @@ def test_what_is_scanned_and_not_saved_is_spared_where_the_header_says_so() -> N
     alignment = FrameClockAlignment(LATE_MS)
     alignment.spare_edges = True
     for t in world.edges():
-        alignment.edge(t)
+        alignment.add_edge(t)
     for page in world.pages():
         if page.number % 3 == 1:
-            alignment.page(page)
+            alignment.add_page(page)
     found = alignment.finish()
     assert [a.number for a in found] == [1, 4, 7, 10, 13, 16]
     assert not any(a.findings for a in found)
     assert [a.t for a in found] == [world.t(a.number) for a in found]
+
+
+@pytest.mark.parametrize("step_s", [5.0, 3600.0, -300.0, 0.1, -0.1, 0.333, -0.333, 1.0, -2.0])
+@pytest.mark.parametrize("lag", [0.02, 0.4])
+@pytest.mark.parametrize("first", [3, 20])
+def test_a_step_of_the_microscopes_clock_is_named_and_dates_no_frame_wrongly(
+    step_s: float, lag: float, first: int
+) -> None:
+    """Also among the first frames, by which the clocks are matched, if it is of many frames."""
+    if first == 3 and abs(step_s) < 1.0:
+        return
+    world = World(40, page_lag=lag, steps={first: step_s}, edges_lost={30}, pages_lost={35})
+    found = aligned(world)
+    assert [a.number for a in found] == list(range(1, 41))
+    for a in found:
+        assert abs(a.t - world.t(a.number)) < LATE_MS * 1e6 + 0.01 * PERIOD
+    named = {a.number: a.findings for a in found if a.findings}
+    assert named.pop(30) == ("edge lost",) and named.pop(35) == ("page lost",)
+    assert named == {first: ("clock step",)}
+    assert found[first - 1].step_ns == pytest.approx(step_s * 1e9, abs=1e6)
+
+
+@given(
+    steps=st.dictionaries(
+        st.integers(8, 50), st.one_of(st.floats(-1e4, -1.0), st.floats(1.0, 1e4)), max_size=4
+    ),
+    every=st.integers(1, 20),
+)
+def test_several_steps_shift_nothing(steps: dict[int, float], every: int) -> None:
+    world = World(60, steps=steps)
+    found = aligned(world, every)
+    assert {a.number for a in found if "clock step" in a.findings} == set(steps)
+    assert all(abs(a.t - world.t(a.number)) < LATE_MS * 1e6 for a in found)
+
+
+def test_a_pause_of_the_microscope_is_no_step() -> None:
+    """Numbers go on after a pause, in a LOOP, and both clocks have seen it."""
+    first, second, pause = World(9), World(9), 40 * PERIOD
+    alignment = FrameClockAlignment(LATE_MS)
+    for t in first.edges() + [t + 9 * PERIOD + pause for t in second.edges()]:
+        alignment.add_edge(t)
+    for page in first.pages():
+        alignment.add_page(page)
+    for page in second.pages():
+        later = 9 * PERIOD + pause
+        moved = page._replace(number=page.number + 9, frame=page.frame + 9)
+        alignment.add_page(
+            moved._replace(timestamp_ns=page.timestamp_ns + later, seen_t=page.seen_t + later)
+        )
+    found = alignment.finish()
+    assert [a.findings for a in found] == [()] * 18

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from acquisition.follow.folder_follower import FolderFollower, tiffs_in
-from acquisition.simulation.scanimage_writer import Link
+from acquisition.simulation.scanimage_writer import Link, Writer
 from rig.errors import Refused
 from tests.acquisition.files import pictures, save, start
 
@@ -117,3 +117,47 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "imaging").write_text("a file")
     with pytest.raises(Refused, match=r"imaging folder .* cannot be read"):
         FolderFollower(tmp_path / "imaging")
+
+
+def following(path: Path) -> tuple[FolderFollower, Writer]:
+    """Return the follower of a file that grows."""
+    folder = FolderFollower(path.parent)
+    writer = start(path)
+    writer.append(pictures(1)[0], 0.0)
+    assert names_of(folder) == [path.name]
+    return folder, writer
+
+
+@pytest.mark.parametrize("how", ["deleted", "renamed to other.tif", "replaced by another file"])
+def test_a_growing_file_that_is_taken_away_is_told_once_and_read_on(
+    tmp_path: Path, how: str
+) -> None:
+    path = tmp_path / "scan_1.tif"
+    folder, writer = following(path)
+    assert names_of(folder) == [] and folder.lost == []
+    if how.startswith("renamed"):
+        path.rename(tmp_path / "other.tif")
+    else:
+        path.unlink()
+    if how.startswith("replaced"):
+        path.write_bytes(b"II")
+    writer.append(pictures(1)[0], 0.1)
+    assert names_of(folder) == ["scan_1.tif"]
+    (sentence,) = folder.lost
+    assert sentence.startswith(f"{path.as_posix()} was {how} during the session; bring it back")
+    assert names_of(folder) == [] and len(folder.lost) == 1
+    writer.close()
+    save(tmp_path / "scan_2.tif", pictures(1))
+    assert names_of(folder) == ["scan_2.tif"]
+    folder.close()
+
+
+def test_an_earlier_file_of_the_series_that_is_deleted_is_told_too(tmp_path: Path) -> None:
+    folder, writer = following(tmp_path / "scan_1.tif")
+    writer.close()
+    save(tmp_path / "scan_2.tif", pictures(1))
+    assert names_of(folder) == ["scan_2.tif"]
+    (tmp_path / "scan_1.tif").unlink()
+    assert names_of(folder) == []
+    assert "scan_1.tif was deleted during the session" in folder.lost[0]
+    folder.close()

@@ -87,7 +87,7 @@ def test_the_folder_is_asked_ten_times_a_second_and_the_file_when_a_page_is_due(
     said: list[Any] = []
     stream = streaming(tmp_path, monkeypatch, said)
 
-    def asking(path: Path) -> dict[Path, folders.State]:
+    def asking(path: Path) -> dict[Path, folders.FileState]:
         asked.append(path)
         return tiffs_in(path)
 

@@ -9,7 +9,7 @@ import pytest
 
 from acquisition.integrity import IntegrityCheck
 from acquisition.simulation.ground_truth import read_truth
-from rig.messages import Edge, Flip, Frame, Integrity, Message, Scan, Wheel
+from rig.messages import Edge, Fault, Flip, Frame, Integrity, Message, Scan, Wheel
 from rig.replay.replay import replay
 from tests.acquisition.sessions import Said, of, run
 from tests.analysis.logs import write_log
@@ -156,3 +156,35 @@ def test_pictures_and_wheel_that_agree_are_not_named() -> None:
         check.handle(flip(i, i * MS + 5, i * MS if i else 0))
     check.close()
     assert [message.findings for message in said] == [()]
+
+
+def test_a_file_that_is_lost_makes_the_session_unsound_within_two_seconds() -> None:
+    said: list[Message] = []
+    check = node(said)
+    text = "imaging/a.tif was deleted during the session"
+    check.handle(Fault(5 * MS, "something else"))
+    check.handle(Fault(7 * MS, text, finding="file lost"))
+    check.close()
+    (found, last) = [message for message in said if isinstance(message, Integrity)]
+    assert (found.t, found.findings, found.text) == (7 * MS, ("file lost",), text)
+    assert not found.sound and not last.sound
+
+
+def test_a_step_of_the_microscopes_clock_is_said_within_a_second() -> None:
+    said: list[Message] = []
+    check = node(said)
+    for i in range(12):
+        t, step_s = i * 300 * MS, 5.0 if i >= 8 else 0.0
+        check.handle(Edge(t, "frame_clock", True))
+        check.handle(Wheel(t + 299 * MS, 0, 0.0))
+        where = ("a.tif", 0, 4, 4, i * 0.3 + step_s)
+        check.handle(Frame(t + 310 * MS, i, *where, number=i + 1))
+        check.handle(Wheel(t + 335 * MS, 0, 0.0))
+        if i == 8:
+            (fault,) = [message for message in said if isinstance(message, Fault)]
+            assert fault.text.startswith("frame 9: clock step (the times of ScanImage's frames")
+            assert "step by +5.000 s" in fault.text
+    check.close()
+    frames = [message for message in said if isinstance(message, Integrity) and message.number]
+    assert [message.t for message in frames] == [i * 300 * MS for i in range(12)]
+    assert {m.number: m.findings for m in frames if m.findings} == {9: ("clock step",)}

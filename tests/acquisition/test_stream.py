@@ -247,3 +247,21 @@ def test_a_header_that_leaves_the_depth_open_ends_the_session_with_a_sentence(
     with pytest.raises(Refused, match=r"a\.tif averages 2 frames .* so that a page mixes depths"):
         stream.tick(SECOND)
     stream.close()
+
+
+def test_a_file_deleted_under_the_stream_is_a_fault_for_integrity_within_two_seconds(
+    imaging: Path,
+) -> None:
+    said: list[Any] = []
+    stream = streaming(said)
+    writer = start_file(imaging / "a.tif")
+    writer.append(pictures(1)[0], 0.0)
+    stream.tick(SECOND)
+    (imaging / "a.tif").unlink()
+    stream.tick(2 * SECOND)
+    (fault,) = [message for message in said if isinstance(message, Fault)]
+    assert fault.finding == "file lost"
+    assert fault.text.startswith("imaging/a.tif was deleted during the session")
+    writer.close()
+    stream.close()
+    assert len([message for message in said if isinstance(message, Fault)]) == 1
