@@ -1,7 +1,9 @@
 """Whole sessions of driver and task in virtual time, with simulated and recorded mice."""
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from behavior.hardware import Hardware
@@ -21,8 +23,12 @@ from rig.messages import (
     Valve,
     Wheel,
 )
+from rig.process import completed
+from rig.replay.replay import replay
+from rig.session.provenance import about
 from rig.settings.config import SessionSettings, convert
-from tests.behavior.judging.refereed import EAGER, refereed, run
+from tests.analysis.logs import write_log
+from tests.behavior.judging.refereed import EAGER, ROCKING, refereed, run
 from tests.behavior.sessions import SHARED, S, check_trials, of, session
 
 
@@ -111,6 +117,17 @@ def test_the_same_seed_repeats_and_the_task_can_be_replayed() -> None:
     assert again == [
         message for e, message in first if e.sender == "task" and type(message) is not Ended
     ]
+
+
+def test_a_changed_gain_rule_is_found_in_a_replay(tmp_path: Path) -> None:
+    rocking = {**ROCKING, "cm_per_count": 0.0135}
+    chosen = session(5, rocking, trials=2, motion="gain", gain=4.0, cue_to_m=1.0)
+    chosen = msgspec.structs.replace(completed(chosen), about=about())
+    folder = write_log(tmp_path, virtual_session.run(chosen))
+    assert replay(folder, [], about()).first is None
+    report = replay(folder, ["task.gain_distance=forward"], about())
+    assert report.first is not None
+    assert "Position" in str(report.first)
 
 
 def test_a_session_that_is_cut_off_disarms() -> None:
