@@ -1,6 +1,7 @@
 """A session in one process and in virtual time: the same nodes, the same loop, no waiting."""
 
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
@@ -14,19 +15,35 @@ from rig.transport.envelope import Envelope, Sender
 from rig.transport.frame_pixels import Pixels
 
 Said = list[tuple[Envelope, Message]]
+Keep = Callable[[Envelope, Message], None]
 
 
-def run(session: SessionSettings, end_ns: int | None = None) -> Said:
-    """Run the session's nodes until one ends, or until that time; return what was said.
+def run(
+    session: SessionSettings,
+    end_ns: int | None = None,
+    keep: Keep | None = None,
+    tick_s: float | None = None,
+) -> Said:
+    """Run the session's nodes in virtual time, until one ends.
 
-    Raises whatever a node raises.
+    Args:
+        session: the resolved session.
+        end_ns: session time at which it is stopped; None for no limit.
+        keep: takes each published message instead of the list that is returned otherwise.
+        tick_s: period of all drivers; None for their own.
+
+    Returns: every message in hub order; empty with `keep`.
+
+    Raises: whatever a node raises.
     """
     clock = SetClock()
-    transport = _ListTransport(clock, end_ns)
+    transport = _ListTransport(clock, end_ns, keep)
     names = [name for name in session.nodes if name != RECORDER]
     nodes = [make(session, name, partial(transport.publish, name)) for name in names]
     for node in nodes:
         node.check(session.task)
+        if tick_s is not None and node.period_s is not None:
+            node.period_s = tick_s
     transport.begin(session, nodes)
     drive(nodes, transport, clock)
     return transport.said
@@ -35,8 +52,9 @@ def run(session: SessionSettings, end_ns: int | None = None) -> Said:
 class _ListTransport:
     """Keeps what is said, and gives it back in that order: the hub of a virtual session."""
 
-    def __init__(self, clock: SetClock, end_ns: int | None) -> None:
+    def __init__(self, clock: SetClock, end_ns: int | None, keep: Keep | None) -> None:
         self.said: Said = []
+        self._keep = keep or (lambda envelope, message: self.said.append((envelope, message)))
         self._clock, self._end_ns = clock, end_ns
         self._senders: dict[str, Sender] = {}
         self._waiting: deque[tuple[Envelope, Message]] = deque()
@@ -68,7 +86,7 @@ class _ListTransport:
         if sender not in self._senders:
             self._senders[sender] = Sender(sender, self._clock)
         envelope = self._senders[sender].wrap(message)
-        self.said.append((envelope, message))
+        self._keep(envelope, message)
         self._waiting.append((envelope, message))
 
     def end(self, sender: str, reason: str, failed: bool) -> None:

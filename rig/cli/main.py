@@ -29,6 +29,7 @@ from rig.cli.sessions.recover import recover
 from rig.cli.sessions.replay import replay
 from rig.cli.sessions.report import report
 from rig.cli.sessions.run import run
+from rig.cli.sessions.simulate import simulate
 from rig.cli.subject import subject
 from rig.cli.terminal import make_printable, new_console, protect_output, report_error
 from rig.errors import Refused
@@ -41,7 +42,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, run, preview, replay, report, info, export, recover, flush, doctor, align):
+for verb in (demo, run, simulate, preview, replay, report, info, export, recover):
+    app.command()(verb)
+for verb in (flush, doctor, align):
     app.command()(verb)
 app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")
