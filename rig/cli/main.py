@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 # before any command loads numpy: one thread always sums in the same order
@@ -42,9 +43,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, run, simulate, preview, replay, report, info, export, recover):
-    app.command()(verb)
-for verb in (flush, doctor, align):
+VERBS: tuple[Callable[..., None], ...] = (
+    *(demo, run, simulate, preview, replay, report, info, export, recover),
+    *(flush, doctor, align),
+)
+for verb in VERBS:
     app.command()(verb)
 app.add_typer(subject, name="subject")
 app.add_typer(tiff, name="tiff")
