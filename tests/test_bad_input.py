@@ -159,13 +159,13 @@ def test_a_folder_that_is_no_session(
         return refused(capsys, monkeypatch, verb, folder)
 
     assert said(tmp_path / "x") == f"there is no folder {tmp_path / 'x'}; check the path"
-    assert f"{tmp_path} is no session folder" in said(tmp_path)
+    assert f"{tmp_path} is not a session folder" in said(tmp_path)
     session = tmp_path / "sub-VR2" / "ses-20260101_1"
     (session / "imaging").mkdir(parents=True)
     for above in (tmp_path, session.parent):
-        assert f"name one, as the newest: {session}" in said(above)
+        assert f"choose one of them, for example the newest: {session}" in said(above)
     (session / "log.mcap").write_text("")
-    assert f"lies in a session; name its folder: {session}" in said(session / "imaging")
+    assert f"is inside a session folder; use {session}" in said(session / "imaging")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide a library from a process")

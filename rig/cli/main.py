@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rig.cli.bench.analysis import analysis
 from rig.cli.bench.behavior import behavior
-from rig.cli.bench.bus import transport
+from rig.cli.bench.bus import bus
 from rig.cli.bench.display import display
 from rig.cli.bench.frames import frames
 from rig.cli.bringup.calibrate import calibrate
@@ -43,20 +43,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-VERBS: tuple[Callable[..., None], ...] = (
-    *(demo, run, simulate, preview, replay, report, info, export, recover),
-    *(flush, doctor, align),
+_SESSIONS, _RIG, _IMAGING, _ANIMALS = "Sessions", "The rig", "Imaging", "Animals"
+COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
+    (_SESSIONS, (run, demo, simulate, preview, info, report, replay, export, recover)),
+    (_RIG, (doctor, flush)),
+    (_IMAGING, (align,)),
 )
-for verb in VERBS:
-    app.command()(verb)
-app.add_typer(subject, name="subject")
-app.add_typer(tiff, name="tiff")
-app.add_typer(calibrate, name="calibrate")
-app.add_typer(check, name="check")
-bench = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
-for part in (transport, behavior, frames, analysis, display):
+"""The commands in the order and under the headings of the help."""
+for heading, commands in COMMANDS:
+    for command in commands:
+        app.command(rich_help_panel=heading)(command)
+app.add_typer(check, name="check", rich_help_panel=_RIG)
+app.add_typer(calibrate, name="calibrate", rich_help_panel=_RIG)
+bench = typer.Typer(help="Measure how fast the rig is on this computer.", no_args_is_help=True)
+for part in (bus, behavior, frames, display, analysis):
     bench.command()(part)
-app.add_typer(bench, name="bench")
+app.add_typer(bench, name="bench", rich_help_panel=_RIG)
+app.add_typer(tiff, name="tiff", rich_help_panel=_IMAGING)
+app.add_typer(subject, name="subject", rich_help_panel=_ANIMALS)
 
 
 @app.callback()

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from analysis.registration.reference_images import read_reference_images
 from analysis.registration.rigid import MotionSettings
+from rig.cli.imaging.align_picture import magenta_over_green, overlay, scale_bar
 from rig.cli.main import app
 from rig.errors import Refused
 from tests.analysis.test_ground_truth import SHIPPED, imaged
@@ -101,3 +102,31 @@ def test_an_animal_that_was_never_imaged_is_refused(data: Path, tmp_path: Path) 
     args[1] = "VR2"
     with pytest.raises(Refused, match="let ScanImage save some frames first"):
         CliRunner().invoke(app, args, catch_exceptions=False)
+
+
+def test_today_is_magenta_the_reference_green_and_both_white() -> None:
+    today, reference = np.zeros((20, 30)), np.zeros((20, 30))
+    today[5, 5], reference[5, 5] = 1.0, 1.0
+    today[8, 8], reference[12, 12] = 1.0, 1.0
+    picture = magenta_over_green(today, reference)
+    assert picture[5, 5].tolist() == [255, 255, 255]
+    assert picture[8, 8].tolist() == [255, 0, 255]
+    assert picture[12, 12].tolist() == [0, 255, 0]
+    assert picture[0, 0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("width_px", "um_per_px", "length_px", "label"),
+    [(512, 2.0, 100.0, "200 um"), (512, 0.5, 100.0, "50 um"), (512, None, 100.0, "100 px")],
+)
+def test_the_scale_bar_is_a_round_length(
+    width_px: int, um_per_px: float | None, length_px: float, label: str
+) -> None:
+    assert scale_bar(width_px, um_per_px) == (pytest.approx(length_px), label)
+
+
+def test_the_scale_bar_is_drawn_to_scale() -> None:
+    dark = np.zeros((200, 320))
+    picture = overlay(dark, dark, dark, "", "", 2.0)  # 640 um wide: a bar of 100 um is 100 px
+    whites = (picture == 255).all(axis=2)
+    assert sorted({int(row.sum()) for row in whites if row.sum() > 150}) == [202]

@@ -96,6 +96,11 @@ def test_bounds_are_said() -> None:
         ["subject", "add", "a", "--baseline-g", "2,5"],
         ["subject", "add", "a", "--need-ml", "2,5"],
         ["subject", "weigh", "a", "2,5"],
+        ["bench", "bus", "--seconds", "2,5"],
+        ["bench", "frames", "--seconds", "2,5"],
+        ["bench", "display", "--minutes", "2,5"],
+        ["bench", "display", "--seconds", "2,5"],
+        ["bench", "behavior", "--minutes", "2,5"],
     ],
     ids=" ".join,
 )

@@ -63,12 +63,12 @@ def test_each_camera_is_held_to_its_video(tmp_path: Path, monkeypatch: pytest.Mo
     (face, sound), (body, _) = video_frames.compared(tmp_path, [f"face={path}"])
     assert sound
     assert "123 exposures, 123 frames" in face
-    assert "7 exposures; compare: --video body=FILE" in body
+    assert "7 exposures; compare its video: --video body=FILE" in body
     path.write_bytes(CSV[:-8])
     (face, sound), _ = video_frames.compared(tmp_path, [f"face={path}"])
     assert not sound
-    assert "1 off" in face
-    with pytest.raises(Refused, match="no such camera"):
+    assert "1 differ" in face
+    with pytest.raises(Refused, match="no camera of that name; choose one of face, body"):
         list(video_frames.compared(tmp_path, ["tail=x.csv"]))
     with pytest.raises(Refused, match="NAME=FILE"):
         list(video_frames.compared(tmp_path, ["face"]))

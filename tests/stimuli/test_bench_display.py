@@ -22,8 +22,8 @@ def test_the_bench_measures_each_of_its_parts(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(display, "_FRAMES", 20)
     monkeypatch.setattr(display, "_MANY", 12)
     rows = [*display._cost_rows(), *display._paced_rows(0.5)]
-    assert [row[4] for row in rows] == ["20", "20", "20", "29", "29", ""]
-    assert all(float(row[1]) >= 0 for row in rows)
+    assert [row.n for row in rows] == [20, 20, 20, 29, 29, 0]
+    assert all(row.p50 is not None and row.p50 >= 0 for row in rows)
 
 
 @pytest.mark.usefixtures("window")

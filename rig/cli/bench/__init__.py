@@ -1,1 +1,1 @@
-"""One file a bench: what is fast, as percentiles, shares and ratios in one run."""
+"""The benchmarks of `rig bench`, one module each."""

@@ -1,4 +1,4 @@
-"""rig bench wire: how fast words travel on this machine, beside busy cores."""
+"""rig bench bus: how fast messages travel on this computer while all its cores are busy."""
 
 import os
 import subprocess
@@ -17,8 +17,8 @@ import zmq
 from rich.console import Console
 
 import rig
-from rig.cli.bench.harness import busy, percentiles, row
-from rig.cli.terminal import new_console
+from rig.cli.bench.harness import Json, Row, busy, count, row, show
+from rig.cli.numbers import number
 from rig.clock import Clock, RealClock, monotonic_ns
 from rig.errors import Refused
 from rig.messages import Heartbeat, Lick, Message, Position, Start, Stop, Valve, Wheel
@@ -31,7 +31,7 @@ from rig.transport.hub import Hub
 from rig.transport.log import LOG_FILE, read
 
 _PORT = 5671
-_WORDS_A_SECOND = 5000
+_MESSAGES_PER_S = 5000
 _RECORDER_S = 8.0
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _SHORT_CORRIDORS = (
@@ -48,29 +48,30 @@ _SHORT_CORRIDORS = (
 )
 
 
-def transport(
-    seconds: Annotated[float, typer.Option(help="Length of the measured session.")] = 40.0,
+def bus(
+    seconds: Annotated[
+        float, typer.Option(parser=number(1.0), help="Length of the measured session, s.")
+    ] = 40.0,
+    as_json: Json = False,
 ) -> None:
-    """Measure the wire beside two busy cores: latencies, CPU shares, the recorder."""
-    table = percentiles("rig bench wire, beside a busy process on each core")
+    """Measure latencies and loads of the bus while all cores are busy."""
     with tempfile.TemporaryDirectory() as data, busy():
-        for line in _session_rows(Path(data), seconds):
-            table.add_row(*line)
+        rows = list(_session_rows(Path(data), seconds))
         share = _recorder_share(Path(data))
-        wanted = f"under 10 % at {_WORDS_A_SECOND} words/s"
-        table.add_row("recorder, % of a core", f"{100 * share:.1f}", "", "", "", wanted)
-    new_console().print(table)
+        name = f"recorder at {_MESSAGES_PER_S} messages/s"
+        rows.append(count(name, 100 * share, "% of a core", most=10))
+    show("rig bench bus, with a busy process on each core", rows, as_json)
 
 
-def _session_rows(data: Path, seconds: float) -> Iterator[tuple[str, ...]]:
-    """Run a session of short corridors and read its latencies, at the hub and in its log."""
+def _session_rows(data: Path, seconds: float) -> Iterator[Row]:
+    """Run a session of short corridors and read its latencies from the hub and its log."""
     package = Path(rig.__file__).parent
     sets = [*_SHORT_CORRIDORS, f"task.minutes={seconds / 60}", f"rig.hub_port={_PORT}"]
     setup = package / "setups" / "simulated.toml"
     task = package.parent / "behavior" / "tasks" / "train1.toml"
-    answers = resolve(setup, task, "bench", 1, sets)
+    resolved = resolve(setup, task, "bench", 1, sets)
     probe = _Probe(_PORT)
-    outcome = launch(answers, data, Console(quiet=True))
+    outcome = launch(resolved, data, Console(quiet=True))
     probe.end()
     if outcome.failed:
         raise Refused(f"the measured session failed: {outcome.reason}")
@@ -79,16 +80,15 @@ def _session_rows(data: Path, seconds: float) -> Iterator[tuple[str, ...]]:
     fired = [w for _, w in messages if isinstance(w, Valve) and w.lick_t in read_at]
     from_tongue = [(w.t - (w.lick_t or 0)) / 1e6 for w in fired]
     from_read = [(w.t - read_at[w.lick_t or 0]) / 1e6 for w in fired]
-    yield row("lick read to valve, decided over the hub, ms", from_read, "p50 under 1")
-    yield row("lick itself to valve, sampled at 1 kHz, ms", from_tongue, "")
-    yield row("wheel to task to a third process, ms", probe.ages_ms, "p50 under 1")
-    ticks = np.diff([w.t for _, w in messages if isinstance(w, Wheel)]) / 1e6
-    yield row("wheel period, ms", ticks, "1")
+    yield row("lick read to valve, decided by the task", from_read, under={"p50": 1})
+    yield row("lick to valve, sampled at 1 kHz", from_tongue)
+    yield row("wheel to position at a third process", probe.ages_ms, under={"p50": 1})
+    yield row("wheel period", np.diff([w.t for _, w in messages if isinstance(w, Wheel)]) / 1e6)
     for name, share in probe.shares().items():
-        yield (f"{name}, % of a core", f"{100 * share:.1f}", "", "", "", "")
+        yield count(name, 100 * share, "% of a core")
     frames = {name: _count(messages, name) for name in ("Pulse", "Frame", "CellSignals")}
     lost = frames["Pulse"] - frames["CellSignals"]
-    yield ("frames lost", str(lost), "", "", str(frames["Pulse"]), "0")
+    yield count("imaging frames lost", lost, most=0, n=frames["Pulse"])
 
 
 def _count(messages: list[tuple[Envelope, Message]], name: str) -> int:
@@ -96,7 +96,7 @@ def _count(messages: list[tuple[Envelope, Message]], name: str) -> int:
 
 
 class _Probe:
-    """Listens at the hub: the age of each Position on arrival, and each process's CPU time."""
+    """Subscribes at the hub: the age of each Position on arrival, and each process's CPU time."""
 
     def __init__(self, port: int) -> None:
         self.ages_ms: list[float] = []
@@ -111,34 +111,34 @@ class _Probe:
         self._thread.join()
 
     def shares(self) -> dict[str, float]:
-        """Return each process's share of a core between its first and last look."""
+        """Return each process's share of a core between its first and last sample."""
         return {
-            name: (looks[-1][1] - looks[0][1]) / (looks[-1][0] - looks[0][0])
-            for name, looks in self._cpu.items()
-            if len(looks) > 1
+            name: (samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0])
+            for name, samples in self._cpu.items()
+            if len(samples) > 1
         }
 
     def _listen(self) -> None:
         context: zmq.Context[Any] = zmq.Context()
-        ear = context.socket(zmq.SUB)
-        ear.connect(f"tcp://127.0.0.1:{self._port + 1}")
-        ear.subscribe(b"Start ")
-        ear.subscribe(b"Position ")
+        socket = context.socket(zmq.SUB)
+        socket.connect(f"tcp://127.0.0.1:{self._port + 1}")
+        socket.subscribe(b"Start ")
+        socket.subscribe(b"Position ")
         clock: Clock | None = None
-        looked = 0.0
+        sampled = 0.0
         while not self._ending.is_set():
-            if not ear.poll(100):
+            if not socket.poll(100):
                 continue
-            frame: bytes = ear.recv()
+            frame: bytes = socket.recv()
             _, message = unpack(frame[frame.index(b" ") + 1 :])
             if isinstance(message, Start):
                 clock = RealClock(message.session["t0_ns"])
             elif isinstance(message, Position) and clock is not None:
                 self.ages_ms.append((clock.now() - message.t) / 1e6)
-            if time.monotonic() - looked > 1.0:
-                looked = time.monotonic()
+            if time.monotonic() - sampled > 1.0:
+                sampled = time.monotonic()
                 for name, cpu_s in _children_cpu_s():
-                    self._cpu.setdefault(name, []).append((looked, cpu_s))
+                    self._cpu.setdefault(name, []).append((sampled, cpu_s))
         context.destroy(linger=0)
 
 
@@ -148,7 +148,8 @@ def _children_cpu_s() -> Iterator[tuple[str, float]]:
         for pid in children.read_text().split():
             try:
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                yield command[2].decode(), _cpu_s(int(pid))
+                if command[1] == b"-m":  # not the busy processes of this bench
+                    yield command[2].decode(), _cpu_s(int(pid))
             except (OSError, IndexError):
                 continue
 
@@ -159,7 +160,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def _recorder_share(data: Path) -> float:
-    """Let the recorder alone write 5,000 words a second; return its share of a core."""
+    """Let the recorder alone write 5,000 messages per second; return its share of a core."""
     session = SessionSettings(
         subject="recorder",
         seed=1,
@@ -174,35 +175,35 @@ def _recorder_share(data: Path) -> float:
     folder, session = folders.make(ResolvedSession(session, {}), subject, t0_ns, "", {})
     hub = Hub(_PORT)
     clock = RealClock(t0_ns)
-    talker = Bus(Sender("talker", clock), _PORT, (Heartbeat,), clock, _Forget())
+    sender = Bus(Sender("sender", clock), _PORT, (Heartbeat,), clock, _Forget())
     recorder = subprocess.Popen(
         [sys.executable, "-m", "rig.recorder", str(folder), str(os.getpid())]
     )
-    talker.connect()
+    sender.connect()
     ready = False
     while not ready:
-        received = talker.receive(None)
+        received = sender.receive(None)
         ready = any(
             e.sender == "recorder" and isinstance(w, Heartbeat) and w.ready for e, w in received
         )
-    talker.publish(Start(clock.now(), msgspec.to_builtins(session)))
+    sender.publish(Start(clock.now(), msgspec.to_builtins(session)))
     began, cpu_s = time.monotonic(), _cpu_s(recorder.pid)
-    said = 0
+    published = 0
     while (lasted := time.monotonic() - began) < _RECORDER_S:
-        while said < lasted * _WORDS_A_SECOND:
-            talker.publish(Wheel(clock.now(), said, 0.0))
-            said += 1
-        talker.receive(clock.now() + 1_000_000)
+        while published < lasted * _MESSAGES_PER_S:
+            sender.publish(Wheel(clock.now(), published, 0.0))
+            published += 1
+        sender.receive(clock.now() + 1_000_000)
     share = (_cpu_s(recorder.pid) - cpu_s) / (time.monotonic() - began)
-    talker.publish(Stop(clock.now(), "measured", ("recorder",)))
+    sender.publish(Stop(clock.now(), "measured", ("recorder",)))
     recorder.wait(10)
-    talker.close()
+    sender.close()
     hub.close()
     return share
 
 
 class _Forget:
-    """A journal that keeps nothing."""
+    """A journal that discards everything."""
 
     def append(self, name: str, envelope: Envelope, data: bytes) -> None:
         pass

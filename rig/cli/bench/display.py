@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 
 import rig
-from rig.cli.bench.harness import percentiles, row, without_microscope
-from rig.cli.terminal import new_console
+from rig.cli.bench.harness import Json, Row, count, row, show, without_microscope
+from rig.cli.numbers import number
 from rig.errors import Refused
 from rig.messages import Cue, CueOnset, Flip, Message
 from rig.process import prioritise
@@ -48,36 +48,34 @@ _SETS = (
 
 def display(
     minutes: Annotated[
-        float, typer.Option(min=0.1, help="Length of the session, in minutes.")
+        float, typer.Option(parser=number(0.1), help="Length of the session, minutes.")
     ] = 1.0,
     seconds: Annotated[
-        float, typer.Option(min=1.0, help="Length of each run with regular flips, in seconds.")
+        float, typer.Option(parser=number(1.0), help="Length of each run of regular flips, s.")
     ] = 20.0,
     realtime: Annotated[
         bool, typer.Option(help="Give the display of the session real-time priority.")
     ] = True,
+    as_json: Json = False,
 ) -> None:
-    """Measure the corridor on three screens: drawing, flips, many textures, a whole session."""
+    """Measure drawing, flips and late frames on three screens."""
     if (lack := missing()) is not None:
         raise Refused(lack)
-    table = percentiles("rig bench display: three views of 400 x 300")
     messages = _run_session(minutes, realtime)
-    for line in (*_cost_rows(), *_paced_rows(seconds), *_session_rows(messages)):
-        table.add_row(*line)
-    new_console().print(table)
-    new_console().print(_describe_late(messages))
+    rows = [*_cost_rows(), *_paced_rows(seconds), *_session_rows(messages)]
+    show("rig bench display: three views of 400 x 300", rows, as_json, _describe_late(messages))
 
 
-def _open_screen(count: int) -> PsychopyScreen:
+def _open_screen(number_of_textures: int) -> PsychopyScreen:
     """Open the window with that many textures of the study's size."""
     one = np.random.default_rng(1).integers(0, 255, (256, 4096), np.uint8)
-    textures = {str(n): np.roll(one, n, axis=1) for n in range(count)}
+    textures = {str(n): np.roll(one, n, axis=1) for n in range(number_of_textures)}
     screen = PsychopyScreen(PsychopyScreen.Settings())
     screen.open(RenderSetup(load_screens(THREE_VIEWS, {}), _CORRIDOR, textures, False))
     return screen
 
 
-def _cost_rows() -> Iterator[tuple[str, ...]]:
+def _cost_rows() -> Iterator[Row]:
     """Measure the CPU time of this thread, with rasterization off, as a graphics card does that."""
     screen = _open_screen(_FEW)
     gl: Any = screen._gl
@@ -88,13 +86,13 @@ def _cost_rows() -> Iterator[tuple[str, ...]]:
     try:
         gl.glEnable(gl.GL_RASTERIZER_DISCARD)
         drawn = _cpu_ms(lambda at: renderer.draw(Scene(_LAPS, at, at % 0.02 < 0.01)))
-        yield row("draw calls of a frame, ms of CPU", drawn, "p50 under 0.1")
+        yield row("draw calls of a frame", drawn, "ms of CPU", under={"p50": 0.1})
         reference = _cpu_ms(planes)
-        yield row("the same walls as PlaneStim objects, ms of CPU", reference, "for comparison")
+        yield row("the same walls as PlaneStim objects", reference, "ms of CPU")
         gl.glDisable(gl.GL_RASTERIZER_DISCARD)
         gl.glFinish()
         flips = _cpu_ms(lambda _: screen.flip())
-        yield row("flip, ms of CPU", flips, "p50 under 0.2")
+        yield row("flip", flips, "ms of CPU", under={"p50": 0.2})
     finally:
         screen.close()
 
@@ -108,22 +106,20 @@ def _cpu_ms(act: Callable[[float], None]) -> list[float]:
     return [float(ns) / 1e6 for ns in np.diff(stamps_ns)]
 
 
-def _paced_rows(seconds: float) -> Iterator[tuple[str, ...]]:
+def _paced_rows(seconds: float) -> Iterator[Row]:
     late = {}
-    for count in (_FEW, _MANY):
-        intervals_ms = _paced_ms(count, seconds)
-        late[count] = sum(ms > 1.5e3 / _HZ for ms in intervals_ms)
-        label = f"{count} textures: flip to flip, ms (sd {np.std(intervals_ms):.3f})"
-        yield row(label, intervals_ms, "sd under 0.5")
+    for textures in (_FEW, _MANY):
+        intervals_ms = _paced_ms(textures, seconds)
+        late[textures] = sum(ms > 1.5e3 / _HZ for ms in intervals_ms)
+        yield row(f"{textures} textures: flip to flip", intervals_ms, under={"sd": 0.5})
     few, many = late[_FEW], late[_MANY]
-    wanted = f"no more than the {few} with {_FEW}"
-    yield (f"late frames with {_MANY} textures", str(many), "", "", "", wanted)
+    yield count(f"{_MANY} textures: late frames", many, most=few, note=f"{few} with {_FEW}")
 
 
-def _paced_ms(count: int, seconds: float) -> list[float]:
+def _paced_ms(textures: int, seconds: float) -> list[float]:
     """Flip regularly with another texture in every frame; return the intervals in ms."""
     prioritise(True, Display.rank)  # as the display process
-    screen, scheduler = _open_screen(count), FlipScheduler(_HZ, False)
+    screen, scheduler = _open_screen(textures), FlipScheduler(_HZ, False)
     flips = []
     gc.collect()
     gc.disable()
@@ -131,7 +127,7 @@ def _paced_ms(count: int, seconds: float) -> list[float]:
         for frame in range(int(seconds * _HZ)):
             if scheduler.flip_due is not None:
                 time.sleep(max(0, scheduler.draw_due() - time.monotonic_ns()) / 1e9)
-            laps = (_LAPS[0], Lap(str(frame * 37 % count), 4.0, 2.0), _LAPS[2])
+            laps = (_LAPS[0], Lap(str(frame * 37 % textures), 4.0, 2.0), _LAPS[2])
             began = time.monotonic_ns()
             screen.draw(Scene(laps, frame % 400 / 100, frame % 2 == 0))
             drawn = time.monotonic_ns()
@@ -166,42 +162,40 @@ def _run_session(minutes: float, realtime: bool) -> list[Message]:
         return [message for _, message in messages if isinstance(message, Flip | Cue | CueOnset)]
 
 
-def _session_rows(messages: list[Message]) -> Iterator[tuple[str, ...]]:
+def _session_rows(messages: list[Message]) -> Iterator[Row]:
     """Return the rows on the flips and cues of a session."""
     flips = [message for message in messages if isinstance(message, Flip)]
     moving = [flip for flip in flips if flip.wheel_t]
     ages = [(flip.t - flip.wheel_t) / 1e6 for flip in moving]
-    yield row("in a session: wheel to flip, ms", ages, f"p50 under {500 / _HZ:.1f}")
+    yield row("session: wheel to flip", ages, under={"p50": round(500 / _HZ, 1)})
     read_ms = [(flip.draw_t - flip.wheel_t) / 1e6 for flip in moving]
-    yield row("  of it: from the wheel to the start of drawing", read_ms, "")
+    yield row("  wheel to the start of drawing", read_ms)
     drawn_ms = [(flip.before_swap_t - flip.draw_t) / 1e6 for flip in moving]
-    yield row("  drawing and waiting for the flip", drawn_ms, "")
-    yield row("  the swap", [(flip.t - flip.before_swap_t) / 1e6 for flip in moving], "")
+    yield row("  drawing and waiting", drawn_ms)
+    yield row("  the swap", [(flip.t - flip.before_swap_t) / 1e6 for flip in moving])
     intervals_ms = np.diff([flip.t for flip in flips]) / 1e6
-    label = f"in a session: flip to flip, ms (sd {np.std(intervals_ms):.3f})"
-    yield row(label, intervals_ms, "sd under 0.5")
-    yield row("in a session: CPU of one frame (main thread), ms", [f.loop_ms for f in flips], "")
+    yield row("session: flip to flip", intervals_ms, under={"sd": 0.5})
+    yield row("session: main thread per frame", [flip.loop_ms for flip in flips], "ms of CPU")
     late = _late(flips)
     ours = sum(flip.loop_ms > 1e3 / _HZ for flip in late)
-    yield ("in a session: late frames", str(len(late)), "", "", str(len(flips)), "")
-    yield ("of these, with more than a frame of CPU time", str(ours), "", "", "", "0")
+    yield count("session: late frames", len(late), n=len(flips))
+    yield count("  with over a frame of CPU time", ours, most=0)
     due = {message.trial: message.t for message in messages if isinstance(message, Cue)}
     onset_ms = [(m.t - due[m.trial]) / 1e6 for m in messages if isinstance(m, CueOnset)]
-    yield row("in a session: cue to sound, 9 ms of it in the device", onset_ms, "")
+    yield row("session: cue to sound", onset_ms, note="9 ms of it in the device")
 
 
 def _late(flips: list[Flip]) -> list[Flip]:
     return [flip for flip in flips if flip.late]
 
 
-def _describe_late(messages: list[Message]) -> str:
-    """Return a line for each late frame: when, how late, and where the time went."""
+def _describe_late(messages: list[Message]) -> list[str]:
+    """Return a sentence on each late frame: when, how late, and where the time went."""
     flips = [message for message in messages if isinstance(message, Flip)]
     before = {flip.number + 1: flip.t for flip in flips}
-    lines = [
-        f"{flip.t / 1e9:.1f} s: {(flip.t - before[flip.number]) / 1e6:.0f} ms after the flip "
-        f"before, {(flip.before_swap_t - flip.draw_t) / 1e6:.0f} ms of it drawing and waiting, "
+    return [
+        f"late at {flip.t / 1e9:.1f} s: {(flip.t - before[flip.number]) / 1e6:.0f} ms after the "
+        f"last, {(flip.before_swap_t - flip.draw_t) / 1e6:.0f} ms of it drawing and waiting, "
         f"{flip.loop_ms:.1f} ms of CPU"
         for flip in _late(flips)
     ]
-    return "\n".join(["late frames of the session:", *(lines or ["none"])])

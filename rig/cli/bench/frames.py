@@ -1,4 +1,4 @@
-"""rig bench frames: how fast a growing file becomes frames, beside the readers that re-open it."""
+"""rig bench frames: how fast a growing file is followed, compared with readers that re-open it."""
 
 import logging
 import subprocess
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import chdir, closing, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import typer
@@ -17,45 +17,53 @@ from numpy.typing import NDArray
 from acquisition.follow.folder_follower import FolderFollower
 from acquisition.simulation.scanimage_writer import Link
 from acquisition.stream import Stream
-from rig.cli.bench.harness import percentiles, row
+from rig.cli.bench.harness import Json, Row, count, row, show
 from rig.cli.bench.imaging.file_and_ring import PAGE, PAGE_MB, SMALL, opening, ring
 from rig.cli.bench.imaging.mesoscope import scanning
-from rig.cli.terminal import new_console
+from rig.cli.numbers import number
 from rig.clock import RealClock
 from rig.messages import Frame, Message, Start
 from rig.transport.frame_ring import Ring, RingPlan
 
 _HOUR_PAGES = 11_520
-"""Of an hour at 3.2 pages a second."""
+"""Pages of an hour at 3.2 per second."""
 _LINKS: tuple[Link, ...] = ("pre", "post")
 Seen = dict[int, int]
-"""When each page was had, ns, by its number from 0."""
+"""When each page was there, ns, by its number from 0."""
+
+
+class _Limits(NamedTuple):
+    """The targets of following a file; no page may be missed."""
+
+    late_ms: float | None = None
+    percent: float | None = None
 
 
 def frames(
-    seconds: Annotated[float, typer.Option(help="Length of each measured recording.")] = 10.0,
+    seconds: Annotated[
+        float, typer.Option(parser=number(1.0), help="Length of each measured recording, s.")
+    ] = 10.0,
+    as_json: Json = False,
 ) -> None:
-    """Measure following, opening and the ring beside other ways, and the simulated microscope."""
-    table = percentiles("rig bench frames")
+    """Measure how fast imaging files are followed, opened and passed on."""
     with tempfile.TemporaryDirectory() as name:
-        for line in (
+        rows = [
             *_following(Path(name), seconds),
             *_torn(Path(name)),
             *opening(Path(name)),
             *ring(Path(name)),
             *scanning(Path(name)),
-        ):
-            table.add_row(*line)
-    new_console().print(table)
+        ]
+    show("rig bench frames", rows, as_json)
 
 
-def _following(folder: Path, seconds: float) -> Iterator[tuple[str, ...]]:
-    for mb_s, wanted in ((25.0, "p50 under 1; under 10 %"), (100.0, "all pages, sustained")):
+def _following(folder: Path, seconds: float) -> Iterator[Row]:
+    for mb_s, limits in ((25.0, _Limits(1.0, 10.0)), (100.0, _Limits())):
         for link in _LINKS:
-            yield from _recorded(folder, "stream", _stream, mb_s, seconds, link, wanted)
+            yield from _recorded(folder, "stream", _stream, mb_s, seconds, link, limits)
     for name, reader in (("ScanImage's reader", _vendor), ("tifffile", _tifffile)):
         for link in _LINKS:
-            yield from _recorded(folder, f"{name}, re-opening", reader, 25.0, seconds, link, "")
+            yield from _recorded(folder, name, reader, 25.0, seconds, link, None)
 
 
 def _recorded(
@@ -65,9 +73,9 @@ def _recorded(
     mb_s: float,
     seconds: float,
     link: Link,
-    wanted: str,
-) -> Iterator[tuple[str, ...]]:
-    """Follow a recording made meanwhile by another process; say how late each page came."""
+    limits: _Limits | None,
+) -> Iterator[Row]:
+    """Follow a recording that another process makes meanwhile; time each page."""
     rate_hz = mb_s / PAGE_MB
     pages = int(seconds * rate_hz)
     with tempfile.TemporaryDirectory(dir=folder) as made:
@@ -77,19 +85,14 @@ def _recorded(
         with chdir(imaging):  # a stream leaves the scan's settings in its session folder
             seen = follow(imaging, pages, began + 1.5 * seconds + 10)
         share = (time.process_time() - cpu) / (time.monotonic() - began)
-        said, _ = microscope.communicate()
-    whole = list(map(int, said.split()))
+        printed, _ = microscope.communicate()
+    whole = list(map(int, printed.split()))
     late_ms = [(t - whole[page]) / 1e6 for page, t in seen.items()]
     what = f"{name}, {mb_s:g} MB/s {link}"
-    yield row(f"{what}: page whole to had, ms", late_ms, wanted)
-    yield (
-        f"{what}: % of a core; pages had",
-        f"{100 * share:.1f}",
-        "",
-        "",
-        f"{len(seen)}/{pages}",
-        "",
-    )
+    late_under = {"p50": limits.late_ms} if limits and limits.late_ms else None
+    yield row(f"{what}: whole page to frame", late_ms, under=late_under)
+    yield count("  pages missed", pages - len(seen), most=0 if limits else None, n=pages)
+    yield count("  load", 100 * share, "% of a core", most=limits and limits.percent)
 
 
 def _microscope(
@@ -101,22 +104,24 @@ def _microscope(
 
 
 def _stream(folder: Path, pages: int, deadline: float) -> Seen:
-    """Follow as the stream's process does, with its ring: a page is had when its Frame is said."""
+    """Follow as the stream process does, with its ring, until the Frame of each page."""
     plan = RingPlan(str(folder / "ring"), 8, int(PAGE_MB * 1e6))
     Ring(plan, create=True).close()
-    said: list[Message] = []
+    published: list[Message] = []
     clock = RealClock(0)
-    stream = Stream(msgspec.convert({"imaging_folder": str(folder)}, Stream.Settings), said.append)
+    stream = Stream(
+        msgspec.convert({"imaging_folder": str(folder)}, Stream.Settings), published.append
+    )
     stream.clock = clock
     stream.open()
     stream.handle(Start(0, {"ring": msgspec.to_builtins(plan)}))
     had = 0
     while had < pages and time.monotonic() < deadline:
         stream.tick(clock.now())
-        had = len(said) - 1
+        had = len(published) - 1
         time.sleep(stream.period_s or 0.0)
     stream.close()
-    return {message.number - 1: message.t for message in said if isinstance(message, Frame)}
+    return {message.number - 1: message.t for message in published if isinstance(message, Frame)}
 
 
 def _vendor(folder: Path, pages: int, deadline: float) -> Seen:
@@ -135,7 +140,7 @@ def _vendor(folder: Path, pages: int, deadline: float) -> Seen:
 def _tifffile(folder: Path, pages: int, deadline: float) -> Seen:
     import tifffile
 
-    logging.getLogger("tifffile").disabled = True  # it tells of every page that is not there yet
+    logging.getLogger("tifffile").disabled = True  # it logs every page that is not there yet
 
     def read_new(path: Path, first: int) -> int:
         with tifffile.TiffFile(path) as file:
@@ -150,7 +155,7 @@ def _tifffile(folder: Path, pages: int, deadline: float) -> Seen:
 def _reopening(
     folder: Path, pages: int, deadline: float, read_new: Callable[[Path, int], int]
 ) -> Seen:
-    """Open the file again and again; what cannot be read yet raises anything."""
+    """Open the file again and again; what cannot be read yet may raise anything."""
     seen: Seen = {}
     path = folder / "bench_00001.tif"
     while len(seen) < pages and time.monotonic() < deadline:
@@ -161,8 +166,8 @@ def _reopening(
     return seen
 
 
-def _torn(folder: Path) -> Iterator[tuple[str, ...]]:
-    """Follow an hour's pages, saved as fast as can be in small pieces; look at every pixel."""
+def _torn(folder: Path) -> Iterator[Row]:
+    """Follow an hour of pages, written at full speed in small pieces; check every pixel."""
     torn = had = 0
     with tempfile.TemporaryDirectory(dir=folder) as made:
         microscope = _microscope(Path(made), SMALL, 0.0, _HOUR_PAGES, "pre", 1)
@@ -171,8 +176,8 @@ def _torn(folder: Path) -> Iterator[tuple[str, ...]]:
             torn += int((pixels != (frame - 1) % 30_000).any())
             had += 1
         microscope.communicate()
-    wanted = f"0 of an hour's {_HOUR_PAGES}"
-    yield ("torn pages; had, in 1 kB pieces", str(torn), "", "", str(had), wanted)
+    yield count("torn pages, written in 1 kB pieces", torn, most=0, n=had)
+    yield count("  pages missed", _HOUR_PAGES - had, most=0, n=_HOUR_PAGES)
 
 
 def _watched(folder: Path, deadline: float) -> Iterator[tuple[int, NDArray[Any]]]:

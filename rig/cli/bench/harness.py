@@ -1,31 +1,124 @@
-"""What every bench shares: busy cores beside the measured thing, and a table of percentiles."""
+"""What the benches share: busy cores, timing, and a table of measurements against their targets."""
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+import typer
+from rich import box
 from rich.table import Table
+from rich.text import Text
 
+from rig.cli.terminal import new_console
 from rig.settings.config import ResolvedSession
 
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, not as a table.")]
+_RARE = 1000
+"""Fewest values of which a 99.9th percentile is given."""
 
-def percentiles(title: str) -> Table:
-    """Return an empty table for rows of percentiles."""
-    return Table("text", "p50", "p99", "max", "n", "wanted", title=title)
+
+class Row(msgspec.Struct, frozen=True):
+    """One measurement: percentiles of many values, or a single number (as `p50`)."""
+
+    name: str
+    unit: str
+    p50: float | None
+    p99: float | None = None
+    p999: float | None = None
+    max: float | None = None
+    n: int = 0
+    target: str = ""
+    passed: bool | None = None
+    """Whether the target was met; None without a target or a value."""
+    note: str = ""
 
 
-def row(what: str, values: Any, wanted: str) -> tuple[str, ...]:
-    """Return the row of some measured values; "-" where there are none."""
-    if len(values) == 0:
-        return (what, "-", "-", "-", "0", wanted)
-    p50, p99, most = np.percentile(values, [50, 99, 100])
-    return (what, f"{p50:.3f}", f"{p99:.3f}", f"{most:.3f}", str(len(values)), wanted)
+def row(
+    name: str,
+    values: Any,
+    unit: str = "ms",
+    under: Mapping[str, float] | None = None,
+    note: str = "",
+) -> Row:
+    """Summarise many values.
+
+    Args:
+        name: What was measured.
+        values: The measured values.
+        unit: Their unit.
+        under: Upper limits by statistic: "p50", "p99", "max" or "sd".
+        note: A remark, shown behind the name.
+    """
+    ms = np.asarray(values, np.float64)
+    limits = under or {}
+    target = ", ".join(f"{name}<{limit:g}" for name, limit in limits.items())
+    if not ms.size:
+        return Row(name, unit, None, target=target, note=note)
+    p50, p99, p999, most = np.percentile(ms, [50, 99, 99.9, 100])
+    statistics = {"p50": p50, "p99": p99, "max": most, "sd": ms.std()}
+    passed = all(statistics[key] < limit for key, limit in limits.items()) if limits else None
+    rare = float(p999) if ms.size >= _RARE else None
+    if "sd" in limits:
+        note = f"{note}, sd {ms.std():.3f}".removeprefix(", ")
+    return Row(name, unit, float(p50), float(p99), rare, float(most), ms.size, target, passed, note)
+
+
+def count(
+    name: str, value: float, unit: str = "", most: float | None = None, n: int = 0, note: str = ""
+) -> Row:
+    """Return the row of a single number; `most` is the largest that meets the target."""
+    target = "" if most is None else f"<={most:g}"
+    passed = None if most is None else value <= most
+    return Row(name, unit, float(value), n=n, target=target, passed=passed, note=note)
+
+
+def show(title: str, rows: Iterable[Row], as_json: bool, notes: Iterable[str] = ()) -> None:
+    """Print measurements as a table, or as JSON on one line."""
+    rows, notes = list(rows), list(notes)
+    console = new_console()
+    if as_json:
+        found = {"bench": title, "rows": msgspec.to_builtins(rows), "notes": notes}
+        console.out(json.dumps(found))
+        return
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    statistics = ["p50", "p99", "p999", "max"]
+    if all(one.p999 is None for one in rows):
+        statistics.remove("p999")
+    table.add_column("measured", min_width=20, ratio=1)
+    for name in [*statistics, "n"]:
+        table.add_column("p99.9" if name == "p999" else name, justify="right", no_wrap=True)
+    table.add_column("target", no_wrap=True)
+    table.add_column("", min_width=4, no_wrap=True)
+    for one in rows:
+        unit, note = (f", {one.unit}" if one.unit else ""), (f" ({one.note})" if one.note else "")
+        values = [_number(getattr(one, name), one) for name in statistics]
+        table.add_row(
+            Text(f"{one.name}{unit}{note}"), *values, str(one.n or ""), one.target, _verdict(one)
+        )
+    console.print(table)
+    for note in notes:
+        console.print(note)
+
+
+def _number(value: float | None, one: Row) -> str:
+    if value is None:
+        return ""
+    if not one.unit and value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def _verdict(one: Row) -> Text:
+    if one.passed is None:
+        return Text("")
+    return Text("pass", "green") if one.passed else Text("MISS", "bold red")
 
 
 @contextmanager
@@ -41,16 +134,16 @@ def busy() -> Iterator[None]:
             burner.wait()
 
 
-def without_microscope(answers: ResolvedSession) -> ResolvedSession:
-    """Return a session of the simulated rig in which nobody scans or looks at frames."""
+def without_microscope(resolved: ResolvedSession) -> ResolvedSession:
+    """Return a session of the simulated rig without microscope, stream and online analysis."""
     gone = ("mesoscope", "stream", "online")
-    nodes = {name: node for name, node in answers.session.nodes.items() if name not in gone}
+    nodes = {name: node for name, node in resolved.session.nodes.items() if name not in gone}
     nodes["task"] = {key: value for key, value in nodes["task"].items() if key != "imaging"}
-    return ResolvedSession(msgspec.structs.replace(answers.session, nodes=nodes), answers.files)
+    return ResolvedSession(msgspec.structs.replace(resolved.session, nodes=nodes), resolved.files)
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the ms of this core that work took, whoever else was on it, and what it gave."""
+    """Return the processor time (ms) that work took on this thread, and its result."""
     begin = time.thread_time()
-    got = work()
-    return 1e3 * (time.thread_time() - begin), got
+    result = work()
+    return 1e3 * (time.thread_time() - begin), result

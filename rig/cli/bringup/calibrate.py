@@ -22,7 +22,7 @@ from rig.errors import Refused
 from rig.settings.calibration_overlay import measure
 
 calibrate = typer.Typer(
-    help="Calibrate a valve, the wheel or a screen; the result is saved beside the setup.",
+    help="Calibrate a valve, the wheel or a screen.",
     no_args_is_help=True,
 )
 _BAR = 24
@@ -43,15 +43,15 @@ def valve(
             "--open-ms",
             metavar="FLOAT",
             parser=number(0.1),
-            help="Pulse length of a series, ms; repeatable [20, 40, 60 and 80].",
+            help="Pulse length of a series, ms; repeatable; default: 20, 40, 60, 80.",
         ),
     ] = None,
     pulses: Annotated[
-        int, typer.Option(min=10, max=500, metavar="INTEGER", help="Pulses per series (10 to 500).")
+        int, typer.Option(min=10, max=500, metavar="INTEGER", help="Pulses per series.")
     ] = 100,
     yes: NoAnimal = False,
 ) -> None:
-    """Weigh series of pulses, fit volume against opening time, and save the calibration."""
+    """Weigh series of pulses, fit volume to opening time, and save it."""
     console = new_console()
     session = setup_session(setup)
     no_animal(f"spout {name}, and that a dish on a scale is under it", yes)
@@ -93,10 +93,10 @@ def wheel(
         typer.Option(parser=number(1, 500), help="Distance of one turn, cm (1 to 500)."),
     ],
     turns: Annotated[
-        int, typer.Option(min=1, max=100, metavar="INTEGER", help="Turns by hand (1 to 100).")
+        int, typer.Option(min=1, max=100, metavar="INTEGER", help="Turns by hand.")
     ] = 10,
 ) -> None:
-    """Turn the wheel (or a ball, on both axes) by hand, and save the distance of a count."""
+    """Turn the wheel or ball by hand, and save the distance per count."""
     console = new_console()
     session = setup_session(setup)
     with open_devices(session) as control:
@@ -140,10 +140,10 @@ def screen(
     setup: SetupFile,
     name: Annotated[str, typer.Option("--screen", help="Name of the screen in the setup.")],
     levels: Annotated[
-        int, typer.Option(min=4, max=33, metavar="INTEGER", help="Levels to measure (4 to 33).")
+        int, typer.Option(min=4, max=33, metavar="INTEGER", help="Levels to measure.")
     ] = 9,
 ) -> None:
-    """Show grey levels on a screen, ask for a photometer's readings, and save its gamma table."""
+    """Measure the gamma table of a screen with a photometer, and save it."""
     from rig.cli.bringup.calibrate_screen import calibrate_screen
 
     calibrate_screen(setup, name, levels, new_console())

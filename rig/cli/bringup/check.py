@@ -30,7 +30,7 @@ class _OrAll(typer.core.TyperGroup):
 
 
 check = typer.Typer(
-    help="Try the devices and screens of a rig: rig check SETUP, or one of these.",
+    help="Try the devices and screens of a rig: rig check SETUP.",
     no_args_is_help=True,
     cls=_OrAll,
 )

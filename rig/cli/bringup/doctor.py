@@ -10,7 +10,9 @@ from rig.session.system_checks import SystemChecks
 
 
 def doctor(data: Data) -> None:
-    """Check this computer: timer, priority, disk, USB, screen and drivers; advise.
+    """Check whether this computer is fit for a real rig.
+
+    Timer, priority, disk, USB, screen and drivers are checked; each fault has a remedy.
 
     Exit code 1: something has to be changed.
     """

@@ -24,7 +24,7 @@ def flush(
     ] = 5.0,
     yes: NoAnimal = False,
 ) -> None:
-    """Open a valve repeatedly to fill or rinse its line, without an animal. Ctrl-C stops it."""
+    """Open a valve repeatedly, to fill or rinse its line. Ctrl-C stops it."""
     session = setup_session(setup)
     console = new_console()
     no_animal(f"spout {name}, and a dish under it", yes)

@@ -1,4 +1,4 @@
-"""rig align: today's field over the animal's last imaged day, before a session begins."""
+"""rig align: compare today's field with the animal's last imaged day, before a session."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -17,23 +17,29 @@ Pages = Iterable[NDArray[Any]]
 
 def align(
     subject: Annotated[str, typer.Argument(help="Name of the animal.")],
-    today: Annotated[Path, typer.Argument(help="The TIFF that ScanImage is saving, or has saved.")],
+    today: Annotated[Path, typer.Argument(help="TIFF that ScanImage is saving or has saved.")],
     data: Data,
-    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("align.png"),
-    plane: Annotated[int, typer.Option(help="Which depth, from 0.", min=0)] = 0,
-    pages: Annotated[int, typer.Option(help="How many pages the means are of.", min=1)] = 60,
+    out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("align.png"),
+    plane: Annotated[int, typer.Option(help="Depth, counted from 0.", min=0)] = 0,
+    pages: Annotated[int, typer.Option(help="Pages to average.", min=1)] = 60,
     stack: Annotated[
-        str, typer.Option(help="A z-stack of the field (.npz: stack, z_um): says z, too.")
+        str,
+        typer.Option(
+            metavar="FILE", help="Z-stack of the field (.npz: stack, z_um), to find z, too."
+        ),
     ] = "",
     save: Annotated[
-        Path | None, typer.Option(help="Keep that day's mean page (.npy): a reference_file.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Save that day's mean page (.npy), to use as a reference_file."
+        ),
     ] = None,
 ) -> None:
-    """Lay today's mean image (red) over the last day's (green): x, y, rotation, maybe z."""
+    """Compare today's field with the last imaged day: x, y, rotation, z."""
     import numpy as np
 
     from analysis.registration.day_alignment import align as locate
-    from analysis.registration.day_alignment import brought_back, mean_page, red_over_green
+    from analysis.registration.day_alignment import brought_back, mean_page
     from analysis.registration.reference_images import read_reference_images
     from analysis.registration.rigid import MotionSettings
     from analysis.registration.z_estimate import z_of
@@ -47,7 +53,7 @@ def align(
     if now.shape != then.shape:
         raise Refused(
             f"{today} has pages of {now.shape[0]} x {now.shape[1]} px, {folder} of "
-            f"{then.shape[0]} x {then.shape[1]}: scan the same field"
+            f"{then.shape[0]} x {then.shape[1]}: image the same field"
         )
     found = locate(now, then)
     back = brought_back(now, found)
@@ -59,13 +65,12 @@ def align(
     depths = landmarks.depths(0, (then.shape[0], then.shape[1]))
     if depths is not None:
         where += f", z {z_of(back, *depths):+.1f} um in the stack"
-    lies, moved_back = red_over_green(now, then), red_over_green(back, then)
-    write_png(out, overlay(lies, moved_back, where, folder.name))
-    console.print(f"over {folder}", soft_wrap=True)
+    write_png(out, overlay(now, back, then, where, folder.name, _um_per_px(folder, plane)))
+    console.print(f"compared with {folder}", soft_wrap=True)
     console.print(where, soft_wrap=True)
     if save is not None:
         np.save(save, then)
-    console.print(f"picture: {out}: red is today, green that day, yellow both", soft_wrap=True)
+    console.print(f"picture: {out} (magenta: today, green: that day, white: both)", soft_wrap=True)
 
 
 def _last_imaged(data: Path, subject: str, plane: int) -> Path:
@@ -79,6 +84,20 @@ def _last_imaged(data: Path, subject: str, plane: int) -> Path:
     raise Refused(
         f"no session of {subject} in {data} has imaging frames of depth {plane}; check --data"
     )
+
+
+def _um_per_px(folder: Path, plane: int) -> float | None:
+    """Return the width of a pixel of a session's first region; None if its header lacks it."""
+    from analysis.session import Session
+
+    scans = Session(folder).scans
+    if not len(scans):
+        return None
+    um_per_degree = scans.header.iloc[-1].get("um_per_degree")
+    regions = [region for region in scans.regions.iloc[-1] if region["plane"] == plane]
+    if not um_per_degree or not regions:
+        return None
+    return float(um_per_degree * regions[0]["size_deg"][0] / regions[0]["width_px"])
 
 
 def _in_order(folder: Path) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The picture of rig align: today over another day, as it lies and as it would lie moved back."""
+"""The picture of rig align: today over another day, as it is and as it would be moved back."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,49 +6,97 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Image = NDArray[Any]
+
 _INK, _PAPER, _DIM = (238, 241, 245), (15, 19, 26), (150, 160, 172)
-_RED, _GREEN, _YELLOW = (255, 70, 60), (60, 220, 80), (240, 220, 60)
-_PANEL_PX, _EDGE_PX, _LINE_PX = 640, 24, 26
+_MAGENTA, _GREEN, _WHITE = (255, 80, 255), (70, 225, 90), (255, 255, 255)
+_PANEL_PX, _EDGE_PX, _LINE_PX, _BAR_PX = 640, 24, 26, 5
 _TEXT_PX, _SMALL_PX = 20, 16
+_BAR_SHARE = 0.3
+"""Longest scale bar, as a share of the panel's width."""
 
 
 def overlay(
-    lies: NDArray[np.uint8], moved_back: NDArray[np.uint8], found: str, day: str
+    today: Image,
+    moved_back: Image,
+    reference: Image,
+    found: str,
+    day: str,
+    um_per_px: float | None = None,
 ) -> NDArray[np.uint8]:
-    """Return the picture (height_px, width_px, 3): both overlays side by side, and what they say.
+    """Draw both overlays side by side, with a legend and a scale bar.
 
-    lies and moved_back are red and green (height_px, width_px, 3), found says where today lies,
-    day which session is green.
+    Args:
+        today: Today's mean image, (height_px, width_px).
+        moved_back: The same, moved back onto the reference.
+        reference: The other day's mean image.
+        found: A sentence on where today's image is.
+        day: The session that the reference is from.
+        um_per_px: Width of a pixel; None if it is not known, then the bar is in pixels.
+
+    Returns:
+        RGB picture, (height_px, width_px, 3).
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image as Pillow
+    from PIL import ImageDraw, ImageFont
 
-    height, width = lies.shape[:2]
-    scale = _PANEL_PX / width
-    size = (_PANEL_PX, max(1, round(height * scale)))
+    height, width = today.shape
+    size = (_PANEL_PX, max(1, round(height * _PANEL_PX / width)))
     top = _EDGE_PX + 2 * _LINE_PX + 12
     whole = (3 * _EDGE_PX + 2 * _PANEL_PX, top + _LINE_PX + size[1] + _EDGE_PX)
-    canvas = Image.new("RGB", whole, _PAPER)
+    canvas = Pillow.new("RGB", whole, _PAPER)
     draw = ImageDraw.Draw(canvas)
     large, small = (ImageFont.load_default(px) for px in (_TEXT_PX, _SMALL_PX))
     draw.text((_EDGE_PX, _EDGE_PX - 4), found, _INK, large)
-    key = (("red: today   ", _RED), (f"green: {day}   ", _GREEN), ("yellow: both", _YELLOW))
-    _write(draw, (_EDGE_PX, _EDGE_PX + _LINE_PX + 2), key, small)
-    panels = ((lies, "as it lies now"), (moved_back, "as it would lie, moved back"))
-    for number, (picture, caption) in enumerate(panels):
+    legend = (
+        ("magenta: today   ", _MAGENTA),
+        (f"green: {day}   ", _GREEN),
+        ("white: both", _WHITE),
+    )
+    _write(draw, (_EDGE_PX, _EDGE_PX + _LINE_PX + 2), legend, small)
+    for number, (image, caption) in enumerate(((today, "as it is"), (moved_back, "moved back"))):
         left = _EDGE_PX + number * (_PANEL_PX + _EDGE_PX)
         draw.text((left, top), caption, _DIM, small)
-        shown = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
-        canvas.paste(shown, (left, top + _LINE_PX))
+        panel = Pillow.fromarray(magenta_over_green(image, reference))
+        canvas.paste(panel.resize(size, Pillow.Resampling.BICUBIC), (left, top + _LINE_PX))
+        length, label = scale_bar(width, um_per_px)
+        bottom = top + _LINE_PX + size[1] - 12
+        right = left + 12 + round(length * _PANEL_PX / width)
+        draw.rectangle((left + 12, bottom - _BAR_PX, right, bottom), _WHITE)
+        draw.text((left + 12, bottom - _BAR_PX - _LINE_PX + 2), label, _WHITE, small)
     return np.asarray(canvas, np.uint8)
 
 
+def magenta_over_green(today: Image, reference: Image) -> NDArray[np.uint8]:
+    """Return today in magenta over the reference in green: (height_px, width_px, 3).
+
+    Where both are bright it is white; these colours can be told apart by the colour-blind.
+    """
+    picture = np.zeros((*reference.shape, 3), np.uint8)
+    for channels, image in (((0, 2), today), ((1,), reference)):
+        low, high = np.percentile(image, [1.0, 99.7])
+        scaled = (np.asarray(image, np.float64) - low) / max(high - low, 1e-9)
+        for channel in channels:
+            picture[..., channel] = np.rint(255 * np.clip(scaled, 0.0, 1.0))
+    return picture
+
+
+def scale_bar(width_px: int, um_per_px: float | None) -> tuple[float, str]:
+    """Return the length of a scale bar in pixels of the image, and its label.
+
+    It is the longest of 1, 2 or 5 times a power of ten within 30 % of the width.
+    """
+    unit, per_px = ("px", 1.0) if um_per_px is None else ("um", um_per_px)
+    longest = _BAR_SHARE * width_px * per_px
+    power = 10.0 ** np.floor(np.log10(longest))
+    length = max(factor * power for factor in (1.0, 2.0, 5.0) if factor * power <= longest)
+    return length / per_px, f"{length:g} {unit}"
+
+
 def _write(
-    draw: Any,
-    at: tuple[float, float],
-    messages: Sequence[tuple[str, tuple[int, int, int]]],
-    font: Any,
+    draw: Any, at: tuple[float, float], texts: Sequence[tuple[str, tuple[int, int, int]]], font: Any
 ) -> None:
-    """Write words of several colours in one line."""
-    for text, colour in messages:
+    """Write texts of several colours in one line."""
+    for text, colour in texts:
         draw.text(at, text, colour, font)
         at = (at[0] + draw.textlength(text, font), at[1])

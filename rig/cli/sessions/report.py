@@ -1,4 +1,4 @@
-"""rig report: one page on a session, to read and to keep."""
+"""rig report: write the HTML page of a session."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +13,11 @@ from rig.cli.terminal import new_console
 def report(
     folder: SessionDir,
     out: Annotated[
-        Path | None, typer.Option(help="Where to write it; else report.html in the folder.")
+        Path | None,
+        typer.Option(metavar="FILE", help="File to write; default: report.html in the session."),
     ] = None,
 ) -> None:
-    """Write one self-contained HTML page on a session: open it in any browser, also offline."""
+    """Write a self-contained HTML page of a session, for any browser."""
     from analysis.report.write import REPORT_FILE
     from analysis.report.write import report as write
 

@@ -60,7 +60,9 @@ def run(
     trials: Annotated[int | None, typer.Option(help="Stop after N trials.")] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(parser=number(0.0), help="Maximum session length, minutes [from the task]."),
+        typer.Option(
+            parser=number(0.0), help="Maximum session length, minutes; default: as in the task."
+        ),
     ] = None,
     seed: Seed = None,
     mouse: Annotated[

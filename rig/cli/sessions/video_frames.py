@@ -1,4 +1,4 @@
-"""Whether a camera's video holds as many frames as the card counted exposures."""
+"""Compare the number of frames in a camera's video with the exposures that were counted."""
 
 import struct
 from collections.abc import Iterator
@@ -10,30 +10,41 @@ from rig.messages import Exposures
 from rig.transport.log import LOG_FILE, read
 
 _BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+"""The boxes of an MP4 that contain the table of a track's samples."""
 
 
 def exposures(folder: Path) -> dict[str, int]:
-    """Return how many exposures each camera of a session had begun at its end."""
-    return {w.camera: w.count for _, w in read(folder / LOG_FILE) if isinstance(w, Exposures)}
+    """Return the number of exposures of each camera at the end of a session."""
+    return {m.camera: m.count for _, m in read(folder / LOG_FILE) if isinstance(m, Exposures)}
 
 
 def compared(folder: Path, videos: list[str]) -> Iterator[tuple[str, bool]]:
-    """Yield a sentence for each camera, and whether it is sound; `videos` are NAME=FILE.
+    """Compare videos with the exposures of a session.
 
-    Raises Refused for a camera that the session has not, or a file whose frames cannot be counted.
+    Args:
+        folder: The session folder.
+        videos: "NAME=FILE" for each camera whose video is compared.
+
+    Yields:
+        A sentence for each camera, and whether its numbers agree.
+
+    Raises:
+        Refused: For an unknown camera, or a file whose frames cannot be counted.
     """
     counted = exposures(folder)
     files = dict(_named(text) for text in videos)
     for name in files:
         if name not in counted:
             known = ", ".join(counted) or "none"
-            raise Refused(f"--video {name}: the session has no such camera (there are: {known})")
+            raise Refused(
+                f"--video {name}: the session has no camera of that name; choose one of {known}"
+            )
     for name, count in counted.items():
         if name not in files:
-            yield f"camera {name}: {count} exposures; compare: --video {name}=FILE", True
+            yield f"camera {name}: {count} exposures; compare its video: --video {name}=FILE", True
             continue
         frames = frames_in(files[name])
-        same = "the same" if frames == count else f"{abs(frames - count)} off"
+        same = "equal" if frames == count else f"{abs(frames - count)} differ"
         yield (
             f"camera {name}: {count} exposures, {frames} frames in the video: {same}",
             (frames == count),
@@ -43,7 +54,7 @@ def compared(folder: Path, videos: list[str]) -> Iterator[tuple[str, bool]]:
 def frames_in(path: Path) -> int:
     """Return the number of frames of an .mp4, .mov or .avi, or of lines of a .txt or .csv.
 
-    A text file has one line a frame, as cameras' programs write their timestamps. Raises Refused.
+    Recording programs write a text file of timestamps, one line per frame. Raises Refused.
     """
     try:
         match path.suffix.lower():
@@ -59,20 +70,20 @@ def frames_in(path: Path) -> int:
     except (OSError, ValueError, struct.error) as error:
         raise Refused(f"{path} cannot be read ({error}); check the path") from error
     raise Refused(
-        f"{path}: its frames cannot be counted; name a whole .mp4, .mov or .avi, or a .txt or .csv "
-        "with a line a frame"
+        f"{path}: its frames cannot be counted; use a complete .mp4, .mov or .avi, or a .txt or "
+        ".csv with one line per frame"
     )
 
 
 def _named(text: str) -> tuple[str, Path]:
     name, equals, path = text.partition("=")
     if not equals:
-        raise Refused(f"--video {text}: write NAME=FILE, as in face=face.mp4")
+        raise Refused(f"--video {text}: use NAME=FILE, for example face=face.mp4")
     return name, Path(path)
 
 
 def _mp4(file: BinaryIO, end: int) -> Iterator[int]:
-    """Yield the samples of each track (ISO 14496-12); a camera's file has no sound."""
+    """Yield the number of samples of each track (ISO 14496-12); a camera's file has no sound."""
     while file.tell() + 8 <= end:
         begin = file.tell()
         size, kind = struct.unpack(">I4s", file.read(8))
@@ -89,7 +100,7 @@ def _mp4(file: BinaryIO, end: int) -> Iterator[int]:
 
 
 def _avi(file: BinaryIO, end: int) -> Iterator[int]:
-    """Yield the lengths of the video streams, and the whole number of a file of many parts."""
+    """Yield the lengths of the video streams, and the total of a file of several parts."""
     while file.tell() + 8 <= end:
         kind, size = struct.unpack("<4sI", file.read(8))
         begin = file.tell()

@@ -12,7 +12,7 @@ from behavior.devices.harp.devices import ArmedValve, Lick, Wheel
 from rig.clock import monotonic_ns
 from rig.messages import Start
 
-NAME = "rig-avr (simavr): armed in firmware, lick to valve"
+NAME = "rig-avr in simavr: armed in firmware"
 _LICKS = 300
 _OPEN_MS = 4.0
 _EVERY_NS = 100_000_000

@@ -8,7 +8,7 @@ from rig.cli.bench.devices.host_loop import lick_to_valve_ms, measure_loop
 from rig.clock import monotonic_ns
 from rig.messages import Start
 
-NAME = "nidaq (simulated card, over gRPC)"
+NAME = "NI card (simulated, over gRPC)"
 SIMULATED = "tests.behavior.devices.nidaq.simulated_card.process"
 _VALVE_LINE = "port2/line6"
 
@@ -39,9 +39,9 @@ def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
         )
         licks = [t for t, _ in card.openings("tongue")]
         opened = [t for t, _ in card.openings(_VALVE_LINE)]
-        yield "lick to valve, opened by a loop of the host", lick_to_valve_ms(licks, opened)
-        yield "  one call of nidaqmx (the wheel's counter)", calls_ms
-        yield "  residual of its clock fit", residuals_ms
+        yield ": opened by a loop of the host", lick_to_valve_ms(licks, opened)
+        yield "  one nidaqmx call (wheel counter)", calls_ms
+        yield "  clock fit, residual", residuals_ms
     finally:
         board.close()
         card.close()

@@ -8,7 +8,7 @@ from behavior.devices.harp.devices import Lick, Valve, Wheel
 from rig.cli.bench.devices.host_loop import lick_to_valve_ms, measure_loop
 from rig.messages import Start
 
-NAME = "Harp Behavior board (simulated, on a pseudo-terminal)"
+NAME = "Harp Behavior board (simulated)"
 SIMULATED = "tests.behavior.devices.harp.pty_board"
 
 
@@ -34,8 +34,8 @@ def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
         board.handle(Start(0, {}))
         residuals_ms = measure_loop(touch, board, lick, valve, wheel.counts)
         opened = [t for _, t, _ in there.openings]
-        yield "lick to valve, opened by a loop of the host", lick_to_valve_ms(licks, opened)
-        yield "  residual of its clock fit", residuals_ms
+        yield ": opened by a loop of the host", lick_to_valve_ms(licks, opened)
+        yield "  clock fit, residual", residuals_ms
     finally:
         board.close()
         there.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from acquisition.mesoscope import Mesoscope
-from rig.cli.bench.harness import row
+from rig.cli.bench.harness import Row, count, row
 from rig.errors import Refused
 from rig.messages import Message, Position, Start, TrialStart
 
@@ -22,7 +22,7 @@ _FIRST = 2
 _METRES_A_PAGE = 0.1
 
 
-def scanning(folder: Path) -> Iterator[tuple[str, ...]]:
+def scanning(folder: Path) -> Iterator[Row]:
     """Scan 9 strips at 2 depths while the animal runs; say what share of a core a page takes."""
     table = {
         "imaging_folder": str(folder / "scanned"),
@@ -34,8 +34,8 @@ def scanning(folder: Path) -> Iterator[tuple[str, ...]]:
         "depths": 2,
         "brain": _BRAIN,
     }
-    said: list[Message] = []
-    scope = Mesoscope(msgspec.convert(table, Mesoscope.Settings), said.append)
+    published: list[Message] = []
+    scope = Mesoscope(msgspec.convert(table, Mesoscope.Settings), published.append)
     began = time.process_time()
     scope.open()
     opened_ms = 1e3 * (time.process_time() - began)
@@ -44,9 +44,9 @@ def scanning(folder: Path) -> Iterator[tuple[str, ...]]:
     shares = [_share(scope, page) for page in range(1 + _FIRST + _PAGES)]
     scope.close()
     _check(folder / "scanned")
-    yield row("simulated microscope: opens, ms of a core", [opened_ms], "")
-    what = f"simulated microscope, {_BRAIN['cells']} cells, {_MB_S:g} MB/s: % of a core"
-    yield row(what, shares[1 + _FIRST :], "under 100")
+    yield count("simulated microscope: open", opened_ms, "ms of CPU")
+    name = f"  {_BRAIN['cells']} cells, {_MB_S:g} MB/s"
+    yield row(name, shares[1 + _FIRST :], "% of a core", under={"p50": 100.0})
 
 
 def _share(scope: Mesoscope, page: int) -> float:

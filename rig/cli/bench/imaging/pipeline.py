@@ -1,4 +1,4 @@
-"""What rig bench analysis measures: a made-up volume through every part of the analysis."""
+"""rig bench analysis: a synthetic volume through every part of the analysis."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from analysis.cells.model import Cells, disc, gathered
 from analysis.extraction.baseline import Baseline
@@ -17,7 +15,7 @@ from analysis.extraction.masks import Floats, Masks, Neuropil
 from analysis.registration.phase_correlation import Correlator
 from analysis.signals.running_signals import RunningSignals
 from analysis.signals.selectivity import Selectivity
-from rig.cli.bench.harness import timed
+from rig.cli.bench.harness import Row, count, row, timed
 from rig.cli.bench.imaging.memory import resident_mb
 from rig.cli.bench.imaging.suite2p_side import beside_suite2p
 from rig.messages import Frame, Position, TrialStart
@@ -32,31 +30,25 @@ _FRAMES_A_TRIAL = 10
 _BESIDE_CELLS = 2000
 
 
-def measure(counts: list[int], volumes: int, console: Console) -> None:
-    """Run volumes of so many cells through all parts; print what each took, and what was off."""
+def measure(counts: list[int], volumes: int) -> Iterator[Row]:
+    """Run volumes of each number of cells through all parts; yield the processor time of each."""
     gb_s = _bandwidth_gb_s()
-    console.print(f"memory: {gb_s:.1f} GB/s read and written by one core (copying 256 MB)")
-    table = Table("ms of one core a volume", title="rig bench analysis")
-    for count in counts:
-        table.add_column(f"{count} cells\np50", justify="right")
-        table.add_column("p99", justify="right")
-        table.add_column("of the\nmemory's pace", justify="right")
-    measured = [_measure(count, volumes) for count in counts]
-    for name in measured[0]:
-        row = [text for parts in measured for text in _columns(parts[name], gb_s)]
-        table.add_row(name, *row)
-    console.print(table)
+    yield count("memory: copying 256 MB", gb_s, "GB/s")
+    for cells in counts:
+        for name, part in _measure(cells, volumes).items():
+            yield row(f"{cells} cells: {name}", part.ms, "ms", note=_memory_share(part, gb_s))
     held_mb = resident_mb(max(counts))
-    console.print(
-        f"resident memory of a node with {max(counts)} cells: {held_mb[0]:.0f} MB after the first "
-        f"trial, {held_mb[-1]:.0f} after {len(held_mb)}"
-    )
-    for line in _window_errors():
-        console.print(line)
+    name = f"{max(counts)} cells: memory of the process"
+    yield count(name, held_mb[0], "MB", note="after 1 trial")
+    yield count(name, held_mb[-1], "MB", note=f"after {len(held_mb)} trials")
+    yield from _registration_errors()
+
+
+def compare() -> list[str]:
+    """Return sentences on the times of Suite2p's own functions on the same pages."""
     rng = np.random.default_rng(3)
     pages = [_page(rng, number) for number in range(4)]
-    for line in beside_suite2p(pages, _scattered(rng, _BESIDE_CELLS)):
-        console.print(line)
+    return list(beside_suite2p(pages, _scattered(rng, _BESIDE_CELLS)))
 
 
 @dataclass
@@ -67,10 +59,12 @@ class _Part:
     bytes_moved: float
 
 
-def _columns(part: _Part, gb_s: float) -> tuple[str, str, str]:
-    p50, p99 = np.percentile(part.ms, [50, 99])
-    share = f"{100 * part.bytes_moved / gb_s / 1e6 / p50:.0f} %" if part.bytes_moved else "-"
-    return f"{p50:.2f}", f"{p99:.2f}", share
+def _memory_share(part: _Part, gb_s: float) -> str:
+    """Say how near a part is to the speed of the memory."""
+    if not part.bytes_moved:
+        return ""
+    share = part.bytes_moved / gb_s / 1e6 / np.median(part.ms)
+    return f"{100 * share:.0f} % of memory speed"
 
 
 def _bandwidth_gb_s() -> float:
@@ -196,8 +190,8 @@ def _scattered(rng: np.random.Generator, count: int) -> Cells:
     return gathered([str(number) for number in range(count)], pixels, weights)
 
 
-def _window_errors() -> Iterator[str]:
-    """Say how far each way of registering is off, for known shifts of a page of few photons."""
+def _registration_errors() -> Iterator[Row]:
+    """Yield the error of each way of registering, for known shifts of a page of few photons."""
     rng = np.random.default_rng(5)
     still = np.maximum(300.0 + 90.0 * _tissue(), 0)
     for name, correlator in (
@@ -213,4 +207,5 @@ def _window_errors() -> Iterator[str]:
             off.append(np.array(correlator.locate(spectrum, reference)[:2]) - put)
         rms = float(np.sqrt(np.mean(np.square(off))))
         exact = int(sum((np.rint(one) == 0).all() for one in off))
-        yield f"registered by {name}: {rms:.3f} px rms off, {exact} of 8 pages to the pixel"
+        note = f"{exact} of 8 pages to the pixel"
+        yield count(f"registered by {name}: rms error", rms, "px", note=note)
