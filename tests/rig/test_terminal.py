@@ -93,6 +93,8 @@ def test_bounds_are_said() -> None:
         ["check", "screens", "x.toml", "--seconds", "2,5"],
         ["run", "x.toml", "y.toml", "--subject", "a", "--minutes", "2,5"],
         ["info", "x", "--trace-hz", "2,5"],
+        ["simulate", "x.toml", "--minutes", "2,5"],
+        ["simulate", "x.toml", "--tick-ms", "2,5"],
         ["subject", "add", "a", "--baseline-g", "2,5"],
         ["subject", "add", "a", "--need-ml", "2,5"],
         ["subject", "weigh", "a", "2,5"],

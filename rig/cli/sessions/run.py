@@ -32,7 +32,7 @@ Data = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(help="Random seed [default: a new one for each session].", min=0, max=2**63 - 1),
+    typer.Option(help="Random seed; default: a new one for each session.", min=0, max=2**63 - 1),
 ]
 Sets = Annotated[
     list[str] | None,

@@ -12,7 +12,9 @@ from rich.table import Table
 
 import rig
 from rig import virtual_session
+from rig.cli.numbers import number
 from rig.cli.sessions.run import Sets
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.messages import (
     Arm,
@@ -50,12 +52,17 @@ def simulate(
     mouse_model: Annotated[str, typer.Option(help=f"The mouse: {', '.join(MICE)}.")] = "trained",
     sessions: Annotated[int, typer.Option(help="Number of sessions.", min=1, max=1000)] = 1,
     minutes: Annotated[
-        float | None, typer.Option(help="Maximum session length, minutes [from the task].")
+        float | None,
+        typer.Option(
+            parser=number(0.0), help="Maximum session length, minutes; default: as in the task."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the first session.", min=0)] = 1,
     tick_ms: Annotated[
         float,
-        typer.Option(help="Interval between wheel samples, ms; a rig has 1.", min=1.0, max=20.0),
+        typer.Option(
+            parser=number(1.0, 20.0), help="Interval between wheel samples, ms; a rig has 1."
+        ),
     ] = 5.0,
     report: Annotated[
         Path | None, typer.Option(help="Write the page of the last session to this file.")
@@ -67,7 +74,7 @@ def simulate(
         raise Refused(f"{mouse_model!r} is not a mouse; choose one of {', '.join(MICE)}")
     if not task.is_file():
         raise Refused(f"there is no file {task}; check the path")
-    console = Console()
+    console = new_console()
     results = []
     with console.status("simulating") as status:
         for number in range(sessions):
@@ -174,10 +181,10 @@ def _show(results: list[_Result], console: Console) -> None:
     for name in ("session", "min", "trials", "ul", "licked rew.", "licked unr."):
         table.add_column(name, justify="right")
     table.add_column("ended by")
-    for number, result in enumerate(results, start=1):
+    for session, result in enumerate(results, start=1):
         aborted = f" + {result.trials['aborted']} aborted" if result.trials["aborted"] else ""
         table.add_row(
-            str(number),
+            str(session),
             f"{result.t / 60e9:.1f}",
             f"{result.trials['done']}{aborted}",
             f"{result.water_ul:.1f}",
