@@ -27,6 +27,7 @@ def test_a_session_ends_at_its_time_and_the_rules_are_counted() -> None:
     output = simulated("--sessions", "2", "--set", "task.grey_before_s=1")
     assert output.count("time is up") == 2
     assert re.search(r"rewards given +│ +\d", output)
+    assert re.search(r"rewards requested for a lick +│ +\d", output)
     assert "referee" not in output  # nothing to blame
 
 

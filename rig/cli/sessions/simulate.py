@@ -119,9 +119,9 @@ class _Result:
                 in_texture = self._trial and self._position.position_m < self._trial.texture_m
                 self._licked |= bool(in_texture and self._position.trial >= 0)
             case Arm():
-                self.rules[
-                    f"rewards armed {'at once' if message.on == 'now' else 'for a lick'}"
-                ] += 1
+                how = "at once" if message.on == "now" else "for a lick"
+                self.rules[f"rewards requested {how}"] += message.id not in self._requests
+                self._requests.add(message.id)
             case Valve(refused=""):
                 self.water_ul += message.volume_ul
                 self.rules["rewards given"] += 1
