@@ -21,10 +21,12 @@ from rig.cli.bringup.check import check
 from rig.cli.bringup.doctor import doctor
 from rig.cli.bringup.flush import flush
 from rig.cli.bringup.preview import preview
+from rig.cli.data.copy import copy, prune
+from rig.cli.data.export import export
+from rig.cli.data.listing import ls
 from rig.cli.imaging.align import align
 from rig.cli.imaging.tiff import tiff
 from rig.cli.sessions.demo import demo
-from rig.cli.sessions.export import export
 from rig.cli.sessions.info import info
 from rig.cli.sessions.recover import recover
 from rig.cli.sessions.replay import replay
@@ -44,9 +46,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _SESSIONS, _RIG, _IMAGING, _ANIMALS = "Sessions", "The rig", "Imaging", "Animals"
+_RECORDINGS = "Recorded sessions"
 COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
-    (_SESSIONS, (run, demo, simulate, preview, info, report, replay, export, recover)),
+    (_SESSIONS, (run, demo, simulate, preview, info, report, replay, recover)),
     (_RIG, (doctor, flush)),
+    (_RECORDINGS, (ls, export, copy, prune)),
     (_IMAGING, (align,)),
 )
 """The commands in the order and under the headings of the help."""

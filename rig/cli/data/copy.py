@@ -1,0 +1,116 @@
+"""rig copy and rig prune: move sessions off the rig, and delete only what is safe elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.text import Text
+
+from rig.cli.data.manifest import (
+    Entry,
+    Manifest,
+    copy_file,
+    differences,
+    read_manifest,
+    session_files,
+    sha256_of,
+    write_manifest,
+)
+from rig.cli.sessions.session_argument import SessionDir, session_in
+from rig.errors import Refused
+from rig.transport.log import LOG_FILE, read_completeness
+
+_IMAGING_SUFFIXES = (".tif", ".tiff")
+
+
+def copy(
+    folder: SessionDir,
+    destination: Annotated[
+        Path, typer.Argument(metavar="DEST", help="Data folder to copy to, on another disk.")
+    ],
+) -> None:
+    """Copy a session to another data folder, and verify every byte of the copy.
+
+    Can be interrupted and repeated: files that are already there and equal are not copied again.
+    Nothing is ever deleted. MANIFEST.json is written last; its absence means an unfinished copy.
+    """
+    folder = session_in(folder)
+    _check_closed(folder)
+    target = destination / folder.parent.name / folder.name
+    if target.resolve() == folder:
+        raise Refused(f"{destination} is where the session already is; choose another folder")
+    names, manifest = session_files(folder), Manifest()
+    try:
+        with Progress(console=Console()) as progress:
+            for name in progress.track(names, description=folder.name):
+                manifest[name] = _copied(folder / name, target / name)
+        wrong = list(differences(target, manifest))
+        if wrong:
+            raise Refused(f"the copy in {target} is damaged: {wrong[0]}; run rig copy again")
+        write_manifest(target, manifest)
+        write_manifest(folder, manifest)
+    except OSError as error:
+        raise Refused(
+            f"copying stopped ({error}); what was copied stays in {target}; run rig copy again"
+        ) from error
+    size = sum(entry.bytes for entry in manifest.values())
+    Console().print(
+        f"copied and verified: {len(manifest)} files, {size / 1e6:.1f} MB, to {target}",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def prune(
+    folder: SessionDir,
+    copied: Annotated[
+        Path, typer.Argument(metavar="COPY", help="The session folder that rig copy made.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a session's TIFFs from the rig, after verifying that the copy has them.
+
+    Log, settings and summary stay. The copy is read whole and compared with its manifest first.
+    """
+    folder, copied = session_in(folder), session_in(copied)
+    if copied == folder:
+        raise Refused("the copy is the session itself; name the folder that rig copy made")
+    manifest = read_manifest(copied)
+    wrong = list(differences(copied, manifest))
+    if wrong:
+        raise Refused(f"nothing was deleted: in {copied} {wrong[0]}; run rig copy again")
+    tiffs = [n for n in session_files(folder) if n.lower().endswith(_IMAGING_SUFFIXES)]
+    for name in tiffs:
+        if manifest.get(name) != _entry(folder / name):
+            raise Refused(f"nothing was deleted: the copy lacks {name}; run rig copy again")
+    if not tiffs:
+        raise Refused(f"{folder} holds no TIFF; nothing to delete")
+    size = sum(manifest[name].bytes for name in tiffs)
+    what = f"delete {len(tiffs)} TIFFs ({size / 1e6:.1f} MB) of {folder}?"
+    if not yes and not typer.confirm(what):
+        raise typer.Exit(1)
+    for name in tiffs:
+        (folder / name).unlink()
+    text = f"deleted {len(tiffs)} TIFFs ({size / 1e6:.1f} MB); they are in {copied}"
+    Console().print(Text(text), soft_wrap=True)
+
+
+def _check_closed(folder: Path) -> None:
+    log = folder / LOG_FILE
+    if not log.is_file() or read_completeness(log) is None:
+        raise Refused(f"{folder} is not closed; unless it still runs, run: rig recover {folder}")
+
+
+def _copied(source: Path, target: Path) -> Entry:
+    """Copy a file unless an equal one is there; return its entry."""
+    if target.is_file() and target.stat().st_size == source.stat().st_size:
+        entry = _entry(source)
+        if sha256_of(target) == entry.sha256:
+            return entry
+    return copy_file(source, target)
+
+
+def _entry(path: Path) -> Entry:
+    return Entry(path.stat().st_size, sha256_of(path))

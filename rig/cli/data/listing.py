@@ -1,0 +1,67 @@
+"""rig ls: the sessions of an animal, or of all, as a table."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rig.cli.data.manifest import MANIFEST_FILE
+from rig.cli.sessions.end_summary import SUMMARY_FILE
+from rig.cli.sessions.run import Data
+from rig.errors import Refused
+from rig.settings.config import read_session
+
+
+def ls(
+    subject: Annotated[str, typer.Argument(help="Name of an animal [all].")] = "",
+    data: Data = Path("data"),
+) -> None:
+    """List recorded sessions, the newest last."""
+    folders = sorted(data.glob(f"sub-{subject or '*'}/ses-*"), key=_in_order)
+    if not folders:
+        whose = f" of {subject}" if subject else ""
+        raise Refused(f"{data} holds no session{whose}; check the name, or give --data")
+    table = Table()
+    for name in ("subject", "session", "task"):
+        table.add_column(name)
+    for name in ("trials", "ul", "size, MB"):
+        table.add_column(name, justify="right")
+    table.add_column("state")
+    for folder in folders:
+        table.add_row(*map(Text, _row(folder)))
+    Console().print(table)
+
+
+def _row(folder: Path) -> list[str]:
+    subject, name = folder.parent.name.removeprefix("sub-"), folder.name.removeprefix("ses-")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    summary = _summary(folder)
+    try:
+        task = read_session(folder).task_name
+    except Refused:
+        task = "?"
+    state = "not closed" if summary is None else ""
+    if (folder / MANIFEST_FILE).is_file():
+        state = "copied"
+    held = summary or {}
+    done = [trial for trial in held.get("trials", []) if trial.get("outcome") == "done"]
+    water = held.get("water_ul")
+    trials = str(len(done)) if summary is not None else "-"
+    given = f"{water:.1f}" if isinstance(water, int | float) else "-"
+    return [subject, name, task, trials, given, f"{size / 1e6:.1f}", state]
+
+
+def _summary(folder: Path) -> dict[str, Any] | None:
+    try:
+        return msgspec.json.decode((folder / SUMMARY_FILE).read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _in_order(folder: Path) -> tuple[str, int, str]:
+    day, _, number = folder.name.removeprefix("ses-").partition("_")
+    return day, int(number) if number.isdecimal() else 0, folder.parent.name

@@ -1,0 +1,98 @@
+"""The manifest of a session folder: the size and SHA-256 of every file."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from rig.errors import Refused
+
+MANIFEST_FILE = "MANIFEST.json"
+_BLOCK_BYTES = 4 * 1024 * 1024
+_SKIPPED = ("export", "journal")
+"""Folders that are made from the others, or belong to a session that is not closed."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One file of a session."""
+
+    bytes: int
+    sha256: str
+
+
+Manifest = dict[str, Entry]
+"""Entries by path, relative to the session folder, with forward slashes."""
+
+
+def session_files(folder: Path) -> list[str]:
+    """Return the files of a session that belong into its manifest, in order."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if path.is_file() and not hidden and relative.parts[0] not in _SKIPPED:
+            found.append(relative.as_posix())
+    return [name for name in found if name != MANIFEST_FILE]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, read in blocks. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def copy_file(source: Path, target: Path) -> Entry:
+    """Copy a file under a temporary name, sync it, and return what was read from the source.
+
+    Raises OSError.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".part.{target.name}")
+    digest, size = hashlib.sha256(), 0
+    with source.open("rb") as reader, part.open("wb") as writer:
+        while block := reader.read(_BLOCK_BYTES):
+            digest.update(block)
+            writer.write(block)
+            size += len(block)
+        writer.flush()
+        os.fsync(writer.fileno())
+    part.replace(target)
+    return Entry(size, digest.hexdigest())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a folder's manifest. Raises Refused if there is none, or it is damaged."""
+    path = folder / MANIFEST_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise Refused(
+            f"{folder} has no {MANIFEST_FILE}: its copy was not finished; run rig copy again"
+        ) from None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Refused(f"{path} is damaged ({error}); run rig copy again") from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write a folder's manifest, whole or not at all, and sync it. Raises OSError."""
+    part = folder / f".part.{MANIFEST_FILE}"
+    with part.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest)))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / MANIFEST_FILE)
+
+
+def differences(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield how a folder differs from a manifest, a sentence for each file."""
+    for name, entry in manifest.items():
+        path = folder / name
+        if not path.is_file():
+            yield f"{name} is missing"
+        elif path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
+            yield f"{name} is not what was copied"
