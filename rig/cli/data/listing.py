@@ -17,8 +17,8 @@ from rig.settings.config import read_session
 
 
 def ls(
+    data: Data,
     subject: Annotated[str, typer.Argument(help="Name of an animal [all].")] = "",
-    data: Data = Path("data"),
 ) -> None:
     """List recorded sessions, the newest last."""
     folders = sorted(data.glob(f"sub-{subject or '*'}/ses-*"), key=_in_order)
