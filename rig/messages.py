@@ -73,6 +73,8 @@ class Ended(Message, frozen=True, tag="Ended"):
     failed: bool
     messages: dict[str, tuple[int, int]]
     overruns: int = 0
+    modules: dict[str, tuple[str, str]] = {}
+    """File and SHA-256 of each module of the program that ran in its process."""
 
 
 # -- hardware ---------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -17,19 +16,19 @@ import msgspec
 
 from rig.clock import RealClock
 from rig.errors import Refused
-from rig.messages import Message, Start, Stop
+from rig.messages import COMMON_MESSAGES, Message, Start, Stop, kind
 from rig.node import Node, Publish, drive
+from rig.priority import prioritise
 from rig.settings.config import SessionSettings, convert, read_session
 from rig.settings.device_factory import animal_devices
 from rig.transport.bus import Batching, Bus, BusError
 from rig.transport.envelope import Sender
+from rig.transport.gate import Publisher
 from rig.transport.log import Journal
 
 RECORDER = "recorder"
 _PR_SET_PDEATHSIG = 1
 _TERMINATE_WITHIN_S = 5
-_NICE = -10
-"""Beside programs that somebody left running: about nine times their share of a core."""
 _TERMINATED = "terminated: the launching process is gone or has stopped waiting"
 
 
@@ -94,6 +93,16 @@ def completed(session: SessionSettings, warn: Callable[[str], None] = _ignore) -
     return msgspec.structs.replace(session, nodes=nodes, task=task)
 
 
+def publishers(session: SessionSettings) -> dict[str, Publisher]:
+    """Return what each node of a session may publish."""
+    found = {}
+    for name, table in session.nodes.items():
+        node = node_class(str(table["run"]))
+        types: tuple[type[Message], ...] = (*node.publishes, *COMMON_MESSAGES)
+        found[name] = Publisher(tuple(kind(one) for one in types), int(node.max_lag_s * 1e9))
+    return found
+
+
 def stages(kinds: dict[str, type[Node]]) -> list[list[str]]:
     """Return the nodes in the order in which they end: drivers, who is heard, who only hears.
 
@@ -114,46 +123,34 @@ def _unheard(message: Message) -> None:
     """Take what a node says that is made only to check its settings."""
 
 
-def run(kind: type[Node]) -> None:
+def run(node_type: type[Node]) -> None:
     """Be that node's process: `python -m MODULE FOLDER PARENT`, the parent's process id."""
     folder, parent = Path(sys.argv[1]).resolve(), int(sys.argv[2])
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir(folder)
     session = read_session(folder)
-    prioritise(bool(session.nodes[kind.name].get("realtime", False)), kind.rank)
+    prioritise(bool(session.nodes[node_type.name].get("realtime", False)), node_type.rank)
     clock = RealClock(session.t0_ns)
-    subscribes = (*kind.subscribes, Start, Stop)
-    with Journal(folder, kind.name) as journal:
-        sender = Sender(kind.name, clock)
-        pace = Batching(kind.max_batch_delay_s, kind.max_lag_s)
-        pixels = kind.reads_pixels
-        bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, pace, pixels)
+    subscribes = (*node_type.subscribes, Start, Stop)
+    with Journal(folder, node_type.name) as journal:
+        sender = Sender(node_type.name, clock, session=session.id)
+        pace = Batching(node_type.max_batch_delay_s, node_type.max_lag_s)
+        pixels = node_type.reads_pixels
+        try:
+            bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, pace, pixels)
+        except Refused as reason:
+            sys.exit(f"{node_type.name}: {reason}")
         signal.signal(signal.SIGTERM, partial(_terminate, bus))
         try:
-            node = make(session, kind.name, bus.publish)
+            node = make(session, node_type.name, bus.publish)
             node.check(session.task)
             node.real_animal = bool(animal_devices(session)[0])
             drive([node], bus, clock)
         except (Refused, BusError) as reason:
-            sys.exit(f"{kind.name}: {reason}")
+            sys.exit(f"{node_type.name}: {reason}")
         finally:
             bus.close()
-
-
-def prioritise(realtime: bool, rank: int = Node.rank) -> None:
-    """Put this thread, and those it starts from now on, before all ordinary ones.
-
-    A real-time one comes before the rig's others, too, but for real-time ones of a higher rank.
-    Where the system does not allow that (on Linux: `ulimit -r` and `ulimit -e` are 0), it stays
-    ordinary.
-    """
-    if sys.platform == "linux":
-        policy = os.SCHED_RR if realtime else os.SCHED_OTHER
-        with suppress(PermissionError):
-            os.sched_setscheduler(0, policy, os.sched_param(rank if realtime else 0))
-        with suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, 0, _NICE)
 
 
 def _terminate(bus: Bus, number: int, at: FrameType | None) -> None:

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 import zmq
 
 import rig
+from rig.errors import Refused
 from rig.messages import Heartbeat, Message
 from rig.transport.envelope import Envelope, unpack
+from tests.hubs import observer
 from tests.ports import free_port
 
 PACKAGE = Path(rig.__file__).parent
@@ -59,10 +61,7 @@ class Live:
         self.received: set[tuple[str, str, int]] = set()
         """Every word but Beats that passed the hub: speaker, kind, seq."""
         self._context: zmq.Context[Any] = zmq.Context()
-        self._in = self._context.socket(zmq.SUB)
-        self._in.rcvhwm = 0
-        self._in.subscribe(b"")
-        self._in.connect(f"tcp://127.0.0.1:{self.port + 1}")
+        self._in: zmq.Socket[Any] | None = None
         command = [sys.executable, "-c", "from rig.cli.main import main; main()", "run"]
         command += [str(setup), str(task), "--subject", subject, "--data", str(data), *args]
         for text in (f"rig.hub_port={self.port}", *self._quickly(setup), *sets):
@@ -93,8 +92,9 @@ class Live:
     def until(self, kind: type[W], **fields: object) -> tuple[Envelope, W]:
         """Wait for a word of that kind with those fields; fail if the session ends without."""
         while True:
-            if self._in.poll(200):
-                frame: bytes = self._in.recv()
+            ear = self._ear()
+            if ear is not None and ear.poll(200):
+                frame: bytes = ear.recv()
                 envelope, message = unpack(frame[frame.index(b" ") + 1 :])
                 if not isinstance(message, Heartbeat):
                     self.received.add((envelope.sender, type(message).__name__, envelope.seq))
@@ -104,6 +104,17 @@ class Live:
                     return envelope, message
             elif self.process.poll() is not None:
                 raise AssertionError(f"ended without {kind.__name__}: {self.process.stdout.read()}")
+
+    def _ear(self) -> zmq.Socket[Any] | None:
+        """Return the socket that hears the session; None until its hub is there."""
+        if self._in is None:
+            try:
+                self._in = observer(self._context, self.port)
+            except Refused:
+                time.sleep(0.01)
+            else:
+                self._in.subscribe(b"")
+        return self._in
 
     def pid(self, module: str) -> int:
         """Return the process id of a node, by its module."""

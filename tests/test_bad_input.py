@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from rig.messages import Wheel
 from rig.session.locks import RigLock
 from rig.settings.config import resolve
+from rig.transport.hub import Hub
 from tests.live import NO_SCREEN, SETUP, TASK, Live
 from tests.ports import free_port
 from tests.refusals import Try, refused
@@ -146,9 +146,12 @@ def test_a_second_session_on_the_same_rig(
 
 def test_a_port_in_use(attempt: Try) -> None:
     port = free_port()
-    with socket.create_server(("127.0.0.1", port)):
+    other = Hub(port)
+    try:
         said = attempt("--set", f"rig.hub_port={port}")
-    assert f"port {port} on this machine is in use" in said
+    finally:
+        other.close()
+    assert f"hub {port} on this machine is in use" in said
 
 
 @pytest.mark.parametrize("verb", ["replay", "info", "recover", "report"])

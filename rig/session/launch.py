@@ -11,14 +11,15 @@ from rich.text import Text
 from rig.clock import RealClock, monotonic_ns
 from rig.errors import Refused
 from rig.messages import Ended, Heartbeat
-from rig.process import RECORDER, completed, prioritise
+from rig.priority import prioritise
+from rig.process import RECORDER, completed, publishers
 from rig.session import session_folder as folders
 from rig.session.locks import RigLock
 from rig.session.operator_keys import OperatorKeys
 from rig.session.preflight import admit, with_recorded_cohort
 from rig.session.provenance import about
 from rig.session.recover import complete_log
-from rig.session.session_loop import LAUNCH, LOOK_S, SessionLoop
+from rig.session.session_loop import LAUNCH, LOOK_S, PUBLISHER, SessionLoop
 from rig.session.status_line import StatusLine
 from rig.settings.config import ResolvedSession, SessionSettings
 from rig.subjects.booking import close_booking, open_booking
@@ -79,13 +80,9 @@ def _on_rig(answers: ResolvedSession, data: Path, console: Console, override: st
         session = admit(answers.session, data, override, console)
         answers = ResolvedSession(session, answers.files)
         folders.check_space(data, answers.session)
-        prioritise(answers.session.rig.hub_realtime)
-        hub = Hub(answers.session.rig.hub_port)
-        prioritise(False)  # the hub's threads keep the priority they were started with
-        try:
-            return _in_folder(answers, data, console)
-        finally:
-            hub.close()
+        prioritise(False)
+        with closing(Hub(answers.session.rig.hub_port)) as hub:
+            return _in_folder(answers, data, console, hub)
     finally:
         lock.release()
 
@@ -101,11 +98,13 @@ def _completed(answers: ResolvedSession, data: Path, console: Console) -> Resolv
     return ResolvedSession(completed(session, warn), answers.files)
 
 
-def _in_folder(answers: ResolvedSession, data: Path, console: Console) -> Outcome:
+def _in_folder(answers: ResolvedSession, data: Path, console: Console, hub: Hub) -> Outcome:
     t0_ns = monotonic_ns()
     began = datetime.now().astimezone().isoformat(timespec="milliseconds")
     folder, session = folders.make(answers, data, t0_ns, began, about())
     try:
+        may_publish = {LAUNCH: PUBLISHER, **publishers(session)}
+        hub.start(session.id, t0_ns, may_publish, session.rig.hub_realtime)
         end = _run(folder, session, data, console)
     except Refused:
         folders.unmake(folder, session)
@@ -146,7 +145,7 @@ def _run(folder: Path, session: SessionSettings, data: Path, console: Console) -
         try:
             with Journal(folder, LAUNCH) as journal, OperatorKeys() as keys:
                 subscribes = (*StatusLine.subscribes, Heartbeat, Ended)
-                sender = Sender(LAUNCH, clock)
+                sender = Sender(LAUNCH, clock, session=session.id)
                 bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, _PACE)
                 with closing(bus):
                     loop = SessionLoop(folder, session, clock, bus, keys, console, watch, water)

@@ -7,9 +7,6 @@ links, and they stay: to remove one while another process opens it would let two
 import hashlib
 import os
 import re
-import stat
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +17,8 @@ import msgspec
 from rig.errors import Refused
 from rig.settings.config import SessionSettings
 from rig.settings.device_factory import HARDWARE, animal_devices, device_class, is_simulated
+from rig.transport.private_folder import lock, open_private, private_folder
 
-_TEMPORARY = Path("/tmp") if os.name == "posix" else Path(tempfile.gettempdir())
-"""Not the one that TMPDIR names: it may differ between two terminals of one user."""
 _ADDRESSES = (("address", "device"), ("port",), ("usb_serial",))
 """Keys of a board's table that say which board it is, each group by itself."""
 
@@ -74,42 +70,6 @@ class RigLock:
         self.release()
 
 
-def private_folder(where: Path = _TEMPORARY) -> Path:
-    """Return a folder for temporary files that only this user may enter; make it if need be.
-
-    Raises Refused if somebody else made it, or may enter it.
-    """
-    if os.name != "posix":
-        folder = where / "rig"
-        folder.mkdir(exist_ok=True)
-        return folder
-    folder = where / f"rig-{os.getuid()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError as error:
-        raise Refused(
-            f"{folder} cannot be made ({error.strerror}); remove what is there"
-        ) from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise Refused(f"{folder} is not a folder of this user; ask its owner to remove it")
-    if found.st_mode & 0o077:
-        raise Refused(f"{folder} is open to other users; run: chmod 700 {folder}")
-    return folder
-
-
-def lock(file: IO[bytes] | IO[str]) -> None:
-    """Lock a file until it is closed. Raises OSError if another process has locked it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def _lock_names(session: SessionSettings) -> list[str]:
     """Return the names of the locks of a rig, in the order in which everybody takes them."""
     rig = re.sub(r"[^A-Za-z0-9_-]", "_", session.rig.name)
@@ -145,9 +105,8 @@ def _board_name(address: object) -> str:
 
 
 def _take(path: Path, rig: str) -> IO[str]:
-    no_link = getattr(os, "O_NOFOLLOW", 0)
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | no_link, 0o600), "r+")
+        file = os.fdopen(open_private(path), "r+")
     except OSError as error:
         raise Refused(
             f"cannot tell whether rig {rig} is free: {path} cannot be opened ({error.strerror}); "

@@ -34,11 +34,11 @@ class ProcessMonitor:
         self._ended: dict[str, Ended] = {}
 
     def start(self, name: str) -> None:
-        """Start a node's process: `python -m module FOLDER`, out of reach of Ctrl-C."""
+        """Start a node's process: `python -P -m module FOLDER`, out of reach of Ctrl-C."""
         run = str(self._session.nodes[name]["run"])
         with self._errors(name).open("wb") as errors:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", run, str(self._folder), str(os.getpid())],
+                command(run, str(self._folder), str(os.getpid())),
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
@@ -136,6 +136,11 @@ class ProcessMonitor:
         printed = text.strip().splitlines()
         last = printed[-1] if printed else f"exit code {code}"
         return last if last.startswith(f"{name}: ") else f"{name} died: {last}"
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs an installed module, whatever is in the current folder."""
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def _why(name: str, message: Ended) -> tuple[str, bool]:

@@ -6,8 +6,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = ("rig", "numpy", "scipy", "numba", "msgspec", "pyzmq", "mcap", "psychopy")
-_SCHEMA = "2"
-"""Since 2 a Fault says whether it came from outside its speaker."""
+_SCHEMA = "3"
+"""Version of the messages: since 2 a Fault says whether its cause is outside the messages; since 3
+messages have their present names, envelopes the session's id, and Ended the modules that ran."""
 
 
 def about() -> dict[str, str]:
@@ -16,6 +17,7 @@ def about() -> dict[str, str]:
     return {
         "schema": _SCHEMA,
         "commit": _commit(),
+        "code": str(Path(__file__).parents[1]),
         "python": platform.python_version(),
         "cpu": _cpu(),
         **packages,

@@ -13,10 +13,10 @@ import msgspec
 
 from rig.errors import Refused
 from rig.session import ring_files
-from rig.session.locks import lock
 from rig.settings.config import FILES_FOLDER, ResolvedSession, SessionSettings
 from rig.subjects.booking import next_number, save_settings, subject_folder
 from rig.transport.log import JOURNAL_FOLDER
+from rig.transport.private_folder import lock
 
 _MARGIN = 1.1
 _LOCK_FILE = ".running"

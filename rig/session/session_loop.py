@@ -17,7 +17,7 @@ from rich.text import Text
 
 from rig.clock import RealClock
 from rig.errors import Refused
-from rig.messages import Message, OperatorRequest, Start, Stop
+from rig.messages import COMMON_MESSAGES, Message, OperatorRequest, Start, Stop, kind
 from rig.process import RECORDER, node_class, stages
 from rig.session.operator_keys import OperatorKeys
 from rig.session.process_monitor import ProcessMonitor
@@ -27,8 +27,10 @@ from rig.settings.config import SessionSettings
 from rig.subjects.session_water import WaterCount
 from rig.transport.bus import Bus, BusError
 from rig.transport.envelope import Envelope
+from rig.transport.gate import Publisher
 
 LAUNCH = "launch"
+PUBLISHER = Publisher(tuple(kind(m) for m in (Start, Stop, OperatorRequest, *COMMON_MESSAGES)))
 LOOK_S = 0.05
 _MEET_NS = 60_000_000_000
 _SHOW_NS = 200_000_000

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import zmq
 
 from rig.clock import Clock
+from rig.loaded_code import loaded_code
 from rig.messages import Ended, Fault, Frame, Heartbeat, Message, Start, kind
 from rig.transport.envelope import (
     CorruptMessage,
@@ -19,7 +20,7 @@ from rig.transport.envelope import (
     unpack,
 )
 from rig.transport.frame_pixels import Pixels
-from rig.transport.hub import HIGH_WATER_MESSAGES, addresses
+from rig.transport.hub_access import BACK, FRONT, HIGH_WATER_MESSAGES, connect, read_access
 
 BEAT_NS = 200_000_000
 SILENCE_NS = 1_500_000_000
@@ -72,12 +73,13 @@ class Bus:
         self._unheard_beat_t: int | None = None
         """When the first beat was said that has not come back from the hub yet."""
         self._early: list[tuple[Envelope, Message]] = []
+        access = read_access(port, sender.sender)
         self._context = zmq.Context()
         self._out = self._context.socket(zmq.PUB)
         self._in = self._context.socket(zmq.SUB)
-        for socket, at in ((self._out, port), (self._in, port + 1)):
+        for socket, end in ((self._out, FRONT), (self._in, BACK)):
             socket.rcvhwm = socket.sndhwm = HIGH_WATER_MESSAGES
-            socket.connect(addresses(at)[-1])
+            connect(socket, access, end)
         for name in _topics(subscribes):
             self._in.subscribe(name)
         self._fd = int(self._in.getsockopt(zmq.FD))
@@ -124,7 +126,8 @@ class Bus:
         """Say Ended, with the count and the running CRC of each kind said."""
         messages = self._sender.tracker.of(sender)
         overruns = self._pixels.overruns if self._pixels is not None else 0
-        self.publish(Ended(self._clock.now(), reason, failed, messages, overruns))
+        ended = Ended(self._clock.now(), reason, failed, messages, overruns, loaded_code())
+        self.publish(ended)
 
     def close(self) -> None:
         """Leave the hub, after what was said has gone out (half a second at most)."""
@@ -177,8 +180,7 @@ class Bus:
             try:
                 envelope, message = unpack(frame[frame.index(b" ") + 1 :])
             except (CorruptMessage, ValueError) as error:
-                self._fault(f"a word on the wire was garbled: {error}")
-                continue
+                raise BusError(f"the hub passed on a garbled message: {error}") from error
             self._check(envelope, message)
             messages.append((envelope, self._with_pixels(message)))
         return messages

@@ -18,14 +18,19 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     sent: int
     crc: int
     body: msgspec.Raw
+    session: str = ""
+    """Id of the session that its sender belongs to."""
 
     def checksum(self) -> int:
-        """Return the CRC-32 that the other fields ask for."""
-        return _checksum(self.sender, self.incarnation, self.seq, self.sent, self.body)
+        """Return the CRC-32 of the other fields."""
+        head = (self.session, self.sender, self.incarnation, self.seq, self.sent)
+        return _checksum(head, self.body)
 
 
-def _checksum(sender: str, incarnation: int, seq: int, sent: int, body: bytes | msgspec.Raw) -> int:
-    return zlib.crc32(body, zlib.crc32(f"{sender} {incarnation} {seq} {sent} ".encode()))
+def _checksum(head: tuple[str, str, int, int, int], body: bytes | msgspec.Raw) -> int:
+    session, sender, incarnation, seq, sent = head
+    text = f"{session} {sender} {incarnation} {seq} {sent} "
+    return zlib.crc32(body, zlib.crc32(text.encode()))
 
 
 class CorruptMessage(Exception):
@@ -85,8 +90,9 @@ class SequenceTracker:
 class Sender:
     """Puts envelopes round one speaker's words."""
 
-    def __init__(self, sender: str, clock: Clock, incarnation: int = 0) -> None:
+    def __init__(self, sender: str, clock: Clock, incarnation: int = 0, session: str = "") -> None:
         self.sender = sender
+        self._session = session
         self.tracker = SequenceTracker()
         self._clock = clock
         self._incarnation = incarnation
@@ -98,8 +104,9 @@ class Sender:
         seq = self._seq.get(name, 0)
         self._seq[name] = seq + 1
         body, sent = _encode(message), self._clock.now()
-        crc = _checksum(self.sender, self._incarnation, seq, sent, body)
-        envelope = Envelope(self.sender, self._incarnation, seq, sent, crc, msgspec.Raw(body))
+        crc = _checksum((self._session, self.sender, self._incarnation, seq, sent), body)
+        raw = msgspec.Raw(body)
+        envelope = Envelope(self.sender, self._incarnation, seq, sent, crc, raw, self._session)
         self.tracker.add(name, envelope)
         return envelope
 

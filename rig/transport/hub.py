@@ -1,55 +1,114 @@
-"""The one hub: every word passes it, so that all who hear see one order."""
+"""Start and stop a session's hub: a process that passes every message on, in one order for all."""
 
+import os
+import subprocess
 import sys
-import threading
+from collections.abc import Mapping
+from typing import IO
 
+import msgspec
 import zmq
 
 from rig.errors import Refused
+from rig.transport.gate import Publisher
+from rig.transport.hub_access import (
+    HAS_UNIX_SOCKETS,
+    OBSERVER,
+    Access,
+    addresses,
+    remove_access,
+    write_access,
+)
+from rig.transport.private_folder import lock, open_private, private_folder
 
-HIGH_WATER_MESSAGES = 100_000
+_END_WITHIN_S = 2.0
+
+
+class HubPlan(msgspec.Struct, frozen=True):
+    """What the hub's process is told on its standard input."""
+
+    session: str
+    t0_ns: int
+    front: str
+    back: str
+    secret_key: str
+    names: dict[str, str]
+    """The process of each public key that may connect (Z85)."""
+    publishers: dict[str, Publisher]
+    realtime: bool = False
 
 
 class Hub:
-    """Passes every word on, from `port` to `port + 1`, in one order for all who hear."""
+    """The hub of one session: holds its number, and runs its process."""
 
-    def __init__(self, port: int) -> None:
-        """Take both ports. Raises Refused if one is in use."""
-        self._context = zmq.Context()
-        self._front = self._context.socket(zmq.XSUB)
-        self._back = self._context.socket(zmq.XPUB)
-        for socket, at in ((self._front, port), (self._back, port + 1)):
-            socket.linger = 0
-            socket.rcvhwm = socket.sndhwm = HIGH_WATER_MESSAGES
-            try:
-                for address in addresses(at):
-                    socket.bind(address)
-            except zmq.ZMQError as error:
-                self._context.destroy(linger=0)
-                raise Refused(
-                    f"port {at} on this machine is in use ({error}): a session already runs on "
-                    "this rig, or set rig.hub_port to a free one"
-                ) from error
-        self._front.send(b"\x01")  # every kind from every speaker, heard or not
-        self._thread = threading.Thread(target=self._pass_on, name="hub", daemon=True)
-        self._thread.start()
+    def __init__(self, port: int, unix_sockets: bool = HAS_UNIX_SOCKETS) -> None:
+        """Take the number. Raises Refused if another hub has it."""
+        self._port, self._unix_sockets = port, unix_sockets
+        self._process: subprocess.Popen[bytes] | None = None
+        path = private_folder() / f"hub-{port}.lock"
+        self._lock: IO[bytes] = os.fdopen(open_private(path), "r+b")
+        try:
+            lock(self._lock)
+        except OSError as error:
+            self._lock.close()
+            raise Refused(
+                f"hub {port} on this machine is in use: a session already runs on this rig, or "
+                "set rig.hub_port to another number"
+            ) from error
+
+    def start(
+        self, session: str, t0_ns: int, publishers: Mapping[str, Publisher], realtime: bool = False
+    ) -> None:
+        """Make a key for each process and start the hub's own. Raises Refused if it cannot start.
+
+        Args:
+            session: The session's id; messages that bear another are refused.
+            t0_ns: The session's zero on the monotonic clock.
+            publishers: What each process may publish.
+            realtime: Whether the hub comes before all ordinary processes.
+        """
+        remove_access(self._port)  # of a hub that was killed
+        front, back = addresses(self._port, self._unix_sockets)
+        hub_key, hub_secret = zmq.curve_keypair()
+        names = {}
+        for name in (*publishers, OBSERVER):
+            public, secret = zmq.curve_keypair()
+            names[public.decode()] = name
+            keys = (key.decode() for key in (hub_key, public, secret))
+            write_access(self._port, name, Access(front, back, *keys))
+        plan = HubPlan(
+            session, t0_ns, front, back, hub_secret.decode(), names, dict(publishers), realtime
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "rig.transport.hub_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # out of reach of Ctrl-C
+        )
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(msgspec.json.encode(plan) + b"\n")
+        stdin.flush()  # and it stays open: the hub ends when it is closed
+        said = stdout.readline()
+        if said != b"ready\n":
+            said += stdout.read()
+            self.close()
+            reason = said.decode(errors="replace").strip().splitlines()[-1:] or ["it died"]
+            raise Refused(f"the hub cannot start: {reason[0]}")
 
     def close(self) -> None:
-        """Stop passing words on and free the ports."""
-        self._context.term()
-        self._thread.join()
-
-    def _pass_on(self) -> None:
-        try:
-            zmq.proxy(self._front, self._back)
-        except zmq.ContextTerminated:
-            pass
-        finally:
-            self._front.close()
-            self._back.close()
-
-
-def addresses(port: int) -> list[str]:
-    """Return where the hub is to be met, the quickest way last (without a network stack)."""
-    loopback = f"tcp://127.0.0.1:{port}"
-    return [loopback, f"ipc://@rig-hub-{port}"] if sys.platform == "linux" else [loopback]
+        """End the hub's process, remove its keys, and release its number."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_END_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            remove_access(self._port)
+        self._lock.close()

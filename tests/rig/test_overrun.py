@@ -7,14 +7,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from rig.clock import RealClock, monotonic_ns
 from rig.messages import Ended, Fault, Frame, Heartbeat, Message, Start
 from rig.transport.bus import Bus
-from rig.transport.envelope import Envelope, Sender, unpack
+from rig.transport.envelope import Envelope, unpack
 from rig.transport.frame_pixels import Pixels
 from rig.transport.frame_ring import Ring, RingPlan
-from rig.transport.hub import Hub
-from tests.ports import free_port
+from tests.hubs import RunningHub, running_hub
 
 SHAPE = (4, 6)
 FRAME_BYTES = 4 * 6 * 2
@@ -36,20 +34,9 @@ class Kept:
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    at = free_port()
-    hub = Hub(at)
-    yield at
-    hub.close()
-
-
-def met(
-    sender: str, port: int, subscribes: tuple[type[Message], ...], kept: Kept, pixels: bool = True
-) -> Bus:
-    clock = RealClock(monotonic_ns())
-    bus = Bus(Sender(sender, clock), port, subscribes, clock, kept, pixels=pixels)
-    bus.connect()
-    return bus
+def hub() -> Iterator[RunningHub]:
+    with running_hub("stream", "online", "integrity") as hub:
+        yield hub
 
 
 def frames_of(bus: Bus, count: int) -> list[Frame]:
@@ -61,15 +48,15 @@ def frames_of(bus: Bus, count: int) -> list[Frame]:
 
 
 def test_overruns_come_from_the_file_and_are_counted_and_said_once_a_run(
-    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: RunningHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     pages = np.arange(FRAMES * 24, dtype="<i2").reshape(FRAMES, *SHAPE)
     Path("a.tif").write_bytes(pages.tobytes())
     plan = RingPlan("ring", SLOTS, FRAME_BYTES)
     slots, kept = Ring(plan, create=True), Kept()
-    stream = met("stream", port, (Heartbeat,), Kept())
-    reader = met("online", port, (Start, Frame), kept)
+    stream = hub.bus("stream", Heartbeat, keeper=Kept())
+    reader = hub.bus("online", Start, Frame, keeper=kept)
     stream.publish(Start(0, {"ring": msgspec.to_builtins(plan)}))
     received: list[Frame] = []
 
@@ -96,15 +83,15 @@ def test_overruns_come_from_the_file_and_are_counted_and_said_once_a_run(
     for frame in received:
         np.testing.assert_array_equal(again.of(frame).pixels, frame.pixels)
     slots.close()
-    for bus in (stream, reader):
-        bus.close()
 
 
-def test_who_reads_no_pixels_gets_none_and_overruns_nothing(port: int, tmp_path: Path) -> None:
+def test_who_reads_no_pixels_gets_none_and_overruns_nothing(
+    hub: RunningHub, tmp_path: Path
+) -> None:
     plan = RingPlan(str(tmp_path / "ring"), SLOTS, FRAME_BYTES)
     slots, kept = Ring(plan, create=True), Kept()
-    stream = met("stream", port, (Heartbeat,), Kept())
-    reader = met("integrity", port, (Start, Frame), kept, pixels=False)
+    stream = hub.bus("stream", Heartbeat, keeper=Kept())
+    reader = hub.bus("integrity", Start, Frame, keeper=kept, pixels=False)
     stream.publish(Start(0, {"ring": msgspec.to_builtins(plan)}))
     for index in range(2 * SLOTS):
         slots.write(index, np.zeros(SHAPE, "<i2"))
@@ -114,5 +101,3 @@ def test_who_reads_no_pixels_gets_none_and_overruns_nothing(port: int, tmp_path:
     assert [w.overruns for w in kept.messages if isinstance(w, Ended)] == [0]
     assert kept.faults() == []
     slots.close()
-    for bus in (stream, reader):
-        bus.close()

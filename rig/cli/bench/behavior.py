@@ -20,7 +20,7 @@ from rig.cli.numbers import number
 from rig.clock import RealClock, monotonic_ns
 from rig.errors import Refused
 from rig.messages import Lick, Message, Position, Start, Valve, Wheel
-from rig.process import prioritise
+from rig.priority import prioritise
 from rig.session.launch import launch
 from rig.settings import device_factory
 from rig.settings.config import ResolvedSession, resolve

@@ -21,13 +21,27 @@ from rig.cli.bench.harness import Json, Row, busy, count, row, show
 from rig.cli.numbers import number
 from rig.clock import Clock, RealClock, monotonic_ns
 from rig.errors import Refused
-from rig.messages import Heartbeat, Lick, Message, Position, Start, Stop, Valve, Wheel
+from rig.messages import (
+    COMMON_MESSAGES,
+    Heartbeat,
+    Lick,
+    Message,
+    Position,
+    Start,
+    Stop,
+    Valve,
+    Wheel,
+    kind,
+)
+from rig.process import publishers
 from rig.session import session_folder as folders
 from rig.session.launch import launch
 from rig.settings.config import ResolvedSession, Rig, SessionSettings, resolve
 from rig.transport.bus import Bus
 from rig.transport.envelope import Envelope, Sender, unpack
+from rig.transport.gate import Publisher
 from rig.transport.hub import Hub
+from rig.transport.hub_access import BACK, OBSERVER, connect, read_access
 from rig.transport.log import LOG_FILE, read
 
 _PORT = 5671
@@ -121,7 +135,9 @@ class _Probe:
     def _listen(self) -> None:
         context: zmq.Context[Any] = zmq.Context()
         socket = context.socket(zmq.SUB)
-        socket.connect(f"tcp://127.0.0.1:{self._port + 1}")
+        while not self._connected(socket):
+            if self._ending.wait(0.01):
+                return
         socket.subscribe(b"Start ")
         socket.subscribe(b"Position ")
         clock: Clock | None = None
@@ -141,6 +157,14 @@ class _Probe:
                     self._cpu.setdefault(name, []).append((sampled, cpu_s))
         context.destroy(linger=0)
 
+    def _connected(self, socket: zmq.Socket[Any]) -> bool:
+        """Connect to the session's hub; return False if it is not there yet."""
+        try:
+            connect(socket, read_access(self._port, OBSERVER), BACK)
+        except Refused:
+            return False
+        return True
+
 
 def _children_cpu_s() -> Iterator[tuple[str, float]]:
     """Yield the module and CPU seconds of each process this one has started."""
@@ -148,8 +172,7 @@ def _children_cpu_s() -> Iterator[tuple[str, float]]:
         for pid in children.read_text().split():
             try:
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if command[1] == b"-m":  # not the busy processes of this bench
-                    yield command[2].decode(), _cpu_s(int(pid))
+                yield command[3].decode(), _cpu_s(int(pid))
             except (OSError, IndexError):
                 continue
 
@@ -174,10 +197,13 @@ def _recorder_share(data: Path) -> float:
     t0_ns = monotonic_ns()
     folder, session = folders.make(ResolvedSession(session, {}), subject, t0_ns, "", {})
     hub = Hub(_PORT)
+    types = tuple(kind(message) for message in (Start, Stop, Wheel, *COMMON_MESSAGES))
+    hub.start(session.id, t0_ns, {"talker": Publisher(types), **publishers(session)})
     clock = RealClock(t0_ns)
-    sender = Bus(Sender("sender", clock), _PORT, (Heartbeat,), clock, _Forget())
+    sender = Sender("talker", clock, session=session.id)
+    talker = Bus(sender, _PORT, (Hsockettbeat,), clock, _Forget())
     recorder = subprocess.Popen(
-        [sys.executable, "-m", "rig.recorder", str(folder), str(os.getpid())]
+        [sys.executable, "-P", "-m", "rig.recorder", str(folder), str(os.getpid())]
     )
     sender.connect()
     ready = False

@@ -16,7 +16,7 @@ from rig.cli.bench.harness import Json, Row, count, row, show, without_microscop
 from rig.cli.numbers import number
 from rig.errors import Refused
 from rig.messages import Cue, CueOnset, Flip, Message
-from rig.process import prioritise
+from rig.priority import prioritise
 from rig.session.launch import launch
 from rig.settings.config import resolve
 from rig.transport.log import LOG_FILE, read

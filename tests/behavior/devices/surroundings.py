@@ -2,6 +2,7 @@
 
 import heapq
 import threading
+import time
 from itertools import count
 from types import TracebackType
 from typing import Any, Protocol
@@ -10,8 +11,10 @@ import zmq
 
 from behavior.animals.simulated_mouse import SimulatedMouse
 from rig.clock import monotonic_ns
+from rig.errors import Refused
 from rig.messages import Flip, Pulse, Start
 from rig.transport.envelope import unpack
+from tests.hubs import observer
 
 MS = 1_000_000
 POLL_MS = 2
@@ -47,11 +50,7 @@ class Surroundings:
             )
         )
         self._context: zmq.Context[Any] = zmq.Context()
-        self._in = self._context.socket(zmq.SUB)
-        self._in.rcvhwm = 0
-        for name in (b"Start", b"TrialStart", b"TrialEnd", b"Cue", b"Valve", b"Pulse", b"Flip"):
-            self._in.subscribe(name + b" ")
-        self._in.connect(f"tcp://127.0.0.1:{hub_port + 1}")
+        self._hub_port = hub_port
         self._t0: int | None = None
         self._turned = 0
         self._bright = False
@@ -74,10 +73,24 @@ class Surroundings:
         self._thread.join()
         self._context.destroy(linger=0)
 
-    def _run(self) -> None:
+    def _connected(self) -> zmq.Socket[Any] | None:
+        """Wait for the session's hub; return a socket on what moves a mouse."""
         while not self._over:
-            while self._in.poll(POLL_MS):
-                self._handle(self._in.recv())
+            try:
+                connected = observer(self._context, self._hub_port)
+            except Refused:
+                time.sleep(POLL_MS / 1000)
+                continue
+            for name in (b"Start", b"TrialStart", b"TrialEnd", b"Cue", b"Valve", b"Pulse", b"Flip"):
+                connected.subscribe(name + b" ")
+            return connected
+        return None
+
+    def _run(self) -> None:
+        connected = self._connected()
+        while not self._over and connected is not None:
+            while connected.poll(POLL_MS):
+                self._handle(connected.recv())
             now = monotonic_ns()
             while self._due and self._due[0][0] <= now:
                 _, _, line, up = heapq.heappop(self._due)

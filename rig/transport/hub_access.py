@@ -1,0 +1,91 @@
+"""Where the hub of a session is, and the keys that open it: files that only this user may read.
+
+While a hub runs, its folder (`hub-PORT` in the user's private folder) holds one file for each
+process that may connect. On Linux and macOS the hub listens at two Unix sockets in that folder,
+and the port is only a number that tells the hubs of several rigs apart; elsewhere it listens at
+that TCP port and the next one, on loopback. Either way a connection needs one of the keys.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+
+from rig.errors import Refused
+from rig.transport.private_folder import make_private, open_private, private_folder
+
+OBSERVER = "observer"
+"""The name of a key with which one may subscribe, and publish nothing."""
+FRONT, BACK = "front", "back"
+"""The hub's two sockets: messages go in at the front and out at the back."""
+HAS_UNIX_SOCKETS = os.name == "posix"
+HIGH_WATER_MESSAGES = 100_000
+"""How many messages may wait in a socket."""
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_MAX_PATH_BYTES = 103
+"""Of the path of a Unix socket, on every system (Linux has 107, macOS 103)."""
+
+
+class Access(msgspec.Struct, frozen=True):
+    """What a process needs to connect to a hub."""
+
+    front: str
+    back: str
+    hub_key: str
+    """The hub's public key (Z85)."""
+    public_key: str
+    secret_key: str
+
+
+def hub_folder(port: int) -> Path:
+    """Return the folder of the hub of that number."""
+    return private_folder() / f"hub-{port}"
+
+
+def addresses(port: int, unix_sockets: bool = HAS_UNIX_SOCKETS) -> tuple[str, str]:
+    """Return the addresses of a hub's front and back. Raises Refused if a path is too long."""
+    if not unix_sockets:
+        return f"tcp://127.0.0.1:{port}", f"tcp://127.0.0.1:{port + 1}"
+    paths = [hub_folder(port) / name for name in (FRONT, BACK)]
+    longest = max(len(os.fsencode(path)) for path in paths)
+    if longest > _MAX_PATH_BYTES:
+        raise Refused(
+            f"the path of the hub's socket {paths[0]} has {longest} bytes and may have "
+            f"{_MAX_PATH_BYTES}; use a shorter folder"
+        )
+    return f"ipc://{paths[0]}", f"ipc://{paths[1]}"
+
+
+def write_access(port: int, name: str, access: Access) -> None:
+    """Write the file with which a process may connect to a hub. Raises OSError."""
+    folder = hub_folder(port)
+    make_private(folder)
+    with os.fdopen(open_private(folder / f"{name}.key", os.O_CREAT | os.O_EXCL), "wb") as file:
+        file.write(msgspec.json.encode(access))
+
+
+def remove_access(port: int) -> None:
+    """Remove a hub's folder: its keys and sockets."""
+    shutil.rmtree(hub_folder(port), ignore_errors=True)
+
+
+def read_access(port: int, name: str) -> Access:
+    """Return what the process of that name needs to connect to a hub. Raises Refused."""
+    try:
+        return msgspec.json.decode((hub_folder(port) / f"{name}.key").read_bytes(), type=Access)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Refused(
+            f"no hub with the number {port} admits {name} ({error}); the session has ended"
+        ) from error
+
+
+def connect(socket: zmq.Socket[Any], access: Access, end: str) -> None:
+    """Connect a socket to one end of a hub."""
+    socket.curve_serverkey = access.hub_key.encode()
+    socket.curve_publickey = access.public_key.encode()
+    socket.curve_secretkey = access.secret_key.encode()
+    socket.maxmsgsize = MAX_MESSAGE_BYTES
+    socket.connect(access.front if end == FRONT else access.back)

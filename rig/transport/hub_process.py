@@ -1,0 +1,149 @@
+"""The hub's process: every message passes it, so that all subscribers see one order.
+
+It passes on what the gate admits, and drops and counts the rest. Only connections with a key of
+this session are accepted; the key says which process it is.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from typing import Any
+
+import msgspec
+import zmq
+from zmq.utils import z85
+
+from rig.clock import RealClock
+from rig.messages import Fault, kind
+from rig.priority import prioritise
+from rig.transport.envelope import Sender, pack
+from rig.transport.gate import Gate
+from rig.transport.hub import HubPlan
+from rig.transport.hub_access import BACK, FRONT, HIGH_WATER_MESSAGES, MAX_MESSAGE_BYTES
+
+HUB = "hub"
+_TELL_EVERY_NS = 1_000_000_000
+"""Refused messages are counted, and said in one Fault in that time."""
+_MAX_HANDSHAKES = 16
+"""How often each key may open a connection to each socket."""
+_HANDSHAKE_MS = 5000
+_BACKLOG = 64
+
+
+def serve(plan: HubPlan) -> None:
+    """Pass messages on until this process is terminated."""
+    context: zmq.Context[Any] = zmq.Context()
+    admission = _Admission(context, plan)
+    front, back = context.socket(zmq.SUB), context.socket(zmq.PUB)
+    for socket, end, address in ((front, FRONT, plan.front), (back, BACK, plan.back)):
+        socket.rcvhwm = socket.sndhwm = HIGH_WATER_MESSAGES
+        socket.linger = 0
+        socket.maxmsgsize = MAX_MESSAGE_BYTES
+        socket.handshake_ivl = _HANDSHAKE_MS
+        socket.backlog = _BACKLOG
+        socket.curve_server = True
+        socket.curve_secretkey = plan.secret_key.encode()
+        socket.zap_domain = end.encode()
+        socket.bind(address)
+    front.subscribe(b"")
+    admission.start()
+    print("ready", flush=True)
+    _pass_on(front, back, plan)
+
+
+def _pass_on(front: zmq.Socket[Any], back: zmq.Socket[Any], plan: HubPlan) -> None:
+    clock = RealClock(plan.t0_ns)
+    gate = Gate(plan.session, plan.publishers)
+    refused = _Refused(Sender(HUB, clock, session=plan.session))
+    front.rcvtimeo = _TELL_EVERY_NS // 1_000_000
+    while True:
+        try:
+            frame = front.recv(copy=False)
+        except zmq.Again:
+            frame = None
+        now = clock.now()
+        if frame is not None:
+            sender, data = str(frame.get("User-Id")), frame.bytes
+            why = "in several parts" if frame.more else gate.refusal(sender, data, now)
+            if why is None:
+                back.send(data)
+            else:
+                refused.add(f"of {sender} {why}")
+        if (fault := refused.due(now)) is not None:
+            back.send(fault)
+
+
+class _Refused:
+    """Counts refused messages, and makes one Fault a second of them."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._counts: Counter[str] = Counter()
+        self._told = -_TELL_EVERY_NS
+
+    def add(self, why: str) -> None:
+        self._counts[why] += 1
+
+    def due(self, now: int) -> bytes | None:
+        """Return the frame of a Fault, if there is something to say and a second has passed."""
+        if not self._counts or now - self._told < _TELL_EVERY_NS:
+            return None
+        counts = ", ".join(f"{count} {why}" for why, count in self._counts.most_common(8))
+        text = f"the hub refused {self._counts.total()} messages: {counts}"
+        self._counts.clear()
+        self._told = now
+        fault = Fault(now, text, outside=True)
+        return kind(fault).encode() + b" " + pack(self._sender.wrap(fault))
+
+
+class _Admission:
+    """Answers libzmq's question for each new connection: may this key connect? (ZMQ RFC 27, ZAP)"""
+
+    def __init__(self, context: zmq.Context[Any], plan: HubPlan) -> None:
+        self._names = {z85.decode(key): name for key, name in plan.names.items()}
+        self._publishers = plan.publishers
+        self._handshakes: Counter[tuple[str, str]] = Counter()
+        self._socket = context.socket(zmq.REP)
+        self._socket.bind("inproc://zeromq.zap.01")
+
+    def start(self) -> None:
+        threading.Thread(target=self._answer, name="admission", daemon=True).start()
+
+    def _answer(self) -> None:
+        while True:
+            version, request, domain, _, _, _, *credentials = self._socket.recv_multipart()
+            name = self._name(domain.decode(), credentials)
+            status, text = (b"200", b"OK") if name else (b"400", b"no key of this session")
+            self._socket.send_multipart([version, request, status, text, name.encode(), b""])
+
+    def _name(self, end: str, credentials: list[bytes]) -> str:
+        """Return the name of the process that connects; empty if it may not."""
+        name = self._names.get(credentials[0], "") if credentials else ""
+        if end == FRONT and name not in self._publishers:
+            return ""
+        self._handshakes[name, end] += 1
+        return name if self._handshakes[name, end] <= _MAX_HANDSHAKES else ""
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: then nobody holds the pipe open."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main() -> None:
+    """Be the hub's process: the plan is the first line on standard input; its end ends the hub."""
+    plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=HubPlan)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    prioritise(plan.realtime)
+    try:
+        serve(plan)
+    except zmq.ZMQError as error:
+        sys.exit(f"{plan.front} or {plan.back} is in use ({error}); set rig.hub_port to another")
+
+
+if __name__ == "__main__":
+    main()
