@@ -172,7 +172,8 @@ def _children_cpu_s() -> Iterator[tuple[str, float]]:
         for pid in children.read_text().split():
             try:
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                yield command[3].decode(), _cpu_s(int(pid))
+                if command[1:3] == [b"-P", b"-m"]:  # not the busy processes of this bench
+                    yield command[3].decode(), _cpu_s(int(pid))
             except (OSError, IndexError):
                 continue
 
@@ -198,10 +199,10 @@ def _recorder_share(data: Path) -> float:
     folder, session = folders.make(ResolvedSession(session, {}), subject, t0_ns, "", {})
     hub = Hub(_PORT)
     types = tuple(kind(message) for message in (Start, Stop, Wheel, *COMMON_MESSAGES))
-    hub.start(session.id, t0_ns, {"talker": Publisher(types), **publishers(session)})
+    hub.start(session.id, t0_ns, {"sender": Publisher(types), **publishers(session)})
     clock = RealClock(t0_ns)
-    sender = Sender("talker", clock, session=session.id)
-    talker = Bus(sender, _PORT, (Hsockettbeat,), clock, _Forget())
+    named = Sender("sender", clock, session=session.id)
+    sender = Bus(named, _PORT, (Heartbeat,), clock, _Forget())
     recorder = subprocess.Popen(
         [sys.executable, "-P", "-m", "rig.recorder", str(folder), str(os.getpid())]
     )
