@@ -26,8 +26,11 @@ from stimuli.screens.window_layout import WindowLayout, compute_layout, from_top
 from stimuli.window import grey_backdrop
 from stimuli.window.display_requirements import headless, missing
 
-_SPIN_NS = 500_000
-"""Time before a flip at which a screen without vertical sync stops sleeping and polls the clock."""
+_SPIN_NS = 150_000
+"""Time before a flip at which a screen without vertical sync stops sleeping and polls the clock.
+
+Linux wakes a sleeping process up to 50 us late (its timer slack), and some time more if busy.
+"""
 
 _SizePx = Annotated[int, msgspec.Meta(ge=16, le=8192)]
 _PositionPx = Annotated[int, msgspec.Meta(ge=0, le=32768)]
@@ -156,6 +159,9 @@ class PsychopyScreen:
 def _open_window(**options: Any) -> tuple[Any, Any]:
     """Open a PsychoPy window; return it and its OpenGL functions. Raises Refused."""
     with _without_side_effects():
+        import pyglet
+
+        pyglet.options["debug_gl"] = False  # else each OpenGL call is followed by glGetError
         if headless():
             _prepare_egl()
         from psychopy import logging as psychopy_logging
