@@ -1,4 +1,4 @@
-"""The online node: activity, running selectivity and position tuning, after every frame."""
+"""The online process: from imaging frames to running signals while the mouse runs."""
 
 from collections import deque
 from dataclasses import replace
@@ -11,9 +11,18 @@ import numpy as np
 from analysis.cells.areas import groups_of
 from analysis.cells.model import Cells
 from analysis.cells.read_cells import read_cells
+from analysis.cells.suite2p_layout import Layout, to_pages
 from analysis.detection.cell_detector import FindSettings
-from analysis.detection.detection_run import DetectionRun, found_cells
-from analysis.extraction.scan_checks import at_once, check, check_same, shape_of, unusable
+from analysis.detection.detection_run import DetectionRun, cells_of
+from analysis.extraction.lost_field import LostField
+from analysis.extraction.scan_checks import (
+    check_channel,
+    check_depths,
+    check_unchanged,
+    depths_at_once,
+    page_shape,
+    unusable,
+)
 from analysis.extraction.strip import Motion, PipelineSettings
 from analysis.extraction.traces import Floats, Traces, TraceSettings
 from analysis.extraction.volume import Volume
@@ -22,17 +31,20 @@ from analysis.registration.reference_images import read_reference_images
 from analysis.registration.rigid import MotionSettings
 from analysis.signals.frame_timing import FrameTiming
 from analysis.signals.position_lookup import PositionLookup
-from analysis.signals.running_signals import RunningSignals, warm
-from analysis.signals.selectivity import Selectivity
+from analysis.signals.running_signals import RunningSignals
+from analysis.signals.task_signals import TaskSignals, task_signals
+from analysis.warm_up import compile_loops
 from rig.errors import Refused
 from rig.messages import (
     CellsFound,
     CellSignals,
     Fault,
     Frame,
+    LearningSignals,
     Message,
     Position,
     Scan,
+    Start,
     TrialEnd,
     TrialStart,
 )
@@ -40,39 +52,42 @@ from rig.node import Node, Publish
 
 
 class Online(Node):
-    """Says Decoded for every frame of all depths; leaves aborted trials out of the running signals.
+    """Publishes CellSignals for every imaging frame, and LearningSignals after each trial.
 
-    A frame's place is where the corridor stood in the middle of its scan. Two things make a frame
-    wait: its deconvolved values are final some frames later, and, as hub order is not time order,
-    where the corridor stood is certain at the first Position after it, a tick of the wheel. A frame
-    whose pixels are lost is answered by a Fault and by no Decoded; nor has one any frame in which
-    cells are still looked for (`find`): signals begin with Found. The Decoded of an aborted
-    trial's frames stay in the log, and its TrialEnd marks them; from then on the signals are
-    without them.
+    A frame waits for two things. Its deconvolved values are final only some frames later. And as
+    messages are not in order of time, the position at the middle of its scan is certain only at
+    the first Position after it.
+
+    A frame has no CellSignals if its pixels are lost, if the field is not found in it, or while
+    cells are still searched (`find`); a Fault says so in the first two cases. The CellSignals of
+    an aborted trial stay in the log; signals are computed without them from its TrialEnd on.
     """
 
     name = "online"
-    subscribes = (Scan, Frame, Position, TrialStart, TrialEnd)
-    publishes = (CellSignals, CellsFound)
+    subscribes = (Start, Scan, Frame, Position, TrialStart, TrialEnd)
+    publishes = (CellSignals, CellsFound, LearningSignals)
     max_batch_delay_s = 0.005
-    max_lag_s = 10.0  # laying tens of thousands of cells on the first frame takes seconds
+    max_lag_s = 10.0  # preparing the masks of tens of thousands of cells takes seconds
 
     class Settings(Node.Settings, frozen=True, kw_only=True):
-        """The cells, the two stimuli they are compared by, and how brightness becomes activity."""
+        """The [nodes.online] table: the cells, and how brightness becomes activity."""
 
         cells_file: str = ""
-        """A CSV of discs (cell, y_px, x_px, radius_px, area), Suite2p's stat.npy, or a label image
-        (.tif or .npy)."""
+        """A CSV of discs (cell, y_px, x_px, radius_px, area, plane), Suite2p's stat.npy, or a label
+        image (.tif or .npy)."""
+        use_iscell: bool = True
+        """Take only the cells that Suite2p's iscell.npy in the folder of cells_file accepts."""
+        cells_layout: Layout = "auto"
+        """Whether the pixels of stat.npy are those of pages ("page") or of Suite2p's combined view
+        ("combined"). "auto" decides by where they are, and refuses a file that fits both."""
         find: FindSettings | None = None
-        """In place of a cells_file: cells are found in what is imaged first."""
+        """Detect cells in the first minutes of the session instead of reading cells_file."""
         areas_file: str = ""
-        """One area id a cell: an .npy, or a retinotopy .npz; else the ids of cells_file."""
-        a: str = "leaf1"
-        b: str = "circle1"
+        """One area id per cell: an .npy, or a retinotopy .npz; otherwise those of cells_file."""
         selective_at: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 0.3
         """A cell is selective if |d'| is at least this."""
         channel: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
-        """Which of the microscope's channels shows the cells."""
+        """The channel of the microscope that shows the cells."""
         traces: TraceSettings = TraceSettings()
         motion: MotionSettings = MotionSettings()
 
@@ -80,180 +95,236 @@ class Online(Node):
 
     def __init__(self, settings: Settings, publish: Publish) -> None:
         super().__init__(settings, publish)
-        if settings.a == settings.b:
-            raise Refused(f"[nodes.online]: a and b are both {settings.a!r}; name two stimuli")
         if bool(settings.cells_file) == (settings.find is not None):
-            raise Refused("[nodes.online]: give either a cells_file, or a table find to find cells")
+            raise Refused("[nodes.online]: give either cells_file, or a table find to detect cells")
         if settings.find is not None and settings.areas_file:
-            raise Refused("[nodes.online]: areas_file is of a cells_file's cells; leave one out")
+            raise Refused(
+                "[nodes.online]: areas_file gives the areas of the cells of cells_file; remove it"
+            )
+        self._task = TaskSignals()
         self._cells: Cells | None = None
-        self._signals: RunningSignals
+        self._left_out: tuple[str, ...] = ()
+        """Sentences about entries of cells_file that are not used, until they are published."""
+        self._signals: RunningSignals | None = None
         self._traces: Traces
-        self._how: PipelineSettings
+        self._pipeline: PipelineSettings
         self._shape: tuple[int, int] | None = None
-        self._before: list[TrialStart | TrialEnd] = []
-        """The trials heard before cells were known."""
-        self._blind = False
+        self._trials: list[TrialStart | TrialEnd] = []
+        """Trials before the first frame with known cells."""
+        self._no_cells = False
         self._scan: Scan | None = None
         self._search: DetectionRun | None = None
         self._volume: Volume | None = None
         self._focus = ZDrift(settings.motion.z_drift_um)
+        self._field = LostField(settings.motion.max_shift_px)
         self._last: Frame | None = None
         self._elapsed_s = 0.0
-        self._places = PositionLookup()
+        self._positions = PositionLookup()
         self._times = FrameTiming()
         self._began = 0
-        """The middle of the scan of the volume's first page."""
+        """Middle of the scan of the volume's first page."""
+        # A frame moves from the first queue to the second, and is published with its final values:
         self._unplaced: deque[tuple[int, Frame, tuple[Motion, ...]]] = deque()
         self._placed: deque[tuple[int, Frame, tuple[Motion, ...], Position]] = deque()
         self._final: deque[Floats] = deque()
 
     def open(self) -> None:
         settings = self.settings
-        warm()
-        self._how = PipelineSettings(
-            settings.traces, settings.motion, read_reference_images(settings.motion)
-        )
+        compile_loops()
+        reference = read_reference_images(settings.motion)
+        self._pipeline = PipelineSettings(settings.traces, settings.motion, reference)
         if settings.cells_file:
             areas = Path(settings.areas_file) if settings.areas_file else None
-            self._begin(read_cells(Path(settings.cells_file), areas))
-
-    def _begin(self, cells: Cells) -> None:
-        """Make room for the cells, now that they are known, and for the trials heard so far."""
-        settings = self.settings
-        if settings.motion.stack_file and np.unique(cells.plane).size > 1:
-            raise Refused(
-                "online.motion.stack_file tells the drift of one depth, and the cells of "
-                f"{settings.cells_file or 'this session'} lie in several; leave it out"
-            )
-        selectivity = Selectivity(settings.a, settings.b, len(cells))
-        groups = groups_of(cells.area)
-        self._signals = RunningSignals(selectivity, None, groups, settings.selective_at)
-        self._traces = Traces(len(cells), settings.traces)
-        self._cells = cells
-        for trial in self._before:
-            self._signals.learn(trial)
+            cells = read_cells(Path(settings.cells_file), areas, settings.use_iscell)
+            self._left_out = cells.left_out
+            if not cells.from_suite2p:
+                self._check_stack(cells)
+            self._cells = cells
 
     def handle(self, message: Message) -> None:
         match message:
             case Position():
-                self._places.keep(message)
-                self._place_before(message.t)
-                self._decode()
+                self._positions.add(message)
+                self._place_frames(message.t)
+                self._publish_ready()
             case Frame():
-                self._take(message)
-                self._decode()
+                self._take_frame(message)
+                self._publish_ready()
             case Scan():
-                check(message, self.settings.channel, self._cells)
-                if self._shape is not None and self._scan is not None:
-                    check_same(message, self._scan)
-                self._scan = message
-            case TrialStart() | TrialEnd(outcome="aborted"):
-                if self._cells is None:
-                    self._before.append(message)
+                self._take_scan(message)
+            case TrialStart() | TrialEnd():
+                if self._signals is None:
+                    self._trials.append(message)
                 else:
-                    self._signals.learn(message)
+                    self._signals.handle_trial(message)
+            case Start():
+                self._task = task_signals(message.session.get("task", {}))
 
     def close(self) -> None:
         if self._search is not None and self._last is not None:
-            what = f"the session ended before cells were found, {self._elapsed_s:.0f} s after its "
-            self.publish(Fault(self._last.t, what + "first frame: it has no signals"))
-        if self._cells is None:
+            text = (
+                f"the session ended {self._elapsed_s:.0f} s after its first frame, before cells "
+                "were detected: it has no signals"
+            )
+            self.publish(Fault(self._last.t, text))
+        if self._signals is None or self._last is None:
             return
         self._final.extend(self._traces.rest())
-        self._place_before(None)
-        self._decode()
+        self._place_frames(None)
+        self._publish_ready()
+        for message in self._signals.finish(self._last.t):
+            self.publish(message)
 
-    def _take(self, frame: Frame) -> None:
+    def _begin(self, cells: Cells) -> RunningSignals:
+        """Make the signals, now that cells are known, and take in the trials so far."""
+        settings = self.settings
+        self._traces = Traces(len(cells), settings.traces)
+        signals = RunningSignals(self._task.contrasts, groups_of(cells.area), settings.selective_at)
+        for trial in self._trials:
+            signals.handle_trial(trial)
+        self._trials.clear()
+        return signals
+
+    def _check_stack(self, cells: Cells) -> None:
+        if self.settings.motion.stack_file and np.unique(cells.plane).size > 1:
+            raise Refused(
+                "online.motion.stack_file measures the drift of one depth, but the cells of "
+                f"{self.settings.cells_file or 'this session'} are in several; remove it"
+            )
+
+    def _take_scan(self, scan: Scan) -> None:
+        check_channel(scan, self.settings.channel)
+        if self._shape is not None and self._scan is not None:
+            check_unchanged(scan, self._scan)
+        self._scan = scan
+        if self._cells is not None and not (self._cells.from_suite2p and not scan.regions):
+            self._fit_cells(scan, self._cells, (0, 0))
+
+    def _fit_cells(self, scan: Scan, cells: Cells, shape: tuple[int, int]) -> Cells:
+        """Find the pixels and depths of the cells on the pages of a scan."""
+        layout = self.settings.cells_layout
+        cells = to_pages(cells, scan.regions, len(scan.depths_um), shape, layout)
+        check_depths(scan, self.settings.channel, cells)
+        self._check_stack(cells)
+        self._cells = cells
+        return cells
+
+    def _take_frame(self, frame: Frame) -> None:
         if frame.channel != self.settings.channel:
             return
         middle = self._times.middle(frame)
-        self._shape = shape_of(frame, self._shape)
+        self._shape = page_shape(frame, self._shape)
+        for text in self._left_out:
+            self.publish(Fault(frame.t, text))
+        self._left_out = ()
         why = unusable(frame.pixels)
         if why:
-            what = f"the pixels of frame {frame.index} {why}: it is left out of the analysis"
-            self.publish(Fault(frame.t, what, frame.index))
+            text = f"the pixels of frame {frame.index} {why}: it has no signals"
+            self.publish(Fault(frame.t, text, frame.index))
             return
         self._elapsed_s += self._step_s(frame)
         self._last = msgspec.structs.replace(frame, pixels=None)
-        cells = self._cells or self._found(frame)
+        cells = self._cells or self._find_cells(frame)
         if cells is None:
             return
-        volume = self._volume_of(frame, cells)
-        values = volume.add(frame, self._elapsed_s)
+        if self._volume is None:
+            self._volume = self._make_volume(frame, cells)
+        if self._signals is None:
+            self._signals = self._begin(cells)
+        self._measure(frame, self._volume, middle)
+
+    def _measure(self, frame: Frame, volume: Volume, middle: int) -> None:
+        """Take in a page; queue the frame if it completes a volume."""
+        values = volume.add_page(frame, self._elapsed_s)
         if volume.pages == 1:
             self._began = middle
-        if values is None:
+        if values is None or self._last is None:
             return
-        drift = self._focus.changed(volume.motion)
-        if drift:
-            self.publish(Fault(frame.t, drift))
+        for text in (
+            self._field.changed(frame.index, volume.motion),
+            self._focus.changed(volume.motion),
+        ):
+            if text:
+                self.publish(Fault(frame.t, text))
+        if not volume.found:
+            return
         self._unplaced.append(((self._began + middle) // 2, self._last, volume.motion))
         final = self._traces.add(values, self._elapsed_s)
         if final is not None:
             self._final.append(final)
-        if self._places.latest_t is not None:
-            self._place_before(self._places.latest_t)
+        if self._positions.latest_t is not None:
+            self._place_frames(self._positions.latest_t)
 
-    def _found(self, frame: Frame) -> Cells | None:
-        """Look for cells in a page; return them, and say so, once the time for it is over."""
+    def _find_cells(self, frame: Frame) -> Cells | None:
+        """Search cells in a page; return and publish them once the time for it is over."""
         find = self.settings.find
-        if find is None or self._blind:
+        if find is None or self._no_cells:
             return None
-        shape = (frame.height_px, frame.width_px)
         if self._search is None:
-            self._search = DetectionRun(
-                find, self._scan.regions if self._scan else (), shape, self._how
-            )
-        if not self._search.add(frame, self._elapsed_s):
+            shape = (frame.height_px, frame.width_px)
+            regions = self._scan.regions if self._scan else ()
+            self._search = DetectionRun(find, regions, shape, self._pipeline)
+        if not self._search.add_page(frame, self._elapsed_s):
             return None
         search, self._search = self._search, None
-        messages = search.found(frame)
+        messages = search.find_cells(frame)
         for message in messages:
             self.publish(message)
-        cells = found_cells(messages)
+        cells = cells_of(messages)
         if cells is None:
-            self._blind = True
-            what = f"no cell was found in the first {find.after_s:g} s: this session has no signals"
-            self.publish(Fault(frame.t, f"{what}; look at focus and light, or bring a cells_file"))
+            self._no_cells = True
+            text = (
+                f"no cell was detected in the first {find.after_s:g} s: this session has no "
+                "signals; check focus and laser power, or give a cells_file"
+            )
+            self.publish(Fault(frame.t, text))
             return None
-        self._how = replace(self._how, landmarks=search.landmarks())
-        self._begin(cells)
+        self._pipeline = replace(self._pipeline, reference=search.reference())
+        self._cells = cells
         return cells
 
-    def _volume_of(self, frame: Frame, cells: Cells) -> Volume:
-        if self._volume is None:
-            scan = self._scan or Scan(frame.t, frame.file, {}, (0.0,))
-            averaged = scan.header.get("averaged", 1)
-            shape = (frame.height_px, frame.width_px)
-            many = at_once(scan)
-            frames = scan.header.get("frames_per_slice", 1)
-            self._volume = Volume(cells, scan.regions, shape, self._how, averaged, many, frames)
-        return self._volume
+    def _make_volume(self, frame: Frame, cells: Cells) -> Volume:
+        scan = self._scan or Scan(frame.t, frame.file, {}, (0.0,))
+        shape = (frame.height_px, frame.width_px)
+        return Volume(
+            self._fit_cells(scan, cells, shape),
+            scan.regions,
+            shape,
+            self._pipeline,
+            scan.header.get("averaged", 1),
+            depths_at_once(scan),
+            scan.header.get("frames_per_slice", 1),
+        )
 
     def _step_s(self, frame: Frame) -> float:
-        """Return the time since the last frame: the microscope's, unless it has begun anew."""
+        """Return the time since the last frame, by the microscope unless it has begun anew."""
         if self._last is None:
             return 0.0
         step_s = frame.timestamp_s - self._last.timestamp_s
         return step_s if step_s > 0.0 else max(0.0, (frame.t - self._last.t) / 1e9)
 
-    def _place_before(self, t: int | None) -> None:
-        """Give the frames before t their place; None: all of them, nothing more will come."""
+    def _place_frames(self, t: int | None) -> None:
+        """Look up the position of the frames before t; None: of all, nothing more will come."""
         while self._unplaced and (t is None or self._unplaced[0][0] < t):
-            scanned, frame, motion = self._unplaced.popleft()
-            self._placed.append((scanned, frame, motion, self._places.at(scanned)))
+            scanned_t, frame, motion = self._unplaced.popleft()
+            self._placed.append((scanned_t, frame, motion, self._positions.at(scanned_t)))
 
-    def _decode(self) -> None:
-        """Say what is certain of the frames that have both their place and their values."""
-        while self._placed and self._final:
-            scanned, frame, motion, position = self._placed.popleft()
-            decoded = self._signals.decoded(frame, position, self._final.popleft())
-            moved = tuple((m.down_px, m.right_px, m.correlation) for m in motion)
-            z_um = tuple(m.z_um for m in motion if m.z_um is not None)
-            self.publish(
-                msgspec.structs.replace(decoded, motion=moved, z_um=z_um, scanned_t=scanned)
-            )
+    def _publish_ready(self) -> None:
+        """Publish the signals of frames that have both their position and their final values."""
+        while self._placed and self._final and self._signals is not None:
+            scanned_t, frame, motion, position = self._placed.popleft()
+            activity = self._final.popleft()
+            for message in self._signals.add_frame(frame, position, activity, scanned_t):
+                self.publish(_with_motion(message, motion))
+
+
+def _with_motion(message: Message, motion: tuple[Motion, ...]) -> Message:
+    """Add the motion of a frame to its CellSignals."""
+    if not isinstance(message, CellSignals):
+        return message
+    moved = tuple((m.down_px, m.right_px, m.correlation) for m in motion)
+    z_um = tuple(m.z_um for m in motion if m.z_um is not None)
+    return msgspec.structs.replace(message, motion=moved, z_um=z_um)
 
 
 if __name__ == "__main__":

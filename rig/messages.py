@@ -247,18 +247,12 @@ class Frame(Message, frozen=True, tag="Frame"):
 
 
 class CellSignals(Message, frozen=True, tag="CellSignals"):
-    """Online, for every Frame, once its traces are final: activity and running d' of each cell.
+    """Online, for every imaging frame, once its traces are final: activity and running signals.
 
-    Traces are deconvolved; they and d_prime are little-endian float32, one a cell. fractions are
-    float32 too, (area groups, signs, thresholds), as analysis.cells.areas and
-    analysis.signals.selectivity list them. tuned are the grid points (60 * trial + bin) that this
-    frame determined, and tuning the mean activity there of the cells selective for a and for b:
-    float32, (points, area groups, 2).
-    undefined says why d' is undefined for all cells, if it is. motion is, for each strip of each
-    depth that has cells, how far it had moved down and right (px) and the correlation with the
-    reference, 1 at best; z_um how far its focus had drifted, where there is a z-stack. A frame is
-    the last page of a volume, if several depths are scanned. t is when its page came, scanned_t
-    the middle of its scan: that is where trial, position_m and moving are taken.
+    A frame is the last page of a volume if several depths are scanned. t is when its page arrived;
+    trial, position_m and moving are those at scanned_t, the middle of its scan. All bytes are
+    little-endian float32. Area groups, signs and thresholds are listed in analysis.cells.areas and
+    analysis.signals.selectivity; contrasts are those of the task's [signals] table.
     """
 
     frame: int
@@ -267,15 +261,57 @@ class CellSignals(Message, frozen=True, tag="CellSignals"):
     position_m: float
     moving: bool
     traces: bytes
-    d_prime: bytes
+    """Deconvolved activity: (cells,)."""
     selective_fraction: float | None
+    """Fraction of all cells that are selective in the first contrast; None if d' is undefined."""
     fractions: bytes = b""
+    """Fraction of selective cells: (contrasts, area groups, signs, thresholds)."""
+    defined: tuple[int, ...] = ()
+    """Number of cells whose d' is defined: contrasts x area groups."""
     tuned: tuple[int, ...] = ()
+    """Grid points that this frame determined: 60 * index of the trial among those completed + bin.
+
+    The points of an aborted trial are determined once more by the next one; at the end, those from
+    60 * LearningSignals.trials on belong to an aborted trial."""
     tuning: bytes = b""
+    """Mean activity at these points of the cells selective for A and for B: (points, contrasts,
+    area groups, 2)."""
     undefined: str = ""
+    """Why d' is undefined for all cells of some contrast; empty if it is not."""
     motion: tuple[tuple[float, float, float], ...] = ()
+    """For each strip with cells: shift down and right (px), correlation with the reference (1 at
+    best)."""
     z_um: tuple[float, ...] = ()
+    """For each of these strips: drift of the focus, where there is a z-stack."""
     scanned_t: int = 0
+
+
+class LearningSignals(Message, frozen=True, tag="LearningSignals"):
+    """Online, after each completed trial and once at the end: signals of all trials so far.
+
+    They are computed from the frames up to the end of the trial; at the end of the session from all
+    frames, without the last trial if it was not completed. All bytes are little-endian float32;
+    undefined values are NaN.
+    """
+
+    trial: int
+    """Number of the last completed trial; -1: none."""
+    trials: int
+    """Number of completed trials."""
+    final: bool
+    """True for the last message, at the end of the session."""
+    contrasts: tuple[tuple[str, str], ...]
+    d_prime: bytes
+    """d' of stimulus A against B over all moving texture frames: (contrasts, cells)."""
+    fractions: bytes
+    """Fraction of selective cells: (contrasts, area groups, signs, thresholds)."""
+    defined: tuple[int, ...]
+    """Number of cells whose d' is defined: contrasts x area groups."""
+    undefined: tuple[str, ...]
+    """Why signals are undefined, one sentence each."""
+    tuned: tuple[int, ...] = ()
+    """Grid points that only the end of the session determined; as in CellSignals."""
+    tuning: bytes = b""
 
 
 class TextureHashes(Message, frozen=True, tag="TextureHashes"):
@@ -418,6 +454,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     Acquire,
     CueOnset,
     CellsFound,
+    LearningSignals,
 )  # fmt: skip
 """Every kind, in the order of this page."""
 COMMON_MESSAGES = (Heartbeat, Fault, Ended)

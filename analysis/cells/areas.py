@@ -1,11 +1,11 @@
-"""Areas: the ids of a retinotopic map and the groups that the study counts cells by."""
+"""Brain areas: the ids of a retinotopic map, and the groups of areas that signals report."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.cells.array_files import UnreadableFileError, read_array
 from rig.errors import Refused
 
 Ids = NDArray[np.int16]
@@ -17,38 +17,42 @@ GROUPS: dict[str, tuple[int, ...]] = {
     "lateral": (5, 6),
     "anterior": (3, 4),
 }
-"""The ids of each group; 7 and -1 are in none (SCIENCE: the recording)."""
+"""Area ids of each group; 7 and -1 belong to none (Zhong et al., 2025)."""
 ALL = "all"
 NAMES = (ALL, *GROUPS)
-"""The groups in the order in which signals list them; the first is every cell."""
+"""Names of the groups in the order in which signals list them; the first is all cells."""
 
 
 def groups_of(area: Ids) -> NDArray[np.uint8]:
-    """Return the place in NAMES of each cell's group; 0 for a cell in none: (cells,)."""
-    place = np.zeros(area.size, np.uint8)
+    """Return the index in NAMES of each cell's group, 0 for a cell in none: (cells,)."""
+    group = np.zeros(area.size, np.uint8)
     for number, ids in enumerate(GROUPS.values(), start=1):
-        place[np.isin(area, ids)] = number
-    return place
+        group[np.isin(area, ids)] = number
+    return group
 
 
-def read_areas(path: Path, cells: int) -> Ids:
-    """Read one area id for each of so many cells: an .npy of ids, or a retinotopy .npz (iarea).
+def read_areas(path: Path, *counts: int) -> Ids:
+    """Read one area id per cell from an .npy of ids, or from `iarea` of a retinotopy .npz.
 
-    Raises Refused with one sentence if the file cannot be used.
+    Args:
+        path: The file.
+        counts: The numbers of ids that are accepted.
+
+    Raises:
+        Refused: The file cannot be read, or has another number of ids, or other ids than -1 to 9.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
-        ids = loaded["iarea"] if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        ids = read_array(path, "iarea").reshape(-1)
+    except UnreadableFileError as error:
         raise Refused(
-            f"areas_file {path} cannot be read ({error}); give an .npy of area ids, "
-            "or a retinotopy .npz that holds iarea"
+            f"areas_file {path} cannot be read ({error}); give an .npy of area ids, or a "
+            "retinotopy .npz with an array iarea"
         ) from error
-    ids = np.asarray(ids).reshape(-1)
-    if ids.size != cells:
+    if ids.size not in counts:
         raise Refused(
-            f"areas_file {path} has {ids.size} ids for {cells} cells; make it from the same cells"
+            f"areas_file {path} has {ids.size} area ids, but there are {counts[0]} cells; make "
+            "both files from the same cells"
         )
     if not np.issubdtype(ids.dtype, np.number) or not np.isin(ids, np.arange(-1, 10)).all():
-        raise Refused(f"areas_file {path} holds other values than the ids -1 to 9; mend it")
+        raise Refused(f"areas_file {path} has values other than the area ids -1 to 9; correct it")
     return ids.astype(np.int16)

@@ -1,4 +1,4 @@
-"""Label images: whole numbers, 0 where no cell is, as Cellpose and ImageJ save them."""
+"""Read cells from label images as Cellpose and ImageJ save them: integers, 0 where no cell is."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,48 +7,75 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.cells.model import Cells, gathered
+from analysis.cells.array_files import unreadable
+from analysis.cells.model import Cells, make_cells
 from rig.errors import Refused
+
+_DEFLATE_RATIO = 1100
+"""Deflate makes data at most this many times smaller."""
 
 
 def read_tiff(path: Path) -> Cells:
-    """Read cells from a label image, or from a stack of them: one page for each depth.
+    """Read cells from a label image, or from a stack with one page per depth.
 
-    Raises Refused with one sentence if the file cannot be used.
+    Raises:
+        Refused: The file cannot be used.
     """
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as file:
+            _check_pages(file, path.stat().st_size)
             loaded = np.asarray(file.asarray())
-    except (OSError, ValueError, KeyError, IndexError, tifffile.TiffFileError) as error:
+    except Exception as error:  # tifffile raises any type of exception for damaged files
         raise Refused(
-            f"cells_file {path} cannot be read ({error}); save the label image as a plain TIFF"
+            f"cells_file {path} cannot be read ({unreadable(error)}); save the label image as a "
+            "plain TIFF"
         ) from error
     if not loaded.size:
-        raise Refused(f"cells_file {path} cannot be read (it has no page); name another file")
+        raise Refused(f"cells_file {path} cannot be read (it has no page); give another file")
     return label_cells(loaded, path)
+
+
+def _check_pages(file: Any, file_bytes: int) -> None:
+    """Raise ValueError for a damaged file whose pages form a loop, or are larger than it can be."""
+    offsets: set[int] = set()
+    size = 0
+    for page in file.pages:
+        if page.offset in offsets:
+            raise ValueError("its pages form a loop")
+        offsets.add(page.offset)
+        size += int(page.nbytes)
+    if size > _DEFLATE_RATIO * file_bytes:
+        raise ValueError("its pages are larger than the file")
 
 
 def label_cells(labels: NDArray[Any], path: Path) -> Cells:
     """Return the cells of a label image, named by their labels.
 
-    labels is (height_px, width_px), or (depths, height_px, width_px): then a label is another cell
-    in each depth. Raises Refused with one sentence.
+    Args:
+        labels: (height_px, width_px), or (depths, height_px, width_px), where a label is another
+            cell in each depth.
+        path: The file, for error messages.
+
+    Raises:
+        Refused: The array is not a label image.
     """
     if labels.ndim not in (2, 3) or labels.dtype.kind not in "iu":
         raise Refused(
-            f"cells_file {path} holds a {labels.ndim}-dimensional image of {labels.dtype}, no "
-            "label image of whole numbers, one page a depth; save labels as 16 or 32 bits"
+            f"cells_file {path} is a {labels.ndim}-dimensional image of {labels.dtype}, not a "
+            "label image of integers with one page per depth; save labels with 16 or 32 bits"
         )
     flat = np.flatnonzero(labels)
     if not flat.size:
-        raise Refused(f"cells_file {path} labels no pixel; name another file")
+        raise Refused(f"cells_file {path} has no labelled pixel; give another file")
+    if int(labels.min()) < 0 or int(labels.max()) > np.iinfo(np.int64).max:
+        wrong = labels.min() if labels.min() < 0 else labels.max()
+        raise Refused(f"cells_file {path} has the label {wrong}; number the cells from 1")
     values = labels.reshape(-1)[flat].astype(np.int64)
-    if int(values.min()) < 0:
-        raise Refused(f"cells_file {path} has the label {values.min()}; number cells from 1 on")
     shape = labels.shape[-2], labels.shape[-1]
     plane, place = np.divmod(flat, shape[0] * shape[1])
+    # Sorted by depth and label, the pixels of a cell follow each other.
     order = np.lexsort((values, plane))
     plane, values, places = plane[order], values[order], np.divmod(place[order], shape[1])
     begins = np.flatnonzero(np.diff(values, prepend=-1) | np.diff(plane, prepend=-1))
@@ -56,6 +83,6 @@ def label_cells(labels: NDArray[Any], path: Path) -> Cells:
     names = [str(values[at]) for at in begins]
     if labels.ndim == 3:
         names = [f"{plane[at]}.{name}" for at, name in zip(begins, names, strict=True)]
-    cells = gathered(names, pixels, [np.ones(len(p)) for p in pixels])
+    cells = make_cells(names, pixels, [np.ones(len(p)) for p in pixels])
     planes = plane[begins].astype(np.int16)
-    return replace(cells, plane=planes, planes_said=labels.ndim == 3, drawn_on=shape)
+    return replace(cells, plane=planes, has_planes=labels.ndim == 3, drawn_on=shape)

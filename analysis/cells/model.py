@@ -1,4 +1,4 @@
-"""The cells of a field: the pixels, weights, area and depth of each."""
+"""The cells of a field: the pixels, weights, brain area and depth of each."""
 
 import math
 from collections.abc import Sequence
@@ -18,17 +18,25 @@ class Cells:
 
     names: tuple[str, ...]
     first: NDArray[np.int64]
-    """Where the pixels of each cell begin; one more at the end: (cells + 1,)."""
+    """Index of the first pixel of each cell, and the number of pixels at the end: (cells + 1,)."""
     y: NDArray[np.int32]
     x: NDArray[np.int32]
     weight: NDArray[np.float32]
     area: Ids
     plane: NDArray[np.int16]
-    """The index of the depth in which each cell lies."""
-    planes_said: bool = False
-    """Whether the file says so; else each is in depth 0."""
+    """Index of the depth of each cell: (cells,)."""
+    has_planes: bool = False
+    """True if the file gives the depth of each cell; otherwise all are in depth 0."""
     drawn_on: tuple[int, int] | None = None
-    """The size of the label image that they are from, (height_px, width_px); None: of none."""
+    """Size of the label image that the cells come from, (height_px, width_px)."""
+    from_suite2p: bool = False
+    """True if the pixels may be those of Suite2p's combined view instead of a page."""
+    left_out: tuple[str, ...] = ()
+    """One sentence for each entry of the file that cannot be used as a cell."""
+    rows: NDArray[np.int64] | None = None
+    """Index of each cell's entry in its file, (cells,); None: the file has no other entries."""
+    file_rows: int = 0
+    """Number of entries in the file."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -45,9 +53,13 @@ class Cells:
         high = [np.maximum.reduceat(v, self.first[:-1]) + 1 for v in self._yx()]
         return np.stack([*low, *high], axis=1).astype(np.int64)
 
+    def cell_of_pixel(self) -> NDArray[np.intp]:
+        """Return the index of the cell that each pixel belongs to: (pixels,)."""
+        return np.repeat(np.arange(len(self)), np.diff(self.first))
+
     def subset(self, cells: NDArray[np.intp], first_row: int = 0) -> "Cells":
-        """Return some of the cells, with rows counted from first_row on."""
-        pixels = spans(self.first, cells)
+        """Return the cells with these indices; y is counted from first_row."""
+        pixels = pixel_indices(self.first, cells)
         sizes = np.diff(self.first)[cells]
         return Cells(
             tuple(self.names[cell] for cell in cells),
@@ -57,45 +69,51 @@ class Cells:
             self.weight[pixels],
             self.area[cells],
             self.plane[cells],
-            self.planes_said,
+            self.has_planes,
+            self.drawn_on,
+            self.from_suite2p,
+            self.left_out,
+            None if self.rows is None else self.rows[cells],
+            self.file_rows,
         )
 
     def check(self, shape: tuple[int, int]) -> None:
-        """Refuse cells that leave pages of shape (height_px, width_px)."""
+        """Raise Refused if a cell has pixels outside pages of shape (height_px, width_px)."""
         boxes = self.boxes()
-        off = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > shape).any(axis=1)
-        if off.any():
-            cell = int(np.flatnonzero(off)[0])
+        outside = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > shape).any(axis=1)
+        if outside.any():
+            cell = int(np.flatnonzero(outside)[0])
             y, x = self.centres()[cell]
             raise Refused(
-                f"cell {self.names[cell]} at y {y:.1f}, x {x:.1f} px leaves the frame of "
-                f"{shape[0]} x {shape[1]} px; correct cells_file, or image the field it is from"
+                f"cell {self.names[cell]} at y {y:.1f}, x {x:.1f} px extends beyond the pages of "
+                f"{shape[0]} x {shape[1]} px; correct cells_file, or image the field that it was "
+                "made from"
             )
 
     def check_page(self, shape: tuple[int, int]) -> None:
-        """Refuse a label image that is not as large as the pages, (height_px, width_px)."""
+        """Raise Refused if the cells' label image has another size than the pages."""
         if self.drawn_on not in (None, shape):
             raise Refused(
-                f"cells_file is a label image of {self.drawn_on[0]} x {self.drawn_on[1]} px, and "
-                f"the pages have {shape[0]} x {shape[1]}; draw it on the mean of such pages"
+                f"cells_file is a label image of {self.drawn_on[0]} x {self.drawn_on[1]} px, but "
+                f"the pages have {shape[0]} x {shape[1]} px; draw it on the mean of such pages"
             )
 
     def _yx(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         return self.y, self.x
 
 
-def spans(first: NDArray[np.int64], cells: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the indices first[c] to first[c + 1] of each cell, one cell after the other."""
+def pixel_indices(first: NDArray[np.int64], cells: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the indices first[c] to first[c + 1] of each cell c, one cell after the other."""
     sizes = np.diff(first)[cells]
     ends = np.cumsum(sizes)
     offsets = np.repeat(first[:-1][cells] - (ends - sizes), sizes)
     return np.asarray(np.arange(int(sizes.sum())) + offsets, np.intp)
 
 
-def gathered(
+def make_cells(
     names: Sequence[str], pixels: Sequence[NDArray[Any]], weights: Sequence[NDArray[Any]]
 ) -> Cells:
-    """Put cells together, each with its pixels (n, 2) as y, x and their weights (n,)."""
+    """Return cells, each given by its pixels (n, 2) as y, x and their weights (n,)."""
     sizes = [len(p) for p in pixels]
     yx = np.concatenate(pixels).astype(np.int32)
     return Cells(
@@ -110,7 +128,7 @@ def gathered(
 
 
 def disc(y_px: float, x_px: float, radius_px: float) -> NDArray[np.intp]:
-    """Return y, x of the pixels whose centres lie within a disc: (pixels, 2)."""
+    """Return y, x of the pixels whose centres are within a disc: (pixels, 2)."""
     y = np.arange(math.floor(y_px - radius_px), math.ceil(y_px + radius_px) + 1)
     x = np.arange(math.floor(x_px - radius_px), math.ceil(x_px + radius_px) + 1)
     inside = ((y - y_px) ** 2)[:, None] + (x - x_px) ** 2 <= radius_px**2

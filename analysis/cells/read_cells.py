@@ -10,15 +10,27 @@ from analysis.cells.model import Cells
 from analysis.cells.suite2p_stat import read_npy
 
 
-def read_cells(path: Path, areas: Path | None = None) -> Cells:
-    """Read cells: a CSV of discs, Suite2p's stat.npy or a label image (.tif, or .npy of integers).
+def read_cells(path: Path, areas: Path | None = None, use_iscell: bool = True) -> Cells:
+    """Read cells: a CSV of discs, Suite2p's stat.npy, or a label image (.tif, or .npy of integers).
 
-    `areas` holds one area id a cell. Raises Refused with one sentence if a file cannot be used.
+    Args:
+        path: The file.
+        areas: A file with one area id for each entry of `path`, or for each cell that is used.
+        use_iscell: Take only the cells that Suite2p's iscell.npy beside `path` accepts.
+
+    Raises:
+        Refused: A file cannot be used.
     """
-    if path.suffix == ".npy":
-        cells = read_npy(path)
-    elif path.suffix.lower() in (".tif", ".tiff"):
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        cells = read_npy(path, use_iscell)
+    elif suffix in (".tif", ".tiff"):
         cells = read_tiff(path)
     else:
         cells = read_disc_table(path)
-    return cells if areas is None else replace(cells, area=read_areas(areas, len(cells)))
+    if areas is None:
+        return cells
+    ids = read_areas(areas, len(cells), cells.file_rows or len(cells))
+    if ids.size != len(cells) and cells.rows is not None:
+        ids = ids[cells.rows]
+    return replace(cells, area=ids)

@@ -1,18 +1,21 @@
-"""Runs: the pixels of cells as pieces of rows, which is short enough to be said in a word."""
+"""Masks of found cells as runs of pixels along rows, short enough for a message."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.cells.model import Cells, gathered
+from analysis.cells.model import Cells, make_cells
 
 Runs = NDArray[np.int64]
 
 
-def runs_of(labels: NDArray[np.int32]) -> Runs:
-    """Return cell (from 0), y, x and length of each run of a label image: (runs, 4), by cell."""
+def encode_runs(labels: NDArray[np.int32]) -> Runs:
+    """Return the runs of a label image, ordered by cell: (runs, 4) as cell (from 0), y, x, length.
+
+    Args:
+        labels: (height_px, width_px); cells from 1, 0 where no cell is.
+    """
     padded = np.pad(labels, ((0, 0), (1, 1)))
     changes = padded[:, 1:] != padded[:, :-1]
     y, x = np.nonzero(changes[:, :-1] & (labels > 0))
@@ -21,26 +24,27 @@ def runs_of(labels: NDArray[np.int32]) -> Runs:
     return runs[np.argsort(runs[:, 0], kind="stable")]
 
 
-def cells_of(runs: Runs) -> Cells:
-    """Return the cells whose runs are plane, cell, y, x and length: (runs, 5), by plane and cell.
+def decode_runs(runs: Runs) -> Cells:
+    """Return the cells of runs; all pixels have weight 1.
 
-    All pixels have one weight.
+    Args:
+        runs: (runs, 5) as plane, cell, y, x, length; ordered by plane and cell.
     """
     length = runs[:, 4]
     along = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
     pixels = np.stack([np.repeat(runs[:, 2], length), np.repeat(runs[:, 3], length) + along], 1)
-    whose = np.repeat(runs[:, :2], length, axis=0)
-    begins = np.flatnonzero(np.any(np.diff(whose, axis=0, prepend=-1) != 0, axis=1))
-    parts: Sequence[NDArray[np.int64]] = np.split(pixels, begins[1:])
-    names = [f"{plane}.{cell}" for plane, cell in whose[begins]]
-    cells = gathered(names, parts, [np.ones(len(part)) for part in parts])
-    return replace(cells, plane=whose[begins, 0].astype(np.int16), planes_said=True)
+    owner = np.repeat(runs[:, :2], length, axis=0)
+    begins = np.flatnonzero(np.any(np.diff(owner, axis=0, prepend=-1) != 0, axis=1))
+    parts = np.split(pixels, begins[1:])
+    names = [f"{plane}.{cell}" for plane, cell in owner[begins]]
+    cells = make_cells(names, parts, [np.ones(len(part)) for part in parts])
+    return replace(cells, plane=owner[begins, 0].astype(np.int16), has_planes=True)
 
 
-def labels_of(cells: Cells, planes: int, shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Return the label image of cells, from 1 on in each depth: (planes, height_px, width_px)."""
+def label_image(cells: Cells, planes: int, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Return the label image of cells, numbered from 1 in each depth: (planes, height, width)."""
     labels = np.zeros((planes, *shape), np.int32)
-    each = np.repeat(np.arange(len(cells)), np.diff(cells.first))
+    each = cells.cell_of_pixel()
     within = np.arange(len(cells)) - np.searchsorted(cells.plane, cells.plane)
     labels[cells.plane[each], cells.y, cells.x] = within[each] + 1
     return labels

@@ -1,4 +1,12 @@
-"""Finder: the cells of one strip, by what flickers like calcium in its first minutes."""
+"""Detect cells in a strip by the fluctuations of their brightness.
+
+A page, moved to where the reference is, is smoothed with a Gaussian of 0.4 cell radii, and the
+mean over a square of 5 radii is subtracted: what remains fluctuates where a cell does. For each
+pixel the detector accumulates the product of this difference with the smoothed page one time bin
+earlier. Shot noise is independent between bins and adds nothing on average, whereas calcium lasts.
+Pixels beside a cell only lose what the square subtracts. A cell is a local maximum of the square
+root of this covariance, and the pixels around it that reach half of the maximum.
+"""
 
 from typing import Annotated, Any
 
@@ -14,38 +22,32 @@ Image = NDArray[np.float32]
 Sums = NDArray[np.float64]
 
 _BIN_S = 0.25
-"""Pages that come faster are averaged over so long, and over twice that in a large strip."""
+"""Pages are averaged in bins of this many seconds, twice that in a large strip."""
 _LARGE_PX = 600_000
+"""A strip of more pixels is large."""
 _SLOW_S = 10.0
-"""What changes more slowly is no calcium: bleaching, drift."""
-_SETTLE = 10
-"""So many bins pass before anything is counted."""
-_LEAST_LASTING = 0.3
-"""How much of a cell's flicker must last from one bin to the next; noise does not."""
-_LEAST_SURE = 4.0
-"""And by how many of its own standard errors, where there are few bins."""
+"""Time constant of the mean that is subtracted; slower changes are drift and bleaching."""
+_SETTLE_BINS = 10
+"""Bins before anything is accumulated, while the slow mean settles."""
+_MIN_AUTOCORRELATION = 0.3
+"""Smallest autocorrelation of a cell's fluctuations from one bin to the next."""
+_MIN_STANDARD_ERRORS = 4.0
+"""The autocorrelation must also exceed this many of its standard errors."""
 
 
 class FindSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How cells are found in what is imaged first; nothing is said of frames before that."""
+    """How cells are detected in the first minutes of a session, which have no signals."""
 
     after_s: Annotated[float, msgspec.Meta(ge=10.0, le=3600.0)] = 180.0
-    """How long they are looked for."""
+    """Seconds of imaging in which cells are searched."""
     radius_px: Annotated[float, msgspec.Meta(ge=1.5, le=30.0)] = 4.0
-    """That of a cell, about."""
+    """Approximate radius of a cell."""
     contrast: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 0.1
-    """How strongly a cell must flicker (standard deviation), of its brightness."""
+    """Smallest standard deviation of a cell's fluctuations, as a fraction of its brightness."""
 
 
 class CellDetector:
-    """Takes in the pages of a strip in constant memory, and then says where its cells are.
-
-    A page, put where the reference is, is smoothed (a Gaussian of 0.4 radii), and the mean of a
-    square of 5 radii is taken off: what is left flickers where a cell does. Of each pixel it keeps
-    how that goes with the smoothed page of a moment before. Shot noise has no memory, and adds
-    nothing; nor do pixels beside a cell, which only lose what the square takes off. A cell is the
-    pixel where this is at its local most, and those round it that have half of it.
-    """
+    """Accumulates the pages of one strip in constant memory, then finds its cells."""
 
     def __init__(
         self,
@@ -54,68 +56,79 @@ class CellDetector:
         motion: MotionSettings,
         mean: NDArray[Any] | None = None,
     ) -> None:
-        """Begin; mean is the reference (height_px, width_px), if there is one."""
+        """Begin.
+
+        Args:
+            shape: (height_px, width_px) of the strip.
+            settings: How cells are detected.
+            motion: How motion is measured.
+            mean: The reference for registration, of that shape, if there is one.
+        """
         self._settings = settings
         self._rigid = None if motion.method == "none" else Rigid(shape, motion, mean)
         self._page = np.zeros(shape, np.float32)
         self._bin_s = 2 * _BIN_S if shape[0] * shape[1] > _LARGE_PX else _BIN_S
         self._pages, self._began_s = 0, 0.0
         self._bins, self._last_s = 0, 0.0
-        self._bright: Sums = np.zeros(shape)
+        self._brightness: Sums = np.zeros(shape)
         self._sums: Sums = np.zeros((3, *shape))
-        """Of each pixel: flicker by the smoothed before it; by the flicker before it; squared."""
+        """Per pixel: difference x smoothed page one bin earlier; difference x difference one bin
+        earlier; difference squared."""
         self._slow = np.zeros((2, *shape), np.float32)
         self._before = np.zeros((2, *shape), np.float32)
 
-    def add(self, part: NDArray[Any], time_s: float) -> None:
+    def add_page(self, part: NDArray[Any], time_s: float) -> None:
         """Take in the strip of a page, (height_px, width_px)."""
         if self._pages and time_s - self._began_s >= self._bin_s:
-            self._count(self._page / np.float32(self._pages), self._began_s)
+            self._add_bin(self._page / np.float32(self._pages), self._began_s)
             self._pages = 0
+        down, right, found = 0.0, 0.0, True
+        if self._rigid is not None:
+            down, right, _, found = self._rigid.locate(part, time_s)
+        if not found:
+            return
         if not self._pages:
             self._page[:], self._began_s = 0.0, time_s
-        down, right = 0.0, 0.0
-        if self._rigid is not None:
-            down, right, _ = self._rigid.locate(part, time_s)
         self._page += np.roll(part, (-round(down), -round(right)), (0, 1))
         self._pages += 1
 
     def mean(self) -> Image:
-        """Return the mean of the pages, each put where the reference is: (height_px, width_px)."""
-        return np.asarray(self._bright / max(1, self._bins), np.float32)
+        """Return the mean of the registered pages: (height_px, width_px)."""
+        return np.asarray(self._brightness / max(1, self._bins), np.float32)
 
-    def found(self) -> NDArray[np.int32]:
-        """Return a label image, (height_px, width_px): cells from 1 on, 0 where none is."""
-        counted = max(1, self._bins - _SETTLE - 1)
-        together, lasting, squares = self._sums
-        strength = np.sqrt(np.maximum(together / counted, 0.0)).astype(np.float32)
-        kept = np.divide(lasting, squares, out=np.zeros_like(lasting), where=squares > 0)
+    def find_cells(self) -> NDArray[np.int32]:
+        """Return a label image, (height_px, width_px): cells from 1, 0 where none is."""
+        bins = max(1, self._bins - _SETTLE_BINS - 1)
+        covariance, lasting, squares = self._sums
+        strength = np.sqrt(np.maximum(covariance / bins, 0.0)).astype(np.float32)
+        autocorrelation = np.divide(lasting, squares, out=np.zeros_like(lasting), where=squares > 0)
         radius_px = self._settings.radius_px
         bright = ndimage.gaussian_filter(self.mean(), radius_px / 2, mode="nearest")
-        enough = (kept >= max(_LEAST_LASTING, _LEAST_SURE / np.sqrt(counted))) & (bright > 0)
+        least = max(_MIN_AUTOCORRELATION, _MIN_STANDARD_ERRORS / np.sqrt(bins))
+        enough = (autocorrelation >= least) & (bright > 0)
         enough &= strength >= self._settings.contrast * bright
-        enough &= _inner(strength.shape, round(radius_px))
+        enough &= _away_from_edge(strength.shape, round(radius_px))
         strongest = ndimage.maximum_filter(strength, footprint=_disc(1.5 * radius_px))
         y, x = np.nonzero(enough & (strength == strongest))
-        return _grown(strength, y, x, radius_px)
+        return _grow(strength, y, x, radius_px)
 
-    def _count(self, page: Image, time_s: float) -> None:
+    def _add_bin(self, page: Image, time_s: float) -> None:
         side_px = 2 * round(2.5 * self._settings.radius_px) + 1
         smooth = ndimage.gaussian_filter(
             page, 0.4 * self._settings.radius_px, mode="nearest", truncate=3.0
         )
-        here = smooth - ndimage.uniform_filter(page, side_px, mode="nearest")
+        difference = smooth - ndimage.uniform_filter(page, side_px, mode="nearest")
         passed_s = time_s - self._last_s if self._bins else _BIN_S
         share = max(1.0 - np.exp(-passed_s / _SLOW_S), 1.0 / (self._bins + 1))
         self._bins, self._last_s = self._bins + 1, time_s
-        self._bright += page
-        counts = self._bins > _SETTLE + 1
-        _follow(here, smooth, float(share), counts, self._slow, self._before, self._sums)
+        self._brightness += page
+        counts = self._bins > _SETTLE_BINS + 1
+        _accumulate(difference, smooth, float(share), counts, self._slow, self._before, self._sums)
 
 
 @compiled
-def _follow(
-    here: Image,
+def _accumulate(
+    difference: Image,
     smooth: Image,
     share: float,
     counts: bool,
@@ -123,10 +136,10 @@ def _follow(
     before: Image,
     sums: Sums,
 ) -> None:
-    """Take off what is slow, and add how what is left goes with what was left before."""
-    for y in range(here.shape[0]):
-        for x in range(here.shape[1]):
-            h, g = here[y, x] - slow[0, y, x], smooth[y, x] - slow[1, y, x]
+    """Subtract the slow means, and add the products with the bin before."""
+    for y in range(difference.shape[0]):
+        for x in range(difference.shape[1]):
+            h, g = difference[y, x] - slow[0, y, x], smooth[y, x] - slow[1, y, x]
             slow[0, y, x] += share * h
             slow[1, y, x] += share * g
             if counts:
@@ -143,27 +156,27 @@ def _disc(radius_px: float) -> NDArray[np.bool_]:
     return np.asarray(np.hypot(y, x) <= radius_px)
 
 
-def _inner(shape: tuple[int, ...], rim_px: int) -> NDArray[np.bool_]:
-    """Return where a page is not its rim, which comes and goes as the brain moves."""
+def _away_from_edge(shape: tuple[int, ...], edge_px: int) -> NDArray[np.bool_]:
+    """Return True for pixels off the edge, which enters and leaves the page with motion."""
     inner = np.zeros(shape, bool)
-    inner[rim_px : shape[0] - rim_px, rim_px : shape[1] - rim_px] = True
+    inner[edge_px : shape[0] - edge_px, edge_px : shape[1] - edge_px] = True
     return inner
 
 
-def _grown(
+def _grow(
     strength: Image, y: NDArray[np.intp], x: NDArray[np.intp], radius_px: float
 ) -> NDArray[np.int32]:
-    """Give each pixel to the nearest peak, within 1.5 radii, of which it has half the strength."""
+    """Give each pixel to the nearest peak within 1.5 radii of which it has half the strength."""
     labels = np.zeros(strength.shape, np.int32)
     inside = _disc(1.5 * radius_px)
-    away = np.argwhere(inside) - inside.shape[0] // 2
-    for down, right in away[np.argsort(np.hypot(*away.T), kind="stable")]:
+    offsets = np.argwhere(inside) - inside.shape[0] // 2
+    for down, right in offsets[np.argsort(np.hypot(*offsets.T), kind="stable")]:
         rows, columns = y + down, x + right
-        on = (rows >= 0) & (columns >= 0)
-        on &= (rows < strength.shape[0]) & (columns < strength.shape[1])
-        some = np.flatnonzero(on)
-        rows, columns = rows[some], columns[some]
-        own = strength[rows, columns] >= 0.5 * strength[y[some], x[some]]
+        on_page = (rows >= 0) & (columns >= 0)
+        on_page &= (rows < strength.shape[0]) & (columns < strength.shape[1])
+        peaks = np.flatnonzero(on_page)
+        rows, columns = rows[peaks], columns[peaks]
+        own = strength[rows, columns] >= 0.5 * strength[y[peaks], x[peaks]]
         own &= labels[rows, columns] == 0
-        labels[rows[own], columns[own]] = some[own] + 1
+        labels[rows[own], columns[own]] = peaks[own] + 1
     return labels

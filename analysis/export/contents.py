@@ -119,6 +119,14 @@ class Contents:
                     return np.asarray(loaded["xy_t"], np.float64), cells.area
         return cells.centres(), cells.area
 
+    @cached_property
+    def d_prime(self) -> NDArray[np.float32]:
+        """d' of each cell in the reference contrast at the end, NaN if undefined: (cells,)."""
+        d_prime = self.session.d_prime
+        if not d_prime.size:
+            return np.full(self.session.traces.shape[1], np.nan, np.float32)
+        return np.asarray(d_prime[-1])
+
     def frame_at(self, t_s: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return the frame that was being scanned at each time: the one whose middle is nearest.
 

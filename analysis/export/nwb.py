@@ -279,7 +279,7 @@ def _add_imaging(nwb: Any, contents: Contents, cells: Cells, folder: Path) -> No
     module.add(segmentation)
     module.add(responses)
     middles = contents.frames.middle_s.to_numpy(np.float64)
-    area, d_prime = contents.atlas[1], contents.session.d_prime
+    area, d_prime = contents.atlas[1], contents.d_prime
     for number, members in enumerate(contents.by_plane):
         plane = _imaging_plane(nwb, device, contents, number)
         table = segmentation.create_plane_segmentation(
@@ -288,12 +288,12 @@ def _add_imaging(nwb: Any, contents: Contents, cells: Cells, folder: Path) -> No
             imaging_plane=plane,
         )
         table.add_column("area", "id of the retinotopic area; -1 unknown")
-        table.add_column("d_prime", "running d' at the end of the session")
+        table.add_column("d_prime", "d' of the reference contrast at the end of the session")
         for cell in members:
             table.add_roi(
                 pixel_mask=_pixel_mask(cells, int(cell)),
                 area=int(area[cell]),
-                d_prime=float(d_prime[-1, cell]),
+                d_prime=float(d_prime[cell]),
             )
         region = table.create_roi_table_region(
             region=list(range(len(members))), description="all cells of the plane"

@@ -1,4 +1,4 @@
-"""Volume: the pages of all depths that are one frame of every cell."""
+"""A volume: the pages of all depths, which together give one value of every cell."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,36 +7,46 @@ import numpy as np
 
 from analysis.cells.model import Cells
 from analysis.extraction.masks import Floats
-from analysis.extraction.strip import Motion, PipelineSettings, strips_of
+from analysis.extraction.strip import Motion, PipelineSettings, make_strips
 from rig.messages import Frame
 
 
 class Volume:
-    """Puts pages together; a volume of which a page is missing is left out whole."""
+    """Puts the pages of a volume together.
+
+    A volume gives no values if one of its pages is missing, or if one of its strips was not found.
+    """
 
     def __init__(
         self,
         cells: Cells,
         regions: Sequence[dict[str, Any]],
         shape: tuple[int, int],
-        how: PipelineSettings,
+        settings: PipelineSettings,
         averaged: int = 1,
         at_once: int = 1,
         frames_per_slice: int = 1,
     ) -> None:
-        """Lay the cells on pages of shape (height_px, width_px). Raises Refused.
+        """Prepare for pages of one size.
 
         Args:
-            averaged: scanned frames that make one page.
-            at_once: depths that bear the same number.
-            frames_per_slice: scanned frames of each slice of a volume; a cell's brightness is its
-                mean over the pages of its slice.
+            cells: All cells of the field.
+            regions: Scan.regions.
+            shape: Size of the pages, (height_px, width_px).
+            settings: How pages become brightness.
+            averaged: Number of scanned frames that are averaged into a page.
+            at_once: Number of depths scanned at once, which have one frame number.
+            frames_per_slice: Number of scanned frames of each slice of a volume; the brightness of
+                a cell is its mean over the pages of its slice.
+
+        Raises:
+            Refused: The cells do not fit the pages.
         """
         cells.check_page(shape)
         self.shape = shape
         self.motion: tuple[Motion, ...] = ()
-        """How each strip, by plane and row, had moved in the last whole volume."""
-        self._strips = strips_of(cells, regions, shape, how)
+        """Motion of each strip in the last volume, by plane and row."""
+        self._strips = make_strips(cells, regions, shape, settings)
         self._planes = sorted({strip.rows.plane for strip in self._strips})
         self._values = np.zeros(len(cells), np.float32)
         self._moved: list[Motion] = []
@@ -48,11 +58,19 @@ class Volume:
 
     @property
     def pages(self) -> int:
-        """How many pages of the volume under way have come, up to all of them."""
+        """Number of pages of the current volume so far."""
         return self._next
 
-    def add(self, frame: Frame, time_s: float) -> Floats | None:
-        """Take in a page; return the brightness of all cells, (cells,), if it is the last."""
+    @property
+    def found(self) -> bool:
+        """True if all strips of the last volume were found."""
+        return all(motion.found for motion in self.motion)
+
+    def add_page(self, frame: Frame, time_s: float) -> Floats | None:
+        """Take in a page; return the brightness of all cells, (cells,), if it is the last one.
+
+        If a strip was not found, `found` is False and all values are NaN.
+        """
         if frame.plane not in self._planes:
             return None
         if not self._is_next(frame):
@@ -70,10 +88,10 @@ class Volume:
         if self._next < len(self._planes) * self._repeats:
             return None
         self.motion = tuple(self._moved)
-        return self._values.copy()
+        return self._values.copy() if self.found else np.full_like(self._values, np.nan)
 
     def _is_next(self, frame: Frame) -> bool:
-        """Whether a page is the next one of the volume under way, by its plane and its number."""
+        """Return True if a page is the next one of the current volume, by plane and number."""
         at, repeat = divmod(self._next, self._repeats)
         if self._next == 0 or at == len(self._planes) or frame.plane != self._planes[at]:
             return False

@@ -1,4 +1,4 @@
-"""Focus: says once when it has drifted, and once when it is back."""
+"""Report once when the focus has drifted, and once when it is back."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from analysis.extraction.strip import Motion
 
 
 class ZDrift:
-    """Hears how deep the strips of each volume are, where there is a z-stack to tell."""
+    """Follows the depth of each volume, where there is a z-stack."""
 
     def __init__(self, limit_um: float) -> None:
-        """Begin in focus; limit_um is how far it may drift before it is said."""
+        """Begin in focus; a drift of at least limit_um is reported."""
         self._limit_um, self._drifted = limit_um, False
 
     def changed(self, motion: Sequence[Motion]) -> str:
-        """Take in a volume; return what the person at the rig must know; nothing if it is known."""
+        """Take in the motion of a volume; return a sentence if the drift begins or ends, or ""."""
         depths = [m.z_um for m in motion if m.z_um is not None]
         if not depths:
             return ""

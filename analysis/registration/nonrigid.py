@@ -1,4 +1,4 @@
-"""Blocks: motion within a strip, found block by block and followed cell by cell."""
+"""Motion within a strip, measured in blocks and interpolated to each cell."""
 
 from typing import Any
 
@@ -8,19 +8,24 @@ from numpy.typing import NDArray
 from analysis.registration.phase_correlation import Correlator, Spectrum
 from analysis.registration.rigid import MotionSettings
 
+_BLOCK_REACH_PX = 6
+"""Largest shift of a block relative to its strip."""
+
 
 class Nonrigid:
-    """Where each cell has moved to, beyond its strip: the shifts of blocks, between their middles.
+    """Measures how far each cell has moved beyond the shift of its strip.
 
-    Pages are not warped: each cell is read where it now lies.
+    The strip is covered with blocks; each block is located in the reference, and the shifts of the
+    blocks are interpolated between their centres. Pages are not warped: cells are read where they
+    are.
     """
 
     def __init__(
         self, shape: tuple[int, int], settings: MotionSettings, centres: NDArray[np.float64]
     ) -> None:
-        """Cover the strip with blocks; centres is where the cells lie, (cells, 2)."""
+        """Prepare for strips of shape (height_px, width_px); centres are y, x of the cells."""
         side = min(settings.block_px, *shape)
-        self._tops, self._lefts = (_starts(size, side) for size in shape)
+        self._tops, self._lefts = (_block_starts(size, side) for size in shape)
         self._side, self._centres = side, centres
         self._correlator = Correlator((side, side), _BLOCK_REACH_PX)
         self._references: list[Spectrum] = []
@@ -28,34 +33,34 @@ class Nonrigid:
         self._count = 0
 
     @property
-    def learned(self) -> bool:
-        """Whether there is a reference."""
+    def has_reference(self) -> bool:
+        """True once shifts can be measured."""
         return bool(self._references)
 
-    def watch(self, page: NDArray[Any], shift: tuple[int, int], building: bool) -> None:
-        """Take a page into the reference; take that when it is no longer being built."""
+    def build_reference(self, page: NDArray[Any], shift: tuple[int, int], building: bool) -> None:
+        """Add a page to the reference, and use it once it is no longer being built."""
         self._sum += np.roll(page, (-shift[0], -shift[1]), (0, 1))
         self._count += 1
         if not building:
-            self.learn(self._sum / self._count)
+            self.set_reference(self._sum / self._count)
 
-    def learn(self, mean: NDArray[Any]) -> None:
-        """Take the reference, (height_px, width_px)."""
-        windows = [self._correlator.window(block) for block in self._cut(mean, (0, 0))]
+    def set_reference(self, mean: NDArray[Any]) -> None:
+        """Use a mean page, (height_px, width_px), as the reference."""
+        windows = [self._correlator.window(block) for block in self._blocks(mean, (0, 0))]
         self._references = [self._correlator.reference(window) for window in windows]
 
     def locate(self, page: NDArray[Any], shift: tuple[int, int]) -> NDArray[np.float64]:
         """Return how far each cell has moved down and right beyond shift, px: (cells, 2)."""
         moved = np.zeros((len(self._references), 2))
-        sure = np.zeros(len(self._references))
-        for number, block in enumerate(self._cut(page, shift)):
+        correlation = np.zeros(len(self._references))
+        for number, block in enumerate(self._blocks(page, shift)):
             spectrum = self._correlator.spectrum(self._correlator.window(block))
-            *moved[number], sure[number] = self._correlator.locate(
-                spectrum, self._references[number]
-            )
-        return self._at_cells(_smoothed(moved, sure, (self._tops.size, self._lefts.size)))
+            found = self._correlator.locate(spectrum, self._references[number])
+            moved[number], correlation[number] = found[:2], found.correlation
+        return self._at_cells(_smooth(moved, correlation, (self._tops.size, self._lefts.size)))
 
-    def _cut(self, page: NDArray[Any], shift: tuple[int, int]) -> list[NDArray[Any]]:
+    def _blocks(self, page: NDArray[Any], shift: tuple[int, int]) -> list[NDArray[Any]]:
+        """Return the blocks of a page that has moved by shift, row by row."""
         height, width = page.shape
         side = self._side
         blocks = []
@@ -65,46 +70,46 @@ class Nonrigid:
         return blocks
 
     def _at_cells(self, grid: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Interpolate the blocks' shifts, (rows, columns, 2), bilinearly to the cells."""
         middles = [
             np.asarray(begin + self._side / 2, np.float64) for begin in (self._tops, self._lefts)
         ]
-        y0, y1, fy = _between(middles[0], self._centres[:, 0])
-        x0, x1, fx = _between(middles[1], self._centres[:, 1])
+        y0, y1, fy = _neighbours(middles[0], self._centres[:, 0])
+        x0, x1, fx = _neighbours(middles[1], self._centres[:, 1])
         upper = grid[y0, x0] * (1 - fx) + grid[y0, x1] * fx
         lower = grid[y1, x0] * (1 - fx) + grid[y1, x1] * fx
         return np.asarray(upper * (1 - fy) + lower * fy)
 
 
-_BLOCK_REACH_PX = 6
-_SURE = 0.02
-
-
-def _starts(size: int, side: int) -> NDArray[np.int64]:
-    """Return where blocks begin that cover a size evenly."""
+def _block_starts(size: int, side: int) -> NDArray[np.int64]:
+    """Return where blocks of a side begin that cover a size evenly."""
     count = max(1, round(size / side))
     return np.linspace(0, size - side, count).round().astype(np.int64)
 
 
-def _smoothed(
-    moved: NDArray[np.float64], sure: NDArray[np.float64], grid: tuple[int, int]
+def _smooth(
+    moved: NDArray[np.float64], correlation: NDArray[np.float64], grid: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Return the blocks' shifts, each with a part of its neighbours', by how sure they are."""
-    weight = np.pad(np.maximum(sure, 1e-6).reshape(grid), 1)
-    pull = np.pad(moved.reshape(*grid, 2), ((1, 1), (1, 1), (0, 0))) * weight[..., None]
+    """Average each block's shift with its four neighbours', weighted by their correlations.
+
+    The block itself has weight 1, each neighbour 0.25:  (rows, columns, 2)
+    """
+    weight = np.pad(np.maximum(correlation, 1e-6).reshape(grid), 1)
+    weighted = np.pad(moved.reshape(*grid, 2), ((1, 1), (1, 1), (0, 0))) * weight[..., None]
     kernel = ((0, 0, 1.0), (0, 1, 0.25), (0, -1, 0.25), (1, 0, 0.25), (-1, 0, 0.25))
     rows, columns = grid
     total, weights = np.zeros((rows, columns, 2)), np.zeros(grid)
     for y, x, share in kernel:
         where = slice(1 + y, 1 + y + rows), slice(1 + x, 1 + x + columns)
-        total += share * pull[where]
+        total += share * weighted[where]
         weights += share * weight[where]
     return np.asarray(total / weights[..., None])
 
 
-def _between(
+def _neighbours(
     middles: NDArray[np.float64], at: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Return the two middles round each place, and how far it is on the way between them."""
+    """Return the blocks before and after each place, and its fraction of the way between them."""
     upper = np.clip(np.searchsorted(middles, at), 1, max(1, middles.size - 1))
     lower = upper - 1
     upper = np.minimum(upper, middles.size - 1)

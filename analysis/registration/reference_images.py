@@ -1,11 +1,13 @@
-"""Landmarks: the mean pages and the z-stack of another day, by which today's field is found."""
+"""Reference images: the mean pages and the z-stack of another day."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.cells.array_files import UnreadableFileError, read_array
 from analysis.registration.rigid import MotionSettings
 from rig.errors import Refused
 
@@ -17,39 +19,43 @@ class ReferenceImages:
     """What is known of the field before anything is imaged."""
 
     means: Floats | None = None
-    """(planes, height_px, width_px)"""
+    """Mean pages: (planes, height_px, width_px)."""
     stack: Floats | None = None
-    """(depths, height_px, width_px)"""
+    """A z-stack: (depths, height_px, width_px)."""
     z_um: Floats | None = None
-    """(depths,), rising"""
+    """The depths of the stack, increasing: (depths,)."""
 
     def mean(self, plane: int, first_row: int, shape: tuple[int, int]) -> Floats | None:
-        """Return a strip's part of the mean page of its plane. Raises Refused."""
+        """Return a strip of the mean page of a plane, if there is one. Raises Refused."""
         if self.means is None:
             return None
         rows = self.means[plane : plane + 1, first_row : first_row + shape[0]]
         if rows.shape != (1, *shape):
             raise Refused(
-                f"reference_file holds pages of {self.means.shape}; plane {plane} needs "
-                f"{shape[0]} x {shape[1]} px from row {first_row} on: make it from the same field"
+                f"reference_file has the shape {self.means.shape}, but plane {plane} needs "
+                f"{shape[0]} x {shape[1]} px from row {first_row}; make it from the same field"
             )
         return np.asarray(rows[0])
 
     def depths(self, first_row: int, shape: tuple[int, int]) -> tuple[Floats, Floats] | None:
-        """Return a strip's part of the z-stack, and its depths (um). Raises Refused."""
+        """Return a strip of the z-stack and its depths (um), if there is one. Raises Refused."""
         if self.stack is None or self.z_um is None:
             return None
         rows = self.stack[:, first_row : first_row + shape[0]]
         if rows.shape[1:] != shape:
             raise Refused(
-                f"stack_file holds images of {self.stack.shape[1:]}; a strip needs {shape[0]} x "
-                f"{shape[1]} px from row {first_row} on: make it from the same field"
+                f"stack_file has images of {self.stack.shape[1:]} px, but a strip needs "
+                f"{shape[0]} x {shape[1]} px from row {first_row}; make it from the same field"
             )
         return rows, self.z_um
 
 
 def read_reference_images(settings: MotionSettings) -> ReferenceImages:
-    """Read the files that the settings name. Raises Refused with one sentence."""
+    """Read the files that the settings name.
+
+    Raises:
+        Refused: A file cannot be used.
+    """
     means = stack = z_um = None
     if settings.reference_file:
         means = _read_means(Path(settings.reference_file))
@@ -60,27 +66,39 @@ def read_reference_images(settings: MotionSettings) -> ReferenceImages:
 
 def _read_means(path: Path) -> Floats:
     try:
-        pages = np.asarray(np.load(path, allow_pickle=False), np.float32)
-    except (OSError, ValueError, EOFError, TypeError) as error:
-        raise Refused(f"reference_file {path} cannot be read ({error}); name another") from error
+        pages = _numbers(read_array(path))
+    except UnreadableFileError as error:
+        raise Refused(f"reference_file {path} cannot be read ({error}); give another") from error
     pages = pages[None] if pages.ndim == 2 else pages
-    if pages.ndim != 3 or not np.isfinite(pages).all():
-        raise Refused(f"reference_file {path} is not one mean page a plane, all finite; remake it")
+    if pages.ndim != 3 or not pages.size or not np.isfinite(pages).all():
+        raise Refused(
+            f"reference_file {path} does not hold one mean page per plane with finite values; "
+            "make it again"
+        )
     return pages
 
 
 def _read_stack(path: Path) -> tuple[Floats, Floats]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            stack = np.asarray(file["stack"], np.float32)
-            z_um = np.asarray(file["z_um"], np.float32)
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
+        stack, z_um = _numbers(read_array(path, "stack")), _numbers(read_array(path, "z_um"))
+    except UnreadableFileError as error:
         raise Refused(
-            f"stack_file {path} cannot be read ({error}); give an .npz of stack and z_um"
+            f"stack_file {path} cannot be read ({error}); give an .npz with the arrays stack and "
+            "z_um"
         ) from error
-    rising = z_um.ndim == 1 and z_um.size >= 3 and (np.diff(z_um) > 0).all()
-    if not rising or stack.ndim != 3 or stack.shape[0] != z_um.size:
-        raise Refused(f"stack_file {path}: z_um must rise, one for each of 3 or more images")
+    increasing = z_um.ndim == 1 and z_um.size >= 3 and bool((np.diff(z_um) > 0).all())
+    if not increasing or stack.ndim != 3 or stack.shape[0] != z_um.size or not stack.size:
+        raise Refused(
+            f"stack_file {path}: z_um must increase and have one value for each of 3 or more images"
+        )
     if not np.isfinite(stack).all():
-        raise Refused(f"stack_file {path} holds other values than finite numbers; remake it")
+        raise Refused(f"stack_file {path} has values that are not finite; make it again")
     return stack, z_um
+
+
+def _numbers(array: Any) -> Floats:
+    """Return an array of real numbers as float32."""
+    values = np.asarray(array)
+    if values.dtype.kind not in "iuf":
+        raise UnreadableFileError(f"it holds {values.dtype}, not numbers")
+    return values.astype(np.float32)

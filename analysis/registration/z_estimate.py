@@ -1,4 +1,4 @@
-"""Depth: how far the focus has drifted, from a z-stack of the same field."""
+"""Estimate the drift of the focus from a z-stack of the same field."""
 
 from typing import Any
 
@@ -8,18 +8,30 @@ from numpy.typing import NDArray
 from analysis.registration.phase_correlation import Correlator, Floats
 from analysis.registration.rigid import MotionSettings
 
+_STACK_WINDOW_PX = 512
+"""Side of the window that is compared with the stack."""
+_STACK_SHARE = 0.05
+"""Weight of the newest page in the running mean, which so spans about 20 pages."""
+
 
 class ZEstimate:
-    """How far the focus lies above or below the reference, from a z-stack of the same field.
+    """Estimates how far the focus is above or below the reference.
 
-    A running mean of the last pages is compared with one depth of the stack a page, by the peak
-    of the phase correlation: wherever the field has moved to sideways, it is found.
+    A running mean of the last pages is compared with one depth of the stack per page, by the peak
+    of the phase correlation.
     """
 
     def __init__(
         self, shape: tuple[int, int], settings: MotionSettings, stack: NDArray[Any], z_um: Floats
     ) -> None:
-        """Prepare the stack: (depths, height_px, width_px), at z_um (depths,), rising."""
+        """Prepare the stack.
+
+        Args:
+            shape: (height_px, width_px) of the strip.
+            settings: How motion is measured.
+            stack: (depths, height_px, width_px)
+            z_um: (depths,), increasing.
+        """
         window_px = settings.window_px or _STACK_WINDOW_PX
         self._correlator = Correlator(shape, settings.max_shift_px, window_px)
         correlator = self._correlator
@@ -30,14 +42,14 @@ class ZEstimate:
         self._next = 0
 
     def add(self, page: NDArray[Any], shift: tuple[int, int]) -> float | None:
-        """Take in a page that has moved by shift; return the z (um), None until it is known."""
+        """Take in a page that has moved by shift; return z in um, None before all depths."""
         window = np.roll(self._correlator.window(page), (-shift[0], -shift[1]), (0, 1))
         if self._mean is None:
             self._mean = window
         self._mean = self._mean + np.float32(_STACK_SHARE) * (window - self._mean)
         spectrum = self._correlator.spectrum(self._mean)
-        *_, peak = self._correlator.locate(spectrum, self._references[self._next])
-        self._correlations[self._next] = peak
+        found = self._correlator.locate(spectrum, self._references[self._next])
+        self._correlations[self._next] = found.correlation
         self._next = (self._next + 1) % self._z_um.size
         if np.isnan(self._correlations).any():
             return None
@@ -49,13 +61,8 @@ def z_of(image: Floats, stack: Floats, z_um: Floats) -> float:
     correlator = Correlator((image.shape[0], image.shape[1]), 20, _STACK_WINDOW_PX)
     spectrum = correlator.spectrum(correlator.window(image))
     references = [correlator.reference(correlator.window(layer)) for layer in stack]
-    peaks = [correlator.locate(spectrum, reference)[2] for reference in references]
+    peaks = [correlator.locate(spectrum, reference).correlation for reference in references]
     return _between_depths(np.array(peaks), np.asarray(z_um, np.float64))
-
-
-_STACK_WINDOW_PX = 512
-_STACK_SHARE = 0.05
-"""The weight of the newest page in the mean: it spans some 20 pages."""
 
 
 def _between_depths(peaks: NDArray[np.float64], z_um: NDArray[np.float64]) -> float:

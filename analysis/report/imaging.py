@@ -28,7 +28,7 @@ _Z_RANGE = (-1.0, 3.0)
 def selectivity(data: ReportData) -> Section | None:
     """Show the d' of all cells at the end, and the share of selective cells by area."""
     session = data.session
-    if not len(session.decoded):
+    if not len(session.decoded) or not session.d_prime.size:
         return None
     a, b = compared(data)
     why = str(session.decoded.undefined.iloc[-1])
@@ -51,8 +51,7 @@ def selectivity(data: ReportData) -> Section | None:
 
 def compared(data: ReportData) -> tuple[str, str]:
     """Return the two stimuli whose d' was computed."""
-    online = data.session.settings.get("nodes", {}).get("online", {})
-    return str(online.get("a", "leaf1")), str(online.get("b", "circle1"))
+    return data.session.contrasts[0]
 
 
 def _axes(x: str, y: str, *, legend: bool = False) -> dict[str, Any]:
@@ -120,7 +119,7 @@ def tuning(data: ReportData) -> Section | None:
     the mean of the even trials, so the order of the rows cannot come from noise.
     """
     session = data.session
-    if not len(session.decoded) or not data.length_m:
+    if not session.d_prime.size or not data.length_m:
         return None
     is_odd = np.arange(len(data.done)) % 2 == 1
     groups = {}

@@ -1,4 +1,4 @@
-"""One row of all cells a frame: hours of them, on the disk, as memory would not hold them."""
+"""Arrays with one value per cell, read from the log into scratch files."""
 
 import tempfile
 from pathlib import Path
@@ -7,39 +7,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.errors import Refused
-from rig.messages import CellSignals
+from rig.messages import CellSignals, LearningSignals, Message
 from rig.transport.log import read
 
 Rows = NDArray[np.float32]
 
-FIELDS = ("traces", "d_prime")
-"""What Decoded holds of each cell."""
+CELL_FIELDS: dict[type[Message], tuple[str, ...]] = {
+    CellSignals: ("traces",),
+    LearningSignals: ("d_prime",),
+}
+"""The fields of messages that hold float32 values of each cell."""
 
 
-def read_rows(log: Path, sizes: NDArray[np.int64]) -> dict[str, Rows]:
-    """Return each of FIELDS as (Decoded words, cells), read-only, from files without a name.
+def read_rows(log: Path, message_type: type[Message], field: str, sizes: NDArray[np.int64]) -> Rows:
+    """Read a field of all messages of a type: (messages, values), read-only.
 
-    sizes are the bytes of each word's field, in the order of the log. A word said before the cells
-    were known is a row of NaN. The files need 8 bytes a frame and cell, in the folder for temporary
-    files (TMPDIR), and are gone with this process. Raises Refused if they do not fit there.
+    The scratch file needs 4 bytes per value, in the folder for temporary files (TMPDIR), and is
+    gone with this process. A message of another length than the longest is a row of NaN.
+
+    Args:
+        log: The log.
+        message_type: The type of message.
+        field: One of its CELL_FIELDS.
+        sizes: Length of the field in bytes in each message, in the order of the log.
+
+    Raises:
+        Refused: There is no room for the scratch file.
     """
-    cells = int(sizes.max(initial=0)) // 4
-    if not cells:
-        return {field: np.zeros((len(sizes), 0), np.float32) for field in FIELDS}
-    unknown = np.full(cells, np.nan, "<f4").tobytes()
+    values = int(sizes.max(initial=0)) // 4
+    if not values:
+        return np.zeros((len(sizes), 0), np.float32)
+    unknown = np.full(values, np.nan, "<f4").tobytes()
     try:
-        with tempfile.TemporaryFile() as traces, tempfile.TemporaryFile() as d_prime:
-            files = dict(zip(FIELDS, (traces, d_prime), strict=True))
+        with tempfile.TemporaryFile() as file:
             for _, message in read(log):
-                if isinstance(message, CellSignals):
-                    for field, file in files.items():
-                        row = getattr(message, field)
-                        file.write(row if len(row) == len(unknown) else unknown)
-            shape = (len(sizes), cells)
-            return {name: np.memmap(file, "<f4", "r", shape=shape) for name, file in files.items()}
+                if isinstance(message, message_type):
+                    row = getattr(message, field)
+                    file.write(row if len(row) == len(unknown) else unknown)
+            return np.memmap(file, "<f4", "r", shape=(len(sizes), values))
     except OSError as error:
-        need_gb = 8 * len(sizes) * cells / 1e9
+        need_gb = 4 * len(sizes) * values / 1e9
         raise Refused(
-            f"{tempfile.gettempdir()} cannot hold the {need_gb:.1f} GB of this session's signals "
-            f"({error.strerror}); make room, or set TMPDIR to another folder"
+            f"{tempfile.gettempdir()} has no room for the {need_gb:.1f} GB of this session's "
+            f"signals ({error.strerror}); make room, or set TMPDIR to another folder"
         ) from error

@@ -1,6 +1,6 @@
-"""The words of a log as columns: one pass over the file, one array a field.
+"""The messages of a log as columns: one pass over the file, one array per field.
 
-What a message holds of each cell is not kept, only its number of bytes: see cell_arrays.
+Fields with a value per cell are not kept, only their lengths in bytes: see cell_arrays.
 """
 
 import math
@@ -13,32 +13,34 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from analysis.session.cell_arrays import FIELDS
+from analysis.session.cell_arrays import CELL_FIELDS
 from rig.messages import COMMON_MESSAGES, MESSAGE_TYPES, Message, kind
 from rig.transport.envelope import Envelope, SequenceTracker
 from rig.transport.log import read
 
 _CODES = {int: "q", float: "d", bool: "b"}
-_AS_THEY_ARE = (dict, tuple, bytes, Any)
+_OBJECTS = (dict, tuple, bytes, Any)
+"""Types of fields whose values are kept as objects."""
 
 
 class Columns:
-    """All words of one kind, in the order of the log."""
+    """All messages of one type, in the order of the log."""
 
     def __init__(self, message: type[Message]) -> None:
+        lengths = CELL_FIELDS.get(message, ())
         self._types: dict[str, Any] = {
-            f.name: int if f.name in FIELDS else f.type for f in msgspec.structs.fields(message)
+            f.name: int if f.name in lengths else f.type for f in msgspec.structs.fields(message)
         }
-        self._sizes = [at for at, name in enumerate(self._types) if name in FIELDS]
+        self._lengths = [at for at, name in enumerate(self._types) if name in lengths]
         self._values = {name: _column(held) for name, held in self._types.items()}
         self._appends = [values.append for values in self._values.values()]
         self._sent = array("q")
         self._senders: list[str] | None = [] if message in COMMON_MESSAGES else None
 
     def add(self, envelope: Envelope, message: Message) -> None:
-        """Take in one word."""
+        """Add a message."""
         values = list(msgspec.structs.astuple(message))
-        for at in self._sizes:
+        for at in self._lengths:
             values[at] = len(values[at])
         for append, value in zip(self._appends, values, strict=True):
             append(value)
@@ -47,9 +49,10 @@ class Columns:
             self._senders.append(envelope.sender)
 
     def table(self) -> pd.DataFrame:
-        """Return one row a word: its fields, and sent_s; times in s of the session clock.
+        """Return one row per message: its fields, and sent_s.
 
-        Times (t, wheel_t ...) get the ending _s. Numbers that were None are NaN.
+        Times (t, wheel_t ...) are in seconds of the session clock and get the ending _s. Numbers
+        that are None become NaN. Messages of every node have a column `speaker`.
         """
         columns: dict[str, Any] = {}
         for name, held in self._types.items():
@@ -63,13 +66,13 @@ class Columns:
 
 
 class MessageTables:
-    """A log, read once: the columns of every kind, and how many words are missing."""
+    """A log, read once: the columns of every message type, and the number of missing messages."""
 
     def __init__(self, path: Path) -> None:
-        """Read the log, up to its first torn word. Raises OSError if there is none."""
+        """Read the log as far as it is whole. Raises OSError if there is none."""
         self.columns = {message: Columns(message) for message in MESSAGE_TYPES}
         self.gaps: Counter[tuple[str, str, int]] = Counter()
-        """Missing numbers for each speaker, kind and life."""
+        """Missing messages by sender, type and incarnation."""
         tracker = SequenceTracker()
         for envelope, message in read(path):
             name = kind(message)
@@ -89,5 +92,5 @@ def _values(values: Any, held: Any) -> Any:
         return np.array(values, dtype=held)
     if held in (int | None, float | None):
         return np.array([math.nan if v is None else v for v in values], np.float64)
-    is_text = (get_origin(held) or held) not in _AS_THEY_ARE
+    is_text = (get_origin(held) or held) not in _OBJECTS
     return pd.Series(values, dtype="str" if is_text else "object")

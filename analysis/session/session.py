@@ -13,6 +13,7 @@ from analysis.cells.areas import NAMES
 from analysis.session.cell_arrays import read_rows
 from analysis.session.log_tables import MessageTables
 from analysis.signals.selectivity import SIGNS, THRESHOLDS
+from analysis.signals.task_signals import task_signals
 from rig.errors import Refused
 from rig.messages import (
     CellsFound,
@@ -24,6 +25,7 @@ from rig.messages import (
     Flip,
     Frame,
     Integrity,
+    LearningSignals,
     Lick,
     Message,
     OperatorRequest,
@@ -158,35 +160,58 @@ class Session:
 
     @cached_property
     def decoded(self) -> pd.DataFrame:
-        """Every frame analysed: frame, t_s, trial, stimulus, position_m ... and whether aborted."""
-        table = self._table(CellSignals).drop(columns=["traces", "d_prime", "fractions", "tuning"])
+        """Every analysed frame: frame, t_s, trial, stimulus, position_m ...; aborted: whether its
+        trial was."""
+        table = self._table(CellSignals).drop(columns=["traces", "fractions", "tuning"])
         ends = self._table(TrialEnd)
         aborted = ends.trial[ends.outcome == "aborted"]
         return table.assign(aborted=table.trial.isin(aborted))
 
     @cached_property
     def found(self) -> pd.DataFrame:
-        """Cells found in what was imaged first, a row a depth; see recorded.imaged_cells."""
+        """Cells detected in this session, one row per depth; see offline_tuning.imaged_cells."""
         return self._table(CellsFound)
 
     @cached_property
     def traces(self) -> NDArray[np.float32]:
-        """Deconvolved activity of each cell: (rows of decoded, cells), read from the disk."""
-        return self._cell_rows["traces"]
+        """Deconvolved activity: (rows of decoded, cells), read from the disk when used."""
+        return self._cell_rows(CellSignals, "traces")
+
+    @cached_property
+    def contrasts(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of stimuli (A, B) that were compared; the reference is the first."""
+        return task_signals(self.settings.get("task", {})).contrasts
+
+    @cached_property
+    def learning(self) -> pd.DataFrame:
+        """One row per completed trial, and one for the end: t_s, trial, trials, final ..."""
+        columns = ["d_prime", "fractions", "tuning"]
+        return self._table(LearningSignals).drop(columns=columns)
+
+    @cached_property
+    def d_primes(self) -> NDArray[np.float32]:
+        """d' of each cell in each contrast: (rows of learning, contrasts, cells)."""
+        rows = self._cell_rows(LearningSignals, "d_prime")
+        contrasts = len(self.contrasts)
+        return rows.reshape(len(rows), contrasts, -1 if contrasts and rows.size else 0)
 
     @cached_property
     def d_prime(self) -> NDArray[np.float32]:
-        """Running d' of each cell after each frame: (rows of decoded, cells), from the disk."""
-        return self._cell_rows["d_prime"]
+        """d' of each cell in the first contrast: (rows of learning, cells)."""
+        return self.d_primes[:, 0] if self.contrasts else np.zeros((0, 0), np.float32)
 
     @cached_property
     def fractions(self) -> NDArray[np.float32]:
-        """Selective share of the cells after each frame: (rows of decoded, group, sign, threshold).
+        """Fraction of selective cells in the first contrast after each frame.
 
-        Groups, signs and thresholds are those of areas.NAMES, selectivity.SIGNS and .THRESHOLDS.
+        (rows of decoded, group, sign, threshold), as in areas.NAMES, selectivity.SIGNS and
+        selectivity.THRESHOLDS.
         """
         joined = np.frombuffer(b"".join(self._table(CellSignals).fractions), "<f4")
-        return joined.reshape(-1, len(NAMES), len(SIGNS), len(THRESHOLDS))
+        shape = (len(NAMES), len(SIGNS), len(THRESHOLDS))
+        if not self.contrasts:
+            return np.zeros((0, *shape), np.float32)
+        return joined.reshape(-1, len(self.contrasts), *shape)[:, 0]
 
     @cached_property
     def faults(self) -> pd.DataFrame:
@@ -238,9 +263,9 @@ class Session:
         # reindex goes by label: there is no row -1, so a time before the first Position gets NaN.
         return self.position.reindex(rows).reset_index(drop=True)
 
-    @cached_property
-    def _cell_rows(self) -> dict[str, NDArray[np.float32]]:
-        return read_rows(self.folder / LOG_FILE, self._table(CellSignals).traces.to_numpy(np.int64))
+    def _cell_rows(self, message: type[Message], field: str) -> NDArray[np.float32]:
+        sizes = self._table(message)[field].to_numpy(np.int64)
+        return read_rows(self.folder / LOG_FILE, message, field, sizes)
 
     @cached_property
     def _messages(self) -> MessageTables:

@@ -1,112 +1,106 @@
-"""Position tuning: every cell's activity at 60 places of each corridor, exact as the mouse runs.
+"""Position tuning: the activity of every cell at 60 positions of each completed trial.
 
-Activity of moving frames is a function of accumulated position in corridor lengths (trial +
-position / length): linear between frames, at trial + b / 60, and beyond the first and last
-moving frame in line with the nearest two. Of frames at one position the last counts.
+The activity of moving frames is a function of accumulated position in corridor lengths, index +
+position / length, where index counts the completed trials: an aborted trial takes no number, and
+the trials before and after it are neighbours. It is interpolated linearly at index + b / 60, b =
+0..59. Before the first and after the last moving frame it is extrapolated linearly from the nearest
+two. Of several moving frames at one position the last counts (Zhong et al., 2025).
+
+A grid point is determined when a moving frame has passed it:
+
+    moving frames        f1          f2                   f3
+    position  -----|------x----|-----x----|------|--------x--|------>
+    grid points    0           1          2      3           4
+    determined     f2          f2         f3     f3
 """
 
 import math
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.jit import compiled
-from rig.errors import Refused
+from analysis.signals.scratch import ScratchRows
 
 Floats = NDArray[np.float32]
 
 BINS = 60
-
-
-class TrialStore:
-    """Rows of (cells,) float32 on the disk, 60 a trial: memory would not hold a session of them.
-
-    The file has no name: nobody else finds it, and it is gone with this process, however that
-    ends. What it holds follows from the words of the session alone.
-    """
-
-    def __init__(self, folder: Path | None, cells: int) -> None:
-        """Open an empty store in a folder; None: the system's own for such files."""
-        self._where = f"scratch folder {folder or tempfile.gettempdir()}"
-        try:
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 close() closes it
-        except OSError as error:
-            raise Refused(
-                f"{self._where} cannot be written to ({error.strerror}); "
-                "set TMPDIR to another folder"
-            ) from error
-        self._row_bytes = 4 * cells
-
-    def write(self, row: int, values: Floats) -> None:
-        """Keep a row. Raises Refused if the disk has no room for it."""
-        try:
-            written = os.pwrite(self._file.fileno(), values.tobytes(), row * self._row_bytes)
-        except OSError as error:
-            raise Refused(f"{self._where} cannot be written to ({error.strerror})") from error
-        if written < self._row_bytes:
-            raise Refused(f"{self._where} is full; make room, or set TMPDIR to another folder")
-
-    def read(self, row: int, rows: int) -> Floats:
-        """Return rows from there on: (rows, cells); what was never written is 0."""
-        size = rows * self._row_bytes
-        got = os.pread(self._file.fileno(), size, row * self._row_bytes).ljust(size, b"\0")
-        return np.frombuffer(got, np.float32).reshape(rows, -1)
-
-    def close(self) -> None:
-        """Let the file go."""
-        self._file.close()
-
-    def __enter__(self) -> "TrialStore":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
+"""Grid points per corridor: 10 cm each in a corridor of 6 m."""
 
 
 @dataclass(frozen=True)
 class _State:
-    """The last two moving frames at different positions, and the grid points up to here."""
+    """The last two moving frames at different positions, and which grid points are determined."""
 
     before: tuple[float, Floats] | None = None
     last: tuple[float, Floats] | None = None
     since: int = 0
-    """The first grid point that the way between those two has determined."""
+    """First grid point that the line between these two frames has determined."""
     point: int = 0
-    """The first grid point that is not determined yet."""
+    """First grid point that is not determined yet."""
 
 
 class Tuning:
-    """The interpolated activity of every trial, determined point by point as frames come."""
+    """Interpolates the activity of every trial, grid point by grid point as frames arrive."""
 
-    def __init__(self, store: TrialStore | None, told: Callable[[int, Floats], None]) -> None:
-        """Tell each row: its grid point (60 * trial + bin) and values; keep it in the store.
+    def __init__(
+        self, cells: int, store: ScratchRows | None, emit: Callable[[int, Floats], None]
+    ) -> None:
+        """Begin before the first trial.
 
-        A point that an aborted trial had a part in is determined, and told, once more.
+        Args:
+            cells: Number of cells.
+            store: Where to keep the rows, 60 per trial; None: nowhere.
+            emit: Called with each grid point (60 * index + bin) and its row, (cells,). A point that
+                an aborted trial had a part in is emitted once more when it is determined again.
         """
-        self._store, self._told = store, told
+        self._cells, self._store, self._emit = cells, store, emit
         self._state = _State()
         self._trial = -1
         self._at_start = _State()
-        self._left_out: set[int] = set()
+        self._index: dict[int, int] = {}
+        self._count = 0
 
-    def add(self, trial: int, fraction: float, activity: Floats) -> None:
-        """Take in a moving frame, (cells,), at position / length of a trial; in their order.
+    @property
+    def trials(self) -> int:
+        """Number of trials so far, without the dropped ones."""
+        return self._count
 
-        A corridor does not go back: a frame behind the last one has no place in it.
+    def index(self, trial: int) -> int | None:
+        """Return the index of a trial among those that count; None if it does not."""
+        return self._index.get(trial)
+
+    def start_trial(self, trial: int) -> None:
+        """Give the next index to a trial that begins."""
+        self._index[trial] = self._count
+        self._count += 1
+
+    def drop_trial(self, trial: int) -> None:
+        """Take back the latest trial, which was aborted: its index goes to the next one."""
+        if self._index.pop(trial, None) is None:
+            return
+        self._count -= 1
+        if trial == self._trial:
+            self._state, self._trial = self._at_start, -1
+
+    def add_frame(self, trial: int, fraction: float, activity: Floats) -> None:
+        """Add a moving frame; frames are added in order.
+
+        A frame of a dropped trial is ignored, and so is one behind the frame before it: a corridor
+        does not run backwards.
+
+        Args:
+            trial: Number of the trial.
+            fraction: Position in the corridor / its length.
+            activity: (cells,)
         """
-        at, state = trial + fraction, self._state
-        if trial in self._left_out or (state.last is not None and at < state.last[0]):
+        index, state = self._index.get(trial), self._state
+        if index is None:
+            return
+        at = index + fraction
+        if state.last is not None and at < state.last[0]:
             return
         if trial != self._trial:
             self._trial, self._at_start = trial, state
@@ -114,50 +108,56 @@ class Tuning:
             self._state = replace(state, last=(at, activity), point=state.since)
         else:
             self._state = _State(state.last, (at, activity), state.point, state.point)
-        self._determine(1 + math.floor(at * BINS))
+        if self._state.before is not None:
+            self._determine(1 + math.floor(at * BINS))
 
-    def leave_out(self, trial: int) -> None:
-        """Forget the frames of a trial that was aborted, and leave out those that still come."""
-        self._left_out.add(trial)
-        if trial == self._trial:
-            self._state = self._at_start
+    def finish(self) -> None:
+        """Determine the remaining points of all trials: there will be no further moving frame."""
+        self._determine(BINS * self._count)
 
-    def finish(self, trials: int) -> None:
-        """Determine what is left of so many trials: the mouse will not move any more."""
-        self._determine(BINS * trials)
+    def is_final(self, index: int) -> bool:
+        """Return True if frames of later trials cannot change a completed trial's rows."""
+        return self._state.point >= BINS * (index + 1)
 
-    def trial(self, trial: int) -> Floats:
-        """Return the activity of a trial: (60, cells); NaN where it is not determined.
+    def rows(self, index: int) -> Floats:
+        """Return the activity of a trial as it is determined now: (60, cells).
 
-        Raises ValueError if nothing is kept.
+        Points beyond the last moving frame are extrapolated. NaN if there are fewer than two
+        moving frames at different positions.
+
+        Raises:
+            ValueError: No rows are kept.
         """
         if self._store is None:
-            raise ValueError("this tuning keeps no trial: give it a store")
-        rows = self._store.read(BINS * trial, BINS).copy()
-        known = 0 if trial in self._left_out else self._state.point - BINS * trial
-        rows[max(0, known) :] = np.nan
+            raise ValueError("this tuning keeps no rows; give it a store")
+        rows = np.array(self._store.read(BINS * index, BINS), np.float32)
+        for bin_ in range(max(0, self._state.point - BINS * index), BINS):
+            rows[bin_] = self._at(BINS * index + bin_)
         return rows
 
     def _determine(self, end: int) -> None:
         state = self._state
-        if state.before is None or state.last is None or end <= state.point:
-            return
-        (from_at, from_activity), (to_at, to_activity) = state.before, state.last
         for point in range(state.point, end):
-            trial, bin_ = divmod(point, BINS)
-            if trial in self._left_out:
-                continue
-            share = (trial + bin_ / BINS - from_at) / (to_at - from_at)
-            row = np.empty(from_activity.size, np.float32)
-            _between(from_activity, to_activity, share, row)
+            row = self._at(point)
             if self._store is not None:
                 self._store.write(point, row)
-            self._told(point, row)
-        self._state = replace(state, point=end)
+            self._emit(point, row)
+        self._state = replace(state, point=max(state.point, end))
+
+    def _at(self, point: int) -> Floats:
+        """Return the activity at a grid point, on the line through the last two frames."""
+        before, last = self._state.before, self._state.last
+        if before is None or last is None:
+            return np.full(self._cells, np.nan, np.float32)
+        index, bin_ = divmod(point, BINS)
+        share = (index + bin_ / BINS - before[0]) / (last[0] - before[0])
+        row = np.empty(last[1].size, np.float32)
+        _interpolate(before[1], last[1], share, row)
+        return row
 
 
 @compiled
-def _between(start: Floats, end: Floats, share: float, row: Floats) -> None:
+def _interpolate(start: Floats, end: Floats, share: float, row: Floats) -> None:
     for c in range(row.size):
         value = np.float64(start[c])
         row[c] = value + (np.float64(end[c]) - value) * share

@@ -198,6 +198,8 @@ def _named_file(key: str, value: Any, source: Path, files: dict[str, Path]) -> A
     path = (source.parent / value).resolve()
     if not path.is_file():
         raise Refused(f"{key} = {value!r}: there is no file {path}; correct the path")
+    if path.name.lower() == "stat.npy" and (iscell := path.with_name("iscell.npy")).is_file():
+        _name(iscell, f"{FILES_FOLDER}/iscell.npy", files)  # Suite2p's choice belongs to its masks
     return _name(path, f"{FILES_FOLDER}/{path.name}", files)
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rig.clock import SetClock
 from rig.messages import (
     CellSignals,
@@ -10,6 +13,7 @@ from rig.messages import (
     Flip,
     Frame,
     Integrity,
+    LearningSignals,
     Lick,
     Message,
     Position,
@@ -39,6 +43,7 @@ SPEAKERS: dict[type[Message], str] = {
     Frame: "stream",
     Integrity: "integrity",
     CellSignals: "online",
+    LearningSignals: "online",
 }
 START = Start(
     0,
@@ -46,7 +51,7 @@ START = Start(
         "subject": "VR2",
         "seed": 7,
         "task_name": "train1",
-        "task": {"cohort": "task"},
+        "task": {"cohort": "task", "signals": {"contrasts": [["leaf1", "circle1"]]}},
         "nodes": {},
         "about": {"rig": "0.1.0"},
     },
@@ -58,6 +63,12 @@ def corridor(trial: int, stimulus: str, t: int = 0, cue: float | None = 1.0) -> 
     rewarded = stimulus == "leaf1"
     mode = "active" if rewarded else "none"
     return TrialStart(t, trial, stimulus, None, rewarded, 4.0, 2.0, cue, mode, 0.0)
+
+
+def learning(t: int, trial: int, d_prime: NDArray[np.float32], final: bool = False) -> Message:
+    """The signals after a trial, without the fractions."""
+    pairs = (("leaf1", "circle1"),)
+    return LearningSignals(t, trial, trial + 1, final, pairs, d_prime.tobytes(), b"", (), ())
 
 
 def standing(t: int, trial: int, position_m: float, moving: bool = True) -> Position:

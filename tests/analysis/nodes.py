@@ -1,4 +1,4 @@
-"""An online node of three cells, opened, and the frames it is told."""
+"""An online node with three cells, opened, and frames for it."""
 
 from pathlib import Path
 
@@ -7,19 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.online import Online
-from rig.messages import Frame, Message
+from rig.messages import Frame, Message, Start
 
 SHAPE = (9, 12)
+PAIR = ["leaf1", "circle1"]
+SIGNALS = {"contrasts": [PAIR], "reference": PAIR, "rewarded": "leaf1"}
+START = Start(0, {"task": {"signals": SIGNALS}})
 CELLS = "cell,y_px,x_px,radius_px,area\n0,2,2,1,8\n1,5,6,2,3\n2,6,10,1.5,-1\n"
 
 
 def online(cells: Path, **table: object) -> tuple[Online, list[Message]]:
-    said: list[Message] = []
-    node = Online(
-        msgspec.convert({"cells_file": str(cells), **table}, Online.Settings), said.append
-    )
+    """Return a node, and the list of what it publishes. Its pages are too small to register."""
+    messages: list[Message] = []
+    settings = {"cells_file": str(cells), "motion": {"method": "none"}, **table}
+    node = Online(msgspec.convert(settings, Online.Settings), messages.append)
     node.open()
-    return node, said
+    node.handle(START)
+    return node, messages
 
 
 def frame(t: int, index: int, pixels: NDArray[np.int16] | None) -> Frame:

@@ -11,13 +11,12 @@ from analysis.session import Session
 from analysis.session.lick_metrics import Rate, interval
 from analysis.session.offline_tuning import mean_tuning, mean_tunings
 from analysis.signals.running_signals import RunningSignals
-from analysis.signals.selectivity import Selectivity
-from analysis.signals.tuning import BINS, TrialStore
-from rig.messages import Frame, Message, Scan, Start, TrialEnd, Wheel
-from tests.analysis import test_truth as truth
+from analysis.signals.tuning import BINS
+from rig.messages import CellSignals, Frame, Message, Scan, Start, TrialEnd, TrialStart, Wheel
 from tests.analysis.logs import MS, START, corridor
+from tests.analysis.signals import test_running_signals as truth
+from tests.analysis.signals.test_tuning import by_definition
 from tests.analysis.test_report import made
-from tests.analysis.test_tuning import by_definition
 
 STIMULI = ("leaf1", "circle1")
 TRIALS = 12
@@ -26,30 +25,36 @@ TRIALS = 12
 def recorded(stimuli: tuple[str, ...], subject: Path) -> tuple[list[Message], list[truth.Step]]:
     """The words of a session with imaging; the steps of its trials that were not aborted."""
     steps, aborted = truth.session(3, stimuli, TRIALS)
-    online = {"a": "leaf1", "b": "circle1", "cells_file": "cells.csv"}
+    online = {"cells_file": "cells.csv"}
     lines = [f"{n},{10 + n},{20 + 3 * n},2,{area}" for n, area in enumerate(truth.AREA)]
     (subject / "cells.csv").write_text("\n".join(["cell,y_px,x_px,radius_px,area", *lines]))
     messages: list[Message] = [Start(0, {**START.session, "nodes": {"online": online}})]
     messages.append(Wheel(0, 0, 0.0))
-    with TrialStore(None, truth.CELLS) as store:
-        selectivity = Selectivity("leaf1", "circle1", truth.CELLS)
-        signals = RunningSignals(selectivity, store, groups_of(truth.AREA), 0.3)
-        last = -1
-        for at, (trial, stimulus, place, activity) in enumerate(steps):
-            t = (at + 1) * 300 * MS
-            if trial != last:
-                if last >= 0:
-                    messages.append(TrialEnd(t - 1, last, "aborted" if last in aborted else "done"))
-                    if last in aborted:
-                        signals.leave_out(last)
-                messages.append(corridor(trial, stimulus, t - 1))
-                signals.begin(corridor(trial, stimulus, t - 1))
-                last = trial
-            placed = msgspec.structs.replace(place, t=t)
-            decoded = signals.decoded(Frame(t, at, "", 0, 1, 1, 0.0), placed, activity)
-            moved = ((0.25, -1.5, 0.6),)
-            messages += [placed, msgspec.structs.replace(decoded, motion=moved)]
-        messages.append(TrialEnd((len(steps) + 2) * 300 * MS, last, "done"))
+    signals = RunningSignals((("leaf1", "circle1"),), groups_of(truth.AREA), 0.3)
+    last, t = -1, 0
+    for at, (trial, stimulus, place, activity) in enumerate(steps):
+        t = (at + 1) * 300 * MS
+        if trial != last:
+            trials: list[TrialStart | TrialEnd] = [corridor(trial, stimulus, t - 1)]
+            if last >= 0:
+                trials.insert(0, TrialEnd(t - 1, last, truth.outcome_of(last, aborted)))
+            for message in trials:
+                signals.handle_trial(message)
+            messages += trials
+            last = trial
+        placed = msgspec.structs.replace(place, t=t)
+        found = signals.add_frame(Frame(t, at, "", 0, 1, 1, 0.0), placed, activity, t)
+        moved = ((0.25, -1.5, 0.6),)
+        signed = [
+            msgspec.structs.replace(message, motion=moved)
+            if isinstance(message, CellSignals)
+            else message
+            for message in found
+        ]
+        messages += [placed, *signed]
+    end = TrialEnd(t + 300 * MS, last, "done")
+    signals.handle_trial(end)
+    messages += [end, *signals.finish(t + 300 * MS)]
     return messages, [step for step in steps if step[0] not in aborted]
 
 
@@ -57,10 +62,10 @@ def test_the_log_gives_each_cells_mean_tuning(tmp_path: Path) -> None:
     messages, kept = recorded(STIMULI, tmp_path)
     made(tmp_path, messages)
     got = mean_tuning(Session(tmp_path), "leaf1")
-    frames = [(t, p.position_m / 6.0, x[5:8]) for t, _, p, x in kept if p.moving]
-    aborted = set(range(TRIALS)) - {step[0] for step in kept}
-    whole = by_definition(frames, aborted, TRIALS)
-    of_leaf = sorted({step[0] for step in kept if step[1] == "leaf1"})
+    completed = sorted({step[0] for step in kept})
+    frames = [(completed.index(t), p.position_m / 6.0, x[5:8]) for t, _, p, x in kept if p.moving]
+    whole = by_definition(frames, len(completed))
+    of_leaf = sorted({completed.index(step[0]) for step in kept if step[1] == "leaf1"})
     wanted = whole[of_leaf].mean(axis=0)
     assert got.shape == (BINS, truth.CELLS)
     np.testing.assert_allclose(got[:, 5:8], wanted, rtol=1e-6, atol=1e-4)

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rig.messages import CellSignals, Fault, Frame, Message, Position, TrialEnd, TrialStart
+from rig.messages import (
+    CellSignals,
+    Fault,
+    Frame,
+    LearningSignals,
+    Message,
+    Position,
+    TrialEnd,
+    TrialStart,
+)
 from tests.analysis.logs import MS, corridor, standing
 from tests.analysis.nodes import SHAPE, frame, online, tell
 
@@ -75,15 +84,14 @@ def by_definition(
 
 
 def shares_by_definition(d_prime: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Selective cells among the defined, by area group, sign (both, A, B) and threshold."""
+    """Selective cells over all cells, by area group, sign (both, A, B) and threshold."""
     shares = []
     for cells in GROUPS.values():
-        values = d_prime[list(cells)]
-        values = values[~np.isnan(values)]
+        values = d_prime[list(cells)].astype(np.float32)
         for reached in (np.abs(values), values, -values):
             for tenths in range(1, 11):
-                share = np.mean(reached >= tenths / 10) if values.size else np.nan
-                shares.append(share)
+                count = np.sum(reached.astype(np.float64) >= tenths / 10)
+                shares.append(count / len(cells) if cells else np.nan)
     return np.array(shares, np.float32)
 
 
@@ -101,10 +109,10 @@ def middles_by_definition(frames: list[Frame]) -> dict[int, int]:
 
 @settings(max_examples=150, deadline=None)
 @given(trials=st.lists(trial, max_size=6))
-def test_after_every_frame_the_signals_are_those_of_the_definition(
+def test_the_signals_are_those_of_the_definition(
     cells: Path, trials: list[tuple[str, str, list[tuple[float, bool, str]]]]
 ) -> None:
-    node, said = online(cells)
+    node, published = online(cells)
     messages = recording(trials)
     aborted_by: list[set[int]] = []
     aborted: set[int] = set()
@@ -112,18 +120,22 @@ def test_after_every_frame_the_signals_are_those_of_the_definition(
         if isinstance(message, TrialEnd) and message.outcome == "aborted":
             aborted = aborted | {message.trial}
         node.handle(message)
-        aborted_by += [aborted] * (len(said) - len(aborted_by))
+        aborted_by += [aborted] * (len(published) - len(aborted_by))
     node.close()
-    aborted_by += [aborted] * (len(said) - len(aborted_by))
-    positions = [w for w in messages if isinstance(w, Position)]
-    starts = {w.trial: w for w in messages if isinstance(w, TrialStart)}
-    frames = {w.index: w for w in messages if isinstance(w, Frame)}
+    aborted_by += [aborted] * (len(published) - len(aborted_by))
+    positions = [m for m in messages if isinstance(m, Position)]
+    starts = {m.trial: m for m in messages if isinstance(m, TrialStart)}
+    frames = {m.index: m for m in messages if isinstance(m, Frame)}
     middles = middles_by_definition(list(frames.values()))
     seen: list[tuple[int, str | None, bool, NDArray[np.float32]]] = []
-    for message, known in zip(said, aborted_by, strict=True):
-        if isinstance(message, Fault):
+    for message, known in zip(published, aborted_by, strict=True):
+        if isinstance(message, LearningSignals):
+            assert known >= {n for n in range(message.trial) if trials[n][1] == "aborted"}
+            wanted = by_definition([f[1:] for f in seen if f[0] not in known])
+            got = np.frombuffer(message.d_prime, "<f4")
+            np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-6)
+        if not isinstance(message, CellSignals):
             continue
-        assert isinstance(message, CellSignals)
         assert message.t == frames[message.frame].t
         assert message.scanned_t == middles[message.frame]
         before = [p for p in positions if p.t <= message.scanned_t]
@@ -134,19 +146,24 @@ def test_after_every_frame_the_signals_are_those_of_the_definition(
         use = place.moving and place.position_m < 4.0
         seen.append((place.trial, stimulus, use, np.frombuffer(message.traces, "<f4")))
         wanted = by_definition([f[1:] for f in seen if f[0] not in known])
-        got = np.frombuffer(message.d_prime, "<f4")
-        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-6)
-        defined = got[~np.isnan(got)]
-        share = float(np.mean(np.abs(defined) >= 0.3)) if len(defined) else None
-        assert message.selective_fraction == share
-        wanted_shares = shares_by_definition(got.astype(np.float64))
+        wanted_shares = shares_by_definition(wanted)
         np.testing.assert_array_equal(np.frombuffer(message.fractions, "<f4"), wanted_shares)
+        defined = ~np.isnan(wanted)
+        assert message.defined == tuple(int(defined[list(own)].sum()) for own in GROUPS.values())
+        share = float(np.mean(np.abs(wanted) >= 0.3)) if defined.any() else None
+        assert message.selective_fraction == share
         shown = {stimulus for trial, stimulus, use, _ in seen if use and trial not in known}
         assert ("leaf1" in message.undefined) == ("leaf1" not in shown)
         assert ("circle1" in message.undefined) == ("circle1" not in shown)
-    lost = [w.index for w in messages if isinstance(w, Frame) and w.pixels is None]
-    assert [w.frame for w in said if isinstance(w, Fault)] == lost
-    assert sorted([f.frame for f in said]) == sorted(frames)  # type: ignore[attr-defined]
+    lost = [m.index for m in messages if isinstance(m, Frame) and m.pixels is None]
+    assert [m.frame for m in published if isinstance(m, Fault)] == lost
+    with_signals = [m.frame for m in published if isinstance(m, CellSignals)]
+    assert sorted([*with_signals, *lost]) == sorted(frames)
+    completed = [n for n, (_, outcome, _) in enumerate(trials) if outcome == "done"]
+    if with_signals:
+        ends = [m for m in published if isinstance(m, LearningSignals)]
+        assert [m.trial for m in ends if not m.final] == completed
+        assert ends[-1].final
 
 
 @settings(max_examples=20, deadline=None)
@@ -193,7 +210,8 @@ def test_a_frame_is_decoded_when_its_values_are_final_with_the_place_that_it_had
     assert isinstance(decoded, CellSignals)
     assert (decoded.frame, decoded.position_m, decoded.moving) == (0, 1.0, True)
     node.close()
-    assert [message.frame for message in said] == list(range(6))  # type: ignore[attr-defined]
+    frames = [message.frame for message in said if isinstance(message, CellSignals)]
+    assert frames == list(range(6))
 
 
 def test_a_frame_that_is_not_all_numbers_is_left_out_and_said(cells: Path) -> None:
@@ -209,7 +227,7 @@ def test_a_frame_that_is_not_all_numbers_is_left_out_and_said(cells: Path) -> No
     (fault,) = [message for message in said if isinstance(message, Fault)]
     assert (fault.frame, fault.text) == (
         2,
-        "the pixels of frame 2 are not all finite numbers: it is left out of the analysis",
+        "the pixels of frame 2 are not all finite numbers: it has no signals",
     )
     decoded = [message for message in said if isinstance(message, CellSignals)]
     assert [message.frame for message in decoded] == [0, 1, 3, 4, 5]

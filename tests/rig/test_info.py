@@ -11,7 +11,7 @@ from rig.cli.main import main
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Stop
 from tests.analysis.logs import MS, START
-from tests.analysis.test_summary import a_trial, summary_of
+from tests.analysis.session.test_summary import a_trial, summary_of
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """rig align: compare today's field with the animal's last imaged day, before a session."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from rig.cli.sessions.run import Data
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 
-Pages = Iterable[NDArray[Any]]
+if TYPE_CHECKING:
+    from analysis.registration.day_alignment import DayAlignment
 
 
 def align(
@@ -38,8 +39,8 @@ def align(
     """Compare today's field with the last imaged day: x, y, rotation, z."""
     import numpy as np
 
-    from analysis.registration.day_alignment import align as locate
-    from analysis.registration.day_alignment import brought_back, mean_page
+    from analysis.registration.day_alignment import align as find_alignment
+    from analysis.registration.day_alignment import mean_page, undo
     from analysis.registration.reference_images import read_reference_images
     from analysis.registration.rigid import MotionSettings
     from analysis.registration.z_estimate import z_of
@@ -55,15 +56,12 @@ def align(
             f"{today} has pages of {now.shape[0]} x {now.shape[1]} px, {folder} of "
             f"{then.shape[0]} x {then.shape[1]}: image the same field"
         )
-    found = locate(now, then)
-    back = brought_back(now, found)
-    where = (
-        f"down {found.down_px:+.1f} px, right {found.right_px:+.1f} px, rotated "
-        f"{found.degrees:+.1f} degrees, correlation {found.correlation:.2f} of 1"
-    )
-    landmarks = read_reference_images(MotionSettings(stack_file=stack))
-    depths = landmarks.depths(0, (then.shape[0], then.shape[1]))
-    if depths is not None:
+    found = find_alignment(now, then)
+    back = undo(now, found)
+    where = _sentence(found)
+    reference = read_reference_images(MotionSettings(stack_file=stack))
+    depths = reference.depths(0, (then.shape[0], then.shape[1]))
+    if depths is not None and found.found:
         where += f", z {z_of(back, *depths):+.1f} um in the stack"
     write_png(out, overlay(now, back, then, where, folder.name, _um_per_px(folder, plane)))
     console.print(f"compared with {folder}", soft_wrap=True)
@@ -71,6 +69,19 @@ def align(
     if save is not None:
         np.save(save, then)
     console.print(f"picture: {out} (magenta: today, green: that day, white: both)", soft_wrap=True)
+
+
+def _sentence(found: "DayAlignment") -> str:
+    """Return the result for a person at the microscope."""
+    if not found.found:
+        return (
+            "today's field was not found: the images do not match within 60 px and 4 degrees "
+            f"(correlation {found.correlation:.2f} of 1); move to the same field"
+        )
+    return (
+        f"down {found.down_px:+.1f} px, right {found.right_px:+.1f} px, rotated "
+        f"{found.degrees:+.1f} degrees, correlation {found.correlation:.2f} of 1"
+    )
 
 
 def _last_imaged(data: Path, subject: str, plane: int) -> Path:

@@ -92,7 +92,6 @@ def signals(messages: list[Message], seed: int = 1) -> list[Message]:
                     message.position_m,
                     message.moving,
                     traces,
-                    np.zeros(CELLS, "<f4").tobytes(),
                     None,
                     scanned_t=t - 50 * MS,
                 )

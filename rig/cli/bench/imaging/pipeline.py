@@ -8,13 +8,12 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from analysis.cells.model import Cells, disc, gathered
+from analysis.cells.model import Cells, disc, make_cells
 from analysis.extraction.baseline import Baseline
 from analysis.extraction.deconvolution import Deconvolution
 from analysis.extraction.masks import Floats, Masks, Neuropil
-from analysis.registration.phase_correlation import Correlator
+from analysis.registration.phase_correlation import Correlator, Located
 from analysis.signals.running_signals import RunningSignals
-from analysis.signals.selectivity import Selectivity
 from rig.cli.bench.harness import Row, count, row, timed
 from rig.cli.bench.imaging.memory import resident_mb
 from rig.cli.bench.imaging.suite2p_side import beside_suite2p
@@ -89,7 +88,7 @@ class _Chain:
         self._references = {c: c.reference(c.window(still)) for c in (self._whole, self._window)}
         self._baseline, self._oasis = Baseline(count, 60.0, 10.0), Deconvolution(count, 0.75, 5)
         groups = rng.integers(0, 5, count).astype(np.uint8)
-        self._signals = RunningSignals(Selectivity("leaf1", "circle1", count), None, groups, 0.3)
+        self._signals = RunningSignals((("leaf1", "circle1"),), groups, 0.3)
         page = _PLANES * still.nbytes
         weights = sum(int(cells.first[-1]) for cells in planes)
         self.bytes_moved = (
@@ -119,7 +118,7 @@ class _Chain:
     def _around(self, pages: list[NDArray[np.int16]]) -> list[Floats]:
         return [r.means(page, (1, -1)) for r, page in zip(self._rings, pages, strict=True)]
 
-    def _locate(self, correlator: Correlator, page: NDArray[Any]) -> tuple[float, float, float]:
+    def _locate(self, correlator: Correlator, page: NDArray[Any]) -> Located:
         spectrum = correlator.spectrum(correlator.window(page))
         return correlator.locate(spectrum, self._references[correlator])
 
@@ -161,9 +160,9 @@ def _run_on(signals: RunningSignals, at: int, activity: Floats) -> None:
     trial, frame = divmod(at, _FRAMES_A_TRIAL)
     if frame == 0:
         name = "leaf1" if trial % 2 else "circle1"
-        signals.begin(TrialStart(0, trial, name, None, False, 4.0, 2.0, None, "none", 0.0))
+        signals.handle_trial(TrialStart(0, trial, name, None, False, 4.0, 2.0, None, "none", 0.0))
     place = Position(0, trial, 0.6 * frame, 30.0, True, "corridor")
-    signals.decoded(Frame(0, at, "", 0, *_SHAPE, 0.0), place, activity)
+    signals.add_frame(Frame(at, at, "", 0, *_SHAPE, 0.0), place, activity, at)
 
 
 def _page(rng: np.random.Generator, seed: int) -> NDArray[np.int16]:
@@ -187,7 +186,7 @@ def _scattered(rng: np.random.Generator, count: int) -> Cells:
     middles = np.stack([rng.integers(5, height - 5, count), rng.integers(5, width - 5, count)], 1)
     pixels = [soma + middle for middle in middles]
     weights = [rng.uniform(0.5, 1.0, len(soma)) for _ in pixels]
-    return gathered([str(number) for number in range(count)], pixels, weights)
+    return make_cells([str(number) for number in range(count)], pixels, weights)
 
 
 def _registration_errors() -> Iterator[Row]:

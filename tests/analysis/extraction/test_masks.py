@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analysis.cells.model import Cells, gathered
+from analysis.cells.model import Cells, make_cells
 from analysis.extraction.masks import Masks, Neuropil
 
 SHAPE = (31, 45)
@@ -20,7 +20,7 @@ def scattered(rng: np.random.Generator, count: int) -> Cells:
         y, x = np.nonzero(rng.random(size) < 0.8)
         pixels.append(np.stack([y, x], axis=1) + corner if y.size else corner[None, :])
         weights.append(rng.uniform(0.1, 2.0, len(pixels[-1])))
-    return gathered([str(n) for n in range(count)], pixels, weights)
+    return make_cells([str(n) for n in range(count)], pixels, weights)
 
 
 def moved(page: NDArray[np.generic], shift: tuple[int, int]) -> NDArray[np.generic]:
@@ -89,7 +89,7 @@ def test_a_ring_is_the_nearest_box_of_tiles_with_enough_pixels_of_no_cell(
 def test_a_bright_page_does_not_overflow_the_sums() -> None:
     shape = (600, 2000)
     rng = np.random.default_rng(1)
-    cells = gathered(["0"], [np.array([[500, 1800], [501, 1801]])], [np.ones(2)])
+    cells = make_cells(["0"], [np.array([[500, 1800], [501, 1801]])], [np.ones(2)])
     page = np.full(shape, 32767, np.int16)
     page[:, ::2] -= rng.integers(0, 2, (600, 1000)).astype(np.int16)
     (mean,) = Neuropil(cells, shape).means(page)

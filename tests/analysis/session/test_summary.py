@@ -41,7 +41,7 @@ def a_trial(k: int, stimulus: str, outcome: str | None, licks: int) -> Said:
     messages.append(Frame(t + 60 * MS, k, "imaging/a.tif", 0, 2, 2, 0.0))
     fraction = None if k == 0 else 0.25
     traces = b"\0" * 4
-    messages.append(CellSignals(t + 60 * MS, k, k, stimulus, 1.0, True, traces, traces, fraction))
+    messages.append(CellSignals(t + 60 * MS, k, k, stimulus, 1.0, True, traces, fraction))
     return messages if outcome is None else [*messages, TrialEnd(t + 90 * MS, k, outcome)]
 
 

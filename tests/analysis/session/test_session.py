@@ -25,7 +25,7 @@ from rig.messages import (
     Wheel,
 )
 from rig.transport.log import LOG_FILE
-from tests.analysis.logs import MS, START, corridor, enveloped, standing, write_log
+from tests.analysis.logs import MS, START, corridor, enveloped, learning, standing, write_log
 
 TRIALS: list[Message | tuple[str, Message]] = [
     START,
@@ -93,11 +93,14 @@ def test_signals_come_back_as_they_were_said(tmp_path: Path) -> None:
     d_prime[2] = traces[1]
     messages: list[Message | tuple[str, Message]] = [*TRIALS]
     for i, trial in enumerate((0, 1, -1)):
-        signals = (traces[i].tobytes(), d_prime[i].tobytes(), None if i < 2 else 0.4)
+        signals = (traces[i].tobytes(), None if i < 2 else 0.4)
         stimulus = None if trial < 0 else "leaf1"
         messages.append(CellSignals((20 + i) * MS, i, trial, stimulus, 1.0, True, *signals))
+        messages.append(learning((20 + i) * MS, i, d_prime[i], i == 2))
     session = read_back(tmp_path, messages)
     np.testing.assert_array_equal(session.traces, traces)
+    assert session.learning.trial.tolist() == [0, 1, 2]
+    assert session.learning.final.tolist() == [False, False, True]
     np.testing.assert_array_equal(session.d_prime, d_prime)
     assert session.traces.dtype == session.d_prime.dtype == np.float32
     assert session.decoded.aborted.tolist() == [False, True, False]
@@ -109,10 +112,9 @@ def test_signals_come_back_as_they_were_said(tmp_path: Path) -> None:
 def test_frames_before_the_cells_were_known_are_rows_of_nan(tmp_path: Path) -> None:
     messages: list[Message | tuple[str, Message]] = [*TRIALS]
     for i, row in enumerate((b"", b"", np.arange(4, dtype="<f4").tobytes())):
-        messages.append(CellSignals((20 + i) * MS, i, 0, "leaf1", 1.0, True, row, row, None))
+        messages.append(CellSignals((20 + i) * MS, i, 0, "leaf1", 1.0, True, row, None))
     session = read_back(tmp_path, messages)
     assert np.isnan(session.traces[:2]).all() and session.traces[2].tolist() == [0, 1, 2, 3]
-    assert session.d_prime.shape == (3, 4)
 
 
 def test_hours_of_many_cells_are_read_back_without_being_held_in_memory(tmp_path: Path) -> None:
@@ -120,8 +122,9 @@ def test_hours_of_many_cells_are_read_back_without_being_held_in_memory(tmp_path
     row = np.random.default_rng(1).random(cells, np.float32)
     messages: list[Message | tuple[str, Message]] = [*TRIALS]
     for i in range(frames):
-        signals = ((row + i).tobytes(), (row - i).tobytes(), None)
+        signals = ((row + i).tobytes(), None)
         messages.append(CellSignals((20 + i) * MS, i, 0, "leaf1", 1.0, True, *signals))
+        messages.append(learning((20 + i) * MS, i, row - i))
     session = read_back(tmp_path, messages)
     del messages
     tracemalloc.start()
@@ -135,10 +138,10 @@ def test_hours_of_many_cells_are_read_back_without_being_held_in_memory(tmp_path
 def test_signals_that_the_disk_cannot_hold_are_refused_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message = CellSignals(20 * MS, 0, 0, "leaf1", 1.0, True, bytes(400), bytes(400), None)
+    message = CellSignals(20 * MS, 0, 0, "leaf1", 1.0, True, bytes(400), None)
     session = read_back(tmp_path, [*TRIALS, message])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(Refused, match=r"gone cannot hold the 0\.0 GB .* set TMPDIR"):
+    with pytest.raises(Refused, match=r"gone has no room for the 0\.0 GB .* set TMPDIR"):
         _ = session.traces
 
 
@@ -161,7 +164,8 @@ def check_empty(session: Session) -> None:
     for table in [*tables, session.frames, session.decoded, session.faults]:
         assert len(table) == 0
         assert "t_s" in table or "start_s" in table
-    assert session.traces.shape == session.d_prime.shape == (0, 0)
+    assert session.traces.shape == (0, 0)
+    assert session.d_prime.size == 0
     assert session.gaps.total() == 0
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from acquisition.simulation.ground_truth import read_truth
 from analysis.cells.model import Cells
 from analysis.cells.read_cells import read_cells
-from analysis.cells.run_length_masks import cells_of, labels_of, runs_of
+from analysis.cells.run_length_masks import decode_runs, encode_runs, label_image
 from analysis.detection.cell_detector import CellDetector, FindSettings
 from analysis.online import Online
 from analysis.registration.rigid import MotionSettings
@@ -31,9 +31,10 @@ from rig.process import completed
 from rig.replay.replay import replay
 from rig.session.provenance import about
 from tests.analysis.logs import write_log
+from tests.analysis.nodes import SIGNALS
 from tests.behavior.sessions import session
 
-SHIPPED = Path(__file__).parents[2] / "rig" / "setups" / "simulated_cells.csv"
+SHIPPED = Path(__file__).parents[3] / "rig" / "setups" / "simulated_cells.csv"
 AFTER_S = 120.0
 
 
@@ -60,7 +61,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         patch.chdir(folder)
         patch.setattr(Hardware, "period_s", 0.02)
         shutil.copy(SHIPPED, folder / "cells.csv")
-        chosen = session(3, trials=18)
+        chosen = session(3, trials=18, signals=SIGNALS)
         nodes = {
             **chosen.nodes,
             "mesoscope": {"run": "acquisition.mesoscope", "cells_file": "cells.csv"},
@@ -122,7 +123,7 @@ def test_signals_begin_when_cells_are_found(found: Session) -> None:
 
 def test_the_report_saves_them_for_another_day(found: Session, tmp_path: Path) -> None:
     report(found.folder, tmp_path / "report.html")
-    assert "Cells were found here" in (tmp_path / "report.html").read_text()
+    assert "Cells were found during the session" in (tmp_path / "report.html").read_text()
     before, again = imaged_cells(found), read_cells(tmp_path / "found_cells.npy")
     assert before is not None
     assert again.drawn_on == (128, 128)
@@ -133,7 +134,7 @@ def test_the_report_saves_them_for_another_day(found: Session, tmp_path: Path) -
 def test_it_replays_bit_for_bit(found: Session) -> None:
     said = replay(found.folder, [], about())
     assert (said.first, said.exact) == (None, True)
-    assert said.compared["online"] == len(found.decoded) + 1
+    assert said.compared["online"] == len(found.decoded) + len(found.learning) + 1
 
 
 def test_another_contrast_is_caught_by_the_replay(found: Session) -> None:
@@ -155,7 +156,7 @@ def test_a_field_without_cells_is_said_in_one_sentence(dim: str) -> None:
     messages = [message for message in said if isinstance(message, CellsFound)]
     assert [message.cells for message in messages] == [0]
     (fault,) = [message for message in said if isinstance(message, Fault)]
-    assert "no cell was found in the first 20 s: this session has no signals" in fault.text
+    assert "no cell was detected in the first 20 s: this session has no signals" in fault.text
     assert not any(isinstance(message, CellSignals) for message in said)
 
 
@@ -164,7 +165,7 @@ def test_a_session_that_ends_before_says_so() -> None:
     tell(made, np.full((30, 32, 32), 300, np.int16))
     (fault,) = said
     assert isinstance(fault, Fault)
-    assert "ended before cells were found, 10 s after its first frame" in fault.text
+    assert "ended 10 s after its first frame, before cells were detected" in fault.text
 
 
 def test_a_blob_that_flickers_is_found_where_it_lies_in_the_reference() -> None:
@@ -177,8 +178,10 @@ def test_a_blob_that_flickers_is_found_where_it_lies_in_the_reference() -> None:
     for index in range(150):
         level = 0.7 * level + (rng.random() < 0.15)
         page = rng.normal(scene * (1 + level * blob), 20).astype(np.int16)
-        finder.add(np.roll(page, (3 * (index % 5) - 6, 4 * (index % 4) - 6), (0, 1)), index / 3)
-    labels = finder.found()
+        finder.add_page(
+            np.roll(page, (3 * (index % 5) - 6, 4 * (index % 4) - 6), (0, 1)), index / 3
+        )
+    labels = finder.find_cells()
     assert labels.max() == 1
     mine = labels == 1
     assert (mine & blob).sum() / (mine | blob).sum() > 0.6
@@ -186,9 +189,9 @@ def test_a_blob_that_flickers_is_found_where_it_lies_in_the_reference() -> None:
 
 def test_cells_are_either_brought_or_found() -> None:
     for table in ({}, {"cells_file": "a.csv", "find": {}}):
-        with pytest.raises(Refused, match="either a cells_file, or a table find"):
+        with pytest.raises(Refused, match="either cells_file, or a table find"):
             node(**table)
-    with pytest.raises(Refused, match="areas_file is of a cells_file's cells"):
+    with pytest.raises(Refused, match="areas_file gives the areas of the cells of cells_file"):
         node(find={}, areas_file="a.npy")
 
 
@@ -201,9 +204,9 @@ def test_masks_come_back_from_their_runs(seed: int, planes: int) -> None:
         drawn = rng.integers(0, 5, plane.shape)
         names = np.unique(drawn[drawn > 0])
         plane[:] = np.searchsorted(np.concatenate(([0], names)), drawn)
-    runs = [np.insert(runs_of(plane), 0, n, axis=1) for n, plane in enumerate(labels)]
+    runs = [np.insert(encode_runs(plane), 0, n, axis=1) for n, plane in enumerate(labels)]
     joined = np.concatenate(runs)
     if len(joined):
-        np.testing.assert_array_equal(labels_of(cells_of(joined), planes, (7, 9)), labels)
+        np.testing.assert_array_equal(label_image(decode_runs(joined), planes, (7, 9)), labels)
     else:
         assert not labels.any()

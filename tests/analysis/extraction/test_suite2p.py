@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.cells.model import disc, gathered
+from analysis.cells.model import disc, make_cells
 from analysis.extraction.strip import PipelineSettings
 from analysis.extraction.traces import Traces, TraceSettings
 from analysis.extraction.volume import Volume
@@ -23,7 +23,7 @@ def test_deconvolved_traces_are_those_of_suite2p() -> None:
 
     rng = np.random.default_rng(3)
     places = np.stack(np.meshgrid(*[np.arange(12, 120, 14)] * 2, indexing="ij"), -1).reshape(-1, 2)
-    cells = gathered(
+    cells = make_cells(
         [str(n) for n in range(len(places))],
         [disc(y, x, 3.7) for y, x in places],
         [np.ones(len(disc(y, x, 3.7))) for y, x in places],
@@ -43,7 +43,7 @@ def test_deconvolved_traces_are_those_of_suite2p() -> None:
     volume, traces = Volume(cells, (), (SIZE, SIZE), how), Traces(len(cells), TraceSettings())
     said = []
     for at, page in enumerate(pages):
-        bright = volume.add(Frame(0, at, "", 0, SIZE, SIZE, 0.0, pixels=page), at / RATE_HZ)
+        bright = volume.add_page(Frame(0, at, "", 0, SIZE, SIZE, 0.0, pixels=page), at / RATE_HZ)
         assert bright is not None
         final = traces.add(bright, at / RATE_HZ)
         said += [] if final is None else [final]

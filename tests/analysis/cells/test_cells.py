@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.cells.model import Cells, disc, gathered
+from analysis.cells.model import Cells, disc, make_cells
 from analysis.cells.read_cells import read_cells
 from analysis.extraction.masks import Masks
 from rig.errors import Refused
 
 HEAD = "cell,y_px,x_px,radius_px,prefers"
 STILL = np.zeros((99, 2), np.int32)
-SHIPPED = Path(__file__).parents[2] / "rig" / "setups" / "simulated_cells.csv"
+SHIPPED = Path(__file__).parents[3] / "rig" / "setups" / "simulated_cells.csv"
 
 
 def discs(*rows: tuple[float, float, float]) -> Cells:
     """Cells from rows of y_px, x_px, radius_px."""
     pixels = [disc(*row) for row in rows]
-    return gathered([str(n) for n in range(len(rows))], pixels, [np.ones(len(p)) for p in pixels])
+    return make_cells([str(n) for n in range(len(rows))], pixels, [np.ones(len(p)) for p in pixels])
 
 
 def table(folder: Path, *lines: str) -> Path:
@@ -103,10 +103,10 @@ def test_the_shipped_cells_lie_in_their_frame() -> None:
         ((HEAD, "0,5"), "line 2: x_px = None is not a number"),
         ((HEAD, "0,nan,6,2,x"), "y_px = 'nan' is not finite"),
         ((HEAD, "0,5,6,0.5,x"), "below one pixel"),
-        ((HEAD, "0,5,6,2,x", "0,9,9,2,x"), "names cell 0 2 times"),
+        ((HEAD, "0,5,6,2,x", "0,9,9,2,x"), "has 2 cells named 0"),
         (
             ("cell,y_px,x_px,radius_px,area", "0,5,6,2,10"),
-            "line 2: area = '10' is no whole number from -1 to 9",
+            "line 2: area = '10' is not an integer from -1 to 9",
         ),
     ],
 )
@@ -127,5 +127,5 @@ def test_a_missing_or_binary_table_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("y", "x"), [(0.5, 8), (8, 0.5), (15, 8), (8, 40), (-8, 8)])
 def test_a_cell_that_leaves_the_frame_is_refused(y: float, x: float) -> None:
-    with pytest.raises(Refused, match=r"cell 1 .* leaves the frame of 16 x 24 px"):
+    with pytest.raises(Refused, match=r"cell 1 .* extends beyond the pages of 16 x 24 px"):
         Masks(discs((5, 5, 2), (y, x, 2)), (16, 24))

@@ -50,16 +50,16 @@ def test_every_labelled_pixel_is_of_the_cell_of_its_label_and_depth(
     again[cells.plane[each], cells.y, cells.x] = label[each]
     np.testing.assert_array_equal(again.reshape(shape), labels)
     assert len(set(cells.names)) == len(cells)
-    assert (depths > 1) <= cells.planes_said <= (depths > 0)  # one page may say its depth or not
+    assert (depths > 1) <= cells.has_planes <= (depths > 0)  # one page may say its depth or not
 
 
 @pytest.mark.parametrize(
     ("image", "sentence"),
     [
-        (np.zeros((4, 4), np.uint16), "labels no pixel"),
-        (np.ones((4, 4), np.float32), "2-dimensional image of float32, no label image"),
+        (np.zeros((4, 4), np.uint16), "has no labelled pixel"),
+        (np.ones((4, 4), np.float32), "2-dimensional image of float32, not a label image"),
         (np.ones((2, 2, 4, 4), np.uint16), "4-dimensional image of uint16"),
-        (np.full((4, 4), -3, np.int16), "has the label -3; number cells from 1 on"),
+        (np.full((4, 4), -3, np.int16), "has the label -3; number the cells from 1"),
     ],
 )
 def test_another_image_is_refused(image: NDArray[Any], sentence: str, tmp_path: Path) -> None:
@@ -83,5 +83,5 @@ def test_labels_of_another_field_are_refused_when_its_first_page_comes(tmp_path:
     tifffile.imwrite(tmp_path / "masks.tif", labels)
     cells = read_cells(tmp_path / "masks.tif")
     Volume(cells, (), (32, 40), HOW)
-    with pytest.raises(Refused, match="32 x 40 px, and the pages have 64 x 40"):
+    with pytest.raises(Refused, match="32 x 40 px, but the pages have 64 x 40"):
         Volume(cells, (), (64, 40), HOW)

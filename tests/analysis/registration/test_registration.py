@@ -1,4 +1,4 @@
-"""Motion put on a real recording comes back, a drifting focus is found, bad landmarks refused."""
+"""Known motion of a real recording is measured; bad reference images are refused."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from analysis.registration.rigid import MotionSettings, Rigid
 from analysis.registration.z_estimate import ZEstimate
 from rig.errors import Refused
 
-MOVIE = Path(__file__).parents[3] / "shared" / "data" / "mesoscope_movie" / "frames_000_127.tif"
+MOVIE = Path(__file__).parents[4] / "shared" / "data" / "mesoscope_movie" / "frames_000_127.tif"
 
 Floats = NDArray[np.float32]
 
@@ -50,8 +50,9 @@ def test_whole_pixels_put_on_a_real_recording_come_back_exactly(movie: Floats) -
     for page in movie[64:]:
         down, right = rng.integers(-15, 16, 2)
         spectrum = correlator.spectrum(correlator.window(np.roll(page, (down, right), (0, 1))))
-        got_down, got_right, correlation = correlator.locate(spectrum, reference)
+        got_down, got_right, correlation, found = correlator.locate(spectrum, reference)
         assert (round(got_down), round(got_right)) == (down, right)
+        assert found
         assert 0.3 < correlation < 1.0
 
 
@@ -66,7 +67,7 @@ def test_parts_of_pixels_come_back_to_a_tenth(
     for page in movie[64:]:
         put = rng.uniform(-8, 8, 2)
         window = correlator.window(shifted(page, *put))
-        *got, _ = correlator.locate(correlator.spectrum(window), reference)
+        *got, _, _ = correlator.locate(correlator.spectrum(window), reference)
         off.append(got - put)
     assert np.sqrt(np.mean(np.square(off))) < limit_px
 
@@ -81,7 +82,7 @@ def test_a_large_page_is_binned_and_still_located_to_a_tenth() -> None:
     for _ in range(12):
         put = rng.uniform(-9, 9, 2)
         page = (shifted(image, *put) + rng.normal(0, 200, image.shape)).astype(np.int16)
-        *got, _ = correlator.locate(correlator.spectrum(correlator.window(page)), reference)
+        *got, _, _ = correlator.locate(correlator.spectrum(correlator.window(page)), reference)
         off.append(got - put)
     assert np.sqrt(np.mean(np.square(off))) < 0.1
 
@@ -93,7 +94,7 @@ def test_a_reference_from_the_first_minute_lies_where_the_field_mostly_was(movie
     put[0] = (9, -9)  # the first page lies far off
     got = []
     for at, page in enumerate(movie):
-        *moved, _ = rigid.locate(np.roll(page, put[at], (0, 1)).astype(np.int16), at / 3)
+        *moved, _, _ = rigid.locate(np.roll(page, put[at], (0, 1)).astype(np.int16), at / 3)
         got.append(moved)
         assert rigid.building == (at / 3 < 20.0)
     off = np.array(got)[64:] - (put[64:] - np.median(put[:61], axis=0))
@@ -101,10 +102,41 @@ def test_a_reference_from_the_first_minute_lies_where_the_field_mostly_was(movie
     assert np.sqrt((off**2).mean()) < 0.15
 
 
+def test_a_field_beyond_the_reach_is_not_found(movie: Floats) -> None:
+    """Far shifts, another field, and no image at all give no place that could be believed."""
+    rng = np.random.default_rng(6)
+    rigid = Rigid(movie.shape[1:], MotionSettings(max_shift_px=20), movie[:64].mean(axis=0))
+    for at, page in enumerate(movie[64:]):
+        down, right = rng.choice([-1, 1], 2) * rng.integers([24, 0], [60, 21])
+        elsewhere = (page[::-1], rng.normal(size=page.shape), np.zeros_like(page))
+        for other in (np.roll(page, (down, right), (0, 1)), *elsewhere):
+            assert not rigid.locate(other, float(at)).found
+        inside = np.roll(page, tuple(rng.integers(-19, 20, 2)), (0, 1))
+        assert rigid.locate(inside, float(at)).found
+
+
+def test_pages_of_few_photons_are_found(movie: Floats) -> None:
+    """Half a photon per pixel, in a field of 128 px."""
+    rng = np.random.default_rng(7)
+    still = np.maximum(movie[:, :128, :128], 0)
+    pages = 1000 * rng.poisson(still / 1000)
+    rigid = Rigid((128, 128), MotionSettings(), still[:64].mean(axis=0))
+    assert all(rigid.locate(page, float(at)).found for at, page in enumerate(pages))
+
+
+def test_pages_beyond_the_reach_do_not_spoil_the_reference(movie: Floats) -> None:
+    rigid = Rigid(movie.shape[1:], MotionSettings(reference_s=100.0))
+    for at, page in enumerate(movie):
+        away = 30 <= at < 60
+        moved = rigid.locate(np.roll(page, 40, 0) if away else page, float(at))
+        assert moved.found != away
+        assert away or abs(moved.down_px) < 1.0
+
+
 def test_a_page_of_nothing_has_not_moved() -> None:
     rigid = Rigid((40, 50), MotionSettings())
     blank = np.full((40, 50), 100, np.int16)
-    assert rigid.locate(blank, 0.0) == (0.0, 0.0, 0.0)
+    assert rigid.locate(blank, 0.0) == (0.0, 0.0, 0.0, True)
 
 
 def test_blocks_follow_a_field_that_stretches(movie: Floats) -> None:
@@ -112,7 +144,7 @@ def test_blocks_follow_a_field_that_stretches(movie: Floats) -> None:
     height, width = mean.shape
     centres = np.random.default_rng(5).uniform(20, (height - 20, width - 20), (60, 2))
     blocks = Nonrigid(mean.shape, MotionSettings(block_px=64), centres)
-    blocks.learn(mean)
+    blocks.set_reference(mean)
     warped = np.empty_like(movie[64:])
     for row in range(height):  # the top moves left, the bottom right
         warped[:, row] = np.roll(movie[64:, row], round(4 * (row / height - 0.5)), axis=1)
@@ -153,15 +185,15 @@ def test_a_drift_of_five_microns_is_found_in_a_stack() -> None:
 @pytest.mark.parametrize(
     ("name", "held", "sentence"),
     [
-        ("reference_file", np.zeros((2, 3, 4, 5)), "not one mean page a plane"),
-        ("reference_file", np.full((8, 9), np.nan), "not one mean page a plane"),
-        ("stack_file", np.zeros((3, 8, 9)), "cannot be read"),
+        ("reference_file", np.zeros((2, 3, 4, 5)), "does not hold one mean page per plane"),
+        ("reference_file", np.full((8, 9), np.nan), "does not hold one mean page per plane"),
+        ("stack_file", np.zeros((3, 8, 9)), "z_um must increase"),
     ],
 )
-def test_landmarks_that_cannot_be_used_are_refused(
+def test_reference_images_that_cannot_be_used_are_refused(
     name: str, held: NDArray[np.float64], sentence: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "landmark.npy"
+    path = tmp_path / "reference.npy"
     np.save(path, held)
     settings = MotionSettings(**{name: str(path)})
     with pytest.raises(Refused, match=sentence):
@@ -170,16 +202,16 @@ def test_landmarks_that_cannot_be_used_are_refused(
         read_reference_images(MotionSettings(**{name: str(tmp_path / "absent.npy")}))
 
 
-def test_a_stack_whose_depths_do_not_rise_is_refused(tmp_path: Path) -> None:
+def test_a_stack_whose_depths_do_not_increase_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "stack.npz"
     np.savez(path, stack=np.zeros((3, 8, 9)), z_um=np.array([0.0, 2.0, 1.0]))
-    with pytest.raises(Refused, match="z_um must rise"):
+    with pytest.raises(Refused, match="z_um must increase"):
         read_reference_images(MotionSettings(stack_file=str(path)))
 
 
-def test_landmarks_of_another_field_are_refused() -> None:
-    landmarks = ReferenceImages(means=np.zeros((1, 30, 40), np.float32))
+def test_reference_images_of_another_field_are_refused() -> None:
+    reference = ReferenceImages(means=np.zeros((1, 30, 40), np.float32))
     with pytest.raises(Refused, match="make it from the same field"):
-        landmarks.mean(0, 0, (30, 41))
+        reference.mean(0, 0, (30, 41))
     with pytest.raises(Refused, match="plane 1 needs"):
-        landmarks.mean(1, 0, (30, 40))
+        reference.mean(1, 0, (30, 40))

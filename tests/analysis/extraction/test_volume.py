@@ -33,6 +33,6 @@ def test_a_cell_is_the_mean_of_all_pages_of_its_slice(tmp_path: Path) -> None:
             continue
         pixels = np.full(SHAPE, 100 * (plane + 1) + repeat, np.int16)
         page = msgspec.structs.replace(frame(0, number, pixels), number=number, plane=plane)
-        if (found := volume.add(page, 0.0)) is not None:
+        if (found := volume.add_page(page, 0.0)) is not None:
             values.append(found.tolist())
     assert values == [[100.5, 200.5, 300.5]] * 2

@@ -42,12 +42,12 @@ def test_suite2p_cells_lie_in_their_iplane_and_label_images_do_not_say(tmp_path:
     path = tmp_path / "stat.npy"
     np.save(path, stat(cell([1], [4], iplane=2), cell([2], [4])), allow_pickle=True)
     cells = read_cells(path)
-    assert (cells.plane.tolist(), cells.planes_said) == ([2, 0], True)
+    assert (cells.plane.tolist(), cells.has_planes) == ([2, 0], True)
     silent = {key: value for key, value in cell([1], [4]).items() if key != "iplane"}
     np.save(path, stat(cell([1], [4], iplane=2), silent), allow_pickle=True)
-    assert not read_cells(path).planes_said
+    assert not read_cells(path).has_planes
     np.save(path, np.eye(3, dtype=np.int16))
-    assert not read_cells(path).planes_said
+    assert not read_cells(path).has_planes
 
 
 class Trap:
@@ -86,15 +86,15 @@ def test_a_label_image_names_its_cells_by_their_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("held", "sentence"),
     [
-        (stat(), "holds no cell"),
+        (stat(), "has no cell"),
         (stat({"ypix": np.array([1])}), "cell 0 has no ypix, xpix and lam"),
         (stat(cell([], [])), "cell 0 has 0 ypix"),
         (stat(cell([1, 2], [1])), "cell 0 has 2 ypix, 1 xpix"),
         (stat(cell([1], [1], lam=np.array([np.nan]))), "not positive numbers"),
-        (stat(cell([1], [1], iplane=-1)), "iplane = -1, no depth"),
-        (np.zeros((4, 4), np.int16), "labels no pixel"),
-        (np.zeros((4, 4)), "neither Suite2p's stat nor a label image"),
-        (np.ones(4, int), "holds a 1-dimensional image of int64, no label image"),
+        (stat(cell([1], [1], iplane=-1)), "iplane = -1; give each cell the index of its plane"),
+        (np.zeros((4, 4), np.int16), "has no labelled pixel"),
+        (np.zeros((4, 4)), "neither Suite2p's stat.npy nor a label image"),
+        (np.ones(4, int), "is a 1-dimensional image of int64, not a label image"),
     ],
 )
 def test_masks_that_cannot_be_used_are_refused(held: Any, sentence: str, tmp_path: Path) -> None:
@@ -115,10 +115,10 @@ def test_areas_come_from_ids_or_from_a_retinotopy_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "trans.npz", iarea=np.array([8.0, -1.0, 3.0]), xy_t=np.zeros((3, 2)))
     for name in ("ids.npy", "trans.npz"):
         assert read_areas(tmp_path / name, 3).tolist() == [8, -1, 3]
-    with pytest.raises(Refused, match="has 3 ids for 4 cells"):
+    with pytest.raises(Refused, match="has 3 area ids, but there are 4 cells"):
         read_areas(tmp_path / "ids.npy", 4)
     np.save(tmp_path / "wrong.npy", np.array([8, 12, 3]))
-    with pytest.raises(Refused, match="other values than the ids -1 to 9"):
+    with pytest.raises(Refused, match="values other than the area ids -1 to 9"):
         read_areas(tmp_path / "wrong.npy", 3)
     with pytest.raises(Refused, match="cannot be read"):
         read_areas(tmp_path / "absent.npy", 3)

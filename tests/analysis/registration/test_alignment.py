@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from analysis.cells.model import Cells, disc, gathered
+from analysis.cells.model import Cells, disc, make_cells
 from analysis.cells.suite2p_stat import label_cells
 from analysis.registration.day_alignment import (
     DayAlignment,
     align,
-    brought_back,
-    red_over_green,
     same_cells,
+    undo,
 )
-from tests.analysis.test_registration import smooth_field
+from tests.analysis.registration.test_registration import smooth_field
 
 SHAPE = (256, 300)
 
@@ -38,7 +37,7 @@ def days(seed: int, down: float, right: float, degrees: float) -> tuple[Cells, C
     def cells(chosen: np.ndarray, at: np.ndarray) -> Cells:
         off = rng.normal(0, 0.4, (len(chosen), 2))
         pixels = [disc(y, x, rng.uniform(3.3, 4.2)) for y, x in at[chosen] + off]
-        return gathered([str(n) for n in chosen], pixels, [np.ones(len(p)) for p in pixels])
+        return make_cells([str(n) for n in chosen], pixels, [np.ones(len(p)) for p in pixels])
 
     first, today = np.concatenate([old, both]), np.concatenate([both, new])
     return cells(today, moved), cells(first, places), np.where(np.isin(today, new), -1, today)
@@ -66,7 +65,7 @@ def test_the_field_is_found_with_its_rotation(down: int, right: int, degrees: fl
     found = align(today, reference)
     assert found.degrees == pytest.approx(degrees, abs=0.15)
     assert (found.down_px, found.right_px) == pytest.approx((down, right), abs=0.5)
-    back = brought_back(today, found)[40:-40, 40:-40]
+    back = undo(today, found)[40:-40, 40:-40]
     assert np.corrcoef(back.ravel(), reference[40:-40, 40:-40].ravel())[0, 1] > 0.9
 
 
@@ -89,11 +88,3 @@ def test_masks_follow_the_rotation_that_is_found_in_the_images(degrees: float) -
     names = np.array([int(name) - 1 for name in today.names])
     assert (names[pairs[:, 0]] == pairs[:, 1]).mean() > 0.99
     assert len(pairs) >= 0.95 * len(today)
-
-
-def test_what_agrees_is_yellow() -> None:
-    image = smooth_field(1, (40, 50), 2.0)
-    picture = red_over_green(image, image)
-    assert (picture[..., 0] == picture[..., 1]).all()
-    assert picture[..., 0].max() == 255
-    assert (picture[..., 2] == 0).all()

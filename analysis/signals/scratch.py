@@ -1,0 +1,77 @@
+"""Scratch files for arrays that grow with the session and would not fit in memory."""
+
+import os
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from rig.errors import Refused
+
+
+class ScratchRows:
+    """Rows of one value per cell in a file without a name.
+
+    No other process finds the file, and it is gone when this process ends, however it ends. All of
+    its contents follow from the messages of the session.
+    """
+
+    def __init__(self, folder: Path | None, cells: int, dtype: DTypeLike = np.float32) -> None:
+        """Open an empty file.
+
+        Args:
+            folder: Where to make it; None: the system's folder for temporary files.
+            cells: Values per row.
+            dtype: Type of the values.
+
+        Raises:
+            Refused: The folder cannot be written to.
+        """
+        self._where = f"scratch folder {folder or tempfile.gettempdir()}"
+        try:
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 close() closes it
+        except OSError as error:
+            raise Refused(
+                f"{self._where} cannot be written to ({error.strerror}); set TMPDIR to another "
+                "folder"
+            ) from error
+        self._dtype = np.dtype(dtype)
+        self._row_bytes = self._dtype.itemsize * cells
+
+    def write(self, row: int, values: NDArray[Any]) -> None:
+        """Store one or more rows, (cells,) or (rows, cells), from index `row` on.
+
+        Raises:
+            Refused: There is no room for them.
+        """
+        data = np.ascontiguousarray(values, self._dtype).tobytes()
+        try:
+            written = os.pwrite(self._file.fileno(), data, row * self._row_bytes)
+        except OSError as error:
+            raise Refused(f"{self._where} cannot be written to ({error.strerror})") from error
+        if written < len(data):
+            raise Refused(f"{self._where} is full; make room, or set TMPDIR to another folder")
+
+    def read(self, row: int, rows: int) -> NDArray[Any]:
+        """Return rows from index `row` on, read-only: (rows, cells); 0 if never written."""
+        size = rows * self._row_bytes
+        data = os.pread(self._file.fileno(), size, row * self._row_bytes).ljust(size, b"\0")
+        return np.frombuffer(data, self._dtype).reshape(rows, -1)
+
+    def close(self) -> None:
+        """Delete the file."""
+        self._file.close()
+
+    def __enter__(self) -> "ScratchRows":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
