@@ -15,6 +15,7 @@ After a step the fit starts again. Steps below `tolerance_ns` are not noticed as
 follows them within a minute.
 """
 
+import math
 from collections import deque
 
 import msgspec
@@ -25,7 +26,9 @@ _KEPT_S = 60
 _RATE_AFTER_S = 2
 """The device's rate is fitted only after this time; until then it is kept as it was, s."""
 TOLERANCE_NS = 10_000_000
-"""Largest error of the fit that is taken for normal, ns."""
+"""Error of the fit that is taken for normal, besides that of slow exchanges, ns."""
+_RECHECK_NS = 100_000_000
+"""After exchanges that showed no step, implausible events cause no others for this time, ns."""
 _WORST_RATE = 0.006
 """Largest relative error of a device's rate before it is fitted (ceramic resonators: 0.005)."""
 
@@ -69,8 +72,11 @@ class DeviceClock:
         self._best: deque[_Pair] = deque(maxlen=_KEPT_S)
         self._rate = 1.0
         self._rate_is_fitted = False
+        self._weight = self._spread = 0.0
+        """Sum of the weights of the fit, and weighted sum of squares of the device's times."""
         self._origin: _Pair | None = None
         self._last_event: int | None = None
+        self._checked_until = 0
         self.latest = 0
         """The device's time in the last exchange, ns."""
 
@@ -96,7 +102,9 @@ class DeviceClock:
         step = self._step(asked, device, answered)
         if step is not None:
             self._best.clear()
+            self._spread = 0.0
             self._last_event = None
+            self._checked_until = 0
         last = self._best[-1] if self._best else None
         if last is not None and last.device // _SECOND_NS == device // _SECOND_NS:
             if pair.took < last.took:
@@ -123,26 +131,35 @@ class DeviceClock:
             raise ValueError("there was no exchange with the device yet")
         return self._origin.host + round((device - self._origin.device) * self._rate)
 
-    def is_plausible(self, device: int, received: int) -> bool:
-        """Return False if an event's stamp shows that the device's clock may have been set.
+    def needs_exchange(self, device: int, received: int) -> bool:
+        """Return whether the device should be asked for its time before an event is dated.
+
+        That is so if its stamp is implausible, but at most once in 100 ms if the exchanges then
+        show no step, since a device may send damaged or unordered stamps all the time.
 
         Args:
             device: The device's stamp of the event, ns.
             received: Host time at which the event arrived, ns.
         """
-        if self.host_ns(device) > received + self._margin_ns(device):
+        if self._is_plausible(device, received) or received < self._checked_until:
             return False
-        return self._last_event is None or device >= self._last_event - self._tolerance_ns
+        self._checked_until = received + _RECHECK_NS
+        return True
 
     def date_event(self, device: int, received: int) -> int:
         """Return the host's time (ns) of an event, never later than its arrival.
 
-        An event whose stamp is implausible (a damaged message) is dated to its arrival.
+        An event whose stamp is still implausible (a damaged message) is dated to its arrival.
         """
-        if not self.is_plausible(device, received):
+        if not self._is_plausible(device, received):
             return received
         self._last_event = max(device, self._last_event or device)
         return min(self.host_ns(device), received)
+
+    def _is_plausible(self, device: int, received: int) -> bool:
+        if self.host_ns(device) > received + self._margin_ns(device):
+            return False
+        return self._last_event is None or device >= self._last_event - self._tolerance_ns
 
     def _step(self, asked: int, device: int, answered: int) -> ClockStep | None:
         if self._origin is None:
@@ -154,10 +171,19 @@ class DeviceClock:
         return ClockStep(middle, predicted - middle)
 
     def _margin_ns(self, device: int) -> float:
-        """Return how wrong the fit may be at a time of the device, ns."""
-        if self._rate_is_fitted or self._origin is None:
-            return self._tolerance_ns
-        return self._tolerance_ns + _WORST_RATE * abs(device - self._origin.device)
+        """Return how wrong the fit may be at a time of the device, ns.
+
+        An exchange is exact to half of the time that it took. Twice the standard error of the
+        fitted line is added for that; before the rate is fitted, the error of the rate.
+        """
+        if self._origin is None:
+            return math.inf
+        elapsed = device - self._origin.device
+        variance = 1.0 / self._weight
+        if self._spread > 0.0:
+            variance += elapsed**2 / self._spread
+        margin = self._tolerance_ns + math.sqrt(variance)
+        return margin if self._rate_is_fitted else margin + _WORST_RATE * abs(elapsed)
 
     def _fit(self) -> None:
         """Fit the line, each pair weighted by 1 / took^2."""
@@ -169,7 +195,7 @@ class DeviceClock:
             (pair.device - last.device, pair.host - last.host, 1.0 / max(pair.took, 1) ** 2)
             for pair in self._best
         ]
-        weight = sum(w for _, _, w in points)
+        self._weight = weight = sum(w for _, _, w in points)
         x_mean = sum(w * x for x, _, w in points) / weight
         y_mean = sum(w * y for _, y, w in points) / weight
         spread = sum(w * (x - x_mean) ** 2 for x, _, w in points)
@@ -177,6 +203,7 @@ class DeviceClock:
             slant = sum(w * (x - x_mean) * (y - y_mean) for x, y, w in points)
             self._rate = slant / spread
             self._rate_is_fitted = True
+            self._spread = spread
         at = round(x_mean)
         host = last.host + round(y_mean + (at - x_mean) * self._rate)
         self._origin = _Pair(last.device + at, host, last.took)

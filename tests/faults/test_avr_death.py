@@ -86,7 +86,7 @@ def test_a_board_that_is_not_there_refuses_the_session(avr: Avr, tmp_path: Path)
     with behavior_session(tmp_path, avr, sets=(*SHORT, port)) as session:
         code, output = session.end()
     assert code == 2, output
-    assert "serial port /dev/nowhere cannot be had" in output
+    assert "serial port /dev/nowhere cannot be opened" in output
 
 
 def test_another_board_refuses_the_session(avr: Avr, tmp_path: Path) -> None:
@@ -96,4 +96,4 @@ def test_another_board_refuses_the_session(avr: Avr, tmp_path: Path) -> None:
         code, output = session.end()
     there.close()
     assert code == 2, output
-    assert "board avr: it is board 1216, and the setup expects 0" in output
+    assert "board avr: its WhoAmI is 1216, but the setup expects 0" in output

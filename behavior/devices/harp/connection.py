@@ -178,12 +178,12 @@ class Connection:
     def _date_events(self) -> None:
         """Date the received events in the order in which the board sent them.
 
-        If a stamp shows that the clock may have been set, the board is asked for its time first.
+        If a stamp suggests that the clock was set, the board is asked for its time first.
         """
         while self._received and self.clock.is_fitted:
             event, received = self._received.popleft()
             device_ns = event.device_ns or 0
-            if not self.clock.is_plausible(device_ns, received):
+            if self.clock.needs_exchange(device_ns, received):
                 for _ in range(_RESYNC_EXCHANGES):
                     self._exchange()
             t = self.clock.date_event(device_ns, received)

@@ -228,8 +228,8 @@ class Board:
         return DeviceClock(TOLERANCE_NS if self._timing is None else self._timing.tolerance_ns)
 
     def _date(self, card_ns: int, received: int) -> int:
-        """Return the session time of a change; see first whether the card's clock was set."""
-        if not self._clock.is_plausible(card_ns, received):
+        """Return the session time of a change; check first whether the card's clock was set."""
+        if self._clock.needs_exchange(card_ns, received):
             for _ in range(_RESYNC_EXCHANGES):
                 self._sync_clock()
         return self.session_ns(self._clock.date_event(card_ns, received))

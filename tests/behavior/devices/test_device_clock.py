@@ -33,13 +33,14 @@ class _Device:
         rate = 1e-6 * (self._ppm + self._wander_ppm * minutes / 2)
         return int(host + self._offset + rate * host) // (32 * US) * 32 * US
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, slow: float = 0.05, slow_ms: float = 20.0) -> None:
+        """Exchange ten times a second; a fraction of the answers is slow."""
         for _ in range(round(10 * seconds)):
             self.host += 100 * MS
             there = round(self._draw.expovariate(1 / (150 * US))) + 50 * US
             back = round(self._draw.expovariate(1 / (150 * US))) + 50 * US
-            if self._draw.random() < 0.05:
-                back += round(self._draw.uniform(0, 20)) * MS
+            if self._draw.random() < slow:
+                back += round(self._draw.uniform(0, slow_ms)) * MS
             at = self.host + there
             found = self.clock.add_exchange(self.host, self.device_ns(at), at + back)
             if isinstance(found, ClockStep):
@@ -92,9 +93,7 @@ def test_no_event_is_dated_before_the_first_exchange() -> None:
         DeviceClock().host_ns(0)
 
 
-steps_ns = st.one_of(
-    st.integers(2 * TOLERANCE_NS, 2 * 3600 * S), st.integers(-2 * 3600 * S, -2 * TOLERANCE_NS)
-)
+steps_ns = st.one_of(st.integers(50 * MS, 2 * 3600 * S), st.integers(-2 * 3600 * S, -50 * MS))
 
 
 @settings(deadline=None, max_examples=60)
@@ -107,39 +106,48 @@ def test_a_clock_step_is_noticed_by_the_next_exchange(
     device.set_clock(step_ns)
     for _ in range(50):
         device.run(0.1)
-        assert abs(device.error_ns(device.host)) < TOLERANCE_NS
+        assert abs(device.error_ns(device.host)) < TOLERANCE_NS + 10 * MS
     (step,) = device.steps
     assert abs(step.step_ns - step_ns) < 2 * TOLERANCE_NS + abs(step_ns) // 1000
     device.run(5)
     assert abs(device.error_ns(device.host)) < 500 * US
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 10_000), st.floats(-5000, 5000), st.floats(0, 200))
-def test_a_clock_that_is_never_set_shows_no_step(seed: int, ppm: float, wander_ppm: float) -> None:
+@settings(deadline=None, max_examples=100)
+@given(
+    seed=st.integers(0, 10_000),
+    ppm=st.floats(-5000, 5000),
+    wander_ppm=st.floats(0, 200),
+    slow=st.sampled_from([0.05, 0.5, 1.0]),
+    slow_ms=st.sampled_from([20.0, 90.0, 400.0]),
+)
+def test_a_clock_that_is_never_set_shows_no_step(
+    seed: int, ppm: float, wander_ppm: float, slow: float, slow_ms: float
+) -> None:
+    """However busy the host is."""
     device = _Device(seed, 10**13, ppm, wander_ppm)
     for _ in range(90):
-        device.run(1)
-        assert device.clock.is_plausible(device.device_ns(device.host), device.host)
+        device.run(1, slow, slow_ms)
+        assert not device.clock.needs_exchange(device.device_ns(device.host), device.host)
         device.clock.date_event(device.device_ns(device.host), device.host)
     assert device.steps == []
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), steps_ns, st.integers(0, 5))
-def test_the_first_event_after_a_step_is_implausible(
+def test_the_first_event_after_a_step_needs_an_exchange(
     seed: int, step_ns: int, delay_ms: int
 ) -> None:
     device = _Device(seed, 10**13, 40.0)
     device.run(10)
-    assert device.clock.is_plausible(device.device_ns(device.host), device.host)
+    assert not device.clock.needs_exchange(device.device_ns(device.host), device.host)
     device.clock.date_event(device.device_ns(device.host), device.host)
     device.set_clock(step_ns)
     stamp, received = device.device_ns(device.host + MS), device.host + (1 + delay_ms) * MS
-    assert not device.clock.is_plausible(stamp, received)
+    assert device.clock.needs_exchange(stamp, received)
     assert device.clock.date_event(stamp, received) == received
     device.run(0.1)
-    assert device.clock.is_plausible(stamp, received)
+    assert not device.clock.needs_exchange(stamp, received)
     assert abs(device.clock.date_event(stamp, received) - (received - delay_ms * MS)) < 6 * MS
 
 
@@ -152,3 +160,16 @@ def test_a_damaged_stamp_does_not_spoil_the_events_after_it() -> None:
         assert device.clock.date_event(stamp, device.host + MS) == device.host + MS
     later = device.host + 20 * MS
     assert abs(device.clock.date_event(device.device_ns(later), later) - later) < MS
+
+
+def test_unordered_stamps_cause_no_more_than_ten_checks_a_second() -> None:
+    device = _Device(1, 10**13, 40.0)
+    device.run(10)
+    checks = 0
+    for ms in range(1000):
+        now = device.host + ms * MS
+        for late_ms in (0, 50):  # every other event is stamped 50 ms before the one before it
+            stamp = device.device_ns(now - late_ms * MS)
+            checks += device.clock.needs_exchange(stamp, now)
+            assert now - 60 * MS < device.clock.date_event(stamp, now) <= now
+    assert checks <= 10
