@@ -10,6 +10,7 @@ from typing import NamedTuple
 from acquisition.follow.file_follower import FileFollower
 from acquisition.scanimage.page import Page
 from rig.errors import Refused
+from rig.settings.user_files import is_user_file
 
 _SUFFIXES = (".tif", ".tiff")
 
@@ -34,7 +35,8 @@ def tiffs_in(folder: Path) -> dict[Path, FileState]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.lower().endswith(_SUFFIXES) and entry.is_file():
+                name = entry.name  # macOS writes ._NAME.tif beside NAME.tif on a network drive
+                if is_user_file(name) and name.lower().endswith(_SUFFIXES) and entry.is_file():
                     path = folder / entry.name
                     stat = path.stat()  # entry.stat() has no identity on Windows
                     identity = (stat.st_dev, stat.st_ino)

@@ -10,8 +10,9 @@ _SYSTEM_PREFIXES = (".", "~$")
 
 def list_user_files(folder: Path) -> list[Path]:
     """Return the files of a folder by name. Raises OSError if the folder cannot be read."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and not _of_system(path))
+    return sorted(path for path in folder.iterdir() if path.is_file() and is_user_file(path.name))
 
 
-def _of_system(path: Path) -> bool:
-    return path.name.lower() in _SYSTEM_FILES or path.name.startswith(_SYSTEM_PREFIXES)
+def is_user_file(name: str) -> bool:
+    """Return False for the name of a hidden file or one that the operating system has made."""
+    return not (name.lower() in _SYSTEM_FILES or name.startswith(_SYSTEM_PREFIXES))

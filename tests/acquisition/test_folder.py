@@ -67,6 +67,12 @@ def test_files_are_followed_in_the_order_of_their_numbers(tmp_path: Path) -> Non
     assert tiffs_in(tmp_path / "none") == {}
 
 
+def test_hidden_files_beside_a_recording_are_ignored(tmp_path: Path) -> None:
+    for name in ("scan_1.tif", "._scan_1.tif", ".scan_2.tif"):
+        (tmp_path / name).touch()
+    assert [path.name for path in tiffs_in(tmp_path)] == ["scan_1.tif"]
+
+
 def test_the_next_of_the_same_series_comes_before_another_file(tmp_path: Path) -> None:
     with closing(FolderFollower(tmp_path)) as folder:
         save(tmp_path / "b_00001.tif", pictures(1))

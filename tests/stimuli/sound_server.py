@@ -30,7 +30,7 @@ class Server:
     """A running server."""
 
     def __init__(self, folder: Path) -> None:
-        self._kept = folder / "heard"
+        self._recording = folder / "recording"
         (folder / ".asoundrc").write_text(
             "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
         )
@@ -46,13 +46,13 @@ class Server:
         while not socket.exists():
             assert self.process.poll() is None, "the sound server does not start"
             time.sleep(0.01)
-        with self._kept.open("wb") as kept:
-            self._reader = subprocess.Popen(["cat", str(folder / "pipe")], stdout=kept)
+        with self._recording.open("wb") as recording:
+            self._reader = subprocess.Popen(["cat", str(folder / "pipe")], stdout=recording)
 
     def received(self) -> NDArray[np.float32]:
         """Stop it; return everything that was played: samples x 2 channels."""
         self.stop()
-        return np.fromfile(self._kept, np.float32).reshape(-1, 2)
+        return np.fromfile(self._recording, np.float32).reshape(-1, 2)
 
     def stop(self) -> None:
         """Stop it."""

@@ -113,16 +113,16 @@ def drawn(screen: PsychopyScreen, shown: Image | Bar) -> NDArray[Any]:
     return screen.read_pixels()[..., 0].astype(float)
 
 
-def angles(pane: PhysicalScreen, width: int, height: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    x, y, z = np.moveaxis(pixel_directions(pane, width, height), -1, 0)
+def angles(screen: PhysicalScreen, width: int, height: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    x, y, z = np.moveaxis(pixel_directions(screen, width, height), -1, 0)
     return np.degrees(np.arctan2(x, -z)), np.degrees(np.arctan2(y, np.hypot(x, z)))
 
 
 def expected(
-    pane: PhysicalScreen, width: int, height: int, bar: Bar
+    screen: PhysicalScreen, width: int, height: int, bar: Bar
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the level of each pixel, and whether it is half a degree or more from every edge."""
-    azimuth, elevation = angles(pane, width, height)
+    azimuth, elevation = angles(screen, width, height)
     across = (azimuth if bar.upright else elevation) - bar.middle_deg
     squares = np.floor(azimuth / bar.checks_deg) + np.floor(elevation / bar.checks_deg)
     level = 255.0 * ((squares + bar.reversed) % 2)
@@ -141,8 +141,8 @@ def test_every_pixel_of_a_bar_is_right_on_every_screen(
 ) -> None:
     shown = bar(stimulus, passed_s)
     picture = drawn(three, shown)
-    for number, pane in enumerate(SCREENS):
-        level, clear = expected(pane, 400, 300, shown)
+    for number, screen in enumerate(SCREENS):
+        level, clear = expected(screen, 400, 300, shown)
         own = picture[:, 400 * number : 400 * (number + 1)]
         assert clear.mean() > 0.85
         assert np.array_equal(own[clear], level[clear])
@@ -160,8 +160,8 @@ def test_every_pixel_of_an_image_is_where_the_eye_should_see_it(
 ) -> None:
     picture = drawn(three, Image(name))
     seen = field_of_view(SCREENS)
-    for number, pane in enumerate(SCREENS):
-        azimuth, elevation = angles(pane, 400, 300)
+    for number, screen in enumerate(SCREENS):
+        azimuth, elevation = angles(screen, 400, 300)
         share = (azimuth - seen.left) / (seen.right - seen.left)
         if name == "up":
             share = (elevation - seen.low) / (seen.high - seen.low)

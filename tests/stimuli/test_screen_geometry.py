@@ -71,7 +71,7 @@ def test_a_screen_above_another_is_no_overlap_until_it_hangs_into_it() -> None:
 
 
 def test_three_screens_cover_270_degrees_without_a_gap() -> None:
-    rows = [pixel_directions(pane, 400, 300)[150] for pane in load_screens(THREE_VIEWS, {})]
+    rows = [pixel_directions(screen, 400, 300)[150] for screen in load_screens(THREE_VIEWS, {})]
     azimuth = np.degrees(np.unwrap(np.arctan2(*np.concatenate(rows).T[[0, 2]] * [[1], [-1]])))
     assert azimuth[0] == pytest.approx(-135, abs=0.2)
     assert azimuth[-1] == pytest.approx(135, abs=0.2)

@@ -57,11 +57,11 @@ def drawn(screen: PsychopyScreen, laps: Laps = LAPS, position_m: float = 1.3) ->
     return screen.read_pixels().astype(float)
 
 
-def difference(picture: NDArray[Any], pane: PhysicalScreen, **differing: Any) -> NDArray[Any]:
+def difference(picture: NDArray[Any], physical: PhysicalScreen, **differing: Any) -> NDArray[Any]:
     """Return the error of each near pixel of a screen's image; 0 for far ones."""
     height, width = picture.shape[:2]
     corridor = differing.get("corridor", CLEAR)
-    level, reach = cast(pixel_directions(pane, width, height), 1.3, LAPS, corridor, wave)
+    level, reach = cast(pixel_directions(physical, width, height), 1.3, LAPS, corridor, wave)
     return np.where(reach < NEAR_M, picture[..., 0] - level, 0.0)
 
 
@@ -74,8 +74,8 @@ def flat(window: None) -> Iterator[PsychopyScreen]:
 
 def test_every_pixel_of_three_screens_shows_the_right_wall(flat: PsychopyScreen) -> None:
     picture = drawn(flat)
-    for number, pane in enumerate(load_screens(THREE_VIEWS, {})):
-        wrong = difference(picture[:, 400 * number : 400 * (number + 1)], pane)
+    for number, physical in enumerate(load_screens(THREE_VIEWS, {})):
+        wrong = difference(picture[:, 400 * number : 400 * (number + 1)], physical)
         edge = np.abs(wrong) > 6  # pixels cut by the edge of a wall are a mixture
         assert edge.mean() < 0.005
         assert np.abs(wrong[~edge]).mean() < 0.6

@@ -1,5 +1,6 @@
 """Sessions in virtual time: the log agrees with what was shown and played."""
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
@@ -15,6 +16,7 @@ from stimuli.scene.screen import Scene
 from stimuli.textures.cache import load_textures, sha256
 from stimuli.window.simulated_screen import SimulatedScreen
 from tests.behavior.sessions import ROOT, session
+from tests.stimuli.test_photographs import photograph
 
 HERE = "tests.stimuli.test_sessions"
 RETINOTOPY = read_toml(ROOT / "behavior" / "tasks" / "retinotopy.toml")
@@ -74,6 +76,19 @@ def test_the_log_has_the_hashes_of_all_textures() -> None:
         name: sha256(picture) for name, picture in load_textures(["leaf1", "circle1"]).items()
     }
     assert message.sha256 == expected
+
+
+def test_a_photograph_of_a_new_name_is_a_stimulus_of_a_session(tmp_path: Path) -> None:
+    photograph(tmp_path / "moss1.png", (2400, 400))
+    (tmp_path / "Thumbs.db").write_text("")
+    task = {**ALWAYS, "stimuli": ["leaf1", "moss1"], "signals": {"contrasts": []}}
+    folder = {"images_folder": str(tmp_path), "images_files": ["moss1.png"]}
+    messages, scenes = shown(session(3, **task, **folder))
+    (hashes,) = of(messages, TextureHashes)
+    expected = load_textures(["leaf1", "moss1"], str(tmp_path))
+    assert hashes.sha256 == {name: sha256(texture) for name, texture in expected.items()}
+    assert {start.stimulus for start in of(messages, TrialStart)} == {"leaf1", "moss1"}
+    assert {s.laps[1].stimulus for s in scenes if s.laps is not None} == {"leaf1", "moss1"}
 
 
 def test_the_log_gives_the_position_of_each_bar() -> None:

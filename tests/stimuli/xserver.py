@@ -19,8 +19,8 @@ def xvfb(folder: Path, width: int, height: int) -> Iterator[str]:
     server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     try:
-        with os.fdopen(read) as told:
-            yield f":{told.readline().strip()}"
+        with os.fdopen(read) as display:
+            yield f":{display.readline().strip()}"
     finally:
         server.terminate()
         server.wait()
