@@ -184,3 +184,15 @@ def test_cue_positions_are_uniform() -> None:
     share = (np.sort(drawn) - 0.5) / 3.0
     # Kolmogorov-Smirnov test: one seed in a thousand exceeds 1.95 / sqrt(n)
     assert np.abs(share - (np.arange(4000) + 0.5) / 4000).max() < 1.95 / np.sqrt(4000)
+
+
+def test_the_grating_cohorts_have_their_tasks() -> None:
+    of_imaging = {name for name, cohort in OF_COHORTS if cohort == "grating"}
+    assert {"gratings", "train1", "test1", "test2"} < of_imaging
+    of_behavior = {name for name, cohort in OF_COHORTS if cohort == "grating_pretrained"}
+    assert "pretraining_gratings" in of_behavior
+    assert "gratings" not in of_behavior  # it has a cue, which behavior-only cohorts never hear
+    quick = _quick("pretraining_gratings", "grating_pretrained")
+    published = _run(quick, 3, EAGER)
+    assert {s.stimulus for s in of(TrialStart, published)} == {"grating_45", "grating_135"}
+    assert not of(Cue, published) and not of(Valve, published)
