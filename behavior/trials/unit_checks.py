@@ -68,12 +68,14 @@ def unit_warnings(settings: TaskSettings) -> list[str]:
 
 def _unusual_values(settings: TaskSettings) -> Iterator[tuple[bool, str]]:
     """Yield a sentence for each unusual value, and whether the value is possible."""
-    of_session = set(TaskSettings.__struct_fields__) - set(Block.__struct_fields__)
+    of_block = set(Block.__struct_fields__)
+    # `minutes` limits the session as well as each block
+    of_session = set(TaskSettings.__struct_fields__) - of_block | {"minutes"}
     for key in sorted(of_session & set(QUANTITIES)):
         yield from _check_value("", key, getattr(settings, key), QUANTITIES[key])
     tables = settings.blocks or [{}]
     for number, block in enumerate(settings.in_blocks()):
-        for key in sorted(set(Block.__struct_fields__) & set(QUANTITIES)):
+        for key in sorted(of_block & set(QUANTITIES)):
             where = f"block {number}: " if key in tables[number] else ""
             is_grey = key == "show_s" and block.picture == "grey"
             quantity = _GREY_PICTURE if is_grey else QUANTITIES[key]

@@ -64,7 +64,7 @@ class LicksOnce:
 
 
 class Rocks(LicksOnce):
-    """A mouse that never licks and goes 1 cm backward twice a second."""
+    """A mouse that never licks, and steps backward twice a second while it runs."""
 
     def counts(self, now: int) -> int:
         cm = 30.0 * now / 1e9 + 3.0 * math.sin(4 * math.pi * now / 1e9)

@@ -189,12 +189,12 @@ def test_a_session_of_a_recorded_mouse_has_no_violations(mode: str) -> None:
 def test_a_violation_is_reported_within_its_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     plant(RewardsTwice, monkeypatch)
     published = run(refereed(3, EAGER, trials=10))
-    running, blamed = -1, []
+    running, reported = -1, []
     for message in published:
         match message:
             case TrialStart():
                 running = message.trial
             case Fault():
-                blamed.append((running, message.text))
-    assert blamed
-    assert all(f"trial {number}: " in what for number, what in blamed)
+                reported.append((running, message.text))
+    assert reported
+    assert all(f"trial {number}: " in text for number, text in reported)

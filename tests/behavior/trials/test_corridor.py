@@ -101,14 +101,14 @@ def test_speed_is_the_forward_path_of_the_last_window(steps: list[tuple[int, flo
 
 @given(st.lists(st.tuples(st.integers(-50, 400), st.booleans()), max_size=100))
 def test_the_corridor_moves_at_its_speed_and_never_jumps(steps: list[tuple[int, bool]]) -> None:
-    corridor, stands = _corridor(motion="always"), RunningDetector(100, 6, 6)
+    corridor, resting = _corridor(motion="always"), RunningDetector(100, 6, 6)
     t = newest = 0
-    corridor.advance(0, stands, False)
-    for ms, free in steps:
+    corridor.advance(0, resting, False)
+    for ms, in_trial in steps:
         t += ms * MS
         before_m = corridor.position_m
-        assert corridor.advance(t, stands, free) is free
-        passed_ns = min(max(0, t - newest), MAX_STEP_NS) if free else 0
+        assert corridor.advance(t, resting, in_trial) is in_trial
+        passed_ns = min(max(0, t - newest), MAX_STEP_NS) if in_trial else 0
         newest = max(newest, t)
         assert corridor.position_m - before_m == pytest.approx(0.6 * passed_ns / 1e9)
 

@@ -191,7 +191,7 @@ def test_the_grating_cohorts_have_their_tasks() -> None:
     assert {"gratings", "train1", "test1", "test2"} < of_imaging
     of_behavior = {name for name, cohort in OF_COHORTS if cohort == "grating_pretrained"}
     assert "pretraining_gratings" in of_behavior
-    assert "gratings" not in of_behavior  # it has a cue, which behavior-only cohorts never hear
+    assert "gratings" not in of_behavior  # it has a cue, which behavior-only cohorts do not get
     quick = _quick("pretraining_gratings", "grating_pretrained")
     published = _run(quick, 3, EAGER)
     assert {s.stimulus for s in of(TrialStart, published)} == {"grating_45", "grating_135"}
