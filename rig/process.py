@@ -19,7 +19,7 @@ from rig.errors import Refused
 from rig.messages import COMMON_MESSAGES, Message, Start, Stop, kind
 from rig.node import Node, Publish, drive
 from rig.priority import prioritise
-from rig.settings.config import SessionSettings, convert, read_session
+from rig.settings.config import SessionSettings, check_folder, convert, read_session
 from rig.settings.device_factory import animal_devices
 from rig.transport.bus import Batching, Bus, BusError
 from rig.transport.envelope import Sender
@@ -36,7 +36,7 @@ def node_class(run: str) -> type[Node]:
     """Return the one Node class of a module such as "behavior.task". Raises Refused."""
     try:
         module = import_module(run)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # ValueError: an empty name
         raise Refused(f'run = "{run}": {error}; name a module such as "behavior.task"') from error
     classes = [
         c
@@ -59,6 +59,7 @@ def make(session: SessionSettings, name: str, publish: Publish) -> Node:
     table = session.table(name)
     if "imaging_folder" in found.Settings.__struct_fields__:
         table.setdefault("imaging_folder", session.rig.imaging_folder)
+        check_folder(str(table["imaging_folder"]), f"nodes.{name}.imaging_folder")
     return found(convert(table, found.Settings, _table_name(session, name)), publish)
 
 

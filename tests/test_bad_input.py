@@ -51,7 +51,7 @@ def attempt(
         ("nodes.hardware.wheel.is=behavior.devices.simulated:Nothing", "Nothing"),
         ("nodes.hardware.wheel.cm_per_count=no", "cm_per_count"),
         ("nodes.hardware.valve.centre.ul_per_ms=0", "ul_per_ms"),
-        ("nodes.nobody.x=1", "no table 'nobody'"),
+        ("nodes.nobody.x=1", "there is no table 'nobody'"),
         ("nonsense", "write SECTION.KEY=VALUE"),
         ("reward_ul=5", "reward_ul is in no section; .* as in task.reward_ul=5"),
     ],
@@ -62,7 +62,7 @@ def test_a_wrong_setting(attempt: Try, change: str, sentence: str) -> None:
 
 def test_a_change_that_the_blocks_would_swallow(attempt: Try) -> None:
     task = TASK.with_name("running_training.toml")
-    assert "the blocks of this task say trials themselves" in attempt("--trials", "5", task=task)
+    assert "each block of this task has its own trials" in attempt("--trials", "5", task=task)
 
 
 def test_a_missing_key(attempt: Try, tmp_path: Path) -> None:
@@ -102,12 +102,12 @@ def test_files_that_are_not_there_or_not_what_they_should_be(attempt: Try, tmp_p
     assert "there are: " in attempt(setup=tmp_path / "simulated")
     assert "avr.toml" in attempt(setup=tmp_path / "simulated")
     assert "train1.toml" in attempt(task=tmp_path / "train1")
-    assert "is a setup, and no task; name the setup first" in attempt(task=SETUP)
-    assert "is no setup" in attempt(setup=TASK)
+    assert "is a setup, not a task; name the setup first" in attempt(task=SETUP)
+    assert "is not a setup" in attempt(setup=TASK)
     wrong = tmp_path / "task.toml"
     wrong.write_text("trials = 3\nreward_mode = active\n")
     said = attempt(task=wrong)
-    assert 'text stands in "quotes"): reward_mode = active' in said
+    assert 'put text in quotes, as in reward_mode = "active"' in said
 
 
 def test_a_data_folder_that_cannot_be_made(

@@ -1,7 +1,7 @@
-"""One session from three files' worth of answers: the setup, the task, and the command line."""
+"""Resolve one session from three sources: the setup, the task, and the command line."""
 
+import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -10,7 +10,7 @@ import msgspec
 from rig.errors import Refused
 from rig.settings.calibration_overlay import overlay_calibration
 from rig.settings.setting_errors import wrong_setting
-from rig.settings.toml import read_toml
+from rig.settings.toml import read_toml, toml_value
 from rig.settings.user_files import list_user_files
 from rig.transport.frame_ring import RingPlan
 
@@ -26,7 +26,11 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     name: str
     hub_port: Annotated[int, msgspec.Meta(ge=1024, le=65534)] = 5571
-    """Words go in at this port and out at the next one, on loopback."""
+    """Number of the session's hub; sessions that run at the same time need different ones.
+
+    On Linux and macOS it only names the hub's Unix sockets. On Windows messages go in at this TCP
+    port and out at the next one, on loopback.
+    """
     hub_realtime: bool = True
     """Whether the hub comes before all ordinary processes, where the system allows it."""
     disk_mb_s: Annotated[float, msgspec.Meta(ge=0.0)]
@@ -89,7 +93,7 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
     setup_table = read_setup(setup)
     experienced = read_toml(task)
     if "nodes" in experienced:
-        raise Refused(f"{task} is a setup, and no task; name the setup first, then the task")
+        raise Refused(f"{task} is a setup, not a task; name the setup first, then the task")
     tree = {
         **_named_files(setup_table, setup, files),
         "subject": subject,
@@ -100,7 +104,22 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
     for text in sets:
         _set(tree, text)
     tree = _named_files(tree, Path.cwd() / "--set", files)
-    return ResolvedSession(convert(tree, SessionSettings, str(setup)), files)
+    session = convert(tree, SessionSettings, str(setup))
+    check_folder(session.rig.imaging_folder, "rig.imaging_folder")
+    return ResolvedSession(session, files)
+
+
+def check_folder(folder: str, key: str) -> None:
+    """Check that a folder's path is one of this kind of system. Raises Refused."""
+    if os.name != "posix":
+        return
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", folder):
+        raise Refused(
+            f"{key} = {folder!r} is a path of Windows, and this computer does not run it; give a "
+            "path of this computer, as in /data/imaging"
+        )
+    if "\\" in folder:
+        raise Refused(f"{key} = {folder!r}: separate the folders of a path by /")
 
 
 def check_subject_name(name: str) -> None:
@@ -117,7 +136,7 @@ def read_setup(path: Path) -> dict[str, Any]:
     setup_table = read_toml(path)
     if "rig" not in setup_table or "nodes" not in setup_table:
         raise Refused(
-            f"{path} is no setup: it lacks [rig] or [nodes]; name the setup first, then the task"
+            f"{path} is not a setup: it lacks [rig] or [nodes]; name the setup first, then the task"
         )
     return overlay_calibration(setup_table, path)
 
@@ -134,11 +153,12 @@ def read_session(folder: Path) -> SessionSettings:
     """Read back the settings that a session folder holds. Raises Refused if it is not one."""
     try:
         return msgspec.json.decode((folder / SETTINGS_FILE).read_bytes(), type=SessionSettings)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, ValueError) as error:
         raise Refused(f"{folder} is not a session folder ({error}); check the path") from error
 
 
 def _set(tree: dict[str, Any], text: str) -> None:
+    """Set one key by its dotted path. Tables within a section need not be in the setup."""
     path, equals, value = text.partition("=")
     if not equals or not path:
         raise Refused(f"--set {text}: write SECTION.KEY=VALUE, as in task.reward_ul=3.0")
@@ -147,17 +167,22 @@ def _set(tree: dict[str, Any], text: str) -> None:
         raise Refused(
             f"--set {text}: {key} is in no section; write SECTION.KEY=VALUE, as in task.{text}"
         )
-    for name in tables:
-        if not isinstance(tree.get(name), dict):
+    sections = 2 if tables[:1] == ["nodes"] else 1
+    for depth, name in enumerate(tables):
+        inner = tree.get(name) if depth < sections else tree.setdefault(name, {})
+        if not isinstance(inner, dict):
             known = ", ".join(sorted(k for k, v in tree.items() if isinstance(v, dict)))
-            raise Refused(f"--set {text}: no table {name!r}; there are: {known or 'none'}")
-        tree = tree[name]
+            raise Refused(f"--set {text}: there is no table {name!r}; choose one of {known}")
+        tree = inner
     if tables == ["task"] and key != "minutes" and any(key in b for b in tree.get("blocks", [])):
         raise Refused(
-            f"--set {text}: the blocks of this task say {key} themselves, so it would change "
-            "nothing there; change it in a copy of the task"
+            f"--set {text}: each block of this task has its own {key}, so this would change "
+            "nothing; change it in a copy of the task"
         )
-    tree[key] = _toml_value(value.strip())
+    try:
+        tree[key] = toml_value(value)
+    except ValueError as error:
+        raise Refused(f"--set {text}: {error}") from error
 
 
 def apply_sets(session: SessionSettings, sets: list[str]) -> SessionSettings:
@@ -166,14 +191,6 @@ def apply_sets(session: SessionSettings, sets: list[str]) -> SessionSettings:
     for text in sets:
         _set(tree, text)
     return convert(tree, SessionSettings, "--set")
-
-
-def _toml_value(text: str) -> Any:
-    """Read a value as TOML; a bare word is text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _named_files(table: Any, source: Path, files: dict[str, Path]) -> Any:

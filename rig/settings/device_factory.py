@@ -72,7 +72,7 @@ def device_class(path: Any, where: str) -> Any:
     module, _, name = path.partition(":")
     try:
         kind = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise Refused(f'{where}: is = "{path}" cannot be had ({error}); correct it') from error
     if not hasattr(kind, "Settings"):
         raise Refused(f'{where}: is = "{path}" is no device: it has no Settings; name another')

@@ -1,4 +1,8 @@
-"""What is wrong with a setting, in plain words: for the person who wrote it."""
+"""Say what is wrong with a setting, for the person who wrote it.
+
+msgspec reports a wrong value only as an English sentence, with the path of the value at its end.
+The patterns below read those sentences; a test pins them to the installed version of msgspec.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,7 +29,7 @@ _GOT = re.compile(r", got `([^`]+)`")
 
 
 class WrongSetting(Refused):
-    """A setting that cannot be; `path` is where it stands in the session, as --set names it."""
+    """A wrong setting; `path` is its dotted path in the session, as --set names it."""
 
     def __init__(self, text: str, path: str) -> None:
         super().__init__(text)
@@ -33,25 +37,31 @@ class WrongSetting(Refused):
 
 
 def wrong_setting(error: msgspec.ValidationError, kind: Any, where: str) -> WrongSetting:
-    """Return what to say of settings of that kind; `where` names their table or file."""
+    """Return the refusal of wrong settings.
+
+    Args:
+        error: What msgspec said of them.
+        kind: The type that they should have.
+        where: Their table or file.
+    """
     text, at = str(error), ""
     if found := _AT.search(text):
         text, at = text[: found.start()], found.group(1)
     if unknown := re.match(r"Object contains unknown field `(.*)`", text):
         name = unknown.group(1)
         like = get_close_matches(name, _keys(kind, at), 1, 0.6)
-        hint = f"did you mean `{like[0]}`?" if like else "correct it, or take it out"
+        hint = f"did you mean `{like[0]}`?" if like else "correct it or remove it"
         return _wrong(f"{where}: there is no key `{_joined(at, name)}`; {hint}", where, at, name)
     if missing := re.match(r"Object missing required field `(.*)`", text):
         name = missing.group(1)
         return _wrong(f"{where}: the key `{_joined(at, name)}` is missing; add it", where, at, name)
-    said = f"`{at}` {_must(text)}" if at else f"the table {_must(text)}"
-    return _wrong(f"{where}: {said}; correct that key", where, at, "")
+    what = f"`{at}` {_must(text)}" if at else f"the table {_must(text)}"
+    return _wrong(f"{where}: {what}; {_remedy(text)}", where, at, "")
 
 
 @contextmanager
 def blamed_on(sets: Sequence[str]) -> Iterator[None]:
-    """Have what is wrong with a setting say so if the setting came from one of these --set."""
+    """Within this context, let the refusal of a setting name the --set that it came from."""
     try:
         yield
     except WrongSetting as wrong:
@@ -63,7 +73,7 @@ def blamed_on(sets: Sequence[str]) -> Iterator[None]:
 
 
 def _must(text: str) -> str:
-    """Return what a value must be, from msgspec's words."""
+    """Return what a value must be, from msgspec's sentence."""
     if choice := re.match(r"Invalid enum value (.*)", text):
         return f"cannot be {choice.group(1)}"
     expected = _EXPECTED.match(text)
@@ -74,6 +84,19 @@ def _must(text: str) -> str:
     if got is None:
         return f"must be {kinds}{rest}"
     return f"must be {kinds}, not {_named(got.group(1))}"
+
+
+def _remedy(text: str) -> str:
+    """Return what to do about a wrong value: mostly it is text in place of a number, or so."""
+    expected, got = _EXPECTED.match(text), _GOT.search(text)
+    if expected is None or got is None:
+        return "correct that key"
+    kinds = expected.group(1).split(" | ")
+    if got.group(1) == "str" and {"int", "float", "bool"} & set(kinds):
+        return "write it without quotes"
+    if kinds[0] == "str" and got.group(1) in ("int", "float", "bool"):
+        return 'put it in quotes ("...")'
+    return "correct that key"
 
 
 def _named(name: str) -> str:
@@ -91,7 +114,7 @@ def _joined(path: str, key: str) -> str:
 
 
 def _within(path: str, table: str) -> bool:
-    """Whether a dotted path is that table, or in it; `[...]` stands for any one key."""
+    """Return whether a dotted path is that table, or within it; `[...]` matches any key."""
     parts, tables = (re.sub(r"\[", ".[", text).split(".") for text in (path, table))
     pairs = zip(parts, tables, strict=False)
     return bool(table) and len(parts) >= len(tables) and all(_alike(a, b) for a, b in pairs)
@@ -102,7 +125,7 @@ def _alike(a: str, b: str) -> bool:
 
 
 def _keys(kind: Any, at: str) -> list[str]:
-    """Return the keys of the table at that path in settings of a kind; none if it is no table."""
+    """Return the keys of the table at that path in settings of a type; none if it is no table."""
     for part in filter(None, re.split(r"\.|(\[[^]]*\])", at)):
         kind = _inside(kind, part)
     found = _struct(kind)

@@ -1,29 +1,128 @@
-"""TOML files, read with one clear sentence where they are not what they should be."""
+"""Read TOML files as people write them; a mistake is refused with its line and the remedy."""
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rig.errors import Refused
 
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""How a file begins that Windows PowerShell wrote with `>`."""
+_CURLY_QUOTES = re.compile("[\u201c\u201d\u201e\u2018\u2019]")
+_BACKSLASH_PATH = re.compile(r'"[^"]*\\[^"]*"')
+_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
+_BOOLEAN = re.compile(r"(?i:true|yes|on|false|no|off)")
+_BARE_TEXT = re.compile(r"([^=]+)=\s*([A-Za-z_][\w .-]*?)\s*(#.*)?")
+_CONTROL = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\b": r"\b", "\f": r"\f", "\x1b": r"\e"}
+_USE_SLASHES = "write a path with / or in single quotes"
+
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file. Raises Refused if it is not there or not TOML."""
+    """Read a TOML file; a byte order mark at its beginning is ignored.
+
+    Raises Refused if it is not there, not UTF-8, not TOML, or has a control character in a text.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except OSError as error:
         raise Refused(f"{path} cannot be read ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise Refused(f"{path} is no text in UTF-8 ({error.reason}); is it a TOML file?") from error
+    text = _decoded(path, data)
+    try:
+        tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Refused(f"{path} is not valid TOML: {error}; {_advice(path, str(error))}") from error
+        raise Refused(_explain(path, text, str(error))) from error
+    for key, value in _texts(tree, ""):
+        if (escape := control_character(value)) is not None:
+            raise Refused(
+                f'{path}: in the value of {key}, {escape} within "..." is a control character, '
+                f"not a backslash and a letter; {_USE_SLASHES}"
+            )
+    return tree
 
 
-def _advice(path: Path, error: str) -> str:
-    """Return what to do, with the line that is meant."""
-    at = re.search(r"at line (\d+)", error)
+def toml_value(text: str) -> Any:
+    """Read one value as TOML; text that is no TOML is taken as it is.
+
+    Raises ValueError, with a sentence, where something else was probably meant.
+    """
+    text = text.strip()
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        advice = _advice_on_value(text)
+        if advice is not None:
+            raise ValueError(advice) from None
+        return text
+    if isinstance(value, str) and (escape := control_character(value)) is not None:
+        raise ValueError(f'{escape} within "..." is a control character; {_USE_SLASHES}')
+    return value
+
+
+def control_character(text: str) -> str | None:
+    """Return how the first control character of a text is written in TOML; None if there is none.
+
+    It comes from a path such as "D:\\tif", in which TOML reads a tab.
+    """
+    return next((_CONTROL[letter] for letter in text if letter in _CONTROL), None)
+
+
+def _decoded(path: Path, data: bytes) -> str:
+    if data.startswith(_UTF16):
+        raise Refused(f"{path} is UTF-16 text; save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Refused(f"{path}, line {line}: this is not valid UTF-8; save it as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _explain(path: Path, text: str, error: str) -> str:
+    """Return what is wrong with a file that is not TOML, where, and what to do."""
+    at = re.search(r" ?\(at line (\d+), column \d+\)", error)
     if at is None:
-        return "mend it"
-    line = path.read_text(encoding="utf-8").splitlines()[int(at.group(1)) - 1].strip()
-    return f'mend that line (text stands in "quotes"): {line}'
+        return f"{path} is not valid TOML: {error}; complete the last line"
+    number = int(at.group(1))
+    line = text.splitlines()[number - 1].strip() if number <= len(text.splitlines()) else ""
+    reason = error[: at.start()]
+    advice = _advice(line, reason)
+    return f"{path}, line {number} is not valid TOML: {advice}: {line}"
+
+
+def _advice(line: str, reason: str) -> str:
+    """Return what to do about a line that is not TOML."""
+    if reason.startswith("Cannot declare"):
+        return "this table is in the file already; merge the two"
+    if reason.startswith("Cannot overwrite"):
+        return "this key is set already; remove one of the two lines"
+    value = line.partition("=")[2].split("#")[0].strip()
+    advice = _advice_on_value(value)
+    if advice is None and (bare := _BARE_TEXT.fullmatch(line)):
+        advice = f'put text in quotes, as in {bare.group(1).strip()} = "{bare.group(2)}"'
+    return advice or f"{reason[:1].lower()}{reason[1:]}; correct this line"
+
+
+def _advice_on_value(value: str) -> str | None:
+    if _CURLY_QUOTES.search(value):
+        return 'use straight quotes (") in place of curly ones'
+    if _BACKSLASH_PATH.search(value):
+        return _USE_SLASHES
+    if comma := _DECIMAL_COMMA.fullmatch(value):
+        return f"use a decimal point, as in {comma.group(1)}.{comma.group(2)}"
+    if value not in ("true", "false") and _BOOLEAN.fullmatch(value):
+        return "write true or false, in lower case"
+    return None
+
+
+def _texts(table: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the dotted path and the value of every text in a table."""
+    if isinstance(table, dict):
+        for key, value in table.items():
+            yield from _texts(value, f"{path}.{key}" if path else key)
+    elif isinstance(table, list):
+        for value in table:
+            yield from _texts(value, path)
+    elif isinstance(table, str):
+        yield path, table

@@ -1,5 +1,6 @@
 """A wrong setting is told in plain words, with the key that was meant and where it came from."""
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -42,7 +43,7 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
     ({"iner": {}}, "there is no key `iner`; did you mean `inner`?"),
     ({"by_name": {"k": {"tirals": 1}}}, "did you mean `trials`?"),
     ({"rows": [{"tirals": 1}]}, "did you mean `trials`?"),
-    ({"qqqq": 1}, "there is no key `qqqq`; correct it, or take it out"),
+    ({"qqqq": 1}, "there is no key `qqqq`; correct it or remove it"),
 ]
 
 
@@ -79,3 +80,27 @@ def test_a_value_of_the_command_line_is_told_from_one_of_a_file(
         convert(table, Outer, where)
     assert ("(it came from --set " in str(refused.value)) == blamed
     assert blamed == (type(refused.value) is not WrongSetting)
+
+
+@pytest.mark.parametrize(
+    ("table", "remedy"),
+    [
+        ({"inner": {"speed_cm_s": "3.0"}}, "must be a number, not text; write it without quotes"),
+        (
+            {"inner": {"names": [2026]}},
+            'must be text, not a whole number; put it in quotes ("...")',
+        ),
+    ],
+)
+def test_the_remedy_is_named(table: dict[str, Any], remedy: str) -> None:
+    with pytest.raises(Refused, match=re.escape(remedy)):
+        convert({"must": 1, **table}, Outer, "mine.toml")
+
+
+def test_the_sentences_of_msgspec_are_those_of_the_version_that_was_read() -> None:
+    """With another version, run this file's tests first: `setting_errors` reads its sentences."""
+    assert msgspec.__version__.startswith("0.22.")
+    for table, sentence in SENTENCES:
+        with pytest.raises(Refused) as refused:
+            convert({"must": 1, **table}, Outer, "mine.toml")
+        assert "is wrong: " not in str(refused.value), sentence  # a sentence it could not read
