@@ -28,6 +28,7 @@ from rig.cli.imaging.align import align
 from rig.cli.imaging.tiff import tiff
 from rig.cli.sessions.demo import demo
 from rig.cli.sessions.info import info
+from rig.cli.sessions.monitor import monitor
 from rig.cli.sessions.recover import recover
 from rig.cli.sessions.replay import replay
 from rig.cli.sessions.report import report
@@ -48,7 +49,7 @@ app = typer.Typer(
 _SESSIONS, _RIG, _IMAGING, _ANIMALS = "Sessions", "The rig", "Imaging", "Animals"
 _RECORDINGS = "Recorded sessions"
 COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
-    (_SESSIONS, (run, demo, simulate, preview, info, report, replay, recover)),
+    (_SESSIONS, (run, demo, simulate, preview, monitor, info, report, replay, recover)),
     (_RIG, (doctor, flush)),
     (_RECORDINGS, (ls, export, copy, prune)),
     (_IMAGING, (align,)),

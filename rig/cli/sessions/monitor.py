@@ -1,0 +1,111 @@
+"""rig monitor: the live page of a running session, or a recorded one played back."""
+
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from rig.cli.sessions.run import Data
+from rig.cli.sessions.session_argument import session_in
+from rig.errors import Refused
+from rig.settings.config import read_session
+
+if TYPE_CHECKING:
+    from rig.monitor.imaging import ImagingView
+    from rig.monitor.server import Monitor
+
+Host = Annotated[str, typer.Option(help="Address to listen at.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen at [8571, or a free one].")]
+Certificate = Annotated[Path | None, typer.Option(help="TLS certificate, for other machines.")]
+Key = Annotated[Path | None, typer.Option(help="Private key of the certificate.")]
+Browser = Annotated[bool, typer.Option(help="Open the page in a browser.")]
+
+
+def monitor(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SESSION_DIR]", help="Its folder [the newest session]."),
+    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    browser: Browser = True,
+    data: Data = Path("data"),
+) -> None:
+    """Show a running session on a live page. It only watches: the session never waits for it."""
+    folder = session_in(folder) if folder is not None else _newest(data)
+    serve_live(folder, host, port, certificate, key, browser)
+
+
+def serve_live(
+    folder: Path,
+    host: str,
+    port: int | None,
+    certificate: Path | None,
+    key: Path | None,
+    browser: bool,
+) -> None:
+    """Serve the page of a running session until Ctrl-C."""
+    from rig.monitor.feeds import LiveFeed
+    from rig.monitor.serve import check_reach
+    from rig.monitor.server import Monitor
+    from rig.monitor.usage import Usage
+
+    check_reach(host, certificate, key)
+    session = read_session(folder)
+    usage = Usage(folder, live=True, t0_ns=session.t0_ns)
+    feed = LiveFeed(folder, session)
+    _run(Monitor(feed, _imaging(folder), usage, "", None), host, port, certificate, key, browser)
+
+
+def serve_replay(folder: Path, browser: bool, port: int | None = None) -> None:
+    """Serve the page of a recorded session, with play, pause, speed and seek, until Ctrl-C."""
+    from rig.monitor.feeds import ReplayFeed
+    from rig.monitor.server import Monitor
+    from rig.monitor.usage import Usage
+
+    feed, usage = ReplayFeed(folder), Usage(folder, live=False)
+    replay = Monitor(feed, _imaging(folder), usage, "", None)
+    _run(replay, "127.0.0.1", port, None, None, browser)
+
+
+def _run(
+    served: "Monitor",
+    host: str,
+    port: int | None,
+    certificate: Path | None,
+    key: Path | None,
+    browser: bool,
+) -> None:
+    from rig.monitor.serve import address_of, bind, serve
+
+    listening = bind(host, port)
+    address = address_of(listening, certificate is not None, "")
+    Console().print(f"live page: {address}   (Ctrl-C ends it; the session goes on)")
+    if browser:
+        webbrowser.open(address)
+    serve(served, listening, certificate, key)
+
+
+def _imaging(folder: Path) -> "ImagingView":
+    """Return the imaging view with the cells that the session's settings name."""
+    from analysis.cells.read_cells import read_cells
+    from rig.monitor.imaging import ImagingView
+
+    online = read_session(folder).nodes.get("online", {})
+    path = folder / str(online.get("cells_file") or "-")
+    if not path.is_file():
+        return ImagingView(folder)
+    cells = read_cells(path)
+    return ImagingView(folder, cells.centres().astype(np.float32), cells.plane)
+
+
+def _newest(data: Path) -> Path:
+    sessions = sorted(data.glob("sub-*/ses-*"), key=lambda path: path.stat().st_mtime)
+    if not sessions:
+        raise Refused(f"{data} holds no session; name its folder, or give --data")
+    return sessions[-1]

@@ -1,0 +1,170 @@
+"""Where the live page gets its messages from: a running session, or a recorded one."""
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import zmq
+
+from rig.errors import Refused
+from rig.messages import (
+    Flip,
+    Frame,
+    Message,
+    Position,
+    Wheel,
+    kind,
+)
+from rig.settings.config import SessionSettings
+from rig.transport.envelope import CorruptMessage, Envelope, unpack
+from rig.transport.hub import addresses
+from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read
+
+LATEST_ONLY = frozenset(kind(message) for message in (Position, Frame))
+"""Of these types only the newest message of each drain is unpacked."""
+IGNORED = frozenset(kind(message) for message in (Wheel,))
+_HIGH_WATER_MESSAGES = 20_000
+_DRAIN = 5_000
+"""Messages taken at once, so that a burst never holds up the page for long."""
+_POSITION_EVERY_NS = 100_000_000
+"""A recorded session is shown with positions and flips this far apart."""
+
+
+class Feed(Protocol):
+    """Messages for the page."""
+
+    def take(self) -> list[tuple[Envelope, Message]]:
+        """Return what has come since the last call; never waits."""
+
+    def controls(self) -> dict[str, object]:
+        """Return where a replay is, for its slider; empty for a running session."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class LiveFeed:
+    """Subscribes to a running session. It only listens: the session never waits for it."""
+
+    def __init__(self, folder: Path, session: SessionSettings) -> None:
+        """Subscribe to the hub of a session, and read what it has published so far."""
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
+        self._socket.rcvhwm = _HIGH_WATER_MESSAGES
+        self._socket.subscribe(b"")
+        self._socket.connect(addresses(session.rig.hub_port + 1)[-1])
+        self._past = history(folder, tuple(session.nodes))
+        self._newest: dict[tuple[str, str], int] = {}
+        """The last sequence number of each sender and type that came from the journals."""
+
+    def take(self) -> list[tuple[Envelope, Message]]:
+        kept: list[bytes] = []
+        latest: dict[bytes, bytes] = {}
+        for _ in range(_DRAIN):
+            try:
+                data = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            topic = data.partition(b" ")[0]
+            name = topic.decode("ascii", "replace")
+            if name in LATEST_ONLY:
+                latest[topic] = data
+            elif name not in IGNORED:
+                kept.append(data)
+        found, self._past = self._past, []
+        for envelope, message in found:
+            self._newest[envelope.sender, kind(message)] = envelope.seq
+        for data in (*kept, *latest.values()):
+            try:
+                envelope, message = unpack(data[data.index(b" ") + 1 :])
+            except (CorruptMessage, ValueError):
+                continue  # the session's own processes report what is garbled
+            if envelope.seq > self._newest.get((envelope.sender, kind(message)), -1):
+                found.append((envelope, message))
+        return found
+
+    def controls(self) -> dict[str, object]:
+        return {}
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+
+
+class ReplayFeed:
+    """Plays a recorded session: play, pause, speed, seek."""
+
+    def __init__(self, folder: Path, now: Callable[[], float] = time.monotonic) -> None:
+        """Read the session. Raises Refused if the folder holds none."""
+        if not (folder / LOG_FILE).is_file():
+            raise Refused(f"{folder} holds no {LOG_FILE}; name a session folder")
+        self._messages = list(_thinned(read(folder / LOG_FILE)))
+        if not self._messages:
+            raise Refused(f"the log of {folder} holds no message; choose another session")
+        self._times = [envelope.sent for envelope, _ in self._messages]
+        self._now = now
+        self._at = 0
+        self._since, self._from_ns = now(), self._times[0]
+        self.speed = 1.0
+        self.playing = True
+        self.rewound = False
+        """True once after the replay was moved back: what was folded so far must go."""
+
+    @property
+    def position_ns(self) -> int:
+        """Where the replay is, in send time of the recorded session."""
+        if not self.playing:
+            return self._from_ns
+        moved = (self._now() - self._since) * self.speed * 1e9
+        return min(self._from_ns + int(moved), self._times[-1])
+
+    def take(self) -> list[tuple[Envelope, Message]]:
+        until = bisect_right(self._times, self.position_ns)
+        found = self._messages[self._at : until]
+        self._at = max(self._at, until)
+        return found
+
+    def play(self, playing: bool, speed: float) -> None:
+        """Play or pause, at a speed."""
+        self._from_ns, self._since = self.position_ns, self._now()
+        self.playing, self.speed = playing, speed
+
+    def seek(self, share: float) -> None:
+        """Go to a share (0-1) of the session; everything before it is folded in at once."""
+        first, last = self._times[0], self._times[-1]
+        self._from_ns = first + int(min(max(share, 0.0), 1.0) * (last - first))
+        self._since = self._now()
+        self._at, self.rewound = 0, True
+
+    def controls(self) -> dict[str, object]:
+        first, last = self._times[0], self._times[-1]
+        share = (self.position_ns - first) / max(1, last - first)
+        return {"share": round(share, 4), "speed": self.speed, "playing": self.playing}
+
+    def close(self) -> None:
+        self._messages.clear()
+
+
+def _thinned(messages: Iterator[tuple[Envelope, Message]]) -> Iterator[tuple[Envelope, Message]]:
+    """Leave out the wheel, and all but every tenth of a second's position and flip on time."""
+    last: dict[type[Message], int] = {}
+    for envelope, message in messages:
+        if isinstance(message, Wheel | Frame):
+            continue
+        plain = isinstance(message, Position) or (isinstance(message, Flip) and not message.late)
+        if plain:
+            if envelope.sent - last.get(type(message), -_POSITION_EVERY_NS) < _POSITION_EVERY_NS:
+                continue
+            last[type(message)] = envelope.sent
+        yield envelope, message
+
+
+def history(folder: Path, senders: tuple[str, ...]) -> list[tuple[Envelope, Message]]:
+    """Return a running session so far, from the journals, for a page that starts late."""
+    found = []
+    for sender in ("launch", *senders):
+        path = folder / JOURNAL_FOLDER / f"{sender}.mcap"
+        if path.is_file():
+            found += list(_thinned(read(path)))
+    return sorted(found, key=lambda pair: pair[0].sent)

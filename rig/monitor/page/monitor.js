@@ -1,0 +1,204 @@
+// The live page: keeps a model of the session, draws it, and sends the operator's requests.
+
+import * as panels from "./panels.js";
+
+const SCHEMA = "1";
+const STALE_MS = 1000;
+const QUESTIONS = {
+  water: "Give one reward now, by hand?", stop: "Stop after this trial?", quit: "Stop the session now?",
+  note: "Note", pause: "",
+};
+const get = (id) => document.getElementById(id);
+
+const model = { session: {}, head: null, trials: new Map(), faults: [], notes: [], ages: {}, speeds: [] };
+const view = { byCue: false, kind: "live", dots: true, plane: 0, muted: false, sounded: -1 };
+let lastMessage = -Infinity, picture = null, cells = null, slowDue = true, token = "";
+window.shown = { updates: 0, stale: true };
+
+function takeToken() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given) {
+    sessionStorage.setItem("token", given);
+    history.replaceState(null, "", location.pathname);
+  }
+  token = sessionStorage.getItem("token") || "";
+}
+
+function connect() {
+  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
+  socket.onmessage = (event) => take(JSON.parse(event.data));
+  socket.onclose = () => setTimeout(connect, 500);
+}
+
+function merge(rows, key, into) {
+  for (const row of rows) into.set(row[key], row);
+}
+
+function take(update) {
+  if (update.schema !== SCHEMA) return location.reload();
+  lastMessage = performance.now();
+  window.shown.updates += 1;
+  if (update.snapshot) {
+    model.trials.clear();
+    model.faults = [];
+    model.notes = [];
+    model.speeds = [];
+  }
+  merge(update.trials, "trial", model.trials);
+  for (const fault of update.faults) model.faults[fault.number] = fault;
+  model.notes.push(...update.notes);
+  for (const name of ["head", "ages", "replay", "can_act", "session", "signals", "processes", "disk", "imaging"]) {
+    if (update[name] !== undefined) model[name] = update[name];
+  }
+  if (update.signals !== undefined) slowDue = true;
+  model.speeds.push([update.head.t_s, update.head.speed_cm_s]);
+  while (model.speeds.length && model.speeds[0][0] < update.head.t_s - 60) model.speeds.shift();
+}
+
+function draw() {
+  const quiet = performance.now() - lastMessage, stale = quiet > STALE_MS;
+  document.body.classList.toggle("stale", stale);
+  window.shown.stale = stale;
+  const since = Math.min(quiet, 3.6e6) / 1000;
+  panels.text("link", !Number.isFinite(quiet) ? "connecting" : stale ? `NO DATA FOR ${since.toFixed(0)} s` : "live");
+  if (model.head) {
+    const age = stale ? since : 0;
+    panels.header(model, age);
+    if (!stale) {
+      panels.corridor(model);
+      panels.speeds(model);
+    }
+    panels.processes(model, age);
+    if (slowDue && !stale) drawSlow();
+    alarm(panels.faults(model));
+  }
+  setTimeout(() => requestAnimationFrame(draw), 100);
+}
+
+function drawSlow() {
+  slowDue = false;
+  panels.rasters(model, view.byCue);
+  panels.performance(model);
+  panels.checks(model);
+  panels.signals(model);
+  panels.notes(model);
+  const acting = Boolean(model.can_act && token);
+  for (const button of document.querySelectorAll("#actions button")) button.disabled = !acting;
+  get("actions").hidden = Boolean(model.replay && model.replay.speed);
+  get("replay").hidden = !(model.replay && model.replay.speed);
+  if (model.replay && model.replay.speed && document.activeElement !== get("seek")) {
+    get("seek").value = String(1000 * model.replay.share);
+    panels.text("play", model.replay.playing ? "pause" : "play");
+  }
+  document.title = model.session.subject ? `${model.session.subject} · rig` : "rig";
+}
+
+// A fault sounds until it is acknowledged, once every three seconds.
+let audio = null, nextBeep = 0;
+function alarm(open) {
+  if (!open.length || view.muted || performance.now() < nextBeep || !navigator.userActivation?.hasBeenActive) return;
+  nextBeep = performance.now() + 3000;
+  audio ??= new AudioContext();
+  const tone = audio.createOscillator(), level = audio.createGain();
+  tone.frequency.value = 880;
+  level.gain.value = 0.15;
+  tone.connect(level).connect(audio.destination);
+  tone.start();
+  tone.stop(audio.currentTime + 0.25);
+}
+
+async function ask(verb, text = "") {
+  const id = crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random().toString(16).slice(2)}`;
+  const body = JSON.stringify({ id, verb, text });
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    try {
+      const response = await fetch("/request", { method: "POST", body, headers: { Authorization: `Bearer ${token}` } });
+      panels.text("answer", (await response.json()).answer);
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 300));  // the same id: it is done at most once
+    }
+  }
+  panels.text("answer", "no answer; use the terminal of the session");
+}
+
+function confirm(verb) {
+  if (verb === "pause") return ask(verb);
+  const dialog = get("ask");
+  panels.text("question", QUESTIONS[verb]);
+  get("text").hidden = verb !== "note";
+  get("text").value = "";
+  dialog.returnValue = "no";
+  dialog.onclose = () => {
+    if (dialog.returnValue === "yes" && (verb !== "note" || get("text").value)) ask(verb, verb === "note" ? get("text").value : "");
+  };
+  dialog.showModal();
+  (verb === "note" ? get("text") : get("yes")).focus();
+  return undefined;
+}
+
+function acknowledge() {
+  for (const fault of model.faults.filter((f) => !f.acknowledged)) ask("acknowledge", String(fault.number));
+}
+
+async function pull() {
+  if (!document.hidden && model.imaging && model.imaging.planes.length) {
+    fillPlanes();
+    try {
+      const page = await (await fetch(`/image?kind=${view.kind}&plane=${view.plane}`)).arrayBuffer();
+      if (page.byteLength > 16) picture = await bitmapOf(page);
+      const found = await (await fetch("/cells")).arrayBuffer();
+      cells = found.byteLength ? new Float32Array(found) : null;
+    } catch { /* the server is gone; the page says so */ }
+  }
+  panels.image(model, picture, cells, view.plane, view.dots);
+  setTimeout(pull, 700);
+}
+
+async function bitmapOf(page) {
+  const header = new DataView(page), width = header.getUint16(0, true), height = header.getUint16(2, true);
+  const grey = new Uint8Array(page, 16), image = new ImageData(width, height);
+  for (let n = 0; n < grey.length; n += 1) {
+    image.data[4 * n] = image.data[4 * n + 1] = image.data[4 * n + 2] = grey[n];
+    image.data[4 * n + 3] = 255;
+  }
+  return { bitmap: await createImageBitmap(image), width, height, step: header.getUint16(4, true) };
+}
+
+function fillPlanes() {
+  const select = get("plane"), planes = model.imaging.planes;
+  if (select.options.length === planes.length) return;
+  select.replaceChildren(...planes.map((plane) => new Option(`depth ${plane}`, String(plane))));
+}
+
+function replay(change) {
+  fetch("/replay", { method: "POST", body: JSON.stringify(change) });
+}
+
+function wire() {
+  for (const button of document.querySelectorAll("[data-verb]")) button.onclick = () => confirm(button.dataset.verb);
+  get("acknowledge").onclick = acknowledge;
+  get("sort").onclick = () => { view.byCue = !view.byCue; panels.text("sort", view.byCue ? "sort by time" : "sort by cue"); slowDue = true; };
+  get("kind").onclick = () => { view.kind = view.kind === "live" ? "mean" : "live"; panels.text("kind", view.kind === "live" ? "mean image" : "newest image"); };
+  get("dots").onclick = () => { view.dots = !view.dots; };
+  get("plane").onchange = () => { view.plane = Number(get("plane").value); };
+  get("red").onclick = () => { document.documentElement.classList.toggle("red"); slowDue = true; };
+  get("mute").onclick = () => { view.muted = !view.muted; panels.text("answer", view.muted ? "sound is off" : "sound is on"); };
+  get("play").onclick = () => replay({ playing: !model.replay.playing });
+  get("rate").onchange = () => replay({ speed: Number(get("rate").value) });
+  get("seek").onchange = () => replay({ share: Number(get("seek").value) / 1000 });
+  const keys = { p: "pause", w: "water", n: "note", s: "stop", q: "quit" };
+  document.addEventListener("keydown", (event) => {
+    if (get("ask").open || event.target.matches("input, select") || event.ctrlKey || event.metaKey) return;
+    if (keys[event.key] && !get("actions").hidden && token && model.can_act) { event.preventDefault(); confirm(keys[event.key]); }
+    if (event.key === "a" && token) acknowledge();
+    if (event.key === "r") get("red").click();
+    if (event.key === "m") get("mute").click();
+  });
+}
+
+takeToken();
+wire();
+connect();
+draw();
+pull();

@@ -1,0 +1,261 @@
+// What each panel shows, drawn from the model that monitor.js keeps.
+
+import { axes, bars, colourOf, css, dPrimeColour, line, prepared } from "./charts.js";
+
+const get = (id) => document.getElementById(id);
+const GROUPS = ["all", "V1", "medial", "lateral", "anterior"];
+const SIGNS = 3, THRESHOLDS = 10, AT_03 = 2;
+
+export function text(id, value) {
+  const element = get(id);
+  if (element.textContent !== value) element.textContent = value;
+}
+
+export function clock(seconds) {
+  if (seconds === null || seconds === undefined) return "-";
+  const whole = Math.max(0, Math.floor(seconds));
+  const rest = `${String(Math.floor(whole / 60) % 60).padStart(2, "0")}:${String(whole % 60).padStart(2, "0")}`;
+  return whole >= 3600 ? `${Math.floor(whole / 3600)}:${rest}` : rest;
+}
+
+// Fill a table with rows of [text, class] or text; nothing is ever parsed as HTML.
+export function fill(table, head, rows) {
+  const body = document.createElement("tbody");
+  const make = (cells, tag, rowClass) => {
+    const row = document.createElement("tr");
+    if (rowClass) row.className = rowClass;
+    for (const cell of cells) {
+      const element = document.createElement(tag);
+      const [value, kind] = Array.isArray(cell) ? cell : [cell, ""];
+      element.textContent = value;
+      if (kind) element.className = kind;
+      row.append(element);
+    }
+    body.append(row);
+  };
+  if (head) make(head, "th");
+  for (const row of rows) make(row.cells, "td", row.kind);
+  table.replaceChildren(body);
+}
+
+export function header(model, since) {
+  const { session, head } = model;
+  text("subject", session.subject || "-");
+  text("what", session.subject ? [session.cohort, session.stage || session.task, session.rig].filter(Boolean).join(" · ") : "waiting for a session");
+  const phase = head.ended ? "ended" : head.phase;
+  text("phase", head.ended ? "ENDED" : phase.toUpperCase());
+  get("phase").className = `badge ${phase}`;
+  get("phase").title = head.ended || "";
+  const total = session.trials ? ` / ${session.trials}` : "";
+  text("trial", head.trial >= 0 ? `${head.trial + 1}${total}` : "-");
+  text("clock", clock(head.t_s));
+  text("clock_of", session.minutes ? `of ${session.minutes} min` : "time");
+  const today = (session.given_today_ul || 0) + head.water_ul;
+  text("water", today.toFixed(0));
+  const parts = [`µl today of ${session.day_limit_ul || "?"}`, `${head.rewards} rewards`];
+  if (head.manual_ul) parts.push(`${head.manual_ul.toFixed(0)} µl manual`);
+  text("water_of", parts.join(", "));
+  const quiet = head.since_lick_s === null ? null : head.since_lick_s + (head.ended ? 0 : since);
+  text("lick", quiet === null ? "none" : quiet < 60 ? `${quiet.toFixed(0)} s` : clock(quiet));
+  text("speed", head.speed_cm_s.toFixed(0));
+}
+
+export function corridor(model) {
+  const { head, session } = model;
+  const trial = model.trials.get(head.trial);
+  const { context, width, height } = prepared(get("corridor"));
+  const texture = trial ? trial.texture_m : 4, grey = trial ? trial.grey_m : 2, length = texture + grey || 6;
+  const x = (metres) => 14 + (metres / length) * (width - 28);
+  const top = 26, tall = height - 58;
+  context.fillStyle = trial ? colourOf(trial.stimulus, session.stimuli || []) : css("--line");
+  context.globalAlpha = trial ? 0.75 : 1;
+  context.fillRect(x(0), top, x(texture) - x(0), 12);
+  context.fillRect(x(0), top + tall - 12, x(texture) - x(0), 12);
+  context.globalAlpha = 1;
+  context.fillStyle = css("--line");
+  context.fillRect(x(texture), top, x(length) - x(texture), 12);
+  context.fillRect(x(texture), top + tall - 12, x(length) - x(texture), 12);
+  context.fillStyle = css("--dim");
+  context.textAlign = "center";
+  for (let metre = 0; metre <= length; metre += 1) context.fillText(`${metre} m`, x(metre), height - 10);
+  const mark = (metres, label, colour) => {
+    if (metres === null || metres === undefined) return;
+    context.fillStyle = context.strokeStyle = colour;
+    context.lineWidth = 2;
+    context.beginPath();
+    context.moveTo(x(metres), top - 2);
+    context.lineTo(x(metres), top + tall);
+    context.stroke();
+    context.fillText(label, x(metres), top - 8);
+  };
+  if (trial) {
+    mark(trial.cue_m ?? trial.drawn_cue_m, trial.cue_m === undefined ? "cue due" : "cue", css("--ink"));
+    mark(trial.reward_m, "reward", css("--water"));
+    context.fillStyle = css("--ink");
+    for (const lick of trial.licks_m) context.fillRect(x(lick) - 1, top + tall / 2 + 14, 2, 8);
+  }
+  const mouse = x(trial ? head.position_m : 0), middle = top + tall / 2;
+  context.fillStyle = head.moving ? css("--good") : css("--warn");
+  context.beginPath();
+  context.moveTo(mouse + 14, middle);
+  context.lineTo(mouse - 10, middle - 10);
+  context.lineTo(mouse - 10, middle + 10);
+  context.fill();
+  text("corridor_note", trial ? `${trial.stimulus}${trial.rewarded ? ", rewarded" : ""}, ${head.position_m.toFixed(2)} m` : "no trial");
+}
+
+export function speeds(model) {
+  const chart = axes(get("speeds"), [-60, 0], [0, 80], { yTicks: [0, 20, 40, 60, 80], xTicks: [-60, -30, 0], xLabel: "" });
+  line(chart, model.speeds.map(([t, v]) => [t - model.head.t_s, v]), css("--good"));
+}
+
+export function rasters(model, byCue) {
+  const done = [...model.trials.values()].filter((t) => t.outcome !== "aborted" && t.picture === "corridor");
+  for (const [id, rewarded] of [["raster_rewarded", true], ["raster_unrewarded", false]]) {
+    const trials = done.filter((t) => t.rewarded === rewarded);
+    const shown = trials.slice(-120);
+    if (byCue) shown.sort((a, b) => (a.cue_m ?? 9) - (b.cue_m ?? 9));
+    const chart = axes(get(id), [0, 6], [Math.max(20, shown.length), 0], { xTicks: [0, 1, 2, 3, 4, 5, 6], xLabel: "m" });
+    const { context, x, y } = chart;
+    context.fillStyle = css("--line");
+    context.fillRect(x(4), y(0), x(6) - x(4), y(Math.max(20, shown.length)) - y(0));
+    const tall = Math.max(2, (y(1) - y(0)) * 0.8);
+    shown.forEach((trial, row) => {
+      context.fillStyle = colourOf(trial.stimulus, model.session.stimuli || []);
+      for (const lick of trial.licks_m) context.fillRect(x(lick) - 1.5, y(row), 3, tall);
+      context.fillStyle = css("--ink");
+      if (trial.cue_m !== undefined) context.fillRect(x(trial.cue_m) - 1, y(row), 2, tall);
+      context.fillStyle = css("--water");
+      if (trial.reward_m !== undefined) {
+        context.beginPath();
+        context.arc(x(trial.reward_m), y(row) + tall / 2, Math.max(2.5, tall / 2.2), 0, 7);
+        context.fill();
+      }
+    });
+    const note = rewarded ? "rewarded_note" : "unrewarded_note";
+    text(note, `${trials.length} trials${trials.length > 120 ? ", last 120" : ""}; white: cue${rewarded ? ", dot: reward" : ""}`);
+  }
+}
+
+// Lick response as the study counts it: a lick before the cue (passive) or before the grey space.
+export function performance(model) {
+  const rows = new Map();
+  for (const trial of model.trials.values()) {
+    if (trial.outcome !== "done" || trial.picture !== "corridor") continue;
+    const row = rows.get(trial.stimulus) || { trials: 0, responded: 0, rewards: 0, violations: 0 };
+    row.trials += 1;
+    row.responded += trial.licks_m.some((lick) => lick < trial.texture_m) ? 1 : 0;
+    row.rewards += trial.reward_m === undefined ? 0 : 1;
+    row.violations += (trial.violations || []).length ? 1 : 0;
+    rows.set(trial.stimulus, row);
+  }
+  fill(get("performance"), ["stimulus", ["trials", "number"], ["licked in texture", "number"], ["rewarded", "number"]],
+    [...rows].map(([name, row]) => ({ cells: [name, [String(row.trials), "number"],
+      [`${Math.round((100 * row.responded) / row.trials)} %`, "number"], [String(row.rewards), "number"]] })));
+}
+
+export function checks(model) {
+  const { head } = model;
+  const latency = Object.entries(head.latency_ms).map(([name, v]) => ({ cells: [name, [v ? `p50 ${v.p50}` : "-", "number"], [v ? `p99 ${v.p99}` : "", "number"], [v ? `n ${v.n}` : "", "number"]] }));
+  fill(get("latency"), null, latency);
+  const { integrity, referee } = head;
+  const share = head.flips ? ((100 * head.late_flips) / head.flips).toFixed(2) : "0";
+  const disk = model.disk || {};
+  const rows = [
+    ["referee", referee["with violations"] ? `${referee["with violations"]} of ${referee.judged} trials with violations` : `${referee.judged} trials, no violation`, !referee["with violations"]],
+    ["integrity", integrity.sound ? `sound: ${integrity.edges} edges, ${integrity.pages} pages` : `NOT SOUND: ${integrity.finding}`, integrity.sound],
+    ["late flips", `${head.late_flips} of ${head.flips} (${share} %)`, share < 1],
+    ["frames analysed", String(head.frames), true],
+    ["disk", disk.free_gb === undefined ? "-" : `${disk.free_gb} GB free${disk.hours_left ? `, ${disk.hours_left} h at this rate` : ""}`, !(disk.free_gb < 5)],
+  ];
+  fill(get("checks"), null, rows.map(([name, value, good]) => ({ cells: [name, [value, `wrap ${good ? "good" : "bad"}`]] })));
+}
+
+export function processes(model, since) {
+  const head = ["process", "state", ["last message", "number"], ["CPU", "number"], ["memory", "number"], ""];
+  const rows = (model.processes || []).map((process) => {
+    const age = model.ages[process.name] === undefined ? null : model.ages[process.name] + since;
+    const dead = process.state === "running" && age !== null && age > 1.5 && !model.head.ended;
+    return { kind: dead || process.state === "failed" ? "dead" : "", cells: [process.name, dead ? "DEAD" : process.state,
+      [age === null ? "-" : `${age.toFixed(1)} s ago`, "number"],
+      [process.cpu_percent === undefined ? "-" : `${process.cpu_percent} %`, "number"],
+      [process.memory_mb === undefined ? "-" : `${process.memory_mb} MB`, "number"], [process.reason || "", "wrap"]] };
+  });
+  fill(get("processes"), head, rows);
+}
+
+export function signals(model) {
+  const { signals: s, session } = model;
+  if (!s) return;
+  const [a, b] = session.contrast || ["", ""];
+  const most = Math.max(5, ...s.d_prime_counts);
+  const chart = axes(get("dprime"), [s.d_prime_edges[0], s.d_prime_edges.at(-1)], [0, most], { xTicks: [-2, -1, 0, 1, 2], yTicks: [0, most] });
+  bars(chart, s.d_prime_edges, s.d_prime_counts, (v) => (Math.abs(v) < 0.3 ? css("--dim") : v > 0 ? colourOf(a, session.stimuli || []) : colourOf(b, session.stimuli || [])));
+  text("dprime_note", s.defined ? `${a} against ${b}, ${s.defined} of ${s.cells} cells` : model.head.undefined || "no frame analysed yet");
+  const areas = axes(get("areas"), [0, GROUPS.length], [0, 100], { yTicks: [0, 50, 100] });
+  const { context, x, y } = areas;
+  GROUPS.forEach((group, n) => {
+    const at = (sign) => s.fractions[(n * SIGNS + sign) * THRESHOLDS + AT_03];
+    [[1, a, 0.14], [2, b, 0.5]].forEach(([sign, stimulus, offset]) => {
+      const share = at(sign);
+      if (share === null || share === undefined) return;
+      context.fillStyle = colourOf(stimulus, session.stimuli || []);
+      context.fillRect(x(n + offset), y(100 * share), x(n + offset + 0.34) - x(n + offset), y(0) - y(100 * share));
+    });
+    context.fillStyle = css("--ink");
+    context.textAlign = "center";
+    context.textBaseline = "top";
+    context.fillText(group, x(n + 0.5), 4);
+  });
+  const reach = Math.max(2, ...s.motion.map(([, d, r]) => Math.max(Math.abs(d), Math.abs(r))));
+  const top = Math.ceil(reach);
+  const first = s.motion.length ? s.motion[0][0] : 0, last = s.motion.length ? s.motion.at(-1)[0] : 1;
+  const motion = axes(get("motion"), [first, Math.max(last, first + 1)], [-top, top], { yTicks: [-top, 0, top] });
+  line(motion, s.motion.map(([f, d]) => [f, d]), css("--warn"));
+  line(motion, s.motion.map(([f, , r]) => [f, r]), css("--water"));
+}
+
+export function image(model, picture, cells, plane, dots) {
+  const canvas = get("image");
+  const { context, width, height } = prepared(canvas);
+  context.fillStyle = css("--dim");
+  if (!picture) {
+    context.textAlign = "center";
+    context.fillText("no imaging frame yet", width / 2, height / 2);
+    return;
+  }
+  const scale = Math.min(width / picture.width, height / picture.height);
+  const left = (width - picture.width * scale) / 2, top = (height - picture.height * scale) / 2;
+  context.imageSmoothingEnabled = scale < 1;
+  context.drawImage(picture.bitmap, left, top, picture.width * scale, picture.height * scale);
+  if (!dots || !cells) return;
+  const radius = Math.max(1.2, 3.5 * scale / picture.step);
+  for (let n = 0; n < cells.length; n += 4) {
+    if (cells[n] !== plane) continue;
+    context.fillStyle = dPrimeColour(cells[n + 3]);
+    context.beginPath();
+    context.arc(left + (cells[n + 2] / picture.step) * scale, top + (cells[n + 1] / picture.step) * scale, radius, 0, 7);
+    context.fill();
+  }
+}
+
+export function faults(model) {
+  const open = model.faults.filter((f) => !f.acknowledged);
+  get("alarm").hidden = !open.length;
+  get("faults").replaceChildren(...open.slice(-6).reverse().map((fault) => {
+    const item = document.createElement("li"), when = document.createElement("small");
+    when.textContent = `${clock(fault.t_s)} ${fault.sender}`;
+    item.append(when, fault.text);
+    return item;
+  }));
+  return open;
+}
+
+export function notes(model) {
+  get("notes").replaceChildren(...model.notes.slice(-40).reverse().map((note) => {
+    const item = document.createElement("li"), when = document.createElement("small");
+    when.textContent = clock(note.t_s);
+    item.append(when, note.verb === "note" ? note.text : note.verb);
+    return item;
+  }));
+}

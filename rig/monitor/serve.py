@@ -1,0 +1,126 @@
+"""Runs the server of the live page, and keeps the operator's token."""
+
+import os
+import secrets
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from rig.errors import Refused
+from rig.monitor.server import Monitor, application
+
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 8571
+_TOKEN_BYTES = 18
+_MOST_BROWSERS = 100
+
+
+def token_file() -> Path:
+    """Return where this user's token is kept from one session to the next."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA")
+    return (Path(home) if home else Path.home() / ".config") / "rig" / "monitor_token"
+
+
+def read_token(path: Path) -> str:
+    """Return the operator's token; make one if there is none.
+
+    Raises Refused if others can read the file, or it cannot be used.
+    """
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(path, flags, 0o600), "w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(_TOKEN_BYTES))
+        if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise Refused(
+                f"{path} can be read by other users, who could then give water; run: chmod 600 "
+                f"{path}, or delete it to get a new token"
+            )
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"the token file {path} cannot be used ({error}); delete it") from error
+    if len(token) < _TOKEN_BYTES:
+        raise Refused(f"the token in {path} is too short; delete the file to get a new one")
+    return token
+
+
+def bind(host: str, port: int | None) -> socket.socket:
+    """Return a listening socket: at `port`, or at the usual port or any free one if None.
+
+    Raises Refused if the port is in use or the address is not this machine's.
+    """
+    tried = [DEFAULT_PORT, 0] if port is None else [port]
+    for number in tried:
+        listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, number))
+        except (OSError, OverflowError) as error:
+            listening.close()
+            if number == tried[-1]:
+                raise Refused(
+                    f"the live page cannot listen at {host}, port {number} ({error}); choose "
+                    "another one: --port"
+                ) from error
+            continue
+        return listening
+    raise AssertionError
+
+
+def check_reach(host: str, certificate: Path | None, key: Path | None) -> None:
+    """Refuse to be reached from other machines without TLS."""
+    if (certificate is None) != (key is None):
+        raise Refused("TLS needs both files: --certificate FILE and --key FILE")
+    for file in (certificate, key):
+        if file is not None and not file.is_file():
+            raise Refused(f"there is no file {file}; check the path")
+    if host not in (LOOPBACK, "localhost", "::1") and certificate is None:
+        raise Refused(
+            f"beyond this machine ({host}) the live page needs TLS: give --certificate FILE and "
+            "--key FILE, or use an SSH tunnel"
+        )
+
+
+def address_of(listening: socket.socket, secure: bool, token: str) -> str:
+    """Return what to type into a browser; with the token, its reader may act."""
+    host, port = listening.getsockname()[:2]
+    end = f"/#token={token}" if token else "/"
+    return f"{'https' if secure else 'http'}://{host}:{port}{end}"
+
+
+def serve(
+    monitor: Monitor,
+    listening: socket.socket,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    started: Callable[[uvicorn.Server], None] | None = None,
+) -> None:
+    """Serve the page until the process is asked to end. Raises Refused if TLS cannot be used."""
+    config = uvicorn.Config(
+        application(monitor),
+        log_level="error",
+        access_log=False,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,  # it takes more CPU than all the rest
+        ws_max_size=4096,
+        limit_concurrency=_MOST_BROWSERS,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    try:
+        config.load()
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise Refused(f"{certificate} and {key} do not fit together ({error})") from error
+    server = uvicorn.Server(config)
+    if started is not None:
+        started(server)
+    try:
+        server.run(sockets=[listening])
+    finally:
+        monitor.feed.close()
+        monitor.imaging.close()

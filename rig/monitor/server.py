@@ -1,0 +1,277 @@
+"""Serves the live page: one HTML page, a websocket, raw images, and the operator's requests.
+
+The page is read-only without the operator's token. The server never talks to the session except
+through `request`, which hands an operator's request to the code that also takes the keys of the
+terminal.
+"""
+
+import asyncio
+import hmac
+import json
+import re
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from rig.monitor.feeds import Feed, ReplayFeed
+from rig.monitor.imaging import ImagingView
+from rig.monitor.state import MonitorState
+from rig.monitor.usage import Usage
+
+SCHEMA = "1"
+"""Version of what page and server say to each other; a page of another version reloads."""
+PERIOD_S = 0.1
+_SLOW_EVERY = 10
+"""Signals, processes and disk are sent with every tenth update: once a second."""
+_MOST_BYTES = 4096
+_REQUESTS_A_MINUTE = 60
+_VERBS = ("pause", "resume", "stop", "quit", "water", "note", "acknowledge")
+_MOST_NOTE = 500
+_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+Accept = Callable[[str, str], None]
+"""Takes an operator's request: the verb, and a text (of a note)."""
+
+
+class Monitor:
+    """The state of the page, the browsers that look at it, and what they may ask for."""
+
+    def __init__(
+        self, feed: Feed, imaging: ImagingView, usage: Usage, token: str, accept: Accept | None
+    ) -> None:
+        """Show what `feed` brings; hand requests that carry `token` to `accept`, if given."""
+        self.feed, self.imaging, self.usage = feed, imaging, usage
+        self.state = MonitorState()
+        self._token, self._accept = token, accept
+        self._asked: deque[float] = deque(maxlen=_REQUESTS_A_MINUTE)
+        self._answers: dict[str, str] = {}
+        self._tick = asyncio.Event()
+        self.updates = 0
+
+    async def run(self) -> None:
+        """Fold in what the feed brings, ten times a second, for as long as the server runs."""
+        while True:
+            if isinstance(self.feed, ReplayFeed) and self.feed.rewound:
+                self.state, self.feed.rewound = MonitorState(), False
+            for envelope, message in self.feed.take():
+                self.state.handle(envelope, message)
+                self.imaging.handle(message)
+            self.updates += 1
+            ticked, self._tick = self._tick, asyncio.Event()
+            ticked.set()
+            await asyncio.sleep(PERIOD_S)
+
+    async def updates_for(self, socket: WebSocket) -> None:
+        """Send a browser what has changed, at its own pace: a slow one skips updates."""
+        state, revision, sent = self.state, 0, 0
+        await socket.send_text(self._text({"snapshot": True, **self._update(revision, slow=True)}))
+        revision = self.state.revision
+        while True:
+            await self._tick.wait()
+            sent += 1
+            fresh = self.state is not state  # a replay was moved back
+            state = self.state
+            revision = 0 if fresh else revision
+            update = self._update(revision, slow=fresh or sent % _SLOW_EVERY == 0)
+            revision = state.revision
+            await socket.send_text(self._text({"snapshot": fresh, **update}))
+
+    def take_request(self, body: dict[str, Any]) -> tuple[int, str]:
+        """Act on an operator's request; return the HTTP status and a sentence.
+
+        A request that is sent again under the same id is answered, and not repeated.
+        """
+        number, verb = str(body.get("id", "")), str(body.get("verb", ""))
+        text = str(body.get("text", ""))
+        if number in self._answers:
+            return 200, self._answers[number]
+        if wrong := _wrong(number, verb, text):
+            return 400, wrong
+        if verb == "acknowledge":
+            if not self.state.acknowledge(int(text)):
+                return 400, "there is no such fault"
+            answer = "seen"
+        elif self._accept is None or self.state.ended or not self.state.session:
+            return 409, "no session can be controlled from this page; use its terminal"
+        else:
+            self._accept(verb, text)
+            answer = f"{verb} was sent"
+        self._answers[number] = answer
+        return 200, answer
+
+    def may(self, header: str) -> bool:
+        """Return whether an Authorization header carries the operator's token."""
+        given = header.removeprefix("Bearer ").encode()
+        return bool(self._token) and hmac.compare_digest(given, self._token.encode())
+
+    def is_flood(self) -> bool:
+        """Return whether more requests came within the last minute than a person makes."""
+        now = time.monotonic()
+        full = len(self._asked) == _REQUESTS_A_MINUTE and now - self._asked[0] < 60
+        if not full:
+            self._asked.append(now)
+        return full
+
+    def _update(self, revision: int, slow: bool) -> dict[str, Any]:
+        state = self.state
+        update: dict[str, Any] = {
+            "schema": SCHEMA,
+            "head": state.head(),
+            "ages": self._ages(),
+            "replay": self.feed.controls(),
+            "can_act": self._accept is not None,
+            **state.rows_since(revision),
+        }
+        if slow:
+            update |= {
+                "session": state.session,
+                "signals": state.signals(),
+                "processes": self.usage.rows(state.processes),
+                "disk": self.usage.disk(),
+                "imaging": self.imaging.facts(),
+            }
+        return update
+
+    def _ages(self) -> dict[str, float]:
+        """Return how long ago each process last said anything, seconds."""
+        now = self.usage.session_now_ns(self.state)
+        processes = self.state.processes.items()
+        return {n: round(max(0, now - p["sent"]) / 1e9, 2) for n, p in processes if p["sent"]}
+
+    def _text(self, update: dict[str, Any]) -> str:
+        return msgspec.json.encode(update).decode()  # numbers that are not finite become null
+
+
+def _wrong(number: str, verb: str, text: str) -> str:
+    """Return what is wrong with a request, in a sentence; empty if nothing is."""
+    if not _ID.fullmatch(number):
+        return "the request has no valid id; reload the page"
+    if verb not in _VERBS:
+        return f"{verb[:20]!r} is not a request; use one of {', '.join(_VERBS)}"
+    if verb == "note" and not 0 < len(text) <= _MOST_NOTE:
+        return f"a note has 1 to {_MOST_NOTE} characters"
+    if verb == "acknowledge" and not (text.isascii() and text.isdecimal()):
+        return "name the fault by its number"
+    return ""
+
+
+def application(monitor: Monitor) -> Starlette:
+    """Return the web application of a monitor."""
+
+    async def page(request: Request) -> Response:
+        name = request.path_params.get("name", "index.html")
+        if not re.fullmatch(r"[a-z_]+\.(html|js|css)", name):
+            return Response("not found", 404)
+        source = files("rig.monitor") / "page" / name
+        if not source.is_file():
+            return Response("not found", 404)
+        return Response(source.read_bytes(), media_type=_TYPES[Path(name).suffix])
+
+    async def image(request: Request) -> Response:
+        plane = request.query_params.get("plane", "0")
+        if not plane.isdecimal():
+            return Response("plane is a number", 400)
+        found = monitor.imaging.image(request.query_params.get("kind", "live"), int(plane))
+        return Response(found, media_type="application/octet-stream")
+
+    async def cells(request: Request) -> Response:
+        found = monitor.imaging.cells(monitor.state.d_prime)
+        return Response(found, media_type="application/octet-stream")
+
+    async def ask(request: Request) -> Response:
+        if monitor.is_flood():
+            return JSONResponse({"answer": "too many requests; wait a minute"}, 429)
+        if not _same_origin(request):
+            return JSONResponse({"answer": "requests are taken from this page only"}, 403)
+        if not monitor.may(request.headers.get("authorization", "")):
+            answer = "only the operator may do this; open the page with the operator's address"
+            return JSONResponse({"answer": answer}, 401)
+        body = await _body(request)
+        if not isinstance(body, dict):
+            return JSONResponse({"answer": "the request cannot be read; reload the page"}, 400)
+        status, answer = monitor.take_request(body)
+        return JSONResponse({"answer": answer}, status)
+
+    async def replay(request: Request) -> Response:
+        body = await _body(request)
+        if not isinstance(monitor.feed, ReplayFeed) or not _same_origin(request):
+            return JSONResponse({"answer": "this is not a replay"}, 409)
+        if not isinstance(body, dict):
+            return JSONResponse({"answer": "the request cannot be read"}, 400)
+        if "share" in body:
+            monitor.feed.seek(float(body["share"]))
+        speed = min(max(float(body.get("speed", monitor.feed.speed)), 0.1), 1000.0)
+        monitor.feed.play(bool(body.get("playing", monitor.feed.playing)), speed)
+        return JSONResponse({"answer": "done"})
+
+    async def live(socket: WebSocket) -> None:
+        if not _same_origin(socket):
+            await socket.close(4403)
+            return
+        await socket.accept()
+        with suppress(WebSocketDisconnect, RuntimeError, OSError):  # the browser is gone
+            await monitor.updates_for(socket)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        running = asyncio.create_task(monitor.run())
+        try:
+            yield
+        finally:
+            running.cancel()
+
+    routes = [
+        Route("/", page),
+        Route("/image", image),
+        Route("/cells", cells),
+        Route("/request", ask, methods=["POST"]),
+        Route("/replay", replay, methods=["POST"]),
+        WebSocketRoute("/live", live),
+        Route("/{name}", page),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=_with_headers)
+    return app
+
+
+async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    response = await call_next(request)
+    response.headers.update(_HEADERS)
+    return response
+
+
+def _same_origin(request: Request | WebSocket) -> bool:
+    """Return whether a browser's request comes from this page; other programs send no Origin."""
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+
+
+async def _body(request: Request) -> Any:
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > _MOST_BYTES:
+            return None
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None

@@ -1,0 +1,294 @@
+"""What the live page shows, folded from the messages of a session. Pure: no clock, no socket.
+
+Rows that grow (trials, faults, notes) carry a revision, so that a browser is sent only what has
+changed since it was last served.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.messages import (
+    CellSignals,
+    Cue,
+    Ended,
+    Fault,
+    Flip,
+    Integrity,
+    Lick,
+    Message,
+    OperatorRequest,
+    Position,
+    Start,
+    Stop,
+    TrialEnd,
+    TrialStart,
+    TrialVerdict,
+    Valve,
+)
+from rig.transport.envelope import Envelope
+
+Row = dict[str, Any]
+_LATENCIES = 500
+"""How many of the newest latencies the percentiles are taken over."""
+_MOTION_FRAMES = 300
+_D_PRIME_EDGES = np.linspace(-2.0, 2.0, 41)
+"""Edges of the histogram of d'; values beyond are counted in the outermost bins."""
+
+
+class MonitorState:
+    """The newest of everything, and the rows of trials, faults and notes so far."""
+
+    def __init__(self) -> None:
+        self.session: Row = {}
+        """Who, what and since when: from Start. Empty before it."""
+        self.revision = 0
+        self.t = 0
+        """The newest session time received, ns."""
+        self.trials: dict[int, Row] = {}
+        self.faults: list[Row] = []
+        self.notes: list[Row] = []
+        self.processes: dict[str, Row] = {}
+        self.position = Position(0, -1, 0.0, 0.0, False, "grey")
+        self.ended = ""
+        """Why the session ended; empty while it runs."""
+        self.d_prime: NDArray[np.float32] = np.empty(0, np.float32)
+        self._water_ul = self._manual_ul = 0.0
+        self._rewards = self._licks = 0
+        self._last_lick_t: int | None = None
+        self._flips = self._late_flips = 0
+        self._lick_to_valve_ms: deque[float] = deque(maxlen=_LATENCIES)
+        self._frame_to_signals_ms: deque[float] = deque(maxlen=_LATENCIES)
+        self._frames = 0
+        self._motion: deque[tuple[int, float, float]] = deque(maxlen=_MOTION_FRAMES)
+        self._selective: float | None = None
+        self._undefined = ""
+        self._fractions: list[float] = []
+        self._integrity: Row = {"sound": True, "edges": 0, "pages": 0, "finding": ""}
+        self._violations = 0
+        self._judged = 0
+        self._handlers: dict[type[Message], Callable[[Envelope, Any], None]] = {
+            Start: lambda _, start: self._start(start.session),
+            Position: lambda _, position: setattr(self, "position", position),
+            Lick: lambda _, lick: self._lick(lick),
+            Valve: lambda _, valve: self._valve(valve),
+            TrialStart: lambda _, start: self._change(start.trial, _trial_row(start)),
+            TrialEnd: lambda _, end: self._change(
+                end.trial, {"outcome": end.outcome, "end_s": _s(end.t)}
+            ),
+            Cue: lambda _, cue: self._change(
+                cue.trial, {"cue_m": cue.position_m, "cue_s": _s(cue.t)}
+            ),
+            TrialVerdict: lambda _, verdict: self._judge(verdict),
+            Flip: lambda _, flip: self._flip(flip),
+            Fault: lambda envelope, fault: self._fault(envelope.sender, fault),
+            OperatorRequest: lambda _, request: self._note(request),
+            CellSignals: self._cells,
+            Integrity: lambda _, integrity: self._integrity_of(integrity),
+            Ended: lambda envelope, ended: self._end(envelope.sender, ended),
+            Stop: lambda _, stop: setattr(self, "ended", self.ended or stop.reason),
+        }
+
+    def handle(self, envelope: Envelope, message: Message) -> None:
+        """Take in one message."""
+        self.t = max(self.t, message.t)
+        process = self.processes.setdefault(envelope.sender, {"sent": 0, "state": "running"})
+        process["sent"] = max(process["sent"], envelope.sent)
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            handler(envelope, message)
+
+    def head(self) -> Row:
+        """Return what changes all the time, as one JSON-ready dict."""
+        place = self.position
+        since_lick = None if self._last_lick_t is None else _s(self.t - self._last_lick_t)
+        return {
+            "t_s": _s(self.t),
+            "phase": place.phase,
+            "trial": place.trial,
+            "position_m": place.position_m,
+            "speed_cm_s": place.speed_cm_s,
+            "moving": place.moving,
+            "water_ul": self._water_ul,
+            "manual_ul": self._manual_ul,
+            "rewards": self._rewards,
+            "licks": self._licks,
+            "since_lick_s": since_lick,
+            "flips": self._flips,
+            "late_flips": self._late_flips,
+            "latency_ms": {
+                "lick to valve": _percentiles(self._lick_to_valve_ms),
+                "frame to final signals": _percentiles(self._frame_to_signals_ms),
+            },
+            "referee": {"judged": self._judged, "with violations": self._violations},
+            "integrity": self._integrity,
+            "frames": self._frames,
+            "selective": self._selective,
+            "undefined": self._undefined,
+            "ended": self.ended,
+        }
+
+    def rows_since(self, revision: int) -> dict[str, list[Row]]:
+        """Return the trials, faults and notes that have changed after a revision."""
+        rows = {"trials": self.trials.values(), "faults": self.faults, "notes": self.notes}
+        return {name: [r for r in of if r["revision"] > revision] for name, of in rows.items()}
+
+    def signals(self) -> Row:
+        """Return the histogram of d', the fractions by area and the motion, for slow charts."""
+        defined = self.d_prime[np.isfinite(self.d_prime)]
+        clipped = np.clip(defined, _D_PRIME_EDGES[0], _D_PRIME_EDGES[-1])
+        counts, _ = np.histogram(clipped, _D_PRIME_EDGES)
+        return {
+            "d_prime_edges": _D_PRIME_EDGES.tolist(),
+            "d_prime_counts": counts.tolist(),
+            "cells": int(self.d_prime.size),
+            "defined": int(defined.size),
+            "fractions": self._fractions,
+            "motion": [list(point) for point in self._motion],
+        }
+
+    def acknowledge(self, number: int) -> bool:
+        """Mark a fault as seen; return whether there is one of that number."""
+        if not 0 <= number < len(self.faults):
+            return False
+        self.faults[number] |= {"acknowledged": True, "revision": self._revise()}
+        return True
+
+    def _start(self, session: Row) -> None:
+        task, nodes = session.get("task", {}), session.get("nodes", {})
+        hardware = nodes.get("hardware", {})
+        online = nodes.get("online", {})
+        self.session = {
+            "id": session.get("id", ""),
+            "subject": session.get("subject", ""),
+            "began": session.get("began", ""),
+            "task": session.get("task_name", ""),
+            "stage": task.get("stage", ""),
+            "cohort": task.get("cohort", ""),
+            "rig": session.get("rig", {}).get("name", ""),
+            "given_today_ul": session.get("given_today_ul", 0.0),
+            "day_limit_ul": hardware.get("guard", {}).get("max_day_ul", 0.0),
+            "minutes": task.get("minutes", 0.0),
+            "trials": task.get("trials", 0),
+            "stimuli": task.get("stimuli", []),
+            "contrast": _contrast(task, online),
+            "nodes": list(nodes),
+            "override": session.get("override", ""),
+        }
+        for name in nodes:
+            self.processes.setdefault(name, {"sent": 0, "state": "running"})
+
+    def _judge(self, verdict: TrialVerdict) -> None:
+        self._judged += 1
+        if verdict.violations:
+            self._violations += 1
+            self._change(verdict.trial, {"violations": list(verdict.violations)})
+
+    def _flip(self, flip: Flip) -> None:
+        self._flips = max(self._flips, flip.number + 1)
+        self._late_flips += flip.late
+
+    def _integrity_of(self, message: Integrity) -> None:
+        self._integrity |= {
+            "sound": message.sound,
+            "edges": message.edges,
+            "pages": message.pages,
+        }
+        if message.findings:
+            self._integrity["finding"] = message.text or ", ".join(message.findings)
+
+    def _end(self, sender: str, ended: Ended) -> None:
+        state = "failed" if ended.failed else "ended"
+        self.processes[sender] |= {"state": state, "reason": ended.reason}
+
+    def _lick(self, lick: Lick) -> None:
+        self._licks += 1
+        self._last_lick_t = max(self._last_lick_t or 0, lick.t)
+        row = self.trials.get(self.position.trial)
+        if row is not None:
+            row["licks_m"].append(round(self.position.position_m, 3))
+            self._change(row["trial"], {})
+
+    def _valve(self, valve: Valve) -> None:
+        if valve.refused or not valve.open_ms:
+            return
+        self._rewards += 1
+        self._water_ul += valve.volume_ul
+        self._manual_ul += valve.volume_ul * valve.manual
+        if valve.lick_t is not None:
+            self._lick_to_valve_ms.append((valve.t - valve.lick_t) / 1e6)
+        row = self.trials.get(self.position.trial)
+        if row is not None and not valve.manual:
+            self._change(row["trial"], {"reward_m": round(self.position.position_m, 3)})
+
+    def _fault(self, sender: str, fault: Fault) -> None:
+        self.faults.append(
+            {
+                "number": len(self.faults),
+                "t_s": _s(fault.t),
+                "sender": sender,
+                "text": fault.text,
+                "acknowledged": False,
+                "revision": self._revise(),
+            }
+        )
+
+    def _note(self, request: OperatorRequest) -> None:
+        note = {"t_s": _s(request.t), "verb": request.verb, "text": request.text}
+        self.notes.append({**note, "revision": self._revise()})
+
+    def _cells(self, envelope: Envelope, signals: CellSignals) -> None:
+        self._frames += 1
+        self._frame_to_signals_ms.append((envelope.sent - signals.t) / 1e6)
+        if signals.d_prime:
+            self.d_prime = np.frombuffer(signals.d_prime, "<f4")
+        if signals.fractions:
+            values = np.frombuffer(signals.fractions, "<f4")
+            self._fractions = [None if not np.isfinite(v) else float(v) for v in values]  # type: ignore[misc]
+        self._selective, self._undefined = signals.selective_fraction, signals.undefined
+        if signals.motion:
+            down, right, _ = np.mean(signals.motion, axis=0)
+            self._motion.append((signals.frame, round(float(down), 2), round(float(right), 2)))
+
+    def _change(self, trial: int, values: Row) -> None:
+        row = self.trials.setdefault(trial, {"trial": trial, "licks_m": []})
+        row |= {**values, "revision": self._revise()}
+
+    def _revise(self) -> int:
+        self.revision += 1
+        return self.revision
+
+
+def _trial_row(start: TrialStart) -> Row:
+    return {
+        "stimulus": start.stimulus,
+        "rewarded": start.rewarded,
+        "start_s": _s(start.t),
+        "drawn_cue_m": start.cue_position_m,
+        "texture_m": start.texture_m,
+        "grey_m": start.grey_m,
+        "picture": start.picture,
+        "rescue": start.rescue,
+    }
+
+
+def _contrast(task: Row, online: Row) -> list[str]:
+    """Return the pair of stimuli whose d' is shown."""
+    contrasts = task.get("signals", {}).get("contrasts") or []
+    if contrasts:
+        return list(contrasts[0])
+    return [str(online.get("a", "")), str(online.get("b", ""))]
+
+
+def _percentiles(values: "deque[float]") -> Row | None:
+    if not values:
+        return None
+    p50, p99 = np.percentile(np.array(values), [50, 99])
+    return {"p50": round(float(p50), 2), "p99": round(float(p99), 2), "n": len(values)}
+
+
+def _s(t: int) -> float:
+    return round(t / 1e9, 3)

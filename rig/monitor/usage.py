@@ -1,0 +1,98 @@
+"""What the processes of a session take of the machine, from /proc; empty where there is none."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from rig.clock import monotonic_ns
+from rig.monitor.state import MonitorState
+
+_PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+class Usage:
+    """CPU and memory of each node's process, room on the disk, and the session's clock."""
+
+    def __init__(self, folder: Path, live: bool, t0_ns: int = 0) -> None:
+        """Look at the session in `folder`; of a replay (not `live`) only the clock is known.
+
+        `t0_ns` is the session's zero on this machine's monotonic clock.
+        """
+        self._folder, self._live = folder, live
+        self._pids: dict[str, int] = {}
+        self._cpu: dict[str, tuple[float, float]] = {}
+        self._written: tuple[float, int] | None = None
+        self._t0_ns = t0_ns
+
+    def session_now_ns(self, state: MonitorState) -> int:
+        """Return the session's time now, ns; of a replay, the newest that was shown."""
+        return monotonic_ns() - self._t0_ns if self._live else state.t
+
+    def rows(self, processes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return a row for each process: name, state, CPU (% of a core) and memory (MB)."""
+        if self._live:
+            self._find(list(processes))
+        found = []
+        for name, process in processes.items():
+            row = {"name": name, "state": process["state"], "reason": process.get("reason", "")}
+            found.append(row | self._use(name))
+        return found
+
+    def disk(self) -> dict[str, float]:
+        """Return the free space (GB) and how long it lasts at the rate of this session (hours)."""
+        if not self._live:
+            return {}
+        free = shutil.disk_usage(self._folder).free
+        now, written = time.monotonic(), _size(self._folder)
+        result = {"free_gb": round(free / 1e9, 1)}
+        if self._written is not None and written > self._written[1]:
+            rate = (written - self._written[1]) / (now - self._written[0])
+            result["hours_left"] = round(free / rate / 3600, 1)
+        else:
+            self._written = (now, written)
+        return result
+
+    def _find(self, names: list[str]) -> None:
+        """Find the process of each node: its command line names the session folder."""
+        if all(name in self._pids for name in names) or not _PROC.is_dir():
+            return
+        marker = str(self._folder)
+        for path in _PROC.glob("[0-9]*"):
+            try:
+                arguments = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if marker in arguments and "-m" in arguments:
+                module = arguments[arguments.index("-m") + 1]
+                self._pids[module.rpartition(".")[2]] = int(path.name)
+
+    def _use(self, name: str) -> dict[str, float]:
+        pid = self._pids.get(name)
+        if pid is None:
+            return {}
+        try:
+            fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+            pages = int((_PROC / str(pid) / "statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            self._pids.pop(name, None)
+            return {}
+        now, used_s = time.monotonic(), (int(fields[11]) + int(fields[12])) / _TICKS
+        before = self._cpu.get(name)
+        self._cpu[name] = (now, used_s)
+        use: dict[str, float] = {"memory_mb": round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)}
+        if before is not None and now > before[0]:
+            use["cpu_percent"] = round(100 * (used_s - before[1]) / (now - before[0]), 1)
+        return use
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size
+        except OSError:
+            continue
+    return total
