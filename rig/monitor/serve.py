@@ -59,6 +59,7 @@ def bind(host: str, port: int | None) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, number))
+            listening.listen(_MOST_BROWSERS)
         except (OSError, OverflowError) as error:
             listening.close()
             if number == tried[-1]:

@@ -184,6 +184,7 @@ function wire() {
   get("plane").onchange = () => { view.plane = Number(get("plane").value); };
   get("red").onclick = () => { document.documentElement.classList.toggle("red"); slowDue = true; };
   get("mute").onclick = () => { view.muted = !view.muted; panels.text("answer", view.muted ? "sound is off" : "sound is on"); };
+  get("no").onclick = () => get("ask").close("no");
   get("play").onclick = () => replay({ playing: !model.replay.playing });
   get("rate").onchange = () => replay({ speed: Number(get("rate").value) });
   get("seek").onchange = () => replay({ share: Number(get("seek").value) / 1000 });

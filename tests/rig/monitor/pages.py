@@ -1,0 +1,101 @@
+"""A live page served on a thread, over messages that a test hands in."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from rig.messages import Message
+from rig.monitor.feeds import Feed
+from rig.monitor.imaging import ImagingView
+from rig.monitor.serve import bind, serve
+from rig.monitor.server import Monitor
+from rig.monitor.usage import Usage
+from rig.transport.envelope import Envelope
+
+TOKEN = "a-token-of-the-operator"
+
+
+class Handed:
+    """A feed of what a test hands in."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Envelope, Message]] = []
+
+    def hand(self, pairs: list[tuple[Envelope, Message]]) -> None:
+        self.waiting += pairs
+
+    def take(self) -> list[tuple[Envelope, Message]]:
+        taken, self.waiting = self.waiting, []
+        return taken
+
+    def controls(self) -> dict[str, object]:
+        return {}
+
+    def close(self) -> None:
+        pass
+
+
+class Page:
+    """A served page: its address, and the requests that came through."""
+
+    def __init__(self, folder: Path, feed: Feed, watches: bool, port: int) -> None:
+        self.accepted: list[tuple[str, str]] = []
+        accept = None if watches else lambda verb, text: self.accepted.append((verb, text))
+        self.monitor = Monitor(feed, ImagingView(folder), Usage(folder, False), TOKEN, accept)
+        self._socket = bind("127.0.0.1", port)
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._ready = threading.Event()
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        self._ready.wait(10)
+
+    def ask(
+        self, body: Any, token: str = TOKEN, origin: str | None = None, path: str = "/request"
+    ) -> tuple[int, str]:
+        """POST a request; return the status and the answer."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {token}"} | ({"Origin": origin} if origin else {})
+        request = urllib.request.Request(self.address + path, data, headers)
+        try:
+            with urllib.request.urlopen(request) as response:
+                return response.status, json.load(response)["answer"]
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)["answer"]
+
+    def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        """GET a path; return the status, the headers and the body."""
+        try:
+            with urllib.request.urlopen(self.address + path) as response:
+                return response.status, dict(response.headers), response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), error.read()
+
+    def stop(self) -> None:
+        assert self._server is not None
+        self._server.should_exit = True
+        self._thread.join()
+
+    def _serve(self) -> None:
+        def started(server: uvicorn.Server) -> None:
+            self._server = server
+            self._ready.set()
+
+        serve(self.monitor, self._socket, started=started)
+
+
+@contextmanager
+def served(folder: Path, feed: Feed, watches: bool = False, port: int = 0) -> Iterator[Page]:
+    """Serve a page until the end of the block."""
+    page = Page(folder, feed, watches, port)
+    try:
+        yield page
+    finally:
+        page.stop()

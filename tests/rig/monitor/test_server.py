@@ -1,0 +1,137 @@
+"""The server of the live page: who may do what, and what it answers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rig.errors import Refused
+from rig.monitor.serve import bind, check_reach, read_token
+from tests.analysis.logs import enveloped
+from tests.rig.monitor.pages import TOKEN, Handed, Page, served
+from tests.rig.monitor.test_state import STARTED
+
+ID = "0123456789"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    feed = Handed()
+    feed.hand(enveloped([STARTED]))
+    with served(tmp_path, feed) as page:
+        while not page.monitor.state.session:
+            page.get("/")
+        yield page
+
+
+def test_the_page_may_load_nothing_from_elsewhere(page: Page) -> None:
+    status, headers, body = page.get("/")
+    assert status == 200
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert b"http" not in body.replace(b"http-equiv", b"")
+
+
+def test_the_whole_page_is_small(page: Page) -> None:
+    names = ("", "monitor.js", "panels.js", "charts.js", "monitor.css")
+    assert sum(len(page.get(f"/{name}")[2]) for name in names) < 300_000
+
+
+@pytest.mark.parametrize("path", ["/nothing.js", "/..%2fserver.py", "/server.py", "/page/x.js"])
+def test_nothing_but_the_page_is_served(page: Page, path: str) -> None:
+    assert page.get(path)[0] == 404
+
+
+def test_a_guest_may_not_act(page: Page) -> None:
+    water = {"id": ID, "verb": "water"}
+    assert page.ask(water, token="")[0] == 401
+    assert page.ask(water, token="guessed")[0] == 401
+    assert page.accepted == []
+
+
+def test_a_page_of_another_origin_may_not_act_even_with_the_token(page: Page) -> None:
+    assert page.ask({"id": ID, "verb": "water"}, origin="http://evil.example")[0] == 403
+    assert page.accepted == []
+    assert page.ask({"id": ID, "verb": "water"}, origin=page.address)[0] == 200
+
+
+def test_a_request_that_is_sent_again_is_done_once(page: Page) -> None:
+    for _ in range(3):
+        assert page.ask({"id": ID, "verb": "water"}) == (200, "water was sent")
+    page.ask({"id": f"{ID}-2", "verb": "note", "text": "drinks well"})
+    assert page.accepted == [("water", ""), ("note", "drinks well")]
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        ({"verb": "water"}, "no valid id"),
+        ({"id": ID, "verb": "open"}, "is not a request"),
+        ({"id": ID, "verb": "note", "text": ""}, "1 to 500 characters"),
+        ({"id": ID, "verb": "note", "text": "x" * 501}, "1 to 500 characters"),
+        ({"id": ID, "verb": "acknowledge", "text": "7"}, "no such fault"),
+        ({"id": ID, "verb": "acknowledge", "text": "first"}, "by its number"),
+        (b"not json", "cannot be read"),
+        (b"[1, 2]", "cannot be read"),
+        (b'"' + b"x" * 5000 + b'"', "cannot be read"),
+    ],
+)
+def test_a_bad_request_gets_one_sentence(page: Page, body: object, answer: str) -> None:
+    status, said = page.ask(body)
+    assert status == 400
+    assert answer in said
+    assert page.accepted == []
+
+
+def test_a_flood_of_requests_is_held_off(page: Page) -> None:
+    answers = [page.ask({"id": ID, "verb": "water"}, token="x")[0] for _ in range(70)]
+    assert answers[0] == 401
+    assert answers[-1] == 429
+
+
+def test_a_page_that_only_watches_takes_no_request(tmp_path: Path) -> None:
+    feed = Handed()
+    feed.hand(enveloped([STARTED]))
+    with served(tmp_path, feed, watches=True) as page:
+        assert page.ask({"id": ID, "verb": "water"})[0] == 409
+
+
+def test_a_replay_is_moved_only_where_there_is_one(page: Page) -> None:
+    assert page.ask({"playing": False}, path="/replay")[0] == 409
+
+
+def test_a_port_in_use_is_refused_in_one_sentence() -> None:
+    taken = bind("127.0.0.1", 0)
+    with taken, pytest.raises(Refused, match="choose another one: --port"):
+        bind("127.0.0.1", taken.getsockname()[1])
+
+
+def test_beyond_this_machine_it_needs_tls(tmp_path: Path) -> None:
+    check_reach("127.0.0.1", None, None)
+    with pytest.raises(Refused, match="needs TLS"):
+        check_reach("0.0.0.0", None, None)
+    with pytest.raises(Refused, match="needs both files"):
+        check_reach("0.0.0.0", tmp_path, None)
+    with pytest.raises(Refused, match="there is no file"):
+        check_reach("0.0.0.0", tmp_path / "a.pem", tmp_path / "b.pem")
+
+
+def test_a_token_is_made_once_and_refused_if_others_can_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "rig" / "monitor_token"
+    token = read_token(path)
+    assert len(token) >= 18
+    assert read_token(path) == token
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
+    with pytest.raises(Refused, match="chmod 600"):
+        read_token(path)
+    path.chmod(0o600)
+    path.write_text("short")
+    with pytest.raises(Refused, match="too short"):
+        read_token(path)
+
+
+def test_the_token_is_compared_whole(page: Page) -> None:
+    assert page.monitor.may(f"Bearer {TOKEN}")
+    assert not page.monitor.may(f"Bearer {TOKEN[:-1]}")
+    assert not page.monitor.may("")

@@ -1,0 +1,127 @@
+"""What the page shows, folded from messages."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rig.messages import (
+    CellSignals,
+    Cue,
+    Ended,
+    Fault,
+    Lick,
+    Message,
+    OperatorRequest,
+    Start,
+    Stop,
+    TrialEnd,
+    TrialVerdict,
+    Valve,
+)
+from rig.monitor.state import MonitorState
+from tests.analysis.logs import MS, corridor, enveloped, standing
+
+STARTED = Start(
+    0,
+    {
+        "subject": "VR2",
+        "task_name": "train1",
+        "given_today_ul": 12.0,
+        "rig": {"name": "left"},
+        "task": {"cohort": "task", "stage": "train1", "stimuli": ["leaf1", "circle1"]},
+        "nodes": {"task": {}, "hardware": {"guard": {"max_day_ul": 1000.0}}},
+    },
+)
+
+
+def folded(*messages: Message | tuple[str, Message]) -> MonitorState:
+    state = MonitorState()
+    for envelope, message in enveloped(messages):
+        state.handle(envelope, message)
+    return state
+
+
+def one_trial() -> list[Message]:
+    return [
+        STARTED,
+        corridor(0, "leaf1", 1000 * MS),
+        standing(1100 * MS, 0, 2.0),
+        Cue(1101 * MS, 0, 2.0),
+        Lick(1200 * MS, "centre"),
+        Valve(1201 * MS, 1, "centre", 60.0, 3.0, 1200 * MS),
+        Valve(1300 * MS, 2, "centre", 60.0, 3.0, manual=True),
+        Valve(1301 * MS, 3, "centre", 0.0, 0.0, refused="too soon"),
+    ]
+
+
+def test_a_session_says_who_and_what() -> None:
+    session = folded(STARTED).session
+    assert (session["subject"], session["cohort"], session["rig"]) == ("VR2", "task", "left")
+    assert (session["given_today_ul"], session["day_limit_ul"]) == (12.0, 1000.0)
+
+
+def test_water_counts_what_a_valve_gave_and_tells_what_was_manual() -> None:
+    head = folded(*one_trial()).head()
+    assert (head["water_ul"], head["manual_ul"], head["rewards"]) == (6.0, 3.0, 2)
+    assert head["latency_ms"]["lick to valve"]["p50"] == 1.0
+
+
+def test_licks_cue_and_reward_are_placed_in_their_trial() -> None:
+    row = folded(*one_trial(), TrialEnd(4000 * MS, 0, "done")).trials[0]
+    assert (row["licks_m"], row["cue_m"], row["reward_m"]) == ([2.0], 2.0, 2.0)
+    assert row["outcome"] == "done"
+
+
+def test_the_time_since_the_last_lick_runs_on() -> None:
+    assert folded(*one_trial(), standing(3200 * MS, 0, 2.5)).head()["since_lick_s"] == 2.0
+    assert folded(STARTED).head()["since_lick_s"] is None
+
+
+def test_a_fault_stays_until_it_is_acknowledged() -> None:
+    state = folded(STARTED, ("stream", Fault(5 * MS, "frame 5 is missing")))
+    (row,) = state.rows_since(0)["faults"]
+    assert (row["sender"], row["text"], row["acknowledged"]) == (
+        "stream",
+        "frame 5 is missing",
+        False,
+    )
+    seen = state.revision
+    assert state.acknowledge(0) and not state.acknowledge(1)
+    assert [row["acknowledged"] for row in state.rows_since(seen)["faults"]] == [True]
+
+
+def test_verdicts_notes_and_ends_are_shown() -> None:
+    state = folded(
+        *one_trial(),
+        ("referee", TrialVerdict(4000 * MS, 0, ("reward before cue",))),
+        ("launch", OperatorRequest(4001 * MS, 1, 9000 * MS, "note", "<b>hungry</b>")),
+        ("task", Ended(5000 * MS, "time is up", False, {})),
+        Stop(4900 * MS, "time is up", ("task",)),
+    )
+    assert state.head()["referee"] == {"judged": 1, "with violations": 1}
+    assert state.rows_since(0)["notes"][0]["text"] == "<b>hungry</b>"
+    assert state.processes["task"]["state"] == "ended"
+    assert state.head()["ended"] == "time is up"
+
+
+def test_undefined_d_prime_is_counted_apart() -> None:
+    d_prime = np.array([0.5, -3.0, np.nan, 0.0], "<f4")
+    signals = CellSignals(0, 4, 0, "leaf1", 1.0, True, b"", d_prime.tobytes(), 0.5)
+    slow = folded(STARTED, signals).signals()
+    assert (slow["cells"], slow["defined"], sum(slow["d_prime_counts"])) == (4, 3, 3)
+    assert slow["d_prime_counts"][0] == 1  # beyond the edge
+
+
+@given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 30))
+def test_a_browser_that_is_sent_what_changed_ends_with_all_rows(
+    trials: list[int], pause: int
+) -> None:
+    state, sent, revision = MonitorState(), {}, 0
+    for step, trial in enumerate(trials):
+        (pair,) = enveloped([corridor(trial, "leaf1", step * MS)])
+        state.handle(*pair)
+        if step % (pause + 1) == 0:
+            sent |= {row["trial"]: dict(row) for row in state.rows_since(revision)["trials"]}
+            revision = state.revision
+    sent |= {row["trial"]: dict(row) for row in state.rows_since(revision)["trials"]}
+    assert sent == state.trials
