@@ -13,7 +13,6 @@ const get = (id) => document.getElementById(id);
 const model = { session: {}, head: null, trials: new Map(), faults: [], notes: [], ages: {}, speeds: [] };
 const view = { byCue: false, kind: "live", dots: true, plane: 0, muted: false, sounded: -1 };
 let lastMessage = -Infinity, picture = null, cells = null, slowDue = true, token = "";
-window.shown = { updates: 0, stale: true };
 
 function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -37,7 +36,7 @@ function merge(rows, key, into) {
 function take(update) {
   if (update.schema !== SCHEMA) return location.reload();
   lastMessage = performance.now();
-  window.shown.updates += 1;
+  document.body.dataset.updates = String(1 + Number(document.body.dataset.updates || 0));
   if (update.snapshot) {
     model.trials.clear();
     model.faults = [];
@@ -58,7 +57,6 @@ function take(update) {
 function draw() {
   const quiet = performance.now() - lastMessage, stale = quiet > STALE_MS;
   document.body.classList.toggle("stale", stale);
-  window.shown.stale = stale;
   const since = Math.min(quiet, 3.6e6) / 1000;
   panels.text("link", !Number.isFinite(quiet) ? "connecting" : stale ? `NO DATA FOR ${since.toFixed(0)} s` : "live");
   if (model.head) {
