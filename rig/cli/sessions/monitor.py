@@ -15,7 +15,7 @@ from rig.settings.config import read_session
 
 if TYPE_CHECKING:
     from rig.monitor.imaging import ImagingView
-    from rig.monitor.server import Monitor
+    from rig.monitor.server import Accept, Monitor
 
 Host = Annotated[str, typer.Option(help="Address to listen at.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen at [8571, or a free one].")]
@@ -37,29 +37,26 @@ def monitor(
     data: Data = Path("data"),
 ) -> None:
     """Show a running session on a live page. It only watches: the session never waits for it."""
-    folder = session_in(folder) if folder is not None else _newest(data)
-    serve_live(folder, host, port, certificate, key, browser)
-
-
-def serve_live(
-    folder: Path,
-    host: str,
-    port: int | None,
-    certificate: Path | None,
-    key: Path | None,
-    browser: bool,
-) -> None:
-    """Serve the page of a running session until Ctrl-C."""
-    from rig.monitor.feeds import LiveFeed
     from rig.monitor.serve import check_reach
+
+    check_reach(host, certificate, key)
+    folder = session_in(folder) if folder is not None else _newest(data)
+    _run(live_monitor(folder), host, port, certificate, key, browser)
+
+
+def live_monitor(folder: Path, token: str = "", accept: "Accept | None" = None) -> "Monitor":
+    """Return the monitor of a running session.
+
+    With the operator's `token`, requests of a page are handed to `accept`; without, it only
+    watches.
+    """
+    from rig.monitor.feeds import LiveFeed
     from rig.monitor.server import Monitor
     from rig.monitor.usage import Usage
 
-    check_reach(host, certificate, key)
     session = read_session(folder)
     usage = Usage(folder, live=True, t0_ns=session.t0_ns)
-    feed = LiveFeed(folder, session)
-    _run(Monitor(feed, _imaging(folder), usage, "", None), host, port, certificate, key, browser)
+    return Monitor(LiveFeed(folder, session), _imaging(folder), usage, token, accept)
 
 
 def serve_replay(folder: Path, browser: bool, port: int | None = None) -> None:

@@ -1,0 +1,46 @@
+"""The process of the live page that `rig run` starts: `python -m ... FOLDER BROWSER`.
+
+What the operator asks for goes to standard output, a line of JSON each; `rig run` reads it. The
+process ends when its standard input is closed, so it never outlives the session.
+"""
+
+import json
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+
+import uvicorn
+
+from rig.cli.sessions.monitor import live_monitor
+from rig.monitor.serve import LOOPBACK, address_of, bind, read_token, serve, token_file
+
+
+def main() -> None:
+    """Serve the page until standard input is closed."""
+    folder, browser = Path(sys.argv[1]), sys.argv[2] == "1"
+    token = read_token(token_file())
+    monitor = live_monitor(folder, token, lambda verb, text: _tell({"verb": verb, "text": text}))
+    listening = bind(LOOPBACK, None)
+    address = address_of(listening, False, token)
+    _tell({"address": address})
+    if browser:
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    serve(monitor, listening, started=_end_with_input)
+
+
+def _tell(said: dict[str, str]) -> None:
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+def _end_with_input(server: uvicorn.Server) -> None:
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        server.should_exit = True
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

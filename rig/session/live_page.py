@@ -1,0 +1,89 @@
+"""The live page of a session: a process beside it that can die, hang or be missing unnoticed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rig.clock import Clock
+
+_MODULE = "rig.cli.sessions.live_page_process"
+_MOST_STARTS = 5
+_RESTART_NS = 10_000_000_000
+_MOST_BYTES = 65_536
+_LEAVE_S = 2.0
+
+
+class LivePage:
+    """Starts the page's process, starts it again if it dies, and reads the operator's requests.
+
+    Requests come as lines of JSON through a pipe that nobody else holds. The session never waits
+    for the page: reading the pipe does not block, and nothing is sent to the process.
+    """
+
+    def __init__(self, folder: Path, clock: Clock, browser: bool) -> None:
+        """Show the session in `folder`; `browser` opens the page in one."""
+        self._folder, self._clock, self._browser = folder, clock, browser
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0
+        self._next_ns = 0
+        self._rest = b""
+        self.address = ""
+        """Where the page is, with the operator's token; empty until it is there."""
+
+    def poll(self) -> list[tuple[str, str]]:
+        """Return what the operator asked for on the page: (verb, text of a note).
+
+        Starts the page if it is not there.
+        """
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        if self._process is None:
+            return []
+        assert self._process.stdout is not None
+        try:
+            self._rest += os.read(self._process.stdout.fileno(), _MOST_BYTES)
+        except OSError:  # nothing there yet
+            return []
+        *lines, self._rest = self._rest.split(b"\n")
+        return [asked for asked in map(self._asked, lines) if asked is not None]
+
+    def end(self) -> None:
+        """End the page's process; it ends by itself when this process does."""
+        if self._process is None:
+            return
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            self._process.wait(_LEAVE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> None:
+        now = self._clock.now()
+        if self._started == _MOST_STARTS or (self._started and now < self._next_ns):
+            return
+        self.end()
+        browser = self._browser and not self._started
+        command = [sys.executable, "-P", "-m", _MODULE, str(self._folder), str(int(browser))]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+        self._started, self._next_ns, self._rest = self._started + 1, now + _RESTART_NS, b""
+
+    def _asked(self, line: bytes) -> tuple[str, str] | None:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            return None
+        if not isinstance(said, dict):
+            return None
+        if "address" in said:
+            self.address = str(said["address"])
+            return None
+        return str(said.get("verb", "")), str(said.get("text", ""))
