@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from enum import StrEnum
 from pathlib import Path
 
 from rig.clock import Clock
@@ -15,6 +16,15 @@ _MOST_BYTES = 65_536
 _LEAVE_S = 2.0
 
 
+class Page(StrEnum):
+    """Whether a session has a live page."""
+
+    NONE = "none"
+    SERVED = "served"
+    OPENED = "opened"
+    """Served, and opened in a browser."""
+
+
 class LivePage:
     """Starts the page's process, starts it again if it dies, and reads the operator's requests.
 
@@ -22,9 +32,9 @@ class LivePage:
     for the page: reading the pipe does not block, and nothing is sent to the process.
     """
 
-    def __init__(self, folder: Path, clock: Clock, browser: bool) -> None:
-        """Show the session in `folder`; `browser` opens the page in one."""
-        self._folder, self._clock, self._browser = folder, clock, browser
+    def __init__(self, folder: Path, clock: Clock, page: Page) -> None:
+        """Show the session in `folder`."""
+        self._folder, self._clock, self._page = folder, clock, page
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0
         self._next_ns = 0
@@ -37,6 +47,8 @@ class LivePage:
 
         Starts the page if it is not there.
         """
+        if self._page is Page.NONE:
+            return []
         if self._process is None or self._process.poll() is not None:
             self._start()
         if self._process is None:
@@ -67,7 +79,7 @@ class LivePage:
         if self._started == _MOST_STARTS or (self._started and now < self._next_ns):
             return
         self.end()
-        browser = self._browser and not self._started
+        browser = self._page is Page.OPENED and not self._started
         command = [sys.executable, "-P", "-m", _MODULE, str(self._folder), str(int(browser))]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
