@@ -54,8 +54,9 @@ class Live:
         subject: str = "test",
         env: dict[str, str] | None = None,
         keys: bool = False,
+        page: bool = False,
     ) -> None:
-        """Start it; `keys` says that somebody sits at its terminal, and may press some."""
+        """Start it; `keys`: somebody sits at its terminal; `page`: with a live page."""
         self.port = free_port()
         self.data, self.subject = data, subject
         self.received: set[tuple[str, str, int]] = set()
@@ -63,7 +64,16 @@ class Live:
         self._context: zmq.Context[Any] = zmq.Context()
         self._in: zmq.Socket[Any] | None = None
         command = [sys.executable, "-c", "from rig.cli.main import main; main()", "run"]
-        command += [str(setup), str(task), "--subject", subject, "--data", str(data), *args]
+        command += [
+            str(setup),
+            str(task),
+            "--subject",
+            subject,
+            "--data",
+            str(data),
+            "--no-page",
+            *args,
+        ]
         for text in (f"rig.hub_port={self.port}", *self._quickly(setup), *sets):
             command += ["--set", text]
         self._keyboard, terminal = pty.openpty()

@@ -19,7 +19,7 @@ from rig.messages import (
 )
 from rig.settings.config import SessionSettings
 from rig.transport.envelope import CorruptMessage, Envelope, unpack
-from rig.transport.hub import addresses
+from rig.transport.hub_access import BACK, OBSERVER, connect, read_access
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read
 
 LATEST_ONLY = frozenset(kind(message) for message in (Position, Frame))
@@ -49,12 +49,16 @@ class LiveFeed:
     """Subscribes to a running session. It only listens: the session never waits for it."""
 
     def __init__(self, folder: Path, session: SessionSettings) -> None:
-        """Subscribe to the hub of a session, and read what it has published so far."""
+        """Subscribe to the hub of a session, and read what it has published so far.
+
+        Raises Refused if the session has ended.
+        """
+        access = read_access(session.rig.hub_port, OBSERVER)
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
         self._socket.rcvhwm = _HIGH_WATER_MESSAGES
         self._socket.subscribe(b"")
-        self._socket.connect(addresses(session.rig.hub_port + 1)[-1])
+        connect(self._socket, access, BACK)
         self._past = history(folder, tuple(session.nodes))
         self._newest: dict[tuple[str, str], int] = {}
         """The last sequence number of each sender and type that came from the journals."""

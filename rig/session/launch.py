@@ -14,8 +14,9 @@ from rig.messages import Ended, Heartbeat
 from rig.priority import prioritise
 from rig.process import RECORDER, completed, publishers
 from rig.session import session_folder as folders
+from rig.session.live_page import LivePage, Page
 from rig.session.locks import RigLock
-from rig.session.operator_keys import OperatorKeys
+from rig.session.operator_input import OperatorInput
 from rig.session.preflight import admit, with_recorded_cohort
 from rig.session.provenance import about
 from rig.session.recover import complete_log
@@ -59,7 +60,13 @@ class _End(msgspec.Struct, frozen=True):
     water: WaterCount
 
 
-def launch(answers: ResolvedSession, data: Path, console: Console, override: str = "") -> Outcome:
+def launch(
+    answers: ResolvedSession,
+    data: Path,
+    console: Console,
+    override: str = "",
+    page: Page = Page.NONE,
+) -> Outcome:
     """Run one session to its end. Raises Refused before anything moves if it cannot be run.
 
     Args:
@@ -67,14 +74,17 @@ def launch(answers: ResolvedSession, data: Path, console: Console, override: str
         data: The data folder.
         console: Where to print.
         override: The operator's reason to run in spite of objections.
+        page: Whether a live page shows the session.
     """
     data = data.absolute()
     answers = _completed(answers, data, console)
     with RigLock(answers.session):
-        return _on_rig(answers, data, console, override)
+        return _on_rig(answers, data, console, override, page)
 
 
-def _on_rig(answers: ResolvedSession, data: Path, console: Console, override: str) -> Outcome:
+def _on_rig(
+    answers: ResolvedSession, data: Path, console: Console, override: str, page: Page
+) -> Outcome:
     lock = folders.SubjectLock(data, answers.session.subject)
     try:
         session = admit(answers.session, data, override, console)
@@ -82,7 +92,7 @@ def _on_rig(answers: ResolvedSession, data: Path, console: Console, override: st
         folders.check_space(data, answers.session)
         prioritise(False)
         with closing(Hub(answers.session.rig.hub_port)) as hub:
-            return _in_folder(answers, data, console, hub)
+            return _in_folder(answers, data, console, hub, page)
     finally:
         lock.release()
 
@@ -98,14 +108,16 @@ def _completed(answers: ResolvedSession, data: Path, console: Console) -> Resolv
     return ResolvedSession(completed(session, warn), answers.files)
 
 
-def _in_folder(answers: ResolvedSession, data: Path, console: Console, hub: Hub) -> Outcome:
+def _in_folder(
+    answers: ResolvedSession, data: Path, console: Console, hub: Hub, page: Page
+) -> Outcome:
     t0_ns = monotonic_ns()
     began = datetime.now().astimezone().isoformat(timespec="milliseconds")
     folder, session = folders.make(answers, data, t0_ns, began, about())
     try:
         may_publish = {LAUNCH: PUBLISHER, **publishers(session)}
         hub.start(session.id, t0_ns, may_publish, session.rig.hub_realtime)
-        end = _run(folder, session, data, console)
+        end = _run(folder, session, data, console, page)
     except Refused:
         folders.unmake(folder, session)
         raise
@@ -131,7 +143,7 @@ def _settle(end: _End, folder: Path, session: SessionSettings, data: Path) -> Ou
     return Outcome(end.folder, end.reason, end.failed, completeness, booking)
 
 
-def _run(folder: Path, session: SessionSettings, data: Path, console: Console) -> _End:
+def _run(folder: Path, session: SessionSettings, data: Path, console: Console, page: Page) -> _End:
     """Run the processes. Raises Refused if the session did not begin."""
     clock, water = RealClock(session.t0_ns), WaterCount()
     begun = False
@@ -143,12 +155,14 @@ def _run(folder: Path, session: SessionSettings, data: Path, console: Console) -
 
     with closing(folders.FolderWatch(folder)) as watch:
         try:
-            with Journal(folder, LAUNCH) as journal, OperatorKeys() as keys:
+            live_page = LivePage(folder, clock, page)
+            operator = OperatorInput(live_page, console)
+            with Journal(folder, LAUNCH) as journal, operator:
                 subscribes = (*StatusLine.subscribes, Heartbeat, Ended)
                 sender = Sender(LAUNCH, clock, session=session.id)
                 bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, _PACE)
                 with closing(bus):
-                    loop = SessionLoop(folder, session, clock, bus, keys, console, watch, water)
+                    loop = SessionLoop(folder, session, clock, bus, operator, console, watch, water)
                     reason, failed = loop.to_its_end(book)
         except OSError as error:  # the disk is full, or gone
             if not begun:

@@ -19,7 +19,7 @@ from rig.clock import RealClock
 from rig.errors import Refused
 from rig.messages import COMMON_MESSAGES, Message, OperatorRequest, Start, Stop, kind
 from rig.process import RECORDER, node_class, stages
-from rig.session.operator_keys import OperatorKeys
+from rig.session.operator_input import OperatorInput
 from rig.session.process_monitor import ProcessMonitor
 from rig.session.session_folder import FolderWatch
 from rig.session.status_line import StatusLine
@@ -51,7 +51,7 @@ class SessionLoop:
         session: SessionSettings,
         clock: RealClock,
         bus: Bus,
-        keys: OperatorKeys,
+        keys: OperatorInput,
         console: Console,
         folder_watch: FolderWatch,
         water: WaterCount,

@@ -7,6 +7,7 @@ from rich.text import Text
 import rig
 from rig.cli.sessions.run import Data, Seed, Sets, run_session
 from rig.cli.terminal import new_console
+from rig.session.live_page import Page
 
 _TRIALS = 5
 
@@ -25,4 +26,5 @@ def demo(data: Data, seed: Seed = 1, sets: Sets = None) -> None:
     package = Path(rig.__file__).parent
     setup = package / "setups" / "simulated.toml"
     task = package.parent / "behavior" / "tasks" / "train1.toml"
-    run_session(setup, task, "demo", seed, data, changes + list(sets or []))
+    changes += sets or []
+    run_session(setup, task, "demo", seed, data, changes, page=Page.SERVED)

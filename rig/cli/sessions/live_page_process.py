@@ -7,12 +7,11 @@ process ends when its standard input is closed, so it never outlives the session
 import json
 import sys
 import threading
-import webbrowser
 from pathlib import Path
 
 import uvicorn
 
-from rig.cli.sessions.monitor import live_monitor
+from rig.cli.sessions.monitor import live_monitor, open_browser
 from rig.monitor.serve import LOOPBACK, address_of, bind, read_token, serve, token_file
 
 
@@ -25,7 +24,7 @@ def main() -> None:
     address = address_of(listening, False, token)
     _tell({"address": address})
     if browser:
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        threading.Thread(target=open_browser, args=(address,), daemon=True).start()
     serve(monitor, listening, started=_end_with_input)
 
 

@@ -1,15 +1,17 @@
 """rig monitor: the live page of a running session, or a recorded one played back."""
 
+import os
+import sys
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from rig.cli.sessions.run import Data
 from rig.cli.sessions.session_argument import session_in
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.settings.config import read_session
 
@@ -25,6 +27,7 @@ Browser = Annotated[bool, typer.Option(help="Open the page in a browser.")]
 
 
 def monitor(
+    data: Data,
     folder: Annotated[
         Path | None,
         typer.Argument(metavar="[SESSION_DIR]", help="Its folder [the newest session]."),
@@ -34,7 +37,6 @@ def monitor(
     certificate: Certificate = None,
     key: Key = None,
     browser: Browser = True,
-    data: Data = Path("data"),
 ) -> None:
     """Show a running session on a live page. It only watches: the session never waits for it."""
     from rig.monitor.serve import check_reach
@@ -82,10 +84,17 @@ def _run(
 
     listening = bind(host, port)
     address = address_of(listening, certificate is not None, "")
-    Console().print(f"live page: {address}   (Ctrl-C ends it; the session goes on)")
+    new_console().print(f"live page: {address}   (Ctrl-C ends it; the session goes on)")
     if browser:
-        webbrowser.open(address)
+        open_browser(address)
     serve(served, listening, certificate, key)
+
+
+def open_browser(address: str) -> None:
+    """Open a page in the person's browser, where there is a screen to show one."""
+    has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if has_screen or sys.platform in ("win32", "darwin"):
+        webbrowser.open(address)
 
 
 def _imaging(folder: Path) -> "ImagingView":

@@ -14,6 +14,7 @@ from rig.cli.sessions.post_session import ask, at_a_terminal, water_due
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.session.launch import launch
+from rig.session.live_page import Page
 from rig.settings.config import ResolvedSession, resolve
 from rig.settings.lab import default_data
 from rig.settings.setting_errors import blamed_on
@@ -70,6 +71,10 @@ def run(
     ] = None,
     override: Override = "",
     rehearse: Rehearse = False,
+    browser: Annotated[
+        bool, typer.Option(help="Open the live page in a browser; its address is printed.")
+    ] = True,
+    page: Annotated[bool, typer.Option(help="Serve the live page.")] = True,
     sets: Sets = None,
 ) -> None:
     """Run one session.
@@ -91,7 +96,8 @@ def run(
         changes.append(f"task.trials={trials}")
     if minutes is not None:
         changes.append(f"task.minutes={minutes}")
-    run_session(setup, task, subject, seed, data, changes, override, rehearse)
+    shown = (Page.OPENED if browser else Page.SERVED) if page else Page.NONE
+    run_session(setup, task, subject, seed, data, changes, override, rehearse, shown)
 
 
 def _check_exists(path: Path, shipped: Path) -> None:
@@ -114,6 +120,7 @@ def run_session(
     changes: list[str],
     override: str = "",
     rehearse: bool = False,
+    page: Page = Page.NONE,
 ) -> None:
     """Run a session and print its end table; exit with 1 if it failed."""
     console = new_console()
@@ -126,7 +133,7 @@ def run_session(
             session = msgspec.structs.replace(resolved.session, rehearsal=True)
             resolved = ResolvedSession(session, resolved.files)
         console.print(f"data folder: {data}", soft_wrap=True)
-        outcome = launch(resolved, data, console, override)
+        outcome = launch(resolved, data, console, override, page)
     end(outcome.folder, outcome.reason, console)
     if due := water_due(data, subject, outcome.booking):
         console.print(due, soft_wrap=True)
