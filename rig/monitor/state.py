@@ -18,6 +18,7 @@ from rig.messages import (
     Fault,
     Flip,
     Integrity,
+    LearningSignals,
     Lick,
     Message,
     OperatorRequest,
@@ -87,6 +88,7 @@ class MonitorState:
             Fault: lambda envelope, fault: self._fault(envelope.sender, fault),
             OperatorRequest: lambda _, request: self._note(request),
             CellSignals: self._cells,
+            LearningSignals: lambda _, signals: self._learn(signals),
             Integrity: lambda _, integrity: self._integrity_of(integrity),
             Ended: lambda envelope, ended: self._end(envelope.sender, ended),
             Stop: lambda _, stop: setattr(self, "ended", self.ended or stop.reason),
@@ -243,8 +245,6 @@ class MonitorState:
     def _cells(self, envelope: Envelope, signals: CellSignals) -> None:
         self._frames += 1
         self._frame_to_signals_ms.append((envelope.sent - signals.t) / 1e6)
-        if signals.d_prime:
-            self.d_prime = np.frombuffer(signals.d_prime, "<f4")
         if signals.fractions:
             values = np.frombuffer(signals.fractions, "<f4")
             self._fractions = [None if not np.isfinite(v) else float(v) for v in values]  # type: ignore[misc]
@@ -252,6 +252,11 @@ class MonitorState:
         if signals.motion:
             down, right, _ = np.mean(signals.motion, axis=0)
             self._motion.append((signals.frame, round(float(down), 2), round(float(right), 2)))
+
+    def _learn(self, signals: LearningSignals) -> None:
+        """Take the d' of the task's first contrast."""
+        every = np.frombuffer(signals.d_prime, "<f4")
+        self.d_prime = every[: every.size // max(1, len(signals.contrasts))]
 
     def _change(self, trial: int, values: Row) -> None:
         row = self.trials.setdefault(trial, {"trial": trial, "licks_m": []})

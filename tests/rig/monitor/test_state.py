@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.messages import (
-    CellSignals,
     Cue,
     Ended,
     Fault,
+    LearningSignals,
     Lick,
     Message,
     OperatorRequest,
@@ -106,7 +106,9 @@ def test_verdicts_notes_and_ends_are_shown() -> None:
 
 def test_undefined_d_prime_is_counted_apart() -> None:
     d_prime = np.array([0.5, -3.0, np.nan, 0.0], "<f4")
-    signals = CellSignals(0, 4, 0, "leaf1", 1.0, True, b"", d_prime.tobytes(), 0.5)
+    pair, others = (("leaf1", "circle1"), ("leaf2", "circle1")), np.ones(4, "<f4")
+    whole = np.concatenate([d_prime, others]).astype("<f4").tobytes()
+    signals = LearningSignals(0, 0, 1, False, pair, whole, b"", (), ())
     slow = folded(STARTED, signals).signals()
     assert (slow["cells"], slow["defined"], sum(slow["d_prime_counts"])) == (4, 3, 3)
     assert slow["d_prime_counts"][0] == 1  # beyond the edge
