@@ -67,7 +67,7 @@ class MonitorState:
         self._motion: deque[tuple[int, float, float]] = deque(maxlen=_MOTION_FRAMES)
         self._selective: float | None = None
         self._undefined = ""
-        self._fractions: list[float] = []
+        self._fractions: list[float | None] = []
         self._integrity: Row = {"sound": True, "edges": 0, "pages": 0, "finding": ""}
         self._violations = 0
         self._judged = 0
@@ -247,7 +247,7 @@ class MonitorState:
         self._frame_to_signals_ms.append((envelope.sent - signals.t) / 1e6)
         if signals.fractions:
             values = np.frombuffer(signals.fractions, "<f4")
-            self._fractions = [None if not np.isfinite(v) else float(v) for v in values]  # type: ignore[misc]
+            self._fractions = [float(v) if np.isfinite(v) else None for v in values]
         self._selective, self._undefined = signals.selective_fraction, signals.undefined
         if signals.motion:
             down, right, _ = np.mean(signals.motion, axis=0)
