@@ -1,4 +1,8 @@
-"""The elements of the dead-leaves textures: leaf, pebble, rock, brick."""
+"""The elements of the dead-leaves textures: leaf, pebble, rock, brick.
+
+Each draws its shape from the random generator once. All lengths are in half-lengths, and `_tone` is
+the albedo, which is lognormal over elements.
+"""
 
 import math
 
@@ -27,6 +31,8 @@ class Leaf:
         width = self._plump * np.sqrt(inside * np.sqrt(inside)) * (1 - self._skew * along)
         if self._teeth:
             width += self._teeth * np.sin(60 * along)
+        # The blade narrows to a point at both ends, the stalk is a thin line at the base. Where one
+        # of them does not reach, -9 puts the point far outside of it.
         blade = width - side - 9 * (inside <= 0.02)
         stalk = 0.02 - side - 9 * (np.abs(along + 1.0) > 0.15)
         distance: Field = np.maximum(blade, stalk)
@@ -34,6 +40,7 @@ class Leaf:
 
     def surface(self, along: Field, across: Field, distance: Field) -> tuple[Field, Field]:
         side = np.abs(self._side(along, across))
+        # Veins are evenly spaced lines that leave the midrib at a slant and curve towards the tip.
         run = self._veins * (along - self._slant * side + 0.35 * side * side)
         between = np.abs(np.sin(math.pi * run))
         midrib = np.exp(-np.square(side / (0.018 * (1.5 - along))))
@@ -61,6 +68,7 @@ class Pebble:
         self._band = rng.uniform(-0.5, 0.5) if rng.uniform() < 0.2 else None
 
     def signed_distance(self, along: Field, across: Field) -> Field:
+        # A circle, flattened, squared off a little and dented in three directions.
         x, y = along, self._flat * across
         xx, yy = x * x, y * y
         lean, twist, point = self._dents
@@ -92,6 +100,7 @@ class Rock:
         self._tone = math.exp(rng.normal(-0.9, 0.3))
 
     def signed_distance(self, along: Field, across: Field) -> Field:
+        # The outline is the intersection of half-planes, one for each facet, with a circle.
         sides = [far - x * along - y * across for x, y, far, _ in self._faces]
         distance: Field = np.minimum.reduce(
             [*sides, 1.1 - np.sqrt(along * along + across * across)]
@@ -119,6 +128,7 @@ class Brick:
 
     def signed_distance(self, along: Field, across: Field) -> Field:
         first, second, third, fourth = self._phases
+        # A rectangle with rounded corners, whose edge is worn by a sum of sines.
         worn = np.sin(9 * along + first) + np.sin(23 * along + second)
         worn = worn + np.sin(14 * across + third) + np.sin(31 * across + fourth)
         x, y = np.abs(along) - 0.93, np.abs(across) - (self.HALF_HEIGHT - 0.07)

@@ -20,7 +20,7 @@ def no_image(folder: Path) -> None:
 
 
 def small(folder: Path) -> None:
-    Image.new("L", (640, 480), 90).save(folder / "leaf1.png")
+    Image.linear_gradient("L").resize((640, 480)).save(folder / "leaf1.png")
 
 
 def nothing(folder: Path) -> None:
