@@ -207,26 +207,31 @@ def _recorder_share(data: Path) -> float:
         [sys.executable, "-P", "-m", "rig.recorder", str(folder), str(os.getpid())]
     )
     sender.connect()
-    ready = False
-    while not ready:
-        received = sender.receive(None)
-        ready = any(
-            e.sender == "recorder" and isinstance(w, Heartbeat) and w.ready for e, w in received
-        )
+    while not any(map(_is_ready, sender.receive(None))):
+        pass
     sender.publish(Start(clock.now(), msgspec.to_builtins(session)))
     began, cpu_s = time.monotonic(), _cpu_s(recorder.pid)
-    published = 0
-    while (lasted := time.monotonic() - began) < _RECORDER_S:
-        while published < lasted * _MESSAGES_PER_S:
-            sender.publish(Wheel(clock.now(), published, 0.0))
-            published += 1
-        sender.receive(clock.now() + 1_000_000)
+    _publish_steadily(sender, clock)
     share = (_cpu_s(recorder.pid) - cpu_s) / (time.monotonic() - began)
     sender.publish(Stop(clock.now(), "measured", ("recorder",)))
     recorder.wait(10)
     sender.close()
     hub.close()
     return share
+
+
+def _is_ready(received: tuple[Envelope, Message]) -> bool:
+    envelope, message = received
+    return envelope.sender == "recorder" and isinstance(message, Heartbeat) and message.ready
+
+
+def _publish_steadily(sender: Bus, clock: Clock) -> None:
+    began, published = time.monotonic(), 0
+    while (lasted := time.monotonic() - began) < _RECORDER_S:
+        while published < lasted * _MESSAGES_PER_S:
+            sender.publish(Wheel(clock.now(), published, 0.0))
+            published += 1
+        sender.receive(clock.now() + 1_000_000)
 
 
 class _Forget:

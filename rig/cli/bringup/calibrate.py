@@ -5,6 +5,7 @@ from datetime import date
 from functools import partial
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import track
@@ -64,20 +65,13 @@ def valve(
     _show(series, fitted, console)
     for sentence in warnings:
         console.print(Text(sentence, "yellow"))
-    written = measure(
-        setup,
-        session.rig.name,
-        f"nodes.hardware.valve.{name}",
-        {
-            "ul_per_ms": fitted.ul_per_ms,
-            "dead_ms": fitted.dead_ms,
-            "calibrated": date.today().isoformat(),
-            "weighed": [
-                {"open_ms": one.open_ms, "pulses": one.pulses, "mass_mg": one.mass_mg}
-                for one in series
-            ],
-        },
-    )
+    measured = {
+        "ul_per_ms": fitted.ul_per_ms,
+        "dead_ms": fitted.dead_ms,
+        "calibrated": date.today().isoformat(),
+        "weighed": [msgspec.structs.asdict(one) for one in series],
+    }
+    written = measure(setup, session.rig.name, f"nodes.hardware.valve.{name}", measured)
     console.print(f"saved in {written}; sessions with this setup use it from now on")
     page = setup.with_name(f"{setup.stem}.valve.{name}.html")
     what = f"valve {name} of rig {session.rig.name}, {date.today().isoformat()}"

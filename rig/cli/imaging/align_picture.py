@@ -54,16 +54,14 @@ def overlay(
         ("white: both", _WHITE),
     )
     _write(draw, (_EDGE_PX, _EDGE_PX + _LINE_PX + 2), legend, small)
+    length, label = scale_bar(width, um_per_px)
     for number, (image, caption) in enumerate(((today, "as it is"), (moved_back, "moved back"))):
         left = _EDGE_PX + number * (_PANEL_PX + _EDGE_PX)
         draw.text((left, top), caption, _DIM, small)
         panel = Pillow.fromarray(magenta_over_green(image, reference))
         canvas.paste(panel.resize(size, Pillow.Resampling.BICUBIC), (left, top + _LINE_PX))
-        length, label = scale_bar(width, um_per_px)
-        bottom = top + _LINE_PX + size[1] - 12
-        right = left + 12 + round(length * _PANEL_PX / width)
-        draw.rectangle((left + 12, bottom - _BAR_PX, right, bottom), _WHITE)
-        draw.text((left + 12, bottom - _BAR_PX - _LINE_PX + 2), label, _WHITE, small)
+        corner = (left + 12, top + _LINE_PX + size[1] - 12)
+        _draw_bar(draw, corner, round(length * _PANEL_PX / width), label, small)
     return np.asarray(canvas, np.uint8)
 
 
@@ -91,6 +89,13 @@ def scale_bar(width_px: int, um_per_px: float | None) -> tuple[float, str]:
     power = 10.0 ** np.floor(np.log10(longest))
     length = max(factor * power for factor in (1.0, 2.0, 5.0) if factor * power <= longest)
     return length / per_px, f"{length:g} {unit}"
+
+
+def _draw_bar(draw: Any, corner: tuple[int, int], length: int, label: str, font: Any) -> None:
+    """Draw a scale bar whose lower left corner is given, with its label above it."""
+    left, bottom = corner
+    draw.rectangle((left, bottom - _BAR_PX, left + length, bottom), _WHITE)
+    draw.text((left, bottom - _BAR_PX - _LINE_PX + 2), label, _WHITE, font)
 
 
 def _write(

@@ -1,4 +1,4 @@
-"""How long it takes to open a file of many pages, and to hand a page to another process."""
+"""The time to open a file of many pages, and to pass a page to another process."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -18,14 +18,14 @@ from rig.errors import Refused
 from rig.transport.frame_ring import Ring, RingPlan
 
 PAGE = (3750, 440)
-"""3.3 MB: a volume's strips of a 2p-RAM, 7.6 a second at 25 MB/s."""
+"""3.3 MB: the strips of a 2p-RAM volume, 7.6 per second at 25 MB/s."""
 PAGE_MB = PAGE[0] * PAGE[1] * 2 / 1e6
 SMALL = (64, 128)
 _OPENED_PAGES = 10_000
 
 
 def opening(folder: Path) -> Iterator[Row]:
-    """Open a file of 10,000 pages and know where each of them is."""
+    """Open a file of 10,000 pages and find each of them."""
     import tifffile
     from ScanImageTiffReader import ScanImageTiffReader
 
@@ -56,14 +56,14 @@ def opening(folder: Path) -> Iterator[Row]:
         for _ in range(5):
             began = time.perf_counter()
             if count() != _OPENED_PAGES:
-                raise Refused(f"{name} sees another number of pages than {_OPENED_PAGES}")
+                raise Refused(f"{name} does not find {_OPENED_PAGES} pages")
             took_ms.append(1e3 * (time.perf_counter() - began))
         yield row(f"{name}: open {_OPENED_PAGES} pages", took_ms, under=under)
     path.unlink()
 
 
 def ring(folder: Path) -> Iterator[Row]:
-    """Move pages through the ring, by one memcpy, and through ZeroMQ."""
+    """Pass pages through the ring, by one memcpy, and through ZeroMQ."""
     plan = RingPlan(str(folder / "ring"), 8, int(PAGE_MB * 1e6))
     slots, page = Ring(plan, create=True), np.ones(PAGE, np.int16)
     target = np.zeros((8, *PAGE), np.int16)

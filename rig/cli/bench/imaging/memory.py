@@ -1,4 +1,4 @@
-"""How much memory the online node of the largest session takes, in a process of its own."""
+"""The memory of the online analysis in the largest session, in a process of its own."""
 
 import multiprocessing
 import tempfile
@@ -15,12 +15,12 @@ from rig.messages import Frame, Message, Position, Scan, TrialEnd, TrialStart
 _SHAPE = (1500, 3000)
 _DEPTHS_UM = (0.0, 30.0)
 _APART_PX = (7, 14)
-_TRIALS, _VOLUMES_A_TRIAL = 20, 4
+_TRIALS, _VOLUMES_PER_TRIAL = 20, 4
 _PAGE_NS = 166_000_000
 
 
 def resident_mb(cells: int) -> list[float]:
-    """Return what a node with so many cells holds, MB, after each of some trials."""
+    """Return the resident memory (MB) of the online analysis after each of several trials."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe(duplex=False)
     child = spawn.Process(target=_run, args=(cells, theirs))
@@ -36,7 +36,7 @@ def _run(cells: int, answer: Connection) -> None:
         path = Path(folder) / "cells.csv"
         path.write_text("\n".join(["cell,y_px,x_px,radius_px,plane", *_laid(cells)]) + "\n")
         settings = msgspec.convert({"cells_file": str(path)}, Online.Settings)
-        node = Online(settings, _nobody)
+        node = Online(settings, _discard)
         node.open()
         held = []
         for trial in range(_TRIALS):
@@ -57,16 +57,16 @@ def _laid(cells: int) -> Iterator[str]:
 
 
 def _trial(trial: int) -> Iterator[Message]:
-    """Yield the words of a trial with some volumes of two pages of noise."""
+    """Yield the messages of a trial with some volumes of two pages of noise."""
     rng = np.random.default_rng(trial)
     height, width = _SHAPE
     stimulus = ("leaf1", "circle1")[trial % 2]
-    first = trial * _VOLUMES_A_TRIAL * len(_DEPTHS_UM)
+    first = trial * _VOLUMES_PER_TRIAL * len(_DEPTHS_UM)
     t = first * _PAGE_NS
     if not trial:
         yield Scan(t, "a.tif", {"channels": [1], "zs_um": list(_DEPTHS_UM)}, _DEPTHS_UM)
     yield TrialStart(t, trial, stimulus, None, False, 4.0, 2.0, None, "none", 0.0)
-    for at in range(_VOLUMES_A_TRIAL * len(_DEPTHS_UM)):
+    for at in range(_VOLUMES_PER_TRIAL * len(_DEPTHS_UM)):
         number, plane = first + at, at % len(_DEPTHS_UM)
         t = number * _PAGE_NS
         pixels = rng.integers(0, 400, _SHAPE, np.int16)
@@ -83,5 +83,5 @@ def _held_mb() -> float:
     return int(line.split()[1]) / 1e3
 
 
-def _nobody(message: Message) -> None:
-    """Let what is said go, as the wire does."""
+def _discard(message: Message) -> None:
+    """Discard a published message."""

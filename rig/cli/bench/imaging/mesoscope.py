@@ -1,4 +1,4 @@
-"""What the simulated microscope costs where it is largest: 90,000 cells, at 25 MB/s."""
+"""The load of the simulated microscope at its largest: 90,000 cells at 25 MB/s."""
 
 import time
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ _RATE_HZ = _MB_S / _PAGE_MB
 _BRAIN = {"cells": 90_000, "radius_px": 2.0}
 _PAGES = 20
 _FIRST = 2
-"""Pages of each depth's first scan, which finds its memory cold, are not counted."""
-_METRES_A_PAGE = 0.1
+"""Pages that are not counted: the first of each depth allocates memory."""
+_METRES_PER_PAGE = 0.1
 
 
 def scanning(folder: Path) -> Iterator[Row]:
-    """Scan 9 strips at 2 depths while the animal runs; say what share of a core a page takes."""
+    """Scan 9 strips at 2 depths while the animal runs; time each page."""
     table = {
         "imaging_folder": str(folder / "scanned"),
         "frame_rate_hz": _RATE_HZ,
@@ -50,15 +50,15 @@ def scanning(folder: Path) -> Iterator[Row]:
 
 
 def _share(scope: Mesoscope, page: int) -> float:
-    """Have a page begun, and the last one drawn and saved; return what that takes, %."""
+    """Begin a page, and draw and save the one before; return the load, % of a core."""
     began = time.process_time()
-    scope.handle(Position(0, 0, page * _METRES_A_PAGE, 60.0, True, "corridor"))
+    scope.handle(Position(0, 0, page * _METRES_PER_PAGE, 60.0, True, "corridor"))
     scope.tick(round(page * 1e9 / _RATE_HZ))
     return 100 * (time.process_time() - began) * _RATE_HZ
 
 
 def _check(folder: Path) -> None:
-    """See that what was measured was saved."""
+    """Raise Refused unless all pages were saved."""
     saved_mb = sum(path.stat().st_size for path in folder.glob("*.tif")) / 1e6
     if saved_mb < (_FIRST + _PAGES) * _PAGE_MB:
         raise Refused(f"only {saved_mb:.0f} MB were saved, not {_PAGES} pages of {_PAGE_MB:.1f}")

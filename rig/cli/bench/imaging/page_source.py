@@ -1,4 +1,4 @@
-"""A microscope for `rig bench frames`: a process that saves pages at a rate, and when each was."""
+"""A microscope for `rig bench frames`: a process that saves pages at a rate and prints when."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from acquisition.simulation.scanimage_encoding import Recording
 from acquisition.simulation.scanimage_writer import Link, Writer
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-_PAGES_A_FILE = 2000
+_PAGES_PER_FILE = 2000
 
 
 def save(
@@ -20,19 +20,18 @@ def save(
 ) -> None:
     """Save pages that hold their own number in every pixel; print when each became whole, ns.
 
-    That is just before the write that makes it so: a process that is interrupted after it would
-    tell the time too late. A rate of 0 is as fast as it can be. After 2,000 pages comes the next
-    file.
+    The time is taken just before the write that completes the page, because the process could be
+    interrupted after it. A rate of 0 means full speed. Each file has 2,000 pages.
     """
     recording = Recording(shape=shape, rate_hz=rate_hz or 1000.0)
     writer: Writer | None = None
     whole = []
     began = time.monotonic()
     for page in range(pages):
-        if page % _PAGES_A_FILE == 0:
+        if page % _PAGES_PER_FILE == 0:
             if writer is not None:
                 writer.close()
-            path = folder / f"bench_{page // _PAGES_A_FILE + 1:05d}.tif"
+            path = folder / f"bench_{page // _PAGES_PER_FILE + 1:05d}.tif"
             writer = Writer(path, recording, EPOCH, link)
         if writer is None:
             return

@@ -25,7 +25,7 @@ _WINDOW_PX = 512
 _RADIUS_PX = 3.8
 _PERIOD_S = 1.0 / 3.0
 _WARM = 10
-_FRAMES_A_TRIAL = 10
+_FRAMES_PER_TRIAL = 10
 _BESIDE_CELLS = 2000
 
 
@@ -52,7 +52,7 @@ def compare() -> list[str]:
 
 @dataclass
 class _Part:
-    """The times of a part, and the bytes that it cannot do without."""
+    """The times of a part, and the fewest bytes that it must read and write."""
 
     ms: list[float]
     bytes_moved: float
@@ -74,7 +74,7 @@ def _bandwidth_gb_s() -> float:
 
 
 class _Chain:
-    """All parts, with the pages and cells they work on."""
+    """All parts, with their pages and cells."""
 
     def __init__(self, count: int) -> None:
         rng = np.random.default_rng(1)
@@ -95,10 +95,10 @@ class _Chain:
             page, _PLANES * 2.0 * _WINDOW_PX**2, page + 6.0 * weights, 2.0 * page + 40.0 * count,
             28.0 * count, 40.0 * count, 60.0 * count,
         )  # fmt: skip
-        """What each part cannot do without: pages, weights, and each cell's state."""
+        """Bytes that each part must move: pages, weights, and the state of each cell."""
 
     def step(self, at: int) -> list[float]:
-        """Put a volume through all parts; return the ms of each."""
+        """Process a volume; return the ms of each part."""
         pages = [self._pages[(at + plane) % 4] for plane in range(_PLANES)]
         whole_ms, _ = timed(lambda: [self._locate(self._whole, page) for page in pages])
         window_ms, _ = timed(lambda: [self._locate(self._window, page) for page in pages])
@@ -137,7 +137,7 @@ _ALL = ("all, registered by the whole page", "all, registered by the window")
 
 
 def _measure(count: int, volumes: int) -> dict[str, _Part]:
-    """Run volumes through all parts, in turns as in a session."""
+    """Process volumes as in a session; return the times of each part."""
     chain = _Chain(count)
     pairs = zip(_PARTS, chain.bytes_moved, strict=True)
     parts = {name: _Part([], bytes_moved) for name, bytes_moved in pairs}
@@ -148,7 +148,7 @@ def _measure(count: int, volumes: int) -> dict[str, _Part]:
             continue
         for name, ms in zip(_PARTS, spent, strict=True):
             parts[name].ms.append(ms)
-        if at % _FRAMES_A_TRIAL == 0:
+        if at % _FRAMES_PER_TRIAL == 0:
             parts[_FIRST].ms.append(spent[-1])
         parts[_ALL[0]].ms.append(spent[0] + sum(spent[2:]))
         parts[_ALL[1]].ms.append(sum(spent[1:]))
@@ -156,8 +156,8 @@ def _measure(count: int, volumes: int) -> dict[str, _Part]:
 
 
 def _run_on(signals: RunningSignals, at: int, activity: Floats) -> None:
-    """Ten frames a corridor, all of them moving: the most that a frame can cost."""
-    trial, frame = divmod(at, _FRAMES_A_TRIAL)
+    """Process a moving frame; ten of them make a corridor, which is the highest load."""
+    trial, frame = divmod(at, _FRAMES_PER_TRIAL)
     if frame == 0:
         name = "leaf1" if trial % 2 else "circle1"
         signals.handle_trial(TrialStart(0, trial, name, None, False, 4.0, 2.0, None, "none", 0.0))
@@ -166,7 +166,7 @@ def _run_on(signals: RunningSignals, at: int, activity: Floats) -> None:
 
 
 def _page(rng: np.random.Generator, seed: int) -> NDArray[np.int16]:
-    """A page of tissue under a few photons a pixel, moved by a few pixels."""
+    """Return a page of tissue with a few photons per pixel, moved by a few pixels."""
     still = 300.0 + 90.0 * _tissue()
     moved = np.roll(still, tuple(rng.integers(-6, 7, 2)), (0, 1)) if seed else still
     return np.asarray(60 * rng.poisson(np.maximum(moved, 0) / 60), np.int16)

@@ -1,4 +1,4 @@
-"""What Suite2p's own functions take on the pages and cells that our analysis is measured on."""
+"""The times of Suite2p's own functions on the pages and cells of `rig bench analysis`."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from analysis.cells.model import Cells
 from rig.cli.bench.harness import timed
 
 _MORE = 8
-"""Over so many further pages the time of one is measured: laying the masks is not counted."""
+"""Further pages over which the time of one is measured, without that of making the masks."""
 
 
 def beside_suite2p(pages: list[NDArray[np.int16]], cells: Cells) -> Iterator[str]:
-    """Say what registration, extraction, baseline and deconvolution take there, on one core."""
+    """Yield sentences on registration, extraction, baseline and deconvolution, on one core."""
     if importlib.util.find_spec("suite2p") is None:
-        yield "Suite2p is not installed: nothing beside it (pip install suite2p)"
+        yield "Suite2p is not installed and was not compared (pip install suite2p)"
         return
     import torch
 
