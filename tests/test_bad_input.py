@@ -85,7 +85,7 @@ def test_a_file_that_is_no_toml_or_not_there(attempt: Try, tmp_path: Path) -> No
         (None, "there is no file"),
         (b"", "empty"),
         (gzip.compress(b"a,b\n1,2\n" * 4), "column"),
-        (gzip.compress(b"lap,time_ms\n" + b"1,2\n" * 9999)[:-20], "cut"),
+        (gzip.compress(b"lap,time_ms\n" + b"1,2\n" * 9999)[:-20], "truncated"),
     ],
 )
 def test_a_bad_mouse_file(
