@@ -67,6 +67,7 @@ class Online(Node):
     subscribes = (Start, Scan, Frame, Position, TrialStart, TrialEnd)
     publishes = (CellSignals, CellsFound, LearningSignals)
     max_batch_delay_s = 0.005
+    critical = False
     max_lag_s = 10.0  # preparing the masks of tens of thousands of cells takes seconds
 
     class Settings(Node.Settings, frozen=True, kw_only=True):

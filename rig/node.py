@@ -47,6 +47,8 @@ class Node:
     """Among processes with `realtime`: one of a higher rank never waits for one of a lower."""
     max_lag_s: ClassVar[float] = 1.0
     """How old a heard word may be before the node has fallen behind and must end."""
+    critical: ClassVar[bool] = True
+    """False if a session goes on without the node when it fails, hangs or falls behind."""
     clock: Clock
     """Set by drive on drivers alone: a decider cannot read the time."""
     real_animal: bool = False

@@ -1,1 +1,1 @@
-"""One run, begun and ended."""
+"""Start, watch and end a session."""

@@ -20,7 +20,7 @@ from rig.session.operator_input import OperatorInput
 from rig.session.preflight import admit, with_recorded_cohort
 from rig.session.provenance import about
 from rig.session.recover import complete_log
-from rig.session.session_loop import LAUNCH, LOOK_S, PUBLISHER, SessionLoop
+from rig.session.session_loop import LAUNCH, PUBLISHER, WAKE_S, SessionLoop
 from rig.session.status_line import StatusLine
 from rig.settings.config import ResolvedSession, SessionSettings
 from rig.subjects.booking import close_booking, open_booking
@@ -31,7 +31,7 @@ from rig.transport.envelope import Sender
 from rig.transport.hub import Hub
 from rig.transport.log import Completeness, Journal
 
-_PACE = Batching(LOOK_S, max_lag_s=60.0)
+_PACE = Batching(WAKE_S, max_lag_s=60.0)
 """launch decides nothing: it may handle messages late."""
 
 
@@ -163,7 +163,7 @@ def _run(folder: Path, session: SessionSettings, data: Path, console: Console, p
                 bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, _PACE)
                 with closing(bus):
                     loop = SessionLoop(folder, session, clock, bus, operator, console, watch, water)
-                    reason, failed = loop.to_its_end(book)
+                    reason, failed = loop.run(book)
         except OSError as error:  # the disk is full, or gone
             if not begun:
                 raise Refused(

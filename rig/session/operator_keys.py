@@ -1,4 +1,4 @@
-"""The operator's keys: p pause or resume, w water, n note, s stop after this trial, q stop now."""
+"""The operator's keys: p pause or resume, w manual reward, n note, s and q stop."""
 
 import os
 import select
@@ -8,25 +8,26 @@ from types import TracebackType
 HELP = (
     "p pause (ends the trial) or resume   w water   n note   s stop after this trial   q stop now"
 )
+"""What is shown below the status line."""
 _ESCAPE, _ERASE = "\x1b", "\b\x7f"
 
 
 class OperatorKeys:
-    """Single keys from the terminal, without Enter; none where there is no terminal."""
+    """Single keys from the terminal, without Enter; no keys where there is no terminal."""
 
     def __init__(self) -> None:
         self.note: str | None = None
-        """What has been typed of a note so far; None while none is being typed."""
+        """The note so far; None while none is being typed."""
         self.pouring = False
-        """Whether water was asked for and is to be confirmed, by Enter."""
+        """True if a manual reward was requested and Enter has to confirm it."""
         self._saved: list[object] | None = None
 
     @property
     def question(self) -> str:
-        """What the next key answers; empty if it is a command."""
+        """The question that the next key answers; "" if the next key is a command."""
         if self.pouring:
-            return "WATER NOW?  Enter gives one reward by hand; any other key does not"
-        return "" if self.note is None else f"note: {self.note}▌  (Enter keeps it, Esc drops it)"
+            return "WATER NOW?  Enter gives one manual reward; any other key cancels"
+        return "" if self.note is None else f"note: {self.note}▌  (Enter saves it, Esc cancels)"
 
     def __enter__(self) -> "OperatorKeys":
         if sys.stdin is not None and sys.stdin.isatty() and sys.platform != "win32":
@@ -49,20 +50,20 @@ class OperatorKeys:
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]
 
     def poll(self) -> list[tuple[str, str]]:
-        """Return what was asked for since the last call: (verb, text of the note)."""
+        """Return the requests since the last call: (verb, text of the note)."""
         if self._saved is None:
             return []
         terminal = sys.stdin.fileno()
         if not select.select([terminal], [], [], 0.0)[0]:
             return []
         typed = os.read(terminal, 1024).decode(errors="replace")
-        return [asked for key in typed for asked in self.press(key)]
+        return [request for key in typed for request in self.press(key)]
 
     def press(self, key: str) -> list[tuple[str, str]]:
-        """Take one key; return the verb it completes, if any."""
+        """Take one key; return the request that it completes, if any."""
         if self.note is None:
             verbs = {"p": "pause", "s": "stop", "q": "quit"}
-            # by another key: one that is leant on must not pour
+            # by a second, different key: a key that is held down must not give water
             confirmed = self.pouring and key in "\r\n"
             self.pouring = key == "w"
             if confirmed:

@@ -1,4 +1,4 @@
-"""The rings of sessions: named after the process that made them, and removed when it is gone."""
+"""The files of frame rings: named after the process that made them, and removed when it is gone."""
 
 import os
 import re
@@ -14,15 +14,16 @@ from rig.transport.frame_ring import Ring, RingPlan
 _SHM = Path("/dev/shm")
 _PROC = Path("/proc")
 _NAME = re.compile(r"rig-ring-(\d+)-(\d+)-")
-"""The maker's process id, and when that process began: ids are given again."""
+"""Process id of the maker, and when that process began, because ids are used again."""
 _BEGAN_FIELD = 19
-"""Of /proc/PID/stat, counted from the state, which stands behind the name (man 5 proc, 22)."""
+"""Index in /proc/PID/stat, counted from the state behind the name (field 22 in man 5 proc)."""
 
 
 def check_room(session: SessionSettings) -> None:
-    """Refuse if the session's ring does not fit where rings lie.
+    """Check that the session's ring fits into shared memory. Raises Refused.
 
-    Rings that crashes left behind go first: they take memory until the machine is started again.
+    Rings that crashed sessions left behind are removed first: otherwise they occupy memory until
+    the machine is restarted.
     """
     if "stream" not in session.nodes:
         return
@@ -38,7 +39,10 @@ def check_room(session: SessionSettings) -> None:
 
 
 def make_ring(session: SessionSettings, folder: Path) -> RingPlan | None:
-    """Make the session's ring, empty; None where nobody streams. Raises OSError."""
+    """Make the session's ring, empty; None if no node streams frames.
+
+    All of its memory is allocated now. Raises OSError if there is not enough.
+    """
     if "stream" not in session.nodes:
         return None
     where = _where()
@@ -56,7 +60,7 @@ def make_ring(session: SessionSettings, folder: Path) -> RingPlan | None:
 
 
 def sweep(where: Path) -> None:
-    """Remove the rings of processes that are gone; where that cannot be known, remove none."""
+    """Remove the rings of processes that are gone; none where the system has no /proc."""
     if _began(os.getpid()) is None:
         return
     for ring in where.glob("rig-ring-*"):
@@ -71,7 +75,7 @@ def _where() -> Path:
 
 
 def _began(pid: int) -> int | None:
-    """Return when a process began, in ticks since the machine did; None if it is gone or dead."""
+    """Return when a process began, in clock ticks since boot; None if it is gone or a zombie."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The session between its first process and its last: begin, look on, end in order."""
+"""The session between its first process and its last: start, watch, end in order."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from rich.text import Text
 
 from rig.clock import RealClock
 from rig.errors import Refused
-from rig.messages import COMMON_MESSAGES, Message, OperatorRequest, Start, Stop, kind
+from rig.messages import COMMON_MESSAGES, Fault, Message, OperatorRequest, Start, Stop, kind
 from rig.process import RECORDER, node_class, stages
 from rig.session.operator_input import OperatorInput
 from rig.session.process_monitor import ProcessMonitor
@@ -31,19 +31,23 @@ from rig.transport.gate import Publisher
 
 LAUNCH = "launch"
 PUBLISHER = Publisher(tuple(kind(m) for m in (Start, Stop, OperatorRequest, *COMMON_MESSAGES)))
-LOOK_S = 0.05
-_MEET_NS = 60_000_000_000
+"""What launch may publish."""
+WAKE_S = 0.05
+"""How often launch looks at keys, processes and the session folder, seconds."""
+_READY_WITHIN_NS = 60_000_000_000
 _SHOW_NS = 200_000_000
-_LAST_WORDS_NS = 2_000_000_000
-_LEAVE_S = 2.0
-_ORDER_NS = 2_000_000_000
+_END_WITHIN_NS = 2_000_000_000
+"""How long a node may take to publish its last messages and its Ended, ns."""
+_EXIT_WITHIN_S = 2.0
+_REQUEST_NS = 2_000_000_000
+"""How long an operator's request is valid, ns."""
 _ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 _SUSPENDING = [getattr(signal, n) for n in ("SIGTSTP", "SIGTTOU") if hasattr(signal, n)]
 """A suspended launch would stop the hub."""
 
 
 class SessionLoop:
-    """The session between the first process and the last."""
+    """Runs the processes of one session."""
 
     def __init__(
         self,
@@ -58,145 +62,173 @@ class SessionLoop:
     ) -> None:
         self._session, self._clock, self._bus, self._keys = session, clock, bus, keys
         self._console, self._folder_watch, self._water = console, folder_watch, water
-        self._watch = ProcessMonitor(folder, session)
+        self._processes = ProcessMonitor(folder, session)
         self._line = StatusLine()
-        self._asked_to_end: str | None = None
-        self._began = False
-        self._orders = 0
+        self._interrupted: str | None = None
+        self._started = False
+        self._requests = 0
 
-    def to_its_end(self, book: Callable[[], None]) -> tuple[str, bool]:
-        """Begin, look on, end; return the reason and whether it is a failure.
+    def run(self, book: Callable[[], None]) -> tuple[str, bool]:
+        """Run the session to its end; return the reason of the end and whether it is a failure.
 
         `book` enters the session in the water ledger, just before Start. Raises Refused if the
         session did not begin.
         """
-        old = {number: signal.signal(number, self._signalled) for number in _ENDING}
+        old = {number: signal.signal(number, self._on_signal) for number in _ENDING}
         old |= {number: signal.signal(number, signal.SIG_IGN) for number in _SUSPENDING}
         try:
             try:
-                self._meet(book)
+                self._start(book)
             except Refused as refusal:
                 everyone = tuple(self._session.nodes)
                 self._bus.publish(Stop(self._clock.now(), str(refusal), everyone))
                 raise
             try:
-                reason, failed = self._look_on()
+                reason, failed = self._watch()
             except (BusError, OSError) as error:
                 reason, failed = f"{LAUNCH}: {error}", True
             late = self._stop(reason)
-            if not failed and (why := late or self._watch.failure()):
+            if not failed and (why := late or self._processes.failure()):
                 reason, failed = f"{reason}; {why}", True
             return reason, failed
         finally:
-            self._watch.end(_LEAVE_S)
-            traced = self._watch.sweep()
+            self._processes.end(_EXIT_WITHIN_S)
+            traced = self._processes.sweep()
             for number, handler in old.items():
-                # what was begun is now brought to its end, whatever keys are pressed
-                signal.signal(number, signal.SIG_IGN if self._began else handler)
-            for path in traced if self._began else ():
-                text = f"a mistake in the program; where it is stands in {path}"
+                # a session that has begun is brought to its end, whatever keys are pressed
+                signal.signal(number, signal.SIG_IGN if self._started else handler)
+            for path in traced if self._started else ():
+                text = f"an error in the program; its traceback is in {path}"
                 self._console.print(Text(text, "bold red"), soft_wrap=True)
 
-    def _meet(self, book: Callable[[], None]) -> None:
-        """Start the recorder, then the others; return when all hear. Raises Refused."""
-        deadline = self._clock.now() + _MEET_NS
+    def _start(self, book: Callable[[], None]) -> None:
+        """Start the recorder, then the others; publish Start when all are ready. Raises Refused."""
+        deadline = self._clock.now() + _READY_WITHIN_NS
         self._bus.connect()
         others = [name for name in self._session.nodes if name != RECORDER]
         with self._console.status("starting") as status:
             for names in ([RECORDER], others):
                 for name in names:
-                    self._watch.start(name)
-                while unready := self._watch.unready():
-                    status.update(f"waiting for {', '.join(unready)}")
-                    self._handle()
-                    gone = self._watch.ended()
-                    if gone is not None:
-                        raise Refused(gone[0])
-                    if self._asked_to_end is not None:
-                        raise Refused(f"ended before it began: {self._asked_to_end}")
+                    self._processes.start(name)
+                while unready := self._processes.unready():
+                    status.update(Text(f"waiting for {', '.join(unready)}"))
+                    self._receive()
+                    ended = self._processes.ended()
+                    if ended is not None:
+                        raise Refused(ended[0])
+                    if self._interrupted is not None:
+                        raise Refused(f"ended before it began: {self._interrupted}")
                     if self._clock.now() > deadline:
                         raise Refused(f"{', '.join(unready)} did not get ready within a minute")
         book()
         self._bus.publish(Start(self._clock.now(), msgspec.to_builtins(self._session)))
-        self._began = True
+        self._started = True
 
-    def _look_on(self) -> tuple[str, bool]:
+    def _watch(self) -> tuple[str, bool]:
+        """Return why the session must end, and whether that is a failure."""
         shown = 0
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             while True:
-                self._handle()
+                self._receive()
                 now = self._clock.now()
                 if now - shown > _SHOW_NS:
                     live.update(self._line.text(now, self._keys.question), refresh=True)
                     shown = now
                 for verb, text in self._keys.poll():
-                    self._order(verb, text)
-                if self._asked_to_end is not None:
-                    return self._asked_to_end, False
-                if (ended := self._watch.ended()) is not None:
-                    return ended
-                if lost := self._folder_watch.lost():
-                    return lost, True
-                if (hung := self._watch.end_hanging()) is not None:
-                    return hung, True
+                    self._request(verb, text)
+                if (end := self._end()) is not None:
+                    return end
 
-    def _order(self, verb: str, text: str) -> None:
+    def _end(self) -> tuple[str, bool] | None:
+        """Return why the session must end now, and whether it is a failure; None if it goes on."""
+        for reason in self._processes.drop():
+            self._bus.publish(Fault(self._clock.now(), reason, outside=True))
+        if self._interrupted is not None:
+            return self._interrupted, False
+        if (ended := self._processes.ended()) is not None:
+            return ended
+        failure = self._folder_watch.lost() or self._processes.end_hanging()
+        return (failure, True) if failure else None
+
+    def _request(self, verb: str, text: str) -> None:
+        """Publish what the operator asks for, or end the session."""
         if verb == "quit":
-            self._asked_to_end = "stopped by the operator"
+            self._interrupted = "stopped by the operator"
             return
         if verb == "pause" and self._line.paused:
             verb = "resume"
-        self._orders += 1
+        self._requests += 1
         now = self._clock.now()
         if verb == "water":
-            self._console.print(f"water by hand asked for at {now / 1e9:.1f} s")
+            self._console.print(Text(f"manual reward requested at {now / 1e9:.1f} s"))
         if verb == "note":
-            self._console.print(f"note at {now / 1e9:.1f} s: {text}", markup=False)
+            self._console.print(Text(f"note at {now / 1e9:.1f} s: {text}"))
         self._line.stopping |= verb == "stop"
         known = cast(Literal["pause", "resume", "note", "stop", "water"], verb)
         why = text or "stopped by the operator" * (verb == "stop")
-        self._bus.publish(OperatorRequest(now, self._orders, now + _ORDER_NS, known, why))
+        self._bus.publish(OperatorRequest(now, self._requests, now + _REQUEST_NS, known, why))
 
     def _stop(self, reason: str) -> str:
-        """Stop one stage after the other, the recorder last, each once those before have ended.
+        """Stop one stage of nodes after the other, the recorder last.
 
-        Goes on whatever the bus does. Returns a sentence if a node had to be killed.
+        Goes on whatever the bus does. Returns a sentence if a critical node had to be killed.
         """
         nodes = self._session.nodes
         kinds = {n: node_class(str(nodes[n]["run"])) for n in nodes if n != RECORDER}
         killed: list[str] = []
         for stage in [*stages(kinds), [RECORDER]]:
-            with suppress(BusError, OSError):  # who does not hear it is terminated below
+            with suppress(BusError, OSError):  # a node that does not receive it is killed below
                 self._bus.publish(Stop(self._clock.now(), reason, tuple(stage)))
-            deadline = self._clock.now() + _LAST_WORDS_NS
-            while (late := self._watch.running(stage)) and self._clock.now() < deadline:
-                try:
-                    self._handle()
-                except (BusError, OSError):
-                    time.sleep(LOOK_S)
-            for name in late:
-                self._watch.kill(name)
-            killed += late
-        return f"{', '.join(killed)} did not end within 2 s and was killed" if killed else ""
+            killed += self._end_stage(stage)
+        killed = [name for name in killed if self._processes.is_critical(name)]
+        return f"{', '.join(killed)} did not end in time and was killed" if killed else ""
 
-    def _handle(self) -> None:
-        for envelope, message in self._bus.receive(self._clock.now() + int(LOOK_S * 1e9)):
-            self._take(envelope, message)
+    def _end_stage(self, stage: list[str]) -> list[str]:
+        """Wait until the nodes of a stage have ended; kill the late ones and return their names.
 
-    def _take(self, envelope: Envelope, message: Message) -> None:
-        self._watch.handle(envelope, message)
+        A node that waits for a slow disk is not late, and the recorder has the time in which it
+        may fall behind.
+        """
+        now = self._clock.now()
+        patience_ns = {
+            name: max(_END_WITHIN_NS, self._processes.patience_ns(name) * (name == RECORDER))
+            for name in stage
+        }
+        deadline = {name: now + patience_ns[name] for name in stage}
+        killed: list[str] = []
+        while running := self._processes.running(stage):
+            try:
+                self._receive()
+            except (BusError, OSError):
+                time.sleep(WAKE_S)
+            now = self._clock.now()
+            for name in running:
+                if self._processes.waits_for_disk(name):
+                    deadline[name] = now + patience_ns[name]
+                elif now > deadline[name] and name not in killed:
+                    self._processes.kill(name)
+                    killed.append(name)
+        return killed
+
+    def _receive(self) -> None:
+        """Take the messages of the next 50 ms."""
+        for envelope, message in self._bus.receive(self._clock.now() + int(WAKE_S * 1e9)):
+            self._handle(envelope, message)
+
+    def _handle(self, envelope: Envelope, message: Message) -> None:
+        self._processes.handle(envelope, message)
         self._water.add(envelope, message)
-        known, remarked = len(self._line.faults), len(self._line.remarks)
+        faults, remarks = len(self._line.faults), len(self._line.remarks)
         self._line.handle(envelope, message)
-        for fault in self._line.faults[known:] if self._began else ():
+        for fault in self._line.faults[faults:] if self._started else ():
             self._console.print(Text(fault, "bold red"))
-        for remark in self._line.remarks[remarked:]:
+        for remark in self._line.remarks[remarks:]:
             self._console.print(Text(remark, "yellow"))
 
-    def _signalled(self, number: int, at: FrameType | None) -> None:
+    def _on_signal(self, number: int, at: FrameType | None) -> None:
         name = signal.Signals(number).name
         if name == "SIGHUP":  # the terminal is gone: nothing may be printed to it any more
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, sys.stdout.fileno())
             os.dup2(nowhere, sys.stderr.fileno())
-        self._asked_to_end = "Ctrl-C" if number == signal.SIGINT else name
+        self._interrupted = "Ctrl-C" if number == signal.SIGINT else name

@@ -1,4 +1,4 @@
-"""The live line: what the person at the rig sees while a session runs."""
+"""The status line: what the person at the rig sees while a session runs."""
 
 from rich.text import Text
 
@@ -8,18 +8,18 @@ from rig.transport.envelope import Envelope
 
 
 class StatusLine:
-    """Hears words, and shows the newest of each in one line."""
+    """Shows the newest of everything that a session publishes, in one line."""
 
     subscribes = (Position, TrialStart, Lick, Valve, Fault, Integrity, Scan)
 
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.remarks: list[str] = []
-        """What is worth a look, and no fault."""
+        """Changes worth a look that are not faults."""
         self.stopping = False
-        """Whether the operator has asked for an end after this trial."""
+        """True if the operator has requested a stop after this trial."""
         self._findings: list[str] = []
-        """What integrity has found."""
+        """The findings of the integrity process."""
         self._position: Position | None = None
         self._trial: TrialStart | None = None
         self._lick_t: int | None = None
@@ -28,11 +28,11 @@ class StatusLine:
 
     @property
     def paused(self) -> bool:
-        """Whether the task stands still on the operator's word."""
+        """True if the operator has paused the task."""
         return self._position is not None and self._position.phase == "paused"
 
     def handle(self, envelope: Envelope, message: Message) -> None:
-        """Take note of one word."""
+        """Take one message."""
         match message:
             case Position():
                 self._position = message
@@ -48,12 +48,12 @@ class StatusLine:
             case Integrity(findings=(_, *_)):
                 self._findings.append(message.text)
             case Scan(changed=(_, *_)):
-                self.remarks.append(f"ScanImage is set otherwise: {'; '.join(message.changed)}")
+                self.remarks.append(f"ScanImage's settings changed: {'; '.join(message.changed)}")
             case _:
                 pass
 
     def text(self, now: int, question: str) -> Text:
-        """Return the line as it is at that session time (ns), or what is asked of the operator."""
+        """Return the line at a session time (ns), or the question to the operator, if any."""
         if question:
             return Text(question, "bold yellow")
         line = Text(f"{now // 60_000_000_000:2d}:{now // 1_000_000_000 % 60:02d}  ")

@@ -1,4 +1,4 @@
-"""What a machine lacks for a real rig, and what to do about it: each check is one function."""
+"""Check whether a computer is fit to run a real rig, and what to change: one method a check."""
 
 import ctypes.util
 import os
@@ -23,7 +23,7 @@ _COMPOSITORS = ("picom", "compton", "mutter", "gnome-shell", "kwin_x11", "kwin_w
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One look at the machine: what was found, and the remedy if that is not good."""
+    """The result of one check, and the remedy if it is bad."""
 
     what: str
     good: bool
@@ -32,14 +32,14 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 
 class SystemChecks:
-    """The machine that this program runs on, or a folder that looks like one."""
+    """Checks of this computer, or of a folder that looks like its root."""
 
     def __init__(self, data: Path, root: Path = Path("/")) -> None:
-        """`data` is where sessions are written."""
+        """Take the data folder, to which sessions are written, and the root of the file system."""
         self._data, self._root = data, root
 
     def look(self) -> Iterator[CheckResult]:
-        """Yield each check's finding. Takes a few seconds, for the timer and the disk."""
+        """Yield the result of each check. Takes a few seconds, for the timer and the disk."""
         checks: tuple[Callable[[], CheckResult], ...] = (
             self._timer,
             self._priority,
@@ -55,18 +55,18 @@ class SystemChecks:
             yield check()
 
     def _timer(self) -> CheckResult:
-        """A sleep of a millisecond ends within another one."""
+        """Check that a sleep of 1 ms ends at most 1 ms late."""
         late_ms = []
         for _ in range(_SLEEPS):
             began = time.perf_counter()
             time.sleep(_SLEEP_S)
             late_ms.append((time.perf_counter() - began - _SLEEP_S) * 1e3)
         p99 = float(np.percentile(late_ms, 99))
-        remedy = "end other programs, and let the rig's processes be real-time (see priority)"
+        remedy = "close other programs, and allow real-time processes (see priority)"
         return CheckResult("timer", p99 < _LATE_MS, f"sleeps end {p99:.2f} ms late (p99)", remedy)
 
     def _priority(self) -> CheckResult:
-        """Processes may be real-time."""
+        """Check that processes may be real-time."""
         if not hasattr(os, "sched_setscheduler"):
             return CheckResult("priority", True, "set by the system's own priority classes")
         try:
@@ -81,16 +81,16 @@ class SystemChecks:
         return CheckResult("priority", True, "real-time processes are allowed")
 
     def _governor(self) -> CheckResult:
-        """The processor does not slow down while it waits."""
+        """Check that the processor does not slow down while it waits."""
         paths = sorted(self._root.glob("sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"))
         kinds = {path.read_text().strip() for path in paths}
         slow = sorted(kinds - {"performance"})
         remedy = "cpupower frequency-set -g performance"
-        found = ", ".join(sorted(kinds)) or "not said by this system"
+        found = ", ".join(sorted(kinds)) or "unknown on this system"
         return CheckResult("processor", not slow, f"governor: {found}", remedy)
 
     def _disk_speed(self) -> CheckResult:
-        """The data folder takes what a session writes, also when it must be on the disk."""
+        """Check how fast the data folder is written, and how long a sync takes."""
         path = _nearest(self._data) / ".rig-doctor"
         block = np.random.default_rng(0).bytes(1 << 20)
         try:
@@ -108,19 +108,20 @@ class SystemChecks:
         finally:
             path.unlink(missing_ok=True)
         good = mb_s > _WRITE_MB_S and sync_ms < _SYNC_MS
-        found = f"{mb_s:.0f} MB/s; a word is safe within {sync_ms:.0f} ms"
+        found = f"{mb_s:.0f} MB/s; a message is on disk within {sync_ms:.0f} ms"
         return CheckResult(
-            "disk", good, found, "write to a local SSD, not to a share or a USB stick"
+            "disk", good, found, "use a local SSD, not a network share or a USB stick"
         )
 
     def _disk_room(self) -> CheckResult:
+        """Check the free space of the data folder."""
         free_gb = shutil.disk_usage(_nearest(self._data)).free / 1e9
         return CheckResult(
             "room", free_gb > _FREE_GB, f"{free_gb:.0f} GB free", "move old sessions away"
         )
 
     def _usb_suspend(self) -> CheckResult:
-        """No USB device that is plugged in goes to sleep."""
+        """Check that no USB device is suspended."""
         controls = self._root.glob("sys/bus/usb/devices/*/power/control")
         asleep = [path.parents[1].name for path in controls if path.read_text().strip() == "auto"]
         found = f"{len(asleep)} devices may be suspended" if asleep else "no device is suspended"
@@ -128,7 +129,7 @@ class SystemChecks:
         return CheckResult("USB", not asleep, found, remedy)
 
     def _compositor(self) -> CheckResult:
-        """Nothing stands between the window and the screen."""
+        """Check that no compositor runs."""
         names = {
             path.read_text(errors="replace").strip() for path in self._root.glob("proc/[0-9]*/comm")
         }
@@ -138,14 +139,14 @@ class SystemChecks:
         return CheckResult("compositor", not there, found, remedy)
 
     def _ni_driver(self) -> CheckResult:
-        """The driver of NI cards, where one is to be used."""
+        """Check whether the driver of NI cards is installed."""
         library = ctypes.util.find_library("nidaqmx" if sys.platform != "win32" else "nicaiu")
         found = "installed" if library else "not installed"
         remedy = "needed for NI cards in this machine only: install NI-DAQmx from ni.com"
         return CheckResult("NI driver", library is not None, found, remedy)
 
     def _serial_rights(self) -> CheckResult:
-        """Serial boards may be opened."""
+        """Check that serial boards may be opened."""
         ports = [*self._root.glob("dev/ttyUSB*"), *self._root.glob("dev/ttyACM*")]
         shut = [path.name for path in ports if not os.access(path, os.R_OK | os.W_OK)]
         found = f"{', '.join(shut)} may not be opened" if shut else f"{len(ports)} ports, all open"
@@ -153,12 +154,12 @@ class SystemChecks:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return the folder, or the nearest above it that there is."""
+    """Return the folder, or the nearest existing folder above it."""
     return next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
 
 
 def _sync_ms(file: int) -> float:
     began = time.perf_counter()
-    os.write(file, b"a word")
+    os.write(file, b"a message")
     os.fsync(file)
     return (time.perf_counter() - began) * 1e3

@@ -31,7 +31,7 @@ def test_water_is_confirmed_by_enter_and_dropped_by_any_other_key() -> None:
     assert typed("wwwwwwww") == []  # somebody leans on it
     keys = OperatorKeys()
     keys.press("w")
-    assert "Enter gives one reward" in keys.question
+    assert "Enter gives one manual reward" in keys.question
     keys.press("\n")
     assert keys.question == ""
 
