@@ -84,7 +84,7 @@ def test_what_differs_from_the_last_session_is_said_and_shown(
     assert scan.changed == ("laser power (%) 35.5, last time 28",)
     line = StatusLine()
     line.handle(Envelope("stream", 0, 0, 0, 0, msgspec.Raw(b"")), scan)
-    assert line.remarks == ["ScanImage is set otherwise: laser power (%) 35.5, last time 28"]
+    assert line.remarks == ["ScanImage's settings changed: laser power (%) 35.5, last time 28"]
     same = session(tmp_path / "ses-20260102_11", monkeypatch, **now)[0]
     assert isinstance(same, Scan) and same.changed == ()
     found = last_header(tmp_path / "ses-20260102_10")

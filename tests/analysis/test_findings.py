@@ -62,7 +62,7 @@ WRONG: dict[str, tuple[Messages, tuple[str, str, int]]] = {
         ("online", "process failed", 1),
     ),
     "hung": (
-        [Stop(4000 * MS, "recorder hung: no beat for 1.4 s", ()), *GOOD_END[1:]],
+        [Stop(4000 * MS, "recorder hung: no heartbeat for 1.4 s", ()), *GOOD_END[1:]],
         ("launch", "session failed", 1),
     ),
     "launch died": ([], ("launch", "session failed", 1)),

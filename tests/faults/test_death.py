@@ -225,7 +225,7 @@ def test_a_decider_with_a_mistake_ends_the_session_and_fails_again_in_replay(
         code, output = live.end()
         assert code == 1, output
         assert "failing: KeyError: 'leaf9'" in output
-        assert f"where it is stands in {live.folder / 'failing.err.txt'}" in output
+        assert f"its traceback is in {live.folder / 'failing.err.txt'}" in output
         report = check_nothing_is_lost(live)
         assert report.failed == {"failing": "KeyError: 'leaf9'"}
         assert report.compared["failing"] == LAST + 1

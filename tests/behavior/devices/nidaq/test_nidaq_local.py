@@ -100,7 +100,7 @@ def test_a_hung_call_ends_the_session_after_missed_heartbeats(
         code, output = live.end()
         summary = json.loads((live.folder / SUMMARY_FILE).read_text())
     assert code == 1, output
-    assert summary["end_reason"].startswith("hardware hung: no beat for")
+    assert summary["end_reason"].startswith("hardware hung: no heartbeat for")
 
 
 def test_a_hung_call_ends_a_calibration_with_one_sentence(

@@ -1,0 +1,78 @@
+"""A session folder is whole or not there, and is noticed when it goes away."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rig.errors import Refused
+from rig.session import session_folder
+from rig.session.session_folder import FolderWatch, make
+from rig.settings.config import ResolvedSession, read_session
+from tests.rig.animals import session
+
+
+def answers(folder: Path) -> ResolvedSession:
+    folder.mkdir(exist_ok=True)
+    named = folder / "cells.csv"
+    named.write_text("cell")
+    return ResolvedSession(session(), {"files/cells.csv": named})
+
+
+def made(tmp_path: Path) -> Path:
+    (tmp_path / "data" / "sub-VR2").mkdir(parents=True, exist_ok=True)
+    folder, _ = make(answers(tmp_path / "setup"), tmp_path / "data", 1, "", {})
+    return folder
+
+
+def test_a_folder_is_made_whole_with_an_id_of_its_own(tmp_path: Path) -> None:
+    one, two = made(tmp_path), made(tmp_path)
+    assert [one.name.rpartition("_")[2], two.name.rpartition("_")[2]] == ["1", "2"]
+    ids = {read_session(folder).id for folder in (one, two)}
+    assert len(ids) == 2 and all(len(id_) == 32 for id_ in ids)
+    assert (one / "files" / "cells.csv").read_text() == "cell"
+    for folder in (one, one / "journal", one / "files"):
+        assert folder.stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize("allowed", range(5))
+def test_a_disk_that_gets_full_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    synced: list[int] = []
+
+    def full(number: int) -> None:
+        synced.append(number)
+        if len(synced) > allowed:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(session_folder.os, "fsync", full)
+    with pytest.raises(Refused, match=r"cannot be made .*No space left.*make room there"):
+        made(tmp_path)
+    assert not list((tmp_path / "data" / "sub-VR2").iterdir())
+
+
+def test_what_a_launch_left_that_died_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "data" / "sub-VR2" / ".new-1234"
+    left.mkdir(parents=True)
+    made(tmp_path)
+    assert not left.exists()
+
+
+def test_a_removed_or_moved_folder_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FolderWatch, "PERIOD_S", 0.0)
+    folder = tmp_path / "ses-1"
+    folder.mkdir()
+    watch = FolderWatch(folder)
+    assert (watch.lost(), watch.where()) == ("", folder)
+    folder.rename(tmp_path / "elsewhere")
+    assert watch.lost() == f"the session folder {folder} was moved to {tmp_path / 'elsewhere'}"
+    assert watch.where() == tmp_path / "elsewhere"
+    folder.mkdir()  # another one of that name is not the session's
+    assert watch.lost()
+    shutil.rmtree(tmp_path / "elsewhere")
+    assert watch.lost() == f"the session folder {folder} was removed"
+    assert watch.where() is None
+    watch.close()

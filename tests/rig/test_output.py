@@ -1,0 +1,83 @@
+"""What is printed changes nothing: brackets, closed pipes, and errors that nobody expected."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig.cli import main as command
+from rig.cli.terminal import new_console
+from tests.rig.animals import TODAY, known
+
+NOTE = "licks [/left] side [bold] :smile: [red"
+RIG = [sys.executable, "-c", "from rig.cli.main import main; main()"]
+
+
+def test_square_brackets_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    new_console().print(NOTE)
+    assert capsys.readouterr().out.strip() == NOTE
+
+
+def test_a_note_with_brackets_is_entered_and_shown(tmp_path: Path) -> None:
+    known(tmp_path)
+    for arguments in (
+        ["weigh", "VR2", "23.8", "--note", NOTE],
+        ["show", "VR2"],
+        ["weights", "VR2"],
+    ):
+        run = subprocess.run(
+            [*RIG, "subject", *arguments, "--data", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "200"},
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        assert NOTE in run.stdout
+
+
+def test_no_command_makes_a_console_that_takes_markup() -> None:
+    root = Path(command.__file__).parent
+    for path in root.rglob("*.py"):
+        made = re.findall(r"\bConsole\((?!quiet=True)", path.read_text())
+        assert not made or path.name == "terminal.py", path
+
+
+def test_a_closed_pipe_ends_no_command(tmp_path: Path) -> None:
+    known(tmp_path, (TODAY, 24.0))
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(
+        [*RIG, "subject", "weigh", "VR2", "23.5", "--data", str(tmp_path)],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_an_unexpected_error_is_a_sentence_a_report_and_exit_70(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise KeyError("leaf9")
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "1000")
+    monkeypatch.setattr(command, "app", broken)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    with pytest.raises(SystemExit) as exit_:
+        command.main()
+    assert exit_.value.code == 70
+    said = capsys.readouterr().err.strip()
+    (report,) = (tmp_path / "rig").iterdir()
+    assert len(said.splitlines()) == 1
+    assert "unexpected error, a fault of this program (KeyError: 'leaf9')" in said
+    assert f"please send the report {report} to its authors" in said
+    assert "Traceback" in report.read_text()
