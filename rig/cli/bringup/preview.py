@@ -87,19 +87,24 @@ def preview(
             stack.enter_context(RigLock(resolved.session, "rig preview"))
         stack.callback(screen.close)
         screen.open(render)
-        rows = {}
-        for view in views[:_MAX_ROWS]:
-            screen.draw(view.scene)
-            rows[view.caption] = screen.read_pixels()
-        path = png or Path(f"{task.stem}_preview.png")
-        write_sheet(rows, path)
-        left_out = f", the first {len(rows)} of {len(views)} stimuli" * (len(views) > len(rows))
-        console.print(f"saved to {path}{left_out}", soft_wrap=True)
+        text = _write(screen, views, png or Path(f"{task.stem}_preview.png"))
+        console.print(text, soft_wrap=True)
         if headless():
             console.print("no window is shown, because DISPLAY is not set")
         else:
             for view in views:
                 _show(screen, view, seconds)
+
+
+def _write(screen: PsychopyScreen, views: list[_View], path: Path) -> str:
+    """Write the stimuli to an image file; return a sentence that says so."""
+    rows = {}
+    for view in views[:_MAX_ROWS]:
+        screen.draw(view.scene)
+        rows[view.caption] = screen.read_pixels()
+    write_sheet(rows, path)
+    left_out = f", the first {len(rows)} of {len(views)} stimuli" * (len(views) > len(rows))
+    return f"saved to {path}{left_out}"
 
 
 def _blocks(resolved: ResolvedSession) -> list[Block]:
