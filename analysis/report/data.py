@@ -11,7 +11,6 @@ from analysis.session import lick_metrics
 from analysis.session.findings import Finding, findings
 from analysis.session.session import Session
 from rig.errors import Refused
-from rig.transport.log import LOG_FILE, read_completeness
 
 
 class ReportData(msgspec.Struct, frozen=True):
@@ -45,7 +44,7 @@ class ReportData(msgspec.Struct, frozen=True):
 def read_data(folder: Path) -> ReportData:
     """Read a session for its report. Raises Refused if there is nothing to report."""
     session = Session(folder)
-    if read_completeness(folder / LOG_FILE) is None:
+    if session.completeness is None:
         raise Refused(
             f"{folder} is not closed; if the session is no longer running, run: "
             f"rig recover {folder}"

@@ -32,6 +32,10 @@ PROCESSES = {
         "A process crashed, or was killed because it did not answer or did not end in time.",
         "Read NAME.err.txt in the session folder; check memory and load of the computer.",
     ),
+    "log incomplete": Explanation(
+        "The log does not hold every message of the session, or a part of its file is damaged.",
+        "Run rig recover on the session; what stays missing is named in words.",
+    ),
     "messages lost": Explanation(
         "Numbers are missing in the sequence of a process: the log is incomplete.",
         "Run rig recover on the session; if messages stay lost, leave out the trials concerned.",

@@ -73,6 +73,12 @@ def _is_orderly(reason: str, ends: pd.DataFrame) -> bool:
 
 
 def _lost_messages(session: Session) -> Iterator[Finding]:
+    log = session.completeness
+    if log is None:
+        yield Finding("recorder", "log incomplete", 1, None, "the log was never closed")
+    elif not log.whole:
+        text = f"the log is not whole; missing: {log.missing or 'messages'}"
+        yield Finding("recorder", "log incomplete", 1, None, text)
     for (sender, kind, _), missing in session.gaps.items():
         text = f"{missing} {kind} messages of {sender} are missing from the log"
         yield Finding(sender, "messages lost", missing, None, text)

@@ -40,7 +40,7 @@ from rig.messages import (
     Wheel,
 )
 from rig.transport.frame_ring import read_pixels
-from rig.transport.log import LOG_FILE
+from rig.transport.log import LOG_FILE, Completeness, read_completeness
 
 
 class Session:
@@ -239,6 +239,11 @@ class Session:
         """Why the session was ended; None if its log does not say."""
         reasons = self._table(Stop).reason
         return str(reasons.iloc[0]) if len(reasons) else None
+
+    @cached_property
+    def completeness(self) -> Completeness | None:
+        """Whether the log is whole, and what is missing; None if it was never closed."""
+        return read_completeness(self.folder / LOG_FILE)
 
     @cached_property
     def gaps(self) -> Counter[tuple[str, str, int]]:

@@ -92,10 +92,12 @@ def enveloped(
     return pairs
 
 
-def write_log(folder: Path, pairs: list[tuple[Envelope, Message]]) -> Path:
-    """Write the session's log; return the folder."""
+def write_log(
+    folder: Path, pairs: list[tuple[Envelope, Message]], completeness: Completeness | None = None
+) -> Path:
+    """Write the session's log; return the folder. The log is whole unless told otherwise."""
     writer = LogWriter(folder / LOG_FILE)
     for envelope, message in pairs:
         writer.append(kind(message), envelope, pack(envelope))
-    writer.close(Completeness(True, len(pairs)))
+    writer.close(completeness or Completeness(True, len(pairs)))
     return folder

@@ -11,12 +11,14 @@ import pytest
 
 from acquisition.timing import frame_clock_alignment
 from analysis.report import explanations
+from analysis.report.write import report
 from analysis.session import Session
 from analysis.session.findings import findings
 from analysis.session.summary import summarise
 from rig.messages import Ended, Fault, Flip, Integrity, Lick, Message, Stop, TrialVerdict
+from rig.transport.log import Completeness
 from tests.analysis.logs import MS, START, enveloped, write_log
-from tests.analysis.test_report import Messages, _trial, made
+from tests.analysis.test_report import Messages, Page, _trial, made
 
 ROOT = Path(__file__).parents[2]
 WHOLE: Messages = [START, *_trial(0, "leaf1"), *_trial(1, "circle1")]
@@ -98,6 +100,16 @@ def test_a_gap_in_the_log_is_a_finding(tmp_path: Path) -> None:
     write_log(tmp_path, pairs[:lost] + pairs[lost + 1 :])
     (one,) = findings(Session(tmp_path))
     assert (one.process, one.name, one.count) == ("hardware", "messages lost", 1)
+
+
+def test_a_log_that_is_not_whole_is_a_finding(tmp_path: Path) -> None:
+    pairs = enveloped([*WHOLE, *GOOD_END])
+    write_log(tmp_path, pairs, Completeness(False, len(pairs), "the end of display"))
+    (one,) = findings(Session(tmp_path))
+    assert (one.process, one.name) == ("recorder", "log incomplete")
+    assert "the end of display" in one.text
+    report(tmp_path, tmp_path / "report.html")
+    assert "Nothing went wrong" not in Page(tmp_path / "report.html").text
 
 
 def test_a_process_without_a_last_message_was_killed(tmp_path: Path) -> None:
