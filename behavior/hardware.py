@@ -150,10 +150,10 @@ class Hardware(Node):
                 self.publish(Fault(start.t, warning))
 
     def _forward(self, message: Message) -> None:
-        """Pass a message on to the outputs and the boards."""
-        self._outputs.handle(message, self.clock.now())
+        """Pass a message on, first to the boards: Start tells them the session's zero."""
         for board in self.devices.boards.values():
             board.handle(message)
+        self._outputs.handle(message, self.clock.now())
 
 
 if __name__ == "__main__":
