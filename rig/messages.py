@@ -1,7 +1,8 @@
-"""Every word that crosses a process border: the whole vocabulary, one speaker a word.
+"""Every message that crosses a process border, grouped by the process that publishes it.
 
-`t` is the time of the cause in ns of the session clock. Fields are only ever appended, with
-defaults. A wish (Arm, Order) has an id and a deadline and is answered by a fact with that id.
+A message type has one publisher, except Heartbeat, Fault and Ended, which every node publishes. `t`
+is the time of the cause in ns of the session clock. Fields are only ever appended, with defaults.
+A request (Arm, OperatorRequest) has an id and a deadline, and is answered by an event with that id.
 """
 
 from typing import Any, Literal
@@ -10,147 +11,176 @@ import msgspec
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """One fact or one wish."""
+    """An event or a request."""
 
     t: int
 
 
-# -- the run itself: launch, and every node ---------------------------------------------------
+# -- every node -------------------------------------------------------------------------------
+
+
+class Heartbeat(Message, frozen=True, tag="Heartbeat"):
+    """The node's work loop is running; published five times a second."""
+
+    ready: bool
+    """True once the node receives its own Heartbeats, and so everything published after them."""
+
+
+class Fault(Message, frozen=True, tag="Fault"):
+    """Something is wrong, in one sentence for the person at the rig."""
+
+    text: str
+    frame: int | None = None
+    """Index of the imaging frame whose pixels the sender did not get; None if it is not about one.
+    """
+    outside: bool = False
+    """True if the cause is not a message that the sender received (its transport, disk or process
+    failed), so that a replay cannot reproduce the Fault."""
+    finding: str = ""
+    """The name of a finding that the integrity process is to record; "" if it is none of its."""
+
+
+class Ended(Message, frozen=True, tag="Ended"):
+    """The last message of a node."""
+
+    reason: str
+    failed: bool
+    messages: dict[str, tuple[int, int]]
+    """For each type it published: the number of messages, and the running CRC-32 of their CRCs."""
+    overruns: int = 0
+    """Number of imaging frames that it read from their file, as the ring had been overwritten."""
+    modules: dict[str, tuple[str, str]] = {}
+    """File and SHA-256 of each module of the program that ran in its process."""
+
+
+# -- launch -----------------------------------------------------------------------------------
 
 
 class Start(Message, frozen=True, tag="Start"):
-    """Launch: the session begins. Holds the whole resolved session, so a log explains itself."""
+    """The session begins."""
 
     session: dict[str, Any]
+    """The resolved session, as rig.settings.config.SessionSettings, with every default."""
 
 
 class Stop(Message, frozen=True, tag="Stop"):
-    """Launch: the named nodes end now. Drivers are named first, then deciders, then recorder."""
+    """The named nodes end now: first the drivers, then the deciders, then the recorder."""
 
     reason: str
     nodes: tuple[str, ...]
 
 
 class OperatorRequest(Message, frozen=True, tag="OperatorRequest"):
-    """Launch: what the operator wants; answered by Position.order.
+    """The operator pressed a key; answered by Position.order.
 
-    pause aborts the trial, stop ends the session after it, water is one reward at once, by hand.
+    "pause" aborts the trial, "stop" ends the session after the trial, "water" is one manual reward.
     """
 
     id: int
     deadline: int
+    """Session time (ns) after which the request does nothing."""
     verb: Literal["pause", "resume", "note", "stop", "water"]
     text: str = ""
-
-
-class Heartbeat(Message, frozen=True, tag="Heartbeat"):
-    """Every node, five times a second, from its work loop: alive; ready once it hears itself."""
-
-    ready: bool
-
-
-class Fault(Message, frozen=True, tag="Fault"):
-    """Every node: something is wrong, in one sentence for the person at the rig.
-
-    frame is the index of an imaging frame whose pixels were lost to the speaker. outside: its cause
-    is none of the words that the speaker heard, but its wire or its process; replay cannot find it.
-    """
-
-    text: str
-    frame: int | None = None
-    outside: bool = False
-    finding: str = ""
-    """The name of a finding that the integrity process is to record; "" if it is none of its."""
-
-
-class Ended(Message, frozen=True, tag="Ended"):
-    """Every node's last word: why, and for each kind it said how many and their running CRC.
-
-    overruns is how many frames it read from their file, as the ring had been written over.
-    """
-
-    reason: str
-    failed: bool
-    messages: dict[str, tuple[int, int]]
-    overruns: int = 0
-    modules: dict[str, tuple[str, str]] = {}
-    """File and SHA-256 of each module of the program that ran in its process."""
 
 
 # -- hardware ---------------------------------------------------------------------------------
 
 
 class Wheel(Message, frozen=True, tag="Wheel"):
-    """Hardware, every tick, also at rest: counts since Start, and the same as cm forward.
-
-    side_cm is how far a ball has turned to the right; a wheel does not.
-    """
+    """The wheel was read; published every tick, also at rest: it is the deciders' clock."""
 
     counts: int
+    """Encoder counts since Start, positive forward."""
     cm: float
+    """The same in cm."""
     side_cm: float = 0.0
+    """How far a ball has turned to the right, cm; 0 for a wheel."""
 
 
 class Lick(Message, frozen=True, tag="Lick"):
-    """Hardware: the onset of a lick at a spout."""
+    """A lick at a spout began."""
 
     line: str
 
 
 class Edge(Message, frozen=True, tag="Edge"):
-    """Hardware: a digital input line changed, or an output line was put up or down."""
+    """A digital input line changed, or an output line was raised or lowered."""
 
     line: str
     up: bool
 
 
 class Valve(Message, frozen=True, tag="Valve"):
-    """Hardware: the answer to an Arm: a valve opened at t for open_ms, or why it was refused."""
+    """The answer to an Arm: a valve opened at t, or the request was refused."""
 
     id: int
+    """The id of the Arm."""
     line: str
     open_ms: float
     volume_ul: float
     lick_t: int | None = None
+    """When the lick that triggered it began (ns); None if no lick did."""
     refused: str = ""
+    """Why the request was refused; "" if the valve opened."""
     manual: bool = False
+    """True if the operator asked for it."""
+
+
+class Exposures(Message, frozen=True, tag="Exposures"):
+    """How many exposures a camera has begun; published once a second and at the end."""
+
+    camera: str
+    count: int
+
+
+class DeviceTime(Message, frozen=True, tag="DeviceTime"):
+    """The clock of a board: at t it read device_ns; published once a second for each such board."""
+
+    board: str
+    device_ns: int
+    residual_ns: int
+    """How much later t is than the fitted line that dates the board's events predicted (ns)."""
 
 
 # -- task -------------------------------------------------------------------------------------
 
 
 class Position(Message, frozen=True, tag="Position"):
-    """Task, for every Wheel: where the corridor stands.
-
-    position_m counts from the start of the trial's corridor; trial is -1 and position 0 where
-    there is no trial. In a trial without a corridor the phase is "picture" while its picture is
-    on, and "grey" then. order is the id of the last Order obeyed (0: none yet).
-    """
+    """Where the mouse is in the corridor; published for every Wheel."""
 
     trial: int
+    """Number of the trial; -1 between trials."""
     position_m: float
+    """Distance from the start of the trial's corridor, m; 0 where there is no trial."""
     speed_cm_s: float
     moving: bool
     phase: Literal["grey", "corridor", "picture", "paused", "done"]
+    """In a trial without a corridor: "picture" while its image is on, and "grey" after it."""
     order: int = 0
+    """Id of the last OperatorRequest that was carried out; 0 if there was none."""
 
 
 class TrialStart(Message, frozen=True, tag="TrialStart"):
-    """Task: a trial begins, with everything that was drawn for it.
+    """A trial begins; holds everything that was drawn for it.
 
-    Most are corridors. Another picture (an image, a drifting bar, plain grey) is on for show_s,
-    then there is blank_s of grey, wherever the mouse is. A reward may be had from zone_from_m to
-    zone_to_m, or while the picture is on; in a corridor with a cue, from the cue on. A rescue is
-    given freely, after too many misses. trial numbers all of them; even or odd is a trial by how
-    many were run to their end before it, since an aborted one is left out and comes again.
+    Most trials are corridors. Any other picture is on for show_s, followed by blank_s of grey,
+    wherever the mouse is. A reward is available from zone_from_m to zone_to_m, or while the picture
+    is on; in a corridor with a cue, from the cue on.
     """
 
     trial: int
+    """Number of the trial, from 0, counting every trial.
+
+    Whether a trial is odd or even, for the analysis, depends on how many were completed before it:
+    an aborted trial is left out and its stimulus comes again.
+    """
     stimulus: str
     next_stimulus: str | None
     rewarded: bool
     texture_m: float
+    """Length of the textured corridor, m."""
     grey_m: float
+    """Length of the grey after it, m."""
     cue_position_m: float | None
     reward_mode: Literal["none", "passive", "active"]
     reward_delay_ms: float
@@ -161,93 +191,185 @@ class TrialStart(Message, frozen=True, tag="TrialStart"):
     zone_from_m: float = 0.0
     zone_to_m: float = 0.0
     rescue: bool = False
+    """True if its reward is given without a lick, after too many misses."""
 
 
 class TrialEnd(Message, frozen=True, tag="TrialEnd"):
-    """Task: a corridor ends; an aborted one is left out of signals and counts."""
+    """A trial ends; an aborted one is left out of signals and counts."""
 
     trial: int
     outcome: Literal["done", "aborted"]
 
 
 class Cue(Message, frozen=True, tag="Cue"):
-    """Task: the sound cue is due now."""
+    """The sound cue is due now."""
 
     trial: int
     position_m: float
 
 
 class Arm(Message, frozen=True, tag="Arm"):
-    """Task: open this valve once, now or at the next lick, before the deadline.
+    """A request to open a valve once before the deadline: now, or at the next lick.
 
-    Said again under the same id it changes nothing, but keeps the valve armed: an armed valve that
-    is not asked for anew within a second is armed no more.
+    Repeated with the same id it changes nothing, but keeps the valve armed: an armed valve whose
+    request is not repeated within a second is disarmed.
     """
 
     id: int
     deadline: int
+    """Session time (ns) after which the valve may not open."""
     line: str
     on: Literal["now", "lick"]
     volume_ul: float
     lick_t: int | None = None
+    """The lick for which the task asks for it, if on is "now" (ns)."""
     manual: bool = False
+    """True if the operator asked for it."""
 
 
 class Disarm(Message, frozen=True, tag="Disarm"):
-    """Task: the Arm of that id is void."""
+    """The Arm with that id no longer holds."""
 
     id: int
 
 
-# -- display, stream, online, mesoscope ---------------------------------------------------------
+class Acquire(Message, frozen=True, tag="Acquire"):
+    """The microscope is to scan from now on, or to stop after the current frame."""
+
+    on: bool
+
+
+# -- referee ----------------------------------------------------------------------------------
+
+
+class TrialVerdict(Message, frozen=True, tag="TrialVerdict"):
+    """The referee's check of a trial that has ended."""
+
+    trial: int
+    violations: tuple[str, ...]
+    """Names of the rules that were violated; empty if none was."""
+
+
+# -- display ----------------------------------------------------------------------------------
 
 
 class Flip(Message, frozen=True, tag="Flip"):
-    """Display: a picture was shown at t (after the swap), of the position said at wheel_t.
-
-    position_m is the one shown, ahead of the one said where the display extrapolates. late: it came
-    more than one and a half periods after the picture before it, which stayed up for `dropped`
-    refreshes too many. bright: what the photodiode's patch showed. vblank: the screen's own refresh
-    set the moment, else the display's clock did. loop_ms: CPU time of the loop since the last flip.
-    draw_t: when the position was taken over, right before drawing; no newer one had been heard.
-    """
+    """A new image was shown at t, as measured after the buffer swap."""
 
     number: int
     position_m: float
+    """The position that was shown; ahead of the published one where the display extrapolates."""
     wheel_t: int
+    """`t` of the Position that it was computed from (ns)."""
     before_swap_t: int
     late: bool
+    """True if it came more than 1.5 refresh periods after the previous one."""
     dropped: int = 0
+    """How many refreshes too long the previous image stayed on."""
     bright: bool = False
+    """What the photodiode's patch showed."""
     vblank: bool = False
+    """True if the screen's own refresh set the moment; False if the display's clock did."""
     loop_ms: float = 0.0
+    """CPU time of the loop since the previous flip, ms."""
     draw_t: int = 0
+    """When the position was taken over, right before drawing (ns): no newer one had arrived."""
+
+
+class TextureHashes(Message, frozen=True, tag="TextureHashes"):
+    """Every wall texture that may be shown: SHA-256 of its pixels, by stimulus; published once."""
+
+    sha256: dict[str, str]
+
+
+class CueOnset(Message, frozen=True, tag="CueOnset"):
+    """The sound of a trial's cue began to leave the speaker at t, by the sound device's clock."""
+
+    trial: int
+
+
+# -- mesoscope (simulated) --------------------------------------------------------------------
+
+
+class Pulse(Message, frozen=True, tag="Pulse"):
+    """A TTL pulse on a line of the rig."""
+
+    line: str
+
+
+# -- stream -----------------------------------------------------------------------------------
 
 
 class Frame(Message, frozen=True, tag="Frame"):
-    """Stream: an imaging frame is complete; offset_bytes is where its pixels start in the file.
-
-    The file is named relative to the session folder, unless it lies elsewhere. timestamp_s is the
-    microscope's own. A frame of the microscope is said once for each channel saved: one page each.
-    """
+    """An imaging frame is complete in its file; one message for each channel that is saved."""
 
     index: int
     file: str
+    """Relative to the session folder, or absolute if it is elsewhere."""
     offset_bytes: int
+    """Where its pixels begin in the file."""
     height_px: int
     width_px: int
     timestamp_s: float
+    """The microscope's own time stamp, s."""
     dtype: str = "<i2"
-    pixels: Any = None  # filled in by the wire on arrival, never sent
+    pixels: Any = None
+    """Filled in by the bus on arrival: (height_px, width_px); never sent."""
     number: int = 0
-    """The microscope's own count of frames, from 1 in an acquisition: one an edge of its clock."""
+    """The microscope's count of frames, from 1 in an acquisition: one an edge of its clock."""
     channel: int = 1
     plane: int = 0
     """Index of the depth in Scan.depths_um."""
 
 
+class Scan(Message, frozen=True, tag="Scan"):
+    """An imaging file begins whose header differs from that of the file before it."""
+
+    file: str
+    header: dict[str, Any]
+    """acquisition.scanimage.header.Header: rates, channels, laser power, zoom ..."""
+    depths_um: tuple[float, ...]
+    regions: tuple[dict[str, Any], ...] = ()
+    """For each depth and region: its rows of the page (first_row, height_px, width_px), and where
+    it is placed beside the others (y_px, x_px)."""
+    changed: tuple[str, ...] = ()
+    """What differs from the animal's last session, or from the file before."""
+
+
+# -- integrity --------------------------------------------------------------------------------
+
+
+class Integrity(Message, frozen=True, tag="Integrity"):
+    """The check of an imaging frame, or of something else that does not agree.
+
+    t is when the frame began: its edge of the frame clock, or where that must have been.
+    """
+
+    number: int
+    """The microscope's count of the frame; 0 if this is not about a frame."""
+    frame: int | None
+    """Index of its Frame; None if it was not saved."""
+    edge: bool
+    """True if its edge of the frame clock came."""
+    findings: tuple[str, ...]
+    """Names of what was found: "edge lost", "edge doubled", "edge late", "edge early", "edge too
+    much", "page lost", "pages behind", "counts differ", "wheel silent", "wheel jumped", "flip
+    lost", "picture stale", "picture of no wheel", "photodiode dead", "photodiode astray",
+    "photodiode drifts", "clock step", "file lost"."""
+    sound: bool
+    """True if nothing has been found so far."""
+    edges: int
+    """Edges so far; the last message has all of them, as it has all pages."""
+    pages: int
+    text: str = ""
+    """The findings in a sentence."""
+
+
+# -- online -----------------------------------------------------------------------------------
+
+
 class CellSignals(Message, frozen=True, tag="CellSignals"):
-    """Online, for every imaging frame, once its traces are final: activity and running signals.
+    """Activity and running signals; published for every imaging frame once its traces are final.
 
     A frame is the last page of a volume if several depths are scanned. t is when its page arrived;
     trial, position_m and moving are those at scanned_t, the middle of its scan. All bytes are
@@ -284,10 +406,11 @@ class CellSignals(Message, frozen=True, tag="CellSignals"):
     z_um: tuple[float, ...] = ()
     """For each of these strips: drift of the focus, where there is a z-stack."""
     scanned_t: int = 0
+    """The middle of its scan (ns)."""
 
 
 class LearningSignals(Message, frozen=True, tag="LearningSignals"):
-    """Online, after each completed trial and once at the end: signals of all trials so far.
+    """Signals of all trials so far; published after each completed trial and once at the end.
 
     They are computed from the frames up to the end of the trial; at the end of the session from all
     frames, without the last trial if it was not completed. All bytes are little-endian float32;
@@ -314,152 +437,38 @@ class LearningSignals(Message, frozen=True, tag="LearningSignals"):
     tuning: bytes = b""
 
 
-class TextureHashes(Message, frozen=True, tag="TextureHashes"):
-    """Display, once: every wall picture it may show, by stimulus, as the SHA-256 of its pixels."""
-
-    sha256: dict[str, str]
-
-
-class CueOnset(Message, frozen=True, tag="CueOnset"):
-    """Display: the sound of a trial's cue began to leave the speaker at t, by the sound device."""
-
-    trial: int
-
-
-class Pulse(Message, frozen=True, tag="Pulse"):
-    """Mesoscope (simulated): a TTL pulse on a line of the rig."""
-
-    line: str
-
-
-# -- referee ------------------------------------------------------------------------------------
-
-
-class TrialVerdict(Message, frozen=True, tag="TrialVerdict"):
-    """Referee, on every trial that has ended: the names of its violations, none if it was sound."""
-
-    trial: int
-    violations: tuple[str, ...]
-
-
-# -- hardware, continued --------------------------------------------------------------------------
-
-
-class Exposures(Message, frozen=True, tag="Exposures"):
-    """Hardware, once a second and at its end: how many exposures a camera has begun so far."""
-
-    camera: str
-    count: int
-
-
-# -- stream ------------------------------------------------------------------------------------
-
-
-class Scan(Message, frozen=True, tag="Scan"):
-    """Stream, when a file begins that was recorded otherwise than the last: what its header says.
-
-    header is acquisition.scanimage.header.Header: rates, channels, laser power, zoom ...
-    regions tell of every plane and region which rows of the page they are (first_row, height_px,
-    width_px) and where they lie side by side (y_px, x_px). changed says what differs from the
-    animal's last session, or from the file before.
-    """
-
-    file: str
-    header: dict[str, Any]
-    depths_um: tuple[float, ...]
-    regions: tuple[dict[str, Any], ...] = ()
-    changed: tuple[str, ...] = ()
-
-
-# -- hardware, continued --------------------------------------------------------------------------
-
-
-class DeviceTime(Message, frozen=True, tag="DeviceTime"):
-    """Hardware, once a second for each board with a clock of its own: at t that stood at device_ns.
-
-    residual_ns: how much later t is than the fit, which dates the board's events, had foretold.
-    """
-
-    board: str
-    device_ns: int
-    residual_ns: int
-
-
-# -- integrity ---------------------------------------------------------------------------------
-
-
-class Integrity(Message, frozen=True, tag="Integrity"):
-    """Integrity, for every imaging frame, and for whatever else does not agree.
-
-    t is when the frame began: its edge of the frame clock, or where that must have been. number is
-    the microscope's count of the frame (0: it is about something else), frame the index of its
-    Frame (None: it was not saved), edge whether its edge came. findings are names: "edge lost",
-    "edge doubled", "edge late", "edge early", "edge too much", "page lost", "pages behind", "counts
-    differ", "wheel silent", "wheel jumped", "flip lost", "picture stale", "picture of no wheel",
-    "photodiode dead", "photodiode astray", "photodiode drifts", "clock step", "file lost"; text
-    says it in words. sound is the running verdict: nothing was found so far. edges and pages are
-    counts so far; the last message has them all.
-    """
-
-    number: int
-    frame: int | None
-    edge: bool
-    findings: tuple[str, ...]
-    sound: bool
-    edges: int
-    pages: int
-    text: str = ""
-
-
-# -- task, continued ----------------------------------------------------------------------------
-
-
-class Acquire(Message, frozen=True, tag="Acquire"):
-    """Task: the microscope is to scan from now on, or to stop after its frame."""
-
-    on: bool
-
-
-# -- online, continued --------------------------------------------------------------------------
-
-
 class CellsFound(Message, frozen=True, tag="CellsFound"):
-    """Online, once for each depth, where cells are found in what is imaged first: what was found.
-
-    frame is the index of the first Frame with signals; all before it have no Decoded. runs are
-    pieces of a page's rows that belong to cells, in the order of the cells: little-endian uint32,
-    (runs, 4), as cell (from 0 on in each depth), y, x, length. Decoded has the cells of all
-    depths, one depth after the other.
-    """
+    """The cells found in the first minutes of imaging; published once for each depth."""
 
     frame: int
+    """Index of the first Frame with CellSignals."""
     plane: int
     height_px: int
     width_px: int
     cells: int
     runs: bytes
+    """Runs of pixels of a row that belong to a cell, in the order of the cells: (runs, 4) as cell
+    (from 0 in each depth), y, x, length, little-endian uint32. CellSignals holds the cells of all
+    depths, one depth after the other."""
 
 
 MESSAGE_TYPES: tuple[type[Message], ...] = (
-    Start, Stop, OperatorRequest, Heartbeat, Fault, Ended,
-    Wheel, Lick, Edge, Valve,
-    Position, TrialStart, TrialEnd, Cue, Arm, Disarm,
-    Flip, Frame, CellSignals, Pulse,
+    Heartbeat, Fault, Ended,
+    Start, Stop, OperatorRequest,
+    Wheel, Lick, Edge, Valve, Exposures, DeviceTime,
+    Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire,
     TrialVerdict,
-    Exposures,
-    Scan,
-    DeviceTime,
-    TextureHashes,
+    Flip, TextureHashes, CueOnset,
+    Pulse,
+    Frame, Scan,
     Integrity,
-    Acquire,
-    CueOnset,
-    CellsFound,
-    LearningSignals,
+    CellSignals, LearningSignals, CellsFound,
 )  # fmt: skip
-"""Every kind, in the order of this page."""
+"""Every message type, in the order of this page."""
 COMMON_MESSAGES = (Heartbeat, Fault, Ended)
+"""The types that every node publishes."""
 
 
 def kind(message: type[Message] | Message) -> str:
-    """The name of a word's kind, as on the wire."""
+    """Return the name of a message's type, as in envelopes and logs."""
     return str(message.__struct_config__.tag)
