@@ -1,4 +1,4 @@
-"""Integrity: whether flips, wheel, frame clock and pages agree, while the session runs."""
+"""Check while the session runs that flips, wheel, frame clock and imaging pages agree."""
 
 from collections import deque
 from typing import Annotated
@@ -15,38 +15,40 @@ from rig.messages import Edge, Fault, Flip, Frame, Integrity, Message, Scan, Whe
 from rig.node import Node, Publish
 
 _HOLD_NS = 20_000_000
-"""So long after a page every edge before it has been heard."""
+"""An edge arrives at most this long after a page that is older than it."""
 _FASTEST_CM_S = 300.0
+"""A wheel that is faster has jumped."""
 _KEPT_WHEELS = 20_000
+"""Wheel messages that a flip can refer to."""
 
 
 class IntegrityCheck(Node):
-    """Says an Integrity for every imaging frame, and for whatever else does not agree."""
+    """Publish an Integrity message for every imaging frame, and for all that does not agree."""
 
     name = "integrity"
     subscribes = (Flip, Edge, Frame, Wheel, Scan, Fault)
     publishes = (Integrity,)
     max_batch_delay_s = 0.02
     reads_pixels = False
-    max_lag_s = 3.0  # it judges, and moves nothing
+    max_lag_s = 3.0  # it only checks
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """The line of the frame clock, and from when on something is wrong."""
+        """The line of the frame clock, and the limits beyond which something is wrong."""
 
         frame_clock: Annotated[str, msgspec.Meta(min_length=1)] = "frame_clock"
         late_ms: Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)] = 10.0
-        """An edge farther than this from its frame's time is late, or early."""
+        """An edge farther than this from its frame's expected time is late, or early."""
         pages_behind_s: Annotated[float, msgspec.Meta(gt=0.0, le=600.0)] = 5.0
-        """A frame without its page for so long is behind: nobody saves, or nobody reads."""
+        """Pages are behind if a frame has none for this long: nothing is saved, or nothing read."""
         stale_ms: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)] = 500.0
-        """A picture of a wheel older than this is stale."""
+        """A flip that shows a wheel position older than this is stale."""
         wheel_gap_ms: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)] = 250.0
-        """A wheel that says nothing for longer than this is silent."""
+        """The wheel is silent if there is no Wheel message for longer than this."""
 
         photodiode: str = ""
-        """The line that sees the display's patch; none where there is none."""
+        """The line of the photodiode at the display's patch; empty if there is none."""
         drift_ms: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 6.0
-        """By how much the delay from flip to light may differ from what it was at first."""
+        """How much the delay from flip to light may change from its first value."""
 
     settings: Settings
 
@@ -56,7 +58,7 @@ class IntegrityCheck(Node):
         self._sound = True
         self._edges = self._pages = 0
         self._channel: int | None = None
-        """The first one saved: a frame has a page for each channel, and one edge."""
+        """The first channel saved: a frame has a page for each channel, and one edge."""
         self._wheel: Wheel | None = None
         self._wheel_times: deque[int] = deque()
         self._wheels: set[int] = set()
@@ -71,14 +73,14 @@ class IntegrityCheck(Node):
             self._photodiode.edge(message)
         match message:
             case Wheel():
-                self._turn(message)
+                self._check_wheel(message)
             case Edge(line=self.settings.frame_clock, up=True):
                 self._edges += 1
                 self._alignment.add_edge(message.t)
             case Frame():
-                self._take(message)
+                self._add_page(message)
             case Flip():
-                self._show(message)
+                self._check_flip(message)
             case Scan():
                 header = message.header
                 spare = header.get("averaged", 1) > 1 or header.get("flyback_frames", 0) > 0
@@ -90,13 +92,13 @@ class IntegrityCheck(Node):
 
     def close(self) -> None:
         for frame in self._alignment.finish():
-            self._say_frame(frame)
+            self._publish_frame(frame)
         t = 0 if self._wheel is None else self._wheel.t
         differ = self._edges != self._pages and not self._alignment.spare_edges
-        what = f"{self._edges} edges of the frame clock, {self._pages} pages"
-        self._find(t, ("counts differ",) if differ else (), what)
+        text = f"{self._edges} edges of the frame clock, {self._pages} pages"
+        self._find(t, ("counts differ",) if differ else (), text)
 
-    def _take(self, frame: Frame) -> None:
+    def _add_page(self, frame: Frame) -> None:
         if self._channel is None:
             self._channel = frame.channel
         if frame.channel != self._channel:
@@ -106,19 +108,19 @@ class IntegrityCheck(Node):
         tau = round(frame.timestamp_s * 1e9)
         self._alignment.add_page(SavedPage(number, tau, frame.index, frame.t))
 
-    def _turn(self, wheel: Wheel) -> None:
-        """Check the wheel against the one before; it is the clock by which frames are settled."""
+    def _check_wheel(self, wheel: Wheel) -> None:
+        """Compare the wheel with the one before; its times are the clock for the alignment."""
         before, self._wheel = self._wheel, wheel
         self._remember(wheel.t)
         if before is not None and wheel.t > before.t:
             gap_ms = (wheel.t - before.t) / 1e6
             cm_s = abs(wheel.cm - before.cm) / gap_ms * 1e3
             if gap_ms > self.settings.wheel_gap_ms:
-                self._find(before.t, ("wheel silent",), f"the wheel was silent for {gap_ms:.0f} ms")
+                self._find(before.t, ("wheel silent",), f"no wheel reading for {gap_ms:.0f} ms")
             elif cm_s > _FASTEST_CM_S:
-                self._find(wheel.t, ("wheel jumped",), f"the wheel went {cm_s:.0f} cm/s")
+                self._find(wheel.t, ("wheel jumped",), f"the wheel moved at {cm_s:.0f} cm/s")
         for frame in self._alignment.align(wheel.t - _HOLD_NS):
-            self._say_frame(frame)
+            self._publish_frame(frame)
         self._check_pages(wheel.t)
 
     def _check_pages(self, now: int) -> None:
@@ -126,7 +128,7 @@ class IntegrityCheck(Node):
         behind_s = 0.0 if since is None else (now - since) / 1e9
         behind = behind_s > self.settings.pages_behind_s and not self._alignment.spare_edges
         if behind and not self._behind:
-            self._find(now, ("pages behind",), f"no page for the frame {behind_s:.1f} s ago")
+            self._find(now, ("pages behind",), f"no page for the frame of {behind_s:.1f} s ago")
         self._behind = behind
 
     def _remember(self, t: int) -> None:
@@ -135,11 +137,11 @@ class IntegrityCheck(Node):
         if len(self._wheel_times) > _KEPT_WHEELS:
             self._wheels.discard(self._wheel_times.popleft())
 
-    def _show(self, flip: Flip) -> None:
-        """Check a picture against the one before, and against the wheel that it shows."""
+    def _check_flip(self, flip: Flip) -> None:
+        """Compare a flip with the one before, and with the wheel position that it shows."""
         before, self._flip = self._flip, flip
         if before is not None and (flip.number != before.number + 1 or flip.t <= before.t):
-            self._find(flip.t, ("flip lost",), f"flip {flip.number} came after {before.number}")
+            self._find(flip.t, ("flip lost",), f"flip {flip.number} follows flip {before.number}")
         if self._photodiode is not None and (found := self._photodiode.flip(flip)) is not None:
             self._find(flip.t, (found.name,), found.text)
             self.publish(Fault(flip.t, found.text))
@@ -148,16 +150,16 @@ class IntegrityCheck(Node):
         age_ms = (flip.t - flip.wheel_t) / 1e6
         stale = age_ms > self.settings.stale_ms
         if stale and not self._stale:
-            what = f"flip {flip.number} shows a wheel {age_ms:.0f} ms old"
-            self._find(flip.t, ("picture stale",), what)
+            text = f"flip {flip.number} shows a wheel position {age_ms:.0f} ms old"
+            self._find(flip.t, ("picture stale",), text)
         elif not stale and flip.wheel_t not in self._wheels:
-            what = f"flip {flip.number} shows a wheel that nobody said"
-            self._find(flip.t, ("picture of no wheel",), what)
+            text = f"flip {flip.number} shows a wheel position that was never published"
+            self._find(flip.t, ("picture of no wheel",), text)
         self._stale = stale
 
-    def _say_frame(self, frame: AlignedFrame) -> None:
-        whose = f"frame {frame.number}: " if frame.number else ""
-        text = whose + ", ".join(frame.findings)
+    def _publish_frame(self, frame: AlignedFrame) -> None:
+        prefix = f"frame {frame.number}: " if frame.number else ""
+        text = prefix + ", ".join(frame.findings)
         if frame.step_ns:
             text += (
                 f" (the times of ScanImage's frames step by {frame.step_ns / 1e9:+.3f} s; frames "
@@ -167,8 +169,9 @@ class IntegrityCheck(Node):
         self._find(frame.t, frame.findings, text, frame)
 
     def _find(
-        self, t: int, findings: tuple[str, ...], what: str, frame: AlignedFrame | None = None
+        self, t: int, findings: tuple[str, ...], text: str, frame: AlignedFrame | None = None
     ) -> None:
+        """Publish findings at a time, or that there are none for a frame."""
         self._sound = self._sound and not findings
         self.publish(
             Integrity(
@@ -180,7 +183,7 @@ class IntegrityCheck(Node):
                 self._sound,
                 self._edges,
                 self._pages,
-                what if findings or frame is None else "",
+                text if findings or frame is None else "",
             )
         )
 

@@ -1,4 +1,4 @@
-"""The simulated microscope: grows a ScanImage file of a brain that sees the corridor."""
+"""The simulated microscope: writes a growing ScanImage file of a brain that sees the corridor."""
 
 import tempfile
 from datetime import UTC, datetime
@@ -22,16 +22,17 @@ from rig.messages import Edge, Position, Pulse, Start, TrialStart
 from rig.node import Node, Publish
 
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
-"""Stands in the file where the session does not tell when it began."""
-_DEGREES_A_PX = 0.01
+"""Time of day in the file if the session does not say when it began."""
+_DEGREES_PER_PX = 0.01
 _FIRST_Z_UM, _NEXT_Z_UM = 100.0, 80.0
+"""The first depth, and how much deeper each further one is."""
 FRAME_CLOCK = "frame_clock"
 _LATE = 0.1
-"""By so much of a frame it may begin late, and the next one still in step."""
+"""Fraction of a frame by which one may begin late without delaying those after it."""
 
 
 class Mesoscope(Node):
-    """Says the frame clock's Pulse as a frame begins, and saves it once the next one begins."""
+    """Publish a Pulse of the frame clock as a frame begins; save the frame when the next begins."""
 
     simulated: ClassVar[bool] = True
 
@@ -42,30 +43,30 @@ class Mesoscope(Node):
     max_batch_delay_s = 0.005
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """What the microscope scans, how fast, and where it saves it."""
+        """What the microscope scans, how fast, and where it saves the files."""
 
         imaging_folder: Annotated[str, msgspec.Meta(min_length=1)] = "imaging"
         frame_rate_hz: Annotated[float, msgspec.Meta(gt=0.0, le=60.0)] = 3.0
-        """Pages a second, of all depths together."""
+        """Frames a second, of all depths together."""
         height_px: Annotated[int, msgspec.Meta(ge=16, le=4096)] = 128
-        """The rows of one strip."""
+        """Rows of one strip."""
         width_px: Annotated[int, msgspec.Meta(ge=16, le=2048)] = 128
         rois: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
-        """Strips, side by side in the brain, one upon another in a page."""
+        """Strips: next to each other in the brain, one below the other in a page."""
         fly_rows: Annotated[int, msgspec.Meta(ge=0, le=512)] = 12
-        """Rows of a page between two strips, while the beam flies."""
+        """Rows of a page between two strips, during which the mirrors move."""
         depths: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
-        """Scanned in turns, a page each."""
+        """Depths, scanned in turn, one page each."""
         link: Link = "pre"
-        """Whether a page links to the next one before or after that is there."""
+        """Whether a page's link to the next one is written before or after the next one."""
         piece_kb: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 0
-        """A page is written in pieces of that size; 0: in one."""
+        """Write pages in pieces of this many kB; 0: at once."""
         starts_on: str = ""
-        """The output line that makes it scan while it is up; without one it scans from Start on."""
+        """The output line that makes it scan while it is high; if empty, it scans from Start on."""
         cells_file: str = ""
-        """A table of the cells; without one they are drawn."""
+        """Table of the cells; if empty, cells are drawn."""
         brain: Brain = Brain()
-        planted: InjectedFaults = InjectedFaults()
+        injected_faults: InjectedFaults = InjectedFaults()
 
     settings: Settings
 
@@ -75,18 +76,18 @@ class Mesoscope(Node):
         self._folder = Path(settings.imaging_folder)
         fly_rows = settings.fly_rows if settings.rois > 1 else 0
         self._layout = StripLayout(settings.height_px, settings.width_px, settings.rois, fly_rows)
-        self._specimen: SimulatedBrain | None = None
+        self._brain: SimulatedBrain | None = None
         self._cells = ""
-        self._grab: SimulatedAcquisition | None = None
+        self._acquisition: SimulatedAcquisition | None = None
         self._start: Start | None = None
-        self._trail = PositionHistory(self.period_s)
+        self._positions = PositionHistory(self.period_s)
 
     def open(self) -> None:
-        """Grow the brain and try the folder. Raises Refused if either cannot be had."""
+        """Make the brain and check the folder. Raises Refused if either is not possible."""
         settings = self.settings
         cells_file = Path(settings.cells_file) if settings.cells_file else None
-        self._specimen = SimulatedBrain(settings.brain, self._layout, settings.depths, cells_file)
-        self._cells = table(self._specimen.cells)
+        self._brain = SimulatedBrain(settings.brain, self._layout, settings.depths, cells_file)
+        self._cells = table(self._brain.cells)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._folder):
@@ -94,68 +95,68 @@ class Mesoscope(Node):
         except OSError as error:
             raise Refused(
                 f"imaging folder {self._folder.as_posix()} cannot be written to "
-                f"({error.strerror}); name another as mesoscope.imaging_folder"
+                f"({error.strerror}); choose another as mesoscope.imaging_folder"
             ) from error
 
     def handle(self, message: Start | Edge | Position | TrialStart) -> None:
-        """Begin a file, end it, or take in what the animal now sees."""
-        if self._specimen is None:
+        """Begin a file, end it, or note what the animal sees now."""
+        if self._brain is None:
             return
         match message:
             case Start():
                 self._start = message
                 if not self.settings.starts_on:
-                    self._grab = self._begin(message, self._specimen)
+                    self._acquisition = self._begin(message, self._brain)
             case Edge(line=self.settings.starts_on, up=True) if self._start is not None:
-                self._grab = self._grab or self._begin(self._start, self._specimen)
-            case Edge(line=self.settings.starts_on, up=False) if self._grab is not None:
-                self._grab.stop()
+                self._acquisition = self._acquisition or self._begin(self._start, self._brain)
+            case Edge(line=self.settings.starts_on, up=False) if self._acquisition is not None:
+                self._acquisition.stop()
             case TrialStart():
-                self._specimen.tuning.begin(message)
+                self._brain.tuning.begin(message)
             case Position():
-                self._trail.add(message)
+                self._positions.add(message)
             case _:
                 pass
 
     def tick(self, now: int) -> None:
-        """Begin the next frame with its edges, then save the one that is over."""
-        if self._grab is None:
+        """Begin the next frame and publish its edges, then save the frame that is over."""
+        if self._acquisition is None:
             return
-        for t in self._grab.begin(now):
+        for t in self._acquisition.begin(now):
             self.publish(Pulse(t, FRAME_CLOCK))
-        self._grab.save()
-        if self._grab.is_over:
+        self._acquisition.save()
+        if self._acquisition.is_over:
             self.close()
 
     def next_due(self, due: int, now: int) -> int:
-        """Have every frame last as long as it takes to scan, also one that began late."""
+        """Let every frame last a whole period, also one that began late."""
         period = round(1e9 / self.settings.frame_rate_hz)
         return due + period if now - due < _LATE * period else now + period
 
     def close(self) -> None:
         """Finish the frame that is being scanned, and the file."""
-        if self._grab is not None:
-            self._grab.close()
-            self._grab = None
+        if self._acquisition is not None:
+            self._acquisition.close()
+            self._acquisition = None
 
-    def _begin(self, start: Start, specimen: SimulatedBrain) -> SimulatedAcquisition:
+    def _begin(self, start: Start, brain: SimulatedBrain) -> SimulatedAcquisition:
         settings = self.settings
         began = start.session.get("began")
         time = datetime.fromisoformat(began) if began else _EPOCH
         number = 1 + sum(1 for _ in self._folder.glob("*.tif"))
         path = self._folder / f"field_{number:05d}.tif"
-        specimen.begin(int(start.session["seed"]))
+        brain.begin(int(start.session["seed"]))
         writer = Writer(path, self._recording(), time, settings.link)
-        truth = TruthWriter(path, self._cells, specimen.blocks_px)
+        truth = TruthWriter(path, self._cells, brain.blocks_px)
         piece_bytes = settings.piece_kb * 1024
         return SimulatedAcquisition(
-            specimen, writer, truth, settings.planted, piece_bytes, self._trail
+            brain, writer, truth, settings.injected_faults, piece_bytes, self._positions
         )
 
     def _recording(self) -> Recording:
         settings, layout = self.settings, self._layout
         zs_um = tuple(_FIRST_Z_UM + _NEXT_Z_UM * i for i in range(settings.depths))
-        size_deg = layout.width_px * _DEGREES_A_PX, layout.height_px * _DEGREES_A_PX
+        size_deg = layout.width_px * _DEGREES_PER_PX, layout.height_px * _DEGREES_PER_PX
         px = layout.width_px, layout.height_px
         middle = (layout.rois - 1) / 2
         regions = tuple(

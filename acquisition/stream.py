@@ -1,4 +1,4 @@
-"""Turns what the microscope saves into Frames while it saves it."""
+"""Publish a Frame for each page that the microscope saves, while it saves."""
 
 import math
 import time
@@ -24,20 +24,21 @@ from rig.node import Node, Publish
 from rig.transport.frame_ring import Ring, RingPlan
 
 _LOOK_S = 0.005
+"""Time between two looks at the file."""
 _KEEN_LOOK_S = 0.00025
-"""How often it looks when a frame is due."""
+"""The same when a frame is expected."""
 _FOLDER_NS = 100_000_000
-"""How often it asks the folder for new files, which takes long on another machine's."""
+"""Time between two looks at the folder for new files, which is slow on a network share."""
 _TICK_NS = 50_000_000
-"""How long it takes in pages before it lets the Beat go out."""
+"""Longest time to read pages in one tick, so that heartbeats go out."""
 _LONG_HEADER = 1 << 20
-"""Characters of a header that takes so long to read that heartbeats would be missed."""
+"""Characters of a header that may take longer to read than a heartbeat can wait."""
 _LAST_LOOKS = 200
-"""How often it looks at the end for what is still being saved: for 1 s."""
+"""Looks at the end for what is still being saved: 1 s in all."""
 
 
 class Stream(Node):
-    """Follows the folder that ScanImage grows: puts pixels into the ring and says the Frame."""
+    """Follow the files in ScanImage's folder: put pixels into the ring and publish Frames."""
 
     name = "stream"
     subscribes = (Start,)
@@ -46,11 +47,11 @@ class Stream(Node):
     max_lag_s = 3.0  # late frames harm nobody; they wait in their file
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Where the files come."""
+        """Where the files are saved."""
 
         imaging_folder: Annotated[str, msgspec.Meta(min_length=1)] = "imaging"
         strict: bool = False
-        """Whether a page counts only when the next one has begun: for a folder of another PC."""
+        """Whether a page counts only once the next one has begun: for a network share."""
 
     settings: Settings
 
@@ -66,40 +67,40 @@ class Stream(Node):
         self._header: Header | None = None
         self._looked = -_FOLDER_NS
         self._number = 0
-        """ScanImage's number of the last frame said."""
-        self._due = PollScheduler()
+        """ScanImage's number of the last frame published."""
+        self._poll_schedule = PollScheduler()
         self._pending: _PendingFile | None = None
 
     def open(self) -> None:
-        """Take note of what is in the folder already. Raises Refused if it cannot be read."""
+        """Note what is in the folder already. Raises Refused if it cannot be read."""
         imaging = Path(self.settings.imaging_folder)
         if imaging.is_absolute() and not imaging.is_dir():
             raise Refused(
-                f"imaging folder {imaging.as_posix()} is not there; mount it, or correct "
+                f"imaging folder {imaging.as_posix()} does not exist; mount it, or correct "
                 "rig.imaging_folder"
             )
         self._folder = FolderFollower(imaging, self.settings.strict)
 
     def handle(self, message: Start) -> None:
-        """Begin to look for files."""
+        """Begin to look for new files."""
         plan = message.session.get("ring")
         if plan is not None:
             self._ring = Ring(msgspec.convert(plan, RingPlan))
         self._following = True
 
     def tick(self, now: int) -> None:
-        """Say every frame that has become whole. Raises Refused if a file is damaged."""
+        """Publish every frame that has become complete. Raises Refused if a file is damaged."""
         look = self._following and now - self._looked >= _FOLDER_NS
         if look:
             self._looked = now
         before = self._number
         self._follow(look, until=self.clock.now() + _TICK_NS)
         if self._number != before:
-            self._due.came(now)
-        self.period_s = _KEEN_LOOK_S if self._due.is_near(now) else _LOOK_S
+            self._poll_schedule.page_arrived(now)
+        self.period_s = _KEEN_LOOK_S if self._poll_schedule.is_near(now) else _LOOK_S
 
     def close(self) -> None:
-        """Follow to the end of what is saved, for 1 s at most, and say those frames too."""
+        """Publish the frames that are still being saved, for 1 s at most."""
         try:
             self._follow_to_the_end()
         finally:
@@ -122,13 +123,13 @@ class Stream(Node):
                 else:
                     self._take(file, page)
                 if self.clock.now() >= until:
-                    break  # the rest is there at the next tick
+                    break  # the rest is read in the next tick
         except Refused:
-            # What is broken is not followed again, not even to its end.
+            # A damaged file is not read again, not even to its end.
             self._following = False
             raise
         while self._folder.torn:
-            self._say_torn(self._folder.torn.pop())
+            self._publish_torn(self._folder.torn.pop())
         while self._folder.lost:
             text = self._folder.lost.pop()
             self.publish(Fault(self.clock.now(), text, finding="file lost"))
@@ -148,7 +149,7 @@ class Stream(Node):
             time.sleep(_LOOK_S)
         self._follow(ended=True)
         if file is not None and file.torn_bytes:
-            self._say_torn(file.path)
+            self._publish_torn(file.path)
 
     def _take_pending(self, wait: bool) -> bool:
         """Take in a file's first page once its header is read; return whether none is left."""
@@ -177,10 +178,10 @@ class Stream(Node):
             self.publish(Fault(self.clock.now(), f"{file.path.as_posix()}: {text}"))
         self._counter.faults.clear()
         if place is not None:
-            self._say_frame(file, page, place)
+            self._publish_frame(file, page, place)
 
     def _begin(self, file: FileFollower, page: Page) -> None:
-        """Say what a new file says of its recording, unless the last one said the same."""
+        """Publish the settings of a new file, unless the last file had the same."""
         self._file = file
         if page.number == 0:
             raise _unnumbered(file)
@@ -200,7 +201,7 @@ class Stream(Node):
         self.publish(scan_of(self.clock.now(), file.path.as_posix(), file.header, planes, changed))
         remember(here, file.header)
 
-    def _say_frame(self, file: FileFollower, page: Page, place: PageIndex) -> None:
+    def _publish_frame(self, file: FileFollower, page: Page, place: PageIndex) -> None:
         if self._ring is not None:
             self._ring.fill(self._frames, page.pixel_bytes, partial(file.read_into, page))
         self.publish(
@@ -221,9 +222,9 @@ class Stream(Node):
         self._frames += 1
         self._number = page.number
 
-    def _say_torn(self, path: Path) -> None:
-        what = f"{path.as_posix()} ends inside a frame, which is left out"
-        self.publish(Fault(self.clock.now(), what))
+    def _publish_torn(self, path: Path) -> None:
+        text = f"{path.as_posix()} ends inside a frame, which is left out"
+        self.publish(Fault(self.clock.now(), text))
 
 
 class _PendingFile:
@@ -243,9 +244,9 @@ class _PendingFile:
 def _unnumbered(file: FileFollower) -> Refused:
     version = file.header.version or "4 or before"
     return Refused(
-        f"{file.path.as_posix()} is of ScanImage {version}, which does not number its frames: they "
-        "cannot be laid on the frame clock; record with ScanImage 5.0 or later (once it is closed, "
-        "rig tiff check, info and picture read it all the same)"
+        f"{file.path.as_posix()} is of ScanImage {version}, which does not number its frames; they "
+        "cannot be matched to the frame clock. Record with ScanImage 5.0 or later (rig tiff "
+        "check, info and picture read such files)"
     )
 
 

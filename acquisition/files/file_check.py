@@ -1,4 +1,4 @@
-"""Goes through saved files: what is in them, what is wrong with them, a copy of what is whole."""
+"""Check saved files: what is in them, what is wrong with them; copy their complete pages."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from acquisition.files.isolated_reader import ForeignFile
+from acquisition.files.isolated_reader import IsolatedFile
 from acquisition.follow.file_follower import FileFollower
 from acquisition.scanimage.frame_counter import FrameCounter
 from acquisition.scanimage.header import Header
@@ -21,14 +21,14 @@ _COPY_BYTES = 1 << 20
 
 
 class Checked(msgspec.Struct):
-    """What one file holds."""
+    """What one file contains."""
 
     path: Path
     pages: int = 0
     frames: tuple[int, int] | None = None
     """The first and the last frame number."""
     seconds: tuple[float, float] | None = None
-    """The microscope's time of the first and the last page."""
+    """The microscope's own time of the first and the last page."""
     page_px: tuple[int, int] = (0, 0)
     """width, height"""
     dtype: str = ""
@@ -42,14 +42,18 @@ class Checked(msgspec.Struct):
     """Why the planes of the pages, up to the end of this file, do not follow from their order
     alone; "" if they do."""
     problems: list[str] = []
-    """What is wrong, a sentence each."""
+    """What is wrong, one sentence for each."""
 
 
 def check(paths: Sequence[Path], vendor: bool = True) -> list[Checked]:
-    """Go through files in their order; frame numbers go on from file to file.
+    """Check files in the order of recording; frame numbers go on from file to file.
 
-    `vendor` has ScanImage's reader open each sound file and read its last page, too. Raises Refused
-    only if a file cannot be opened.
+    Args:
+        paths: the files.
+        vendor: whether ScanImage's own reader must open each sound file and read its last page.
+
+    Raises:
+        Refused: only if a file cannot be opened.
     """
     found: list[Checked] = []
     counter: FrameCounter | None = None
@@ -59,7 +63,7 @@ def check(paths: Sequence[Path], vendor: bool = True) -> list[Checked]:
             counter = _go_through(one, follower, counter)
         if vendor and not one.problems and one.pages:
             try:
-                with ForeignFile(path) as file:
+                with IsolatedFile(path) as file:
                     file.read(len(file) - 1, len(file))
             except Refused as refusal:
                 one.problems.append(str(refusal))
@@ -68,17 +72,21 @@ def check(paths: Sequence[Path], vendor: bool = True) -> list[Checked]:
 
 
 def repair(path: Path, copy: Path) -> tuple[int, int]:
-    """Copy the whole pages of a damaged or cut-off file, and close the copy behind the last one.
+    """Copy the complete pages of a damaged or truncated file into one that is closed.
 
-    Returns how many pages the copy has, and how many bytes of the original it leaves out. The
-    original is only read. Raises Refused if there is nothing to repair or to save, or if the copy
-    cannot be made.
+    The original is only read. The copy is checked; one that lacks a page is removed.
+
+    Returns:
+        The number of pages in the copy, and the bytes of the original that it leaves out.
+
+    Raises:
+        Refused: if there is nothing to repair or to save, or if the copy cannot be made.
     """
     last, pages, end, link_bytes, damage = _whole_part(path)
     if last is None:
-        raise Refused(f"{path} holds no whole page: nothing can be saved")
+        raise Refused(f"{path} has no complete page; nothing can be saved")
     if not damage:
-        raise Refused(f"{path} is whole: there is nothing to repair")
+        raise Refused(f"{path} is complete; there is nothing to repair")
     try:
         with path.open("rb") as source, copy.open("xb") as target:
             _copy(source, target, end)
@@ -91,15 +99,17 @@ def repair(path: Path, copy: Path) -> tuple[int, int]:
                 f"{path} cannot be repaired: the copy would hold {copied} of its {pages} pages"
             )
     except FileExistsError as error:
-        raise Refused(f"{copy} is there already; name another copy with --to") from error
+        raise Refused(f"{copy} exists already; choose another name with --to") from error
     except OSError as error:
         copy.unlink(missing_ok=True)
-        raise Refused(f"{copy} cannot be written ({error.strerror}); name another --to") from error
+        raise Refused(
+            f"{copy} cannot be written ({error.strerror}); choose another --to"
+        ) from error
     return pages, path.stat().st_size - end
 
 
 def _whole_part(path: Path) -> tuple[Page | None, int, int, int, str]:
-    """Return a file's last whole page, their number, where they end, a link's size, the damage."""
+    """Return the last complete page, how many there are, their end, a link's size, the damage."""
     last: Page | None = None
     pages = end = 0
     with closing(FileFollower(path)) as follower:
@@ -169,12 +179,12 @@ def _add(one: Checked, page: Page) -> None:
 
 
 def _unfinished(follower: FileFollower, pages: int) -> str:
-    """Say how a file that was gone through to its end is cut off, if it is."""
+    """Say how a file that was read to its end is incomplete; "" if it is not."""
     if not follower.began or follower.torn_bytes:
-        return f"breaks off after {pages} whole pages: {follower.torn_bytes} bytes of another"
+        return f"ends inside a page, after {pages} complete pages and {follower.torn_bytes} bytes"
     if not follower.ends:
         return f"was not closed after its {pages} pages"
-    return "" if pages else "holds no page"
+    return "" if pages else "has no page"
 
 
 def _copy(source: BinaryIO, target: BinaryIO, count: int) -> None:

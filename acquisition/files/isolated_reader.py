@@ -1,13 +1,14 @@
-"""Reads a file of unknown origin in a process of its own, which alone is killed if it kills."""
+"""Read a file of unknown origin in a process of its own, which alone ends if the reader crashes."""
 
 import json
-import select
+import queue
 import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +19,26 @@ from rig.errors import Refused
 _CHUNK_BYTES = 1 << 20
 
 
-class ForeignFile:
-    """A closed file, read by another process; else as ClosedFile."""
+class IsolatedFile:
+    """A closed file, read by another process; used like ClosedFile."""
 
-    def __init__(self, path: Path, patience_s: float = 60.0) -> None:
+    def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
         """Start the process and have it open the file.
 
         Raises Refused as ClosedFile does, and if the process dies or does not answer in time.
         """
-        self.path, self._patience_s = path, patience_s
+        self.path, self._timeout_s = path, timeout_s
         self._process = subprocess.Popen(
             [sys.executable, "-m", "acquisition.files.isolated_reader", str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
         )
+        self._chunks: queue.Queue[bytes] = queue.Queue(maxsize=4)
         self._ahead = b""
+        # A thread reads the pipe, because Windows cannot wait for a pipe with a timeout.
+        self._pump = Thread(target=_pump, args=(self._process.stdout, self._chunks), daemon=True)
+        self._pump.start()
         try:
             opened = self._answer()
         except BaseException:
@@ -49,7 +54,7 @@ class ForeignFile:
     def read(self, first: int, after: int) -> NDArray[Any]:
         """Return pages first to after - 1: (pages, height_px, width_px).
 
-        Raises Refused if they are not there, or if reading them kills the reader.
+        Raises Refused if they are not there, or if reading them crashes the reader.
         """
         if self._process.stdin is None or self._process.poll() is not None:
             raise self._died()
@@ -58,18 +63,23 @@ class ForeignFile:
         except OSError as error:
             raise self._died() from error
         size = int(self._answer()["bytes"])
-        raw = self._bytes(size, time.monotonic() + self._patience_s)
+        raw = self._bytes(size, time.monotonic() + self._timeout_s)
         return np.frombuffer(raw, self.dtype).reshape(after - first, *self.shape)
 
     def close(self) -> None:
         """End the process."""
         self._process.kill()
         self._process.wait()
+        while self._pump.is_alive():  # it may wait for room in the queue
+            try:
+                self._chunks.get(timeout=0.05)
+            except queue.Empty:
+                continue
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
 
-    def __enter__(self) -> "ForeignFile":
+    def __enter__(self) -> "IsolatedFile":
         return self
 
     def __exit__(
@@ -81,15 +91,15 @@ class ForeignFile:
         self.close()
 
     def _answer(self) -> dict[str, Any]:
-        """Return the next line that the process says."""
-        deadline = time.monotonic() + self._patience_s
+        """Return the next line of the process."""
+        deadline = time.monotonic() + self._timeout_s
         while b"\n" not in self._ahead:
             self._ahead += self._more(deadline)
         line, _, self._ahead = self._ahead.partition(b"\n")
-        said: dict[str, Any] = json.loads(line)
-        if "refused" in said:
-            raise Refused(said["refused"])
-        return said
+        answer: dict[str, Any] = json.loads(line)
+        if "refused" in answer:
+            raise Refused(answer["refused"])
+        return answer
 
     def _bytes(self, count: int, deadline: float) -> bytes:
         parts, have = [self._ahead], len(self._ahead)
@@ -101,14 +111,13 @@ class ForeignFile:
         return raw[:count]
 
     def _more(self, deadline: float) -> bytes:
-        pipe = self._process.stdout
-        left_s = deadline - time.monotonic()
-        if pipe is None or left_s <= 0 or not select.select([pipe], [], [], left_s)[0]:
+        try:
+            chunk = self._chunks.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
             raise Refused(
-                f"{self.path} keeps ScanImage's reader busy for more than {self._patience_s:g} s; "
-                "it is damaged: rig tiff repair"
-            )
-        chunk: bytes = pipe.read(_CHUNK_BYTES)
+                f"{self.path} keeps ScanImage's reader busy for over {self._timeout_s:g} s and "
+                "is probably damaged; run rig tiff repair"
+            ) from None
         if not chunk:
             raise self._died()
         return chunk
@@ -116,30 +125,37 @@ class ForeignFile:
     def _died(self) -> Refused:
         code = self._process.wait()
         return Refused(
-            f"{self.path} kills ScanImage's reader (exit code {code}); it is damaged: "
-            "rig tiff repair"
+            f"{self.path} crashes ScanImage's reader (exit code {code}) and is probably damaged; "
+            "run rig tiff repair"
         )
 
 
+def _pump(pipe: IO[bytes], chunks: "queue.Queue[bytes]") -> None:
+    """Move what a process writes into a queue; an empty chunk is its end."""
+    while chunk := pipe.read(_CHUNK_BYTES):
+        chunks.put(chunk)
+    chunks.put(b"")
+
+
 def _serve(path: Path) -> None:
-    """Be that process: say what the file is, then answer each `FIRST AFTER` line with pages."""
+    """Be that process: describe the file, then answer each `FIRST AFTER` line with pages."""
     out = sys.stdout.buffer
 
-    def publish(said: dict[str, Any]) -> None:
-        out.write(json.dumps(said).encode() + b"\n")
+    def answer(values: dict[str, Any]) -> None:
+        out.write(json.dumps(values).encode() + b"\n")
         out.flush()
 
     try:
         with ClosedFile(path) as file:
-            publish({"pages": len(file), "shape": file.shape, "dtype": file.dtype})
+            answer({"pages": len(file), "shape": file.shape, "dtype": file.dtype})
             for line in sys.stdin:
                 first, after = map(int, line.split())
                 raw = file.read(first, after).tobytes()
-                publish({"bytes": len(raw)})
+                answer({"bytes": len(raw)})
                 out.write(raw)
                 out.flush()
     except Refused as refusal:
-        publish({"refused": str(refusal)})
+        answer({"refused": str(refusal)})
 
 
 if __name__ == "__main__":

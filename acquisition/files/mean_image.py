@@ -1,4 +1,4 @@
-"""What a saved file shows, as one would look at the tissue: a mean picture of each depth."""
+"""The mean image of each depth in a saved file, with the regions in place."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -16,18 +16,21 @@ from acquisition.scanimage.regions import PageStrip, cut, stitch
 from acquisition.scanimage.scan_message import strips_of
 
 _DARKEST, _BRIGHTEST = 1.0, 99.7
-"""The percentiles of brightness that are drawn as black and as white."""
+"""Percentiles of brightness that become black and white."""
 _BETWEEN_PX = 8
+"""White columns between two depths."""
 
-Picture = NDArray[np.float64]
+Image = NDArray[np.float64]
 
 
-def mean_pictures(path: Path, frames: int) -> list[Picture]:
-    """Return the mean of the first frames of each depth: (height_px, width_px), regions in place.
+def mean_images(path: Path, frames: int) -> list[Image]:
+    """Return the mean of the first frames of each depth: (height_px, width_px) each.
 
-    The lines between regions are left out; where nothing is scanned is NaN. Of several channels
-    the first one is shown, unless they are depths that are scanned at once. Raises Refused if it
-    has no page, or is damaged before there are so many frames.
+    Regions are in place, without the lines between them; pixels that were not scanned are NaN. Of
+    several channels the first one is used, unless each channel is a depth of its own.
+
+    Raises:
+        Refused: if the file has no page, or is damaged before that many frames.
     """
     with closing(FileFollower(path)) as follower:
         try:
@@ -36,19 +39,19 @@ def mean_pictures(path: Path, frames: int) -> list[Picture]:
             raise follower.refused(str(problem)) from problem
 
 
-def drawn(pictures: Sequence[Picture]) -> NDArray[np.uint8]:
-    """Return the pictures side by side, in grey: (height_px, width_px, 3); what is NaN is black."""
-    height = max(picture.shape[0] for picture in pictures)
+def side_by_side(images: Sequence[Image]) -> NDArray[np.uint8]:
+    """Return images next to each other in grey, (height_px, width_px, 3) uint8; NaN is black."""
+    height = max(image.shape[0] for image in images)
     columns: list[NDArray[Any]] = []
-    for picture in pictures:
-        column = np.zeros((height, picture.shape[1]))
-        column[: picture.shape[0]] = _grey(picture)
+    for image in images:
+        column = np.zeros((height, image.shape[1]))
+        column[: image.shape[0]] = _grey(image)
         columns += [column, np.full((height, _BETWEEN_PX), 255.0)]
     return np.repeat(np.hstack(columns[:-1])[..., None], 3, axis=2).astype(np.uint8)
 
 
-def _means(follower: FileFollower, frames: int) -> list[Picture]:
-    sums: dict[int, Picture] = {}
+def _means(follower: FileFollower, frames: int) -> list[Image]:
+    sums: dict[int, Image] = {}
     had: dict[int, int] = {}
     planes: list[list[PageStrip]] = []
     for plane, page in _shown(follower):
@@ -59,12 +62,12 @@ def _means(follower: FileFollower, frames: int) -> list[Picture]:
         if len(had) == len(planes) and min(had.values()) == frames:
             break
     if not had:
-        raise NotScanImage("has no page to look at")
-    return [_laid_out(sums[plane] / had[plane], planes[plane]) for plane in sorted(had)]
+        raise NotScanImage("has no page yet; wait for some frames")
+    return [_stitched(sums[plane] / had[plane], planes[plane]) for plane in sorted(had)]
 
 
 def _shown(follower: FileFollower) -> Iterator[tuple[int, Page]]:
-    """Yield the pages of the channel that is shown, with their plane."""
+    """Yield the pages of the channel that is used, with their plane."""
     counter: FrameCounter | None = None
     for page in follower.poll(ended=True):
         header = follower.header
@@ -75,11 +78,11 @@ def _shown(follower: FileFollower) -> Iterator[tuple[int, Page]]:
             yield index.plane, page
 
 
-def _laid_out(mean: Picture, strips: Sequence[PageStrip]) -> Picture:
+def _stitched(mean: Image, strips: Sequence[PageStrip]) -> Image:
     return stitch(cut(mean, strips), [strip.field for strip in strips])
 
 
-def _grey(picture: Picture) -> Picture:
-    darkest, brightest = np.nanpercentile(picture, [_DARKEST, _BRIGHTEST])
-    grey = 255.0 * (picture - darkest) / (brightest - darkest or 1.0)
+def _grey(image: Image) -> Image:
+    darkest, brightest = np.nanpercentile(image, [_DARKEST, _BRIGHTEST])
+    grey = 255.0 * (image - darkest) / (brightest - darkest or 1.0)
     return np.asarray(np.clip(np.nan_to_num(grey), 0.0, 255.0))

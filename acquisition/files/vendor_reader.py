@@ -1,8 +1,8 @@
-"""Reads closed ScanImage files with the vendor's reader, which must be fed nothing but good files.
+"""Read closed ScanImage files with the vendor's reader, which is safe only on sound files.
 
-It ends the process on damaged files and on ranges outside the file, and reads a half-written or a
-compressed page as if it were whole. So a file is first gone through by the follower, every range is
-checked, nothing is read while the file is let go, and what it read must be what the file holds.
+That reader crashes on damaged files and on page ranges outside the file, and returns an incomplete
+or compressed page as if it were sound. So the follower reads the file first, every range is
+checked, nothing is read while the file is being closed, and all pixels are compared with the file.
 """
 
 import threading
@@ -22,13 +22,13 @@ from rig.transport.frame_ring import read_pixels
 
 
 class ClosedFile:
-    """A closed file: its pages by number from 0. May be read by several threads."""
+    """A closed file: its pages by index from 0. Several threads may read it."""
 
     def __init__(self, path: Path) -> None:
-        """Go through the file, then open it.
+        """Check the file, then open it.
 
-        Raises Refused if it is not ScanImage's, is damaged, compressed, torn or not closed, or if
-        the vendor's reader counts its pages otherwise.
+        Raises Refused if it is not ScanImage's, is damaged, compressed, incomplete or not closed,
+        or if the vendor's reader finds another number of pages.
         """
         self.path = path
         self.shape = (0, 0)
@@ -54,14 +54,14 @@ class ClosedFile:
     def read(self, first: int, after: int) -> NDArray[Any]:
         """Return pages first to after - 1: (pages, height_px, width_px).
 
-        Raises Refused if they are not there, or if the vendor's reader reads something else.
+        Raises Refused if they do not exist, or if the vendor's reader returns other pixels.
         """
         if not 0 <= first < after <= len(self):
             raise self._follower.refused(f"has {len(self)} pages, not pages {first} to {after - 1}")
         with self._lock:
             if self._reader is None:
-                raise self._follower.refused("has been let go")
-            # Of a single page the vendor's reader gives no range.
+                raise self._follower.refused("has been closed")
+            # The vendor's reader takes no range if there is a single page.
             raw = self._reader.data() if len(self) == 1 else self._reader.data(first, after)
         pages = np.asarray(raw).reshape(-1, *np.shape(raw)[-2:])
         same = pages.shape == (after - first, *self.shape) and pages.dtype == np.dtype(self.dtype)
@@ -70,16 +70,18 @@ class ClosedFile:
         return pages
 
     def description(self, page: int) -> str:
-        """Return a page's description. Raises Refused if that page is not there."""
+        """Return a page's description. Raises Refused if that page does not exist."""
         if not 0 <= page < len(self):
             raise self._follower.refused(f"has {len(self)} pages, not a page {page}")
         with self._lock:
             if self._reader is None:
-                raise self._follower.refused("has been let go")
+                raise self._follower.refused("has been closed")
             try:
                 return str(self._reader.description(page))
             except UnicodeDecodeError as error:
-                raise self._follower.refused(f"has a page {page} described in no text") from error
+                raise self._follower.refused(
+                    f"has a page {page} whose description is not text"
+                ) from error
 
     @property
     def places(self) -> list[PageIndex | None]:
@@ -97,7 +99,7 @@ class ClosedFile:
         return self._flyback_pages
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         with self._lock:
             reader, self._reader = self._reader, None
             if reader is not None:
@@ -116,7 +118,7 @@ class ClosedFile:
         self.close()
 
     def _whole_pages(self) -> "array[int]":
-        """Go through the file; return where the pixels of its pages stand."""
+        """Check the whole file; return the offsets of its pages' pixels."""
         follower = self._follower
         offsets = array("Q")
         first: Page | None = None
@@ -129,7 +131,7 @@ class ClosedFile:
                 raise follower.refused("has pages of different sizes")
             offsets.append(page.offset_bytes)
         if not follower.began or follower.torn_bytes:
-            raise follower.refused(f"breaks off after {len(offsets)} whole pages")
+            raise follower.refused(f"ends inside a page, after {len(offsets)} complete pages")
         if not follower.ends:
             raise follower.refused(f"was not closed after its {len(offsets)} pages")
         if first is not None:
@@ -156,10 +158,12 @@ class ClosedFile:
             self._reader = ScanImageTiffReader(str(self.path))
             theirs = len(self._reader)
         except Exception as error:  # the vendor's reader raises bare ones
-            raise self._follower.refused(f"is not read by ScanImage's reader ({error})") from error
+            raise self._follower.refused(
+                f"cannot be read by ScanImage's reader ({error})"
+            ) from error
         if theirs != len(self):
             raise self._follower.refused(
-                f"has {len(self)} pages, of which ScanImage's reader sees {theirs}"
+                f"has {len(self)} pages, but ScanImage's reader finds {theirs}"
             )
 
     def _is(self, pixels: NDArray[Any], page: int) -> bool:

@@ -1,10 +1,10 @@
-"""Follows a growing ScanImage file, a whole page at a time."""
+"""Follow a growing ScanImage file, one complete page at a time."""
 
 import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,24 +30,39 @@ _SETTINGS = re.compile(r"""^\s*(\{|(scanimage\.)?SI[45]?\.[\w.]+ *=)""", re.MULT
 """How ScanImage's settings begin, as lines or as JSON."""
 _TAG_NUMBER = struct.Struct("<H")
 _FIRST_TAGS = (254, 255, 256)
-"""Tags stand in order, and each page has the last of these."""
+"""A page's tags are sorted, and begin with one of these."""
+
+
+class _PageState(NamedTuple):
+    """What the bytes at the place of a page say of it."""
+
+    link_at: int = 0
+    """Offset of its link; 0 if it has no tags yet."""
+    next_at: int = 0
+    """Where it links to; 0: nowhere."""
+    next_begun: bool | None = None
+    """Whether there are tags at next_at; None if the file does not reach that far."""
+    preallocated: bool = False
+    """Whether the file has space there that has not been written."""
 
 
 class FileFollower:
-    """Reads each page of one file once, as soon as all of it is on disk.
+    """Read each page of one file once, as soon as all of it is on disk.
 
-    Knows both kinds of writer: one links to where the next page will be, the other puts the link in
-    when it is there. An unfinished end is waited for; bytes that can never become a page are
-    refused. Where a file's size says nothing of what has been written, as on a network share, be
-    `strict`: a page then counts when the next one has begun, or the file is closed. A file that is
-    longer than what has been written into it is found out, and then followed so.
+    Both kinds of writer are known: one links to where the next page will be, the other writes the
+    link once the next page is there. An incomplete end is waited for; bytes that can never become a
+    page are refused.
+
+    Where the size of a file does not tell what has been written, as on a network share, use
+    `strict`: a page then counts once the next one has begun or the file is closed. A file that is
+    longer than its contents is recognised, and then followed strictly.
     """
 
     def __init__(self, path: Path, strict: bool = False) -> None:
-        """Open the file. Raises Refused if it cannot be."""
+        """Open the file. Raises Refused if that is not possible."""
         self.path = path
         self.static: str | None = None
-        """The static metadata, once it is on disk."""
+        """The static metadata, once the first page is complete."""
         self.regions: dict[str, Any] = {}
         self._header: Header | None = None
         self._strict = strict
@@ -62,16 +77,16 @@ class FileFollower:
         self._held: Page | None = None
         """The first page, while its file's metadata have not been read."""
         self._withheld_at = -1
-        """The link of a page that was linked on, but not followed by another, when last seen."""
+        """Offset of the last link that was seen to point to a next page."""
         try:
             self._file = GrowingFile(path)
         except OSError as error:
             raise self.refused(f"cannot be opened ({error.strerror})") from error
 
     def poll(self, ended: bool = False) -> Iterator[Page]:
-        """Yield the pages that have become whole. Raises Refused if the file is damaged.
+        """Yield the pages that have become complete. Raises Refused if the file is damaged.
 
-        `ended` says that nothing is written any more: a closed file's last page then counts even if
+        If `ended`, nothing is written any more, and the last page of a closed file counts even if
         strict.
         """
         try:
@@ -92,14 +107,14 @@ class FileFollower:
 
     @property
     def header(self) -> Header:
-        """What the static metadata say, once they are on disk."""
+        """The settings in the static metadata, once they are read."""
         if self._header is None and self.static is not None:
             self._header = parse_header(self.static)
         return self._header or Header()
 
     @property
     def frame_period_s(self) -> float | None:
-        """The time between frames that the metadata state, once they are on disk."""
+        """The time between frames by the metadata, once they are read."""
         rate_hz = self.header.frame_rate_hz
         return 1.0 / rate_hz if rate_hz else None
 
@@ -110,7 +125,7 @@ class FileFollower:
 
     @property
     def has_page(self) -> bool:
-        """Whether a first page is whole; unlike `poll` it reads no metadata.
+        """Whether the first page is complete; unlike `poll`, this reads no metadata.
 
         Raises Refused if the file is damaged.
         """
@@ -124,26 +139,26 @@ class FileFollower:
             raise self.refused(f"cannot be read ({error.strerror})") from error
 
     def pixels(self, page: Page) -> NDArray[Any]:
-        """Read a page's pixels, height x width. Raises Refused if the file has lost them."""
+        """Return a page's pixels, (height_px, width_px). Raises Refused if they are not there."""
         pixels = np.empty((page.height_px, page.width_px), page.dtype)
         self.read_into(page, pixels.reshape(-1).view(np.uint8))
         return pixels
 
     def read_into(self, page: Page, body: NDArray[np.uint8]) -> None:
-        """Read a page's pixels into bytes of just that size.
+        """Read a page's pixels into an array of exactly their size in bytes.
 
-        Raises Refused if the file has lost them.
+        Raises Refused if they are not there.
         """
         try:
             whole = self._file.read_into(page.offset_bytes, body)
         except OSError as error:
             raise self.refused(f"cannot be read ({error.strerror})") from error
         if not whole:
-            raise self.refused(f"has lost frame {page.number}, which was there")
+            raise self.refused(f"has become shorter: frame {page.number} is gone")
 
     @property
     def began(self) -> bool:
-        """Whether the beginning of the file is there."""
+        """Whether the header is on disk."""
         return self._began
 
     @property
@@ -153,27 +168,27 @@ class FileFollower:
 
     @property
     def finished(self) -> bool:
-        """Whether the writer has taken back its link ahead: nothing will follow."""
+        """Whether the writer has removed its link to a next page: no page will follow."""
         return self._linked_ahead and self.ends
 
     @property
     def ends(self) -> bool:
-        """Whether the last page that is there links to no other, as in a file that was closed."""
+        """Whether the last complete page links to no other, as in a closed file."""
         return self._link() == 0
 
     @property
     def torn_bytes(self) -> int:
-        """How many bytes stand behind the last whole page: the beginning of another."""
+        """Bytes after the last complete page: the beginning of another."""
         size = self._file.size()
         next_at = self._link()
-        if self._strict:  # what stands there counts only if a page has begun
+        if self._strict:  # these bytes count only if they begin a page
             begun = next_at and self._has_begun(next_at)
             return size - next_at if begun else 0
         torn = size - max(self._end, next_at)
         return torn if torn > _PADDING_BYTES else 0
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._file.close()
 
     def _next_page(self, ended: bool) -> Page | None:
@@ -184,9 +199,11 @@ class FileFollower:
         if at == 0:
             return None
         if at <= self._page_at or at < self._layout.first_link_at:
-            # Pages are written in order; a link back would be followed for ever.
-            raise NotScanImage(f"has a page that links back, from byte {self._link_at} to {at}")
-        page = self._parser.parse(self._file.read, at) if self._is_written(at, ended) else None
+            # Pages are written in order; a link back would be followed forever.
+            raise NotScanImage(f"has a link back from byte {self._link_at} to byte {at}")
+        state = self._page_state(at)
+        self._note(state)
+        page = self._parser.parse(self._file.read, at) if self._counts(state, at, ended) else None
         if page is None or not self._file.reaches(page.end):
             self._linked_ahead = True
             self._next_at = 0
@@ -195,28 +212,37 @@ class FileFollower:
         self._end = page.end
         return page
 
-    def _is_written(self, at: int, ended: bool) -> bool:
-        """Whether the page at `at` may have been written, as far as links and room tell."""
-        self._next_at = 0
+    def _page_state(self, at: int) -> _PageState:
+        """Look at the page at `at` and at the place that it links to."""
         entries = self._number(at, self._layout.entries)
         if not entries:
-            self._strict |= entries == 0  # room was made for a page that has not been written
-            return False
+            return _PageState(preallocated=entries == 0)
         link_at = at + self._layout.entries.size + entries * self._layout.tag.size
-        after = self._number(link_at, self._layout.link)
-        if after:
-            begun = self._has_begun(after)
-            self._next_at = after if begun else 0  # it will not be changed any more
-            self._strict |= begun is False
-            self._withheld_at = link_at
-            return bool(begun) or not self._strict
-        if not self._strict or self._withheld_at == link_at:
+        next_at = self._number(link_at, self._layout.link) or 0
+        return _PageState(link_at, next_at, self._has_begun(next_at) if next_at else None)
+
+    def _note(self, state: _PageState) -> None:
+        """Remember where the next page is, and whether the file is longer than its contents."""
+        # Once the next page has begun, the link to it does not change any more.
+        self._next_at = state.next_at if state.next_begun else 0
+        self._strict |= state.preallocated or state.next_begun is False
+        if state.next_at:
+            self._withheld_at = state.link_at
+
+    def _counts(self, state: _PageState, at: int, ended: bool) -> bool:
+        """Whether a page with that state may be taken as written, if it is all there."""
+        if not state.link_at:
+            return False
+        if not self._strict or state.next_begun:
             return True
-        room = self._file.size() - link_at
-        return ended and room <= self._room_of_last(at)
+        if state.next_at:
+            return False
+        if self._withheld_at == state.link_at:
+            return True  # its writer has taken back the link to a next page: the file is closed
+        return ended and self._file.size() - state.link_at <= self._bytes_after_last_link(at)
 
     def _has_begun(self, at: int) -> bool | None:
-        """Whether tags stand at `at`; None where the file does not reach so far."""
+        """Whether there are tags at `at`; None if the file does not reach that far."""
         layout = self._layout
         raw = self._file.read_anew(at, layout.entries.size + _TAG_NUMBER.size)
         if raw is None:
@@ -224,8 +250,8 @@ class FileFollower:
         first = _TAG_NUMBER.unpack_from(raw, layout.entries.size)[0]
         return layout.entries.unpack_from(raw)[0] > 0 and first in _FIRST_TAGS
 
-    def _room_of_last(self, at: int) -> int:
-        """Return how many bytes a file has from the link of its last page on, if it is closed."""
+    def _bytes_after_last_link(self, at: int) -> int:
+        """Return how many bytes follow the link of a closed file's last page, at most."""
         page = self._parser.parse(self._file.read, at)
         return 0 if page is None else page.end - page.link_at + _PADDING_BYTES
 
@@ -245,10 +271,10 @@ class FileFollower:
         return True
 
     def _read_texts(self, page: Page) -> bool:
-        """Read static metadata and regions; return whether they are there.
+        """Read static metadata and regions; return whether they are on disk.
 
-        They are two blocks in front, or two tags of the first page; before 2016 each page's
-        description has the metadata.
+        They are in two blocks before the pages or in two tags of the first page; before 2016 the
+        metadata are in the description of each page.
         """
         preamble = self._preamble
         if preamble.has_blocks:
@@ -273,13 +299,15 @@ class FileFollower:
         return 0 if raw is None else int(self._layout.link.unpack(raw)[0])
 
     def _number(self, at: int, layout: Any) -> int | None:
-        """Read an integer; None where there are no bytes yet."""
+        """Return an integer of the file; None if it does not reach that far."""
         raw = self._file.read(at, layout.size)
         return None if raw is None else int(layout.unpack(raw)[0])
 
     def refused(self, what: str) -> Refused:
-        """Return the error that says what is wrong with this file."""
-        return Refused(
-            f"{self.path.as_posix()} {what}; keep only whole ScanImage TIFFs there (rig tiff check "
-            "says more, rig tiff repair saves what is whole)"
-        )
+        """Return the error for the person at the rig.
+
+        `what` goes on from the name of this file; if it says after a semicolon what to do, no other
+        advice is added.
+        """
+        advice = "run rig tiff check for details, and rig tiff repair to save its complete pages"
+        return Refused(f"{self.path.as_posix()} {what}" + ("" if ";" in what else f"; {advice}"))

@@ -1,4 +1,4 @@
-"""Watches the folder that ScanImage saves into, and follows its files one after the other."""
+"""Watch the folder that ScanImage saves into, and follow its files one after the other."""
 
 import os
 import re
@@ -27,9 +27,9 @@ class FileState(NamedTuple):
 
 
 def tiffs_in(folder: Path) -> dict[Path, FileState]:
-    """Return the TIFFs of a folder in the order of their numbers (_2 before _10), by path.
+    """Return the TIFFs of a folder by path, in the order of their numbers (_2 before _10).
 
-    A folder that is not there has none. Raises OSError.
+    A folder that does not exist has none. Raises OSError.
     """
     found = {}
     try:
@@ -47,16 +47,16 @@ def tiffs_in(folder: Path) -> dict[Path, FileState]:
 
 
 class FolderFollower:
-    """Reads the pages of a folder's new files, one file after the other.
+    """Read the pages of a folder's new files, one file after the other.
 
-    ScanImage may be there before us: a file that has no page yet when we begin, or that grows from
-    then on, is new; another one is a recording of before and left alone.
+    A file is new if it had no page when the follower was made, or has changed since. Other files
+    are earlier recordings and are left alone.
     """
 
     def __init__(self, folder: Path, strict: bool = False) -> None:
-        """Take note of what is there already. Raises Refused if the folder cannot be read."""
+        """Note which files are there already. Raises Refused if the folder cannot be read."""
         self.file: FileFollower | None = None
-        """The file now followed, if there is one yet."""
+        """The file that is followed now; None before the first one."""
         self.followed: list[Path] = []
         """Every file followed, in order."""
         self.torn: list[Path] = []
@@ -72,16 +72,18 @@ class FolderFollower:
         self._old = {p: state for p, state in self._look().items() if _has_a_page(p)}
 
     def poll(self, look: bool = True, ended: bool = False) -> Iterator[tuple[FileFollower, Page]]:
-        """Yield the pages that have become whole, with their file. Raises Refused.
+        """Yield the pages that have become complete, with their file. Raises Refused.
 
-        `look` asks for new files too; `ended` says that nothing is written any more.
+        Args:
+            look: whether to look for new files, too.
+            ended: whether nothing is written any more.
         """
         while True:
             yield from self._pages(ended)
             successor = self._successor() if look else None
             if successor is None:
                 return
-            # The next file has a page, so the writer is done with this one: a last look.
+            # The next file has a page, so this one is complete: read what is left of it.
             yield from self._pages(ended=True)
             self._leave()
             self.file = FileFollower(successor, self._strict)
@@ -89,7 +91,7 @@ class FolderFollower:
             self._in_place[successor] = FileState(0, 0, self.file.identity)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         if self.file is not None:
             self.file.close()
 
@@ -99,12 +101,12 @@ class FolderFollower:
                 yield self.file, page
 
     def _successor(self) -> Path | None:
-        """Return the next file of the folder; unless it is the first, only once it has a page."""
+        """Return the next new file; unless it is the first one, only once it has a page."""
         there = self._look()
         self._find_lost(there)
         known = {*self.followed, *self._renamed}
         new = [p for p, state in there.items() if self._old.get(p) != state and p not in known]
-        # The next of the same series comes before any other file.
+        # Files of the same series come before others.
         series = self.file is not None and _series(self.file.path)
         path = min(new, key=lambda p: (_series(p) != series, _natural(p)), default=None)
         return path if path is not None and (self.file is None or _has_a_page(path)) else None
@@ -134,7 +136,7 @@ class FolderFollower:
         except OSError as error:
             raise self._refused(f"cannot be read ({error.strerror})") from error
         if vanished:
-            raise self._refused("has vanished")
+            raise self._refused("has been removed")
         self._was_there |= bool(there)
         return there
 
@@ -146,13 +148,13 @@ class FolderFollower:
 
     def _refused(self, what: str) -> Refused:
         return Refused(
-            f"imaging folder {self._folder.as_posix()} {what}; bring it back, or correct "
+            f"imaging folder {self._folder.as_posix()} {what}; restore it, or correct "
             "rig.imaging_folder"
         )
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Return what a path is ordered by: numbers by their value."""
+    """Return a sort key that orders the numbers in a name by their value."""
     parts = re.split(r"(\d+)", path.name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
@@ -163,7 +165,7 @@ def _series(path: Path) -> str:
 
 
 def _has_a_page(path: Path) -> bool:
-    """Whether a file has a page, or what will never be one. Raises Refused if it is gone."""
+    """Whether a file has a page, or can never have one. Raises Refused if it cannot be opened."""
     with closing(FileFollower(path)) as probe:
         try:
             return probe.has_page

@@ -1,4 +1,4 @@
-"""A file that another process lengthens, read by position."""
+"""A file that another process is appending to, read by position."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WINDOW_BYTES = 1024
-"""Holds the tags and the description of a page of a file of 2016 or later."""
+"""Enough for the tags and the description of a page of 2016 or later."""
 
 
 class GrowingFile:
-    """Reads what is there, with no need of a positional read, which some systems lack.
+    """Read what is there so far.
 
-    A network share keeps what it knows of a file; the length is asked of the open file.
+    It seeks before it reads, because not every system has a positional read. The size is asked of
+    the open file, because a network share caches what it knows by name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,7 +24,7 @@ class GrowingFile:
         self._window = (0, b"")
 
     def size(self) -> int:
-        """Return how long the file is now."""
+        """Return the size of the file now, in bytes."""
         self._size = os.fstat(self._file.fileno()).st_size
         return self._size
 
@@ -34,13 +35,13 @@ class GrowingFile:
         return stat.st_dev, stat.st_ino
 
     def reaches(self, end: int) -> bool:
-        """Whether the file is that long."""
+        """Whether the file has at least `end` bytes."""
         return end <= self._size or end <= self.size()
 
     def read(self, offset: int, count: int) -> bytes | None:
-        """Read bytes; None where the file does not reach so far.
+        """Return bytes; None if the file does not reach that far.
 
-        Some more are read ahead, and given out until they are forgotten.
+        Some more are read ahead and returned by later calls, until `forget`.
         """
         start, ahead = self._window
         if start <= offset and offset + count <= start + len(ahead):
@@ -52,11 +53,11 @@ class GrowingFile:
         return raw[:count]
 
     def read_anew(self, offset: int, count: int) -> bytes | None:
-        """Read bytes as they are now; None where the file does not reach so far."""
+        """Return bytes as they are now; None if the file does not reach that far."""
         return self._bytes(offset, count, count)
 
     def read_into(self, offset: int, body: NDArray[np.uint8]) -> bool:
-        """Fill `body`; return whether there was enough. Raises OSError."""
+        """Fill `body` from an offset; return whether there were enough bytes. Raises OSError."""
         left = body.data
         self._file.seek(offset)
         while left and (count := self._file.readinto(left)):
@@ -64,11 +65,11 @@ class GrowingFile:
         return not left
 
     def forget(self) -> None:
-        """Forget what was read ahead: the file may be another by now."""
+        """Forget what was read ahead, which may have changed."""
         self._window = (0, b"")
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._file.close()
 
     def _bytes(self, offset: int, count: int, at_most: int) -> bytes | None:

@@ -1,4 +1,4 @@
-"""What the microscope was set to in the animal's last session: a file in each session folder."""
+"""The microscope's settings in the animal's last session, from a file in each session folder."""
 
 from pathlib import Path
 
@@ -11,19 +11,19 @@ SCAN_FILE = "scan.json"
 
 
 def remember(session_folder: Path, header: Header) -> None:
-    """Keep a recording's settings in the session folder, the first ones of a session alone."""
+    """Save a recording's settings in the session folder; only the first of a session are kept."""
     path = session_folder / SCAN_FILE
     if not path.exists():
         path.write_bytes(msgspec.json.format(msgspec.json.encode(header), indent=2) + b"\n")
 
 
 def last_header(session_folder: Path) -> Header | None:
-    """Return the settings of the animal's last session that imaged; None if there is none."""
+    """Return the settings of the animal's last session with imaging; None if there is none."""
     folders = session_folders(session_folder.parent)
     earlier = folders[: folders.index(session_folder)] if session_folder in folders else []
     for folder in reversed(earlier):
         try:
             return msgspec.json.decode((folder / SCAN_FILE).read_bytes(), type=Header)
         except (OSError, msgspec.MsgspecError):
-            continue  # it did not image, or by another version of this file
+            continue  # it had no imaging, or was written by another version of the rig
     return None

@@ -1,1 +1,1 @@
-"""The ScanImage TIFF format, read from bytes; no files are opened here."""
+"""The ScanImage TIFF format, read from bytes; nothing here opens a file."""

@@ -1,8 +1,8 @@
-"""What ScanImage says of a recording: the static metadata of versions 3.8 to 2023, as facts.
+"""The settings of a recording, from the static metadata of ScanImage 3.8 to 2023.
 
-Their texts name the same things differently: `state.acq.zoomFactor=4` (3.8, where lines end in
+The versions name the same settings differently: `state.acq.zoomFactor=4` (3.8, where lines end in
 carriage returns), `scanimage.SI4.scanZoomFactor = 4` (4), `scanimage.SI5.` (5.0),
-`SI.hRoiManager.scanZoomFactor = 4` (5.1, called 2015, and later). Values are MATLAB's literals.
+`SI.hRoiManager.scanZoomFactor = 4` (5.1, called 2015, and later). Values are MATLAB literals.
 """
 
 import math
@@ -18,7 +18,7 @@ from acquisition.scanimage.preamble import NotScanImage
 from acquisition.scanimage.stack_settings import read_stack
 
 _SCANNERS = ("hScan2D", "hResScan", "hLinScan")
-"""From 2016 the active scanner is hScan2D; before, each kind had its own part."""
+"""Since 2016 the active scanner is hScan2D; before, each kind had a name of its own."""
 _MAX_COUNT = 10_000
 
 
@@ -44,7 +44,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     averaged: int = 1
     """Scanned frames that make one saved frame."""
     unclear: str = ""
-    """Why the depth of a page cannot be told from this header; "" if it can."""
+    """Why the depth of a page cannot be changes from this header; "" if it can."""
     laser_gated: bool = False
     """Whether each channel saved sees the pulses of another beam, and so another depth."""
     bidirectional: bool | None = None
@@ -95,105 +95,109 @@ def parse_header(text: str) -> Header:
     The text of the last files is remembered: a header of 23 MB is read once for a series.
     """
     try:
-        facts = read_settings(text)
+        settings = read_settings(text)
     except NotScanImage as problem:
         return Header(unclear=str(problem))
-    channels = _channels(facts)
-    rate_hz = _positive(facts, "hRoiManager.scanFrameRate", "scanFrameRate", "state.acq.frameRate")
-    volume_hz = _positive(facts, "hRoiManager.scanVolumeRate")
-    averaged = max(1, _count(facts, 1, *_of_scanner(facts, "logAverageFactor")))
-    stack = read_stack(facts, averaged, rate_hz, volume_hz)
+    channels = _channels(settings)
+    rate_hz = _positive(
+        settings, "hRoiManager.scanFrameRate", "scanFrameRate", "state.acq.frameRate"
+    )
+    volume_hz = _positive(settings, "hRoiManager.scanVolumeRate")
+    averaged = max(1, _count(settings, 1, *_of_scanner(settings, "logAverageFactor")))
+    stack = read_stack(settings, averaged, rate_hz, volume_hz)
     if rate_hz and (volume_hz is None or abs(rate_hz / volume_hz - stack.frames) > 0.5):
         volume_hz = rate_hz / stack.frames
     return Header(
-        version=_version(facts),
+        version=_version(settings),
         frame_rate_hz=rate_hz,
         volume_rate_hz=volume_hz,
-        line_period_s=_positive(facts, "hRoiManager.linePeriod", "linePeriod"),
-        fly_to_s=_one(facts, *_of_scanner(facts, "flytoTimePerScanfield")),
-        multi_region=bool(_one(facts, "hRoiManager.mroiEnable")),
+        line_period_s=_positive(settings, "hRoiManager.linePeriod", "linePeriod"),
+        fly_to_s=_number(settings, *_of_scanner(settings, "flytoTimePerScanfield")),
+        multi_region=bool(_number(settings, "hRoiManager.mroiEnable")),
         channels=channels,
         zs_um=stack.zs_um,
         frames_per_slice=stack.frames_per_slice,
         flyback_frames=stack.flyback_frames,
         averaged=averaged,
         unclear=stack.unclear,
-        laser_gated=_laser_gated(facts, channels),
-        bidirectional=_yes(facts, *_of_scanner(facts, "bidirectional")),
-        um_per_degree=_positive(facts, "objectiveResolution"),
-        power_percent=_several(facts, "hBeams.powers", "beamPowers", "state.init.eom.maxPower"),
-        pmt_gains=_several(facts, "hPmts.gains"),
+        laser_gated=_laser_gated(settings, channels),
+        bidirectional=_flag(settings, *_of_scanner(settings, "bidirectional")),
+        um_per_degree=_positive(settings, "objectiveResolution"),
+        power_percent=_numbers(settings, "hBeams.powers", "beamPowers", "state.init.eom.maxPower"),
+        pmt_gains=_numbers(settings, "hPmts.gains"),
         zoom=_positive(
-            facts, "hRoiManager.scanZoomFactor", "scanZoomFactor", "state.acq.zoomFactor"
+            settings, "hRoiManager.scanZoomFactor", "scanZoomFactor", "state.acq.zoomFactor"
         ),
-        objective_um=_several(
-            facts, "hMotors.samplePosition", "hMotors.motorPosition", "motorPosition"
+        objective_um=_numbers(
+            settings, "hMotors.samplePosition", "hMotors.motorPosition", "motorPosition"
         )
-        or _motors_of_3(facts),
-        fast_z_um=_one(facts, "hFastZ.position", "hFastZ.positionTarget", "fastZPosition"),
+        or _motors_of_version_3(settings),
+        fast_z_um=_number(settings, "hFastZ.position", "hFastZ.positionTarget", "fastZPosition"),
     )
 
 
 def differences(now: Header, before: Header) -> tuple[str, ...]:
-    """Say in which settings a recording differs from an earlier one, a phrase each."""
-    told = []
-    for key, what in _TOLD.items():
+    """Return in which settings a recording differs from an earlier one, one phrase for each."""
+    changes = []
+    for key, what in _COMPARED.items():
         new, old = getattr(now, key), getattr(before, key)
         if new != old:
-            told.append(f"{what} {_shown(new)}, last time {_shown(old)}")
-    return tuple(told)
+            changes.append(f"{what} {_formatted(new)}, last session {_formatted(old)}")
+    return tuple(changes)
 
 
-_TOLD = {
+_COMPARED = {
     "version": "ScanImage",
-    "frame_rate_hz": "frames a second",
-    "multi_region": "several regions",
+    "frame_rate_hz": "frame rate (Hz)",
+    "multi_region": "multiple regions",
     "channels": "channels saved",
     "zs_um": "depths (um)",
+    "frames_per_slice": "frames per slice",
+    "flyback_frames": "fly-back frames",
     "averaged": "frames averaged",
     "um_per_degree": "um per degree",
     "power_percent": "laser power (%)",
     "pmt_gains": "PMT gains",
     "zoom": "zoom",
 }
-"""What differs only if somebody changed it. The motors differ with every mouse."""
+"""Settings that differ only if someone changed them; motor positions differ for each mouse."""
 
 
-def _shown(value: Any) -> str:
+def _formatted(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return " ".join(_shown(v) for v in value) or "none"
+        return " ".join(_formatted(v) for v in value) or "none"
     if isinstance(value, float):
         return f"{value:g}"
     return "unknown" if value in (None, "") else str(value)
 
 
-def _one(facts: Mapping[str, Value], *keys: str) -> float | None:
+def _number(settings: Mapping[str, Value], *keys: str) -> float | None:
     """Return the first of these that is a finite number."""
-    found = [facts.get(key) for key in keys]
+    found = [settings.get(key) for key in keys]
     return next((v for v in found if isinstance(v, float) and math.isfinite(v)), None)
 
 
-def _positive(facts: Mapping[str, Value], *keys: str) -> float | None:
-    value = _one(facts, *keys)
+def _positive(settings: Mapping[str, Value], *keys: str) -> float | None:
+    value = _number(settings, *keys)
     return value if value is not None and value > 0 else None
 
 
-def _count(facts: Mapping[str, Value], default: int, *keys: str) -> int:
-    value = _one(facts, *keys)
+def _count(settings: Mapping[str, Value], default: int, *keys: str) -> int:
+    value = _number(settings, *keys)
     return int(value) if value is not None and 0 <= value < _MAX_COUNT else default
 
 
-def _yes(facts: Mapping[str, Value], *keys: str) -> bool | None:
-    value = _one(facts, *keys)
+def _flag(settings: Mapping[str, Value], *keys: str) -> bool | None:
+    value = _number(settings, *keys)
     return None if value is None else bool(value)
 
 
-def _several(facts: Mapping[str, Value], *keys: str) -> tuple[float, ...]:
-    """Return the first of these that is a finite number or a row of them."""
+def _numbers(settings: Mapping[str, Value], *keys: str) -> tuple[float, ...]:
+    """Return the first of these that is a finite number or a row of finite numbers."""
     for key in keys:
-        value = facts.get(key, ())
+        value = settings.get(key, ())
         row = value if isinstance(value, tuple) else (value,)
         numbers = [v for v in row if isinstance(v, float) and math.isfinite(v)]
         if numbers and len(numbers) == len(row):
@@ -201,35 +205,36 @@ def _several(facts: Mapping[str, Value], *keys: str) -> tuple[float, ...]:
     return ()
 
 
-def _of_scanner(facts: Mapping[str, Value], key: str) -> tuple[str, ...]:
-    """Return the keys under which the active scanner may say it, the likeliest first."""
-    linear = str(facts.get("imagingSystem", "")).lower().startswith("lin")
+def _of_scanner(settings: Mapping[str, Value], key: str) -> tuple[str, ...]:
+    """Return the keys that the active scanner may use for a setting, the likeliest first."""
+    linear = str(settings.get("imagingSystem", "")).lower().startswith("lin")
     return tuple(f"{part}.{key}" for part in (_SCANNERS[::-1] if linear else _SCANNERS))
 
 
-def _version(facts: Mapping[str, Value]) -> str:
+def _version(settings: Mapping[str, Value]) -> str:
     keys = ("VERSION_MAJOR", "VERSION_MINOR", "VERSION_UPDATE")
-    parts = [facts[key] for key in keys if key in facts]
-    parts = parts or [facts[k] for k in ("versionMajor", "versionMinor") if k in facts]
-    parts = parts or [facts[k] for k in ("state.software.version",) if k in facts]
-    return ".".join(_shown(part) for part in parts)
+    parts = [settings[key] for key in keys if key in settings]
+    parts = parts or [settings[k] for k in ("versionMajor", "versionMinor") if k in settings]
+    parts = parts or [settings[k] for k in ("state.software.version",) if k in settings]
+    return ".".join(_formatted(part) for part in parts)
 
 
-def _channels(facts: Mapping[str, Value]) -> tuple[int, ...]:
-    saved = _several(facts, "hChannels.channelSave", "channelsSave")
+def _channels(settings: Mapping[str, Value]) -> tuple[int, ...]:
+    saved = _numbers(settings, "hChannels.channelSave", "channelsSave")
     if not saved:
-        flags = [_one(facts, f"state.acq.savingChannel{i}") for i in (1, 2, 3, 4)]
+        flags = [_number(settings, f"state.acq.savingChannel{i}") for i in (1, 2, 3, 4)]
         return tuple(i for i, flag in enumerate(flags, 1) if flag)
     return tuple(int(channel) for channel in saved)
 
 
-def _laser_gated(facts: Mapping[str, Value], channels: tuple[int, ...]) -> bool:
-    of = [f"hScan2D.virtualChannelSettings__{channel}" for channel in channels]
-    windows = [facts.get(f"{settings}.laserFilterWindow") for settings in of]
-    gates = [_one(facts, f"{settings}.laserGate") for settings in of]
+def _laser_gated(settings: Mapping[str, Value], channels: tuple[int, ...]) -> bool:
+    """Whether the pulses of several beams are told apart, each by a time window of its channel."""
+    keys = [f"hScan2D.virtualChannelSettings__{channel}" for channel in channels]
+    windows = [settings.get(f"{key}.laserFilterWindow") for key in keys]
+    gates = [_number(settings, f"{key}.laserGate") for key in keys]
     return len(channels) > 1 and all(gates) and len(set(windows)) == len(channels)
 
 
-def _motors_of_3(facts: Mapping[str, Value]) -> tuple[float, ...]:
-    at = [_one(facts, f"state.motor.abs{axis}Position") for axis in "XYZ"]
+def _motors_of_version_3(settings: Mapping[str, Value]) -> tuple[float, ...]:
+    at = [_number(settings, f"state.motor.abs{axis}Position") for axis in "XYZ"]
     return tuple(v for v in at if v is not None) if None not in at else ()

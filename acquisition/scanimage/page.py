@@ -39,7 +39,7 @@ _PATTERNS = {
     for key in dialect.values()
 }
 _UNNUMBERED = ("state.", "scanimage.SI4.")
-"""How the descriptions of 3.8 and 4 begin, which do not number their frames."""
+"""How descriptions of versions 3.8 and 4 begin, which do not number frames."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Page(msgspec.Struct, frozen=True):
     timestamp_s: float
     """frameTimestamps_sec: the microscope's own time; NaN where a version writes none."""
     link_at: int
-    """Where the link to the next page stands."""
+    """Offset of the link to the next page."""
     end: int
     """First byte after the pixels, the link and the values behind the tags."""
     text: str
@@ -71,24 +71,24 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class PageParser:
-    """Reads the pages of one kind of TIFF.
+    """Read the pages of one kind of TIFF.
 
-    The tags of a recording's pages differ in where description and pixels stand: of tags that are
-    else those of the page before, only that is read.
+    The tags of successive pages differ only in where description and pixels are. If nothing else
+    has changed since the page before, only those two are read.
     """
 
     def __init__(self, layout: TiffLayout = BIG) -> None:
         self._layout = layout
         self._known = b""
-        """The tags of the page before, without what differs from page to page."""
+        """The tags of the page before, without the parts that differ from page to page."""
         self._differing = (0, 0)
-        """Where its tags of description and pixels stand among them."""
+        """Offsets of its description and pixel tags in the table of tags."""
         self._before: Page | None = None
 
     def parse(self, read: Read, at: int) -> Page | None:
-        """Read the page whose tags begin at `at`, or return None while they are not all there.
+        """Read the page whose tags begin at `at`; None while they are not all there.
 
-        Whether the file reaches to the page's end is not looked at. Raises NotScanImage.
+        It is not checked that the file reaches to the end of the page. Raises NotScanImage.
         """
         layout = self._layout
         head = read(at, layout.entries.size)
@@ -96,7 +96,7 @@ class PageParser:
         if count == 0:
             return None
         if count > _MAX_TAGS:
-            raise NotScanImage(f"has {count} tags in the page at byte {at}")
+            raise NotScanImage(f"states {count} tags in the page at byte {at}, which is too many")
         tags_at = at + layout.entries.size
         link_at = tags_at + count * layout.tag.size
         raw = read(tags_at, link_at + layout.link.size - tags_at)
@@ -136,14 +136,14 @@ class PageParser:
         return None if software is None or artist is None else (software, artist)
 
     def _same(self, table: bytes) -> bytes:
-        """Return tags without the description's length and place, and without the pixels' place."""
+        """Return tags without the length and offset of the description and the offset of pixels."""
         size, link = self._layout.tag.size, self._layout.link.size
         text, pixels = self._differing
         kept = table[: text + 4], table[text + size : pixels + size - link], table[pixels + size :]
         return b"".join(kept)
 
     def _like(self, read: Read, before: Page, table: bytes, at: int, link_at: int) -> Page | None:
-        """Return a page of the same tags as the one before."""
+        """Return a page with the same tags as the one before."""
         layout = self._layout
         text_at, pixels_at = self._differing
         text = read_value(read, layout, *layout.tag.unpack_from(table, text_at))
@@ -159,13 +159,13 @@ class PageParser:
 def _placed(
     shape: tuple[int, int, str], text: str, offset: int, at: int, link_at: int, tags_end: int
 ) -> Page:
-    """Return the page of that height, width and dtype whose pixels stand at `offset`.
+    """Return a page of a height, width and dtype, with its pixels at `offset`.
 
     tags_end is where its tags end, with the values behind them.
     """
     total = shape[0] * shape[1] * int(shape[2][-1])
     if offset < FIRST_LINK_AT or at - total < offset < tags_end:
-        raise NotScanImage(f"has pixels on top of the tags of the page at byte {at}")
+        raise NotScanImage(f"has pixels that overlap the tags of the page at byte {at}")
     number, timestamp_s, acquisition, in_acquisition = _frame(text, at)
     end = max(offset + total, tags_end)
     return Page(

@@ -1,9 +1,9 @@
-"""ScanImage's TIFFs, byte by byte: what they look like, and what their pages say.
+"""The layout of ScanImage's TIFFs, and the first bytes of a file.
 
 Since 2016 a file is a BigTIFF: a 32-byte header, two blocks of text (static metadata as `key =
-value` lines, regions as JSON), then pages chained by links: tags (IFD), frame description, pixels.
-Layout: the ScanImage BigTIFF specification, format versions 3 and 4. Before 2016 it was a plain
-TIFF (or BigTIFF) without those blocks: each description repeated the metadata.
+value` lines or JSON, regions as JSON), then pages chained by links: tags (IFD), description and
+pixels. Source: the ScanImage BigTIFF specification, format versions 3 and 4. Before 2016 it was a
+plain TIFF or BigTIFF without those blocks; the description of each page repeated the metadata.
 """
 
 import json
@@ -25,11 +25,11 @@ MAX_TEXT_BYTES = 1 << 26
 
 
 class NotScanImage(Exception):
-    """The bytes are not what ScanImage writes; says in which respect."""
+    """A file is not what ScanImage writes; the text goes on from the file's name ("has ...")."""
 
 
 class TiffLayout(NamedTuple):
-    """How a kind of TIFF writes links, the number of a page's tags, and a tag."""
+    """How a kind of TIFF stores links, the number of a page's tags, and a tag."""
 
     link: struct.Struct
     entries: struct.Struct
@@ -64,23 +64,25 @@ def parse_preamble(raw: bytes) -> Preamble:
     if magic != MAGIC:
         return Preamble(0, 0)
     if version not in VERSIONS or not static:
-        raise NotScanImage(f"has ScanImage's header in a version {version} that is not known")
+        raise NotScanImage(
+            f"has a ScanImage header of version {version}, and only {VERSIONS} are known"
+        )
     if max(static, regions) > MAX_TEXT_BYTES:
-        raise NotScanImage(f"claims {max(static, regions)} bytes of metadata")
+        raise NotScanImage(f"states {max(static, regions)} bytes of metadata, which is too much")
     return Preamble(static, regions)
 
 
 def text_of(raw: bytes) -> str:
-    """Return a block of text without its closing zeros."""
+    """Return a block of text without the zeros at its end."""
     return raw.rstrip(b"\0 ").decode("utf-8", "replace")
 
 
 def regions_of(raw: bytes) -> dict[str, Any]:
-    """Return the regions (the RoiGroups) of a file. Raises NotScanImage."""
+    """Return the regions (RoiGroups) of a file. Raises NotScanImage if they are no JSON object."""
     try:
         regions = json.loads(text_of(raw) or "{}")
     except ValueError as error:
-        raise NotScanImage(f"has regions that are not JSON ({error})") from error
+        raise NotScanImage(f"has regions that are not valid JSON ({error})") from error
     if not isinstance(regions, dict):
         raise NotScanImage("has regions that are not a JSON object")
     return regions

@@ -1,7 +1,7 @@
-"""Multi-region scans: which rows of a page belong to which region, cut out and laid side by side.
+"""Multi-region scans: the rows of a page that belong to each region, and the regions' positions.
 
-A page stacks the fields that are scanned at one depth, in the order of the list of regions, which
-need not run from left to right; between two fields lie the lines during which the mirrors fly over.
+A page stacks the fields scanned at one depth in the order of the list of regions, which need not be
+from left to right. Between two fields are the lines during which the mirrors move.
 """
 
 import math
@@ -16,14 +16,16 @@ from acquisition.scanimage.preamble import NotScanImage
 
 Pixels = NDArray[Any]
 _SAME_UM = 1e-3
+"""Depths closer than this are the same."""
 _FEWER_LINES, _MORE_LINES = 1, 2
 """By how much the lines between two regions may differ from the header's timing: ScanImage rounds
 up to an even number, so that 24.03 lines become 26."""
 _ROUNDING_PX = 1.0
+"""Fields that touch to within this touch."""
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One rectangle at one depth. Degrees are the scanner's."""
+    """One rectangle at one depth, in degrees of the scan angle."""
 
     z_um: float
     centre_deg: tuple[float, float]
@@ -40,13 +42,13 @@ class Region(msgspec.Struct, frozen=True):
     name: str
     fields: tuple[Field, ...]
     discrete: bool = False
-    """Whether it is scanned at its fields' own depths only."""
+    """Whether it is scanned only at the depths of its fields."""
 
     def at(self, z_um: float) -> Field | None:
-        """Return what is scanned of it at a depth; None if nothing is.
+        """Return the field scanned at a depth; None if there is none.
 
-        Unless it is discrete, a lone field reaches through all depths, and between two fields
-        their middle is scanned.
+        Unless the region is discrete, a single field extends through all depths, and between two
+        fields ScanImage interpolates.
         """
         for field in self.fields:
             if abs(field.z_um - z_um) <= _SAME_UM:
@@ -62,7 +64,7 @@ class Region(msgspec.Struct, frozen=True):
 
 
 class PageStrip(msgspec.Struct, frozen=True):
-    """Where a field lies on its page: rows `first_row` to `first_row` + its height."""
+    """The rows of a page that show a field: `first_row` to `first_row` + its height."""
 
     region: int
     """Index in the list of regions."""
@@ -77,15 +79,15 @@ class PageStrip(msgspec.Struct, frozen=True):
 
 
 def parse_regions(groups: dict[str, Any]) -> tuple[Region, ...]:
-    """Read the enabled imaging regions of a file's RoiGroups; () if it names none.
+    """Return the enabled imaging regions of a file's RoiGroups; () if there are none.
 
-    ScanImage writes a lone region, field or depth not as a list. Raises NotScanImage.
+    ScanImage writes a list of one region, field or depth as that one alone. Raises NotScanImage.
     """
     try:
         group = groups.get("RoiGroups", groups).get("imagingRoiGroup") or {}
         found = [_region(roi) for roi in _listed(group.get("rois")) if roi.get("enable", 1)]
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise NotScanImage(f"has regions that cannot be understood ({error!r})") from error
+        raise NotScanImage(f"has regions that cannot be read ({error!r})") from error
     return tuple(region for region in found if region.fields)
 
 
@@ -95,11 +97,20 @@ def lay_out(
     page_px: tuple[int, int],
     fly_to_lines: int | None,
 ) -> list[list[PageStrip]]:
-    """Return the strips of the page of each depth.
+    """Return the strips on the page of each depth.
 
-    page_px is (width, height). The lines between two strips follow from the height of the page and
-    must be those of the header's timing, to a line of rounding; a depth with fewer regions than
-    another leaves the end of its page empty. Raises NotScanImage if it does not come out.
+    The number of lines between two strips follows from the height of the page and must agree with
+    the timing in the header. A depth with fewer regions than another leaves the end of its page
+    empty.
+
+    Args:
+        regions: in the order of the scan.
+        zs_um: the depth of each page.
+        page_px: (width, height) of a page.
+        fly_to_lines: lines between two regions by the header; None if it does not say.
+
+    Raises:
+        NotScanImage: if the regions do not fit the pages.
     """
     width, height = page_px
     planes = [
@@ -107,11 +118,11 @@ def lay_out(
     ]
     for z, plane in zip(zs_um, planes, strict=True):
         if not plane:
-            raise NotScanImage(f"has no region at the depth of {z:g} um, which it scans")
+            raise NotScanImage(f"scans a depth of {z:g} um at which it has no region")
         for _, region, field in plane:
             if field.px[0] != width:
                 raise NotScanImage(
-                    f"has pages {width} px wide and a region {region.name!r} of {field.px[0]} px"
+                    f"has pages {width} px wide, but region {region.name!r} is {field.px[0]} px"
                 )
     lines = [(sum(f.px[1] for _, _, f in plane), len(plane) - 1) for plane in planes]
     total, gaps = max(lines, key=lambda plane: plane[0] + plane[1] * (fly_to_lines or 0))
@@ -120,14 +131,14 @@ def lay_out(
 
 
 def cut(page: Pixels, strips: Sequence[PageStrip]) -> list[Pixels]:
-    """Return the strips' pixels, as views of a page (height, width)."""
+    """Return the pixels of each strip as views of a page (height, width)."""
     return [page[strip.rows] for strip in strips]
 
 
 def places(fields: Sequence[Field]) -> list[tuple[int, int]]:
-    """Return where each field's first pixel lies (y, x) on a picture of all of them, in px.
+    """Return the first pixel (y, x) of each field in an image of all of them.
 
-    The picture has the first field's pixel size. Fields that touch to within a pixel touch.
+    The image has the pixel size of the first field. Fields that touch to within a pixel touch.
     """
     step = [size / px for size, px in zip(fields[0].size_deg, fields[0].px, strict=True)]
     xs = _starts(fields, 0, step[0])
@@ -136,18 +147,18 @@ def places(fields: Sequence[Field]) -> list[tuple[int, int]]:
 
 
 def stitch(parts: Sequence[Pixels], fields: Sequence[Field]) -> Pixels:
-    """Lay the parts side by side as they lie in the tissue.
+    """Return one image of the parts, placed as they are in the tissue.
 
-    Where nothing was scanned is NaN, or 0 where the parts are integers.
+    Pixels that were not scanned are NaN, or 0 if the parts are integers.
     """
     corners = places(fields)
     height = max(y + part.shape[0] for (y, _), part in zip(corners, parts, strict=True))
     width = max(x + part.shape[1] for (_, x), part in zip(corners, parts, strict=True))
     nothing = np.nan if np.issubdtype(parts[0].dtype, np.floating) else 0
-    picture = np.full((height, width), nothing, parts[0].dtype)
+    image = np.full((height, width), nothing, parts[0].dtype)
     for (y, x), part in zip(corners, parts, strict=True):
-        picture[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return picture
+        image[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return image
 
 
 def _starts(fields: Sequence[Field], axis: int, step: float) -> list[int]:
@@ -168,15 +179,15 @@ def _starts(fields: Sequence[Field], axis: int, step: float) -> list[int]:
 def _between_strips(rest: int, gaps: int, fly_to_lines: int | None) -> int:
     if not gaps:
         if rest:
-            raise NotScanImage(f"has pages with {rest} lines besides those of its region")
+            raise NotScanImage(f"has pages with {rest} lines more than its region")
         return 0
     lines, left = divmod(rest, gaps)
     if rest < 0 or left:
-        raise NotScanImage(f"has {rest} lines for {gaps} flights from region to region")
+        raise NotScanImage(f"has {rest} lines for {gaps} gaps between regions")
     if fly_to_lines is not None and not -_FEWER_LINES <= lines - fly_to_lines <= _MORE_LINES:
         raise NotScanImage(
-            f"flies for {lines} lines from region to region by the height of its pages, for "
-            f"{fly_to_lines} by its header"
+            f"has {lines} lines between two regions by the height of its pages, and "
+            f"{fly_to_lines} by its header (flytoTimePerScanfield / linePeriod)"
         )
     return lines
 
@@ -192,16 +203,16 @@ def _stacked(plane: list[tuple[int, Region, Field]], between: int) -> list[PageS
 def _between(a: Field, b: Field, z_um: float) -> Field:
     part = (z_um - a.z_um) / (b.z_um - a.z_um)
 
-    def middle(p: tuple[float, float], q: tuple[float, float]) -> tuple[float, float]:
+    def interpolated(p: tuple[float, float], q: tuple[float, float]) -> tuple[float, float]:
         return (p[0] + part * (q[0] - p[0]), p[1] + part * (q[1] - p[1]))
 
-    width, height = middle(a.px, b.px)
-    centre, size = middle(a.centre_deg, b.centre_deg), middle(a.size_deg, b.size_deg)
+    width, height = interpolated(a.px, b.px)
+    centre, size = interpolated(a.centre_deg, b.centre_deg), interpolated(a.size_deg, b.size_deg)
     return Field(z_um, centre, size, (round(width), round(height)))
 
 
 def _listed(value: Any) -> list[Any]:
-    """Return what MATLAB wrote for a list: nothing, one thing, or several."""
+    """Return as a list what MATLAB wrote for one: nothing, a single value, or a list."""
     if isinstance(value, list):
         return value
     if value is None or (isinstance(value, dict) and "_ArrayType_" in value):

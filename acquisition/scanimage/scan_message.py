@@ -1,4 +1,4 @@
-"""What is scanned: the regions of every plane's page, and the word that tells it."""
+"""What is scanned: the regions on the page of each plane, and the Scan message that says so."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,9 +13,9 @@ from rig.messages import Scan
 
 
 def strips_of(header: Header, groups: dict[str, Any], page: Page) -> list[list[PageStrip]]:
-    """Return the strips of the page of each plane of `header.depths_um`.
+    """Return the strips on the page of each plane of `header.depths_um`.
 
-    Unless several regions are scanned, a page is one strip. Raises NotScanImage if the regions do
+    Unless multiple regions are scanned, a page is one strip. Raises NotScanImage if the regions do
     not fit the pages.
     """
     regions = parse_regions(groups)
@@ -28,7 +28,7 @@ def strips_of(header: Header, groups: dict[str, Any], page: Page) -> list[list[P
         one = Region(name, (Field(header.depths_um[0], centre, size, page_px),))
         return [[PageStrip(0, name, one.fields[0], 0)] for _ in header.depths_um]
     if not regions:
-        raise NotScanImage("scans several regions by its header, and names none")
+        raise NotScanImage("scans multiple regions (mroiEnable) and lists none")
     return lay_out(regions, header.depths_um, page_px, header.fly_to_lines)
 
 
@@ -39,18 +39,18 @@ def scan_of(
     planes: Sequence[Sequence[PageStrip]],
     changed: tuple[str, ...],
 ) -> Scan:
-    """Return the word that says what a file's header says."""
+    """Return the message with the settings and regions of a file."""
     return Scan(
         t,
         file,
         msgspec.to_builtins(header),
         header.depths_um,
-        tuple(region for i, strips in enumerate(planes) for region in _told(i, strips)),
+        tuple(region for i, strips in enumerate(planes) for region in _regions_of_plane(i, strips)),
         changed,
     )
 
 
-def _told(plane: int, strips: Sequence[PageStrip]) -> list[dict[str, Any]]:
+def _regions_of_plane(plane: int, strips: Sequence[PageStrip]) -> list[dict[str, Any]]:
     corners = places([strip.field for strip in strips])
     return [
         {

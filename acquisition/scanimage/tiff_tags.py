@@ -1,4 +1,4 @@
-"""The tags of a TIFF page: their values, and whether they speak of plain pixels."""
+"""The tags of a TIFF page: their values, and whether its pixels are plain, uncompressed numbers."""
 
 import struct
 from collections.abc import Callable
@@ -16,13 +16,13 @@ STRIP_OFFSETS, _SAMPLES, _ROWS, _STRIP_BYTES, _SAMPLE_FORMAT = 273, 277, 278, 27
 _NAMES = {
     _WIDTH: "width",
     _HEIGHT: "height",
-    _BITS: "bits a pixel",
+    _BITS: "bits per pixel",
     _COMPRESSION: "compression",
-    266: "order of bits",
+    266: "bit order",
     DESCRIPTION: "description",
     STRIP_OFFSETS: "strip offsets",
-    _SAMPLES: "samples a pixel",
-    _ROWS: "rows a strip",
+    _SAMPLES: "samples per pixel",
+    _ROWS: "rows per strip",
     _STRIP_BYTES: "strip byte counts",
     317: "predictor",
     **dict.fromkeys((322, 323, 324, 325), "tile"),
@@ -30,7 +30,7 @@ _NAMES = {
     **dict.fromkeys((32997, 32998), "depth"),
 }
 _ONLY = {_COMPRESSION: 1, 266: 1, _SAMPLES: 1, 317: 1, 32997: 1, 32998: 1}
-"""Tags that change what the pixels mean, unless they have this value."""
+"""Tags that change the meaning of the pixels unless they have this value."""
 _TILES = (322, 323, 324, 325)
 _ASCII = 2
 _INTEGERS = {1: "B", _ASCII: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -42,17 +42,17 @@ _LETTERS = {1: "u", 2: "i", 3: "f"}
 
 Tags = dict[int, tuple[int, ...] | str]
 Read = Callable[[int, int], bytes | None]
-"""Read (offset, count) bytes of a file, or None where they are not there yet."""
+"""Read (offset, count) bytes of a file; None if they are not there yet."""
 
 
 def read_tags(read: Read, table: bytes, at: int, layout: TiffLayout) -> Tags | None:
-    """Return the values of a page's tags that matter; None while they are not all there."""
+    """Return the values of the tags in _NAMES; None while they are not all there."""
     tags: Tags = {}
     before = -1
     for start in range(0, len(table), layout.tag.size):
         tag, kind, values, inline = layout.tag.unpack_from(table, start)
         if kind == 0 or values == 0:
-            return None  # room for a tag that has not been written
+            return None  # space for a tag that has not been written yet
         if tag <= before:
             raise NotScanImage(f"has tags out of order in the page at byte {at}")
         before = tag
@@ -93,43 +93,52 @@ def read_text(read: Read, table: bytes, tag: int, layout: TiffLayout) -> str | N
 def read_value(
     read: Read, layout: TiffLayout, tag: int, kind: int, values: int, inline: bytes
 ) -> tuple[int, ...] | str | None:
-    """Return a tag's integers, or its text; None while they are not there."""
+    """Return a tag's integers or its text; None while they are not there."""
     letter = _INTEGERS.get(kind, "")
     size = _SIZES.get(letter, 0) * values
     if not 0 < size <= _MAX_TAG_BYTES or (tag == DESCRIPTION) != (kind == _ASCII):
-        raise NotScanImage(f"has {values} values of type {kind} as the {_NAMES[tag]} of a page")
+        raise NotScanImage(f"has a page with {values} values of type {kind} for {_NAMES[tag]}")
     whole = size <= len(inline)
     raw = inline[:size] if whole else read(layout.link.unpack(inline)[0], size)
     if raw is None or not any(raw):
-        return None  # or it has not been written into the room for it
+        return None  # it has not been written into the space for it yet
     return text_of(raw) if kind == _ASCII else struct.unpack(f"<{values}{letter}", raw)
 
 
 def shape_of(tags: Tags, at: int) -> tuple[int, int, str]:
-    """Return height_px, width_px and dtype of plain, unscattered pixels. Raises NotScanImage."""
+    """Return height_px, width_px and dtype of a page.
+
+    Raises NotScanImage unless its pixels are plain and stand in one piece.
+    """
     _check_kind(tags, at)
     width, height = _one(tags, _WIDTH), _one(tags, _HEIGHT)
     dtype = _dtype(tags)
     offsets, sizes = integers(tags, STRIP_OFFSETS), integers(tags, _STRIP_BYTES)
     total = width * height * int(dtype[-1])
     if not 0 < total <= _MAX_PIXEL_BYTES or sum(sizes) != total or len(sizes) != len(offsets):
-        raise NotScanImage(f"has {sum(sizes)} bytes for {height} x {width} pixels of {dtype}")
+        raise NotScanImage(
+            f"has {sum(sizes)} bytes of pixels where {height} x {width} of {dtype} need {total}"
+        )
     rows = min(_one(tags, _ROWS, height), height)
     if not rows or len(offsets) != -(-height // rows):
         raise NotScanImage(f"has {len(offsets)} strips of {rows} rows for {height} rows of pixels")
     if any(a + n != b for a, n, b in zip(offsets, sizes, offsets[1:], strict=False)):
-        raise NotScanImage(f"has scattered pixels in the page at byte {at}")
+        raise NotScanImage(f"has pixels in several pieces in the page at byte {at}")
     return height, width, dtype
 
 
 def _check_kind(tags: Tags, at: int) -> None:
-    """Refuse pages whose bytes are not the plain pixels."""
+    """Refuse pages whose bytes are not plain pixels."""
     for tag, value in _ONLY.items():
         found = _one(tags, tag, value)
         if found != value and tag == _COMPRESSION:
-            raise NotScanImage(f"is compressed (TIFF compression {found})")
+            raise NotScanImage(
+                f"is compressed (TIFF compression {found}); switch compression off in ScanImage"
+            )
         if found != value:
-            raise NotScanImage(f"has {found} as the {_NAMES[tag]} of the page at byte {at}")
+            raise NotScanImage(
+                f"has {_NAMES[tag]} {found} in the page at byte {at}; only {value} can be read"
+            )
     if any(tag in tags for tag in _TILES):
         raise NotScanImage(f"is tiled in the page at byte {at}")
 
@@ -137,19 +146,19 @@ def _check_kind(tags: Tags, at: int) -> None:
 def _dtype(tags: Tags) -> str:
     bits, letter = _one(tags, _BITS), _LETTERS.get(_one(tags, _SAMPLE_FORMAT, 1))
     if bits not in (8, 16, 32) or letter is None or (letter, bits) == ("f", 8):
-        raise NotScanImage(f"has {bits}-bit pixels of a kind that ScanImage does not write")
+        raise NotScanImage(f"has {bits}-bit pixels of a type that ScanImage does not write")
     return f"<{letter}{bits // 8}"
 
 
 def _one(tags: Tags, tag: int, default: int | None = None) -> int:
     found = integers(tags, tag, default)
     if len(found) != 1:
-        raise NotScanImage(f"has {len(found)} values as the {_NAMES[tag]} of a page")
+        raise NotScanImage(f"has a page with {len(found)} values for {_NAMES[tag]}")
     return found[0]
 
 
 def integers(tags: Tags, tag: int, default: int | None = None) -> tuple[int, ...]:
-    """Return the values of a tag. Raises NotScanImage if a page must have it and has not."""
+    """Return the values of a tag. Raises NotScanImage if it is missing and has no default."""
     found = tags.get(tag, () if default is None else (default,))
     if not found or isinstance(found, str):
         raise NotScanImage(f"has a page without {_NAMES[tag]}")

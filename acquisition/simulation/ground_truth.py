@@ -1,10 +1,10 @@
-"""What a simulated recording really shows, kept beside its TIFF: cells, spikes and motion.
+"""What a simulated recording really shows, stored beside its TIFF: cells, spikes and motion.
 
-A folder NAME_truth holds cells.csv (as `read_cells` reads it), blocks.csv (the middle of each piece
-of tissue that moves as one), and one row a frame in spikes.u1 (uint8, frames x cells: spikes since
-the cell was last scanned), in motion.f4 (float32, frames x blocks x 2: pixels moved down and right)
-and in frames.csv (the microscope's number of the frame, its beginning in ns of the session clock,
-its depth, and the light that bleaching has left).
+The folder NAME_truth has cells.csv (as `read_cells` reads it), blocks.csv (the centre of each piece
+of tissue that moves as one), and a row for each frame in three files: spikes.u1 (uint8, frames x
+cells: spikes since the cell was last scanned), motion.f4 (float32, frames x blocks x 2: px moved
+down and right), frames.csv (the microscope's frame number, the time the frame began in ns of the
+session clock, its depth, and the fraction of light that bleaching has left).
 """
 
 import csv
@@ -20,10 +20,10 @@ _FRAMES = "number,t_ns,plane,light\n"
 
 
 class TruthWriter:
-    """Keeps the truth of one file, row by row: what is in the file is in here, whatever happens."""
+    """Write the truth of one file, a row for each saved frame, unbuffered."""
 
     def __init__(self, tiff: Path, cells: str, blocks: tuple[Floats, Floats]) -> None:
-        """Begin; cells is the text of the table, blocks are y and x in page pixels."""
+        """Make the folder; cells is the text of the table, blocks are y and x in page pixels."""
         folder = truth_folder(tiff)
         folder.mkdir()
         (folder / "cells.csv").write_text(cells, encoding="utf-8")
@@ -37,20 +37,20 @@ class TruthWriter:
     def append(
         self, number: int, t: int, plane: int, light: float, spikes: Floats, moved_px: Floats
     ) -> None:
-        """Keep one frame."""
+        """Write one frame."""
         self._spikes.write(np.minimum(spikes, 255).astype(np.uint8).tobytes())
         self._motion.write(moved_px.astype("<f4").tobytes())
         self._frames.write(f"{number},{t},{plane},{light:.6f}\n")
 
     def close(self) -> None:
-        """Let the files go."""
+        """Close the files."""
         for file in (self._spikes, self._motion, self._frames):
             file.close()
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The truth of one file, one row a frame."""
+    """The truth of one file, one row for each frame."""
 
     number: NDArray[np.int64]
     t_ns: NDArray[np.int64]
@@ -65,12 +65,12 @@ class GroundTruth:
 
 
 def truth_folder(tiff: Path) -> Path:
-    """Return where the truth of a TIFF lies."""
+    """Return the folder with the truth of a TIFF."""
     return tiff.with_name(tiff.stem + "_truth")
 
 
 def read_truth(tiff: Path) -> GroundTruth:
-    """Read back what a simulated TIFF really shows. Raises OSError if it is not there."""
+    """Read what a simulated TIFF really shows. Raises OSError if there is no truth beside it."""
     folder = truth_folder(tiff)
     with (folder / "frames.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))[1:]

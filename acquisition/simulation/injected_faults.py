@@ -1,4 +1,4 @@
-"""Faults that the simulated microscope has on demand: to see that they are found."""
+"""Faults of the simulated microscope on demand, to test that they are found."""
 
 from typing import Annotated
 
@@ -8,24 +8,24 @@ Numbers = tuple[Annotated[int, msgspec.Meta(ge=1)], ...]
 
 
 class InjectedFaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What goes wrong, by the microscope's own numbers of its frames, which count from 1."""
+    """What goes wrong, by the microscope's own frame numbers, which count from 1."""
 
     pages_lost: Numbers = ()
-    """Scanned, with their edge of the frame clock, and never saved."""
+    """Frames that are scanned, with an edge of the frame clock, and never saved."""
     pages_doubled: Numbers = ()
     edges_lost: Numbers = ()
     edges_doubled: Numbers = ()
     edges_late: Numbers = ()
     late_ms: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)] = 60.0
-    """How much later a late edge comes; a doubled one comes again after a third of that."""
+    """How much later a late edge comes, ms; a doubled edge is repeated after a third of it."""
     silent_from: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """The frame at which the microscope stops scanning for a while; 0: it never does."""
+    """The frame before which the microscope stops scanning for silent_s; 0: never."""
     silent_s: Annotated[float, msgspec.Meta(gt=0.0, le=36_000.0)] = 5.0
     crashes_in: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """The frame in whose page the microscope dies, for good and without a word; 0: it lives."""
+    """The frame while whose page is written the microscope crashes; 0: never."""
 
     def edges_ms(self, number: int) -> tuple[float, ...]:
-        """Return how late each edge of a frame comes."""
+        """Return how late each edge of a frame comes, ms."""
         if number in self.edges_lost:
             return ()
         late_ms = self.late_ms if number in self.edges_late else 0.0
@@ -34,7 +34,7 @@ class InjectedFaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return (late_ms,)
 
     def pages(self, number: int) -> int:
-        """Return how often a frame is saved."""
+        """Return how many times a frame is saved."""
         if number in self.pages_lost:
             return 0
         return 2 if number in self.pages_doubled else 1

@@ -1,4 +1,4 @@
-"""Turns photons into a page: the brain's motion, bleaching, shot noise, strips and fly-back."""
+"""From photons to a page: motion of the brain, bleaching, shot noise, strips and fly-back."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,20 +6,21 @@ from numpy.typing import NDArray
 from acquisition.simulation.strip_layout import Floats, StripLayout
 from acquisition.simulation.tissue import MARGIN_PX, Tissue
 
-_COUNTS_A_PHOTON = 60.0
+_COUNTS_PER_PHOTON = 60.0
 _READ_NOISE_COUNTS = 10.0
+"""Standard deviation of the noise without light."""
 _INT16_MAX = 32767
 BLOCK_PX = (32, 128)
-"""Rows and columns that move as one piece: so small that no seam between two can be seen."""
+"""Rows and columns that move as one piece; small enough that no seam shows between two."""
 
 
 class Optics:
-    """Scans one depth of a field, a page at a time, into one array that is used again."""
+    """Scan one depth of a field, a page at a time, into one array that is reused."""
 
     def __init__(self, layout: StripLayout) -> None:
         self._layout = layout
         self.rng = np.random.Generator(np.random.SFC64(0))
-        """Where the noise comes from."""
+        """Source of the noise."""
         strip = layout.height_px + 2 * MARGIN_PX, layout.width_px + 2 * MARGIN_PX
         self._canvas = np.empty(strip, np.float32)
         self._photons = np.empty((layout.height_px, layout.width_px), np.float32)
@@ -29,7 +30,7 @@ class Optics:
 
     @property
     def centres(self) -> tuple[Floats, Floats]:
-        """The field coordinates of the middle of every block."""
+        """The field coordinates of the centre of every block."""
         y = [(top + bottom - 1) / 2 for _, top, bottom, _, _ in self.blocks]
         slots, width = self._layout.slots, self._layout.width_px
         x = [slots[roi] * width + (left + right - 1) / 2 for roi, _, _, left, right in self.blocks]
@@ -40,13 +41,17 @@ class Optics:
     ) -> NDArray[np.int16]:
         """Return the next page, valid until the one after it.
 
-        calcium is dF/F, one a cell; neuropil how much brighter than at rest it is, one a field
-        column; gain scales all light; moved_px (dy, dx) is how far each block's tissue has moved.
+        Args:
+            tissue: the depth that is scanned.
+            calcium: dF/F of each cell.
+            neuropil: how much brighter than at rest it is, for each column of the field.
+            gain: scales all light.
+            moved_px: (blocks, 2), how far the tissue of each block has moved down and right.
         """
         level = np.append(1.0 + calcium, 0.0).astype(np.float32) * np.float32(gain)
-        felt = (gain * (1.0 + neuropil)).astype(np.float32)
+        haze = (gain * (1.0 + neuropil)).astype(np.float32)
         for roi in range(self._layout.rois):
-            self._strip(roi, tissue, level, felt, moved_px)
+            self._strip(roi, tissue, level, haze, moved_px)
         return self._page
 
     def _strip(
@@ -54,7 +59,7 @@ class Optics:
         roi: int,
         tissue: Tissue,
         level: NDArray[np.float32],
-        felt: NDArray[np.float32],
+        haze: NDArray[np.float32],
         moved_px: Floats,
     ) -> None:
         layout, canvas = self._layout, self._canvas
@@ -62,7 +67,7 @@ class Optics:
         columns = slice(left, left + canvas.shape[1])
         np.take(level, tissue.label[:, columns], out=canvas, mode="clip")
         canvas *= tissue.glow[:, columns]
-        canvas += tissue.dark[:, columns] * felt[columns]
+        canvas += tissue.dark[:, columns] * haze[columns]
         for block, moved in zip(self.blocks, moved_px, strict=True):
             if block[0] == roi:
                 _crop(canvas, block, moved, self._photons)
@@ -88,7 +93,7 @@ def _detected(
     photons += noise
     np.square(photons, out=photons)
     photons -= 0.25
-    photons *= _COUNTS_A_PHOTON
+    photons *= _COUNTS_PER_PHOTON
     noise *= 2.0 * _READ_NOISE_COUNTS
     photons += noise[::-1, ::-1]
     np.rint(photons, out=photons)
@@ -101,7 +106,7 @@ def _crop(
     moved_px: Floats,
     photons: NDArray[np.float32],
 ) -> None:
-    """Take a block out of the canvas where its tissue lies now, between pixels linearly."""
+    """Copy a block from where its tissue is now, interpolating linearly between pixels."""
     _, top, bottom, left, right = block
     y, x = MARGIN_PX + top - moved_px[0], MARGIN_PX + left - moved_px[1]
     row, column = int(np.floor(y)), int(np.floor(x))
@@ -113,7 +118,7 @@ def _crop(
 
 
 def _blocks(layout: StripLayout) -> tuple[tuple[int, int, int, int, int], ...]:
-    """Return (roi, top, bottom, left, right) of every block; the rows and columns of its strip."""
+    """Return (roi, top, bottom, left, right) of every block, in rows and columns of its strip."""
     height, width = layout.height_px, layout.width_px
     return tuple(
         (roi, top, min(top + BLOCK_PX[0], height), left, min(left + BLOCK_PX[1], width))

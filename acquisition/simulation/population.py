@@ -1,4 +1,4 @@
-"""Draws a field's cells as the study found them: areas, preferences, places, all from one seed."""
+"""Draw the cells of a field as the study found them: areas, preferences and positions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,14 +14,16 @@ from rig.errors import Refused
 V1, EXCLUDED = 8, 7
 MEDIAL, ANTERIOR, LATERAL = (0, 1, 2, 9), (3, 4), (5, 6)
 _SPARE_SITES = 1.35
-"""Of so many places for a cell one is taken: a field without gaps would look like a lattice."""
+"""Sites of the grid for each cell: without spare sites the field would look like a lattice."""
 _LARGEST = 1.3
-"""The radius of the largest cell, of the average one's."""
+"""Radius of the largest cell, in mean radii."""
 _APART = 0.95
-"""How near two cells may come, in diameters."""
+"""Smallest distance between two cells, in diameters."""
 
-_SHAKES = 12
-"""How often each cell tries to move a little: then no rows of the grid are to be seen any more."""
+_MOVES = 12
+"""Random moves of each cell, after which the rows of the grid are no longer visible."""
+_VESSEL = 0.15
+"""A pixel is part of a vessel if the vessel takes at least this much of its light."""
 
 _SHARES = {
     "V1": (0.30, 0.30, 0.20, 0.20, 0.0),
@@ -30,9 +32,9 @@ _SHARES = {
     "anterior": (0.15, 0.15, 0.10, 0.35, 0.25),
     "excluded": (0.0, 0.0, 0.2, 0.8, 0.0),
 }
-"""The part of an area's cells that prefers leaf1, circle1, both, none, reward."""
+"""Fractions of the cells of an area group that prefer leaf1, circle1, both, none, reward."""
 _OTHER = {"V1": 0.3, "medial": 0.75, "lateral": 0.4, "anterior": 0.7, "excluded": 0.5}
-"""How alike the exemplars of a category are to an area, on average."""
+"""Mean response of an area group to another exemplar of the preferred category."""
 
 
 def group_of(area: int) -> str:
@@ -49,13 +51,16 @@ def draw_cells(
     texture_m: float,
     seed: int,
 ) -> SimulatedCells:
-    """Draw that many cells, beside the vessels of each depth. Raises Refused if they do not fit."""
+    """Draw `count` cells at all depths together, clear of vessels where there is room.
+
+    Raises Refused if they do not fit.
+    """
     columns: dict[str, list[NDArray[Any]]] = {}
     depths = len(shadows)
     for plane, shadow in enumerate(shadows):
         rng = np.random.default_rng([seed, plane, 1])
         here = count // depths + (plane < count % depths)
-        y, x = _places(layout, shadow, here, radius_px, rng)
+        y, x = _positions(layout, shadow, here, radius_px, rng)
         area = _areas(y, x, layout.field_shape)
         y_page, x_page = layout.to_page(y, x)
         drawn = {
@@ -78,7 +83,7 @@ def draw_cells(
 
 
 def _answers(area: NDArray[np.int64], rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """Draw what cells of these areas prefer, how they generalise, and when they learn it."""
+    """Draw what cells of these areas prefer, how much they generalise, and when they learn."""
     prefers, other = np.zeros(area.size, np.int64), np.zeros(area.size)
     learns_at = np.zeros(area.size)
     groups = np.array([group_of(number) for number in range(-1, 10)])[area + 1]
@@ -91,54 +96,72 @@ def _answers(area: NDArray[np.int64], rng: np.random.Generator) -> dict[str, NDA
     return {"prefers": prefers, "other": other, "learns_at": learns_at}
 
 
-def _places(
+def _positions(
     layout: StripLayout, shadow: Floats, count: int, radius_px: float, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Choose sites of a staggered grid, whole within a strip and clear of vessels; shake them."""
+    """Return positions (y, x) of cells in the field, each whole within a strip.
+
+    1. Fill every strip with a hexagonal grid of more sites than cells, and displace each site by as
+       much as leaves neighbours apart.
+    2. Choose sites at random, those clear of vessels first.
+    3. Let every cell make small random moves; a move counts if it keeps the distance to all others
+       and does not go from a clear place under a vessel.
+    """
     rim = _LARGEST * radius_px + 1.0
-    rows, columns = layout.height_px - 1 - 2 * rim, layout.width_px - 1 - 2 * rim
-    room = max(rows, 0.0) * max(columns, 0.0) * layout.rois
-    pitch = float(np.sqrt(room / (max(count, 1) * _SPARE_SITES)))
-    jitter = (pitch - 2.0 * radius_px * _APART) / 2.0
-    if jitter < 0.0:
+    room = max(layout.height_px - 1 - 2 * rim, 0.0), max(layout.width_px - 1 - 2 * rim, 0.0)
+    pitch = float(np.sqrt(room[0] * room[1] * layout.rois / (max(count, 1) * _SPARE_SITES)))
+    apart_px = 2.0 * radius_px * _APART
+    y, x, slot = _sites(layout, room, pitch, (pitch - apart_px) / 2.0, rng)
+    if pitch < apart_px or y.size < count:
         raise Refused(_does_not_fit(count, layout, radius_px))
-    grid_y, grid_x = np.mgrid[0 : rows + 1e-9 : pitch, 0 : columns + 1e-9 : pitch]
-    grid_x = grid_x + 0.5 * pitch * (np.arange(len(grid_x)) % 2)[:, None]
-    grid_y, grid_x = grid_y[grid_x <= columns], grid_x[grid_x <= columns]
-    slots = np.repeat(np.arange(layout.rois), grid_y.size)
-    y = np.tile(grid_y, layout.rois) + rng.uniform(-jitter, jitter, slots.size)
-    x = np.tile(grid_x, layout.rois) + rng.uniform(-jitter, jitter, slots.size)
-    y, x = rim + np.clip(y, 0.0, rows), rim + np.clip(x, 0.0, columns) + slots * layout.width_px
-    # where vessels leave too little room, cells lie beside or under them
-    order = np.argsort(rng.random(y.size) + 2.0 * ~_is_clear(shadow, y, x), kind="stable")[:count]
-    if order.size < count:
-        raise Refused(_does_not_fit(count, layout, radius_px))
-    left = rim + slots[order] * layout.width_px
-    y, x = y[order], x[order]
-    for _ in range(_SHAKES):
+    left = slot * layout.width_px + rim
+    y, x = y + rim, x + left
+    covered = ~_is_clear(shadow, y, x)
+    chosen = np.argsort(rng.random(y.size) + 2.0 * covered, kind="stable")[:count]
+    y, x, left = y[chosen], x[chosen], left[chosen]
+    for _ in range(_MOVES):
         step_y, step_x = rng.uniform(-pitch / 3.0, pitch / 3.0, (2, count))
-        new_y = np.clip(y + step_y, rim, rim + rows)
-        new_x = np.clip(x + step_x, left, left + columns)
-        free = _have_room((y, x), (new_y, new_x), 2.0 * radius_px * _APART)
+        new_y = np.clip(y + step_y, rim, rim + room[0])
+        new_x = np.clip(x + step_x, left, left + room[1])
+        free = _have_room((y, x), (new_y, new_x), apart_px)
         free &= _is_clear(shadow, new_y, new_x) | ~_is_clear(shadow, y, x)
         y, x = np.where(free, (new_y, new_x), (y, x))
     return y, x
 
 
+def _sites(
+    layout: StripLayout,
+    room: tuple[float, float],
+    pitch: float,
+    jitter: float,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Return the displaced sites of a hexagonal grid in every strip: y, x in it, and its slot."""
+    if jitter < 0.0:
+        return np.empty(0), np.empty(0), np.empty(0, np.intp)
+    grid_y, grid_x = np.mgrid[0 : room[0] + 1e-9 : pitch, 0 : room[1] + 1e-9 : pitch]
+    grid_x = grid_x + 0.5 * pitch * (np.arange(len(grid_x)) % 2)[:, None]
+    grid_y, grid_x = grid_y[grid_x <= room[1]], grid_x[grid_x <= room[1]]
+    slot = np.repeat(np.arange(layout.rois), grid_y.size)
+    y = np.tile(grid_y, layout.rois) + rng.uniform(-jitter, jitter, slot.size)
+    x = np.tile(grid_x, layout.rois) + rng.uniform(-jitter, jitter, slot.size)
+    return np.clip(y, 0.0, room[0]), np.clip(x, 0.0, room[1]), slot
+
+
 def _is_clear(shadow: Floats, y: Floats, x: Floats) -> NDArray[np.bool_]:
-    """Whether no vessel runs over each place."""
-    found: NDArray[np.bool_] = shadow[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)] < 0.15
-    return found
+    """Whether no vessel covers each position."""
+    over = shadow[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)]
+    return np.asarray(over < _VESSEL)
 
 
 def _have_room(
     old: tuple[Floats, Floats], new: tuple[Floats, Floats], apart_px: float
 ) -> NDArray[np.bool_]:
-    """Whether each new place (y, x) is far enough from all others', old or new: (cells,)."""
+    """Whether each new position (y, x) is far enough from all other cells', old and new ones."""
     count = len(old[0])
-    places = np.hstack([old, new]).T
-    pairs = cKDTree(places).query_pairs(apart_px, output_type="ndarray")
-    others = pairs[:, 0] != pairs[:, 1] - count  # not from its own old place
+    both = np.hstack([old, new]).T
+    pairs = cKDTree(both).query_pairs(apart_px, output_type="ndarray")
+    others = pairs[:, 0] != pairs[:, 1] - count  # a cell may be near its own old position
     free = np.ones(2 * count, np.bool_)
     free[pairs[others & (pairs[:, 1] >= count)]] = False
     return free[count:]
@@ -147,13 +170,13 @@ def _have_room(
 def _does_not_fit(count: int, layout: StripLayout, radius_px: float) -> str:
     height, width = layout.field_shape
     return (
-        f"{count} cells of radius {radius_px:g} px do not fit {height} x {width} px; set "
-        "mesoscope.brain.cells or radius_px lower, or take more strips or depths"
+        f"{count} cells of radius {radius_px:g} px do not fit into {height} x {width} px; reduce "
+        "mesoscope.brain.cells or mesoscope.brain.radius_px, or add strips or depths"
     )
 
 
 def _areas(y: Floats, x: Floats, shape: tuple[int, int]) -> NDArray[np.int64]:
-    """Return the area at each place: V1 behind, anterior in front, the others on both sides."""
+    """Return the area at each position: V1 behind, anterior in front, the others on both sides."""
     v, u = y / shape[0], x / shape[1]
     area = np.full(y.shape, V1)
     medial = u > 0.62 + 0.06 * np.sin(5.0 * v)

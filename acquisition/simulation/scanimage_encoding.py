@@ -1,4 +1,4 @@
-"""The bytes and texts of a ScanImage BigTIFF, as the simulated microscope writes them."""
+"""Encode the bytes and texts of a ScanImage BigTIFF, as the simulated microscope writes them."""
 
 import json
 import struct
@@ -14,7 +14,7 @@ from acquisition.scanimage.regions import Field, Region
 
 _WRITTEN_TAGS = 18
 PAGE_TAGS_BYTES = LINK.size + _WRITTEN_TAGS * TAG.size + LINK.size
-"""The size of what `pack_page_tags` makes."""
+"""The size of what `pack_page_tags` returns."""
 _FIELD_DEGREES = 9.0
 _FIELD_UM = ((-675.0, -675.0), (675.0, -675.0), (675.0, 675.0), (-675.0, 675.0))
 
@@ -27,7 +27,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     rate_hz: float
     """Frames scanned a second."""
     regions: tuple[Region, ...] = ()
-    """None: one square field."""
+    """If empty, one square field is scanned."""
     zs_um: tuple[float, ...] = (0.0,)
     channels: tuple[int, ...] = (1,)
     frames_per_slice: int = 1
@@ -37,7 +37,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """Scanned frames that make one saved frame."""
     fly_to_lines: int = 0
     facts: dict[str, Value] = {}
-    """More of the static metadata, such as {"SI.hBeams.powers": 28.0}."""
+    """Further static metadata, such as {"SI.hBeams.powers": 28.0}."""
 
     def static(self) -> str:
         """Return the static metadata."""
@@ -50,7 +50,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pack_preamble(static: bytes, regions: bytes, first: int) -> bytes:
-    """Return the first 32 bytes of a file; `first` is the offset of the first page or 0."""
+    """Return the first 32 bytes of a file; `first` is the offset of the first page, or 0."""
     return PREAMBLE.pack(b"II", 43, 8, 0, first, MAGIC, 4, len(static), len(regions))
 
 
@@ -189,7 +189,7 @@ def _groups(regions: Sequence[Region]) -> dict[str, Any]:
 
 
 def _unlisted(values: list[Any]) -> Any:
-    """Return a lone value as ScanImage writes it: not as a list."""
+    """Return the value of a list of one, as ScanImage writes it, or the list."""
     return values[0] if len(values) == 1 else values
 
 

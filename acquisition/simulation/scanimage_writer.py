@@ -1,4 +1,4 @@
-"""Writes a ScanImage BigTIFF page by page, as the simulated microscope does."""
+"""Write a ScanImage BigTIFF page by page, as the simulated microscope does."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,12 +23,12 @@ Link = Literal["pre", "post"]
 class Writer:
     """One growing file.
 
-    With link "pre" each page already holds the offset where the next one will be, with "post" that
-    offset is put in once the next page is there. ScanImage's files have been seen in both states.
+    With link "pre" each page already holds the offset of the next one; with "post" that offset is
+    written once the next page is there. ScanImage's files have been seen in both states.
     """
 
     def __init__(self, path: Path, recording: Recording, began: datetime, link: Link) -> None:
-        """Make the file. Raises OSError."""
+        """Create the file. Raises OSError."""
         self._recording, self._began, self._link = recording, began, link
         self._pages = 0
         static = recording.static().encode() + b"\0"
@@ -82,7 +82,7 @@ class Writer:
         number, acquisition, in_acquisition = numbers
         shape = self._recording.shape
         if pixels.shape != shape:
-            raise ValueError(f"a frame of {pixels.shape} px in a file of {shape} px")
+            raise ValueError(f"the page has {pixels.shape} px, and the file {shape} px")
         at = self._next
         frame = 1 + self._pages // len(self._recording.channels) if number is None else number
         label = describe(frame, timestamp_s, self._began, acquisition, in_acquisition)
@@ -105,13 +105,13 @@ class Writer:
         self._pages += 1
 
     def close(self) -> None:
-        """Finish the file: the last page points nowhere."""
+        """Finish the file: the last page links to no other."""
         if self._link == "pre":
             self._put(self._link_at, LINK.pack(0))
         self._file.close()
 
     def abandon(self) -> None:
-        """Let the file go as it is, as a microscope that crashes does."""
+        """Close the file as it is, as a microscope that crashes does."""
         self._file.close()
 
     def _put(self, offset: int, raw: bytes) -> None:

@@ -1,4 +1,4 @@
-"""One acquisition of the simulated microscope: its file, its truth, and the frames on their way."""
+"""One acquisition of the simulated microscope: its file, ground truth and frames under way."""
 
 from collections import deque
 
@@ -10,23 +10,23 @@ from acquisition.simulation.simulated_brain import SimulatedBrain
 
 
 class SimulatedAcquisition:
-    """Scans frame after frame, by turns at each depth, and saves each one when it is over."""
+    """Scan frame after frame, at each depth in turn, and save each one when it is over."""
 
     def __init__(
         self,
-        specimen: SimulatedBrain,
+        brain: SimulatedBrain,
         writer: Writer,
         truth: TruthWriter,
-        planted: InjectedFaults,
+        faults: InjectedFaults,
         piece_bytes: int,
-        trail: PositionHistory,
+        positions: PositionHistory,
     ) -> None:
-        """Begin; a page is written in pieces of piece_bytes, or in one if that is 0."""
-        self._specimen, self._writer, self._truth = specimen, writer, truth
-        self._planted, self._piece_bytes, self._trail = planted, piece_bytes, trail
+        """Begin a file; pages are written in pieces of piece_bytes, or at once if that is 0."""
+        self._brain, self._writer, self._truth = brain, writer, truth
+        self._faults, self._piece_bytes, self._positions = faults, piece_bytes, positions
         self._number = 0
         self._scanning: deque[tuple[int, int]] = deque()
-        """(number, ns of its beginning) of the frames that are not saved yet."""
+        """(number, time it began in ns) of the frames that are not saved yet."""
         self._first_t: int | None = None
         self._scanned_t: dict[int, int] = {}
         """When each depth was last scanned."""
@@ -42,15 +42,15 @@ class SimulatedAcquisition:
             return []
         self._number += 1
         self._scanning.append((self._number, now))
-        return [now + round(ms * 1e6) for ms in self._planted.edges_ms(self._number)]
+        return [now + round(ms * 1e6) for ms in self._faults.edges_ms(self._number)]
 
     def stop(self) -> None:
-        """Begin no further frame."""
+        """Begin no more frames."""
         self._stopping = True
 
     @property
     def is_over(self) -> bool:
-        """Whether it was stopped, and all is saved."""
+        """Whether it was stopped and everything is saved."""
         return self._stopping and not self._scanning
 
     def save(self) -> None:
@@ -67,24 +67,24 @@ class SimulatedAcquisition:
             self._writer.close()
 
     def _silent(self, now: int) -> bool:
-        if self._silent_until is None and self._number + 1 == self._planted.silent_from:
-            self._silent_until = now + round(self._planted.silent_s * 1e9)
+        if self._silent_until is None and self._number + 1 == self._faults.silent_from:
+            self._silent_until = now + round(self._faults.silent_s * 1e9)
         return self._silent_until is not None and now < self._silent_until
 
     def _save(self, number: int, t: int) -> None:
         if self._dead:
             return
-        plane = (number - 1) % self._specimen.depths
+        plane = (number - 1) % self._brain.depths
         self._first_t = t if self._first_t is None else self._first_t
         age_s = (t - self._first_t) / 1e9
-        where = self._trail.amid(t)
-        scanned = self._specimen.scan(
-            plane, where, age_s, self._since(self._page_t, t), self._since_plane(plane, t)
+        position = self._positions.at_middle(t)
+        scanned = self._brain.scan(
+            plane, position, age_s, self._since(self._page_t, t), self._since_plane(plane, t)
         )
         self._page_t = self._scanned_t[plane] = t
-        for _ in range(self._planted.pages(number)):
+        for _ in range(self._faults.pages(number)):
             pieces = self._piece_bytes or None
-            if number == self._planted.crashes_in:
+            if number == self._faults.crashes_in:
                 pieces, self._dead = self._piece_bytes or scanned.page.nbytes // 2, True
             for _ in self._writer.pieces(scanned.page, age_s, number, pieces):
                 if self._dead:
@@ -96,5 +96,5 @@ class SimulatedAcquisition:
         return self._since(self._scanned_t.get(plane), t)
 
     def _since(self, last_t: int | None, t: int) -> float:
-        """Return the time since then in s; a short while before the first time."""
+        """Return the time since last_t in s; a very short one before the first time."""
         return 1e-3 if last_t is None else (t - last_t) / 1e9

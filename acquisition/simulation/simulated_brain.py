@@ -1,4 +1,4 @@
-"""The simulated brain under the objective: what it shows when one of its depths is scanned."""
+"""The simulated brain under the objective, and what a scan of one of its depths shows."""
 
 import math
 from dataclasses import dataclass
@@ -20,36 +20,39 @@ from acquisition.simulation.vessels import vessels
 from rig.messages import Position
 
 _LASTING = 0.6
-"""The part of the light that no bleaching takes."""
+"""Fraction of the light that never bleaches."""
 _NEUROPIL_FOLLOWS = 0.5
+"""Brightness of the neuropil per mean dF/F of the cells."""
 _NEUROPIL_WANDERS = 0.04
+"""Standard deviation of its own fluctuations."""
 _NEUROPIL_S = 4.0
+"""Time constant of its own fluctuations."""
 
 
 class Brain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the microscope looks at."""
+    """Settings of the brain that the microscope images."""
 
     seed: Annotated[int, msgspec.Meta(ge=0)] = 1
-    """Another number, another brain: other vessels, and other cells unless they are in a file."""
+    """Seed of the vessels, and of the cells unless they are in a file."""
     cells: Annotated[int, msgspec.Meta(ge=1, le=90_000)] = 60
-    """How many are drawn, at all depths together, where no file names them."""
+    """Number of cells drawn at all depths together, if no file lists them."""
     radius_px: Annotated[float, msgspec.Meta(ge=1.5, le=30.0)] = 4.0
-    """A cell's, on average; vessels and neuropil go by it."""
+    """Mean radius of a cell; vessels and neuropil scale with it."""
     texture_m: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 4.0
-    """Where in the corridor drawn cells have their places: anywhere in its texture."""
+    """Length of the texture in which drawn cells prefer a place."""
     learned: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 1.0
-    """How far learning has come, from a naive animal's 0 to 1; set it from session to session."""
+    """How much the animal has learned: 0 naive, 1 trained; set it from session to session."""
     motion_px: Annotated[float, msgspec.Meta(ge=0.0, le=3.0)] = 0.3
-    """How far the brain jumps at rest (standard deviation); 2.5 times as far while running."""
+    """Rigid motion at rest (standard deviation); 2.5 times as much while running."""
     warp_px: Annotated[float, msgspec.Meta(ge=0.0, le=3.0)] = 0.5
-    """How far it is warped, slowly."""
+    """Slow non-rigid motion (standard deviation)."""
     bleach_s: Annotated[float, msgspec.Meta(ge=1.0, le=1e6)] = 3600.0
-    """The time in which what can bleach falls to 1/e."""
+    """Time in which the light that can bleach falls to 1/e."""
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """One scan of a depth: its page, valid until the next one, and what is true of it."""
+    """One scan of a depth: its page, valid until the next scan, and the truth behind it."""
 
     page: NDArray[np.int16]
     spikes: Floats
@@ -63,7 +66,7 @@ class SimulatedBrain:
     def __init__(
         self, brain: Brain, layout: StripLayout, depths: int, cells_file: Path | None
     ) -> None:
-        """Grow it. Raises Refused if the cells cannot be had."""
+        """Make the brain. Raises Refused if the cells cannot be read or do not fit."""
         shadows = [vessels(layout, brain.radius_px, brain.seed, i) for i in range(depths)]
         self.cells = (
             read_cells(cells_file, layout, depths)
@@ -82,11 +85,11 @@ class SimulatedBrain:
         y, x = self._optics.centres
         self._blocks = y / layout.field_shape[0], x / layout.field_shape[1]
         self.blocks_px = layout.to_page(y, x)
-        """The middle of each block that moves as one, in page rows and columns."""
+        """The centre of each block that moves as one, in page rows and columns."""
         self.begin(0)
 
     def begin(self, seed: int) -> None:
-        """Come to rest, at the beginning of a session with that seed."""
+        """Begin a session with a seed: no calcium, no motion."""
         self._spikes, wander = (np.random.default_rng([seed, self._brain.seed, i]) for i in (0, 1))
         self._optics.rng = np.random.Generator(np.random.SFC64([seed, self._brain.seed]))
         self._motion = BrainMotion(self._brain.motion_px, self._brain.warp_px, wander)
@@ -96,7 +99,7 @@ class SimulatedBrain:
 
     @property
     def depths(self) -> int:
-        """How many depths there are."""
+        """Number of depths."""
         return len(self._tissues)
 
     def scan(
@@ -107,7 +110,15 @@ class SimulatedBrain:
         since_page_s: float,
         since_plane_s: float,
     ) -> Scanned:
-        """Scan a depth, age_s after the light went on, so long after a page and after its last."""
+        """Scan a depth.
+
+        Args:
+            plane: index of the depth.
+            position: where the animal is; None if that is not known.
+            age_s: time since the light was switched on.
+            since_page_s: time since the last page of any depth.
+            since_plane_s: time since the last page of this depth.
+        """
         here = self._planes[plane]
         rates_hz = self.tuning.rates_hz(position)[here.cells]
         spikes = self._spikes.poisson(rates_hz * since_plane_s).astype(np.float64)
@@ -123,7 +134,7 @@ class SimulatedBrain:
 
 
 class _Plane:
-    """The cells of one depth, and their calcium when it was last scanned."""
+    """The cells of one depth, and their calcium at its last scan."""
 
     def __init__(self, cells: NDArray[np.intp]) -> None:
         self.cells = cells
@@ -131,7 +142,7 @@ class _Plane:
 
 
 class _Neuropil:
-    """How bright the neuropil is: it follows what the cells do, and wanders by itself."""
+    """Brightness of the neuropil: follows the mean activity of the cells, and fluctuates."""
 
     def __init__(self, columns: int, rng: np.random.Generator) -> None:
         self._rng = rng
@@ -139,7 +150,7 @@ class _Neuropil:
         self._state = np.zeros(2)
 
     def step(self, passed_s: float, activity: float) -> Floats:
-        """Return how much brighter than at rest each column is."""
+        """Return how much brighter than at rest each column of the field is."""
         kept = math.exp(-passed_s / _NEUROPIL_S)
         kick = self._rng.normal(0.0, _NEUROPIL_WANDERS * math.sqrt(1.0 - kept**2), 2)
         self._state = self._state * kept + kick

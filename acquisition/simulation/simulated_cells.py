@@ -1,4 +1,4 @@
-"""The simulated cells: where they lie and what they answer to, from a table or drawn by seed."""
+"""The simulated cells: where they are and what they respond to; read from a table or drawn."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ _GIVEN = ("cell", "y_px", "x_px", "radius_px", "prefers", "place_m")
 
 
 class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One row of a table of cells; places in page coordinates, pixel (0, 0) the first one."""
+    """One row of a table of cells; y_px and x_px are page coordinates from pixel (0, 0)."""
 
     cell: Annotated[int, msgspec.Meta(ge=0)]
     y_px: float
@@ -31,17 +31,17 @@ class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     radius_px: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)]
     prefers: Prefers
     place_m: Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)]
-    """Where in its texture it answers most."""
+    """Place in its texture to which it responds most."""
     plane: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Which of the depths it lies at."""
+    """Index of its depth."""
     area: Annotated[int, msgspec.Meta(ge=-1, le=9)] = 8
-    """Its cortical area by the study's numbers: V1 is 8."""
+    """Cortical area by the numbers of the study: V1 is 8."""
     peak_hz: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 6.0
-    """Its rate at its best."""
+    """Firing rate of its best response."""
     other: Share = 0.5
-    """How strongly it answers to another exemplar of what it prefers, of its best answer."""
+    """Response to another exemplar of the category it prefers, of its best response."""
     learns_at: Share = 0.0
-    """How far learning must have come until it tells one texture from the other."""
+    """How much the animal must have learned (0-1) before the cell tells the textures apart."""
 
 
 COLUMNS = tuple(Cell.__struct_fields__)
@@ -49,7 +49,7 @@ COLUMNS = tuple(Cell.__struct_fields__)
 
 @dataclass(frozen=True)
 class SimulatedCells:
-    """Many cells, one array a column of the table."""
+    """Many cells: an array for each column of the table."""
 
     cell: NDArray[np.int64]
     y_px: Floats
@@ -76,17 +76,17 @@ def arrays(rows: Sequence[Cell]) -> SimulatedCells:
 
 
 def read_cells(path: Path, layout: StripLayout, depths: int = 1) -> SimulatedCells:
-    """Read the cells of a field. Raises Refused."""
+    """Read the cells of a field from a table. Raises Refused if it is not valid."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Refused(f"cells file {path} cannot be read ({error}); check cells_file") from error
+        raise Refused(f"cells file {path} cannot be read ({error}); correct cells_file") from error
     known = set(lines[0]) if lines else set()
     if not set(_GIVEN) <= known or not known <= set(COLUMNS):
         raise Refused(
-            f"cells file {path} needs rows under the columns {','.join(_GIVEN)}; it may have "
-            f"{','.join(COLUMNS[len(_GIVEN) :])} too"
+            f"cells file {path} needs the columns {', '.join(_GIVEN)} and may have "
+            f"{', '.join(COLUMNS[len(_GIVEN) :])}; correct its first line"
         )
     cells: dict[int, Cell] = {}
     for number, line in enumerate(lines, start=2):
@@ -96,7 +96,7 @@ def read_cells(path: Path, layout: StripLayout, depths: int = 1) -> SimulatedCel
             raise Refused(f"cells file {path}, line {number}: {error}; correct that row") from error
         wrong = _wrong(cell, layout, depths)
         if cell.cell in cells:
-            wrong = f"is a second cell {cell.cell}"
+            wrong = f"cell {cell.cell} is listed twice"
         if wrong is not None:
             raise Refused(f"cells file {path}, line {number}: {wrong}; correct that row")
         cells[cell.cell] = cell
@@ -115,14 +115,17 @@ def table(cells: SimulatedCells) -> str:
 
 
 def _wrong(cell: Cell, layout: StripLayout, depths: int) -> str | None:
+    """Say what is wrong with a row; None if nothing is."""
     numbers = [value for value in msgspec.structs.astuple(cell) if isinstance(value, float)]
     if not all(math.isfinite(value) for value in numbers):
         return "all numbers must be finite"
     height, width = layout.page_shape
     if not (0 <= cell.y_px < height and 0 <= cell.x_px < width):
-        return f"cell {cell.cell} lies outside the field of {height} x {width} px"
+        return f"cell {cell.cell} is outside the page of {height} x {width} px"
     if np.isnan(layout.to_field(cell.y_px, cell.x_px)[0]):
-        return f"cell {cell.cell} lies between two strips, where the beam flies"
+        return f"cell {cell.cell} is between two strips, where nothing is scanned"
     if cell.plane >= depths:
-        return f"cell {cell.cell} lies at depth {cell.plane}, and there are {depths}"
+        return (
+            f"cell {cell.cell} is at depth {cell.plane}, and there is no depth above {depths - 1}"
+        )
     return None

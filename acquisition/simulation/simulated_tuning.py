@@ -1,8 +1,8 @@
-"""What the simulated cells answer to, as the study found it, and how their calcium follows.
+"""What the simulated cells respond to, as the study found it, and how their calcium follows.
 
-Selective cells answer to one category of texture and most at one place of it, wherever that piece
-of texture lies in the corridor; cells of anterior areas that predict reward ramp up to the cue, in
-animals that get water only. Cells of medial areas, and those that predict reward, have to learn.
+Selective cells respond to one category of texture, most at one place of it, wherever that piece of
+texture is in the corridor. Reward-prediction cells of anterior areas ramp up to the cue, only in
+animals that get water. Cells of medial areas and reward-prediction cells have to learn.
 """
 
 from collections import deque
@@ -16,44 +16,49 @@ from rig.messages import Position, TrialStart
 
 _SPONTANEOUS_HZ = 0.2
 _UNTUNED_SHARE = 0.4
-"""The part of a preferred answer that is the same all along the corridor."""
+"""Fraction of the response to a preferred texture that is the same all along it."""
 _UNLEARNED_SHARE = 0.5
-"""How strongly a cell that has not learned yet answers to either texture."""
+"""Response of a cell that has not learned yet to either texture, of its best response."""
 _TUNING_SD_M = 0.9
+"""Width of the response around the preferred place (standard deviation)."""
 _RAMP_M = 3.5
+"""Position of the cue at which the reward prediction reaches its full height."""
 _RAMP_ENDS_S = 0.5
-_CALCIUM_A_SPIKE = 0.25
+"""Time constant of the reward prediction's decay after the cue."""
+_CALCIUM_PER_SPIKE = 0.25
+"""Peak dF/F of one spike."""
 RISE_S: Final = 0.07
 DECAY_S: Final = 1.25
 """GCaMP6s: a transient is at its peak after about 0.2 s and falls to 1/e in 1.25 s."""
 _KEPT_TRIALS = 4
-"""A frame may be drawn after the trial in which it was scanned, and so after the next began."""
+"""Trials remembered: a frame may be drawn after the next trial has begun."""
 _SHIFTED = {"swap1": 0.25, "swap2": 0.5}
-"""How far the texture of a swapped corridor is moved round, as a part of its length."""
+"""Circular shift of the texture of a swapped corridor, as a fraction of its length."""
 
 
 class SimulatedTuning:
-    """The rates of all cells, as the animal runs through its trials."""
+    """Firing rates of all cells while the animal runs through its trials."""
 
     def __init__(self, cells: SimulatedCells, learned: float) -> None:
-        """learned is how far learning has come, 0-1."""
+        """learned is how much the animal has learned, 0-1."""
         self._cells = cells
         self._knows = cells.learns_at <= learned
         self._trials: deque[TrialStart] = deque(maxlen=_KEPT_TRIALS)
         self._trial: TrialStart | None = None
-        """The one that was last scanned in."""
+        """The trial of the last frame."""
         self._gain = np.zeros(len(cells))
         self._ramps = cells.prefers == PREFERS.index("reward")
         self._cue_passed_t: int | None = None
 
     def begin(self, trial: TrialStart) -> None:
-        """A trial begins."""
+        """Note that a trial begins."""
         self._trials.append(trial)
 
     def rates_hz(self, position: Position | None) -> Floats:
-        """Return each cell's rate where the animal was; spontaneous at rest and in grey.
+        """Return the rate of each cell at a position of the animal.
 
-        What is not a corridor they do not answer to.
+        At rest, in grey space and outside a corridor only spontaneous activity is left, except for
+        the reward prediction.
         """
         rates = np.full(len(self._cells), _SPONTANEOUS_HZ)
         trial = next((t for t in self._trials if position and t.trial == position.trial), None)
@@ -65,13 +70,13 @@ class SimulatedTuning:
         if position.moving and position.position_m < trial.texture_m:
             away_m = self._cells.place_m - _content_m(trial, position.position_m)
             tuned = np.exp(-0.5 * (away_m / _TUNING_SD_M) ** 2)
-            answer = _UNTUNED_SHARE + (1.0 - _UNTUNED_SHARE) * tuned
-            rates += self._cells.peak_hz * self._gain * answer
+            response = _UNTUNED_SHARE + (1.0 - _UNTUNED_SHARE) * tuned
+            rates += self._cells.peak_hz * self._gain * response
         rates[self._ramps] += self._ramp(trial, position) * self._cells.peak_hz[self._ramps]
         return rates
 
     def _gain_in(self, stimulus: str) -> Floats:
-        """Return how strongly each cell answers to a stimulus, of its best answer."""
+        """Return the response of each cell to a stimulus, of its best response."""
         gain = np.zeros(len(self._cells))
         for code, prefers in enumerate(PREFERS):
             mine = self._cells.prefers == code
@@ -93,7 +98,7 @@ class SimulatedTuning:
         return np.where(knows, best, _UNLEARNED_SHARE)
 
     def _ramp(self, trial: TrialStart, position: Position) -> Floats:
-        """Return how far the prediction has risen (0-1) in the cells that predict reward."""
+        """Return the reward prediction (0-1) of the reward-prediction cells."""
         cue_m = trial.cue_position_m
         if trial.reward_mode == "none" or not trial.rewarded or cue_m is None:
             return np.zeros(int(self._ramps.sum()))
@@ -106,27 +111,27 @@ class SimulatedTuning:
 
 
 def _content_m(trial: TrialStart, position_m: float) -> float:
-    """Return which piece of the unswapped texture is seen at a position."""
+    """Return the place in the unswapped texture that is seen at a position, m."""
     shift = _SHIFTED.get(trial.stimulus.partition("_")[2], 0.0)
     return (position_m + shift * trial.texture_m) % trial.texture_m
 
 
 class Calcium:
-    """The calcium of all cells, as dF/F: each spike rises and falls as GCaMP6s shows it."""
+    """Calcium of all cells as dF/F, with the rise and decay of GCaMP6s after each spike."""
 
     def __init__(self, cells: int) -> None:
         self._slow, self._fast = np.zeros(cells), np.zeros(cells)
         peak_s = np.log(DECAY_S / RISE_S) * DECAY_S * RISE_S / (DECAY_S - RISE_S)
-        self._size = _CALCIUM_A_SPIKE / (np.exp(-peak_s / DECAY_S) - np.exp(-peak_s / RISE_S))
+        self._size = _CALCIUM_PER_SPIKE / (np.exp(-peak_s / DECAY_S) - np.exp(-peak_s / RISE_S))
 
     def step(self, spikes: Floats, passed_s: float) -> Floats:
-        """Return the calcium `passed_s` later, if spikes came evenly in between."""
+        """Return dF/F after passed_s more seconds, in which the spikes came evenly."""
         self._slow = _followed(self._slow, spikes, passed_s, DECAY_S)
         self._fast = _followed(self._fast, spikes, passed_s, RISE_S)
         return np.asarray(self._size * (self._slow - self._fast))
 
 
 def _followed(level: Floats, spikes: Floats, passed_s: float, tau_s: float) -> Floats:
-    """Return a level that decays, and that each spike raised by 1 at some moment in between."""
+    """Return a level that decays, and that each spike raised by 1 somewhen in passed_s."""
     kept = np.exp(-passed_s / tau_s)
     return np.asarray(level * kept + spikes * (1.0 - kept) * tau_s / passed_s)

@@ -1,8 +1,14 @@
-"""Where the strips of a simulated field lie: side by side in the brain, one upon another in a page.
+"""Strips of a simulated field: next to each other in the brain, one below the other in a page.
 
 Field coordinates (y, x) are pixels of the whole cortex under the objective; page coordinates are
-rows and columns of a page as it is saved. Between two strips the beam flies: those rows are no
-picture. As in real recordings the strips are not scanned from left to right.
+rows and columns of a saved page. Between two strips the mirrors move, and those rows show nothing.
+As in real recordings the strips are not scanned from left to right:
+
+    field   slot 0 | slot 1 | slot 2        page   slot 1
+                                                   (fly rows)
+                                                   slot 0
+                                                   (fly rows)
+                                                   slot 2
 """
 
 from dataclasses import dataclass
@@ -30,12 +36,12 @@ class StripLayout:
 
     @property
     def field_shape(self) -> tuple[int, int]:
-        """Rows and columns of the field that the strips cover."""
+        """Rows and columns of the field that all strips cover."""
         return self.height_px, self.rois * self.width_px
 
     @property
     def slots(self) -> tuple[int, ...]:
-        """The place of each strip, counted from the left, in the order of the scan."""
+        """The slot of each strip, counted from the left, in the order of the scan."""
         middle = (self.rois - 1) / 2
         return tuple(sorted(range(self.rois), key=lambda slot: (abs(slot - middle), slot)))
 
@@ -44,14 +50,14 @@ class StripLayout:
         return roi * (self.height_px + self.fly_rows)
 
     def to_page(self, y: Any, x: Any) -> tuple[Floats, Floats]:
-        """Return the page coordinates of places in the field."""
+        """Return the page coordinates of points in the field."""
         slot = np.clip(np.asarray(x) // self.width_px, 0, self.rois - 1).astype(np.intp)
         roi = np.argsort(self.slots)[slot]
         rows = np.asarray(y, np.float64) + roi * (self.height_px + self.fly_rows)
         return rows, np.asarray(x, np.float64) - slot * self.width_px
 
     def to_field(self, y: Any, x: Any) -> tuple[Floats, Floats]:
-        """Return the field coordinates of places in a page; NaN where the beam flies."""
+        """Return the field coordinates of points in a page; NaN between strips."""
         rows = np.asarray(y, np.float64)
         roi = np.clip(rows // (self.height_px + self.fly_rows), 0, self.rois - 1).astype(np.intp)
         within = rows - roi * (self.height_px + self.fly_rows)

@@ -1,4 +1,4 @@
-"""How a simulated field looks at rest: a felt of neuropil, vessels, and somata with dark nuclei."""
+"""A simulated field at rest: neuropil, vessels, and somata with dark nuclei."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,16 @@ from acquisition.simulation.simulated_cells import SimulatedCells
 from acquisition.simulation.strip_layout import Floats, StripLayout
 
 MARGIN_PX = 10
-"""How far the picture goes on behind the edge of the field, for the brain to move."""
+"""Pixels drawn beyond each edge of the field, so that the brain can move."""
 
 _NEUROPIL_PHOTONS = 1.3
+"""Expected photons of a pixel of neuropil at the first depth."""
 _SOMA_PHOTONS = 1.6
+"""Expected photons that a soma at rest adds."""
 _FAINTEST = 0.03
+"""Parts of a soma fainter than this are not drawn."""
 _CHUNK = 4096
+"""Cells drawn in one go, to bound the memory."""
 Image = NDArray[np.float32]
 
 
@@ -22,8 +26,8 @@ Image = NDArray[np.float32]
 class Tissue:
     """One depth: expected photons = dark + glow * (1 + calcium of the cell at `label`).
 
-    All arrays cover the field and a margin round it; label is the cell's index among those given,
-    or their number where there is none.
+    All arrays cover the field and a margin around it. label is the index of the cell, or the number
+    of cells where there is none.
     """
 
     dark: Image
@@ -39,19 +43,19 @@ def grow(
     seed: int,
     plane: int,
 ) -> Tissue:
-    """Lay out the depth `plane` of a field: those of the cells that lie there, under vessels."""
+    """Draw the depth `plane` of a field: its cells and neuropil, darkened by vessels."""
     rng = np.random.default_rng([seed, plane, 3])
     height, width = layout.field_shape
     shape = height + 2 * MARGIN_PX, width + 2 * MARGIN_PX
     shadow = np.pad(shadow, MARGIN_PX, mode="reflect")
     grain = radius_px / 4.0
-    felt = 0.30 * smooth(shape, 0.9 * grain, rng) + 0.22 * smooth(shape, 3.0 * grain, rng)
-    felt += 0.20 * smooth(shape, 25.0 * grain, rng)
+    texture = 0.30 * smooth(shape, 0.9 * grain, rng) + 0.22 * smooth(shape, 3.0 * grain, rng)
+    texture += 0.20 * smooth(shape, 25.0 * grain, rng)
     depth = 0.85**plane
-    dark = _NEUROPIL_PHOTONS * depth * np.exp(felt) * (1.0 - 0.85 * shadow)
+    dark = _NEUROPIL_PHOTONS * depth * np.exp(texture) * (1.0 - 0.85 * shadow)
     glow, label = _somata(layout, cells, plane, shape, rng)
     glow *= depth * _SOMA_PHOTONS * (1.0 - 0.6 * shadow)
-    # a soma fills its place: there is no neuropil but what is above and below it
+    # A soma displaces neuropil: what is left is above and below it.
     body = glow > 0.0
     dark[body] *= 0.55
     return Tissue(dark.astype(np.float32), glow.astype(np.float32), label)
@@ -64,7 +68,7 @@ def _somata(
     shape: tuple[int, int],
     rng: np.random.Generator,
 ) -> tuple[Floats, NDArray[np.intp]]:
-    """Paint every cell as an uneven ring round its nucleus; where two meet the brighter wins."""
+    """Draw every cell as an uneven ring around its nucleus; where two overlap the brighter wins."""
     here = np.flatnonzero(cells.plane == plane)
     brightness = rng.lognormal(0.0, 0.45, here.size)
     waves = rng.normal(0.0, (0.10, 0.10, 0.05, 0.05), (here.size, 4))
@@ -91,7 +95,7 @@ def _somata(
 
 
 def _soma(away_y: Floats, away_x: Floats, radius: Floats, waves: Floats, hole: Floats) -> Floats:
-    """Return the brightness (0-1) at a distance from the middle of cells; one row a cell."""
+    """Return the brightness (0-1) at offsets from the centre of cells; one row for each cell."""
     away = np.hypot(away_y, away_x)
     angle = np.arctan2(away_y, away_x)
     a, b, c, d = (wave[:, None] for wave in waves.T)
@@ -106,7 +110,7 @@ def _soma(away_y: Floats, away_x: Floats, radius: Floats, waves: Floats, hole: F
 def _paint(
     glow: Floats, label: NDArray[np.intp], at: NDArray[np.intp], value: Floats, whose: Floats
 ) -> None:
-    order = np.argsort(value, kind="stable")  # of several at one pixel the last one is kept
+    order = np.argsort(value, kind="stable")  # of several at one pixel NumPy keeps the last
     at, value, whose = at[order], value[order], whose[order]
     flat_glow, flat_label = glow.reshape(-1), label.reshape(-1)
     wins = value > flat_glow[at]
@@ -115,7 +119,7 @@ def _paint(
 
 
 def smooth(shape: tuple[int, int], sd_px: float, rng: np.random.Generator) -> Floats:
-    """Return noise smoothed over sd_px, of mean 0 and standard deviation 1."""
+    """Return noise smoothed by a Gaussian of sd_px, with mean 0 and standard deviation 1."""
     fy, fx = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]
     lowpass = np.exp(-2.0 * (np.pi * sd_px) ** 2 * (fy**2 + fx**2))
     lowpass[0, 0] = 0.0

@@ -1,4 +1,4 @@
-"""The vessels of a simulated field: winding trunks that branch, and capillaries between them."""
+"""Vessels of a simulated field: winding trunks that branch, and capillaries between them."""
 
 import math
 
@@ -6,11 +6,15 @@ import numpy as np
 
 from acquisition.simulation.strip_layout import Floats, StripLayout
 
-_Place = tuple[float, float]
+_Point = tuple[float, float]
+"""y, x"""
 
 
 def vessels(layout: StripLayout, radius_px: float, seed: int, plane: int) -> Floats:
-    """Return how much vessels hide of the field at one depth (0-1); sizes go by a cell's radius."""
+    """Return how much of the light vessels absorb at one depth (0-1): the shape of the field.
+
+    Their sizes scale with the radius of a cell.
+    """
     height, width = layout.field_shape
     rng = np.random.default_rng([seed, plane, 2])
     shadow = np.zeros((height, width))
@@ -30,13 +34,13 @@ def vessels(layout: StripLayout, radius_px: float, seed: int, plane: int) -> Flo
 
 def _tree(
     shadow: Floats,
-    place: _Place,
+    place: _Point,
     heading: float,
     width_px: float,
     radius_px: float,
     rng: np.random.Generator,
 ) -> None:
-    """Grow a vessel that splits as it goes, until its branches are thin or leave the field."""
+    """Draw a vessel that splits again and again, until its branches are thin or leave the field."""
     waiting = [(place, heading, width_px)]
     while waiting:
         place, heading, width_px = waiting.pop()
@@ -52,14 +56,14 @@ def _tree(
 
 def _walk(
     shadow: Floats,
-    place: _Place,
+    place: _Point,
     heading: float,
     width_px: float,
     length_px: float,
     depth: float,
     rng: np.random.Generator,
-) -> tuple[_Place, float] | None:
-    """Draw one winding piece of a vessel; return where it ends, or None outside the field."""
+) -> tuple[_Point, float] | None:
+    """Draw one winding piece of a vessel; return its end and heading, or None outside the field."""
     step = max(0.7, 0.4 * width_px)
     y, x = place
     bend, path = 0.0, []
@@ -74,7 +78,7 @@ def _walk(
 
 
 def _draw(shadow: Floats, path: Floats, width_px: float, depth: float) -> None:
-    """Lay discs of that radius along a path; the darkest counts."""
+    """Draw discs of radius width_px along a path; where they overlap the darkest counts."""
     reach = int(width_px + 2)
     dy, dx = (grid.ravel() for grid in np.mgrid[-reach : reach + 1, -reach : reach + 1])
     whole = np.rint(path).astype(np.intp)

@@ -1,7 +1,7 @@
-"""Whether a photodiode sees the patch that the display says it shows, and after what delay.
+"""Check that a photodiode sees the patch that the display shows, and measure the delay.
 
-The patch changes in a pattern that does not repeat, so that only one delay lays the edges of the
-photodiode's line on the changes that the flips foretold.
+The pattern of the patch does not repeat, so that only one delay matches the edges of the
+photodiode's line with the changes that the flips announce.
 """
 
 from collections import deque
@@ -13,29 +13,34 @@ from numpy.typing import NDArray
 from rig.messages import Edge, Flip
 
 _WINDOW_NS = 1_500_000_000
+"""Changes and edges older than this are forgotten."""
 _LOOK_EVERY_NS = 500_000_000
 _SILENT_NS = 1_500_000_000
+"""The photodiode is dead if it has had no edge for this long."""
 _WITHIN_NS = 2_500_000
-"""Half of how far the delay may scatter from flip to flip."""
+"""Delays from flip to flip may differ from their median by this much."""
 _EARLIEST_NS, _LATEST_NS = -20_000_000, 150_000_000
+"""Range of possible delays."""
 _FEWEST = 12
+"""Changes of the patch needed for a fit."""
 _AGREE = 0.8
-"""The share of changes that one delay must explain."""
+"""Fraction of changes that one delay must explain."""
 
 Change = tuple[int, bool]
+"""Time in ns, and whether it is bright (or high) from then on."""
 
 
 class Finding(NamedTuple):
-    """What is wrong, as a name and in words."""
+    """What is wrong: its name, and a sentence."""
 
     name: str
     text: str
 
 
 class PhotodiodeCheck:
-    """Lays the edges of one line on the changes of the patch, over the last one and a half seconds.
+    """Match the edges of one line with the changes of the patch over the last 1.5 s.
 
-    Each finding is told once, and again only after all was well in between.
+    Each finding is returned once, and again only if everything was in order in between.
     """
 
     def __init__(self, line: str, drift_ms: float) -> None:
@@ -45,11 +50,11 @@ class PhotodiodeCheck:
         self._edges: deque[Change] = deque()
         self._edge_t = self._looked = 0
         self._delay_ns: float | None = None
-        """The first delay on which all agreed."""
-        self._told: str | None = None
+        """The first delay that explained enough changes."""
+        self._last_name: str | None = None
 
     def flip(self, flip: Flip) -> Finding | None:
-        """Take a flip; return what is found wrong of late, if that is new."""
+        """Take a flip; return what has been found wrong, if that is new."""
         if self._bright is not None and flip.bright != self._bright:
             self._changes.append((flip.t, flip.bright))
         self._bright = flip.bright
@@ -59,8 +64,8 @@ class PhotodiodeCheck:
             return None
         self._looked = flip.t
         finding = self._look(flip.t)
-        new = finding is not None and finding.name != self._told
-        self._told = None if finding is None else finding.name
+        new = finding is not None and finding.name != self._last_name
+        self._last_name = None if finding is None else finding.name
         return finding if new else None
 
     def edge(self, edge: Edge) -> None:
@@ -75,32 +80,30 @@ class PhotodiodeCheck:
                 waiting.popleft()
         if now - self._edge_t > _SILENT_NS:
             silent_s = (now - self._edge_t) / 1e9
-            what = f"the photodiode ({self._line}) has seen no change for {silent_s:.1f} s; "
-            return Finding(
-                "photodiode dead", what + "check that it sits on the patch and has power"
-            )
-        # the newest edges may still be on their way, or it is dead and not known to be yet
+            text = f"the photodiode ({self._line}) has seen no change for {silent_s:.1f} s; "
+            return Finding("photodiode dead", text + "check that it is on the patch and has power")
+        # The newest edges may not have arrived yet.
         known_t = min(now - _LATEST_NS, self._edge_t)
         changes = [change for change in self._changes if change[0] < known_t]
         if len(changes) < _FEWEST:
             return None
         delay_ns, share = fit(changes, list(self._edges))
         if share < _AGREE:
-            what = f"only {share:.0%} of the patch's changes are seen on line {self._line}; "
-            return Finding("photodiode astray", what + "check its threshold, and stray light")
+            text = f"only {share:.0%} of the changes of the patch are seen on line {self._line}; "
+            return Finding("photodiode astray", text + "check its threshold, and stray light")
         if self._delay_ns is None:
             self._delay_ns = delay_ns
         if abs(delay_ns - self._delay_ns) > self._drift_ns:
-            what = f"the light comes {delay_ns / 1e6:.1f} ms after the flip, at first "
-            what += f"{self._delay_ns / 1e6:.1f} ms; the screen, or its driver, buffers frames"
-            return Finding("photodiode drifts", what)
+            text = f"the light comes {delay_ns / 1e6:.1f} ms after the flip, at first "
+            text += f"{self._delay_ns / 1e6:.1f} ms; the screen, or its driver, buffers frames"
+            return Finding("photodiode drifts", text)
         return None
 
 
 def fit(changes: list[Change], edges: list[Change]) -> tuple[float, float]:
-    """Return the delay (ns) that lays most edges on changes of the same kind, and their share.
+    """Return the delay (ns) that matches most edges with changes to the same level, and a fraction.
 
-    The share is of the changes, or of the edges among them if those are more.
+    The fraction matched is that of the changes or, if there are more, of the edges among them.
     """
     gaps = np.concatenate([_gaps(changes, edges, up) for up in (True, False)])
     gaps = np.sort(gaps[(gaps >= _EARLIEST_NS) & (gaps <= _LATEST_NS)])

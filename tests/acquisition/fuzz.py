@@ -118,7 +118,7 @@ def _somewhere(raw: bytearray, rng: random.Random) -> int:
 
 
 def judge(path: Path) -> str:
-    """Say what became of a file: refused, same, or one of the failures."""
+    """Return what became of a file: refused, same, or one of the failures."""
     try:
         with ClosedFile(path) as file:
             ours = file.read(0, len(file)) if len(file) else None

@@ -30,8 +30,8 @@ def at(position_m: float, moving: bool = True, number: int = 0, t: int = 0) -> P
     return Position(t, number, position_m, 60.0, moving, "corridor")
 
 
-def begun(said: list[Message], **table: Any) -> Mesoscope:
-    node = Mesoscope(settings(**table), said.append)
+def begun(published: list[Message], **table: Any) -> Mesoscope:
+    node = Mesoscope(settings(**table), published.append)
     node.clock = SetClock()
     node.open()
     return node
@@ -43,7 +43,7 @@ def only_tiff() -> Path:
 
 
 def recorded(messages: list[Message], frames: int = 30, seed: int = 1, **table: Any) -> Any:
-    """Return the frames of a microscope that has heard these words."""
+    """Return the frames of a microscope that has handled these messages."""
     node = begun([], **table)
     for message in [start(seed), *messages]:
         node.handle(message)  # type: ignore[arg-type]

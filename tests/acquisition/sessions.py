@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -15,7 +16,8 @@ from rig.settings.config import resolve
 from rig.transport.envelope import Envelope
 from tests.live import SETUP, TASK
 
-Said = list[tuple[Envelope, Message]]
+Kind = TypeVar("Kind", bound=Message)
+Published = list[tuple[Envelope, Message]]
 SHORT = (
     "task.texture_m=1.5",
     "task.grey_m=0.5",
@@ -32,8 +34,8 @@ def run(
     trials: int = 3,
     end_s: float | None = None,
     without: tuple[str, ...] = LEFT_OUT,
-) -> Said:
-    """Run a session in this folder; return what was said."""
+) -> Published:
+    """Run a session in this folder; return the messages published."""
     answers = resolve(SETUP, TASK, "test", 1, [*SHORT, f"task.trials={trials}", *sets])
     for name, source in answers.files.items():
         Path(name).parent.mkdir(exist_ok=True)
@@ -47,6 +49,6 @@ def run(
         return virtual_session.run(session, None if end_s is None else round(end_s * 1e9))
 
 
-def of(said: Said, kind: type[Message]) -> Sequence[Message]:
-    """Return the words of a kind."""
-    return [message for _, message in said if isinstance(message, kind)]
+def of(published: Published, kind: type[Kind]) -> Sequence[Kind]:
+    """Return the messages of a type."""
+    return [message for _, message in published if isinstance(message, kind)]

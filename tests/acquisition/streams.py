@@ -1,4 +1,4 @@
-"""A stream without its process, for the tests of this room: it stands in a session folder."""
+"""A stream without its process, in a session folder, for the tests of this room."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ def ring(slots: int = 4, slot_bytes: int = 128) -> dict[str, Any]:
     return plan
 
 
-def streaming(said: list[Message], plan: dict[str, Any] | None = None) -> Stream:
-    stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
+def streaming(published: list[Message], plan: dict[str, Any] | None = None) -> Stream:
+    stream = Stream(msgspec.convert({}, Stream.Settings), published.append)
     stream.clock = SetClock()
     stream.open()
     stream.tick(0)
@@ -26,5 +26,5 @@ def streaming(said: list[Message], plan: dict[str, Any] | None = None) -> Stream
     return stream
 
 
-def frames_of(said: list[Any]) -> list[Frame]:
-    return [message for message in said if isinstance(message, Frame)]
+def frames_of(published: list[Any]) -> list[Frame]:
+    return [message for message in published if isinstance(message, Frame)]

@@ -25,7 +25,7 @@ def first_page_at(raw: bytes | bytearray) -> int:
 
 
 def tag_at(raw: bytes | bytearray, page_at: int, tag: int) -> int:
-    """Return where the entry of a tag stands."""
+    """Return the offset of a tag's entry."""
     count = struct.unpack_from("<Q", raw, page_at)[0]
     entries = range(page_at + 8, page_at + 8 + 20 * count, 20)
     return next(at for at in entries if struct.unpack_from("<H", raw, at)[0] == tag)
@@ -84,7 +84,7 @@ def test_links_that_go_in_a_circle_are_refused(tmp_path: Path) -> None:
     second = struct.unpack_from("<Q", raw, link_at)[0]
     struct.pack_into("<Q", raw, second + (link_at - first), first)
     (tmp_path / "circle.tif").write_bytes(raw)
-    with pytest.raises(Refused, match=r"circle.tif has a page that links back"):
+    with pytest.raises(Refused, match=r"circle.tif has a link back"):
         read_all(tmp_path / "circle.tif")
 
 
@@ -109,9 +109,9 @@ def test_only_scanimages_own_files_are_read(tmp_path: Path) -> None:
     [
         (259, 8, "compressed"),
         (258, 12, "12-bit"),
-        (339, 6, "kind that ScanImage does not write"),
-        (257, 7, "120 bytes for 7 x 10"),
-        (279, 64, "64 bytes for 6 x 10"),
+        (339, 6, "type that ScanImage does not write"),
+        (257, 7, "120 bytes of pixels where 7 x 10"),
+        (279, 64, "64 bytes of pixels where 6 x 10"),
     ],
 )
 def test_pages_of_another_kind_are_refused(tmp_path: Path, tag: int, value: int, why: str) -> None:

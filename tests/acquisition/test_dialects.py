@@ -122,7 +122,7 @@ def test_a_whole_file_in_libtiffs_order_is_sound_and_not_repaired(
     assert tifffile.imread(path).shape == (3, 7, 5)
     (one,) = check([path])
     assert (one.problems, one.pages) == ([], 3)
-    with pytest.raises(Refused, match="is whole"):
+    with pytest.raises(Refused, match="is complete"):
         repair(path, tmp_path / "copy.tif")
 
 
@@ -192,8 +192,8 @@ def test_a_header_of_many_megabytes_holds_up_no_heartbeat_and_is_read_once(
 
     monkeypatch.setattr("acquisition.stream.parse_header", slow)
     parse_header.cache_clear()
-    said: list[Message] = []
-    stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
+    published: list[Message] = []
+    stream = Stream(msgspec.convert({}, Stream.Settings), published.append)
     stream.clock = SetClock()
     stream.open()
     stream.handle(Start(0, {}))
@@ -203,11 +203,11 @@ def test_a_header_of_many_megabytes_holds_up_no_heartbeat_and_is_read_once(
         writer.close()
     for tick in range(1, 4):  # each returns while the thread reads
         stream.tick(tick * 200_000_000)
-    assert said == []
+    assert published == []
     gate.set()
     stream.close()
-    assert [m.number for m in said if isinstance(m, Frame)] == [1, 2]
-    assert sum(isinstance(m, Scan) for m in said) == 1
+    assert [m.number for m in published if isinstance(m, Frame)] == [1, 2]
+    assert sum(isinstance(m, Scan) for m in published) == 1
     assert parse_header.cache_info().misses == 1
 
 
@@ -215,5 +215,5 @@ def test_repair_of_a_whole_old_file_says_so_on_the_command_line(tmp_path: Path) 
     pages = [(OLD["3.8"], libtiff.level(n)) for n in (1, 2)]
     path = libtiff.save(tmp_path / "a.tif", pages)
     result = CliRunner().invoke(app, ["tiff", "repair", str(path)])
-    assert result.exit_code == 2 or "is whole" in str(result.exception)
+    assert result.exit_code == 2 or "is complete" in str(result.exception)
     assert not (tmp_path / "a_repaired.tif").exists()

@@ -1,4 +1,4 @@
-"""Counting pages: channels, planes, and what is missing, doubled, late or belied by the header."""
+"""Counting pages: channels, planes, and frames that are missing, double, late or contradictory."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,10 +36,10 @@ def placed(header: Header, numbers: Iterable[int]) -> tuple[list[PageIndex | Non
     st.integers(1, 5),
     st.lists(st.sampled_from(["lost", "doubled", "", "", ""]), min_size=1, max_size=40),
 )
-def test_whatever_is_lost_or_doubled_each_frame_keeps_its_plane(
+def test_each_frame_keeps_its_plane_whatever_is_lost_or_double(
     channels: int, slices: int, fates: list[str]
 ) -> None:
-    """The first frame is whole: it shows whether the header speaks the truth."""
+    """The first frame is complete: it shows whether the header is right about the channels."""
     pages: list[int] = [1] * channels
     wanted: list[PageIndex] = [PageIndex(c + 1, 0) for c in range(channels)]
     doubled, lost = [], []
@@ -83,7 +83,7 @@ def test_a_late_frame_is_named_and_left_out() -> None:
         (1, [1, 2, 3, 2], "frame 2 after frame 3"),
     ],
 )
-def test_a_header_that_lies_about_channels_is_found_out(
+def test_a_header_that_is_wrong_about_channels_is_refused(
     channels: int, numbers: list[int], why: str
 ) -> None:
     with pytest.raises(NotScanImage, match=why):

@@ -1,4 +1,4 @@
-"""Headers of every version tell the same facts; real ones give the known answers."""
+"""Headers of every version give the same settings; real ones give the known answers."""
 
 import math
 
@@ -49,7 +49,7 @@ SI.hFastZ.positionTarget = 425
 """
 
 
-def test_old_versions_tell_the_same_facts_under_their_own_names() -> None:
+def test_old_versions_have_the_same_settings_under_their_own_names() -> None:
     three, four, five = parse_header(OF_3), parse_header(OF_4), parse_header(OF_5)
     assert (three.version, four.version, five.version) == ("3.8", "4.2", "5.0")
     assert (three.channels, four.channels, five.channels) == ((1, 3), (1, 2), (1,))
@@ -77,7 +77,7 @@ def test_a_real_header_of_two_simultaneous_planes() -> None:
     header = parse_header(text)
     assert (header.frame_rate_hz, header.volume_rate_hz) == (37.9059, 9.47647)
     assert (header.slices, header.depths_per_frame, header.channels) == (4, 2, (1, 2))
-    assert header.depths_um == (195, 105, 207, 116, 167, 92, 183, 112)
+    assert list(header.depths_um) == [195, 105, 207, 116, 167, 92, 183, 112]
     assert (header.um_per_degree, header.version) == (157.0, "2020.1.4")
     assert (header.power_percent, header.fly_to_lines) == ((32.0, 50.0), 120)
     regions = parse_regions(groups)
@@ -107,13 +107,13 @@ def test_two_channels_of_two_colours_are_no_two_planes() -> None:
     assert (header.depths_per_frame, header.depths_um) == (1, (195.0, 207.0, 167.0, 183.0))
 
 
-def test_what_differs_from_the_last_session_is_said_in_words() -> None:
+def test_differences_from_the_last_session_are_phrases() -> None:
     before = Header(power_percent=(28.0,), zoom=1.0, objective_um=(1.0, 2.0, 3.0))
     now = Header(power_percent=(35.5,), zoom=1.0, objective_um=(9.0, 9.0, 9.0), channels=(1, 2))
     assert differences(now, now) == ()
     assert differences(now, before) == (
-        "channels saved 1 2, last time none",
-        "laser power (%) 35.5, last time 28",
+        "channels saved 1 2, last session none",
+        "laser power (%) 35.5, last session 28",
     )
 
 
@@ -122,7 +122,7 @@ rows = st.lists(numbers, min_size=2, max_size=4).map(tuple)
 
 
 @given(st.one_of(numbers, rows, st.from_regex(r"[A-Za-z_ ]{0,9}", fullmatch=True)))
-def test_what_is_written_as_matlab_does_is_read_back(value: Value) -> None:
+def test_matlab_literals_are_read_back(value: Value) -> None:
     found = value_of(literal(value))
     if value in ("true", "false", "Inf", "NaN"):
         return

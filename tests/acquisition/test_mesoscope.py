@@ -40,10 +40,10 @@ def session_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_each_frame_has_an_edge_as_it_begins_and_a_page_as_it_ends(
     link: str, piece_kb: int
 ) -> None:
-    said: list[Message] = []
-    node = begun(said, link=link, piece_kb=piece_kb, height_px=130, width_px=140)
+    published: list[Message] = []
+    node = begun(published, link=link, piece_kb=piece_kb, height_px=130, width_px=140)
     node.tick(0)
-    assert said == []
+    assert published == []
     node.handle(start(began="2025-05-06T07:08:09.125+02:00"))
     times = [1_000_000_000 + i * FRAME_NS for i in range(4)]
     for frames_over, now in enumerate(times):
@@ -51,7 +51,7 @@ def test_each_frame_has_an_edge_as_it_begins_and_a_page_as_it_ends(
         with closing(FileFollower(only_tiff())) as follower:
             assert len(list(follower.poll())) == frames_over
     node.close()
-    assert said == [Pulse(now, "frame_clock") for now in times]
+    assert published == [Pulse(now, "frame_clock") for now in times]
     assert pages_in(only_tiff()) == 4
     with tifffile.TiffFile(only_tiff()) as file:
         assert file.asarray().shape == (4, 130, 140)
@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_frames() -> None:
 
 
 @pytest.mark.parametrize(
-    ("planted", "edges", "pages"),
+    ("faults", "edges", "pages"),
     [
         ({}, [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]),
         ({"pages_lost": [2]}, [1, 2, 3, 4, 5], [1, 3, 4, 5]),
@@ -97,23 +97,23 @@ def test_the_same_seed_gives_the_same_frames() -> None:
         ({"crashes_in": 3}, [1, 2, 3, 4], [1, 2]),
     ],
 )
-def test_faults_are_planted_on_demand(
-    planted: dict[str, Any], edges: list[float], pages: list[int]
+def test_faults_are_injected_on_demand(
+    faults: dict[str, Any], edges: list[float], pages: list[int]
 ) -> None:
-    said: list[Any] = []
-    node = begun(said, planted=planted)
+    published: list[Any] = []
+    node = begun(published, injected_faults=faults)
     node.handle(start())
     for i in range(5):
         node.tick(i * FRAME_NS)
     node.close()
-    found = [round(1 + pulse.t / FRAME_NS, 2) for pulse in said]
+    found = [round(1 + pulse.t / FRAME_NS, 2) for pulse in published]
     assert found == pytest.approx(edges, abs=0.01)
     with closing(FileFollower(only_tiff())) as follower:
         assert [page.number for page in follower.poll()] == pages
-        assert bool(follower.torn_bytes) == ("crashes_in" in planted)
+        assert bool(follower.torn_bytes) == ("crashes_in" in faults)
 
 
-def test_a_second_life_begins_a_second_file() -> None:
+def test_a_second_incarnation_begins_a_second_file() -> None:
     first = recorded([], frames=2)
     recorded([], frames=3)
     paths = sorted(Path("imaging").glob("*.tif"))
@@ -140,7 +140,7 @@ def test_it_closes_without_having_begun() -> None:
         {"height_px": 3},
         {"gain": 2},
         {"brain": {"cells": 90_001}},
-        {"planted": {"pages_lost": [0]}},
+        {"injected_faults": {"pages_lost": [0]}},
     ],
 )
 def test_wrong_settings_are_errors(wrong: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Regions: strips are cut where they were scanned, and lie side by side as in the tissue."""
+"""Regions: strips are cut where they were scanned, and placed as in the tissue."""
 
 from contextlib import closing
 from pathlib import Path
@@ -31,7 +31,7 @@ from tests.acquisition.files import BEGAN
 from tests.acquisition.real import header_of_2015, header_of_2020, shared
 
 SLOTS = [4, 6, 8, 7, 5, 3, 1, 0, 2]
-"""Where each region of the nine real strips lies, from the left."""
+"""The slot of each of the nine real strips, from the left."""
 
 
 def strip(
@@ -104,7 +104,7 @@ def test_a_lone_region_is_no_list_and_an_empty_group_is_none() -> None:
     "rois", [7, [7], {"zs": [0, 1], "scanfields": {}}, {"zs": 0, "scanfields": {"centerXY": [0]}}]
 )
 def test_regions_that_are_none_are_refused(rois: Any) -> None:
-    with pytest.raises(NotScanImage, match="cannot be understood"):
+    with pytest.raises(NotScanImage, match="cannot be read"):
         parse_regions({"imagingRoiGroup": {"rois": rois}})
 
 
@@ -128,9 +128,9 @@ def test_regions_on_some_depths_only_leave_the_end_of_the_page_empty() -> None:
 @pytest.mark.parametrize(
     ("height", "fly_to", "zs", "why"),
     [
-        (49, 6, (0,), "flies for 9 lines .* for 6"),
-        (39, 6, (0,), "has -1 lines for 1 flights"),
-        (46, 6, (5,), "no region at the depth of 5 um"),
+        (49, 6, (0,), "has 9 lines .* and 6"),
+        (39, 6, (0,), "has -1 lines for 1 gaps"),
+        (46, 6, (5,), "scans a depth of 5 um at which it has no region"),
     ],
 )
 def test_pages_that_do_not_fit_their_regions_are_refused(
@@ -144,11 +144,11 @@ def test_pages_that_do_not_fit_their_regions_are_refused(
 
 def test_three_flights_take_whole_lines() -> None:
     regions = [strip(name, 2 * i) for i, name in enumerate("abcd")]
-    with pytest.raises(NotScanImage, match="19 lines for 3 flights"):
+    with pytest.raises(NotScanImage, match="19 lines for 3 gaps"):
         lay_out(regions, (0,), (8, 4 * 20 + 19), None)
-    with pytest.raises(NotScanImage, match="9 px wide and a region 'a' of 8 px"):
+    with pytest.raises(NotScanImage, match="9 px wide, but region 'a' is 8 px"):
         lay_out(regions, (0,), (9, 98), 6)
-    with pytest.raises(NotScanImage, match="4 lines besides"):
+    with pytest.raises(NotScanImage, match="4 lines more than"):
         lay_out(regions[:1], (0,), (8, 24), 6)
 
 

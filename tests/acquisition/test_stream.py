@@ -1,4 +1,4 @@
-"""The stream: one Frame for each page saved, with its pixels in the ring; gaps and damage told."""
+"""The stream: one Frame for each page saved, pixels in the ring, and faults for gaps and damage."""
 
 from pathlib import Path
 from typing import Any
@@ -40,34 +40,36 @@ def pixels_of(frame: Frame) -> Any:
 
 
 @pytest.mark.parametrize("link", LINKS)
-def test_each_page_is_said_once_with_its_pixels_in_ring_and_file(imaging: Path, link: Link) -> None:
-    said: list[Any] = []
+def test_each_page_is_published_once_with_its_pixels_in_ring_and_file(
+    imaging: Path, link: Link
+) -> None:
+    published: list[Any] = []
     plan = ring(slots=4)
     reader = Ring(msgspec.convert(plan, RingPlan))
-    stream = streaming(said, plan)
+    stream = streaming(published, plan)
     frames = pictures(6)
     writer = start_file(imaging / "a_1.tif", link)
     for index, frame in enumerate(frames):
         writer.append(frame, index / RATE_HZ)
         stream.tick(index * SECOND)
-        assert [message.index for message in frames_of(said)] == list(range(index + 1))
-        found = reader.read(index, SHAPE, frames_of(said)[-1].dtype)
+        assert [message.index for message in frames_of(published)] == list(range(index + 1))
+        found = reader.read(index, SHAPE, frames_of(published)[-1].dtype)
         np.testing.assert_array_equal(found, frame)
     stream.tick(7 * SECOND)
     writer.close()
     stream.close()
     reader.close()
-    assert len(frames_of(said)) == 6
-    for index, (message, frame) in enumerate(zip(frames_of(said), frames, strict=True)):
+    assert len(frames_of(published)) == 6
+    for index, (message, frame) in enumerate(zip(frames_of(published), frames, strict=True)):
         assert (message.file, message.timestamp_s) == ("imaging/a_1.tif", index / RATE_HZ)
         np.testing.assert_array_equal(pixels_of(message), frame)
 
 
 def test_what_is_streamed_is_what_the_vendors_reader_finds() -> None:
     """Microscope and stream side by side, as in a session."""
-    said: list[Any] = []
+    published: list[Any] = []
     table = {"cells_file": str(SHIPPED), "height_px": 128, "width_px": 128}
-    scope = Mesoscope(msgspec.convert(table, Mesoscope.Settings), said.append)
+    scope = Mesoscope(msgspec.convert(table, Mesoscope.Settings), published.append)
     scope.clock = SetClock()
     scope.open()
     plan = ring(slots=4, slot_bytes=128 * 128 * 2)
@@ -93,25 +95,25 @@ def test_what_is_streamed_is_what_the_vendors_reader_finds() -> None:
 
 
 def test_a_backlog_is_taken_in_over_several_ticks(imaging: Path) -> None:
-    """So that a Beat goes out in between: here each page takes 20 ms."""
-    said: list[Message] = []
+    """So that a heartbeat goes out in between: here each page takes 20 ms."""
+    published: list[Message] = []
     clock = SetClock()
 
     def publish(message: Message) -> None:
-        said.append(message)
+        published.append(message)
         if isinstance(message, Frame):
             clock.set(clock.now() + 20_000_000)
 
-    stream = streaming(said)
+    stream = streaming(published)
     stream.publish, stream.clock = publish, clock
     save(imaging / "a.tif", pictures(4))
     save(imaging / "b.tif", pictures(4))
     counts = []
     for second in range(1, 5):
         stream.tick(second * SECOND)
-        counts.append(len(frames_of(said)))
+        counts.append(len(frames_of(published)))
     assert counts == [3, 6, 8, 8]
-    assert [message.index for message in frames_of(said)] == list(range(8))
+    assert [message.index for message in frames_of(published)] == list(range(8))
     stream.close()
 
 
@@ -124,15 +126,15 @@ def test_a_backlog_is_taken_in_over_several_ticks(imaging: Path) -> None:
         ([1, 6], "imaging/a.tif: frames 2 to 5 are missing: ScanImage did not save them"),
     ],
 )
-def test_a_gap_in_the_microscopes_count_is_told(
+def test_a_gap_in_the_frame_numbers_is_a_fault(
     imaging: Path, numbers: list[int], missing: str | None
 ) -> None:
-    said: list[Message] = []
-    stream = streaming(said)
+    published: list[Message] = []
+    stream = streaming(published)
     numbered(imaging / "a.tif", numbers)
     stream.tick(SECOND)
-    frames = [message for message in said if isinstance(message, Frame)]
-    faults = [message.text for message in said if isinstance(message, Fault)]
+    frames = [message for message in published if isinstance(message, Frame)]
+    faults = [message.text for message in published if isinstance(message, Fault)]
     assert [frame.index for frame in frames] == list(range(len(numbers)))
     assert faults == ([missing] if missing else [])
     (imaging / "a.tif").unlink()
@@ -148,17 +150,17 @@ def test_a_gap_in_the_microscopes_count_is_told(
     ],
 )
 def test_the_index_runs_on_over_files(imaging: Path, second: list[int], missing: list[str]) -> None:
-    said: list[Message] = []
-    stream = streaming(said)
+    published: list[Message] = []
+    stream = streaming(published)
     numbered(imaging / "a.tif", [1, 2])
     stream.tick(SECOND)
     numbered(imaging / "b.tif", second)
     stream.tick(2 * SECOND)
     stream.close()
-    frames = [message for message in said if isinstance(message, Frame)]
+    frames = [message for message in published if isinstance(message, Frame)]
     assert [frame.index for frame in frames] == list(range(2 + len(second)))
     assert [frame.file for frame in frames[2:]] == ["imaging/b.tif"] * len(second)
-    assert [message.text for message in said if isinstance(message, Fault)] == missing
+    assert [message.text for message in published if isinstance(message, Fault)] == missing
 
 
 @pytest.mark.parametrize(
@@ -193,14 +195,15 @@ def test_a_folder_elsewhere_that_is_not_there_is_refused_before_the_session(
     imaging: Path, tmp_path: Path
 ) -> None:
     table = {"imaging_folder": str(tmp_path / "share")}
-    stream = Stream(msgspec.convert(table, Stream.Settings), [].append)
-    with pytest.raises(Refused, match=r"imaging folder .*share is not there; mount it"):
+    published: list[Message] = []
+    stream = Stream(msgspec.convert(table, Stream.Settings), published.append)
+    with pytest.raises(Refused, match=r"imaging folder .*share does not exist; mount it"):
         stream.open()
 
 
-def test_a_strict_stream_says_a_page_when_the_next_has_begun(imaging: Path) -> None:
-    said: list[Any] = []
-    stream = Stream(msgspec.convert({"strict": True}, Stream.Settings), said.append)
+def test_a_strict_stream_publishes_a_page_once_the_next_has_begun(imaging: Path) -> None:
+    published: list[Any] = []
+    stream = Stream(msgspec.convert({"strict": True}, Stream.Settings), published.append)
     stream.clock = SetClock()
     stream.open()
     stream.handle(Start(0, {}))
@@ -208,23 +211,23 @@ def test_a_strict_stream_says_a_page_when_the_next_has_begun(imaging: Path) -> N
     for number, frame in enumerate(pictures(3), start=1):
         writer.append(frame, 0.0)
         stream.tick(number * SECOND)
-        assert len(frames_of(said)) == number - 1
+        assert len(frames_of(published)) == number - 1
     writer.close()
     stream.close()
-    assert [frame.number for frame in frames_of(said)] == [1, 2, 3]
+    assert [frame.number for frame in frames_of(published)] == [1, 2, 3]
 
 
 def test_it_closes_without_any_file_and_without_start(imaging: Path) -> None:
-    said: list[Message] = []
-    streaming(said, ring()).close()
-    Stream(msgspec.convert({}, Stream.Settings), said.append).close()
-    assert said == []
+    published: list[Message] = []
+    streaming(published, ring()).close()
+    Stream(msgspec.convert({}, Stream.Settings), published.append).close()
+    assert published == []
 
 
 def test_the_second_acquisition_of_a_loop_begins_a_volume_anew(imaging: Path) -> None:
     """The first one stopped inside a volume; fly-back pages are saved, and are no Frames."""
-    said: list[Any] = []
-    stream = streaming(said)
+    published: list[Any] = []
+    stream = streaming(published)
     loop = recording(3, flyback=1)
     frames = list(volumes.frames_of(loop, "saved", (10, 9)))
     for acquisition in (1, 2):
@@ -232,10 +235,10 @@ def test_the_second_acquisition_of_a_loop_begins_a_volume_anew(imaging: Path) ->
         volumes.save(imaging / f"vr_{acquisition:05d}_00001.tif", loop, part)
     stream.tick(SECOND)
     stream.close()
-    shown = [int(pixels_of(message)[0, 0]) - 1 for message in frames_of(said)]
-    assert [message.plane for message in frames_of(said)] == shown
+    shown = [int(pixels_of(message)[0, 0]) - 1 for message in frames_of(published)]
+    assert [message.plane for message in frames_of(published)] == shown
     assert shown == [frame.slice_ for frame in frames if frame.slice_ is not None]
-    assert [message for message in said if isinstance(message, Fault)] == []
+    assert [message for message in published if isinstance(message, Fault)] == []
 
 
 def test_a_header_that_leaves_the_depth_open_ends_the_session_with_a_sentence(
@@ -252,16 +255,16 @@ def test_a_header_that_leaves_the_depth_open_ends_the_session_with_a_sentence(
 def test_a_file_deleted_under_the_stream_is_a_fault_for_integrity_within_two_seconds(
     imaging: Path,
 ) -> None:
-    said: list[Any] = []
-    stream = streaming(said)
+    published: list[Any] = []
+    stream = streaming(published)
     writer = start_file(imaging / "a.tif")
     writer.append(pictures(1)[0], 0.0)
     stream.tick(SECOND)
     (imaging / "a.tif").unlink()
     stream.tick(2 * SECOND)
-    (fault,) = [message for message in said if isinstance(message, Fault)]
+    (fault,) = [message for message in published if isinstance(message, Fault)]
     assert fault.finding == "file lost"
     assert fault.text.startswith("imaging/a.tif was deleted during the session")
     writer.close()
     stream.close()
-    assert len([message for message in said if isinstance(message, Fault)]) == 1
+    assert len([message for message in published if isinstance(message, Fault)]) == 1

@@ -1,4 +1,4 @@
-"""The end of a stream: what is saved is said, what is being saved is waited for a little."""
+"""The end of a stream: saved frames are published, those being saved are awaited for 1 s."""
 
 from pathlib import Path
 
@@ -22,20 +22,20 @@ def imaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("imaging")
 
 
-def test_frames_saved_before_the_end_are_said_at_the_end(imaging: Path) -> None:
-    said: list[Message] = []
-    stream = streaming(said)
+def test_frames_saved_before_the_end_are_published_at_the_end(imaging: Path) -> None:
+    published: list[Message] = []
+    stream = streaming(published)
     save(imaging / "a.tif", pictures(5))
     stream.close()
-    assert [message.index for message in said if isinstance(message, Frame)] == [0, 1, 2, 3, 4]
+    assert [message.index for message in published if isinstance(message, Frame)] == [0, 1, 2, 3, 4]
 
 
 def test_frames_still_being_saved_at_the_end_are_waited_for(
     imaging: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The microscope saves on while the stream, told to stop, looks again and again."""
-    said: list[Message] = []
-    stream = streaming(said)
+    """The microscope goes on saving while the stream, which was stopped, polls the file."""
+    published: list[Message] = []
+    stream = streaming(published)
     writer = start_file(imaging / "a.tif")
     frames = iter(pictures(3))
     waits = []
@@ -52,7 +52,7 @@ def test_frames_still_being_saved_at_the_end_are_waited_for(
     monkeypatch.setattr("acquisition.stream.time.sleep", save_on)
     stream.tick(SECOND)
     stream.close()
-    assert len([message for message in said if isinstance(message, Frame)]) == 3
+    assert len([message for message in published if isinstance(message, Frame)]) == 3
     assert len(waits) == 80
 
 
@@ -62,27 +62,27 @@ def test_it_does_not_wait_for_ever_for_a_file_that_is_never_closed(
 ) -> None:
     waits: list[float] = []
     monkeypatch.setattr("acquisition.stream.time.sleep", waits.append)
-    said: list[Message] = []
-    stream = streaming(said)
+    published: list[Message] = []
+    stream = streaming(published)
     writer = start_file(imaging / "a.tif", link)
     writer.append(pictures(1)[0], 0.0)
     stream.close()
     writer.close()
-    assert len(frames_of(said)) == 1
+    assert len(frames_of(published)) == 1
     assert 2 / RATE_HZ - 0.01 <= sum(waits) <= 1
 
 
-def test_a_frame_cut_short_is_told_and_left_out(
+def test_an_incomplete_frame_is_a_fault_and_left_out(
     imaging: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
     monkeypatch.setattr("acquisition.stream.time.sleep", waits.append)
-    said: list[Message] = []
-    stream = streaming(said)
+    published: list[Message] = []
+    stream = streaming(published)
     raw = save(imaging / "a.tif", pictures(3)).read_bytes()
     (imaging / "a.tif").write_bytes(raw[:-50])
     stream.tick(SECOND)
     stream.close()
-    *_, fault = said
-    assert len(frames_of(said)) == 2
+    *_, fault = published
+    assert len(frames_of(published)) == 2
     assert fault == Fault(0, "imaging/a.tif ends inside a frame, which is left out")

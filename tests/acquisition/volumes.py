@@ -86,7 +86,7 @@ def save(path: Path, recorded: Recording, frames: list[Frame]) -> Path:
 
 
 def read(paths: list[Path]) -> tuple[list[tuple[PageIndex | None, int]], FrameCounter]:
-    """Return what each page is said to show, with the level of its pixels, and the counter."""
+    """Return what each page is published to show, with the level of its pixels, and the counter."""
     counter: FrameCounter | None = None
     found: list[tuple[PageIndex | None, int]] = []
     for path in paths:

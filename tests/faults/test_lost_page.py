@@ -19,7 +19,7 @@ SETS = (
     "task.grey_before_s=0.2",
     "task.minutes=2",
     "nodes.mesoscope.frame_rate_hz=10",
-    f"nodes.mesoscope.planted.pages_lost=[{LOST}]",
+    f"nodes.mesoscope.injected_faults.pages_lost=[{LOST}]",
     f"rig.ring_slots={SLOTS}",
 )
 

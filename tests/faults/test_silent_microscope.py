@@ -28,8 +28,8 @@ QUICK = (
 def silent_for(seconds: float) -> tuple[str, ...]:
     return (
         *QUICK,
-        f"nodes.mesoscope.planted.silent_from={SILENT_FROM}",
-        f"nodes.mesoscope.planted.silent_s={seconds}",
+        f"nodes.mesoscope.injected_faults.silent_from={SILENT_FROM}",
+        f"nodes.mesoscope.injected_faults.silent_s={seconds}",
     )
 
 

@@ -1,4 +1,4 @@
-"""`rig tiff`: look into ScanImage's files, check them, save what is whole of a damaged one."""
+"""`rig tiff`: inspect and check ScanImage's files, and repair damaged ones."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,21 +9,21 @@ from rich.table import Table
 from rich.text import Text
 
 from acquisition.files.file_check import Checked, check, repair
-from acquisition.files.mean_image import drawn, mean_pictures
+from acquisition.files.mean_image import mean_images, side_by_side
 from rig.cli.imaging.png import write_png
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 
-tiff = typer.Typer(help="Look into ScanImage's TIFFs.", no_args_is_help=True)
+tiff = typer.Typer(help="Inspect, check and repair ScanImage's TIFFs.", no_args_is_help=True)
 Files = Annotated[list[Path], typer.Argument(help="ScanImage TIFFs, in the order of recording.")]
 _REPAIRED = "_repaired"
 
 
 @tiff.command(name="check")
 def check_(files: Files) -> None:
-    """Go through files: whole? closed? readable by ScanImage's reader? every frame there, once?
+    """Check that files are complete, closed, readable by ScanImage's reader, with every frame once.
 
-    Exit code 1 if something is wrong.
+    The exit code is 1 if something is wrong.
     """
     console = new_console()
     wrong = False
@@ -40,27 +40,25 @@ def check_(files: Files) -> None:
 
 @tiff.command(name="repair")
 def repair_(
-    file: Annotated[Path, typer.Argument(help="A file that is cut off, damaged or not closed.")],
-    to: Annotated[
-        Path | None, typer.Option(help="The copy; by default beside it, named _repaired.")
-    ] = None,
+    file: Annotated[Path, typer.Argument(help="A file that is truncated, damaged or not closed.")],
+    to: Annotated[Path | None, typer.Option(help="Name of the copy [FILE_repaired].")] = None,
 ) -> None:
-    """Copy the whole pages of a damaged file into one that every reader opens; say what is lost."""
+    """Copy the complete pages of a damaged file into one that every reader opens."""
     copy = to or file.with_name(f"{file.stem}{_REPAIRED}{file.suffix}")
     pages, lost_bytes = repair(file, copy)
     (made,) = check([copy])
     if made.problems:
-        raise Refused(f"{copy} was made and is not sound: {made.problems[0]}")
+        raise Refused(f"{copy} was written but is not sound: {made.problems[0]}")
     last = made.frames[1] if made.frames else 0
-    lost = f"lost: what came after frame {last}, {lost_bytes} bytes of an unfinished or damaged end"
+    lost = f"lost: everything after frame {last}, {lost_bytes} bytes of an incomplete page"
     if not lost_bytes:
-        lost = "nothing is lost: it had only not been closed"
+        lost = "nothing is lost: the file was only not closed"
     new_console().print(f"{copy}: {pages} pages{_frames(made)}; {lost}", soft_wrap=True)
 
 
 @tiff.command()
 def info(files: Files) -> None:
-    """Say what the headers of files say: version, rates, channels, depths, regions, laser ..."""
+    """Show the settings in the headers: version, rates, channels, depths, regions, laser ..."""
     console = new_console()
     for one in check(files, vendor=False):
         table = Table(title=str(one.path), show_header=False)
@@ -73,18 +71,18 @@ def info(files: Files) -> None:
 
 @tiff.command()
 def picture(
-    file: Annotated[Path, typer.Argument(help="A ScanImage TIFF, also one that still grows.")],
-    to: Annotated[
-        Path | None, typer.Option(help="The PNG; by default beside it, of the same name.")
-    ] = None,
-    frames: Annotated[int, typer.Option(help="So many of each depth.", min=1)] = 30,
+    file: Annotated[Path, typer.Argument(help="A ScanImage TIFF, which may still be growing.")],
+    to: Annotated[Path | None, typer.Option(help="Name of the PNG [FILE.png].")] = None,
+    frames: Annotated[
+        int, typer.Option(help="Frames of each depth that are averaged.", min=1)
+    ] = 30,
 ) -> None:
-    """Draw what a file shows: the mean of its first frames, regions in place, depths in a row."""
+    """Draw the mean of a file's first frames into a PNG: regions in place, depths in a row."""
     png = to or file.with_suffix(".png")
-    pictures = mean_pictures(file, frames)
-    write_png(png, drawn(pictures))
-    sizes = ", ".join(f"{p.shape[1]} x {p.shape[0]} px" for p in pictures)
-    new_console().print(f"{png}: {len(pictures)} depths, {sizes}", soft_wrap=True)
+    images = mean_images(file, frames)
+    write_png(png, side_by_side(images))
+    sizes = ", ".join(f"{p.shape[1]} x {p.shape[0]} px" for p in images)
+    new_console().print(f"{png}: {len(images)} depths, {sizes}", soft_wrap=True)
 
 
 def _rows(one: Checked) -> dict[str, str]:
@@ -96,14 +94,14 @@ def _rows(one: Checked) -> dict[str, str]:
         "pages": f"{one.pages}{_frames(one)}",
         "page": f"{one.page_px[0]} x {one.page_px[1]} px, {one.dtype or '-'}",
         "first to last page": f"{seconds:.3f} s",
-        "frames, volumes a second": ", ".join("-" if r is None else f"{r:g}" for r in rates),
+        "frame and volume rate, Hz": ", ".join("-" if r is None else f"{r:g}" for r in rates),
         "channels saved": _numbers(header.channels),
         "depths, um": _numbers(header.depths_um),
-        "frames a slice, fly-back, averaged": (
+        "frames per slice, fly-back, averaged": (
             f"{header.frames_per_slice}, {header.flyback_frames}, {header.averaged}"
         ),
         "regions": "\n".join(_regions(one)) or "-",
-        "lines from region to region": str(header.fly_to_lines if header.multi_region else "-"),
+        "lines between regions": str(header.fly_to_lines if header.multi_region else "-"),
         "um per degree": _number(header.um_per_degree),
         "laser power, %": _numbers(header.power_percent),
         "PMT gains": _numbers(header.pmt_gains),
@@ -114,7 +112,7 @@ def _rows(one: Checked) -> dict[str, str]:
 
 
 def _regions(one: Checked) -> Iterator[str]:
-    """Yield a line for each depth and each of its regions; regions that come again are not told."""
+    """Yield a line for each depth, and one for each region unless the last depth has the same."""
     before: list[str] = []
     for depth, strips in zip(one.header.depths_um, one.planes, strict=False):
         lines = []

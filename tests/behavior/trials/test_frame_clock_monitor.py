@@ -59,7 +59,7 @@ def test_an_imaging_session_has_grey_frames_at_both_ends_and_stops_the_microscop
 
 
 def test_a_silent_frame_clock_pauses_the_session_at_the_end_of_the_trial() -> None:
-    silent = "nodes.mesoscope.planted={silent_from=18,silent_s=60}"
+    silent = "nodes.mesoscope.injected_faults={silent_from=18,silent_s=60}"
     published = run(silent, "nodes.task.imaging.silent_periods=3", end_s=14)
     (fault,) = [w for _, w in published if isinstance(w, Fault)]
     assert "the frame clock is silent" in fault.text

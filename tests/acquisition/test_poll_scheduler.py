@@ -12,9 +12,9 @@ MS = 1_000_000
 
 def after(gaps: list[int]) -> tuple[PollScheduler, int]:
     due, t = PollScheduler(), 0
-    due.came(0)
+    due.page_arrived(0)
     for t in accumulate(gaps):
-        due.came(t)
+        due.page_arrived(t)
     return due, t
 
 
@@ -28,7 +28,7 @@ def test_every_frame_of_a_volume_is_awaited(volume: list[int], jitter: float) ->
     for gap in volume:
         assert due.is_near(t + round(jitter * gap))
         t += gap
-        due.came(t)
+        due.page_arrived(t)
 
 
 @given(gap=st.integers(10 * MS, 2000 * MS))
@@ -41,5 +41,5 @@ def test_in_between_it_is_not_looked_for_often(gap: int) -> None:
 def test_before_the_second_frame_nobody_knows() -> None:
     due = PollScheduler()
     assert not due.is_near(5)
-    due.came(5)
+    due.page_arrived(5)
     assert not due.is_near(5)

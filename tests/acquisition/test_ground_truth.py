@@ -1,4 +1,4 @@
-"""What the simulated microscope shows is what it says it showed, as the animal ran by then."""
+"""The pages of the simulated microscope agree with the ground truth that it writes."""
 
 import shutil
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_leaf_cells_fire_while_the_animal_runs_in_leaves(
 def test_a_frame_shows_where_the_animal_was_in_the_middle_of_its_scan(
     leaves_after: float, answers: bool
 ) -> None:
-    """In each frame it runs in leaves for that part of the scan, then stands in grey."""
+    """In each frame the animal runs in leaves for that part of the scan, then is in grey."""
     node = begun([])
     node.handle(start())
     node.handle(trial("leaf1"))
@@ -81,7 +81,7 @@ def test_the_truth_lies_beside_the_file() -> None:
         node.tick(i * FRAME_NS)
     node.close()
     with tifffile.TiffFile(only_tiff()) as file:
-        pages = [page.asarray() for page in file.pages]  # type: ignore[union-attr]
+        pages = [page.asarray() for page in file.pages]
         groups = file.scanimage_metadata["RoiGroups"]["imagingRoiGroup"]  # type: ignore[index]
     assert [page.shape for page in pages] == [(48 + 12 + 48, 40)] * 7
     assert [roi["zs"] for roi in groups["rois"]] == [[100, 180]] * 2
@@ -99,8 +99,8 @@ def test_the_truth_lies_beside_the_file() -> None:
         assert not others.any()
 
 
-def test_the_true_motion_is_that_of_the_picture() -> None:
-    """Phase correlation of each frame with the mean of the others, without noise to speak of."""
+def test_the_true_motion_is_that_of_the_pages() -> None:
+    """Phase correlation of each frame with the mean of the others, with little noise."""
     bright = {"cells": 300, "motion_px": 2.0, "warp_px": 0.0, "radius_px": 3.0}
     frames = recorded([], frames=40, cells_file="", brain=bright).astype(float)
     truth = read_truth(only_tiff())

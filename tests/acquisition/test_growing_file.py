@@ -68,10 +68,10 @@ def test_bytes_are_read_by_position_and_only_where_they_are(
         assert not file.read_into(193, body)
 
 
-def streaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[Any]) -> Stream:
+def streaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: list[Any]) -> Stream:
     monkeypatch.chdir(tmp_path)
     Path("imaging").mkdir()
-    stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
+    stream = Stream(msgspec.convert({}, Stream.Settings), published.append)
     stream.clock = SetClock()
     stream.open()
     stream.handle(Start(0, {}))
@@ -84,8 +84,8 @@ def test_the_folder_is_asked_ten_times_a_second_and_the_file_when_a_page_is_due(
     """Pages come every 100 ms: it looks in steps of 5 ms, and from 85 ms on in steps of 0.25 ms."""
     asked: list[Path] = []
     tiffs_in = folders.tiffs_in
-    said: list[Any] = []
-    stream = streaming(tmp_path, monkeypatch, said)
+    published: list[Any] = []
+    stream = streaming(tmp_path, monkeypatch, published)
 
     def asking(path: Path) -> dict[Path, folders.FileState]:
         asked.append(path)
@@ -103,7 +103,7 @@ def test_the_folder_is_asked_ten_times_a_second_and_the_file_when_a_page_is_due(
         now += round((stream.period_s or 0) * SECOND)
     writer.close()
     stream.close()
-    assert len([message for message in said if isinstance(message, Frame)]) == 10
+    assert len([message for message in published if isinstance(message, Frame)]) == 10
     assert 10 <= len(asked) - 1 <= 13
     later = periods[len(periods) // 2 :]
     assert {period for since, period in later if 1_000_000 < since < 80_000_000} == {0.005}
@@ -113,16 +113,16 @@ def test_the_folder_is_asked_ten_times_a_second_and_the_file_when_a_page_is_due(
 def test_a_folder_that_vanishes_ends_the_stream_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[Any] = []
-    stream = streaming(tmp_path, monkeypatch, said)
+    published: list[Any] = []
+    stream = streaming(tmp_path, monkeypatch, published)
     save(Path("imaging/a_1.tif"), pictures(2))
     stream.tick(SECOND)
     Path("imaging/a_1.tif").unlink()
     Path("imaging").rmdir()
-    with pytest.raises(Refused, match="imaging folder imaging has vanished; bring it back"):
+    with pytest.raises(Refused, match="imaging folder imaging has been removed; restore it"):
         stream.tick(2 * SECOND)
     stream.close()
-    assert len([message for message in said if isinstance(message, Frame)]) == 2
+    assert len([message for message in published if isinstance(message, Frame)]) == 2
 
 
 def test_a_file_that_loses_its_pages_is_a_sentence(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_file_that_loses_its_pages_is_a_sentence(tmp_path: Path) -> None:
     with closing(FileFollower(path)) as follower:
         page = next(follower.poll())
         path.write_bytes(path.read_bytes()[: page.offset_bytes + 9])
-        with pytest.raises(Refused, match=r"a\.tif has lost frame 1, which was there"):
+        with pytest.raises(Refused, match=r"a\.tif has become shorter: frame 1 is gone"):
             follower.pixels(page)
 
 
@@ -138,8 +138,8 @@ def test_what_was_saved_before_the_disk_was_full_is_followed_and_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The writing process may write no more than so many bytes: its last page breaks off."""
-    said: list[Any] = []
-    stream = streaming(tmp_path, monkeypatch, said)
+    published: list[Any] = []
+    stream = streaming(tmp_path, monkeypatch, published)
 
     def fill_up() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -155,8 +155,8 @@ def test_what_was_saved_before_the_disk_was_full_is_followed_and_saved(
     stream.tick(SECOND)
     monkeypatch.setattr("acquisition.stream.time.sleep", lambda _: None)
     stream.close()
-    frames = [message for message in said if isinstance(message, Frame)]
-    fault = said[-1]
+    frames = [message for message in published if isinstance(message, Frame)]
+    fault = published[-1]
     assert 2 <= len(frames) < 50 and isinstance(fault, Fault)
     assert fault.text == "imaging/bench_00001.tif ends inside a frame, which is left out"
     cut = Path("imaging/bench_00001.tif")
@@ -175,8 +175,8 @@ def test_a_page_is_read_straight_into_its_slot(
     page = np.arange(400 * 500, dtype=np.int16).reshape(400, 500)
     plan = RingPlan("ring", 2, page.nbytes)
     reader = Ring(plan, create=True)
-    said: list[Any] = []
-    stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
+    published: list[Any] = []
+    stream = Stream(msgspec.convert({}, Stream.Settings), published.append)
     stream.clock = SetClock()
     stream.open()
     stream.handle(Start(0, {"ring": msgspec.to_builtins(plan)}))
@@ -194,5 +194,5 @@ def test_a_page_is_read_straight_into_its_slot(
     writer.close()
     np.testing.assert_array_equal(reader.read(1, page.shape, "<i2"), page[::-1])
     reader.close()
-    assert [message.index for message in said if isinstance(message, Frame)] == [0, 1]
+    assert [message.index for message in published if isinstance(message, Frame)] == [0, 1]
     assert most_bytes < page.nbytes / 4

@@ -1,4 +1,4 @@
-"""The simulated brain: what is in the picture is what the truth says."""
+"""The simulated brain: its pages show what the ground truth says."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ FRAME_S = 1 / 3
 FIELD = StripLayout(128, 128)
 
 
-def specimen(
+def simulated_brain(
     layout: StripLayout = FIELD,
     depths: int = 1,
     seed: int = 1,
@@ -57,7 +57,7 @@ def test_the_noise_is_that_of_photons(photons: float) -> None:
     assert (light.var() - dark.var()) / gain**2 == pytest.approx(photons, rel=0.12)
 
 
-def test_a_picture_moves_as_far_as_it_is_told() -> None:
+def test_the_tissue_moves_as_far_as_requested() -> None:
     layout = StripLayout(64, 64)
     optics, tissue = Optics(layout), even(layout, 0.5)
     y, x = np.mgrid[: tissue.dark.shape[0], : tissue.dark.shape[1]] - MARGIN_PX
@@ -101,7 +101,7 @@ def test_the_brain_moves_farther_while_the_animal_runs_and_warps_across_the_fiel
 
 def test_light_fades_and_the_same_seed_shows_the_same() -> None:
     def page(age_s: float, seed: int = 1) -> NDArray[np.int16]:
-        brain = specimen(seed=seed, bleach_s=100.0)
+        brain = simulated_brain(seed=seed, bleach_s=100.0)
         return brain.scan(0, None, age_s, FRAME_S, FRAME_S).page
 
     np.testing.assert_array_equal(page(0.0), page(0.0))
@@ -110,17 +110,18 @@ def test_light_fades_and_the_same_seed_shows_the_same() -> None:
 
 
 def test_each_depth_has_its_own_cells() -> None:
-    brain = specimen(STRIPS, depths=2, cells=80)
+    brain = simulated_brain(STRIPS, depths=2, cells=80)
     for plane in (0, 1):
-        spikes = sum(brain.scan(plane, None, 0.0, 1.0, 1.0).spikes for _ in range(60))
+        scans = [brain.scan(plane, None, 0.0, 1.0, 1.0).spikes for _ in range(60)]
+        spikes = np.sum(scans, axis=0)
         assert (spikes[brain.cells.plane != plane] == 0).all()
         assert (spikes[brain.cells.plane == plane] > 0).mean() > 0.9
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_five_trials_of_each_tell_the_preferred_texture(seed: int) -> None:
+def test_five_trials_of_each_reveal_the_preferred_texture(seed: int) -> None:
     """Discs of the known cells, of pages that nobody has straightened: d' has the right sign."""
-    brain = specimen(seed=seed)
+    brain = simulated_brain(seed=seed)
     cells = brain.cells
     y, x = np.mgrid[:128, :128]
     masks = [

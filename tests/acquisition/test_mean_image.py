@@ -1,4 +1,4 @@
-"""A picture of a saved file: each region where it lies, each depth by itself, nothing invented."""
+"""The mean image of a saved file: each region in place, each depth by itself."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-from acquisition.files.mean_image import drawn, mean_pictures
+from acquisition.files.mean_image import mean_images, side_by_side
 from acquisition.scanimage.regions import Field, Region
 from acquisition.simulation.scanimage_encoding import Recording
 from acquisition.simulation.scanimage_writer import Writer
@@ -44,42 +44,42 @@ def saved(path: Path, channels: tuple[int, ...] = (1,), volumes: int = 3) -> Pat
 
 
 @pytest.mark.parametrize("channels", [(1,), (2, 4)])
-def test_regions_lie_side_by_side_at_each_depth(tmp_path: Path, channels: tuple[int, ...]) -> None:
-    found = mean_pictures(saved(tmp_path / "a.tif", channels), 3)
+def test_regions_are_side_by_side_at_each_depth(tmp_path: Path, channels: tuple[int, ...]) -> None:
+    found = mean_images(saved(tmp_path / "a.tif", channels), 3)
     assert [picture.shape for picture in found] == [(ROWS, 3 * COLUMNS)] * 2
     for plane, picture in enumerate(found):
         wanted = [100 * plane + 10 * region + 1 for region in (1, 2, 0)]
         np.testing.assert_array_equal(picture[:, ::COLUMNS], [wanted] * ROWS)
         np.testing.assert_array_equal(picture[:, COLUMNS - 1 :: COLUMNS], [wanted] * ROWS)
-    first = mean_pictures(tmp_path / "a.tif", 1)
+    first = mean_images(tmp_path / "a.tif", 1)
     assert first[1][0].tolist() == [110.0] * COLUMNS + [120.0] * COLUMNS + [100.0] * COLUMNS
 
 
 def test_what_is_drawn_is_grey_from_dark_to_bright_and_black_where_nothing_was_scanned() -> None:
     ramp = np.repeat(np.linspace(-50.0, 900.0, 200)[None], 40, axis=0)
     ramp[20:] = np.nan
-    picture = drawn([ramp, ramp[:30, :9]])
+    picture = side_by_side([ramp, ramp[:30, :9]])
     assert picture.shape == (40, 200 + 8 + 9, 3) and picture.dtype == np.uint8
     assert (picture[20:, :200] == 0).all() and (np.diff(picture[0, :200, 0].astype(int)) >= 0).all()
     assert picture[0, 0, 0] == 0 and picture[0, 199, 0] == 255
     assert (picture[:, 200:208] == 255).all()
 
 
-def test_a_file_that_grows_or_has_no_numbers_has_a_picture_too(tmp_path: Path) -> None:
+def test_a_file_that_grows_or_has_no_numbers_has_an_image_too(tmp_path: Path) -> None:
     page = pictures(1)[0]
     growing = start(tmp_path / "grows.tif")
     growing.append(page, 0.0)
     with tifffile.TiffWriter(tmp_path / "old.tif") as old:
         old.write(page, description=b"state.software.version=3.8", metadata=None)
     for name in ("grows.tif", "old.tif"):
-        (picture,) = mean_pictures(tmp_path / name, 30)
+        (picture,) = mean_images(tmp_path / name, 30)
         np.testing.assert_array_equal(picture, page)
     growing.close()
 
 
 def test_a_file_without_a_page_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="has no page to look at"):
-        mean_pictures(save(tmp_path / "empty.tif", []), 5)
+    with pytest.raises(Refused, match="has no page yet"):
+        mean_images(save(tmp_path / "empty.tif", []), 5)
 
 
 def test_rig_tiff_picture_writes_it_beside_the_file(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_rig_tiff_picture_writes_it_beside_the_file(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_rig_tiff_info_tells_each_region_once(tmp_path: Path) -> None:
+def test_rig_tiff_info_lists_each_region_once(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.tif")
     lines = CliRunner().invoke(app, ["tiff", "info", str(path)]).output
     assert [lines.count(f"r{i}: 8 x 20 px from row {25 * i} ") for i in range(3)] == [1, 1, 1]
@@ -98,4 +98,4 @@ def test_rig_tiff_info_tells_each_region_once(tmp_path: Path) -> None:
     groups = path.read_bytes().replace(b'"pixelResolutionXY"', b'"pixelResolutionXX"')
     path.write_bytes(groups)
     done = CliRunner().invoke(app, ["tiff", "info", str(path)])
-    assert done.exit_code == 0 and "regions that cannot be understood" in done.output
+    assert done.exit_code == 0 and "regions that cannot be read" in done.output

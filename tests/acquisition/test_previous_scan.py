@@ -1,4 +1,4 @@
-"""A recording's settings are kept, and said with what differs from the animal's last session."""
+"""A recording's settings are saved, and published with what differs from the last session."""
 
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,11 @@ def regions() -> tuple[Region, ...]:
 
 
 def session(folder: Path, monkeypatch: pytest.MonkeyPatch, **facts: Any) -> list[Message]:
-    """Image two frames of two channels in a session folder; return what the stream says."""
+    """Image two frames of two channels in a session folder; return what the stream publishes."""
     (folder / "imaging").mkdir(parents=True)
     monkeypatch.chdir(folder)
-    said: list[Message] = []
-    stream = Stream(msgspec.convert({}, Stream.Settings), said.append)
+    published: list[Message] = []
+    stream = Stream(msgspec.convert({}, Stream.Settings), published.append)
     stream.clock = SetClock()
     stream.open()
     stream.handle(Start(0, {}))
@@ -53,14 +53,14 @@ def session(folder: Path, monkeypatch: pytest.MonkeyPatch, **facts: Any) -> list
             writer.append(frame, 0.0, first + i // 2)
         writer.close()
     stream.close()
-    return said
+    return published
 
 
-def test_a_recording_is_said_once_with_its_regions_and_laser_power(
+def test_a_recording_is_published_once_with_its_regions_and_laser_power(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = session(tmp_path / "ses-20260101_1", monkeypatch, **{"hBeams.powers": 28.0})
-    scan, *frames = said
+    published = session(tmp_path / "ses-20260101_1", monkeypatch, **{"hBeams.powers": 28.0})
+    scan, *frames = published
     assert isinstance(scan, Scan)
     assert (scan.file, scan.changed, scan.depths_um) == ("imaging/a_1.tif", (), (0.0,))
     assert (scan.header["power_percent"], scan.header["channels"]) == ((28.0,), (1, 2))
@@ -71,7 +71,7 @@ def test_a_recording_is_said_once_with_its_regions_and_laser_power(
     assert len(frames) == 8
 
 
-def test_what_differs_from_the_last_session_is_said_and_shown(
+def test_differences_from_the_last_session_are_published_and_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     powers = {"hBeams.powers": 28.0, "hRoiManager.scanZoomFactor": 1.5}
@@ -81,10 +81,10 @@ def test_what_differs_from_the_last_session_is_said_and_shown(
     now = {**powers, "hBeams.powers": 35.5}
     scan = session(tmp_path / "ses-20260102_10", monkeypatch, **now)[0]
     assert isinstance(scan, Scan)
-    assert scan.changed == ("laser power (%) 35.5, last time 28",)
+    assert scan.changed == ("laser power (%) 35.5, last session 28",)
     line = StatusLine()
     line.handle(Envelope("stream", 0, 0, 0, 0, msgspec.Raw(b"")), scan)
-    assert line.remarks == ["ScanImage's settings changed: laser power (%) 35.5, last time 28"]
+    assert line.remarks == ["ScanImage's settings changed: laser power (%) 35.5, last session 28"]
     same = session(tmp_path / "ses-20260102_11", monkeypatch, **now)[0]
     assert isinstance(same, Scan) and same.changed == ()
     found = last_header(tmp_path / "ses-20260102_10")
@@ -92,14 +92,14 @@ def test_what_differs_from_the_last_session_is_said_and_shown(
     assert last_header(tmp_path / "ses-20260101_9") is None
 
 
-def test_regions_that_do_not_fit_are_told_and_frames_come_all_the_same(
+def test_regions_that_do_not_fit_are_a_fault_and_frames_come_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault, scan, *frames = session(tmp_path / "ses-20260101_1", monkeypatch, fly_to_lines=9)
     assert isinstance(fault, Fault) and isinstance(scan, Scan)
     assert fault.text == (
-        "imaging/a_1.tif flies for 4 lines from region to region by the height of its pages, "
-        "for 9 by its header"
+        "imaging/a_1.tif has 4 lines between two regions by the height of its pages, "
+        "and 9 by its header (flytoTimePerScanfield / linePeriod)"
     )
     assert scan.regions == () and len(frames) == 8
 

@@ -1,4 +1,6 @@
-"""What simulated cells answer to: texture, place, reward to come, and what they have learned."""
+"""What simulated cells respond to: texture, place, expected reward, and what they have learned."""
+
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -6,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.simulation.simulated_cells import Cell, Floats, arrays
+from acquisition.simulation.simulated_cells import Cell, arrays
 from acquisition.simulation.simulated_tuning import DECAY_S, Calcium, SimulatedTuning
+from acquisition.simulation.strip_layout import Floats
 from rig.messages import Position, TrialStart
 
 
@@ -17,7 +20,7 @@ def cell(prefers: str, place_m: float = 2.0, **more: float) -> Cell:
 
 
 def trial(stimulus: str, rewarded: bool = True, cue_m: float | None = 2.5) -> TrialStart:
-    mode = "active" if rewarded else "none"
+    mode: Literal["active", "none"] = "active" if rewarded else "none"
     return TrialStart(0, 0, stimulus, None, rewarded, 4.0, 2.0, cue_m, mode, 0.0)
 
 
@@ -105,7 +108,7 @@ def test_cells_are_silent_at_rest_in_grey_and_between_trials(where: Position | N
     assert tuning.rates_hz(at(2.0))[0] > SILENT  # drawn after the next trial had begun
 
 
-def test_a_picture_that_is_no_corridor_is_not_answered() -> None:
+def test_cells_do_not_respond_outside_a_corridor() -> None:
     tuning = SimulatedTuning(arrays([cell("both")]), 1.0)
     tuning.begin(msgspec.structs.replace(trial("leaf1"), picture="image"))
     np.testing.assert_array_equal(tuning.rates_hz(at(0.0)), SILENT)

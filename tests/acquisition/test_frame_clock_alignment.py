@@ -210,7 +210,7 @@ def test_a_frame_clock_that_is_not_wired_is_named_on_every_frame() -> None:
     check(world)
 
 
-def test_what_is_scanned_and_not_saved_is_spared_where_the_header_says_so() -> None:
+def test_edges_of_frames_that_are_scanned_but_not_saved_are_no_findings() -> None:
     """Three frames averaged: an edge for each, a page for all of them."""
     world = World(18)
     alignment = FrameClockAlignment(LATE_MS)

@@ -1,4 +1,4 @@
-"""The photodiode's check: quiet while light follows the flips, heard within five seconds else."""
+"""The photodiode check: no finding while light follows the flips, else one within 5 s."""
 
 from collections.abc import Callable
 from typing import Any
@@ -62,7 +62,7 @@ def test_a_steady_delay_is_sound(hz: float, delay_ms: float, seed: int) -> None:
     ],
 )
 @pytest.mark.parametrize("hz", [60.0, 144.0])
-def test_what_goes_wrong_is_found_within_five_seconds_and_told_once(
+def test_what_goes_wrong_is_found_within_five_seconds_and_reported_once(
     light: Callable[[float], float | None], name: str, hz: float
 ) -> None:
     found = check(light, hz)
@@ -72,7 +72,7 @@ def test_what_goes_wrong_is_found_within_five_seconds_and_told_once(
     assert len(found) == len({what for _, what in found})
 
 
-def test_it_is_told_again_after_it_was_well_in_between() -> None:
+def test_it_is_reported_again_after_it_was_in_order_in_between() -> None:
     found = check(lambda t: None if 3 < t < 6 or 10 < t < 13 else 8.0, seconds=16.0)
     assert [name for _, name in found if name == "photodiode dead"] == ["photodiode dead"] * 2
 
@@ -102,19 +102,21 @@ class Drifting(devices.Photodiode):
     ("kind", "name"),
     [(None, None), ("Dying", "photodiode dead"), ("Drifting", "photodiode drifts")],
 )
-def test_a_session_tells_of_its_photodiode_within_five_seconds(
+def test_a_session_reports_its_photodiode_within_five_seconds(
     kind: str | None, name: str | None, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = f"tests.acquisition.test_photodiode:{kind}"
-    planted = [] if kind is None else [f"nodes.hardware.lines.photodiode.is={path}"]
-    said = run(NO_SCREEN, *planted, without=("referee", "online", "mesoscope", "stream"), end_s=12)
-    found = [(w.t / S, f) for w in of(said, Integrity) for f in w.findings]
-    edges = [w for w in of(said, Edge) if w.line == LINE]
+    path = f"tests.acquisition.test_photodiode_check:{kind}"
+    injected = [] if kind is None else [f"nodes.hardware.lines.photodiode.is={path}"]
+    published = run(
+        NO_SCREEN, *injected, without=("referee", "online", "mesoscope", "stream"), end_s=12
+    )
+    found = [(w.t / S, f) for w in of(published, Integrity) for f in w.findings]
+    edges = [w for w in of(published, Edge) if w.line == LINE]
     assert len(edges) > 100
     if name is None:
         assert found == []
         return
     assert [what for _, what in found] == [name]
     assert 5.0 < found[0][0] < 10.0
-    assert [w.t / S for w in of(said, Fault)] == [found[0][0]]
+    assert [w.t / S for w in of(published, Fault)] == [found[0][0]]

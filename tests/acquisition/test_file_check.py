@@ -1,4 +1,4 @@
-"""Checking and repairing saved files, and what Suite2p is told of them."""
+"""Checking and repairing saved files, and the hand-over to Suite2p."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from acquisition.files.file_check import check, repair
 from acquisition.files.suite2p_ops import ops_of, write_ops
 from acquisition.files.vendor_reader import ClosedFile
+from acquisition.scanimage.matlab_literals import Value
 from acquisition.scanimage.regions import Field, Region, lay_out
 from acquisition.simulation.scanimage_encoding import Recording
 from acquisition.simulation.scanimage_writer import Link, Writer
@@ -78,13 +79,13 @@ def test_every_kind_of_bad_file_is_a_sentence(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "zlib.tif", pictures(1)[0], bigtiff=True, compression="zlib")
     save(tmp_path / "none.tif", [])
     for name, why in (
-        ("cut.tif", "breaks off after 2 whole pages"),
+        ("cut.tif", "ends inside a page, after 2 complete pages"),
         ("text.tif", "is not a little-endian TIFF"),
-        ("short.tif", "breaks off after 0 whole pages"),
+        ("short.tif", "ends inside a page, after 0 complete pages"),
         ("lies.tif", "has 1 of the 2 channels saved by its header in frame 1"),
-        ("misfit.tif", "has -2 lines for 1 flights"),
+        ("misfit.tif", "has -2 lines for 1 gaps between regions"),
         ("zlib.tif", "is compressed"),
-        ("none.tif", "holds no page"),
+        ("none.tif", "has no page"),
     ):
         (problem,) = problems(tmp_path / name)
         assert why in problem and problem.startswith(f"{tmp_path / name}")
@@ -123,11 +124,11 @@ def test_what_cannot_be_repaired_is_refused_and_nothing_is_overwritten(tmp_path:
     raw = whole.read_bytes()
     (tmp_path / "cut.tif").write_bytes(raw[:-30])
     (tmp_path / "none.tif").write_bytes(raw[:3000])
-    with pytest.raises(Refused, match=r"whole\.tif is whole"):
+    with pytest.raises(Refused, match=r"whole\.tif is complete"):
         repair(whole, tmp_path / "copy.tif")
-    with pytest.raises(Refused, match=r"none\.tif holds no whole page"):
+    with pytest.raises(Refused, match=r"none\.tif has no complete page"):
         repair(tmp_path / "none.tif", tmp_path / "copy.tif")
-    with pytest.raises(Refused, match=r"whole\.tif is there already"):
+    with pytest.raises(Refused, match=r"whole\.tif exists already"):
         repair(tmp_path / "cut.tif", whole)
     assert whole.read_bytes() == raw
     with pytest.raises(Refused, match="cannot be written"):
@@ -135,22 +136,25 @@ def test_what_cannot_be_repaired_is_refused_and_nothing_is_overwritten(tmp_path:
     assert not (tmp_path / "copy.tif").exists()
 
 
-def test_the_verb_speaks_in_sentences_and_exit_codes(tmp_path: Path) -> None:
+def test_rig_tiff_prints_sentences_and_returns_exit_codes(tmp_path: Path) -> None:
     whole, cut = save(tmp_path / "a.tif", pictures(3)), tmp_path / "cut.tif"
     cut.write_bytes(whole.read_bytes()[:-30])
     rig = CliRunner()
     sound = rig.invoke(app, ["tiff", "check", str(whole)])
     assert (sound.exit_code, "3 pages of frames 1 to 3, sound" in sound.output) == (0, True)
     broken = rig.invoke(app, ["tiff", "check", str(whole), str(cut)])
-    assert (broken.exit_code, "breaks off after 2 whole pages" in broken.output) == (1, True)
+    assert (broken.exit_code, "ends inside a page, after 2 complete pages" in broken.output) == (
+        1,
+        True,
+    )
     mended = rig.invoke(app, ["tiff", "repair", str(cut)])
-    assert "2 pages of frames 1 to 2; lost: what came after frame 2" in mended.output
+    assert "2 pages of frames 1 to 2; lost: everything after frame 2" in mended.output
     assert rig.invoke(app, ["tiff", "check", str(tmp_path / "cut_repaired.tif")]).exit_code == 0
     facts = rig.invoke(app, ["tiff", "info", str(whole)]).output
     assert "2020.1" in facts and "10 x 6 px" in facts
 
 
-def test_suite2p_is_told_how_to_cut_the_pages(tmp_path: Path) -> None:
+def test_suite2p_can_cut_the_pages_by_its_options(tmp_path: Path) -> None:
     recording = Recording(
         shape=(36, 8), rate_hz=12.0, regions=strips((0.0, 30.0)), zs_um=(0.0, 30.0),
         channels=(1, 2), fly_to_lines=4,
@@ -183,7 +187,11 @@ def test_planes_scanned_at_once_are_planes_to_suite2p_and_unlike_depths_are_refu
         f"SI.hScan2D.virtualChannelSettings__{i}.laserFilterWindow": (10.0 * i, 10.0 * i + 8)
         for i in (1, 2)
     }
-    at_once = {"SI.hStackManager.zsAllActuators": ((10.0, 50.0), (20.0, 60.0)), **gates, **windows}
+    at_once: dict[str, Value] = {
+        "SI.hStackManager.zsAllActuators": ((10.0, 50.0), (20.0, 60.0)),
+        **gates,
+        **windows,
+    }
     two = Recording(shape=(16, 8), rate_hz=10.0, zs_um=(10.0, 20.0), channels=(1, 2), facts=at_once)
     (one,) = check([recorded(tmp_path / "a.tif", two, 8)])
     assert (one.header.depths_um, ops_of([one])["nplanes"], ops_of([one])["nchannels"]) == (

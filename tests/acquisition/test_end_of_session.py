@@ -1,4 +1,4 @@
-"""The end of a session counts its own pages, wherever they lie, and hands them over to Suite2p."""
+"""The end of a session counts its pages, wherever they are, and hands them over to Suite2p."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_in_its_own_folder_every_file_is_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["file", "folder"])
-def test_what_is_gone_or_damaged_is_told_and_ends_nothing(tmp_path: Path, lost: str) -> None:
+def test_lost_or_damaged_files_are_reported_and_stop_nothing(tmp_path: Path, lost: str) -> None:
     share = tmp_path / "share"
     share.mkdir()
     raw = save(tmp_path / "whole.tif", pictures(3)).read_bytes()
@@ -69,7 +69,10 @@ def test_what_is_gone_or_damaged_is_told_and_ends_nothing(tmp_path: Path, lost: 
         (share / "a_1.tif").write_bytes(raw[:-30])
     written, streamed, printed = summary(folder)
     assert (written, streamed) == (0 if lost == "folder" else 2, 3)
-    assert "a_1.tif cannot be opened" in printed or "breaks off after 2 whole pages" in printed
+    assert (
+        "a_1.tif cannot be opened" in printed
+        or "ends inside a page, after 2 complete pages" in printed
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Watching a folder: new files in order, old ones left alone, and what cannot be followed told."""
+"""Watching a folder: new files in order, old ones left alone, and sentences for the rest."""
 
 from contextlib import closing
 from pathlib import Path
@@ -22,11 +22,11 @@ def names_of(folder: FolderFollower) -> list[str]:
 @pytest.mark.parametrize("link", LINKS)
 def test_the_next_file_is_followed_once_it_has_a_page(tmp_path: Path, link: Link) -> None:
     folder = FolderFollower(tmp_path)
-    said: list[tuple[str, Any]] = []
+    published: list[tuple[str, Any]] = []
 
     def poll() -> None:
         for file, page in folder.poll():
-            said.append((file.path.name, file.pixels(page)))
+            published.append((file.path.name, file.pixels(page)))
 
     poll()
     frames = pictures(4)
@@ -42,13 +42,13 @@ def test_the_next_file_is_followed_once_it_has_a_page(tmp_path: Path, link: Link
     second.append(frames[3], 0.3)
     poll()
     second.close()
-    assert [name for name, _ in said] == ["scan_00001.tif"] * 3 + ["scan_00002.tif"]
-    for (_, seen), frame in zip(said, frames, strict=True):
+    assert [name for name, _ in published] == ["scan_00001.tif"] * 3 + ["scan_00002.tif"]
+    for (_, seen), frame in zip(published, frames, strict=True):
         np.testing.assert_array_equal(seen, frame)
     folder.close()
 
 
-def test_a_file_left_inside_a_frame_is_told_and_the_next_one_followed(tmp_path: Path) -> None:
+def test_a_file_that_ends_inside_a_frame_is_noted_and_the_next_one_followed(tmp_path: Path) -> None:
     folder = FolderFollower(tmp_path)
     raw = save(tmp_path / "scan_1.tif", pictures(2)).read_bytes()
     (tmp_path / "scan_1.tif").write_bytes(raw[:-60])
@@ -115,7 +115,7 @@ def test_the_folder_may_come_later_but_not_go(tmp_path: Path) -> None:
         assert names_of(folder) == ["a_1.tif"]
         path.unlink()
         imaging.rmdir()
-        with pytest.raises(Refused, match=r"imaging folder .*imaging has vanished; bring it back"):
+        with pytest.raises(Refused, match=r"imaging folder .*imaging has been removed; restore it"):
             names_of(folder)
 
 
@@ -135,7 +135,7 @@ def following(path: Path) -> tuple[FolderFollower, Writer]:
 
 
 @pytest.mark.parametrize("how", ["deleted", "renamed to other.tif", "replaced by another file"])
-def test_a_growing_file_that_is_taken_away_is_told_once_and_read_on(
+def test_a_growing_file_that_is_taken_away_is_reported_once_and_read_on(
     tmp_path: Path, how: str
 ) -> None:
     path = tmp_path / "scan_1.tif"
@@ -158,7 +158,7 @@ def test_a_growing_file_that_is_taken_away_is_told_once_and_read_on(
     folder.close()
 
 
-def test_an_earlier_file_of_the_series_that_is_deleted_is_told_too(tmp_path: Path) -> None:
+def test_an_earlier_file_of_the_series_that_is_deleted_is_reported_too(tmp_path: Path) -> None:
     folder, writer = following(tmp_path / "scan_1.tif")
     writer.close()
     save(tmp_path / "scan_2.tif", pictures(1))

@@ -69,12 +69,12 @@ def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "cells.csv").write_text(table(cells))
     again = read_cells(tmp_path / "cells.csv", STRIPS, depths=2)
     assert table(again) == table(cells)
-    with pytest.raises(Refused, match="depth 1, and there are 1"):
+    with pytest.raises(Refused, match="depth 1, and there is no depth above 0"):
         read_cells(tmp_path / "cells.csv", STRIPS, depths=1)
 
 
 def test_too_many_cells_are_refused() -> None:
-    with pytest.raises(Refused, match="do not fit 128 x 128 px; set"):
+    with pytest.raises(Refused, match="do not fit into 128 x 128 px; reduce"):
         drawn(FIELD, 1, 400)
 
 
@@ -85,18 +85,18 @@ def test_no_cells_are_no_cells() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "needs rows under the columns"),
-        (COLUMNS, "needs rows"),
-        ("cell,y,x\n1,2,3", "needs rows"),
+        ("", "needs the columns"),
+        (COLUMNS, "needs the columns"),
+        ("cell,y,x\n1,2,3", "needs the columns"),
         (COLUMNS + "\n0,9,9,3,leaf1", "line 2"),
-        (COLUMNS + ",colour\n0,9,9,3,leaf1,1,7", "needs rows"),
+        (COLUMNS + ",colour\n0,9,9,3,leaf1,1,7", "needs the columns"),
         (COLUMNS + ",area\n0,9,9,3,leaf1,1,12", "line 2.*area"),
         (COLUMNS + "\n0,9,9,3,leaf1,1\n1,9,9,3,leaf9,1", "line 3.*prefers"),
-        (COLUMNS + "\n0,9,9,3,leaf1,1\n0,19,9,3,leaf1,1", "line 3.*second cell 0"),
+        (COLUMNS + "\n0,9,9,3,leaf1,1\n0,19,9,3,leaf1,1", "line 3.*cell 0 is listed twice"),
         (COLUMNS + "\n0,nine,9,3,leaf1,1", "line 2.*y_px"),
         (COLUMNS + "\n0,9,9,0,leaf1,1", "line 2.*radius_px"),
-        (COLUMNS + "\n0,9,60,3,leaf1,1", "line 2: cell 0 lies outside the field of 1048 x 60 px"),
-        (COLUMNS + "\n0,205,9,3,leaf1,1", "line 2: cell 0 lies between two strips"),
+        (COLUMNS + "\n0,9,60,3,leaf1,1", "line 2: cell 0 is outside the page of 1048 x 60 px"),
+        (COLUMNS + "\n0,205,9,3,leaf1,1", "line 2: cell 0 is between two strips"),
         (COLUMNS + "\n0,nan,9,3,leaf1,1", "line 2"),
         (COLUMNS + "\n0,9,9,nan,leaf1,1", "line 2"),
         (COLUMNS + "\n0,9,9,3,leaf1,nan", "line 2"),

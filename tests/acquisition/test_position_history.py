@@ -21,13 +21,13 @@ def at(t: int) -> Position:
 def test_it_is_the_last_position_up_to_the_middle(
     gaps: list[int], frame_ms: int, begins: int
 ) -> None:
-    trail = PositionHistory(frame_ms / 1e3)
+    positions = PositionHistory(frame_ms / 1e3)
     times = [sum(gaps[:i]) for i in range(len(gaps))]
     for t in times:
-        trail.add(at(t))
+        positions.add(at(t))
     middle = begins + frame_ms * MS // 2
     past = [t for t in times if t <= middle]
-    found = trail.amid(begins)
+    found = positions.at_middle(begins)
     if past and times[-1] - past[-1] <= 3 * frame_ms * MS:
         assert found == at(past[-1])
     else:
@@ -35,8 +35,8 @@ def test_it_is_the_last_position_up_to_the_middle(
 
 
 def test_before_the_first_position_it_was_nowhere() -> None:
-    trail = PositionHistory(0.3)
-    assert trail.amid(0) is None
-    trail.add(at(200 * MS))
-    assert trail.amid(0) is None
-    assert trail.amid(60 * MS) == at(200 * MS)
+    positions = PositionHistory(0.3)
+    assert positions.at_middle(0) is None
+    positions.add(at(200 * MS))
+    assert positions.at_middle(0) is None
+    assert positions.at_middle(60 * MS) == at(200 * MS)
