@@ -9,6 +9,7 @@ import numpy as np
 
 from rig.messages import Ended, Fault, Message
 from rig.node import NOT_CLOSED, Node
+from rig.replay.differences import Differences
 
 _FLOAT_TOLERANCE = 1e-5
 
@@ -26,7 +27,13 @@ class Difference(msgspec.Struct, frozen=True):
 class Comparison:
     """One decider's words, then and now. Only words that wait for their counterpart are kept."""
 
-    def __init__(self, node: Node, exact: bool, faults: bool = True) -> None:
+    def __init__(
+        self,
+        node: Node,
+        exact: bool,
+        faults: bool = True,
+        differences: Differences | None = None,
+    ) -> None:
         """Demand every bit if `exact`; else floats may differ within a tolerance.
 
         `faults`: whether the log tells a decider's own Faults from those that came from outside.
@@ -36,6 +43,8 @@ class Comparison:
         self._compared_types: tuple[type[Message], ...] = (
             (*node.publishes, Fault) if faults else node.publishes
         )
+        self.differences = differences
+        """Counts the differences of all messages, beyond the first; None where none is expected."""
         self._old: deque[Message] = deque()
         self._new: deque[Message] = deque()
         self._counts = [0, 0]
@@ -95,6 +104,8 @@ class Comparison:
 
     def _take(self, side: int, queue: deque[Message], message: Message) -> None:
         self._counts[side] += 1
+        if self.differences is not None and not isinstance(message, Fault):
+            self.differences.add(side, message)
         if self._first is not None:
             return
         queue.append(message)

@@ -14,6 +14,7 @@ from rig.messages import Fault, Frame, Lick, Message, Start, Stop
 from rig.node import Node, drive
 from rig.process import make, node_class
 from rig.replay.comparison import Comparison, Difference
+from rig.replay.differences import Differences, FieldDifference
 from rig.replay.task_counts import LickTimes, TaskCounts
 from rig.settings.config import SessionSettings, apply_sets, convert, located
 from rig.transport.envelope import Envelope
@@ -49,6 +50,10 @@ class Report(msgspec.Struct, frozen=True):
     """What ended deciders then, unless it was a word; they are compared up to there."""
     recorded_by: str = ""
     """Which other version recorded it, which may have said it otherwise; and what to do."""
+    differences: dict[str, list[FieldDifference]] = {}
+    """With --set: for each decider, how much its messages differ from the recorded ones."""
+    unreached: list[str] = []
+    """The --set texts that no decider reads, so that they cannot change a replay."""
 
 
 def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
@@ -68,7 +73,10 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
     nodes = [make(session, n, partial(transport.publish, n)) for n in names]
     transport.reads_pixels = any(Frame in node.subscribes and node.reads_pixels for node in nodes)
     faults = recorded.about.get("schema") != _FAULTS_NOT_TOLD_APART
-    transport.comparisons = {node.name: Comparison(node, exact, faults) for node in nodes}
+    transport.comparisons = {
+        node.name: Comparison(node, exact, faults, Differences() if sets else None)
+        for node in nodes
+    }
     drive(nodes, transport, SetClock(), alone=True)
     with_tail = transport.take_tail()
     failed = {n: one for n, one in transport.comparisons.items() if one.failed}
@@ -83,7 +91,17 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
         {n: one.failed for n, one in failed.items() if transport.failed.get(n) == one.failed},
         {n: one.failed for n, one in failed.items() if not one.is_own_failure},
         _recorded_by(recorded.about, here),
+        {n: one.differences.rows() for n, one in transport.comparisons.items() if one.differences},
+        [text for text in sets if not _reaches(text, names)],
     )
+
+
+def _reaches(text: str, names: Sequence[str]) -> bool:
+    """Return whether one of the deciders reads the key of a --set."""
+    section, _, rest = text.partition("=")[0].strip().partition(".")
+    if section == "nodes":
+        return rest.partition(".")[0] in names
+    return section in ("task", "seed") and _TASK in names
 
 
 def _closed(folder: Path) -> Completeness:

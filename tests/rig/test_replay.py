@@ -163,7 +163,7 @@ def test_a_reward_is_earned_by_a_lick_while_its_wish_stands() -> None:
             {"rig": "0.1.0", "commit": "0123456789ab-dirty"},
             "was recorded by rig 0.1.0, commit 0123456789ab-dirty, and this version does not "
             "understand its settings ([nodes.online]: there is no key `scratch_folder`; correct "
-            "it, or take it out); replay it with that one: git switch --detach 0123456789ab",
+            "it or remove it); replay it with that one: git switch --detach 0123456789ab",
         ),
         ({"rig": "0.1.0", "commit": "installed"}, "replay it with that one: install rig 0.1.0"),
         ({}, "recorded by another version of rig, and"),

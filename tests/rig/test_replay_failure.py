@@ -63,7 +63,7 @@ def test_a_failure_is_said_again_with_the_words_before_and_after_it(
         main()
     assert exit_.value.code == 0
     said = capsys.readouterr().out
-    assert f"failing failed as it did then, on the same word: {WHY}" in said
+    assert f"failing failed as in the recording, on the same message: {WHY}" in said
     assert f"the same: {LAST + 1} messages" in said
 
 
@@ -111,7 +111,7 @@ def test_what_was_ended_from_outside_is_proved_if_it_said_anything_before(
         main()
     assert exit_.value.code == code
     said = capsys.readouterr().out
-    assert "ended by something else than a word (the hub is silent), and compared up to" in said
+    assert "ended by something other than a message (the hub is silent); compared up to" in said
     assert ("nothing proved of failing" in said) == (code == 1)
 
 

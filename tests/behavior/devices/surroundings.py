@@ -97,6 +97,8 @@ class Surroundings:
                 self._wires.put(line, up)
             if self._t0 is not None:
                 self._move(now - self._t0)
+        if connected is not None:
+            connected.close(linger=0)
 
     def _handle(self, frame: bytes) -> None:
         _, message = unpack(frame[frame.index(b" ") + 1 :])
