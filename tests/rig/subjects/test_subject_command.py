@@ -1,0 +1,53 @@
+"""rig subject: what is entered is shown, and a day can be practised."""
+
+from pathlib import Path
+
+import msgspec
+from typer.testing import CliRunner
+
+from rig.cli.main import app
+from rig.subjects.booking import water_of_day
+from rig.subjects.record import find, open_record
+from tests.rig.animals import TODAY, VR2, known
+
+
+def subject(data: Path, *arguments: str) -> str:
+    run = CliRunner().invoke(
+        app, ["subject", *arguments, "--data", str(data)], env={"COLUMNS": "200"}
+    )
+    assert run.exit_code == 0, run.output + str(run.exception)
+    return run.output
+
+
+def test_an_animal_is_edited_retired_and_taken_back(tmp_path: Path) -> None:
+    name = "AB_0123-x"
+    known(tmp_path, subject=msgspec.structs.replace(VR2, name=name))
+    assert "train2" in subject(tmp_path, "edit", name, "--stage", "train2", "--need-ml", "1.2")
+    assert f"{name} is retired" in subject(tmp_path, "retire", name)
+    assert "(retired)" in subject(tmp_path, "list")
+    subject(tmp_path, "edit", name, "--active")
+    expected = msgspec.structs.replace(VR2, name=name, stage="train2", need_ml=1.2)
+    assert find(tmp_path, name) == expected
+
+
+def test_a_supplement_counts_as_water_and_is_less_to_give(tmp_path: Path) -> None:
+    known(tmp_path)
+    said = subject(tmp_path, "give", "VR2", "0.75 ml")
+    assert "750 ul" in said and "0.250 ml of 1 ml a day" in said
+    assert "supplement" in subject(tmp_path, "water", "VR2")
+
+
+def test_all_weights_are_shown(tmp_path: Path) -> None:
+    known(tmp_path, (TODAY, 24.0), (TODAY, 20.0))
+    said = subject(tmp_path, "weights", "VR2")
+    assert "24 g" in said and "80.0%" in said
+
+
+def test_a_practised_day_leaves_the_record_as_it_is(tmp_path: Path) -> None:
+    known(tmp_path)
+    assert "24 g" in subject(tmp_path, "weigh", "VR2", "24", "--rehearse")
+    assert "500 ul" in subject(tmp_path, "give", "VR2", "0.5", "--rehearse")
+    assert "24 g" in subject(tmp_path, "show", "VR2", "--rehearse")
+    with open_record(tmp_path) as record:
+        assert record.weights("VR2") == []
+    assert water_of_day(tmp_path, "VR2").at_most_ul == 0.0
