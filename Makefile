@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-deps
 .PHONY: demo test test-fast check setup system clean
 
 demo: setup
-	@$(BIN)/rig demo
+	@$(BIN)/rig demo --data data
 
 # COVERAGE=1 measures it; the tests that start no session run on two cores
 PYTEST := $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest
