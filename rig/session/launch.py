@@ -127,12 +127,14 @@ def _in_folder(
 
 def _settle(end: _End, folder: Path, session: SessionSettings, data: Path) -> Outcome:
     """Enter the water first, which needs nothing else to succeed; then complete the log."""
-    booking = close_booking(data, session, end.folder or folder, end.reason, end.water)
+    booking, not_entered = None, ""
+    try:
+        booking = close_booking(data, session, end.folder or folder, end.reason, end.water)
+    except Refused as refusal:
+        not_entered = f"its water is not entered and counts as the rest of the day ({refusal})"
     if end.folder is None:
-        raise Unsettled(
-            f"{end.reason}; its log is lost with it, and {booking.text} is entered for "
-            f"{session.subject}"
-        )
+        entered = not_entered or f"{booking and booking.text} is entered for {session.subject}"
+        raise Unsettled(f"{end.reason}; its log is lost with it, and {entered}")
     try:
         completeness = complete_log(end.folder)
     except OSError as error:
@@ -140,6 +142,10 @@ def _settle(end: _End, folder: Path, session: SessionSettings, data: Path) -> Ou
             f"{end.reason}; the log cannot be completed ({error}): everything published is in "
             f"{end.folder}; make room there, then run: rig recover {end.folder}"
         ) from error
+    if booking is None:
+        raise Unsettled(
+            f"{end.reason}; {not_entered}; correct that, then run: rig recover {end.folder}"
+        )
     return Outcome(end.folder, end.reason, end.failed, completeness, booking)
 
 

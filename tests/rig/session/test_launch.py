@@ -1,0 +1,30 @@
+"""The end of a session: a record that cannot be written costs neither the log nor the water."""
+
+from pathlib import Path
+
+import pytest
+
+from rig.session.launch import Unsettled, _End, _settle
+from rig.subjects.booking import open_booking, water_of_day
+from rig.subjects.record import RECORD_FILE
+from rig.subjects.session_water import WaterCount
+from rig.transport.log import JOURNAL_FOLDER
+from tests.rig.animals import begun, closed, ended, in_folder, valves
+
+
+def test_a_record_that_is_damaged_during_a_session_is_said_and_its_log_is_completed(
+    tmp_path: Path,
+) -> None:
+    session = begun()
+    folder = in_folder(tmp_path, session)
+    open_booking(tmp_path, session, folder)
+    whole = (tmp_path / RECORD_FILE).read_bytes()
+    closed(folder, [*valves(4), ended(4)])
+    (tmp_path / RECORD_FILE).write_text("not a database, but long enough to look like one" * 9)
+    end = _End(folder, "done", False, WaterCount())
+    with pytest.raises(Unsettled, match=rf"water is not entered .*rig recover {folder}"):
+        _settle(end, folder, session, tmp_path)
+    assert not (folder / JOURNAL_FOLDER).exists()
+    (tmp_path / RECORD_FILE).write_bytes(whole)
+    assert water_of_day(tmp_path, "VR2").at_most_ul == 12.0
+    assert _settle(end, folder, session, tmp_path).booking.at_most_ul == 12.0
