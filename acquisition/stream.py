@@ -44,7 +44,7 @@ class Stream(Node):
     subscribes = (Start,)
     publishes = (Frame, Scan)
     period_s = _LOOK_S
-    max_lag_s = 3.0  # late frames harm nobody; they wait in their file
+    max_lag_s = 3.0  # frames wait in their file
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where the files are saved."""
@@ -135,6 +135,8 @@ class Stream(Node):
             self.publish(Fault(self.clock.now(), text, finding="file lost"))
 
     def _follow_to_the_end(self) -> None:
+        if self._pending is not None:
+            self._pending.is_read(wait=True)
         quiet_s = 0.0
         file = None
         for _ in range(_LAST_LOOKS):

@@ -120,7 +120,7 @@ class FileFollower:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """What tells this file from any other, whatever its name is by now."""
+        """Identifies this file, even after it was renamed."""
         return self._file.identity
 
     @property

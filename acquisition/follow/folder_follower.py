@@ -23,7 +23,7 @@ class FileState(NamedTuple):
     written_ns: int
     """When it was last written to, by the clock of its computer."""
     identity: tuple[int, int]
-    """What tells it from any other file, whatever its name."""
+    """Identifies the file, even after it was renamed."""
 
 
 def tiffs_in(folder: Path) -> dict[Path, FileState]:

@@ -30,7 +30,7 @@ class GrowingFile:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """What tells this file from any other, whatever its name is by now."""
+        """Identifies this file, even after it was renamed."""
         stat = os.fstat(self._file.fileno())
         return stat.st_dev, stat.st_ino
 

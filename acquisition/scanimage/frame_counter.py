@@ -130,8 +130,7 @@ class FrameCounter:
             return _Label(page.number, page.acquisition, in_acquisition, page.timestamp_s)
         if self._model.flyback_frames:
             raise NotScanImage(
-                "numbers no frames and scans fly-back frames; which depth a page shows cannot be "
-                "told"
+                "numbers no frames and scans fly-back frames; the depth of a page is ambiguous"
             )
         number = 1 + self._unnumbered // len(self._channels)
         self._unnumbered += 1
@@ -197,8 +196,8 @@ class FrameCounter:
         if goes_on == label.number - last.number:
             raise NotScanImage(
                 f"begins acquisition {label.acquisition} with frame {label.number_in_acquisition} "
-                "of it (frameNumberAcquisition), after one that stopped inside a volume; which "
-                "depth a page shows cannot be told"
+                "of it (frameNumberAcquisition), after one that stopped inside a volume; the "
+                "depth of a page is ambiguous"
             )
         self.uneven = self.uneven or (
             f"acquisition {last.acquisition} stopped inside a volume (frame {last.number})"
@@ -213,8 +212,7 @@ class FrameCounter:
         if more != more_in_acquisition:
             raise NotScanImage(
                 f"counts {more} frames (frameNumbers) and {more_in_acquisition} "
-                f"(frameNumberAcquisition) up to frame {label.number}; which depth it shows cannot "
-                "be told"
+                f"(frameNumberAcquisition) up to frame {label.number}; its depth is ambiguous"
             )
         if self._model.flyback_frames and self._votes < _VOTES:
             self._vote(last, label)
@@ -243,7 +241,7 @@ class FrameCounter:
         if before and numbered != self._model.flyback_numbered:
             raise NotScanImage(
                 f"has times and numbers up to frame {label.number} that disagree on whether "
-                "fly-back frames are numbered; which depth a page shows cannot be told"
+                "fly-back frames are numbered; the depth of a page is ambiguous"
             )
         self._votes += 1
         self._model = self._model if numbered else left_out

@@ -15,7 +15,7 @@ _WORDS = {"true": 1.0, "false": 0.0, "Inf": math.inf, "-Inf": -math.inf, "NaN": 
 class Lines(Mapping[str, Value]):
     """The values of `key = value` lines; a value is read when it is asked for.
 
-    A header may hold 23 MB of waveforms that nobody asks for.
+    A header may contain 23 MB of waveforms that are never used.
     """
 
     def __init__(self, raw: dict[str, str]) -> None:

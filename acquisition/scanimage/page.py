@@ -189,7 +189,7 @@ def _frame(text: str, at: int) -> tuple[int, float, int, int]:
 
 
 def _numbers_in_json(text: str, dialect: dict[str, str]) -> dict[str, float | None]:
-    """Return the numbers of a description in JSON, which may stand in an object FrameHeader."""
+    """Return the numbers of a description in JSON, which may be inside an object FrameHeader."""
     found = json_object(text)
     inner = found.get("FrameHeader", found)
     if not found or not isinstance(inner, dict):

@@ -1,7 +1,7 @@
 """How a fast stack is scanned: slices, frames of a slice and fly-back, from the header's settings.
 
-ScanImage writes the same thing under several keys, by version. What the keys say must agree; where
-they do not, the depth of a page cannot be told, and `Stack.unclear` says why.
+ScanImage writes the same setting under several keys, by version. They must agree; if they do not,
+the depth of a page is ambiguous, and `Stack.unclear` is the reason.
 """
 
 import math
@@ -27,7 +27,7 @@ class Stack(NamedTuple):
     frames_per_slice: int = 1
     flyback_frames: int = 0
     unclear: str = ""
-    """Why the depth of a page cannot be told from this header; "" if it can."""
+    """Why the depth of a page is ambiguous; "" if it is not."""
 
     @property
     def frames(self) -> int:
@@ -99,7 +99,7 @@ def _is_fast(settings: Mapping[str, Value]) -> bool:
 
 
 def _slow_stack(settings: Mapping[str, Value], rows: Rows) -> str:
-    """Say that a slow stack is scanned, if the header says so."""
+    """Return the sentence for a slow stack; "" if there is none."""
     enabled = _number(settings, "hStackManager.enable")
     if enabled is None:  # before 2019 more than one slice made a slow stack
         slices = _count(settings, "hStackManager.numSlices")
@@ -109,11 +109,11 @@ def _slow_stack(settings: Mapping[str, Value], rows: Rows) -> str:
         slow = bool(enabled) and slices > 1
     if not slow:
         return ""
-    return f"is a slow stack of {slices} slices, which is no time series; record a fast stack"
+    return f"is a slow stack of {slices} slices, which is not a time series; record a fast stack"
 
 
 def _fast_stack(settings: Mapping[str, Value], rows: Rows) -> Stack:
-    """Put together what the keys say of slices, frames and fly-back."""
+    """Combine the settings of slices, frames and fly-back."""
     said_slices = _count(settings, "hStackManager.actualNumSlices") or None
     said_frames = _count(settings, "hStackManager.framesPerSlice") or None
     in_volume = _count(settings, "hStackManager.numFramesPerVolume") or None
@@ -126,18 +126,18 @@ def _fast_stack(settings: Mapping[str, Value], rows: Rows) -> Stack:
         slices = max(1, len(rows)) // frames
     else:
         slices, frames = _settled(len(rows), said_slices, said_frames, in_volume)
-    told = f"{slices} slices (actualNumSlices) of {frames} frames (framesPerSlice)"
+    shape = f"{slices} slices (actualNumSlices) of {frames} frames (framesPerSlice)"
     if slices * frames != (in_volume or slices * frames):
         return Stack(
-            unclear=f"has {told}, and {in_volume} frames a volume (numFramesPerVolume); "
-            "which depth a page shows cannot be told"
+            unclear=f"has {shape}, and {in_volume} frames a volume (numFramesPerVolume); "
+            "the depth of a page is ambiguous"
         )
     if len(rows) == slices * frames and _in_runs(rows, frames):
         rows = rows[::frames]
     elif len(rows) not in (0, slices):
         return Stack(
-            unclear=f"has {told}, and {len(rows)} depths (zs) that do not fit them; "
-            "which depth a page shows cannot be told"
+            unclear=f"has {shape}, and {len(rows)} depths (zs) that do not fit them; "
+            "the depth of a page is ambiguous"
         )
     flyback, unclear = _flyback(settings, slices * frames)
     return Stack(rows or ((0.0,),) * slices, frames, flyback, unclear)
@@ -163,7 +163,7 @@ def _in_runs(rows: Rows, length: int) -> bool:
 
 
 def _flyback(settings: Mapping[str, Value], in_volume: int) -> tuple[int, str]:
-    """Return the fly-back frames of a volume, and why they cannot be told if they cannot."""
+    """Return the fly-back frames of a volume, and why they are ambiguous or ""."""
     whole = _count(settings, "hStackManager.numFramesPerVolumeWithFlyback")
     if whole is None:  # until 2018 this key counted fly-back frames, too
         whole = _count(settings, "hFastZ.numFramesPerVolume")
@@ -173,13 +173,13 @@ def _flyback(settings: Mapping[str, Value], in_volume: int) -> tuple[int, str]:
         return 0, (
             f"has {in_volume} frames a volume, {whole} with fly-back "
             f"(numFramesPerVolumeWithFlyback) and {discarded} fly-back frames "
-            "(numDiscardFlybackFrames); which depth a page shows cannot be told"
+            "(numDiscardFlybackFrames); the depth of a page is ambiguous"
         )
     return flyback, ""
 
 
 def _averaging(stack: Stack, averaged: int) -> str:
-    """Say that a saved frame would average frames of two slices, if it would."""
+    """Return the sentence for averaging over slices; "" if a frame averages one slice only."""
     if stack.one_plane or stack.frames_per_slice % max(1, averaged) == 0:
         return ""
     return (
@@ -190,9 +190,9 @@ def _averaging(stack: Stack, averaged: int) -> str:
 
 
 def _rates(stack: Stack, frame_rate_hz: float | None, volume_rate_hz: float | None) -> str:
-    """Say that the two rates make another number of frames a volume, if they do.
+    """Return the sentence for rates that imply another number of frames a volume; "" if they agree.
 
-    The same rate for both says nothing of volumes.
+    If both rates are the same they are not taken as evidence.
     """
     if not frame_rate_hz or not volume_rate_hz:
         return ""
@@ -201,7 +201,7 @@ def _rates(stack: Stack, frame_rate_hz: float | None, volume_rate_hz: float | No
         return ""
     return (
         f"has {stack.frames} frames a volume by its slices, and {frames:.2f} by its rates "
-        "(scanFrameRate / scanVolumeRate); which depth a page shows cannot be told"
+        "(scanFrameRate / scanVolumeRate); the depth of a page is ambiguous"
     )
 
 

@@ -65,7 +65,7 @@ def read_tags(read: Read, table: bytes, at: int, layout: TiffLayout) -> Tags | N
 
 
 def values_end(table: bytes, tags_end: int, layout: TiffLayout) -> int:
-    """Return where the values end that stand behind a page's tags, as libtiff writes them.
+    """Return the end of the values that follow a page's tags, as libtiff writes them.
 
     Description and strip tables then follow the tags, and the pixels come before them.
     """
@@ -108,7 +108,7 @@ def read_value(
 def shape_of(tags: Tags, at: int) -> tuple[int, int, str]:
     """Return height_px, width_px and dtype of a page.
 
-    Raises NotScanImage unless its pixels are plain and stand in one piece.
+    Raises NotScanImage unless its pixels are plain and contiguous.
     """
     _check_kind(tags, at)
     width, height = _one(tags, _WIDTH), _one(tags, _HEIGHT)

@@ -22,7 +22,7 @@ class InjectedFaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The frame before which the microscope stops scanning for silent_s; 0: never."""
     silent_s: Annotated[float, msgspec.Meta(gt=0.0, le=36_000.0)] = 5.0
     crashes_in: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """The frame while whose page is written the microscope crashes; 0: never."""
+    """The microscope crashes while it writes the page of this frame; 0: never."""
 
     def edges_ms(self, number: int) -> tuple[float, ...]:
         """Return how late each edge of a frame comes, ms."""

@@ -89,8 +89,8 @@ def _somata(
         )
         inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
         which = inside & (value > _FAINTEST)
-        whose = np.broadcast_to(here[some][:, None], value.shape)[which]
-        _paint(glow, label, rows[which] * shape[1] + columns[which], value[which], whose)
+        owner = np.broadcast_to(here[some][:, None], value.shape)[which]
+        _paint(glow, label, rows[which] * shape[1] + columns[which], value[which], owner)
     return glow, label
 
 
@@ -108,14 +108,14 @@ def _soma(away_y: Floats, away_x: Floats, radius: Floats, waves: Floats, hole: F
 
 
 def _paint(
-    glow: Floats, label: NDArray[np.intp], at: NDArray[np.intp], value: Floats, whose: Floats
+    glow: Floats, label: NDArray[np.intp], at: NDArray[np.intp], value: Floats, owner: Floats
 ) -> None:
     order = np.argsort(value, kind="stable")  # of several at one pixel NumPy keeps the last
-    at, value, whose = at[order], value[order], whose[order]
+    at, value, owner = at[order], value[order], owner[order]
     flat_glow, flat_label = glow.reshape(-1), label.reshape(-1)
     wins = value > flat_glow[at]
     flat_glow[at[wins]] = value[wins]
-    flat_label[at[wins]] = whose[wins]
+    flat_label[at[wins]] = owner[wins]
 
 
 def smooth(shape: tuple[int, int], sd_px: float, rng: np.random.Generator) -> Floats:

@@ -42,7 +42,7 @@ _MOST_EDGES_BEFORE_PAGES = 150
 _DRIFT_GAIN = 0.2
 """Share of an edge's deviation that is taken for drift between the clocks."""
 _LONE_FRAME_NS = 1_000_000_000
-"""The period where a single page does not tell it."""
+"""The period assumed if there is only one page."""
 
 
 class SavedPage(NamedTuple):
