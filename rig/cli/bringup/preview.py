@@ -8,12 +8,12 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import numpy as np
 import typer
-from rich.console import Console
 
 import rig
 from behavior.trials.task_settings import Block, TaskSettings
 from rig.cli.numbers import number
 from rig.cli.sessions.run import Sets
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.process import make
 from rig.session.locks import RigLock
@@ -74,7 +74,7 @@ def preview(
     Without --setup the screens are those of the simulated rig. Brightness is that of an ordinary
     monitor: calibrations and colour masks of the setup are left out.
     """
-    console = Console()
+    console = new_console()
     with blamed_on(sets or []):
         resolved = resolve(setup, task, "preview", 0, sets or [])
         blocks = _blocks(resolved)

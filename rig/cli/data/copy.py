@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from rig.cli.data.manifest import (
     write_manifest,
 )
 from rig.cli.sessions.session_argument import SessionDir, session_in
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.transport.log import LOG_FILE, read_completeness
 
@@ -43,7 +43,7 @@ def copy(
         raise Refused(f"{destination} is where the session already is; choose another folder")
     names, manifest = session_files(folder), Manifest()
     try:
-        with Progress(console=Console()) as progress:
+        with Progress(console=new_console()) as progress:
             for name in progress.track(names, description=folder.name):
                 manifest[name] = _copied(folder / name, target / name)
         wrong = list(differences(target, manifest))
@@ -56,7 +56,7 @@ def copy(
             f"copying stopped ({error}); what was copied stays in {target}; run rig copy again"
         ) from error
     size = sum(entry.bytes for entry in manifest.values())
-    Console().print(
+    new_console().print(
         f"copied and verified: {len(manifest)} files, {size / 1e6:.1f} MB, to {target}",
         soft_wrap=True,
         markup=False,
@@ -94,7 +94,7 @@ def prune(
     for name in tiffs:
         (folder / name).unlink()
     text = f"deleted {len(tiffs)} TIFFs ({size / 1e6:.1f} MB); they are in {copied}"
-    Console().print(Text(text), soft_wrap=True)
+    new_console().print(Text(text), soft_wrap=True)
 
 
 def _check_closed(folder: Path) -> None:

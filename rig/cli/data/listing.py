@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from rig.cli.data.manifest import MANIFEST_FILE
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.cli.sessions.run import Data
+from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.settings.config import read_session
 
@@ -33,7 +33,7 @@ def ls(
     table.add_column("state")
     for folder in folders:
         table.add_row(*map(Text, _row(folder)))
-    Console().print(table)
+    new_console().print(table)
 
 
 def _row(folder: Path) -> list[str]:
