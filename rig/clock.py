@@ -1,4 +1,4 @@
-"""One time for the whole rig: ns since the session's zero, on the hub machine's monotonic clock."""
+"""The session clock: ns since the session's zero, on the machine's monotonic clock."""
 
 import time
 from typing import Protocol
@@ -10,13 +10,13 @@ def monotonic_ns() -> int:
 
 
 class Clock(Protocol):
-    """Tells the session's time in ns."""
+    """Returns the session's time in ns."""
 
     def now(self) -> int: ...
 
 
 class RealClock:
-    """Time as it passes; zero is the session's t0."""
+    """The machine's clock, from the session's zero on."""
 
     def __init__(self, t0_ns: int) -> None:
         self._t0_ns = t0_ns
@@ -26,7 +26,7 @@ class RealClock:
 
 
 class SetClock:
-    """Time that stands where it was last set: a session in virtual time, or a recorded one."""
+    """A clock that is set, for virtual time and replay; it never goes back."""
 
     def __init__(self) -> None:
         self._now = 0

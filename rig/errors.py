@@ -1,4 +1,4 @@
-"""The one error that speaks to the person at the rig."""
+"""The error whose text is for the person at the rig."""
 
 
 class Refused(Exception):

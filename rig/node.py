@@ -1,9 +1,8 @@
-"""The one shape of a process, and the one loop that drives it: live, replayed or virtual."""
+"""The shape of a process, and the loop that drives it: live, in replay or in virtual time."""
 
 import gc
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext, suppress
-from functools import partial
+from contextlib import nullcontext, suppress
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -15,13 +14,13 @@ from rig.transport.envelope import Envelope
 Publish = Callable[[Message], None]
 
 NOT_CLOSED = "closing failed"
-"""How the reason of a node begins that came to its end, and then failed to close."""
+"""How the reason begins of a node that ended in order, and then failed to close."""
 
 
 class Node:
-    """Hears some words, says others; ticks only if it touches the world (a driver).
+    """Handles some messages and publishes others; a driver, which touches the world, also ticks.
 
-    A node never catches its own failure to go on: it raises, and close() leaves the world safe.
+    A node never swallows its own failure: it raises, and close() leaves the world safe.
     """
 
     name: ClassVar[str]
@@ -30,31 +29,31 @@ class Node:
     subscribes: ClassVar[tuple[type[Message] | type[Envelope], ...]] = ()
     publishes: ClassVar[tuple[type[Message], ...]] = ()
     period_s: float | None = None
-    """How often a driver ticks; None for a decider."""
+    """Seconds between the ticks of a driver; None for a decider."""
     max_batch_delay_s: ClassVar[float] = 0.0
-    """How long a word may wait, never past a due tick, so that several are heard at one waking."""
+    """Seconds a message may wait, never past a due tick, so that several are handled together."""
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """What the node's table in the setup may say."""
+        """The keys of the node's table in the setup."""
 
         run: str = ""
         realtime: bool = False
-        """Whether its process comes before all ordinary ones, where the system allows it."""
+        """Whether its process runs before all ordinary ones, where the system allows it."""
 
     reads_pixels: ClassVar[bool] = True
-    """Whether a Frame that it hears comes with its pixels, which costs a copy of each page."""
+    """Whether a Frame comes with its pixels, which costs a copy of each page."""
     rank: ClassVar[int] = 2
-    """Among processes with `realtime`: one of a higher rank never waits for one of a lower."""
+    """Real-time priority if `realtime`: a higher rank never waits for a lower one."""
     max_lag_s: ClassVar[float] = 1.0
-    """How old a heard word may be before the node has fallen behind and must end."""
+    """Seconds a message may be old before the node has fallen behind and must end."""
     critical: ClassVar[bool] = True
     """False if a session goes on without the node when it fails, hangs or falls behind."""
     clock: Clock
     """Set by drive on drivers alone: a decider cannot read the time."""
     real_animal: bool = False
-    """Whether a living animal is in the rig, by the devices of its hardware; set before open."""
+    """Whether the hardware has a real device, and so an animal; set before open."""
     ended: str | None = None
-    """Set by a node that has come to its own end: the reason."""
+    """Set by a node that ends by itself: the reason."""
 
     def __init__(self, settings: Settings, publish: Publish) -> None:
         """Check and keep the settings. Nothing is opened here."""
@@ -62,51 +61,51 @@ class Node:
         self.publish = publish
 
     def check(self, task: dict[str, Any]) -> None:
-        """Take the task's facts, before anything is opened; refuse those it could not serve."""
+        """Check the task's settings before anything is opened. Raises Refused."""
 
     def warnings(self) -> Sequence[str]:
         """Return what is probably wrong with the settings, in sentences; printed before Start."""
         return ()
 
     def open(self) -> None:
-        """Take hold of what this node owns; raise Refused if it cannot be had. Say nothing yet."""
+        """Open what this node owns; publish nothing yet. Raises Refused if it cannot be opened."""
 
     def handle(self, message: Any) -> None:
-        """Answer one word; or, where `hears` names Envelope, every word with its envelope."""
+        """Handle one message; with Envelope in `subscribes`, an (envelope, message) pair."""
 
     def tick(self, now: int) -> None:
-        """Touch the world once, every period_s; now in ns of the session clock."""
+        """Do the work of one period; `now` is the session time (ns)."""
 
     def next_due(self, due: int, now: int) -> int:
-        """When to tick after a tick that was due and came: in step, if the loop keeps up.
+        """Return when to tick next (ns): one period after the last due time, if the loop keeps up.
 
-        Else a period from now: missed ticks are gone.
+        Otherwise one period from now: missed ticks are not made up for.
         """
         period = int((self.period_s or 0.0) * 1e9)
         return due + period if now - due < period else now + period
 
     def close(self) -> None:
-        """Say the last words, let go, leave the world safe. Called once, however the node ends."""
+        """Publish the last messages and leave the world safe. Called exactly once."""
 
 
 class Transport(Protocol):
-    """Where words come from and go to: a bus, a log, or a list."""
+    """Where messages come from and go to: a bus, a log, or a list."""
 
     def connect(self) -> None:
-        """Return when every word said from now on will be heard."""
+        """Return once every message published from now on will be received."""
 
     def receive(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
-        """Words in hub order; waits for one, at most until that session time (ns) or a beat."""
+        """Return messages in hub order; wait until that time (ns) or a Heartbeat at most."""
 
     def end(self, sender: str, reason: str, failed: bool) -> None:
-        """Say Ended for a node, with what it said."""
+        """Publish Ended for a node, with the counts of what it published."""
 
 
 def drive(nodes: Sequence[Node], transport: Transport, clock: Clock, alone: bool = False) -> None:
-    """Open the nodes, let them hear and tick until each has ended, close them whatever happens.
+    """Open the nodes, let them handle messages and tick until all have ended, and close them.
 
-    Raises whatever a node raised, after closing all of them and saying why. But if each stands
-    `alone`, as in a process of its own, one that fails on a word ends, and the others go on.
+    Raises whatever a node raised, after closing all of them and publishing why. With `alone`, a
+    node that fails on a message ends and the others go on, as if each were its own process.
     """
     held: list[Node] = []
     try:
@@ -120,19 +119,24 @@ def drive(nodes: Sequence[Node], transport: Transport, clock: Clock, alone: bool
         gc.freeze()
         _Loop(held, transport, clock, alone).run()
     except BaseException as error:
-        with ExitStack() as stack:  # last in, first out; none is left out if another raises
-            for node in reversed(held):
-                stack.callback(
-                    _fail, node, transport, Fault(clock.now(), _why(error), outside=True)
-                )
+        _fail_all(held, transport, Fault(clock.now(), _why(error), outside=True))
         raise
 
 
+def _fail_all(nodes: Sequence[Node], transport: Transport, fault: Fault) -> None:
+    """Close all nodes in their order; whatever one raises, the others are still closed."""
+    if nodes:
+        try:
+            _fail(nodes[0], transport, fault)
+        finally:
+            _fail_all(nodes[1:], transport, fault)
+
+
 class _Loop:
-    """The nodes that run, and when the drivers among them tick next."""
+    """The nodes that are running, and when the drivers among them tick next."""
 
     def __init__(self, held: list[Node], transport: Transport, clock: Clock, alone: bool) -> None:
-        """Run the nodes held; who has ended is taken out of that list."""
+        """Run the nodes in `held`; one that has ended is removed from that list."""
         self._held, self._transport, self._clock, self._alone = held, transport, clock, alone
         self._due: dict[str, int] = {}
 
@@ -159,10 +163,10 @@ class _Loop:
             elif Envelope in node.subscribes:
                 node.handle((envelope, message))
         except Exception as error:
-            if isinstance(error, OSError):  # what it owns has failed, and no word is the cause
+            if isinstance(error, OSError):  # what it owns has failed; the message is not the cause
                 raise
             self._let_go(node)
-            with suppress(Exception) if self._alone else nullcontext():  # it may fail to close, too
+            with suppress(Exception) if self._alone else nullcontext():  # it may also fail to close
                 _fail(node, self._transport, Fault(message.t, _why(error)))
             if not self._alone:
                 raise
@@ -190,22 +194,30 @@ class _Loop:
         self._due.pop(node.name, None)
 
 
-def _fail(node: Node, transport: Transport, why: Fault) -> None:
-    """Close a node that failed: a driver first makes the world safe, then says why.
+def _fail(node: Node, transport: Transport, fault: Fault) -> None:
+    """Close a node that failed and publish why; whatever raises, the rest is still done.
 
-    A decider says why first: its failure is its answer to a word, its last words come after it.
+    A driver first makes the world safe, and then publishes the Fault. A decider publishes it first:
+    its failure is its answer to a message, and its last messages come after it.
     """
-    say_why = partial(node.publish, why)
-    driver = node.period_s is not None
-    first, then = (node.close, say_why) if driver else (say_why, node.close)
-    with ExitStack() as stack:
-        stack.callback(transport.end, node.name, why.text, failed=True)
-        stack.callback(then)
-        stack.callback(first)
+    is_driver = node.period_s is not None
+    try:
+        if is_driver:
+            node.close()
+        else:
+            node.publish(fault)
+    finally:
+        try:
+            if is_driver:
+                node.publish(fault)
+            else:
+                node.close()
+        finally:
+            transport.end(node.name, fault.text, failed=True)
 
 
 def _why(error: BaseException) -> str:
-    """Return what an error says; with its name, if it is the language's and speaks to nobody."""
+    """Return the text of an error, with its class name if it is one of Python's own."""
     text, kind = str(error), type(error)
     if text and (kind.__module__ != "builtins" or isinstance(error, OSError)):
         return text

@@ -55,7 +55,9 @@ def make(session: SessionSettings, name: str, publish: Publish) -> Node:
         raise Refused(f'[nodes.{name}]: `run` is missing; add run = "some.module"')
     found = node_class(run)
     if found.name != name:
-        raise Refused(f"[nodes.{name}]: {run} is the node {found.name!r}; name the table so")
+        raise Refused(
+            f"[nodes.{name}]: {run} is the node {found.name!r}; name the table [nodes.{found.name}]"
+        )
     table = session.table(name)
     if "imaging_folder" in found.Settings.__struct_fields__:
         table.setdefault("imaging_folder", session.rig.imaging_folder)
@@ -105,9 +107,10 @@ def publishers(session: SessionSettings) -> dict[str, Publisher]:
 
 
 def stages(kinds: dict[str, type[Node]]) -> list[list[str]]:
-    """Return the nodes in the order in which they end: drivers, who is heard, who only hears.
+    """Return the nodes in the order in which they end.
 
-    A decider that others hear ends before them, so that they hear its last words.
+    First the drivers; then the deciders that other deciders subscribe to, so that these receive
+    their last messages; then the others.
     """
     drivers = [name for name, kind in kinds.items() if kind.period_s is not None]
     deciders = {name: kind for name, kind in kinds.items() if name not in drivers}
@@ -121,7 +124,7 @@ def stages(kinds: dict[str, type[Node]]) -> list[list[str]]:
 
 
 def _unheard(message: Message) -> None:
-    """Take what a node says that is made only to check its settings."""
+    """Take what a node publishes that is made only to check its settings."""
 
 
 def run(node_type: type[Node]) -> None:
@@ -155,14 +158,14 @@ def run(node_type: type[Node]) -> None:
 
 
 def _terminate(bus: Bus, number: int, at: FrameType | None) -> None:
-    """End in order; if the node hangs and never listens again, end all the same."""
+    """End in order; if the node hangs and receives nothing any more, end all the same."""
     bus.interrupt(_TERMINATED)
     if hasattr(signal, "alarm"):
         signal.alarm(_TERMINATE_WITHIN_S)
 
 
 def _die_with(parent: int) -> None:
-    """Have SIGTERM sent to this process when its parent dies, whatever kills the parent."""
+    """Let the system send SIGTERM to this process when its parent dies, for whatever reason."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

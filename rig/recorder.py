@@ -1,4 +1,4 @@
-"""Writes the wire down: every word, in hub order, and whether all of them came."""
+"""Record every message in hub order, and check that none is missing."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _FLUSH_NS = 200_000_000
 
 
 class Recorder(Node):
-    """Hears everything, says nothing, leaves last."""
+    """Subscribes to everything, publishes nothing of its own, and ends last."""
 
     name = RECORDER
     subscribes = (Envelope,)
@@ -38,7 +38,7 @@ class Recorder(Node):
         if isinstance(message, Ended):
             self._compare(envelope.sender, message)
         if gap := self._tracker.add(name, envelope):
-            self._missing.append(f"{gap} {name} words of {envelope.sender}")
+            self._missing.append(f"{gap} {name} messages of {envelope.sender}")
 
     def close(self) -> None:
         self._missing += [f"the end of {sender}" for sender in sorted(self._senders)]
@@ -48,9 +48,9 @@ class Recorder(Node):
     def _compare(self, sender: str, ended: Ended) -> None:
         self._senders.discard(sender)
         received = self._tracker.of(sender)
-        for name, said in ended.messages.items():
-            if name != "Heartbeat" and tuple(said) != received.get(name):
-                self._missing.append(f"some {name} words of {sender}")
+        for name, counted in ended.messages.items():
+            if name != "Heartbeat" and tuple(counted) != received.get(name):
+                self._missing.append(f"some {name} messages of {sender}")
 
 
 if __name__ == "__main__":

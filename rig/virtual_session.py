@@ -1,4 +1,4 @@
-"""A session in one process and in virtual time: the same nodes, the same loop, no waiting."""
+"""Run a session in one process and in virtual time: the same nodes and loop, without waiting."""
 
 from collections import deque
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def run(
 
 
 class _ListTransport:
-    """Keeps what is said, and gives it back in that order: the hub of a virtual session."""
+    """Keeps what is published and returns it in that order: the hub of a virtual session."""
 
     def __init__(self, clock: SetClock, end_ns: int | None, keep: Keep | None) -> None:
         self.said: Said = []

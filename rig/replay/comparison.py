@@ -1,4 +1,4 @@
-"""What a decider said then and says now, compared word by word as both stream by."""
+"""Compare what a decider published when recorded with what it publishes in a replay."""
 
 import math
 from collections import deque
@@ -15,7 +15,7 @@ _FLOAT_TOLERANCE = 1e-5
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """The first word that a decider said otherwise; None where one side has no more words."""
+    """The first message that differs; None where one side has no more messages."""
 
     sender: str
     trial: int
@@ -25,7 +25,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Comparison:
-    """One decider's words, then and now. Only words that wait for their counterpart are kept."""
+    """The messages of one decider, recorded and replayed; only unmatched ones are kept."""
 
     def __init__(
         self,
@@ -34,9 +34,13 @@ class Comparison:
         faults: bool = True,
         differences: Differences | None = None,
     ) -> None:
-        """Demand every bit if `exact`; else floats may differ within a tolerance.
+        """Compare the messages of a decider.
 
-        `faults`: whether the log tells a decider's own Faults from those that came from outside.
+        Args:
+            node: The decider.
+            exact: Whether every bit must be equal; else floats may differ by a tolerance.
+            faults: Whether the log says which Faults have a cause outside the messages.
+            differences: Where all differences are counted, beyond the first.
         """
         self.sender = node.name
         self._exact, self._faults = exact, faults
@@ -51,50 +55,51 @@ class Comparison:
         self._compared = 0
         self._trial = -1
         self._first: Difference | None = None
-        self._struck: int | None = None
-        """How many words came before its last Fault from outside, which may have been its end."""
+        self._outside_at: int | None = None
+        """How many messages preceded its last Fault with an outside cause, which may have ended it.
+        """
         self._own = ""
-        """The last Fault of its own."""
+        """Text of its last Fault whose cause was a message."""
         self._ended: Ended | None = None
 
     @property
     def failed(self) -> str:
-        """Why it failed then; empty if it did not."""
+        """Why it failed when it was recorded; "" if it did not."""
         return self._ended.reason if self._ended is not None and self._ended.failed else ""
 
     @property
     def is_own_failure(self) -> bool:
-        """Whether it failed on a word it heard or in closing, and so must fail again."""
+        """Whether it failed on a message or in closing, and so must fail again."""
         return bool(self.failed) and (
             self.failed == self._own or self.failed.startswith(NOT_CLOSED)
         )
 
     def add_recorded(self, message: Message) -> None:
-        """Take what it said then; what came from outside the words only ends the comparison."""
+        """Take a recorded message; a Fault with a cause outside only ends the comparison."""
         if isinstance(message, Ended):
             self._ended = message
         elif isinstance(message, Fault) and (message.outside or not self._faults):
-            self._struck = self._counts[0]
+            self._outside_at = self._counts[0]
         elif isinstance(message, self._compared_types):
             self._own = message.text if isinstance(message, Fault) else self._own
             self._take(0, self._old, message)
 
     def add_replayed(self, message: Message) -> None:
-        """Take what it says now."""
+        """Take a replayed message."""
         if isinstance(message, self._compared_types):
             self._take(1, self._new, message)
 
     def end(self, with_tail: bool) -> tuple[int, int, Difference | None]:
-        """Return how many words were compared, how many cannot be, and the first difference.
+        """Return how many messages were compared, how many cannot be, and the first difference.
 
-        They cannot be if what was heard is not in the log in the order in which it was heard
-        (`with_tail`), or if something from outside ended the decider.
+        They cannot be compared if what the decider received is not in the log in hub order
+        (`with_tail`), or if something other than a message ended the decider.
         """
         old, new = self._counts
-        struck = bool(self.failed) and not self.is_own_failure
-        if struck and self._struck is not None:
-            old = self._struck
-        if with_tail or self._ended is None or struck:
+        ended_outside = bool(self.failed) and not self.is_own_failure
+        if ended_outside and self._outside_at is not None:
+            old = self._outside_at
+        if with_tail or self._ended is None or ended_outside:
             shorter = min(old, new)
             first = self._first if self._compared < shorter else None
             return shorter, max(old, new) - shorter, first
@@ -126,7 +131,7 @@ class Comparison:
 
 
 def _close(old: Message, new: Message) -> bool:
-    """Whether two words say the same, floats within the tolerance."""
+    """Return whether two messages are equal, floats within the tolerance."""
     if type(old) is not type(new):
         return False
     pairs = zip(msgspec.structs.astuple(old), msgspec.structs.astuple(new), strict=True)

@@ -1,4 +1,4 @@
-"""A log, said again: fresh deciders hear the recorded words, and must say the recorded ones."""
+"""Replay a log: feed the recorded messages to fresh deciders, and compare what they publish."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ from rig.transport.log import LOG_FILE, Completeness, read, read_completeness, r
 Messages = Sequence[tuple[Envelope, Message]]
 _AT_ONCE = 1000
 _FAULTS_NOT_TOLD_APART = "1"
-"""The schema in which a decider's Faults do not say whether they came from outside."""
+"""The schema in which a Fault does not say whether its cause was outside the messages."""
 _SAME_BITS = ("cpu", "python", "numpy", "scipy", "numba")
 """What must be the same here as where it was recorded for every bit to be the same."""
 _NOBODY = Envelope("", 0, 0, 0, 0, msgspec.Raw())
@@ -35,21 +35,21 @@ class Report(msgspec.Struct, frozen=True):
     """What a replay proved."""
 
     compared: dict[str, int]
-    """For each decider, how many of its words were said again as recorded."""
+    """For each decider, how many of its messages were published again as recorded."""
     first: Difference | None
     """The earliest difference, or None: everything compared is the same."""
     unproven: dict[str, int]
-    """Words that cannot be compared: what their speaker had heard is not in the log."""
+    """Messages that cannot be compared: what their sender received is not in the log."""
     exact: bool
     """Bit for bit; else recorded elsewhere, and floats are the same within a tolerance."""
     outcome_counts: dict[str, tuple[str, str]] = {}
-    """What the task's words came to, then and now: trials and water, by name."""
+    """Counts of trials and water, recorded and replayed, by name."""
     failed: dict[str, str] = {}
-    """Why deciders failed then on a word that they heard, and have failed again now."""
-    struck: dict[str, str] = {}
-    """What ended deciders then, unless it was a word; they are compared up to there."""
+    """Why deciders failed on a message when recorded, and failed again."""
+    ended_outside: dict[str, str] = {}
+    """What ended deciders when recorded, if not a message; they are compared up to there."""
     recorded_by: str = ""
-    """Which other version recorded it, which may have said it otherwise; and what to do."""
+    """Which other version recorded it, and may have decided otherwise; and what to do."""
     differences: dict[str, list[FieldDifference]] = {}
     """With --set: for each decider, how much its messages differ from the recorded ones."""
     unreached: list[str] = []
@@ -57,12 +57,18 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
-    """Feed a recorded session to fresh deciders and compare what they say with what was said.
+    """Feed a recorded session to fresh deciders and compare what they publish with the recording.
 
-    A decider that failed then must fail again on the same word; the others go on, as they did.
-    `sets` are `--set` texts that change the recorded settings; `here` says of this machine what
-    Session.about says of the recording one. The log streams by: memory does not grow with it.
-    Raises Refused if the folder cannot be replayed.
+    A decider that failed must fail again on the same message; the others go on, as they did. The
+    log is streamed: memory does not grow with it, except with `sets`.
+
+    Args:
+        folder: The session folder.
+        sets: `--set` texts that change the recorded settings.
+        here: The versions and the CPU of this machine, as SessionSettings.about has of the other.
+
+    Raises:
+        Refused: The folder cannot be replayed.
     """
     verdict = _closed(folder)
     recorded = _session(folder)
@@ -137,7 +143,7 @@ def _decides(found: type[Node]) -> bool:
 
 @contextmanager
 def _by_that_version(folder: Path, about: dict[str, str]) -> Iterator[None]:
-    """Have a refusal of recorded settings say which version they are of, and what to do."""
+    """Within this context, let a refusal of recorded settings name their version and a remedy."""
     try:
         yield
     except Refused as refusal:
@@ -149,7 +155,7 @@ def _by_that_version(folder: Path, about: dict[str, str]) -> Iterator[None]:
 
 
 def _version(about: dict[str, str]) -> tuple[str, str]:
-    """Return what recorded a session, and how to have that again."""
+    """Return which version recorded a session, and how to get it."""
     version = f"rig {about['rig']}" if "rig" in about else "another version of rig"
     commit = about.get("commit", "installed")
     if commit == "installed":
@@ -162,21 +168,21 @@ def _recorded_by(about: dict[str, str], here: dict[str, str]) -> str:
         return ""
     version, how = _version(about)
     return (
-        f"it was recorded by {version}, which may say it otherwise than this version does; to "
+        f"it was recorded by {version}, which may decide otherwise than this version; to "
         f"prove that session, replay it with that one: {how}"
     )
 
 
 class _LogTransport:
-    """Gives recorded words back as they stream by, and holds what is said to them beside them."""
+    """Feeds recorded messages to the deciders, and compares what they publish."""
 
     def __init__(self, folder: Path, in_hub_order: int, names: tuple[str, ...]) -> None:
-        """Feed the log's first words, which stand in hub order; the others only count as said."""
+        """Feed the first `in_hub_order` messages of the log; the rest is only compared."""
         self.comparisons: dict[str, Comparison] = {}
         self.failed: dict[str, str] = {}
-        """Who has failed now, and why."""
+        """Which deciders failed in this replay, and why."""
         self.reads_pixels = True
-        """Whether any of the deciders wants the pixels of Frames."""
+        """Whether any decider needs the pixels of Frames."""
         self._log = read(folder / LOG_FILE)
         self._received = islice(self._log, in_hub_order)
         self._names = names
@@ -190,7 +196,7 @@ class _LogTransport:
         pass
 
     def publish(self, sender: str, message: Message) -> None:
-        if self._over:  # the log ends: what is said from here on, nobody said
+        if self._over:  # the log has ended: what follows has no counterpart
             return
         self.comparisons[sender].add_replayed(message)
         if sender == _TASK:
@@ -209,7 +215,7 @@ class _LogTransport:
             self.failed[sender] = reason
 
     def take_tail(self) -> bool:
-        """Take what the log holds after its words in hub order; return whether there was any."""
+        """Read what follows the messages in hub order; return whether there was any."""
         any_of_them = False
         while messages := list(islice(self._log, _AT_ONCE)):
             self._note(messages)
@@ -217,12 +223,12 @@ class _LogTransport:
         return any_of_them
 
     def outcome_counts(self) -> dict[str, tuple[str, str]]:
-        """Return what the task's words came to, then and now."""
+        """Return the counts of trials and water, recorded and replayed."""
         old, new = self._old.rows(self._licks), self._new.rows(self._licks)
         return {name: (old.get(name, "0"), new.get(name, "0")) for name in {**old, **new}}
 
     def _note(self, messages: Messages) -> None:
-        """Note what the deciders said then."""
+        """Take note of what the deciders published when recorded."""
         for envelope, message in messages:
             if envelope.sender in self.comparisons:
                 self.comparisons[envelope.sender].add_recorded(message)
@@ -237,6 +243,6 @@ class _LogTransport:
         filled = self._pixels.of(message)
         if filled.pixels is None:
             raise Refused(
-                f"the pixels of frame {message.index} are gone: bring back {message.file}"
+                f"the pixels of frame {message.index} are missing; restore {message.file}"
             )
         return filled

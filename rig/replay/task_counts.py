@@ -1,4 +1,4 @@
-"""What a task's words come to: trials, wishes for water, and what the licks made of them."""
+"""Count the trials, the reward requests and the earned rewards of a task."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
@@ -7,10 +7,10 @@ from rig.messages import Arm, Cue, Disarm, Lick, Message, TrialEnd, TrialStart
 
 
 class TaskCounts:
-    """Counts the words of one task, beside the licks that were recorded.
+    """Counts the messages of one task, with the licks that were recorded.
 
-    A reward is earned if its wish was for now, or if there was a lick at its spout while it stood:
-    so what a task says anew can be weighed against what it said, by one measure.
+    A reward is earned if its request was for now, or if there was a lick at its spout while the
+    request held: so a replayed task is measured as the recorded one is.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class TaskCounts:
         self._last_t = 0
 
     def take(self, message: Message) -> None:
-        """Take one word of the task."""
+        """Take one message of the task."""
         match message:
             case TrialStart():
                 self._trials["begun"] += 1
@@ -39,7 +39,7 @@ class TaskCounts:
                 self._over.setdefault(message.id, message.t)
 
     def rows(self, licks: "LickTimes") -> dict[str, str]:
-        """Return what there is to compare, by name."""
+        """Return the counts as texts, by name."""
         earned = [arm for arm in self._requests.values() if self._earned(arm, licks)]
         return {
             "trials begun": f"{self._trials['begun']}",
@@ -48,7 +48,7 @@ class TaskCounts:
             "trials aborted": f"{self._trials['aborted']}",
             **{f"trials of {name}": f"{n}" for name, n in sorted(self._stimuli.items())},
             "cues": f"{self._cues}",
-            "wishes for water": f"{len(self._requests)}",
+            "reward requests": f"{len(self._requests)}",
             "rewards earned by the recorded licks": f"{len(earned)}",
             "water earned, ul": f"{sum(arm.volume_ul for arm in earned):g}",
             "last trial ended, s": f"{self._last_t / 1e9:.3f}",

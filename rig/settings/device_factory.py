@@ -30,7 +30,7 @@ def make_on_board(table: Table, where: str, name: str, boards: dict[str, Any]) -
     board = keys.pop("board", None)
     if board is not None and board not in boards:
         known = ", ".join(boards) or "none"
-        raise Refused(f"{where}: there is no board {board!r}; there are: {known}")
+        raise Refused(f"{where}: there is no board {board!r}; choose one of {known}")
     return make(keys, where, name, None if board is None else boards[board])
 
 
@@ -73,9 +73,9 @@ def device_class(path: Any, where: str) -> Any:
     try:
         kind = getattr(import_module(module), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise Refused(f'{where}: is = "{path}" cannot be had ({error}); correct it') from error
+        raise Refused(f'{where}: is = "{path}" cannot be loaded ({error}); correct it') from error
     if not hasattr(kind, "Settings"):
-        raise Refused(f'{where}: is = "{path}" is no device: it has no Settings; name another')
+        raise Refused(f'{where}: is = "{path}" is not a device: it has no Settings; name another')
     return kind
 
 

@@ -1,4 +1,4 @@
-"""Carries words between processes through one hub, in one order that all of them see."""
+"""Connect one process to the hub: publish messages, and receive them in the hub's order."""
 
 import select
 import time
@@ -24,27 +24,27 @@ from rig.transport.hub_access import BACK, FRONT, HIGH_WATER_MESSAGES, connect, 
 
 BEAT_NS = 200_000_000
 SILENCE_NS = 1_500_000_000
-_DRAIN_WORDS = 1
-"""At a time: a word is answered before it is asked whether there is another."""
-_DRAIN_PATIENTLY_WORDS = 2000
-"""At one waking, for who hears several at once: slow between two, it must still hear the newest."""
+_DRAIN_ONE = 1
+"""Messages taken at a time: each is handled before the socket is asked for another."""
+_DRAIN_BATCH = 2000
+"""Messages taken at a time by a node that batches, so that a slow one still reaches the newest."""
 _MEET_NS = 20_000_000
 _MEET_WITHIN_NS = 60_000_000_000
 
 
 class Batching(NamedTuple):
-    """How long words may wait so that several are heard at once, and how old they may get."""
+    """How long messages may wait to be handled together, and how old they may become (s)."""
 
     max_batch_delay_s: float = 0.0
     max_lag_s: float = 1.0
 
 
 class BusError(Exception):
-    """The wire can no longer be trusted; the node must end."""
+    """Messages were lost or came too late; the node must end."""
 
 
 class Bus:
-    """One speaker's place on the hub. Words are heard in hub order, all of them or none."""
+    """One process's connection to the hub; a lost message is an error."""
 
     def __init__(
         self,
@@ -56,22 +56,32 @@ class Bus:
         pace: Batching = Batching(),  # noqa: B008 (a constant)
         pixels: bool = True,
     ) -> None:
-        """Connect to the hub. An Envelope among `hears` means every kind of word.
+        """Connect to the hub.
 
-        `pixels` says whether heard Frames come with theirs.
+        Args:
+            sender: Wraps what this process publishes.
+            port: The number of the hub (`rig.hub_port`).
+            subscribes: The types to receive; Envelope among them means all.
+            clock: The clock of the session.
+            keeper: Where each message is kept before it is published.
+            pace: How long messages may wait.
+            pixels: Whether a received Frame comes with its pixels.
+
+        Raises:
+            Refused: There is no such hub, or it does not admit this process.
         """
         self._sender, self._clock, self._keeper = sender, clock, keeper
         self._pace = pace
         self._pixels = Pixels() if pixels and Frame in subscribes else None
         self._received = SequenceTracker()
         self._newest = 0
-        """When the youngest word heard so far was sent (ns)."""
+        """The latest send time of all messages received so far (ns)."""
         self._ready = False
         self._empty = False
         self._interrupted: str | None = None
         self._beat_due = clock.now()
         self._unheard_beat_t: int | None = None
-        """When the first beat was said that has not come back from the hub yet."""
+        """When the first Heartbeat was published that has not come back from the hub yet (ns)."""
         self._early: list[tuple[Envelope, Message]] = []
         access = read_access(port, sender.sender)
         self._context = zmq.Context()
@@ -85,7 +95,7 @@ class Bus:
         self._fd = int(self._in.getsockopt(zmq.FD))
 
     def publish(self, message: Message) -> None:
-        """Keep the word, then say it."""
+        """Keep a message, then publish it."""
         envelope = self._sender.wrap(message)
         data = pack(envelope)
         name = kind(message)
@@ -93,7 +103,10 @@ class Bus:
         self._out.send(name.encode() + b" " + data)
 
     def connect(self) -> None:
-        """Beat until the beat is heard: then everything said from now on is heard."""
+        """Publish Heartbeats until one comes back: everything published from then on is received.
+
+        Raises BusError if none comes back within a minute.
+        """
         deadline = self._clock.now() + _MEET_WITHIN_NS
         while not self._ready:
             now = self._clock.now()
@@ -103,9 +116,10 @@ class Bus:
             self._early += self._take(now + _MEET_NS)
 
     def receive(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
-        """Return the words that have come; wait for one until that time (ns) or the next beat.
+        """Return the messages that have arrived.
 
-        Raises BusError if words were lost, are older than may_lag_s, or the hub is silent.
+        Waits for one until that session time (ns), or until the next Heartbeat is due. Raises
+        BusError if messages were lost, are older than max_lag_s, or the hub is silent.
         """
         now = self._clock.now()
         if now >= self._beat_due:
@@ -116,21 +130,21 @@ class Bus:
         return self._take(self._beat_due if until is None else min(until, self._beat_due))
 
     def interrupt(self, reason: str) -> None:
-        """Have the next hear (or the one that waits now) raise BusError with that reason.
+        """Let the next `receive` (or the one that waits now) raise BusError with that reason.
 
-        For a signal's handler: words that are being kept or said are finished first.
+        For the handler of a signal: what is being kept or published is finished first.
         """
         self._interrupted = reason
 
     def end(self, sender: str, reason: str, failed: bool) -> None:
-        """Say Ended, with the count and the running CRC of each kind said."""
+        """Publish Ended, with the count and the running CRC of each published type."""
         messages = self._sender.tracker.of(sender)
         overruns = self._pixels.overruns if self._pixels is not None else 0
         ended = Ended(self._clock.now(), reason, failed, messages, overruns, loaded_code())
         self.publish(ended)
 
     def close(self) -> None:
-        """Leave the hub, after what was said has gone out (half a second at most)."""
+        """Disconnect, after what was published has gone out (half a second at most)."""
         if self._pixels is not None:
             self._pixels.close()
         self._context.destroy(linger=500)
@@ -145,17 +159,17 @@ class Bus:
         self._beat_due = now + BEAT_NS
 
     def _catches_up(self) -> bool:
-        """Whether it was this process that was kept waiting: its beat is in what lies ready."""
+        """Return whether this process was kept waiting, not the hub: its Heartbeat has arrived."""
         self._empty = False
         while not self._empty:
             self._early += self._drain()
         return self._unheard_beat_t is None
 
     def _take(self, until: int) -> list[tuple[Envelope, Message]]:
-        """Wait for words on the socket's descriptor, in microseconds: poll counts whole ms.
+        """Wait for messages on the socket's descriptor: a poll of ZeroMQ counts whole ms.
 
-        The descriptor tells of what comes after the socket was found empty, so it is waited for
-        only then.
+        The descriptor signals only what arrives after the socket was found empty, so it is waited
+        for only then.
         """
         if self._interrupted is not None:
             raise BusError(self._interrupted)
@@ -171,7 +185,7 @@ class Bus:
     def _drain(self) -> list[tuple[Envelope, Message]]:
         messages = []
         self._empty = False
-        for _ in range(_DRAIN_PATIENTLY_WORDS if self._pace.max_batch_delay_s else _DRAIN_WORDS):
+        for _ in range(_DRAIN_BATCH if self._pace.max_batch_delay_s else _DRAIN_ONE):
             try:
                 frame = self._in.recv(zmq.NOBLOCK)
             except zmq.Again:
@@ -189,12 +203,14 @@ class Bus:
         name = kind(message)
         missing = self._received.add(name, envelope)
         if missing > 0:
-            raise BusError(f"{missing} {name} words of {envelope.sender} were lost")
-        # a word that comes after younger ones was said late: its speaker lags, not who hears it
+            raise BusError(f"{missing} {name} messages of {envelope.sender} were lost")
+        # a message that comes after newer ones was sent late: its sender lags, not this process
         self._newest = max(self._newest, envelope.sent)
         age = self._clock.now() - self._newest
         if self._ready and age > self._pace.max_lag_s * 1e9:
-            raise BusError(f"fell behind: heard {envelope.sender}'s {name} {age / 1e9:.1f} s late")
+            raise BusError(
+                f"fell behind: {name} of {envelope.sender} was received {age / 1e9:.1f} s late"
+            )
         if isinstance(message, Heartbeat) and envelope.sender == self._sender.sender:
             self._ready = True
             self._unheard_beat_t = None
@@ -215,12 +231,12 @@ class Bus:
         return filled
 
     def _fault(self, what: str) -> None:
-        """Say what is wrong with the wire itself."""
+        """Publish what is wrong with the transport itself."""
         self.publish(Fault(self._clock.now(), what, outside=True))
 
 
 def _topics(subscribes: tuple[type, ...]) -> list[bytes]:
-    """Return what to subscribe to; Beat last, so that a heard Beat proves the others."""
+    """Return the topics; Heartbeat last, so that one that comes back proves the others."""
     if Envelope in subscribes:
         return [b""]
     names = {kind(message) for message in subscribes if issubclass(message, Message)}

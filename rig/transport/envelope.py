@@ -1,4 +1,4 @@
-"""What goes round each word: who said it, in which order, when, and a checksum over it all."""
+"""Wrap each message in an envelope: sender, sequence number, send time, session and CRC."""
 
 import zlib
 from typing import Protocol, Union
@@ -10,7 +10,7 @@ from rig.messages import MESSAGE_TYPES, Message, kind
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """What the bus puts round a word; the log keeps it as it was on the wire."""
+    """What the bus sends for a message; the log keeps the same bytes."""
 
     sender: str
     incarnation: int
@@ -34,41 +34,41 @@ def _checksum(head: tuple[str, str, int, int, int], body: bytes | msgspec.Raw) -
 
 
 class CorruptMessage(Exception):
-    """Bytes that are no word of ours, or were changed on the way."""
+    """Bytes that are not a message, or were changed on the way."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
-_decode_word = msgspec.msgpack.Decoder(Union[MESSAGE_TYPES]).decode  # noqa: UP007
+_decode_message = msgspec.msgpack.Decoder(Union[MESSAGE_TYPES]).decode  # noqa: UP007
 
 
 def unpack(data: bytes) -> tuple[Envelope, Message]:
-    """Read an envelope and the word in it. Raises Garbled."""
+    """Read an envelope and the message in it. Raises CorruptMessage."""
     try:
         envelope = _decode_envelope(data)
         if envelope.crc != envelope.checksum():
-            raise CorruptMessage(f"the CRC of word {envelope.seq} of {envelope.sender} is wrong")
-        return envelope, _decode_word(envelope.body)
+            raise CorruptMessage(f"the CRC of message {envelope.seq} of {envelope.sender} is wrong")
+        return envelope, _decode_message(envelope.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptMessage(str(error)) from error
 
 
 def pack(envelope: Envelope) -> bytes:
-    """Return an envelope's bytes, as on the wire and in the log."""
+    """Return an envelope's bytes, as they are sent and kept."""
     return _encode(envelope)
 
 
 class SequenceTracker:
-    """Counts words and chains their CRCs per speaker and kind; notices what is missing."""
+    """Counts messages and chains their CRCs per sender and type; notices what is missing."""
 
     def __init__(self) -> None:
         self._messages: dict[tuple[str, str], tuple[int, int]] = {}
         self._next: dict[tuple[str, str, int], int] = {}
 
     def add(self, name: str, envelope: Envelope) -> int:
-        """Count a word of that kind; return how many of its kind went missing before it.
+        """Count a message of that type; return how many of its type are missing before it.
 
-        Beats are said before everyone listens, so the first that is heard may have any number.
+        Heartbeats are published before everyone is connected, so the first one may have any number.
         """
         who = (envelope.sender, name)
         count, crc = self._messages.get(who, (0, 0))
@@ -79,16 +79,16 @@ class SequenceTracker:
         return missing
 
     def lacks(self, name: str, envelope: Envelope) -> bool:
-        """Whether a word comes after all that were counted of its kind, speaker and life."""
+        """Return whether a message is newer than all counted ones of its sender and type."""
         return envelope.seq >= self._next.get((envelope.sender, name, envelope.incarnation), 0)
 
     def of(self, sender: str) -> dict[str, tuple[int, int]]:
-        """Return (count, running CRC) of each kind that speaker said."""
+        """Return (count, running CRC) of each type that a sender published."""
         return {k: messages for (who, k), messages in self._messages.items() if who == sender}
 
 
 class Sender:
-    """Puts envelopes round one speaker's words."""
+    """Wraps the messages of one sender."""
 
     def __init__(self, sender: str, clock: Clock, incarnation: int = 0, session: str = "") -> None:
         self.sender = sender
@@ -99,7 +99,7 @@ class Sender:
         self._seq: dict[str, int] = {}
 
     def wrap(self, message: Message) -> Envelope:
-        """Return the word in its envelope, numbered, stamped, and counted."""
+        """Return the message in its envelope, numbered, stamped and counted."""
         name = kind(message)
         seq = self._seq.get(name, 0)
         self._seq[name] = seq + 1
@@ -112,7 +112,7 @@ class Sender:
 
 
 class MessageStore(Protocol):
-    """Where a speaker's words are kept before they are said."""
+    """Where the messages of a sender are kept before they are published."""
 
     def append(self, name: str, envelope: Envelope, data: bytes) -> None:
-        """Keep one word of that kind."""
+        """Keep one message of that type."""

@@ -1,4 +1,4 @@
-"""Gives a Frame its pixels on arrival: from the ring, else from the file."""
+"""Fill in the pixels of a received Frame: from the ring, or from its file."""
 
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,15 @@ from rig.transport.frame_ring import Ring, RingPlan, read_pixels
 
 
 class Pixels:
-    """Puts a Frame's pixels to it: from the ring, else from the file."""
+    """Fills in the pixels of Frames: from the ring, or from the file if the ring was overrun."""
 
     def __init__(self, folder: Path = Path()) -> None:
         self._folder = folder
         self._ring: Ring | None = None
         self.overrun = False
-        """Whether the last frame was overwritten in the ring before it was read."""
+        """True if the last frame was overwritten in the ring before it was read."""
         self.overruns = 0
-        """How many frames were."""
+        """Number of frames that were overwritten before they were read."""
 
     def open(self, start: Start) -> None:
         """Open the ring that Start names, if it names one."""
@@ -40,6 +40,6 @@ class Pixels:
         return msgspec.structs.replace(frame, pixels=pixels)
 
     def close(self) -> None:
-        """Let the ring go."""
+        """Close the ring."""
         if self._ring is not None:
             self._ring.close()

@@ -1,4 +1,4 @@
-"""Words on disk: the wire, saved. A session's log, and each speaker's own journal."""
+"""Keep messages on disk: the session's log, and the journal of each process."""
 
 import mmap
 import os
@@ -76,10 +76,10 @@ def _end_of_journal(crc: int) -> bytes:
 
 
 class LogWriter:
-    """Appends words to an MCAP file, one channel for each speaker, kind and life."""
+    """Appends messages to an MCAP file, one channel for each sender, type and incarnation."""
 
     def __init__(self, path: Path, chunked: bool = True) -> None:
-        """Make the file. Chunks are compressed and indexed; without them each word is flushed."""
+        """Make the file, in compressed and indexed chunks, or with every message flushed."""
         self._chunked = chunked
         self._file = _ChecksummedFile(path.open("xb"))
         self._writer = Writer(
@@ -97,21 +97,21 @@ class LogWriter:
         self.count = 0
 
     def append(self, name: str, envelope: Envelope, data: bytes) -> None:
-        """Keep one word of that kind; `data` is the envelope as it was on the wire."""
+        """Keep one message of that type; `data` is its envelope as it was sent."""
         channel = (envelope.sender, name, envelope.incarnation)
         number = self._channels.get(channel) or self._register(channel)
         self.count += 1
         if self._chunked:
             self._writer.add_message(number, envelope.sent, data, envelope.sent, envelope.seq)
             return
-        # what every word waits for before it is said: the library's way takes three times as long
+        # every message waits for this before it is published: the library takes three times as long
         length = _MESSAGE.size - _RECORD_BYTES + len(data)
         sent = envelope.sent
         self._file.write(_MESSAGE.pack(_OPCODE, length, number, envelope.seq, sent, sent) + data)
         self._file.flush()
 
     def close(self, verdict: Completeness | None = None) -> None:
-        """Finish the file, with what is to be said of it."""
+        """Finish the file, with the record of what should be in it."""
         if verdict is not None:
             self.flush()  # so that the record follows the last message
             text = msgspec.json.encode(verdict)
@@ -127,12 +127,12 @@ class LogWriter:
         self._file.close()
 
     def flush(self) -> None:
-        """Hand what was appended to the system: it survives the death of this process."""
+        """Hand what was appended to the system, so that it survives the death of this process."""
         self._writer.flush()  # type: ignore[no-untyped-call]  # mcap leaves it untyped
         self._file.flush()
 
     def sync(self) -> None:
-        """Have the disk hold what was flushed."""
+        """Wait until what was flushed is on disk."""
         os.fdatasync(self._file.fileno())
 
     def _register(self, channel: tuple[str, str, int]) -> int:
@@ -149,10 +149,10 @@ class LogWriter:
 
 
 class Journal:
-    """One speaker's words, each flushed before it is said; on the disk within a second."""
+    """The messages of one process, each flushed before it is published; on disk within 1 s."""
 
     def __init__(self, folder: Path, sender: str) -> None:
-        """Make the journal in a session folder, and begin to sync it in a thread."""
+        """Make the journal in a session folder, and start the thread that syncs it."""
         self._writer = LogWriter(folder / JOURNAL_FOLDER / f"{sender}.mcap", chunked=False)
         self._sync_error: OSError | None = None
         self._closing = threading.Event()
@@ -160,7 +160,7 @@ class Journal:
         self._syncing.start()
 
     def append(self, name: str, envelope: Envelope, data: bytes) -> None:
-        """Keep one word; it survives the death of this process at once.
+        """Keep one message; it survives the death of this process at once.
 
         Raises OSError if it cannot be kept, or if the disk did not take what was kept before.
         """
@@ -190,7 +190,7 @@ class Journal:
             try:
                 self._writer.sync()
             except OSError as error:
-                self._sync_error = error  # the next word raises it
+                self._sync_error = error  # the next append raises it
                 return
 
 

@@ -66,7 +66,7 @@ def test_a_lost_message_ends_its_subscriber(hub: RunningHub) -> None:
     sender = hub.sender("a")
     messages = [sender.wrap(Wheel(t, t, 0.0)) for t in range(3)]
     hub.inject("a", [frame_of(messages[0], "Wheel"), frame_of(messages[2], "Wheel")])
-    with pytest.raises(BusError, match="1 Wheel words of a were lost"):
+    with pytest.raises(BusError, match="1 Wheel messages of a were lost"):
         received(bus, 2)
 
 

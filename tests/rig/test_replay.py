@@ -148,7 +148,7 @@ def test_a_reward_is_earned_by_a_lick_while_its_wish_stands() -> None:
     counts.take(Arm(600, 5, 10_000, "centre", "now", 1.5))
     counts.take(TrialEnd(2_000_000_000, 0, "aborted"))
     rows = counts.rows(licks)
-    assert rows["wishes for water"] == "5"
+    assert rows["reward requests"] == "5"
     assert rows["rewards earned by the recorded licks"] == "2"
     assert rows["water earned, ul"] == "4.5"
     assert (rows["trials begun"], rows["trials aborted"]) == ("2", "1")

@@ -57,7 +57,7 @@ def test_a_failure_is_said_again_with_the_words_before_and_after_it(
     report = recorded(tmp_path, *failed(Fault(LAST * MS, WHY)))
     assert (report.first, report.unproven) == (None, {})
     assert report.compared == {"failing": LAST + 1}
-    assert (report.failed, report.struck) == ({"failing": WHY}, {})
+    assert (report.failed, report.ended_outside) == ({"failing": WHY}, {})
     monkeypatch.setattr(sys, "argv", ["rig", "replay", str(tmp_path), "--verify"])
     with pytest.raises(SystemExit) as exit_:
         main()
@@ -92,7 +92,7 @@ def test_what_came_from_outside_is_no_failure_to_find(tmp_path: Path) -> None:
     assert report.first is None
     assert report.compared == {"failing": 29}
     assert report.unproven == {"failing": LAST - 29 + 1}
-    assert (report.failed, report.struck) == ({}, {"failing": "the hub is silent"})
+    assert (report.failed, report.ended_outside) == ({}, {"failing": "the hub is silent"})
 
 
 @pytest.mark.parametrize(("until", "code"), [(1, 1), (30, 0)])

@@ -81,8 +81,8 @@ def _ends(report: Report) -> Iterator[str]:
     """Yield a sentence for each decider that failed."""
     for sender, why in report.failed.items():
         yield f"{sender} failed as in the recording, on the same message: {why}"
-    for why in dict.fromkeys(report.struck.values()):
-        names = ", ".join(name for name, reason in report.struck.items() if reason == why)
+    for why in dict.fromkeys(report.ended_outside.values()):
+        names = ", ".join(name for name, reason in report.ended_outside.items() if reason == why)
         yield f"ended by something other than a message ({why}); compared up to there: {names}"
 
 

@@ -42,7 +42,7 @@ def test_each_class_declares_whether_it_is_simulated() -> None:
 def test_a_device_that_does_not_say_whether_it_is_simulated_is_refused() -> None:
     undeclared = session(REAL)
     undeclared.nodes["hardware"]["wheel"]["is"] = "behavior.devices.protocols:Wheel"
-    with pytest.raises(Refused, match="is no device"):
+    with pytest.raises(Refused, match="is not a device"):
         animal_devices(undeclared)
     undeclared.nodes["hardware"]["wheel"]["is"] = "tests.rig.session.test_preflight:Undeclared"
     with pytest.raises(Refused, match=r"\[nodes.hardware.wheel\].* does not say whether"):
