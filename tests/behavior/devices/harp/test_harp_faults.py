@@ -13,8 +13,10 @@ from behavior.devices.harp.board import Board
 from behavior.devices.harp.models import ENCODERS, WHO_AM_I
 from rig.clock import monotonic_ns
 from rig.errors import Refused
+from rig.messages import Edge, Message, Start
 from tests.behavior.devices.harp.harp_worlds import MS, BehaviorWorld
 from tests.behavior.devices.harp.pty_board import PtyBoard
+from tests.behavior.sessions import hardware, of
 
 LONG = 60_000 * MS
 S = 1_000 * MS
@@ -243,3 +245,21 @@ def _until(look: Callable[[], Any]) -> Any:
         assert monotonic_ns() < patience, "it never came"
         time.sleep(0.001)
     return found
+
+
+def test_the_edge_of_an_output_that_goes_up_at_the_start_is_in_session_time(
+    world: BehaviorWorld,
+) -> None:
+    on = {"board": "b"}
+    kind = "behavior.devices.harp"
+    table = {
+        "boards": {"b": {"is": f"{kind}:Board", "model": "behavior", "port": world.there.port}},
+        "wheel": {"is": f"{kind}:Wheel", "cm_per_count": 0.1, **on},
+        "outputs": {"sync": {"is": f"{kind}:Output", "on": "session", "line": 0, **on}},
+    }
+    published: list[Message] = []
+    node, _ = hardware(table, published.append)
+    node.handle(Start(0, {"seed": 1, "t0_ns": monotonic_ns()}))
+    node.close()
+    (up,) = [edge for edge in of(Edge, published) if edge.up]
+    assert abs(up.t) < S
