@@ -40,7 +40,7 @@ class Mesoscope(Node):
     subscribes = (Start, Edge, Position, TrialStart)
     publishes = (Pulse,)
     period_s = 1.0 / 3.0
-    max_batch_delay_s = 0.005
+    max_batch_delay_s = 0.01
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What the microscope scans, how fast, and where it saves the files."""

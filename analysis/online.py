@@ -66,7 +66,7 @@ class Online(Node):
     name = "online"
     subscribes = (Start, Scan, Frame, Position, TrialStart, TrialEnd)
     publishes = (CellSignals, CellsFound, LearningSignals)
-    max_batch_delay_s = 0.005
+    max_batch_delay_s = 0.01
     critical = False
     max_lag_s = 10.0  # preparing the masks of tens of thousands of cells takes seconds
 

@@ -61,7 +61,7 @@ class Referee(Node):
         Arm,
     )
     publishes = (TrialVerdict,)
-    max_batch_delay_s = 0.005
+    max_batch_delay_s = 0.01
     max_lag_s = 3.0  # its verdicts move nothing, so it may lag
 
     def __init__(self, settings: Node.Settings, publish: Publish) -> None:

@@ -8,7 +8,7 @@ import zmq
 
 from rig.clock import RealClock, monotonic_ns
 from rig.messages import MESSAGE_TYPES, Message, kind
-from rig.transport.bus import Bus
+from rig.transport.bus import Batching, Bus
 from rig.transport.envelope import Envelope, MessageStore, Sender, pack
 from rig.transport.gate import Publisher
 from rig.transport.hub import Hub
@@ -50,11 +50,12 @@ class RunningHub:
         clock: RealClock | None = None,
         keeper: MessageStore | None = None,
         pixels: bool = True,
+        pace: Batching = Batching(),  # noqa: B008 (a constant)
     ) -> Bus:
         """Return a connected bus, which is closed with the hub."""
         clock = clock or self.clock
         sender = self.sender(name, clock)
-        bus = Bus(sender, self.port, subscribes, clock, keeper or Kept(), pixels=pixels)
+        bus = Bus(sender, self.port, subscribes, clock, keeper or Kept(), pace, pixels)
         self._buses.append(bus)
         bus.connect()
         return bus

@@ -19,7 +19,7 @@ from rig.messages import (
 )
 from rig.settings.config import SessionSettings
 from rig.transport.envelope import CorruptMessage, Envelope, unpack
-from rig.transport.hub_access import BACK, OBSERVER, connect, read_access
+from rig.transport.hub_access import BATCHES, OBSERVER, connect, read_access
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read
 
 LATEST_ONLY = frozenset(kind(message) for message in (Position, Frame))
@@ -58,7 +58,7 @@ class LiveFeed:
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
         self._socket.rcvhwm = _HIGH_WATER_MESSAGES
         self._socket.subscribe(b"")
-        connect(self._socket, access, BACK)
+        connect(self._socket, access, BATCHES)
         self._past = history(folder, tuple(session.nodes))
         self._newest: dict[tuple[str, str], int] = {}
         """The last sequence number of each sender and type that came from the journals."""

@@ -25,11 +25,11 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The [rig] table of a setup: what is one per rig."""
 
     name: str
-    hub_port: Annotated[int, msgspec.Meta(ge=1024, le=65534)] = 5571
+    hub_port: Annotated[int, msgspec.Meta(ge=1024, le=65533)] = 5571
     """Number of the session's hub; sessions that run at the same time need different ones.
 
     On Linux and macOS it only names the hub's Unix sockets. On Windows messages go in at this TCP
-    port and out at the next one, on loopback.
+    port and out at the next two, on loopback.
     """
     hub_realtime: bool = True
     """Whether the hub comes before all ordinary processes, where the system allows it."""

@@ -20,7 +20,15 @@ from rig.transport.envelope import (
     unpack,
 )
 from rig.transport.frame_pixels import Pixels
-from rig.transport.hub_access import BACK, FRONT, HIGH_WATER_MESSAGES, connect, read_access
+from rig.transport.hub_access import (
+    BACK,
+    BATCH_S,
+    BATCHES,
+    FRONT,
+    HIGH_WATER_MESSAGES,
+    connect,
+    read_access,
+)
 
 BEAT_NS = 200_000_000
 SILENCE_NS = 1_500_000_000
@@ -37,6 +45,16 @@ class Batching(NamedTuple):
 
     max_batch_delay_s: float = 0.0
     max_lag_s: float = 1.0
+
+    @property
+    def end(self) -> str:
+        """The end of the hub that serves it: at once, or in batches."""
+        return BACK if self.max_batch_delay_s < BATCH_S else BATCHES
+
+    @property
+    def wait_s(self) -> float:
+        """How long to wait for more after the first message has come."""
+        return self.max_batch_delay_s - (BATCH_S if self.end == BATCHES else 0.0)
 
 
 class BusError(Exception):
@@ -87,7 +105,7 @@ class Bus:
         self._context = zmq.Context()
         self._out = self._context.socket(zmq.PUB)
         self._in = self._context.socket(zmq.SUB)
-        for socket, end in ((self._out, FRONT), (self._in, BACK)):
+        for socket, end in ((self._out, FRONT), (self._in, self._pace.end)):
             socket.rcvhwm = socket.sndhwm = HIGH_WATER_MESSAGES
             connect(socket, access, end)
         for name in _topics(subscribes):
@@ -177,9 +195,9 @@ class Bus:
             wait_s = (until - self._clock.now()) / 1e9
             if not select.select([self._fd], [], [], max(0.0, wait_s))[0]:
                 return []
-            if self._pace.max_batch_delay_s:
+            if self._pace.wait_s:
                 left_s = (until - self._clock.now()) / 1e9
-                time.sleep(max(0.0, min(self._pace.max_batch_delay_s, left_s)))
+                time.sleep(max(0.0, min(self._pace.wait_s, left_s)))
         return self._drain()
 
     def _drain(self) -> list[tuple[Envelope, Message]]:

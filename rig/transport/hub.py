@@ -29,8 +29,8 @@ class HubPlan(msgspec.Struct, frozen=True):
 
     session: str
     t0_ns: int
-    front: str
-    back: str
+    addresses: dict[str, str]
+    """Where each end of the hub listens."""
     secret_key: str
     names: dict[str, str]
     """The process of each public key that may connect (Z85)."""
@@ -68,17 +68,15 @@ class Hub:
             realtime: Whether the hub comes before all ordinary processes.
         """
         remove_access(self._port)  # of a hub that was killed
-        front, back = addresses(self._port, self._unix_sockets)
+        ends = addresses(self._port, self._unix_sockets)
         hub_key, hub_secret = zmq.curve_keypair()
         names = {}
         for name in (*publishers, OBSERVER):
             public, secret = zmq.curve_keypair()
             names[public.decode()] = name
             keys = (key.decode() for key in (hub_key, public, secret))
-            write_access(self._port, name, Access(front, back, *keys))
-        plan = HubPlan(
-            session, t0_ns, front, back, hub_secret.decode(), names, dict(publishers), realtime
-        )
+            write_access(self._port, name, Access(ends, *keys))
+        plan = HubPlan(session, t0_ns, ends, hub_secret.decode(), names, dict(publishers), realtime)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "rig.transport.hub_process"],
             stdin=subprocess.PIPE,

@@ -1,9 +1,9 @@
 """Where the hub of a session is, and the keys that open it: files that only this user may read.
 
 While a hub runs, its folder (`hub-PORT` in the user's private folder) holds one file for each
-process that may connect. On Linux and macOS the hub listens at two Unix sockets in that folder,
-and the port is only a number that tells the hubs of several rigs apart; elsewhere it listens at
-that TCP port and the next one, on loopback. Either way a connection needs one of the keys.
+process that may connect. On Linux and macOS the hub listens at Unix sockets in that folder, and the
+port is only a number that tells the hubs of several rigs apart; elsewhere it listens at that TCP
+port and the next two, on loopback. Either way a connection needs one of the keys.
 """
 
 import os
@@ -19,8 +19,13 @@ from rig.transport.private_folder import make_private, open_private, private_fol
 
 OBSERVER = "observer"
 """The name of a key with which one may subscribe, and publish nothing."""
-FRONT, BACK = "front", "back"
-"""The hub's two sockets: messages go in at the front and out at the back."""
+FRONT, BACK, BATCHES = "front", "back", "batches"
+"""The hub's three sockets: messages go in at the front, and out at the back, each at once. At the
+third they go out, too, in the same order, but all those of BATCH_S together."""
+ENDS = (FRONT, BACK, BATCHES)
+BATCH_S = 0.01
+"""How long the hub collects messages for the subscribers that may wait. A subscriber is then woken
+100 times a second, not for each message."""
 HAS_UNIX_SOCKETS = os.name == "posix"
 HIGH_WATER_MESSAGES = 100_000
 """How many messages may wait in a socket."""
@@ -32,8 +37,8 @@ _MAX_PATH_BYTES = 103
 class Access(msgspec.Struct, frozen=True):
     """What a process needs to connect to a hub."""
 
-    front: str
-    back: str
+    addresses: dict[str, str]
+    """The address of each end of the hub."""
     hub_key: str
     """The hub's public key (Z85)."""
     public_key: str
@@ -45,18 +50,18 @@ def hub_folder(port: int) -> Path:
     return private_folder() / f"hub-{port}"
 
 
-def addresses(port: int, unix_sockets: bool = HAS_UNIX_SOCKETS) -> tuple[str, str]:
-    """Return the addresses of a hub's front and back. Raises Refused if a path is too long."""
+def addresses(port: int, unix_sockets: bool = HAS_UNIX_SOCKETS) -> dict[str, str]:
+    """Return the address of each end of a hub. Raises Refused if a path is too long."""
     if not unix_sockets:
-        return f"tcp://127.0.0.1:{port}", f"tcp://127.0.0.1:{port + 1}"
-    paths = [hub_folder(port) / name for name in (FRONT, BACK)]
+        return {end: f"tcp://127.0.0.1:{port + n}" for n, end in enumerate(ENDS)}
+    paths = [hub_folder(port) / end for end in ENDS]
     longest = max(len(os.fsencode(path)) for path in paths)
     if longest > _MAX_PATH_BYTES:
         raise Refused(
             f"the path of the hub's socket {paths[0]} has {longest} bytes and may have "
             f"{_MAX_PATH_BYTES}; use a shorter folder"
         )
-    return f"ipc://{paths[0]}", f"ipc://{paths[1]}"
+    return {end: f"ipc://{path}" for end, path in zip(ENDS, paths, strict=True)}
 
 
 def write_access(port: int, name: str, access: Access) -> None:
@@ -88,4 +93,4 @@ def connect(socket: zmq.Socket[Any], access: Access, end: str) -> None:
     socket.curve_publickey = access.public_key.encode()
     socket.curve_secretkey = access.secret_key.encode()
     socket.maxmsgsize = MAX_MESSAGE_BYTES
-    socket.connect(access.front if end == FRONT else access.back)
+    socket.connect(access.addresses[end])

@@ -9,7 +9,7 @@ import pytest
 from rig.clock import RealClock
 from rig.errors import Refused
 from rig.messages import Heartbeat, Lick, Message, Wheel
-from rig.transport.bus import Bus, BusError
+from rig.transport.bus import Batching, Bus, BusError
 from rig.transport.envelope import Envelope
 from rig.transport.hub import Hub
 from tests.hubs import Kept, RunningHub, frame_of, running_hub
@@ -37,7 +37,8 @@ def received(bus: Bus, count: int) -> list[Message]:
 
 def test_all_receive_everything_in_one_order(any_hub: RunningHub) -> None:
     senders = [any_hub.bus(name) for name in ("a", "b", "c")]
-    listeners = [any_hub.bus(name, Wheel, Lick) for name in ("x", "y")]
+    paces = {"x": Batching(), "y": Batching(0.02)}
+    listeners = [any_hub.bus(name, Wheel, Lick, pace=pace) for name, pace in paces.items()]
 
     def talk(bus: Bus) -> None:
         for t in range(200):
@@ -61,8 +62,21 @@ def test_a_message_is_kept_before_it_is_published(hub: RunningHub) -> None:
     assert kept.messages.count("Wheel") == 1
 
 
-def test_a_lost_message_ends_its_subscriber(hub: RunningHub) -> None:
-    bus = hub.bus("x", Wheel)
+def test_a_subscriber_that_may_wait_is_woken_once_for_a_batch(hub: RunningHub) -> None:
+    bus = hub.bus("x", Wheel, pace=Batching(0.01))
+    sender = hub.sender("a")
+    messages = [Wheel(t, t, 0.0) for t in range(3)]
+    hub.inject("a", [frame_of(sender.wrap(message), "Wheel") for message in messages])
+    batches = []
+    while sum(map(len, batches)) < len(messages):
+        batches.append([w for _, w in bus.receive(None) if isinstance(w, Wheel)])
+    assert [w for batch in batches for w in batch] == messages
+    assert max(map(len, batches)) > 1
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.01])
+def test_a_lost_message_ends_its_subscriber(hub: RunningHub, delay_s: float) -> None:
+    bus = hub.bus("x", Wheel, pace=Batching(delay_s))
     sender = hub.sender("a")
     messages = [sender.wrap(Wheel(t, t, 0.0)) for t in range(3)]
     hub.inject("a", [frame_of(messages[0], "Wheel"), frame_of(messages[2], "Wheel")])

@@ -22,6 +22,8 @@ from rig.transport.envelope import Sender
 from rig.transport.gate import Gate, Publisher
 from rig.transport.hub_access import (
     BACK,
+    BATCHES,
+    ENDS,
     FRONT,
     OBSERVER,
     addresses,
@@ -153,7 +155,7 @@ def test_a_flood_of_refused_messages_makes_one_fault_a_second(hub: RunningHub) -
 
 
 def _strangers(hub: RunningHub) -> Iterator[tuple[str, Callable[[zmq.Socket[Any]], None]]]:
-    front, _ = addresses(hub.port, not _is_tcp(hub))
+    front = addresses(hub.port, not _is_tcp(hub))[FRONT]
     public, secret = zmq.curve_keypair()
 
     def plain(out: zmq.Socket[Any]) -> None:
@@ -189,12 +191,12 @@ def test_a_stranger_is_not_connected(hub: RunningHub) -> None:
     assert [m for _, m in bus.receive(None) if isinstance(m, Fault)] == []
 
 
-def test_a_stranger_hears_nothing(hub: RunningHub) -> None:
-    _, back = addresses(hub.port, not _is_tcp(hub))
+@pytest.mark.parametrize("end", [BACK, BATCHES])
+def test_a_stranger_hears_nothing(hub: RunningHub, end: str) -> None:
     context: zmq.Context[Any] = zmq.Context()
     ear = context.socket(zmq.SUB)
     ear.subscribe(b"")
-    ear.connect(back)
+    ear.connect(addresses(hub.port, not _is_tcp(hub))[end])
     known = observer(context, hub.port)
     known.subscribe(b"")
     bus = hub.bus("x", Wheel)
@@ -228,8 +230,7 @@ def test_only_this_user_can_read_the_keys_and_reach_the_sockets() -> None:
         keys = sorted(folder.glob("*.key"))
         assert [key.stem for key in keys] == [OBSERVER, "x"]
         assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
-        assert (folder / FRONT).is_socket()
-        assert (folder / BACK).is_socket()
+        assert all((folder / end).is_socket() for end in ENDS)
     assert not folder.exists()
 
 
@@ -241,7 +242,7 @@ def test_a_folder_that_others_may_enter_is_refused(
         pass
     (tmp_path / f"hub-{hub.port}").mkdir(mode=0o755)
     (tmp_path / f"hub-{hub.port}").chmod(0o755)
-    access = hub_access.Access("", "", "", "", "")
+    access = hub_access.Access({}, "", "", "")
     with pytest.raises(Refused, match="is open to other users; run: chmod 700"):
         hub_access.write_access(hub.port, "x", access)
 
