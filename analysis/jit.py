@@ -1,4 +1,4 @@
-"""Compiles the loops that run over all cells or pixels of a frame: the one place of numba."""
+"""Compile the loops over all cells or pixels of a frame; the only module that uses numba."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -9,7 +9,7 @@ F = TypeVar("F", bound=Callable[..., None])
 
 
 def compiled(function: F) -> F:
-    """Return the function as machine code, made at its first call and kept on the disk.
+    """Return the function as machine code, compiled at its first call and cached on disk.
 
     One thread and no fast mathematics: the same numbers give the same bits.
     """

@@ -1,4 +1,4 @@
-"""Baseline: the resting brightness of each cell, kept up in constant time a frame."""
+"""The baseline of each cell's brightness, updated in constant time per frame."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,19 +8,19 @@ from analysis.jit import compiled
 Floats = NDArray[np.float32]
 
 _BLOCKS = 6
-"""Into how many blocks a window is cut: a minimum leaves the window a block late at most."""
+"""Number of blocks in a window: a value leaves the window at most one block late."""
 
 
 class Baseline:
-    """The maximum, over the last window, of the minimum over the window before each moment.
+    """Suite2p's maximin baseline, from past frames only.
 
-    Suite2p's maximin on smoothed traces, with what an animal that still runs can offer: windows
-    that end now, smoothing that looks back only (of the noise of a Gaussian of smooth_frames),
-    and extremes kept by blocks of a sixth of a window.
+    The trace is smoothed, and the baseline is the maximum over the last window of the minimum over
+    the window before each moment. The smoothing is exponential, with the noise of a Gaussian of
+    smooth_frames; minima and maxima are kept by blocks of a sixth of a window.
     """
 
     def __init__(self, cells: int, window_s: float, smooth_frames: float) -> None:
-        """Begin without having seen a frame."""
+        """Begin before the first frame."""
         noise = 1.0 / (2.0 * np.sqrt(np.pi) * smooth_frames)
         self._share = 2.0 * noise / (1.0 + noise)
         self._block_s = window_s / _BLOCKS
@@ -34,7 +34,7 @@ class Baseline:
         self._high = np.full(cells, -np.inf, np.float32)
 
     def subtract(self, values: Floats, time_s: float) -> None:
-        """Take in the values of a frame, (cells,), and take the baseline off them in place."""
+        """Take in the values of a frame, (cells,), and subtract the baseline from them in place."""
         if not self._frames:
             self._block_began_s = time_s
         elif time_s - self._block_began_s >= self._block_s:

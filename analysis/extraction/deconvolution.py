@@ -1,8 +1,13 @@
-"""Deconvolution: the non-negative spikes behind each cell's brightness, a few frames late.
+"""Online deconvolution: non-negative activity from the brightness of each cell.
 
 OASIS (Friedrich, Zhou & Paninski, PLoS Comput Biol 2017) without a sparsity penalty and with a
-fixed decay: the trace is cut into pools within which calcium only decays; a new value opens a
-pool, and pools merge as long as one would have to end below what the decay of the last leaves.
+fixed decay. The trace is divided into pools within which calcium only decays. A new value opens a
+pool; the last two pools merge as long as the last one begins below what the decay of the one
+before it leaves:
+
+    brightness      x        x  x             a pool: value at its start, then exponential decay
+                 x     x  x       x           activity: how far a pool starts above the decay of
+    pools       |--------|---------|          the pool before it
 """
 
 import numpy as np
@@ -13,22 +18,29 @@ from analysis.jit import compiled
 Floats = NDArray[np.float32]
 
 DEPTH = 16
-"""How many pools of a cell are kept, the newest; none older is merged any more. A power of 2."""
+"""Number of the newest pools that are kept per cell; older ones do not merge. A power of 2."""
 _PLACE = DEPTH - 1
-"""Pool number n lies in place n & _PLACE."""
+"""Pool n is stored at index n & _PLACE."""
 MOST_LAG = DEPTH - 6
+"""Largest lag, in frames."""
 _AGES = 1024
-"""For how many frames a decay is remembered; beyond, nothing is left."""
+"""Number of frames for which the decay is kept; after them nothing is left."""
 
 
 class Deconvolution:
-    """The deconvolved values, each said `lag` frames after its own and then final.
+    """Gives the deconvolved value of a frame `lag` frames later; it is then final.
 
-    Time may pass unevenly: the decay between two frames is that of the time between them.
+    Frames may be unevenly spaced: the decay between two frames follows from the time between them.
     """
 
     def __init__(self, cells: int, tau_s: float, lag: int) -> None:
-        """Begin without having seen a frame; lag from 0 to MOST_LAG."""
+        """Begin before the first frame.
+
+        Args:
+            cells: Number of cells.
+            tau_s: Time constant of the decay, seconds.
+            lag: Frames, 0 to MOST_LAG.
+        """
         self._tau_s, self._lag = tau_s, lag
         self._frame = -1
         self._emitted = -1
@@ -49,7 +61,7 @@ class Deconvolution:
         return self._emit() if self._frame - self._emitted > self._lag else None
 
     def rest(self) -> list[Floats]:
-        """Return the values of the last frames, as they stand at the end, in their order."""
+        """Return the values of the last `lag` frames at the end of the recording, in order."""
         return [self._emit() for _ in range(self._frame - self._emitted)]
 
     def _emit(self) -> Floats:
@@ -70,10 +82,10 @@ def _add(
     weight: Floats,
     decay: Floats,
 ) -> None:
-    """Open a pool with each cell's new value, then merge while the last one is too high.
+    """Open a pool with each cell's new value, then merge pools while they violate the decay.
 
-    decay[c, k] is what is left, at the start of pool k, of calcium from the start of the one
-    before.
+    decay[c, k] is the fraction of calcium at the start of a pool that is left at the start of the
+    next one, k.
     """
     for c in range(values.size):
         v, w, began = np.float64(values[c]), 1.0, frame
@@ -105,7 +117,7 @@ def _emit(
     decay: Floats,
     spikes: Floats,
 ) -> None:
-    """Give each cell the jump of calcium at that frame: 0 where no pool begins there."""
+    """Set spikes to the jump of calcium at a frame: 0 where no pool begins."""
     for c in range(spikes.size):
         pool = top[c]
         while pool > 0 and start[c, pool & _PLACE] > frame:

@@ -1,4 +1,4 @@
-"""Masks: the weighted mean of each cell's pixels, and of the neuropil round it, in a page."""
+"""The weighted mean of each cell's pixels in a page, and the mean of the neuropil around it."""
 
 from typing import Any
 
@@ -13,31 +13,38 @@ Shift = tuple[int, int]
 
 
 class Masks:
-    """The weighted mean of each cell's pixels in a page, wherever motion has put them.
+    """Measures the weighted mean of each cell's pixels in a page, wherever motion has moved them.
 
-    Pixels lie as strips of eight along the page's rows, with weight 0 where a strip is not the
-    cell's, and cells in the order of those rows: the page is read nearly from front to back, one
-    place stands for eight pixels, and eight sums grow side by side.
+    The pixels of a cell are stored as runs of eight along a row, with weight 0 for pixels that are
+    not the cell's:
+
+        cell        . . # # # . . .        run of row 0:  0 0 w w w 0 0 0
+                    . # # # # # . .        run of row 1:  0 w w w w w 0 0
+
+    One index then stands for eight pixels, and eight sums are accumulated at once, which the
+    compiler turns into vector instructions: with a single sum each addition would wait for the
+    one before it. Cells are visited in the order of their rows, so that the page is read nearly
+    from front to back.
     """
 
     def __init__(self, cells: Cells, shape: tuple[int, int]) -> None:
-        """Lay the cells on pages of shape (height_px, width_px). Raises Refused."""
+        """Prepare for pages of shape (height_px, width_px). Raises Refused if a cell is outside."""
         cells.check(shape)
         self.shape = shape
         place = np.argsort(cells.centres()[:, 0], kind="stable")
         rank = np.argsort(place)[np.repeat(np.arange(len(cells)), np.diff(cells.first))]
         order = np.lexsort((cells.x, cells.y, rank))
         rank, y, x = rank[order], cells.y[order], cells.x[order].astype(np.int64)
-        begins = _strip_begins(rank, y, x)
-        strip = np.cumsum(begins) - 1
+        begins = _run_begins(rank, y, x)
+        run = np.cumsum(begins) - 1
         at = np.flatnonzero(begins)
-        left = np.clip(x[at], 0, max(0, shape[1] - _STRIP_PX))
+        left = np.clip(x[at], 0, max(0, shape[1] - _RUN_PX))
         self._at = (y[at].astype(np.int64) * shape[1] + left).astype(np.uint64)
-        self._weight = np.zeros((at.size, _STRIP_PX), np.float32)
-        self._weight[strip, x - left[strip]] = cells.weight[order]
+        self._weight = np.zeros((at.size, _RUN_PX), np.float32)
+        self._weight[run, x - left[run]] = cells.weight[order]
         box = cells.boxes()[place]
         box[:, 1] = np.minimum.reduceat(left, np.flatnonzero(_first_of(rank[at])))
-        box[:, 3] = np.maximum.reduceat(left, np.flatnonzero(_first_of(rank[at]))) + _STRIP_PX
+        box[:, 3] = np.maximum.reduceat(left, np.flatnonzero(_first_of(rank[at]))) + _RUN_PX
         self._box = box.astype(np.int32)
         counts = np.bincount(rank[at], minlength=len(cells))
         self._first = np.concatenate(([0], np.cumsum(counts))).astype(np.uint32)
@@ -48,28 +55,31 @@ class Masks:
     def means(self, page: NDArray[Any], shifts: NDArray[np.int32]) -> Floats:
         """Return the weighted mean of each cell, summed in float64: (cells,).
 
-        shifts is how far each cell has moved down and right, px, (cells, 2); outside the page its
-        edge stands in.
+        Args:
+            page: (height_px, width_px)
+            shifts: How far each cell has moved down and right, px: (cells, 2). Pixels outside the
+                page take the value of its nearest pixel.
         """
         means = np.empty(self._to.size, np.float32)
-        strips = (self._at, self._weight, self._first, self._box)
-        _means(page, *strips, self._to, self._total, shifts, means)
+        runs = (self._at, self._weight, self._first, self._box)
+        _means(page, *runs, self._to, self._total, shifts, means)
         return means
 
 
-_STRIP_PX = 8
+_RUN_PX = 8
+"""Pixels in a run."""
 
 
-def _strip_begins(cell: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which pixels, in their order, are the first of a strip."""
+def _run_begins(cell: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return True for pixels, in order, that are the first of a run of at most eight."""
     begins = np.ones(cell.size, bool)
     begins[1:] = (np.diff(cell) != 0) | (np.diff(y) != 0) | (np.diff(x) != 1)
     run_began = np.maximum.accumulate(np.where(begins, np.arange(cell.size), 0))
-    return np.asarray((np.arange(cell.size) - run_began) % _STRIP_PX == 0)
+    return np.asarray((np.arange(cell.size) - run_began) % _RUN_PX == 0)
 
 
 def _first_of(cell: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which of the strips, in their order, are the first of a cell."""
+    """Return True for runs, in order, that are the first of a cell."""
     return np.concatenate(([True], np.diff(cell) != 0))
 
 
@@ -89,21 +99,24 @@ def _means(
     flat = page.reshape(-1)
     for c in range(to.size):
         down, right = np.int64(shifts[to[c], 0]), np.int64(shifts[to[c], 1])
+        # Cells at the edge of the page are read pixel by pixel, the others run by run.
         s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
         above, beside = box[c, 0] + down < 0, box[c, 1] + right < 0
         if above or beside or box[c, 2] + down > height or box[c, 3] + right > width:
-            for strip in range(first[c], first[c + 1]):
-                place = np.int64(at[strip])
+            for run in range(first[c], first[c + 1]):
+                place = np.int64(at[run])
                 row = min(max(place // width + down, 0), height - 1)
-                for j in range(_STRIP_PX):
+                for j in range(_RUN_PX):
                     column = min(max(place % width + right + j, 0), width - 1)
-                    s0 += np.float64(page[row, column]) * weight[strip, j]
+                    s0 += np.float64(page[row, column]) * weight[run, j]
         else:
-            offset = np.uint64(down * width + right)  # may wrap round, and back in the sum
-            for strip in range(first[c], first[c + 1]):
-                begin = at[strip] + offset
-                pixels = flat[begin : begin + np.uint64(_STRIP_PX)]
-                share = weight[strip]
+            offset = np.uint64(
+                down * width + right
+            )  # unsigned: a negative shift wraps, and the sum wraps back
+            for run in range(first[c], first[c + 1]):
+                begin = at[run] + offset
+                pixels = flat[begin : begin + np.uint64(_RUN_PX)]
+                share = weight[run]
                 s0 += np.float64(pixels[0]) * share[0]
                 s1 += np.float64(pixels[1]) * share[1]
                 s2 += np.float64(pixels[2]) * share[2]
@@ -116,19 +129,33 @@ def _means(
 
 
 class Neuropil:
-    """The mean brightness round each cell: a ring of pixels that belong to no cell.
+    """Measures the mean brightness of a ring around each cell, of pixels that belong to no cell.
 
-    The page is cut into tiles of 4 x 4 px. The ring begins with the first whole tile beyond a
-    margin round the box of the cell's pixels, and is a box of tiles too, widened until it holds
-    enough pixels. Sums over boxes come from one summed-area table of tiles a page, small enough
-    to stay in a core's cache; it counts modulo 2**32, which is exact for the difference of its
-    corners.
+    The page is divided into tiles of 4 x 4 px. A ring is the difference of two boxes of tiles: the
+    inner one holds the bounding box of the cell and a margin, the outer one is widened until there
+    are enough pixels between them:
+
+        outer  + - - - - - - +
+               |   + - - +   |         sum of a box from a summed-area table T of the tiles:
+               |   | cell|   |         T[bottom, right] - T[top, right]
+               |   + - - +   |           - T[bottom, left] + T[top, left]
+               + - - - - - - +
+
+    The table is small enough to stay in a core's cache. For pages of 16-bit integers it counts
+    modulo 2**32, which leaves the differences exact.
     """
 
     def __init__(
         self, cells: Cells, shape: tuple[int, int], margin_px: int = 2, pixels: int = 350
     ) -> None:
-        """Lay rings of at least so many pixels, where the page has them."""
+        """Prepare rings.
+
+        Args:
+            cells: The cells.
+            shape: (height_px, width_px) of the pages.
+            margin_px: Smallest distance between cell and ring.
+            pixels: Smallest number of pixels of a ring, if the page has them.
+        """
         self._free = np.ones(shape, np.uint8)
         self._free[cells.y, cells.x] = 0
         self._tiles = (-(-shape[0] // _TILE_PX), -(-shape[1] // _TILE_PX))
@@ -150,7 +177,7 @@ class Neuropil:
         self._tables: dict[bool, tuple[NDArray[Any], NDArray[Any]]] = {}
 
     def _counts(self) -> NDArray[np.int64]:
-        """Return how many free pixels lie above and left of each corner of the tiles."""
+        """Return the number of free pixels above and left of each corner of the tiles."""
         down, right = self._tiles
         padded = np.zeros((down * _TILE_PX, right * _TILE_PX), np.int64)
         padded[: self._free.shape[0], : self._free.shape[1]] = self._free
@@ -160,7 +187,12 @@ class Neuropil:
         return counts
 
     def means(self, page: NDArray[Any], shift: Shift = (0, 0)) -> Floats:
-        """Return the mean of each cell's ring; 0 where the page has no free pixel: (cells,)."""
+        """Return the mean of each cell's ring, 0 if it has no pixel: (cells,).
+
+        Args:
+            page: (height_px, width_px)
+            shift: How far the page has moved down and right, px.
+        """
         whole = page.dtype.kind in "iu" and page.dtype.itemsize <= 2
         if whole not in self._tables:
             held: Any = np.uint32 if whole else np.float64
@@ -170,12 +202,13 @@ class Neuropil:
         table, columns = self._tables[whole]
         _sum_tiles(page, self._free, shift, columns, table)
         means = np.empty(self._per_pixel.size, np.float32)
-        around = 2.0**32 if whole else 0.0
-        _ring_means(table, self._outer, self._inner, self._per_pixel, self._order, around, means)
+        modulus = 2.0**32 if whole else 0.0
+        _ring_means(table, self._outer, self._inner, self._per_pixel, self._order, modulus, means)
         return means
 
 
 _TILE_PX = 4
+"""Side of a tile of the neuropil's summed-area table, pixels."""
 
 
 def _box_sums(table: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
@@ -209,7 +242,7 @@ def _sum_tiles(
             for x in range(max(first, last), width):
                 columns[x] += page[row, width - 1] * free[y, x]
         above, along = table[tile], table[tile + 1]
-        left = table[0, 0]  # always 0, of the table's own kind
+        left = table[0, 0]  # always 0, and of the type of the table
         for j in range(along.size - 1):
             for x in range(_TILE_PX * j, _TILE_PX * (j + 1)):
                 left += columns[x]
@@ -223,12 +256,12 @@ def _ring_means(
     inner: NDArray[np.uint32],
     per_pixel: NDArray[np.float64],
     order: NDArray[np.uint32],
-    around: float,
+    modulus: float,
     means: Floats,
 ) -> None:
-    """Give each cell, in the order of the page's rows, the mean between its two boxes.
+    """Set means to the mean between each cell's two boxes, in the order of the page's rows.
 
-    around is the number at which the table begins again from 0; 0.0 if it never does.
+    modulus is the number at which the table wraps to 0; 0.0 if it does not.
     """
     for c in order:
         top, left, bottom, right = outer[c, 0], outer[c, 1], outer[c, 2], outer[c, 3]
@@ -237,6 +270,6 @@ def _ring_means(
         top, left, bottom, right = inner[c, 0], inner[c, 1], inner[c, 2], inner[c, 3]
         ring -= np.float64(table[bottom, right]) - np.float64(table[top, right])
         ring -= np.float64(table[top, left]) - np.float64(table[bottom, left])
-        if around > 0.0:
-            ring -= around * np.floor(ring / around + 0.5)
+        if modulus > 0.0:
+            ring -= modulus * np.floor(ring / modulus + 0.5)
         means[c] = ring * per_pixel[c]

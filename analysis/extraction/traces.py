@@ -1,4 +1,4 @@
-"""Traces: from the pages of a volume to the deconvolved activity of its cells, frame by frame."""
+"""From the brightness of cells to their deconvolved activity, frame by frame."""
 
 from typing import Annotated
 
@@ -13,25 +13,29 @@ Floats = NDArray[np.float32]
 
 
 class TraceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How brightness becomes activity; the defaults are Suite2p's, tau that of GCaMP6s there."""
+    """How brightness becomes activity. Defaults are those of Suite2p; tau is for GCaMP6s."""
 
     neuropil_share: Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] = 0.7
-    """How much of the brightness round a cell is taken off it."""
+    """Fraction of the neuropil's brightness that is subtracted from a cell."""
     neuropil_margin_px: Annotated[int, msgspec.Meta(ge=0, le=50)] = 2
+    """Smallest distance between a cell and its neuropil ring."""
     neuropil_pixels: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 350
+    """Smallest number of pixels of a neuropil ring."""
     baseline_window_s: Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)] = 60.0
+    """Window of the maximin baseline, seconds."""
     baseline_smooth_frames: Annotated[float, msgspec.Meta(ge=1.0, le=1000.0)] = 10.0
+    """Standard deviation of the Gaussian that smooths traces for the baseline, frames."""
     tau_s: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 0.75
-    """How long the calcium signal takes to fall to 1/e."""
+    """Time constant of the calcium signal, seconds."""
     deconvolution_lag_frames: Annotated[int, msgspec.Meta(ge=0, le=MOST_LAG)] = 5
-    """How many frames after its own a value is final, and said."""
+    """A frame's activity is published this many frames later, and is then final."""
 
 
 class Traces:
-    """Brightness less 0.7 of the neuropil round it, less its baseline, deconvolved."""
+    """Subtracts the baseline from brightness and deconvolves it."""
 
     def __init__(self, cells: int, settings: TraceSettings) -> None:
-        """Begin without having seen a frame."""
+        """Begin before the first frame."""
         window_s, smooth_frames = settings.baseline_window_s, settings.baseline_smooth_frames
         self._baseline = Baseline(cells, window_s, smooth_frames)
         self._deconvolution = Deconvolution(
@@ -39,13 +43,14 @@ class Traces:
         )
 
     def add(self, values: Floats, time_s: float) -> Floats | None:
-        """Take in the brightness of a frame, (cells,), in place; return what is final by it.
+        """Take in the brightness of a frame, (cells,), which is changed in place.
 
-        That is the activity of the frame `deconvolution_lag_frames` before it.
+        Returns:
+            The activity of the frame `deconvolution_lag_frames` before it, (cells,), if any.
         """
         self._baseline.subtract(values, time_s)
         return self._deconvolution.add(values, time_s)
 
     def rest(self) -> list[Floats]:
-        """Return the activity of the last frames, as it stands at the end, in their order."""
+        """Return the activity of the last frames at the end of the recording, in order."""
         return self._deconvolution.rest()

@@ -1,9 +1,9 @@
-"""Lick responses, performance, and licks and speed by position: what a session's behaviour was.
+"""Lick responses, performance, and licks and speed by position.
 
 A trial's lick response is any lick from its start to the cue and the reward delay (passive), or to
 the grey space (any other mode). Where no cue was drawn (behaviour-only cohorts) it is any lick in
 the reward zone, bins 20-40 of 10 cm, and the first 200 trials count. Performance is the response
-rate in rewarded corridors less that in the others. Trials that were not done are left out of all.
+rate in rewarded corridors minus that in the others. Only completed trials count.
 Source: Zhong et al., Nature 2025, and its published code.
 """
 
@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 
 BIN_M = 0.1
 ZONE_M = (2.0, 4.0)
-"""Bins 20-40: the reward zone of a corridor without a cue."""
+"""Bins 20-40, in m: the reward zone of a corridor without a cue."""
 FIRST_TRIALS = 200
-"""So many trials of a behaviour-only session count, all stimuli together."""
+"""Number of trials of a behaviour-only session that count, all stimuli together."""
 Table = pd.DataFrame
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """How many of so many trials were responded to."""
+    """The number of trials with a lick response, of all trials."""
 
     responses: int
     trials: int
 
     @property
     def share(self) -> float:
-        """The response rate; NaN of no trials."""
+        """The response rate; NaN if there are no trials."""
         return self.responses / self.trials if self.trials else float("nan")
 
 
@@ -44,12 +44,12 @@ class Performance(msgspec.Struct, frozen=True):
 
     @property
     def difference(self) -> float:
-        """Response rate in rewarded corridors less that in the others; NaN without either."""
+        """Response rate in rewarded corridors minus that in the others; NaN without either."""
         return self.rewarded.share - self.other.share
 
 
 def counted(trials: Table) -> Table:
-    """Return the corridors that count: done ones; in a session without cues the first 200."""
+    """Return the corridors that count: completed ones; in a session without cues the first 200."""
     done = trials[(trials.outcome == "done") & (trials.picture == "corridor")]
     cueless = len(done) > 0 and bool(done.drawn_cue_m.isna().all())
     return done.head(FIRST_TRIALS) if cueless else done
@@ -85,16 +85,13 @@ def performance(trials: Table, licks: Table) -> Performance:
 
 
 def first_licks(trials: Table, licks: Table) -> NDArray[np.float64]:
-    """Return where each trial's first lick was, m; NaN where there was none: (rows of trials,)."""
+    """Return the position of each trial's first lick, m; NaN if none: (rows of trials,)."""
     first = licks.drop_duplicates("trial").set_index("trial").position_m
     return trials.trial.map(first).to_numpy(dtype=np.float64)
 
 
 def after_cue(trials: Table, licks: Table) -> NDArray[np.float64]:
-    """Return how long after its cue each trial's next lick was, s; NaN of none: (rows of trials,).
-
-    The lick is one of the same trial.
-    """
+    """Return the time from each trial's cue to its next lick, s; NaN if none: (rows of trials,)."""
     both = licks.merge(trials[["trial", "cue_s"]], on="trial")
     later = both[both.t_s >= both.cue_s].drop_duplicates("trial").set_index("trial")
     return trials.trial.map(later.t_s - later.cue_s).to_numpy(dtype=np.float64)
@@ -117,7 +114,7 @@ def rate_around(events_s: NDArray[Any], licks_s: NDArray[Any]) -> NDArray[np.flo
 def by_position(
     values_m: NDArray[Any], trials: int, edges_m: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return how many of the places fall between each two edges, a trial: (bins,); NaN of none."""
+    """Return the number of positions between two edges per trial: (bins,); NaN without trials."""
     counts, _ = np.histogram(values_m[~np.isnan(values_m)], edges_m)
     a_trial: NDArray[np.float64] = counts / (trials or np.nan)
     return a_trial

@@ -1,4 +1,4 @@
-"""A session, read back from its folder alone, as numpy arrays and pandas tables."""
+"""A recorded session, read from its folder as NumPy arrays and pandas tables."""
 
 from collections import Counter
 from functools import cached_property
@@ -44,32 +44,32 @@ from rig.transport.log import LOG_FILE, Completeness, read_completeness
 
 
 class Session:
-    """What was said in a session; read once, when the first attribute is asked for.
+    """The messages of a session as tables; the log is read when the first attribute is used.
 
-    Times end in _s and count from the session's zero; tables are in order of time. Where a trial
-    is -1 there was no corridor. What happened never, or nowhere, is NaN.
+    Times end in _s and count from the session's zero; tables are in order of time. Trial -1 means
+    that there was no trial. Times and positions of events that did not happen are NaN.
     """
 
     def __init__(self, folder: str | Path) -> None:
-        """Name the session's folder. Raises Refused if it holds no log."""
+        """Open a session folder. Raises Refused if it has no log."""
         self.folder = Path(folder)
         self._tables: dict[type[Message], pd.DataFrame] = {}
         if not (self.folder / LOG_FILE).is_file():
-            raise Refused(f"{folder} holds no {LOG_FILE}; check the path, or run: rig recover DIR")
+            raise Refused(f"{folder} has no {LOG_FILE}; check the path, or run: rig recover DIR")
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The whole resolved session, as Start said it; empty if it never began."""
+        """The resolved session from the message Start; empty if the session never began."""
         starts = self._table(Start).session
         return dict(starts.iloc[0]) if len(starts) else {}
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row a trial: what was drawn, and what came of it.
+        """One row per trial: what was drawn, and what happened.
 
-        picture is "corridor" for most; a trial of another picture has no place.
-        outcome is "done", "aborted", or NaN if the log ends within it. cue_position_m and
-        reward_position_m (first reward not by hand) are where they happened, drawn_cue_m was drawn.
+        picture is "corridor" for most trials; others have no position. outcome is "done",
+        "aborted", or NaN if the log ends inside the trial. cue_position_m and reward_position_m
+        (first reward that was not manual) are where they happened, drawn_cue_m was drawn.
         """
         drawn = self._table(TrialStart).rename(columns={"t_s": "start_s"})
         ends = self._table(TrialEnd).set_index("trial")
@@ -152,9 +152,9 @@ class Session:
 
     @cached_property
     def integrity(self) -> pd.DataFrame:
-        """What integrity said, in its order: when each imaging frame began (t_s), and findings.
+        """The Integrity messages in their order: start of each imaging frame (t_s), findings ...
 
-        number is 0 where a word is about no frame; frame is NaN where that was not saved.
+        number is 0 if a message is not about a frame; frame is NaN if the frame was not saved.
         """
         return self._messages.columns[Integrity].table().drop(columns="sent_s")
 
@@ -220,7 +220,7 @@ class Session:
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
-        """What the referee found: t_s, trial, violations (a tuple, empty if it was sound)."""
+        """The verdicts of the referee: t_s, trial, violations (a tuple, empty if there is none)."""
         return self._table(TrialVerdict)[["t_s", "trial", "violations"]]
 
     @cached_property
@@ -230,13 +230,13 @@ class Session:
 
     @cached_property
     def overruns(self) -> dict[str, int]:
-        """How many frames each process read from their file, as the ring had been written over."""
+        """Number of frames that each process read from the file, the ring being overwritten."""
         overruns = self._table(Ended).set_index("sender").overruns
         return {str(name): int(count) for name, count in overruns.items() if count > 0}
 
     @cached_property
     def end_reason(self) -> str | None:
-        """Why the session was ended; None if its log does not say."""
+        """Why the session ended; None if its log has no Stop."""
         reasons = self._table(Stop).reason
         return str(reasons.iloc[0]) if len(reasons) else None
 
@@ -259,11 +259,11 @@ class Session:
         path = self.folder / frame.file
         pixels = read_pixels(path, int(frame.offset_bytes), shape, frame["dtype"])
         if pixels is None:
-            raise Refused(f"the pixels of frame {index} are gone: bring back {path}")
+            raise Refused(f"the pixels of frame {index} are missing: restore {path}")
         return pixels
 
     def at(self, t_s: ArrayLike) -> pd.DataFrame:
-        """Return the latest Position at or before each time, one row a time; NaN before any."""
+        """Return the latest Position at or before each time, one row per time; NaN before any."""
         rows = np.searchsorted(self.position.t_s, t_s, side="right") - 1
         # reindex goes by label: there is no row -1, so a time before the first Position gets NaN.
         return self.position.reindex(rows).reset_index(drop=True)
@@ -277,7 +277,7 @@ class Session:
         return MessageTables(self.folder / LOG_FILE)
 
     def _table(self, message: type[Message]) -> pd.DataFrame:
-        """Return the table of a kind of word; its columns are let go, so that it is kept once."""
+        """Return the table of a message type, and free its columns, so that it is kept once."""
         if message not in self._tables:
             table = self._messages.columns.pop(message).table()
             if not table.t_s.is_monotonic_increasing:
@@ -286,7 +286,7 @@ class Session:
         return self._tables[message]
 
     def _placed(self, events: pd.DataFrame) -> pd.DataFrame:
-        """Add the trial and the position (NaN without a corridor) in which events fell."""
+        """Add the trial and the position (NaN outside a trial) of events."""
         where = self.at(events.t_s)
         trial = where.trial.fillna(-1).astype(np.int64)
         return events.assign(trial=trial, position_m=where.position_m.where(trial >= 0))

@@ -1,4 +1,4 @@
-"""The numbers that stand at the end of a session, from its log alone."""
+"""The summary of a session, from its log alone."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,12 +26,19 @@ _TRIAL = {
 
 
 def summarise(folder: Path, frames_written: int, reason: str | None = None) -> dict[str, Any]:
-    """Return the end numbers of a session, ready for JSON; what is undefined is None.
+    """Return the summary of a session, ready for JSON; undefined values are None.
 
-    frames_written is how many imaging pages the files hold. Where several depths are scanned, or
-    channels saved, what is analysed is a volume of pages_a_volume pages. Aborted trials are listed,
-    but not in trials_done. Water, licks and distance are all of the session: the mouse had them.
-    Raises Refused if the folder holds no log.
+    If several depths are scanned or several channels saved, an analysed frame is a volume of
+    pages_a_volume pages. Aborted trials are listed, but not counted in trials_done. Water, licks
+    and distance are those of the whole session, aborted trials included.
+
+    Args:
+        folder: The session folder.
+        frames_written: Number of imaging pages in the files.
+        reason: Why the session ended; default: as the log says.
+
+    Raises:
+        Refused: The folder has no log.
     """
     session = Session(folder)
     trials, settings = session.trials, session.settings
@@ -72,13 +79,13 @@ def summarise(folder: Path, frames_written: int, reason: str | None = None) -> d
 
 
 def _is_analysed(settings: dict[str, Any]) -> bool:
-    """Whether there was a node to analyse frames; that it said nothing is another thing."""
+    """Return True if the session had an online node, even if it published nothing."""
     nodes = settings.get("nodes", {}).values()
     return any(node.get("run") == "analysis.online" for node in nodes)
 
 
 def _integrity(messages: pd.DataFrame) -> dict[str, Any] | None:
-    """Return the last verdict, the counts, and how often each finding came; None if none judged."""
+    """Return the verdict, the counts, and the number of each finding; None if there is none."""
     if not len(messages):
         return None
     last = messages.iloc[-1]
@@ -92,17 +99,17 @@ def _integrity(messages: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def _distance_m(wheel: pd.DataFrame) -> float:
-    """Return how far the mouse came forward."""
+    """Return the distance that the mouse ran, m."""
     return float(wheel.cm.iloc[-1]) / 100 if len(wheel) else 0.0
 
 
 def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
-    """Return each latency of the rig by its name, s, one value an event; empty where none was."""
+    """Return the latencies of the rig by name, in seconds, one value per event."""
     rewards = session.rewards.dropna(subset="lick_t_s")
     flips, decoded = session.flips, session.decoded
-    # What made a frame's values final is the frame so many later.
+    # A frame's values became final with the frame that many later.
     final_s = decoded.t_s.to_numpy()[_lag_frames(session.settings) :]
-    # Before the first Position a flip shows no tick of the wheel.
+    # A flip before the first Position shows no sample of the wheel.
     shown = flips[flips.wheel_t_s.isin(session.wheel.t_s)].drop_duplicates("wheel_t_s")
     return {
         "lick_to_valve": (rewards.t_s - rewards.lick_t_s).to_numpy(),
@@ -118,7 +125,7 @@ def _lag_frames(settings: dict[str, Any]) -> int:
 
 
 def _spread(values_s: NDArray[np.float64]) -> dict[str, float | int | None]:
-    """Return the median, 99th percentile and maximum in ms, and the number; None of none."""
+    """Return median, 99th percentile and maximum in ms, and the number of values."""
     if not values_s.size:
         return {"p50": None, "p99": None, "max": None, "n": 0}
     ms = values_s * 1e3
@@ -132,5 +139,5 @@ def _rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a table as JSON knows it: NaN is null."""
+    """Return a value of a table for JSON: NaN becomes None."""
     return None if pd.isna(value) else value

@@ -330,7 +330,7 @@ def test_a_session_cut_off_is_refused_until_it_is_recovered(tmp_path: Path) -> N
 
 
 def test_no_session_and_no_place_for_the_page_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"holds no log\.mcap"):
+    with pytest.raises(Refused, match=r"has no log\.mcap"):
         report(tmp_path, tmp_path / "report.html")
     write_log(tmp_path, enveloped([START, *_trial(0, "leaf1")]))
     with pytest.raises(Refused, match=r"cannot be written .*--out"):

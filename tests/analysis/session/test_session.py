@@ -155,7 +155,7 @@ def test_pixels_come_from_the_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(session.pixels(1), pictures[1])
     with pytest.raises(Refused, match="no imaging frame 7"):
         session.pixels(7)
-    with pytest.raises(Refused, match="pixels of frame 2 are gone"):
+    with pytest.raises(Refused, match="pixels of frame 2 are missing"):
         session.pixels(2)
 
 
@@ -234,7 +234,7 @@ def test_a_torn_log_is_read_up_to_the_tear(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"holds no log\.mcap"):
+    with pytest.raises(Refused, match=r"has no log\.mcap"):
         Session(tmp_path)
 
 
