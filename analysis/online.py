@@ -32,15 +32,19 @@ from analysis.registration.rigid import MotionSettings
 from analysis.signals.frame_timing import FrameTiming
 from analysis.signals.position_lookup import PositionLookup
 from analysis.signals.running_signals import RunningSignals
+from analysis.signals.scratch import ScratchRows
 from analysis.signals.task_signals import TaskSignals, task_signals
+from analysis.signals.trial_records import PlacedLick
 from analysis.warm_up import compile_loops
 from rig.errors import Refused
 from rig.messages import (
     CellsFound,
     CellSignals,
+    Cue,
     Fault,
     Frame,
     LearningSignals,
+    Lick,
     Message,
     Position,
     Scan,
@@ -64,7 +68,7 @@ class Online(Node):
     """
 
     name = "online"
-    subscribes = (Start, Scan, Frame, Position, TrialStart, TrialEnd)
+    subscribes = (Start, Scan, Frame, Position, TrialStart, TrialEnd, Cue, Lick)
     publishes = (CellSignals, CellsFound, LearningSignals)
     max_batch_delay_s = 0.01
     critical = False
@@ -87,6 +91,12 @@ class Online(Node):
         """One area id per cell: an .npy, or a retinotopy .npz; otherwise those of cells_file."""
         selective_at: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 0.3
         """A cell is selective if |d'| is at least this."""
+        learning: bool = True
+        """Compute reward prediction, coding direction and similarity after each trial. This keeps
+        240 bytes per cell and trial, and 4 per anterior cell and frame, in the folder for temporary
+        files (TMPDIR)."""
+        fold_seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
+        """Seed of the folds of the cross-validated population signal."""
         channel: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
         """The channel of the microscope that shows the cells."""
         traces: TraceSettings = TraceSettings()
@@ -107,11 +117,14 @@ class Online(Node):
         self._left_out: tuple[str, ...] = ()
         """Sentences about entries of cells_file that are not used, until they are published."""
         self._signals: RunningSignals | None = None
+        self._store: ScratchRows | None = None
         self._traces: Traces
         self._pipeline: PipelineSettings
         self._shape: tuple[int, int] | None = None
-        self._trials: list[TrialStart | TrialEnd] = []
+        self._before: list[TrialStart | TrialEnd | Cue] = []
         """Trials before the first frame with known cells."""
+        self._licks: list[int] = []
+        """Times of licks whose position is not certain yet."""
         self._no_cells = False
         self._scan: Scan | None = None
         self._search: DetectionRun | None = None
@@ -146,6 +159,7 @@ class Online(Node):
         match message:
             case Position():
                 self._positions.add(message)
+                self._place_licks(message.t)
                 self._place_frames(message.t)
                 self._publish_ready()
             case Frame():
@@ -153,11 +167,13 @@ class Online(Node):
                 self._publish_ready()
             case Scan():
                 self._take_scan(message)
-            case TrialStart() | TrialEnd():
+            case TrialStart() | TrialEnd() | Cue():
                 if self._signals is None:
-                    self._trials.append(message)
+                    self._before.append(message)
                 else:
-                    self._signals.handle_trial(message)
+                    self._handle_trial(self._signals, message)
+            case Lick():
+                self._licks.append(message.t)
             case Start():
                 self._task = task_signals(message.session.get("task", {}))
 
@@ -171,20 +187,36 @@ class Online(Node):
         if self._signals is None or self._last is None:
             return
         self._final.extend(self._traces.rest())
+        self._place_licks(None)
         self._place_frames(None)
         self._publish_ready()
         for message in self._signals.finish(self._last.t):
             self.publish(message)
+        if self._store is not None:
+            self._store.close()
 
     def _begin(self, cells: Cells) -> RunningSignals:
         """Make the signals, now that cells are known, and take in the trials so far."""
         settings = self.settings
         self._traces = Traces(len(cells), settings.traces)
-        signals = RunningSignals(self._task.contrasts, groups_of(cells.area), settings.selective_at)
-        for trial in self._trials:
-            signals.handle_trial(trial)
-        self._trials.clear()
+        self._store = ScratchRows(None, len(cells)) if settings.learning else None
+        signals = RunningSignals(
+            self._task,
+            groups_of(cells.area),
+            settings.selective_at,
+            self._store,
+            settings.fold_seed,
+        )
+        for message in self._before:
+            self._handle_trial(signals, message)
+        self._before.clear()
         return signals
+
+    def _handle_trial(self, signals: RunningSignals, message: TrialStart | TrialEnd | Cue) -> None:
+        if isinstance(message, Cue):
+            signals.add_cue(message)
+        else:
+            signals.handle_trial(message)
 
     def _check_stack(self, cells: Cells) -> None:
         if self.settings.motion.stack_file and np.unique(cells.plane).size > 1:
@@ -309,6 +341,16 @@ class Online(Node):
         while self._unplaced and (t is None or self._unplaced[0][0] < t):
             scanned_t, frame, motion = self._unplaced.popleft()
             self._placed.append((scanned_t, frame, motion, self._positions.at(scanned_t)))
+
+    def _place_licks(self, t: int | None) -> None:
+        """Look up the position of the licks before t; None: of all."""
+        ready = [lick for lick in self._licks if t is None or lick < t]
+        if self._signals is None or not ready:
+            return
+        self._licks = [lick for lick in self._licks if lick not in ready]
+        for lick in ready:
+            position = self._positions.at(lick)
+            self._signals.add_lick(PlacedLick(lick, position.trial, position.position_m))
 
     def _publish_ready(self) -> None:
         """Publish the signals of frames that have both their position and their final values."""

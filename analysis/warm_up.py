@@ -10,6 +10,7 @@ from analysis.extraction.volume import Volume
 from analysis.registration.reference_images import ReferenceImages
 from analysis.registration.rigid import MotionSettings
 from analysis.signals.running_signals import RunningSignals
+from analysis.signals.task_signals import TaskSignals
 from rig.messages import Frame, Position, TrialStart
 
 
@@ -19,7 +20,8 @@ def compile_loops() -> None:
     cells = make_cells(["0"], [pixels], [np.ones(len(pixels))])
     position = Position(0, 0, 0.0, 0.0, True, "corridor")
     page = np.arange(256, dtype=np.int16).reshape(16, 16)
-    signals = RunningSignals((("a", "b"),), np.zeros(1, np.uint8), 0.3)
+    task = TaskSignals(contrasts=(("a", "b"),))
+    signals = RunningSignals(task, np.zeros(1, np.uint8), 0.3)
     signals.handle_trial(TrialStart(0, 0, "a", None, False, 1.0, 1.0, None, "none", 0.0))
     no_lag = TraceSettings(deconvolution_lag_frames=0)
     pipeline = PipelineSettings(no_lag, MotionSettings(), ReferenceImages())

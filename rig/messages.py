@@ -407,6 +407,12 @@ class CellSignals(Message, frozen=True, tag="CellSignals"):
     """For each of these strips: drift of the focus, where there is a z-stack."""
     scanned_t: int = 0
     """The middle of its scan (ns)."""
+    projection: bytes = b""
+    """Projection at the tuned points on the coding directions of the last LearningSignals: (points,
+    contrasts, areas)."""
+    ramp: float | None = None
+    """Population signal of reward prediction in this frame, with the cells that the last
+    LearningSignals selected for the fold of this trial."""
 
 
 class LearningSignals(Message, frozen=True, tag="LearningSignals"):
@@ -435,6 +441,33 @@ class LearningSignals(Message, frozen=True, tag="LearningSignals"):
     tuned: tuple[int, ...] = ()
     """Grid points that only the end of the session determined; as in CellSignals."""
     tuning: bytes = b""
+    responded: tuple[bool, ...] = ()
+    """Lick response of each completed trial."""
+    late_early: bytes = b""
+    """d' of rewarded trials with a late cue against those with an early cue: (cells,)."""
+    predicting: bytes = b""
+    """Fraction of reward-prediction cells: (area groups,)."""
+    folds: tuple[int, ...] = ()
+    """Fold of each completed trial, 0-9."""
+    population: tuple[int, ...] = ()
+    """Number of cells of the population signal that were selected for each fold."""
+    ramp_by_position: bytes = b""
+    """Population signal: (trials, 60 bins)."""
+    ramp_from_cue: bytes = b""
+    """Population signal from 15 frames before the cue to 14 after it: (trials, 30)."""
+    ramp_from_lick: bytes = b""
+    """Population signal around the first lick: (trials, 30)."""
+    projections: bytes = b""
+    """Projection on the coding direction, from 1 m before the corridor: (contrasts, areas, trials,
+    70 bins); areas are V1, medial, lateral, anterior."""
+    stimuli: tuple[str, ...] = ()
+    """The stimuli of the completed trials."""
+    similarity: bytes = b""
+    """Similarity index, signed and absolute: (contrasts, areas, stimuli, 2)."""
+    comparisons: tuple[tuple[str, ...], ...] = ()
+    """For each contrast, what the sequence of the first half of A is compared with."""
+    sequence: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    """Correlations of peak positions: contrasts x areas x comparisons."""
 
 
 class CellsFound(Message, frozen=True, tag="CellsFound"):

@@ -8,17 +8,22 @@ from numpy.typing import NDArray
 
 from analysis.cells.areas import NAMES
 from analysis.jit import compiled
+from analysis.signals.learning import Learning
+from analysis.signals.learning_job import Result
+from analysis.signals.learning_message import with_result
 from analysis.signals.scratch import ScratchRows
 from analysis.signals.selectivity import (
-    Contrast,
     Selectivity,
     defined_counts,
     fractions,
     selective_fraction,
 )
+from analysis.signals.task_signals import TaskSignals
+from analysis.signals.trial_records import PlacedLick, TrialRecord, record_of
 from analysis.signals.tuning import Tuning
 from rig.messages import (
     CellSignals,
+    Cue,
     Frame,
     LearningSignals,
     Message,
@@ -39,30 +44,42 @@ class RunningSignals:
 
     def __init__(
         self,
-        contrasts: tuple[Contrast, ...],
+        task: TaskSignals,
         groups: NDArray[np.uint8],
         selective_at: float,
         store: ScratchRows | None = None,
+        seed: int = 0,
     ) -> None:
         """Begin before the first frame.
 
         Args:
-            contrasts: Pairs of stimuli, A and B.
+            task: Which stimuli are compared.
             groups: Index of each cell's group in areas.NAMES: (cells,).
             selective_at: A cell is selective if |d'| is at least this.
-            store: Where to keep the position tuning of each cell in each trial; None: nowhere.
+            store: Where to keep the position tuning of each cell in each trial. None: nowhere, and
+                there are no learning signals other than d' and fractions.
+            seed: Of the folds of the population signal.
         """
-        self._selectivity = Selectivity(contrasts, groups.size)
+        self._selectivity = Selectivity(task.contrasts, groups.size)
         self._groups, self._at = groups, selective_at
-        self.tuning = Tuning(groups.size, store, self._emit)
+        self._remainders = None if store is None else ScratchRows(None, groups.size)
+        self.tuning = Tuning(groups.size, store, self._emit, self._remainders)
+        self._learning: Learning | None = None
+        if store is not None:
+            self._learning = Learning(task, groups, self.tuning, store, seed)
+        self._base: LearningSignals | None = None
+        """The message of the last trial, until its learning signals are computed."""
+        self._records: list[TrialRecord] = []
+        self._cues: dict[int, tuple[int, float]] = {}
+        self._licks: list[PlacedLick] = []
         self._trials: dict[int, TrialStart] = {}
         self._ended: deque[TrialEnd] = deque()
         """Completed trials that are not closed yet."""
         self._completed: set[int] = set()
         self._last = -1
-        self._d_prime = self._selectivity.d_prime()
-        self._selective: list[_Selective] | None = None
-        self._points: list[tuple[int, Floats]] = []
+        self._update_d_prime()
+        self._points: list[tuple[int, Floats, Floats]] = []
+        """Grid points determined by this frame: point, means of selective cells, projections."""
 
     def handle_trial(self, message: TrialStart | TrialEnd) -> None:
         """Take in the start or the end of a trial. Only corridors count."""
@@ -86,54 +103,119 @@ class RunningSignals:
         """
         messages: list[Message] = []
         while self._ended and self._is_over(self._ended[0], position, scanned_t):
-            messages.append(self._close_trial(self._ended.popleft().trial, frame.t))
-        trial = self._trials.get(position.trial)
-        counts = trial is not None and self.tuning.index(trial.trial) is not None
+            messages += self._close_trial(self._ended.popleft(), frame.t)
         self._points = []
-        if trial is not None and counts and position.moving and position.position_m >= 0:
-            if position.position_m < trial.texture_m:
-                self._selectivity.add_frame(trial.trial, trial.stimulus, activity)
-                self._update_d_prime()  # before tuning, which selects cells by it
-            length_m = trial.texture_m + trial.grey_m
-            self.tuning.add_frame(trial.trial, position.position_m / length_m, activity)
+        index = self.tuning.index(position.trial)
+        if index is not None and position.moving and position.position_m >= 0:
+            self._add_moving_frame(self._trials[position.trial], index, position, activity)
+        if self._learning is not None:
+            self._learning.add_frame(activity, scanned_t)
+            messages += self._learned(frame.t, self._learning.step())
         messages.append(self._cell_signals(frame, position, activity, scanned_t))
         return messages
+
+    def add_cue(self, cue: Cue) -> None:
+        """Take in the cue of a trial."""
+        self._cues[cue.trial] = (cue.t, cue.position_m)
+
+    def add_lick(self, lick: PlacedLick) -> None:
+        """Take in a lick."""
+        self._licks.append(lick)
 
     def finish(self, t: int) -> list[Message]:
         """End the session: return what is left, with a final LearningSignals."""
         messages: list[Message] = []
         while self._ended:
-            messages.append(self._close_trial(self._ended.popleft().trial, t))
+            messages += self._close_trial(self._ended.popleft(), t)
+        if self._learning is not None:
+            messages += self._learned(t, self._learning.complete())
         for trial in [t for t in self._trials if t not in self._completed]:
             self._drop_trial(trial)
         self._points = []
-        self._update_d_prime()
         self.tuning.finish()
-        messages.append(self._learning_signals(t, final=True))
-        return messages
+        self._base = self._learning_signals(t, final=True)
+        if self._learning is not None:
+            self._learning.end_trial(None, self._reference())
+            messages += self._learned(t, self._learning.complete())
+            self._learning.close()
+            if self._remainders is not None:
+                self._remainders.close()
+            return messages
+        return [*messages, self._base]
+
+    def _add_moving_frame(
+        self, trial: TrialStart, index: int, position: Position, activity: Floats
+    ) -> None:
+        in_texture = position.position_m < trial.texture_m
+        if in_texture:
+            self._selectivity.add_frame(trial.trial, trial.stimulus, activity)
+            self._update_d_prime()  # before tuning, which selects cells by it
+        if self._learning is not None:
+            self._learning.add_moving_frame(
+                trial.trial, index, trial.stimulus, in_texture, activity
+            )
+        length_m = trial.texture_m + trial.grey_m
+        self.tuning.add_frame(trial.trial, position.position_m / length_m, activity)
 
     def _drop_trial(self, trial: int) -> None:
         self._selectivity.drop_trial(trial)
         self.tuning.drop_trial(trial)
+        if self._learning is not None:
+            self._learning.drop_trial(trial)
         self._update_d_prime()
 
     def _is_over(self, end: TrialEnd, position: Position, scanned_t: int) -> bool:
         return scanned_t >= end.t and position.trial != end.trial
 
-    def _close_trial(self, trial: int, t: int) -> LearningSignals:
-        self._last = trial
-        self._points = []
-        return self._learning_signals(t, final=False)
+    def _close_trial(self, end: TrialEnd, t: int) -> list[Message]:
+        """Begin to compute the learning signals of a completed trial."""
+        messages: list[Message] = []
+        if self._learning is not None:  # a trial so short that the last one's are not ready yet
+            messages += self._learned(t, self._learning.complete())
+        self._last, self._points = end.trial, []
+        start, cue = self._trials[end.trial], self._cues.pop(end.trial, None)
+        record = record_of(start, cue, self._licks)
+        self._licks = [lick for lick in self._licks if lick.t >= end.t]
+        self._records.append(record)
+        self._base = self._learning_signals(t, final=False)
+        if self._learning is None:
+            return [self._base]
+        self._learning.end_trial(record, self._reference())
+        return messages
+
+    def _learned(self, t: int, result: Result | None) -> list[Message]:
+        """Return the message of the last trial, if its learning signals are computed."""
+        if result is None or self._base is None:
+            return []
+        base, self._base = self._base, None
+        return [with_result(base, t, result, self._groups)]
+
+    def _reference(self) -> NDArray[np.float64]:
+        """Return d' of the reference contrast: (cells,)."""
+        rows = self._selectivity.d_prime()
+        return rows[0] if len(rows) else np.full(self._groups.size, np.nan)
 
     def _update_d_prime(self) -> None:
-        self._d_prime = self._selectivity.d_prime()
-        self._selective = None
+        self._d_prime = self._selectivity.d_prime().astype(np.float32)
+        self._selective: list[_Selective] | None = None
 
     def _emit(self, point: int, row: Floats) -> None:
         if self._selective is None:
             self._selective = [_select(d, self._groups, self._at) for d in self._d_prime]
-        means = [selective.means(row) for selective in self._selective]
-        self._points.append((point, np.array(means, np.float32)))
+        means = np.array([selective.means(row) for selective in self._selective], np.float32)
+        none = np.zeros(0, np.float32)
+        projected = none if self._learning is None else self._learning.project(row)
+        self._points.append((point, means, projected))
+
+    def _tuned(self) -> tuple[tuple[int, ...], bytes]:
+        values = np.array([means for _, means, _ in self._points], "<f4")
+        return tuple(point for point, _, _ in self._points), values.tobytes()
+
+    def _ramp(self, position: Position, activity: Floats) -> float | None:
+        index = self.tuning.index(position.trial)
+        if self._learning is None or index is None:
+            return None
+        return self._learning.ramp(activity, index)
 
     def _fractions(self) -> bytes:
         rows = [fractions(d_prime, self._groups) for d_prime in self._d_prime]
@@ -142,10 +224,6 @@ class RunningSignals:
     def _defined(self) -> tuple[int, ...]:
         counts = [defined_counts(d_prime, self._groups) for d_prime in self._d_prime]
         return tuple(count for row in counts for count in row)
-
-    def _tuned(self) -> tuple[tuple[int, ...], bytes]:
-        values = np.array([means for _, means in self._points], "<f4")
-        return tuple(point for point, _ in self._points), values.tobytes()
 
     def _cell_signals(
         self, frame: Frame, position: Position, activity: Floats, scanned_t: int
@@ -168,6 +246,8 @@ class RunningSignals:
             tuning,
             self._selectivity.undefined(),
             scanned_t=scanned_t,
+            projection=np.array([p for _, _, p in self._points], "<f4").tobytes(),
+            ramp=self._ramp(position, activity),
         )
 
     def _learning_signals(self, t: int, final: bool) -> LearningSignals:
@@ -186,6 +266,7 @@ class RunningSignals:
             (why,) if why else (),
             tuned,
             tuning,
+            tuple(record.responded for record in self._records),
         )
 
 

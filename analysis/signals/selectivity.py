@@ -41,13 +41,13 @@ class Selectivity:
         """Take back the frames of the latest trial."""
         self._moments.drop_trial(trial)
 
-    def d_prime(self) -> NDArray[np.float32]:
+    def d_prime(self) -> NDArray[np.float64]:
         """Return d' of each cell: (contrasts, cells).
 
         NaN where a stimulus has no frame yet, or where the cell never varied in either.
         """
         rows = [d_prime(self._moments[a], self._moments[b]) for a, b in self.contrasts]
-        return np.array(rows, np.float32)
+        return np.array(rows, np.float64)
 
     def undefined(self) -> str:
         """Return why d' is undefined for all cells of some contrast; empty if it is not."""

@@ -28,6 +28,8 @@ Floats = NDArray[np.float32]
 
 BINS = 60
 """Grid points per corridor: 10 cm each in a corridor of 6 m."""
+_EXACT_TRIALS = 16
+"""Number of the latest trials whose rows are known exactly."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,11 @@ class Tuning:
     """Interpolates the activity of every trial, grid point by grid point as frames arrive."""
 
     def __init__(
-        self, cells: int, store: ScratchRows | None, emit: Callable[[int, Floats], None]
+        self,
+        cells: int,
+        store: ScratchRows | None,
+        emit: Callable[[int, Floats], None],
+        remainders: ScratchRows | None = None,
     ) -> None:
         """Begin before the first trial.
 
@@ -55,7 +61,10 @@ class Tuning:
             store: Where to keep the rows, 60 per trial; None: nowhere.
             emit: Called with each grid point (60 * index + bin) and its row, (cells,). A point that
                 an aborted trial had a part in is emitted once more when it is determined again.
+            remainders: Where to keep what rounding to float32 takes off the rows of the latest
+                trials, for `exact_rows`; None: nowhere.
         """
+        self._remainders = remainders
         self._cells, self._store, self._emit = cells, store, emit
         self._state = _State()
         self._trial = -1
@@ -135,29 +144,47 @@ class Tuning:
             rows[bin_] = self._at(BINS * index + bin_)
         return rows
 
+    def exact_rows(self, index: int) -> NDArray[np.float64]:
+        """Return `rows` of one of the latest trials without rounding: (60, cells)."""
+        rows = self.rows(index).astype(np.float64)
+        known = min(BINS, max(0, self._state.point - BINS * index))
+        if self._remainders is not None and known:
+            rows[:known] += self._remainders.read(_remainder_row(BINS * index), known)
+        for bin_ in range(known, BINS):
+            rows[bin_] = self._at(BINS * index + bin_)
+        return rows
+
     def _determine(self, end: int) -> None:
         state = self._state
         for point in range(state.point, end):
-            row = self._at(point)
+            exact = self._at(point)
+            row = exact.astype(np.float32)
             if self._store is not None:
                 self._store.write(point, row)
+            if self._remainders is not None:
+                self._remainders.write(_remainder_row(point), exact - row)
             self._emit(point, row)
         self._state = replace(state, point=max(state.point, end))
 
-    def _at(self, point: int) -> Floats:
+    def _at(self, point: int) -> NDArray[np.float64]:
         """Return the activity at a grid point, on the line through the last two frames."""
         before, last = self._state.before, self._state.last
         if before is None or last is None:
-            return np.full(self._cells, np.nan, np.float32)
+            return np.full(self._cells, np.nan)
         index, bin_ = divmod(point, BINS)
         share = (index + bin_ / BINS - before[0]) / (last[0] - before[0])
-        row = np.empty(last[1].size, np.float32)
+        row = np.empty(last[1].size)
         _interpolate(before[1], last[1], share, row)
         return row
 
 
+def _remainder_row(point: int) -> int:
+    """Return the row that keeps the remainders of a grid point: a ring of the latest trials."""
+    return point % (BINS * _EXACT_TRIALS)
+
+
 @compiled
-def _interpolate(start: Floats, end: Floats, share: float, row: Floats) -> None:
+def _interpolate(start: Floats, end: Floats, share: float, row: NDArray[np.float64]) -> None:
     for c in range(row.size):
         value = np.float64(start[c])
         row[c] = value + (np.float64(end[c]) - value) * share

@@ -30,7 +30,7 @@ def recorded(stimuli: tuple[str, ...], subject: Path) -> tuple[list[Message], li
     (subject / "cells.csv").write_text("\n".join(["cell,y_px,x_px,radius_px,area", *lines]))
     messages: list[Message] = [Start(0, {**START.session, "nodes": {"online": online}})]
     messages.append(Wheel(0, 0, 0.0))
-    signals = RunningSignals((("leaf1", "circle1"),), groups_of(truth.AREA), 0.3)
+    signals = RunningSignals(truth.TASK, groups_of(truth.AREA), 0.3)
     last, t = -1, 0
     for at, (trial, stimulus, place, activity) in enumerate(steps):
         t = (at + 1) * 300 * MS

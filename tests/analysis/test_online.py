@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -246,18 +245,3 @@ def test_an_hour_without_imaging_needs_no_more_memory_than_its_last_seconds(cell
     assert held_bytes < 200_000
     node.close()
     assert said == []
-
-
-def test_nothing_is_written_while_the_session_runs(
-    cells: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[object] = []
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda **given: made.append(given))
-    node, said = online(cells, traces={"deconvolution_lag_frames": 0})
-    node.handle(corridor(0, "leaf1"))
-    for at in range(3):
-        node.handle(frame(10 * at, at, np.full(SHAPE, at, np.int16)))
-        node.handle(standing(10 * at + 1, 0, 1.0 + at))
-    node.close()
-    assert any(message.tuned for message in said if isinstance(message, CellSignals))
-    assert made == []

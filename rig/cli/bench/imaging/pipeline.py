@@ -14,6 +14,7 @@ from analysis.extraction.deconvolution import Deconvolution
 from analysis.extraction.masks import Floats, Masks, Neuropil
 from analysis.registration.phase_correlation import Correlator, Located
 from analysis.signals.running_signals import RunningSignals
+from analysis.signals.task_signals import TaskSignals
 from rig.cli.bench.harness import Row, count, row, timed
 from rig.cli.bench.imaging.memory import resident_mb
 from rig.cli.bench.imaging.suite2p_side import beside_suite2p
@@ -88,7 +89,7 @@ class _Chain:
         self._references = {c: c.reference(c.window(still)) for c in (self._whole, self._window)}
         self._baseline, self._oasis = Baseline(count, 60.0, 10.0), Deconvolution(count, 0.75, 5)
         groups = rng.integers(0, 5, count).astype(np.uint8)
-        self._signals = RunningSignals((("leaf1", "circle1"),), groups, 0.3)
+        self._signals = RunningSignals(TaskSignals(contrasts=(("leaf1", "circle1"),)), groups, 0.3)
         page = _PLANES * still.nbytes
         weights = sum(int(cells.first[-1]) for cells in planes)
         self.bytes_moved = (

@@ -1,0 +1,45 @@
+"""Sequence similarity: whether cells peak in the same order in two sets of trials.
+
+Of the top 5 % of cells for stimulus A, the bin of the largest mean activity in the texture is taken
+in two sets of trials, and the correlation of these bins over cells is returned. The odd trials of A
+are halved, every second one; the first half is compared with the second, and with all trials of
+every other stimulus. A swapped stimulus is compared as it was run, and un-swapped: its bins in the
+order that they have in A (Zhong et al., 2025). Peaks do not change when activity is z-scored.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+_UNSWAP = {"swap1": 30, "swap2": 20}
+"""First bin of the swapped texture that is bin 0 of the original one."""
+
+
+def unswapped(rows: Values, stimulus: str, original: str) -> Values | None:
+    """Return texture rows, (40, cells), of a swapped stimulus in the original's order.
+
+    None if the stimulus is not a swap of the original.
+    """
+    for name, first in _UNSWAP.items():
+        if stimulus == f"{original}_{name}":
+            return np.concatenate([rows[first:], rows[:first]])
+    return None
+
+
+def peak_correlation(a: Values, b: Values) -> float:
+    """Return the correlation over cells of the bins of their peaks.
+
+    Args:
+        a: Mean activity in one set of trials: (bins, cells).
+        b: The same in another set.
+
+    Returns:
+        Pearson's correlation; NaN if there are fewer than two cells, or all peaks are in one bin.
+    """
+    if a.shape[1] < 2 or np.isnan(a).any() or np.isnan(b).any():
+        return float("nan")
+    x, y = (rows.argmax(axis=0).astype(np.float64) for rows in (a, b))
+    if x.std() == 0 or y.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(x, y)[0, 1])
