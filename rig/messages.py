@@ -466,8 +466,8 @@ class LearningSignals(Message, frozen=True, tag="LearningSignals"):
     """Similarity index, signed and absolute: (contrasts, areas, stimuli, 2)."""
     comparisons: tuple[tuple[str, ...], ...] = ()
     """For each contrast, what the sequence of the first half of A is compared with."""
-    sequence: tuple[tuple[tuple[float, ...], ...], ...] = ()
-    """Correlations of peak positions: contrasts x areas x comparisons."""
+    sequence: tuple[bytes, ...] = ()
+    """For each contrast, the correlations of peak positions: (areas, comparisons)."""
 
 
 class CellsFound(Message, frozen=True, tag="CellsFound"):

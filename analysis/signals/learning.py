@@ -142,7 +142,9 @@ class Learning:
         if not self._ramps:
             return None
         ramp = self._ramps[fold_of(index, self._seed)]
-        return float(ramp.project(activity[None, self._anterior])[0]) if ramp.cells.size else None
+        if not ramp.cells.size:
+            return None
+        return float(ramp.project(activity[None, self._anterior])[0])
 
     def _snapshot(self, stimulus: Values) -> Snapshot:
         pending = self._commit()

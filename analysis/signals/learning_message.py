@@ -35,7 +35,7 @@ def with_result(
         stimuli=result.stimuli,
         similarity=_bytes(result.similarity),
         comparisons=result.comparisons,
-        sequence=result.sequence,
+        sequence=tuple(_bytes(np.array(by_area)) for by_area in result.sequence),
     )
 
 

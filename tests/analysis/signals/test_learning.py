@@ -310,7 +310,8 @@ def check_sequences(message: LearningSignals, wanted: Definition, c: int, area: 
 
     run = list(range(40))
     first = peaks(odd[0::2], run)
-    for name, got in zip(message.comparisons[c], message.sequence[c][area], strict=True):
+    values = np.frombuffer(message.sequence[c], "<f4").reshape(4, -1)[area]
+    for name, got in zip(message.comparisons[c], values, strict=True):
         order = run
         if name == "second half":
             trials = odd[1::2]
