@@ -22,7 +22,7 @@ from analysis.signals.coding_direction import (
 from analysis.signals.moments import Moments, d_prime
 from analysis.signals.scratch import ScratchRows
 from analysis.signals.selectivity import Contrast
-from analysis.signals.sequence import peak_correlation, unswapped
+from analysis.signals.sequence import is_swap, peak_correlation, unswapped
 from analysis.signals.similarity import Form, similarity_index
 from analysis.signals.trial_records import TrialRecord
 from analysis.signals.tuning import BINS
@@ -291,7 +291,7 @@ class LearningJob:
 
     def _comparisons(self, a: str, others: list[str]) -> tuple[str, ...]:
         names = ["second half", *others]
-        swaps = [f"{o} unswapped" for o in others if unswapped(np.zeros((40, 0)), o, a) is not None]
+        swaps = [f"{other} unswapped" for other in others if is_swap(other, a)]
         return (*names, *swaps)
 
     def _sequences(self, c: int, area: int, a: str, others: list[str]) -> tuple[float, ...]:
@@ -299,11 +299,9 @@ class LearningJob:
         values, swaps = [], []
         for name in ("second half", *others):
             rows = self._mean(c, area, name)
-            defined = first is not None and rows is not None
-            values.append(peak_correlation(first, rows) if defined else float("nan"))  # type: ignore[arg-type]
-            back = unswapped(np.zeros((40, 0)) if rows is None else rows, name, a)
-            if back is not None:
-                swaps.append(peak_correlation(first, back) if defined else float("nan"))  # type: ignore[arg-type]
+            values.append(peak_correlation(first, rows))
+            if is_swap(name, a):
+                swaps.append(peak_correlation(first, unswapped(rows, name, a)))
         return (*values, *swaps)
 
     def _mean(self, c: int, area: int, name: str) -> Values | None:

@@ -16,28 +16,31 @@ _UNSWAP = {"swap1": 30, "swap2": 20}
 """First bin of the swapped texture that is bin 0 of the original one."""
 
 
-def unswapped(rows: Values, stimulus: str, original: str) -> Values | None:
-    """Return texture rows, (40, cells), of a swapped stimulus in the original's order.
-
-    None if the stimulus is not a swap of the original.
-    """
-    for name, first in _UNSWAP.items():
-        if stimulus == f"{original}_{name}":
-            return np.concatenate([rows[first:], rows[:first]])
-    return None
+def is_swap(stimulus: str, original: str) -> bool:
+    """Return True if a stimulus is the original with parts of its texture exchanged."""
+    return stimulus in {f"{original}_{name}" for name in _UNSWAP}
 
 
-def peak_correlation(a: Values, b: Values) -> float:
+def unswapped(rows: Values | None, stimulus: str, original: str) -> Values | None:
+    """Return texture rows, (40, cells), of a swapped stimulus in the order of the original."""
+    if rows is None:
+        return None
+    first = _UNSWAP[stimulus.removeprefix(f"{original}_")]
+    return np.concatenate([rows[first:], rows[:first]])
+
+
+def peak_correlation(a: Values | None, b: Values | None) -> float:
     """Return the correlation over cells of the bins of their peaks.
 
     Args:
-        a: Mean activity in one set of trials: (bins, cells).
+        a: Mean activity in one set of trials, (bins, cells); None if there is no such trial.
         b: The same in another set.
 
     Returns:
-        Pearson's correlation; NaN if there are fewer than two cells, or all peaks are in one bin.
+        Pearson's correlation; NaN if a set is missing, if there are fewer than two cells, or if all
+        peaks are in one bin.
     """
-    if a.shape[1] < 2 or np.isnan(a).any() or np.isnan(b).any():
+    if a is None or b is None or a.shape[1] < 2 or np.isnan(a).any() or np.isnan(b).any():
         return float("nan")
     x, y = (rows.argmax(axis=0).astype(np.float64) for rows in (a, b))
     if x.std() == 0 or y.std() == 0:
