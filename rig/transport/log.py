@@ -56,13 +56,9 @@ class _ChecksummedFile:
 
     def __init__(self, file: BufferedWriter) -> None:
         self.crc = 0
-        self.flush, self.tell, self.fileno, self.close = (
-            file.flush,
-            file.tell,
-            file.fileno,
-            file.close,
-        )
         self._write = file.write
+        self.flush, self.tell = file.flush, file.tell
+        self.fileno, self.close = file.fileno, file.close
 
     def write(self, data: bytes) -> int:
         self.crc = zlib.crc32(data, self.crc)

@@ -107,18 +107,14 @@ class Scan:
             if opcode == _CHUNK and (chunks is None or at in chunks):
                 content = _chunk(data[body_at:next_at])
                 if content is None:
-                    self._note(at, next_at, "a chunk is damaged")
-                    if _end_of_record(data, next_at, end) is None:
-                        next_at = self._resume(at, end, "a chunk is damaged")
-                    at = next_at
-                    continue
-                for body in _in_chunk(content, channels):
+                    next_at = self._skip(at, next_at, end, "a chunk is damaged")
+                for body in _in_chunk(content or b"", channels):
                     yield from self._unpack(body, at, next_at)
             elif opcode == _MESSAGE:
                 body = bytes(data[body_at + MESSAGE_HEAD.size : next_at])
                 found = list(self._unpack(body, at, next_at))
-                if not found and _end_of_record(data, next_at, end) is None and next_at < end:
-                    next_at = self._resume(at, end, "a message is damaged")
+                if not found:
+                    next_at = self._skip(at, next_at, end, "a message is damaged")
                 yield from found
             elif opcode == _METADATA:
                 self._take_completeness(bytes(data[body_at:next_at]))
@@ -135,6 +131,14 @@ class Scan:
             return
         self.count += 1
         yield envelope, message, body
+
+    def _skip(self, begin: int, next_at: int, end: int, reason: str) -> int:
+        """Return where to continue after a damaged record: behind it if its length can be right."""
+        if next_at < end and _end_of_record(self._data, next_at, end) is None:
+            return self._resume(begin, end, reason)
+        if not self.gaps or self.gaps[-1].begin != begin:
+            self._note(begin, next_at, reason)
+        return next_at
 
     def _resume(self, begin: int, end: int, reason: str) -> int:
         """Return where the next readable record begins, at the latest the end of the file."""
