@@ -19,7 +19,7 @@ from rig.replay.task_counts import LickTimes, TaskCounts
 from rig.settings.config import SessionSettings, apply_sets, convert, located
 from rig.transport.envelope import Envelope
 from rig.transport.frame_pixels import Pixels
-from rig.transport.log import LOG_FILE, Completeness, read, read_completeness, read_kinds
+from rig.transport.log import LOG_FILE, Completeness, LogReader, read_completeness, read_kinds
 
 Messages = Sequence[tuple[Envelope, Message]]
 _AT_ONCE = 1000
@@ -183,7 +183,8 @@ class _LogTransport:
         """Which deciders failed in this replay, and why."""
         self.reads_pixels = True
         """Whether any decider needs the pixels of Frames."""
-        self._log = read(folder / LOG_FILE)
+        self._reader = LogReader(folder / LOG_FILE)
+        self._log = ((envelope, message) for envelope, message, _ in self._reader.messages())
         self._received = islice(self._log, in_hub_order)
         self._names = names
         self._over = False
@@ -215,11 +216,16 @@ class _LogTransport:
             self.failed[sender] = reason
 
     def take_tail(self) -> bool:
-        """Read what follows the messages in hub order; return whether there was any."""
+        """Read what follows the messages in hub order; return whether there was any.
+
+        What follows damage is not compared: messages that should be compared with it are missing.
+        """
         any_of_them = False
-        while messages := list(islice(self._log, _AT_ONCE)):
-            self._note(messages)
+        for pair in self._log:
             any_of_them = True
+            if self._reader.scan.gaps:
+                break
+            self._note([pair])
         return any_of_them
 
     def outcome_counts(self) -> dict[str, tuple[str, str]]:

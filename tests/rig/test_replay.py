@@ -1,5 +1,6 @@
 """A log is said again as it streams by: the same found the same, anything else found, and told."""
 
+import re
 import sys
 import tracemalloc
 from itertools import zip_longest
@@ -20,8 +21,10 @@ from rig.replay.comparison import Comparison
 from rig.replay.replay import replay
 from rig.replay.task_counts import LickTimes, TaskCounts
 from rig.session.provenance import about
+from rig.transport.log import LOG_FILE
 from tests.analysis.logs import MS, corridor, enveloped, standing, write_log
 from tests.behavior.sessions import S, session, task
+from tests.rig.flip_bits import flip
 
 DECIDER = task([])
 
@@ -185,3 +188,19 @@ def test_a_wrong_change_is_not_blamed_on_the_version(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         replay(recorded(tmp_path, trials=1, end_s=1.0), ["task.corridor_cm_s='fast'"], about())
     assert "recorded by" not in str(refused.value)
+
+
+def test_a_damaged_log_is_said_first_and_fails_verification(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = recorded(tmp_path, trials=4) / LOG_FILE
+    third_chunk = [found.end() for found in re.finditer(b"zstd", log.read_bytes())][2]
+    flip(log, log, 8 * (third_chunk + 100))
+    monkeypatch.setattr(sys, "argv", ["rig", "replay", str(tmp_path), "--verify"])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert re.match(r"the log is not whole; missing: \d+ of \d+ messages of log\.mcap", lines[0])
+    assert lines[-1].startswith("the same, as far as the log can be read: ")
