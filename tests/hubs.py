@@ -95,7 +95,7 @@ def frame_of(envelope: Envelope, name: str) -> bytes:
 def observer(context: zmq.Context[Any], port: int) -> zmq.Socket[Any]:
     """Return a socket that hears all that a running hub passes on."""
     access = read_access(port, OBSERVER)
-    socket = context.socket(zmq.SUB)
+    socket: zmq.Socket[Any] = context.socket(zmq.SUB)
     socket.rcvhwm = 0
     connect(socket, access, BACK)
     return socket

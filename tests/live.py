@@ -113,6 +113,7 @@ class Live:
                 ):
                     return envelope, message
             elif self.process.poll() is not None:
+                assert self.process.stdout is not None
                 raise AssertionError(f"ended without {kind.__name__}: {self.process.stdout.read()}")
 
     def _ear(self) -> zmq.Socket[Any] | None:

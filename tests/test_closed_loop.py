@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,7 +87,9 @@ def test_streamed_frames_are_the_pages_of_the_file(folder: Path) -> None:
     follower = FileFollower(folder / "imaging" / "field_00001.tif")
     pages = list(follower.poll())
     assert len(pages) == len(frames)
-    for page, frame in zip(pages, frames.itertuples(), strict=True):
+    rows: list[Any] = frames.to_dict("records")
+    for page, row in zip(pages, rows, strict=True):
+        frame = SimpleNamespace(**row)
         where = (folder / frame.file, frame.offset_bytes, (frame.height_px, frame.width_px))
         pixels = read_pixels(*where, frame.dtype)
         assert pixels is not None

@@ -2,11 +2,14 @@
 
 from typing import Literal
 
+from typing import Literal
+
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from acquisition.simulation.simulated_cells import Cell, arrays
 from acquisition.simulation.simulated_tuning import DECAY_S, Calcium, SimulatedTuning
@@ -30,7 +33,7 @@ def at(position_m: float, moving: bool = True, t: int = 0) -> Position:
 
 def rates(
     cells: list[Cell], stimulus: str, *places_m: float, learned: float = 1.0, rewarded: bool = True
-) -> Floats:
+) -> NDArray[np.float32]:
     """Return places x cells."""
     tuning = SimulatedTuning(arrays(cells), learned)
     tuning.begin(trial(stimulus, rewarded))

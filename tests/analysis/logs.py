@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ START = Start(
 def corridor(trial: int, stimulus: str, t: int = 0, cue: float | None = 1.0) -> TrialStart:
     """A corridor of 4 m texture and 2 m grey; leaf1 is rewarded."""
     rewarded = stimulus == "leaf1"
-    mode = "active" if rewarded else "none"
+    mode: Literal["active", "none"] = "active" if rewarded else "none"
     return TrialStart(t, trial, stimulus, None, rewarded, 4.0, 2.0, cue, mode, 0.0)
 
 
@@ -73,7 +74,7 @@ def learning(t: int, trial: int, d_prime: NDArray[np.float32], final: bool = Fal
 
 def standing(t: int, trial: int, position_m: float, moving: bool = True) -> Position:
     """Where the corridor stands, running at 20 cm/s if at all."""
-    phase = "grey" if trial < 0 else "corridor"
+    phase: Literal["grey", "corridor"] = "grey" if trial < 0 else "corridor"
     return Position(t, trial, position_m, 20.0 if moving else 0.0, moving, phase)
 
 

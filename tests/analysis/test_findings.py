@@ -147,7 +147,7 @@ def test_every_finding_that_the_code_can_publish_is_explained() -> None:
     published = set(get_args(frame_clock_alignment.Finding))
     for path in ("acquisition/integrity.py", "acquisition/timing/photodiode_check.py"):
         published |= set(_named(ROOT / path, {"_find", "Finding"}))
-    for file in ["behavior/referee.py", *(ROOT / "behavior" / "judging").glob("*.py")]:
+    for file in [ROOT / "behavior" / "referee.py", *(ROOT / "behavior" / "judging").glob("*.py")]:
         published |= set(_named(ROOT / file, {"report", "append"}))
     assert len(published) > 40
     explained = set(explanations.EXPLANATIONS)
@@ -177,7 +177,7 @@ def _texts(node: ast.expr) -> Iterator[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
         yield node.value
     elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-        yield f"{node.values[0].value}*"
+        yield f"{node.values[0].value!s}*"
     elif isinstance(node, ast.Tuple):
         for part in node.elts:
             yield from _texts(part)

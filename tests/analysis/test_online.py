@@ -2,6 +2,7 @@
 
 import tracemalloc
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -36,7 +37,10 @@ trial = st.tuples(
 )
 
 
-def recording(trials: list[tuple[str, str, list[tuple[float, bool, str]]]]) -> list[Message]:
+Outcome = Literal["done", "aborted"]
+
+
+def recording(trials: list[tuple[str, Outcome, list[tuple[float, bool, str]]]]) -> list[Message]:
     """The words of such a session; frames overtake Positions on the wire, or lag behind them."""
     rng = np.random.default_rng(len(trials))
     messages: list[Message] = []
@@ -109,7 +113,7 @@ def middles_by_definition(frames: list[Frame]) -> dict[int, int]:
 @settings(max_examples=150, deadline=None)
 @given(trials=st.lists(trial, max_size=6))
 def test_the_signals_are_those_of_the_definition(
-    cells: Path, trials: list[tuple[str, str, list[tuple[float, bool, str]]]]
+    cells: Path, trials: list[tuple[str, Outcome, list[tuple[float, bool, str]]]]
 ) -> None:
     node, published = online(cells)
     messages = recording(trials)
@@ -168,7 +172,7 @@ def test_the_signals_are_those_of_the_definition(
 @settings(max_examples=20, deadline=None)
 @given(trials=st.lists(trial, max_size=5))
 def test_the_same_words_give_the_same_bits(
-    cells: Path, trials: list[tuple[str, str, list[tuple[float, bool, str]]]]
+    cells: Path, trials: list[tuple[str, Outcome, list[tuple[float, bool, str]]]]
 ) -> None:
     runs = []
     for _ in range(2):

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ import pytest
 from analysis.report import write
 from analysis.report.colours import AREAS, CUE, DATA, LICK, SPEED, WATER, stimulus_colours
 from analysis.report.colours import STIMULI as COLOURS
+from analysis.report.data import ReportData
+from analysis.report.html import Section
 from analysis.report.write import report
 from analysis.session import Session
 from behavior.hardware import Hardware
@@ -70,7 +72,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def made(folder: Path, messages: Messages) -> Page:
+def made(folder: Path, messages: Sequence[Message | tuple[str, Message]]) -> Page:
     """Write a log of these words, report on it, and read the page."""
     write_log(folder, enveloped(messages))
     report(folder, folder / "report.html")
@@ -300,8 +302,8 @@ def test_licks_are_aligned_to_the_cue_and_to_the_water(tmp_path: Path) -> None:
 def test_a_new_section_is_one_function_of_the_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def maps(data: write.ReportData) -> write.Section:
-        return write.Section("Maps", f"of {len(data.done)} trials")
+    def maps(data: ReportData) -> Section:
+        return Section("Maps", f"of {len(data.done)} trials")
 
     monkeypatch.setattr(write, "SECTIONS", (*write.SECTIONS, maps, lambda _: None))
     assert "Maps of 1 trials" in made(tmp_path, [START, *_trial(0, "leaf1")]).text

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rig.cli.data import copy as copying
-from rig.cli.data.manifest import MANIFEST_FILE, differences, read_manifest
+from rig.cli.data.manifest import MANIFEST_FILE, Entry, copy_file, differences, read_manifest
 from rig.cli.main import app
 from rig.errors import Refused
 from rig.transport.log import LOG_FILE
@@ -47,9 +47,9 @@ def test_a_copy_has_every_file_and_a_manifest_of_them(session: Path, copied: Pat
 def test_an_interrupted_copy_is_finished_and_has_no_manifest_before(
     session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = copying.copy_file
+    whole = copy_file
 
-    def full_disk(source: Path, target: Path) -> copying.Entry:
+    def full_disk(source: Path, target: Path) -> Entry:
         if source.name == LOG_FILE:
             raise OSError(28, "No space left on device")
         return whole(source, target)

@@ -81,8 +81,8 @@ def test_the_log_has_the_hashes_of_all_textures() -> None:
 def test_a_photograph_of_a_new_name_is_a_stimulus_of_a_session(tmp_path: Path) -> None:
     photograph(tmp_path / "moss1.png", (2400, 400))
     (tmp_path / "Thumbs.db").write_text("")
-    task = {**ALWAYS, "stimuli": ["leaf1", "moss1"], "signals": {"contrasts": []}}
-    folder = {"images_folder": str(tmp_path), "images_files": ["moss1.png"]}
+    task: dict[str, Any] = {**ALWAYS, "stimuli": ["leaf1", "moss1"], "signals": {"contrasts": []}}
+    folder: dict[str, Any] = {"images_folder": str(tmp_path), "images_files": ["moss1.png"]}
     messages, scenes = shown(session(3, **task, **folder))
     (hashes,) = of(messages, TextureHashes)
     expected = load_textures(["leaf1", "moss1"], str(tmp_path))

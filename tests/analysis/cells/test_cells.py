@@ -86,7 +86,7 @@ def test_cells_come_in_the_order_of_the_table(tmp_path: Path) -> None:
     path = table(tmp_path, HEAD, "b,5,6,2.5,leaf1", "a,7.5,8,3,circle1")
     cells = read_cells(path)
     assert cells.names == ("b", "a")
-    np.testing.assert_allclose(cells.centres(), [[5, 6], [7.5, 8]])
+    np.testing.assert_allclose(cells.centres(), np.array([[5, 6], [7.5, 8]]))
 
 
 def test_the_shipped_cells_lie_in_their_frame() -> None:

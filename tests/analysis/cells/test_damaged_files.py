@@ -60,7 +60,7 @@ def test_a_loop_of_pages_in_a_tiff_is_refused(tmp_path: Path) -> None:
     write_labels(tmp_path / "labels.tif")
     with tifffile.TiffFile(tmp_path / "labels.tif") as file:
         first, last = file.pages[0].offset, file.pages[1].offset
-        entries = len(file.pages[1].tags)
+        entries = len(file.pages[1].aspage().tags)
     data = bytearray((tmp_path / "labels.tif").read_bytes())
     at = last + 2 + 12 * entries
     data[at : at + 4] = first.to_bytes(4, "little")

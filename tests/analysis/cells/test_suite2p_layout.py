@@ -62,7 +62,7 @@ def test_combined_cells_come_back_to_their_own_pixels(
         zip(regions, view_corners(regions, depths), strict=True)
     ):
         for _ in range(3):
-            y, x = rng.integers(0, HEIGHT - 2), rng.integers(0, WIDTH - 2)
+            y, x = int(rng.integers(0, HEIGHT - 2)), int(rng.integers(0, WIDTH - 2))
             own = {"iplane": index} if known else {}
             made = cell([y + dy, y + dy + 1], [x + dx, x + dx + 1], **own)
             entries.append(made if known else {k: v for k, v in made.items() if k != "iplane"})

@@ -49,7 +49,9 @@ def tell(made: Online, pages: NDArray[np.int16], rate_hz: float = 3.0) -> None:
     for index, page in enumerate(pages):
         time_s = index / rate_hz
         t = int(time_s * 1e9)
-        made.handle(Frame(t, index, "a.tif", 0, *page.shape, time_s, pixels=page, number=index + 1))
+        height, width = page.shape
+        frame = Frame(t, index, "a.tif", 0, height, width, time_s, pixels=page, number=index + 1)
+        made.handle(frame)
     made.close()
 
 
@@ -108,7 +110,8 @@ def test_cells_that_fire_are_found_and_hardly_any_others(found: Session) -> None
 def test_signals_begin_when_cells_are_found(found: Session) -> None:
     cells = imaged_cells(found)
     assert cells is not None
-    (said,) = found.found.itertuples()
+    (row,) = found.found.itertuples()
+    said: Any = row
     assert said.cells == len(cells) == found.traces.shape[1]
     assert found.decoded.frame.iloc[0] == said.frame
     times_s = found.frames.timestamp_s

@@ -45,7 +45,7 @@ def test_a_mean_is_that_of_the_weighted_pixels_where_they_have_moved(
     rng = np.random.default_rng(seed)
     cells = scattered(rng, 7)
     page = rng.integers(-3000, 32000, SHAPE).astype(dtype)
-    means = Masks(cells, SHAPE).means(page, np.tile(np.int32(shift), (7, 1)))
+    means = Masks(cells, SHAPE).means(page, np.tile(np.array(shift, np.int32), (7, 1)))
     seen = moved(page, shift).astype(np.float64)
     for cell, mean in enumerate(means):
         own = slice(cells.first[cell], cells.first[cell + 1])

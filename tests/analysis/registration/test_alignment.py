@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from analysis.cells.label_image import label_cells
 from analysis.cells.model import Cells, disc, make_cells
-from analysis.cells.suite2p_stat import label_cells
 from analysis.registration.day_alignment import (
     DayAlignment,
     align,
@@ -80,7 +80,8 @@ def test_masks_follow_the_rotation_that_is_found_in_the_images(degrees: float) -
 
     def later(image: np.ndarray, order: int) -> np.ndarray:
         moved = scipy.ndimage.shift(image, (9, -6), order=order, mode="nearest")
-        return scipy.ndimage.rotate(moved, degrees, reshape=False, order=order, mode="nearest")
+        turned = scipy.ndimage.rotate(moved, degrees, reshape=False, order=order, mode="nearest")
+        return np.asarray(turned)
 
     found = align(later(texture, 1), texture)
     today = label_cells(later(labels, 0), Path("today.npy"))

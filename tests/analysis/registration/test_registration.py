@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import scipy.fft
@@ -32,7 +33,8 @@ def shifted(image: Floats, down: float, right: float) -> Floats:
     """The image moved by parts of pixels, by its phases."""
     y, x = (scipy.fft.fftfreq(size) for size in image.shape)
     phases = np.exp(-2j * np.pi * (y[:, None] * down + x * right))
-    return scipy.fft.ifft2(scipy.fft.fft2(image) * phases).real.astype(np.float32)
+    moved = scipy.fft.ifft2(scipy.fft.fft2(image) * phases).real
+    return np.asarray(moved, np.float32)
 
 
 def smooth_field(seed: int, shape: tuple[int, int], px: float) -> NDArray[np.float64]:
@@ -40,7 +42,7 @@ def smooth_field(seed: int, shape: tuple[int, int], px: float) -> NDArray[np.flo
     y, x = (scipy.fft.fftfreq(size) for size in shape)
     low = np.exp(-2 * (np.pi * px) ** 2 * (y[:, None] ** 2 + x**2))
     noise = scipy.fft.ifft2(scipy.fft.fft2(rng.normal(size=shape)) * low).real
-    return noise / noise.std()
+    return np.asarray(noise / noise.std())
 
 
 def test_whole_pixels_put_on_a_real_recording_come_back_exactly(movie: Floats) -> None:
@@ -81,7 +83,10 @@ def test_a_large_page_is_binned_and_still_located_to_a_tenth() -> None:
     off = []
     for _ in range(12):
         put = rng.uniform(-9, 9, 2)
-        page = (shifted(image, *put) + rng.normal(0, 200, image.shape)).astype(np.int16)
+        page = (
+            shifted(image.astype(np.float32), float(put[0]), float(put[1]))
+            + rng.normal(0, 200, image.shape)
+        ).astype(np.int16)
         *got, _, _ = correlator.locate(correlator.spectrum(correlator.window(page)), reference)
         off.append(got - put)
     assert np.sqrt(np.mean(np.square(off))) < 0.1
@@ -195,11 +200,12 @@ def test_reference_images_that_cannot_be_used_are_refused(
 ) -> None:
     path = tmp_path / "reference.npy"
     np.save(path, held)
-    settings = MotionSettings(**{name: str(path)})
+    settings = msgspec.convert({name: str(path)}, MotionSettings)
     with pytest.raises(Refused, match=sentence):
         read_reference_images(settings)
     with pytest.raises(Refused, match="cannot be read"):
-        read_reference_images(MotionSettings(**{name: str(tmp_path / "absent.npy")}))
+        absent = {name: str(tmp_path / "absent.npy")}
+        read_reference_images(msgspec.convert(absent, MotionSettings))
 
 
 def test_a_stack_whose_depths_do_not_increase_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -26,9 +26,10 @@ from rig.messages import (
 from tests.analysis.logs import MS, START, corridor, enveloped, standing, write_log
 
 Said = list[Message | tuple[str, Message]]
+Outcome = Literal["done", "aborted"]
 
 
-def a_trial(k: int, stimulus: str, outcome: str | None, licks: int) -> Said:
+def a_trial(k: int, stimulus: str, outcome: Outcome | None, licks: int) -> Said:
     """100 ms at 1 m; a rewarded one brings 2.5 ul, 1.5 ms after its first lick."""
     t = (100 * k + 1) * MS
     messages: Said = [Wheel(t, 10 * k, 0.5 * k), corridor(k, stimulus, t), standing(t, k, 1.0)]
@@ -143,7 +144,7 @@ def test_a_session_that_never_began_has_numbers_too(tmp_path: Path) -> None:
     )
 )
 def test_whatever_happened_the_counts_add_up(
-    tmp_path_factory: pytest.TempPathFactory, trials: list[tuple[str, str | None, int]]
+    tmp_path_factory: pytest.TempPathFactory, trials: list[tuple[str, Outcome | None, int]]
 ) -> None:
     messages: Said = [START]
     for k, (stimulus, outcome, licks) in enumerate(trials):

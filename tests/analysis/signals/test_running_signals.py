@@ -154,9 +154,10 @@ def test_after_each_trial_each_signal_is_its_definition(stage: str, trials: int)
 
 def check_population(made: Run, tuned: NDArray[np.float64]) -> None:
     """Each point, when last published: the mean of the cells that were selective at that moment."""
+    published: list[CellSignals | LearningSignals] = [*made.frames(), made.learning()[-1]]
     latest = {
         point: (message, at)
-        for message in (*made.frames(), made.learning()[-1])
+        for message in published
         for at, point in enumerate(message.tuned)
         if point < BINS * len(tuned)  # beyond: of an aborted trial at the end
     }
@@ -220,6 +221,7 @@ def test_a_trial_taken_back_leaves_no_trace_in_later_signals() -> None:
                 size = len(last.tuning) // max(1, len(last.tuned))
                 tuned |= {p: last.tuning[n * size :][:size] for n, p in enumerate(last.tuned)}
             signals.handle_trial(TrialEnd(0, number, "aborted" if aborted else "done"))
+        assert isinstance(last, CellSignals)
         ends.append((last.fractions, last.defined, tuned))
     assert ends[0] == ends[1]
     assert ends[0][1][0] == 3

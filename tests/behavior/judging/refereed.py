@@ -91,7 +91,7 @@ def run(chosen: SessionSettings, end_s: float = 300.0) -> list[Message]:
 
 def plant(kind: type[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     """Use this class as the session's task."""
-    make = virtual_session.make
+    make = process.make
 
     def made(chosen: SessionSettings, name: str, publish: Publish) -> Node:
         if name != "task":
@@ -139,7 +139,9 @@ class Recording:
 
     def delay(self, ms: float) -> None:
         """Delay the task's messages against the driver's."""
-        received, waiting, now = [], [], 0
+        received: list[Message] = []
+        waiting: list[tuple[int, Message]] = []
+        now = 0
         for message in self.messages:
             now = max(now, message.t)
             while waiting and waiting[0][0] <= now:

@@ -16,6 +16,7 @@ from behavior.trials.task_settings import TaskSettings
 from behavior.trials.unit_checks import QUANTITIES
 from rig import process
 from rig.errors import Refused
+from rig.messages import Message
 from rig.session import launch
 from rig.settings.config import ResolvedSession
 from rig.settings.toml import read_toml
@@ -81,10 +82,14 @@ def test_an_unusual_value_gives_one_warning(options: dict[str, Any], expected: l
         assert text in warning
 
 
+def warnings(settings: dict[str, Any]) -> list[str]:
+    """Return what a task with these settings warns of."""
+    return Task(msgspec.convert(settings, Task.Settings), list[Message]().append).warnings()
+
+
 @pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
 def test_the_shipped_tasks_have_no_unusual_values(path: Path) -> None:
-    settings = msgspec.convert({**read_toml(path), "seed": 1}, Task.Settings)
-    assert Task(settings, [].append).warnings() == []
+    assert warnings({**read_toml(path), "seed": 1}) == []
 
 
 def test_every_setting_with_a_unit_is_checked() -> None:
@@ -99,14 +104,18 @@ def test_whatever_is_suggested_is_not_questioned_again(key: str, value: float) -
     """The suggestion may still be refused for another reason, such as a cue behind the texture."""
     settings = {**TRAIN1, "seed": 1}
     try:
-        told = Task(msgspec.convert({**settings, key: value}, Task.Settings), [].append).warnings()
+        told = Task(
+            msgspec.convert({**settings, key: value}, Task.Settings), list[Message]().append
+        ).warnings()
     except Refused as refusal:
         told = [str(refusal)]
     for text in told:
         if suggestion := re.search(rf"write {key} = (\S+)$", text):
             better = {**settings, key: float(suggestion.group(1))}
             try:
-                again = Task(msgspec.convert(better, Task.Settings), [].append).warnings()
+                again = Task(
+                    msgspec.convert(better, Task.Settings), list[Message]().append
+                ).warnings()
             except Refused as refusal:
                 again = [str(refusal)]
             questioned = re.compile(rf"{key} = \S+ is (unusual|not possible)")

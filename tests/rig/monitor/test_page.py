@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Error, expect
 from playwright.sync_api import Page as Tab
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from rig.messages import Fault, Lick, Message, OperatorRequest
 from rig.monitor.feeds import ReplayFeed
@@ -43,10 +44,14 @@ def page(tmp_path: Path, feed: Handed) -> Iterator[Page]:
 def tab(browser: Browser) -> Iterator[Tab]:
     context = browser.new_context(viewport={"width": 1920, "height": 1080})
     tab = context.new_page()
-    tab.wrong = []  # type: ignore[attr-defined]
-    tab.on("pageerror", lambda error: tab.wrong.append(str(error)))  # type: ignore[attr-defined]
+    wrong: list[str] = []
+
+    def note(error: Error) -> None:
+        wrong.append(str(error))
+
+    tab.on("pageerror", note)
     yield tab
-    assert tab.wrong == []  # type: ignore[attr-defined]
+    assert wrong == []
     context.close()
 
 
@@ -158,9 +163,9 @@ def test_four_browsers_and_one_that_does_not_read_are_served(page: Page, browser
 
 def test_a_page_of_another_origin_is_not_served(page: Page) -> None:
     address = page.address.replace("http", "ws") + "/live"
-    with pytest.raises(InvalidStatus), connect(address, origin="http://evil.example"):
+    with pytest.raises(InvalidStatus), connect(address, origin=Origin("http://evil.example")):
         pass
-    with connect(address, origin=page.address) as socket:  # type: ignore[arg-type]
+    with connect(address, origin=Origin(page.address)) as socket:
         assert '"snapshot":true' in str(socket.recv())
 
 
@@ -171,7 +176,7 @@ def test_red_light_is_red(page: Page, tab: Tab) -> None:
 
 
 def test_a_recorded_session_is_played_paused_and_sought(tmp_path: Path, tab: Tab) -> None:
-    messages = [STARTED]
+    messages: list[Message] = [STARTED]
     for n in range(20):
         t = n * 1000 * MS
         messages += [corridor(n, "leaf1", t + 1), standing(t + 2, n, 1.0)]

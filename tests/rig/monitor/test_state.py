@@ -18,7 +18,7 @@ from rig.messages import (
     TrialVerdict,
     Valve,
 )
-from rig.monitor.state import MonitorState
+from rig.monitor.state import MonitorState, Row
 from tests.analysis.logs import MS, corridor, enveloped, standing
 
 STARTED = Start(
@@ -118,7 +118,8 @@ def test_undefined_d_prime_is_counted_apart() -> None:
 def test_a_browser_that_is_sent_what_changed_ends_with_all_rows(
     trials: list[int], pause: int
 ) -> None:
-    state, sent, revision = MonitorState(), {}, 0
+    state, revision = MonitorState(), 0
+    sent: dict[int, Row] = {}
     for step, trial in enumerate(trials):
         (pair,) = enveloped([corridor(trial, "leaf1", step * MS)])
         state.handle(*pair)

@@ -10,8 +10,9 @@ import pytest
 
 from rig.errors import Refused
 from rig.session import locks
-from rig.session.locks import RigLock, private_folder
+from rig.session.locks import RigLock
 from rig.settings.config import SessionSettings
+from rig.transport.private_folder import private_folder
 from tests.rig.animals import REAL, SIMULATED, session
 
 
@@ -70,7 +71,7 @@ def test_a_board_is_known_by_its_port_through_any_link(tmp_path: Path) -> None:
 
 
 def test_a_card_is_known_by_its_device_whatever_else_is_set() -> None:
-    card = {"is": "behavior.devices.nidaq:Board"}
+    card: dict[str, Any] = {"is": "behavior.devices.nidaq:Board"}
     one = rig(name="one", **card)
     assert refused(one, rig(name="two", **card, device="Dev1", port="port1"))
     assert not refused(one, rig(name="two", **card, device="Dev2"))

@@ -10,7 +10,6 @@ import pytest
 
 from rig.errors import Refused
 from rig.settings.device_factory import animal_devices
-from rig.subjects import booking as bookings
 from rig.subjects.ledger import Ledger, Supplement
 from rig.subjects.record import RECORD_FILE, Weighing, open_record
 from tests.rig.animals import (
@@ -193,7 +192,7 @@ def test_a_clock_that_was_set_back_needs_a_reason(
     with open_record(tmp_path) as record:
         Ledger(record).give("demo", Supplement(time.time(), 50.0))
     yesterday = time.time() - 86400
-    monkeypatch.setattr(bookings.time, "time", lambda: yesterday)
+    monkeypatch.setattr(time, "time", lambda: yesterday)
     asked = session(SIMULATED, "demo")
     assert "was set back: it is 24.0 h behind" in refusal(tmp_path, asked)
     assert begin(tmp_path, asked, "the clock was a day ahead")[0].given_today_ul == 50.0

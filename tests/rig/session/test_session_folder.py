@@ -1,12 +1,12 @@
 """A session folder is whole or not there, and is noticed when it goes away."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from rig.errors import Refused
-from rig.session import session_folder
 from rig.session.session_folder import FolderWatch, make
 from rig.settings.config import ResolvedSession, read_session
 from tests.rig.animals import session
@@ -46,7 +46,7 @@ def test_a_disk_that_gets_full_leaves_nothing(
         if len(synced) > allowed:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(session_folder.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(Refused, match=r"cannot be made .*No space left.*make room there"):
         made(tmp_path)
     assert not list((tmp_path / "data" / "sub-VR2").iterdir())

@@ -19,7 +19,7 @@ def shown(*messages: Integrity) -> str:
     for message in messages:
         line.handle(ENVELOPE, message)
     console = Console(file=StringIO(), width=300)
-    console.print(line.text(0, None))
+    console.print(line.text(0, ""))
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 

@@ -5,6 +5,7 @@ import random
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given as examples
@@ -12,14 +13,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from rig.messages import Heartbeat, Message, Wheel
-from rig.subjects import water_reserve
 from rig.subjects.session_water import is_closed, read_water
 from rig.subjects.water_reserve import RESERVE_FILE, Reservation, Unreadable, read_reserved
 from rig.transport.log import LOG_FILE
 from tests.rig.animals import REWARD_UL, closed, cut_off, ended, reserve, valves, write
 
 
-def bounds(folder: Path) -> tuple[float, float | None]:
+def bounds(folder: Path) -> tuple[float, Any]:
     """Return what a session certainly gave and may have given; None if nothing bounds it."""
     water = read_water(folder)
     most = None if water.unknown_ul is None else water.at_least_ul + water.unknown_ul
@@ -192,7 +192,7 @@ def test_a_disk_that_refuses_ends_the_driver(
     def full(number: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(water_reserve.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     reservation = Reservation(tmp_path, block_ul=15.0, low_ul=6.0)
     reservation._thread.join()
     with pytest.raises(OSError, match="No space left"):
