@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from typing import Literal
-
 import msgspec
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from numpy.typing import NDArray
 
 from acquisition.simulation.simulated_cells import Cell, arrays
 from acquisition.simulation.simulated_tuning import DECAY_S, Calcium, SimulatedTuning
-from acquisition.simulation.strip_layout import Floats
 from rig.messages import Position, TrialStart
 
 

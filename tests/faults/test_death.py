@@ -229,4 +229,4 @@ def test_a_decider_with_a_mistake_ends_the_session_and_fails_again_in_replay(
         report = check_nothing_is_lost(live)
         assert report.failed == {"failing": "KeyError: 'leaf9'"}
         assert report.compared["failing"] == LAST + 1
-        assert (report.unproven, report.struck) == ({}, {})
+        assert (report.unproven, report.ended_outside) == ({}, {})

@@ -67,7 +67,7 @@ def test_a_subscriber_that_may_wait_is_woken_once_for_a_batch(hub: RunningHub) -
     sender = hub.sender("a")
     messages = [Wheel(t, t, 0.0) for t in range(3)]
     hub.inject("a", [frame_of(sender.wrap(message), "Wheel") for message in messages])
-    batches = []
+    batches: list[list[Wheel]] = []
     while sum(map(len, batches)) < len(messages):
         batches.append([w for _, w in bus.receive(None) if isinstance(w, Wheel)])
     assert [w for batch in batches for w in batch] == messages

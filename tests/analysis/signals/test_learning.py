@@ -3,7 +3,7 @@
 The definitions are written out here in plain NumPy (float64), independently of the product.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pytest
@@ -165,7 +165,7 @@ class Definition:
 
     def texture(self, stimulus: str, even: bool = False) -> Values:
         own = self.moving & self.in_texture & (self.frame_stimulus == stimulus)
-        return self.x[own & (self.index % 2 == 0)] if even else self.x[own]
+        return np.asarray(self.x[own & (self.index % 2 == 0)] if even else self.x[own])
 
     def late_early(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Values]:
         cue = np.array([self.made.cues[trial][1] for trial in self.completed])
@@ -258,7 +258,7 @@ def check(message: LearningSignals, wanted: Definition) -> dict[str, int]:
     """Compare a message with the definition; return how much of it is defined."""
     n = len(wanted.completed)
     late, early, m = wanted.late_early()
-    near = {"rtol": 1e-6, "atol": 2e-6}
+    near: dict[str, Any] = {"rtol": 1e-6, "atol": 2e-6}
     le = d_prime(m[late], m[early])
     np.testing.assert_allclose(np.frombuffer(message.late_early, "<f4"), le, **near)
     stimulus = d_prime(wanted.texture("leaf1"), wanted.texture("circle1"))
@@ -272,14 +272,14 @@ def check(message: LearningSignals, wanted: Definition) -> dict[str, int]:
     for got, ramp in zip(ramps, wanted.ramps(), strict=True):
         np.testing.assert_allclose(np.frombuffer(got, "<f4"), ramp.reshape(-1), **near)
         defined += int((~np.isnan(ramp)).sum())
-    got = np.frombuffer(message.projections, "<f4").reshape(len(PAIRS), 4, n, 70)
+    projections = np.frombuffer(message.projections, "<f4").reshape(len(PAIRS), 4, n, 70)
     similar = np.frombuffer(message.similarity, "<f4").reshape(len(PAIRS), 4, -1, 2)
     names = list(message.stimuli)
     projected = 0
     for c, (a, b) in enumerate(PAIRS):
         for area_number, area in enumerate(AREAS):
             p = wanted.projection((a, b), area)
-            np.testing.assert_allclose(got[c, area_number], p, rtol=1e-6, atol=1e-5)
+            np.testing.assert_allclose(projections[c, area_number], p, rtol=1e-6, atol=1e-5)
             projected += int((~np.isnan(p)).sum())
             value = p[:, 10:50].mean(axis=1)
             mean = {}
@@ -306,7 +306,8 @@ def check_sequences(message: LearningSignals, wanted: Definition, c: int, area: 
     def peaks(trials: list[int], order: list[int]) -> Values | None:
         if not trials or not top.size:
             return None
-        return np.argmax(z[trials][:, order][:, :, top].mean(axis=0), axis=0).astype(float)
+        mean = z[trials][:, order][:, :, top].mean(axis=0)
+        return np.asarray(np.argmax(mean, axis=0), np.float64)
 
     run = list(range(40))
     first = peaks(odd[0::2], run)

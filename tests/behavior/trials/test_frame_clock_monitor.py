@@ -17,7 +17,7 @@ from rig.messages import (
     TrialStart,
 )
 from rig.settings.config import convert
-from tests.acquisition.sessions import Said, of, run
+from tests.acquisition.sessions import Published, of, run
 from tests.behavior.sessions import Walker, task
 from tests.behavior.sessions import of as messages
 
@@ -37,7 +37,7 @@ def scope(published: list[Message], **table: float) -> FrameClockMonitor:
     return microscope
 
 
-def edges(published: Said) -> list[int]:
+def edges(published: Published) -> list[int]:
     return [w.t for _, w in published if isinstance(w, Edge) and w.line == "frame_clock" and w.up]
 
 
