@@ -30,8 +30,12 @@ from analysis.signals.tuning import BINS
 Values = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
-VALUES_PER_STEP = 100_000_000
-"""Values that a step reads, about."""
+VALUES_PER_STEP = 60_000_000
+"""Values that a step reads, about; more if the job would take over MAX_STEPS otherwise."""
+MAX_STEPS = 25
+"""A job ends within about this many frames: 9 s at 3 frames per second, less than a trial."""
+_SNAPSHOT_ROWS = 1200
+"""The snapshot that a job begins with takes as long as reading this many rows of all cells."""
 FORMS: tuple[Form, ...] = ("signed", "absolute")
 """The two forms of the similarity index, in the order in which they are published."""
 
@@ -122,7 +126,9 @@ class LearningJob:
             (),
             (),
         )
-        self._read = 0
+        total = trials * BINS * (cells + snapshot.anterior.size)
+        self._values_per_step = max(VALUES_PER_STEP, total // MAX_STEPS)
+        self._read = _SNAPSHOT_ROWS * cells
         self._means: Values = np.zeros((0, 0))
         self._sums: dict[tuple[int, int, str], tuple[Values, int]] = {}
 
@@ -137,7 +143,7 @@ class LearningJob:
 
     def _step_is_full(self, values: int) -> bool:
         self._read += values
-        if self._read < VALUES_PER_STEP:
+        if self._read < self._values_per_step:
             return False
         self._read = 0
         return True
@@ -165,7 +171,7 @@ class LearningJob:
             row = self._s.trial_means.read(int(index), 1)[0]
             moments[bool(late[index])].add(row)
             self._means[number] = row[self._s.anterior]
-            if self._step_is_full(2 * cells):
+            if self._step_is_full(6 * cells):
                 yield
         self.result.late_early = d_prime(moments[True], moments[False])
         self.result.predicts = prediction.predicts_reward(self.result.late_early, self._s.stimulus)
@@ -198,7 +204,7 @@ class LearningJob:
             late_early = prediction.d_prime_of_rows(rows[is_late], rows[~is_late])
             chosen = prediction.population(late_early, stimulus)
             self.result.population[fold] = np.flatnonzero(chosen)
-            if self._step_is_full(4 * rows.size):
+            if self._step_is_full(8 * rows.size):
                 yield
         empty = [str(f) for f, own in enumerate(self.result.population) if not own.size]
         if empty:

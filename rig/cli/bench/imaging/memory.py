@@ -34,7 +34,7 @@ def resident_mb(cells: int) -> list[float]:
 def _run(cells: int, answer: Connection) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cells.csv"
-        path.write_text("\n".join(["cell,y_px,x_px,radius_px,plane", *_laid(cells)]) + "\n")
+        path.write_text("\n".join(["cell,y_px,x_px,radius_px,plane", *_table_lines(cells)]) + "\n")
         settings = msgspec.convert({"cells_file": str(path)}, Online.Settings)
         node = Online(settings, _discard)
         node.open()
@@ -47,7 +47,7 @@ def _run(cells: int, answer: Connection) -> None:
     answer.send(held)
 
 
-def _laid(cells: int) -> Iterator[str]:
+def _table_lines(cells: int) -> Iterator[str]:
     """Yield the lines of a file of cells, half of them on each depth."""
     down_px, right_px = _APART_PX
     a_row = (_SHAPE[1] - 16) // right_px
