@@ -64,16 +64,8 @@ class Live:
         self._context: zmq.Context[Any] = zmq.Context()
         self._in: zmq.Socket[Any] | None = None
         command = [sys.executable, "-c", "from rig.cli.main import main; main()", "run"]
-        command += [
-            str(setup),
-            str(task),
-            "--subject",
-            subject,
-            "--data",
-            str(data),
-            "--no-page",
-            *args,
-        ]
+        command += [str(setup), str(task), "--subject", subject, "--data", str(data)]
+        command += ["--no-browser" if page else "--no-page", *args]
         for text in (f"rig.hub_port={self.port}", *self._quickly(setup), *sets):
             command += ["--set", text]
         self._keyboard, terminal = pty.openpty()
@@ -141,6 +133,14 @@ class Live:
         pid = self.process.pid if module == "launch" else self.pid(module)
         os.kill(pid, number)
         return time.monotonic()
+
+    def page_address(self) -> str:
+        """Return the address of the live page, with the operator's token, as it was printed."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if (found := re.search(r"live page: (\S+)", line)) is not None:
+                return found[1]
+        raise AssertionError("it ended without a live page")
 
     def press(self, key: str) -> None:
         """Press a key at its terminal."""
