@@ -28,8 +28,12 @@ IGNORED = frozenset(kind(message) for message in (Wheel,))
 _HIGH_WATER_MESSAGES = 20_000
 _DRAIN = 5_000
 """Messages taken at once, so that a burst never holds up the page for long."""
-_POSITION_EVERY_NS = 100_000_000
-"""A recorded session is shown with positions and flips this far apart."""
+_EVERY_NS: dict[type[Message], int] = {
+    Position: 100_000_000,
+    Flip: 100_000_000,
+    Frame: 1_000_000_000,
+}
+"""Of these types a recorded session is shown with messages this far apart."""
 
 
 class Feed(Protocol):
@@ -151,14 +155,14 @@ class ReplayFeed:
 
 
 def _thinned(messages: Iterator[tuple[Envelope, Message]]) -> Iterator[tuple[Envelope, Message]]:
-    """Leave out the wheel, and all but every tenth of a second's position and flip on time."""
+    """Leave out the wheel, and most positions, flips on time and frames."""
     last: dict[type[Message], int] = {}
     for envelope, message in messages:
-        if isinstance(message, Wheel | Frame):
+        every_ns = _EVERY_NS.get(type(message), 0)
+        if isinstance(message, Wheel):
             continue
-        plain = isinstance(message, Position) or (isinstance(message, Flip) and not message.late)
-        if plain:
-            if envelope.sent - last.get(type(message), -_POSITION_EVERY_NS) < _POSITION_EVERY_NS:
+        if every_ns and not (isinstance(message, Flip) and message.late):
+            if envelope.sent - last.get(type(message), -every_ns) < every_ns:
                 continue
             last[type(message)] = envelope.sent
         yield envelope, message

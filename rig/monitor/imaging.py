@@ -1,6 +1,7 @@
 """The imaging panel: the newest page and the mean page of each depth, and where the cells are."""
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,8 @@ class ImagingView:
 
     def _open(self, start: Start) -> None:
         pixels = Pixels(self._folder)
-        try:
+        with suppress(OSError):  # the ring of a session that is over: pages come from its files
             pixels.open(start)
-        except OSError:  # the ring of a session that is over
-            return
         self._pixels = pixels
 
     def _add_page(self, plane: int, page: NDArray[Any]) -> None:

@@ -179,6 +179,8 @@ def application(monitor: Monitor) -> Starlette:
 
     async def page(request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
+        if name == "favicon.ico":
+            return Response(status_code=204)
         if not re.fullmatch(r"[a-z_]+\.(html|js|css)", name):
             return Response("not found", 404)
         source = files("rig.monitor") / "page" / name

@@ -4,6 +4,7 @@ Rows that grow (trials, faults, notes) carry a revision, so that a browser is se
 changed since it was last served.
 """
 
+import warnings
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,9 @@ Row = dict[str, Any]
 _LATENCIES = 500
 """How many of the newest latencies the percentiles are taken over."""
 _MOTION_FRAMES = 300
+_BINS, _BINS_FROM_BEFORE = 60, 70
+"""Bins of 10 cm of a corridor, and of one with the last metre before it."""
+_AREAS = 4
 _D_PRIME_EDGES = np.linspace(-2.0, 2.0, 41)
 """Edges of the histogram of d'; values beyond are counted in the outermost bins."""
 
@@ -68,6 +72,7 @@ class MonitorState:
         self._selective: float | None = None
         self._undefined = ""
         self._fractions: list[float | None] = []
+        self._learning: Row = {"predicting": [], "ramp": {}, "projections": [], "similarity": {}}
         self._integrity: Row = {"sound": True, "edges": 0, "pages": 0, "finding": ""}
         self._violations = 0
         self._judged = 0
@@ -150,6 +155,7 @@ class MonitorState:
             "defined": int(defined.size),
             "fractions": self._fractions,
             "motion": [list(point) for point in self._motion],
+            **self._learning,
         }
 
     def acknowledge(self, number: int) -> bool:
@@ -257,6 +263,29 @@ class MonitorState:
         """Take the d' of the task's first contrast."""
         every = np.frombuffer(signals.d_prime, "<f4")
         self.d_prime = every[: every.size // max(1, len(signals.contrasts))]
+        done = [row["stimulus"] for row in self.trials.values() if row.get("outcome") == "done"]
+        self._learning = {
+            "predicting": _listed(np.frombuffer(signals.predicting, "<f4")),
+            "ramp": _by_stimulus(np.frombuffer(signals.ramp_by_position, "<f4"), done, _BINS),
+            "projections": self._projections(signals, done),
+            "similarity": self._similarity(signals),
+        }
+
+    def _projections(self, signals: LearningSignals, done: list[str]) -> list[Row]:
+        """Return, for each area, the mean projection of the first contrast by stimulus."""
+        values = np.frombuffer(signals.projections, "<f4")
+        first = values[: values.size // max(1, len(signals.contrasts))]
+        areas = first.reshape(_AREAS, -1) if first.size else np.empty((0, 0), np.float32)
+        return [_by_stimulus(area, done, _BINS_FROM_BEFORE) for area in areas]
+
+    def _similarity(self, signals: LearningSignals) -> dict[str, list[float | None]]:
+        """Return the signed similarity index of each stimulus in each area."""
+        values = np.frombuffer(signals.similarity, "<f4")
+        first = values[: values.size // max(1, len(signals.contrasts))]
+        if not first.size:
+            return {}
+        table = first.reshape(_AREAS, len(signals.stimuli), 2)[:, :, 0]
+        return {name: _listed(table[:, n]) for n, name in enumerate(signals.stimuli)}
 
     def _change(self, trial: int, values: Row) -> None:
         row = self.trials.setdefault(trial, {"trial": trial, "licks_m": []})
@@ -286,6 +315,28 @@ def _contrast(task: Row, online: Row) -> list[str]:
     if contrasts:
         return list(contrasts[0])
     return [str(online.get("a", "")), str(online.get("b", ""))]
+
+
+def _by_stimulus(values: NDArray[np.float32], done: list[str], bins: int) -> Row:
+    """Return the mean of each stimulus's completed trials, and the last trial's own values.
+
+    Args:
+        values: one row for each completed trial, (trials * bins,).
+        done: the stimulus of each completed trial.
+        bins: number of positions.
+    """
+    rows = values.reshape(-1, bins)
+    if not len(rows) or len(rows) > len(done):
+        return {}
+    names = np.array(done[: len(rows)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a bin without any value is NaN
+        means = {n: _listed(np.nanmean(rows[names == n], axis=0)) for n in np.unique(names)}
+    return {"means": means, "last": _listed(rows[-1]), "last_stimulus": str(names[-1])}
+
+
+def _listed(values: NDArray[Any]) -> list[float | None]:
+    return [round(float(v), 3) if np.isfinite(v) else None for v in values]
 
 
 def _percentiles(values: "deque[float]") -> Row | None:

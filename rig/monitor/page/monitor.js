@@ -79,6 +79,7 @@ function drawSlow() {
   panels.performance(model);
   panels.checks(model);
   panels.signals(model);
+  panels.learning(model);
   panels.notes(model);
   const acting = Boolean(model.can_act && token);
   for (const button of document.querySelectorAll("#actions button")) button.disabled = !acting;

@@ -215,6 +215,61 @@ export function signals(model) {
   line(motion, s.motion.map(([f, , r]) => [f, r]), css("--water"));
 }
 
+const reachOf = (lists) => {
+  const values = lists.flat().filter((v) => v !== null && Number.isFinite(v));
+  return values.length ? [Math.min(0, ...values), Math.max(0.5, ...values)] : [0, 1];
+};
+
+// Mean by stimulus (thick) and the last trial (thin), by position.
+function curves(chart, found, from, all) {
+  for (const [name, values] of Object.entries(found.means)) {
+    line(chart, values.map((v, n) => [from + n / 10, v]), colourOf(name, all), 3);
+  }
+  line(chart, found.last.map((v, n) => [from + n / 10, v]), css("--ink"), 1);
+}
+
+export function learning(model) {
+  const { signals: s, session } = model;
+  if (!s) return;
+  const all = session.stimuli || [];
+  const share = s.predicting.length ? s.predicting[0] : null;
+  text("ramp_note", s.ramp.means ? `population signal by position${share === null ? "" : `; ${(100 * share).toFixed(0)} % of cells`}` : "after the first trials");
+  const ramp = s.ramp.means ? [...Object.values(s.ramp.means), s.ramp.last] : [];
+  const [low, high] = reachOf(ramp);
+  const chart = axes(get("ramp"), [0, 6], [low, high], { xTicks: [0, 1, 2, 3, 4, 5, 6], yTicks: [Math.round(low * 10) / 10, 0, Math.round(high * 10) / 10], xLabel: "m" });
+  if (s.ramp.means) curves(chart, s.ramp, 0, all);
+  const { context, width, height } = prepared(get("projections"));
+  const found = s.projections.filter((area) => area.means);
+  if (!found.length) {
+    context.fillStyle = css("--dim");
+    context.fillText("after the first trials of both stimuli", 16, height / 2);
+    return;
+  }
+  const [bottom, top] = reachOf(found.flatMap((area) => [...Object.values(area.means), area.last]));
+  s.projections.forEach((area, n) => {
+    const left = (n * width) / 4 + 34, right = ((n + 1) * width) / 4 - 8;
+    const x = (v) => left + ((v + 1) / 7) * (right - left);
+    const y = (v) => height - 24 - ((v - bottom) / (top - bottom || 1)) * (height - 48);
+    context.strokeStyle = css("--line");
+    context.lineWidth = 1;
+    for (const metres of [0, 4]) {
+      context.beginPath();
+      context.moveTo(x(metres), y(bottom));
+      context.lineTo(x(metres), y(top));
+      context.stroke();
+    }
+    context.fillStyle = css("--dim");
+    context.textAlign = "center";
+    for (const metres of [0, 2, 4, 6]) context.fillText(String(metres), x(metres), height - 8);
+    context.textAlign = "right";
+    for (const value of [bottom, 0, top]) context.fillText(value.toFixed(1), left - 4, y(value) + 4);
+    context.textAlign = "left";
+    context.fillStyle = css("--ink");
+    context.fillText(GROUPS[n + 1], left + 4, 16);
+    if (area.means) curves({ context, x, y }, area, -1, all);
+  });
+}
+
 export function image(model, picture, cells, plane, dots) {
   const canvas = get("image");
   const { context, width, height } = prepared(canvas);
