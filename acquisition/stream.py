@@ -25,7 +25,7 @@ from rig.transport.frame_ring import Ring, RingPlan
 
 _LOOK_S = 0.005
 """Time between two looks at the file."""
-_KEEN_LOOK_S = 0.00025
+_KEEN_LOOK_S = 0.001
 """The same when a frame is expected."""
 _FOLDER_NS = 100_000_000
 """Time between two looks at the folder for new files, which is slow on a network share."""
