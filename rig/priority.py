@@ -24,3 +24,14 @@ def prioritise(realtime: bool, rank: int = 1) -> None:
             os.sched_setscheduler(0, policy, os.sched_param(rank if realtime else 0))
         with suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+
+
+def stay_on_one_core() -> None:
+    """Keep this thread, and those it starts from now on, on the last core that it may use.
+
+    For a process whose threads hand each message to one another: to wake a thread on another core
+    costs several times as much. It does nothing without real-time scheduling: then such a process
+    might have to wait for an ordinary one.
+    """
+    if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_RR:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

@@ -20,7 +20,7 @@ from zmq.utils import z85
 
 from rig.clock import RealClock
 from rig.messages import Fault, kind
-from rig.priority import prioritise
+from rig.priority import prioritise, stay_on_one_core
 from rig.transport.envelope import Sender, pack
 from rig.transport.gate import Gate
 from rig.transport.hub import HubPlan
@@ -173,7 +173,8 @@ def main() -> None:
     plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=HubPlan)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    prioritise(plan.realtime)
+    prioritise(plan.realtime, rank=2)  # never behind a display that draws
+    stay_on_one_core()
     try:
         serve(plan)
     except zmq.ZMQError as error:

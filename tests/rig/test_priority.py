@@ -14,6 +14,14 @@ from rig.process import prioritise
 prioritise(True, int(sys.argv[1]))
 print(os.sched_getscheduler(0) == os.SCHED_RR, os.sched_getparam(0).sched_priority)
 """
+CORES = """
+import os, sys
+from rig.priority import prioritise, stay_on_one_core
+allowed = os.sched_getaffinity(0)
+prioritise(sys.argv[1] == "realtime", 2)
+stay_on_one_core()
+print(os.sched_getscheduler(0) == os.SCHED_RR, len(allowed), len(os.sched_getaffinity(0)))
+"""
 
 
 def priority(module: str) -> int:
@@ -31,3 +39,12 @@ def test_no_wheel_waits_for_a_drawing() -> None:
     drawing, wheel = priority("stimuli.display"), priority("behavior.hardware")
     assert 0 < drawing < wheel == priority("behavior.task")
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for real time")
+@pytest.mark.parametrize("scheduling", ["realtime", "ordinary"])
+def test_only_a_realtime_process_stays_on_one_core(scheduling: str) -> None:
+    run = [sys.executable, "-c", CORES, scheduling]
+    told = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+    allowed, used = map(int, told[1:])
+    assert used == (1 if told[0] == "True" else allowed)
