@@ -21,8 +21,8 @@ _CHECK_LOAD = "Close other programs; run rig doctor."
 
 PROCESSES = {
     "session failed": Explanation(
-        "The session did not end normally; the reason is given in words.",
-        "Follow the reason; the data up to the failure are complete unless messages are lost.",
+        "The session did not end normally; the report gives the reason.",
+        "Act on the reason; the data up to the failure are complete unless messages are lost.",
     ),
     "process failed": Explanation(
         "A process stopped with an error.",
@@ -34,7 +34,7 @@ PROCESSES = {
     ),
     "log incomplete": Explanation(
         "The log does not hold every message of the session, or a part of its file is damaged.",
-        "Run rig recover on the session; what stays missing is named in words.",
+        "Run rig recover on the session; it lists what stays missing.",
     ),
     "messages lost": Explanation(
         "Numbers are missing in the sequence of a process: the log is incomplete.",
@@ -91,7 +91,7 @@ INTEGRITY = {
         "Look at the other findings; without any, the first or last frames were not saved.",
     ),
     "wheel silent": Explanation(
-        "The wheel was not read for a while: the corridor stood still.",
+        "The wheel was not read for a while, so the corridor did not move.",
         f"{_CHECK_LOAD} Leave out the trial in which it happened.",
     ),
     "wheel jumped": Explanation(
@@ -111,7 +111,7 @@ INTEGRITY = {
         "Check that it sits on the patch and has power.",
     ),
     "photodiode astray": Explanation(
-        "The photodiode sees a pattern other than the one the screen was to show.",
+        "The photodiode sees a pattern other than the one that was sent to the screen.",
         "Check its threshold, and stray light; the screen may drop frames.",
     ),
     "photodiode drifts": Explanation(
@@ -121,10 +121,10 @@ INTEGRITY = {
 }
 _ORDER = (
     ("wrong number", "A trial has a number out of sequence."),
-    ("wrong block", "A trial belongs to a block that does not follow, or does not exist."),
-    ("wrong order", "A stimulus came that the task's order does not allow."),
+    ("wrong block", "The block of a trial is not the next one, or does not exist."),
+    ("wrong order", "The task's order does not allow this stimulus here."),
     ("grey too short", "A trial began before the grey period was over."),
-    ("trial after the end", "A trial began although the session, or its block, was to be over."),
+    ("trial after the end", "A trial began although the session, or its block, should have ended."),
     ("gap between trials", "No trial began where the trial before it ended."),
     ("trial too long", "A trial went on beyond the end of its corridor or time."),
     ("overlapping trials", "A trial began before the one before it had ended."),
@@ -133,17 +133,17 @@ _ORDER = (
 )
 _DRAWN = (
     ("wrong stimulus", "The trial shows a stimulus that is not one of the task's."),
-    ("wrong picture", "The trial shows another kind of picture than the task says."),
-    ("wrong length", "The corridor, or the time of the picture, has another length."),
-    ("wrong zone", "The reward zone is not where the task says."),
-    ("wrong cohort", "The trial is rewarded where the cohort says it is not, or the reverse."),
+    ("wrong picture", "The trial shows another kind of picture than the task defines."),
+    ("wrong length", "The length of the corridor, or the time of the picture, is wrong."),
+    ("wrong zone", "The reward zone is not that of the task."),
+    ("wrong cohort", "The trial is rewarded for a cohort without water, or the reverse."),
     ("wrong rescue", "A freely given reward came too early, too late, or not at all."),
     ("wrong mode", "The reward mode or delay is not that of the task."),
-    ("wrong cue position", "The cue was drawn outside its range, or where there is to be none."),
+    ("wrong cue position", "The cue was drawn outside its range, or in a task without a cue."),
 )
 _MOTION = (
     ("wrong speed", "The speed that the task used is not the wheel's."),
-    ("wrong position", "The corridor was at another position than the wheel says."),
+    ("wrong position", "The position of the corridor does not agree with the wheel."),
     ("wrong cue", "A cue names another trial than the one that runs."),
     ("cue twice", "The cue sounded twice in a trial."),
     ("cue too early", "The cue sounded before its position was reached."),
@@ -152,7 +152,7 @@ _MOTION = (
 _WATER = (
     ("two rewards", "A trial gave water twice."),
     ("reward in unrewarded trial", "Water came in a trial without a reward."),
-    ("wrong volume", "Water of another volume, or from another spout, than the task says."),
+    ("wrong volume", "The volume of the water, or its spout, is not that of the task."),
     ("unrequested reward", "A valve opened although the task did not request it."),
     ("reward without a lick", "Water that needs a lick came without one."),
     ("missed reward", "Water was due and did not come."),
@@ -174,7 +174,7 @@ _INTRODUCTION = """# Findings
 
 A session is sound if its end table says `faults  0` and its report begins with a green line.
 Otherwise both list what was found: which process found it, its name as below, how often, when
-first, and the first case in words. `rig info SESSION_DIR` shows the end table again.
+first, and the text of the first case. `rig info SESSION_DIR` shows the end table again.
 
 Each kind of finding counts as one fault, however often it occurred.
 """
