@@ -48,6 +48,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_BYTES = "application/octet-stream"
 Accept = Callable[[str, str], None]
 """Takes an operator's request: the verb, and a text (of a note)."""
 
@@ -174,85 +175,95 @@ def _wrong(number: str, verb: str, text: str) -> str:
     return ""
 
 
-def application(monitor: Monitor) -> Starlette:
-    """Return the web application of a monitor."""
+class _Endpoints:
+    """What is served at each path."""
 
-    async def page(request: Request) -> Response:
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    async def page(self, request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
         if name == "favicon.ico":
             return Response(status_code=204)
-        if not re.fullmatch(r"[a-z_]+\.(html|js|css)", name):
-            return Response("not found", 404)
         source = files("rig.monitor") / "page" / name
-        if not source.is_file():
+        if not re.fullmatch(r"[a-z_]+\.(html|js|css)", name) or not source.is_file():
             return Response("not found", 404)
         return Response(source.read_bytes(), media_type=_TYPES[Path(name).suffix])
 
-    async def image(request: Request) -> Response:
+    async def image(self, request: Request) -> Response:
         plane = request.query_params.get("plane", "0")
-        if not plane.isdecimal():
+        if not (plane.isascii() and plane.isdecimal()):
             return Response("plane is a number", 400)
-        found = monitor.imaging.image(request.query_params.get("kind", "live"), int(plane))
-        return Response(found, media_type="application/octet-stream")
+        found = self._monitor.imaging.image(request.query_params.get("kind", "live"), int(plane))
+        return Response(found, media_type=_BYTES)
 
-    async def cells(request: Request) -> Response:
-        found = monitor.imaging.cells(monitor.state.d_prime)
-        return Response(found, media_type="application/octet-stream")
+    async def cells(self, request: Request) -> Response:
+        found = self._monitor.imaging.cells(self._monitor.state.d_prime)
+        return Response(found, media_type=_BYTES)
 
-    async def ask(request: Request) -> Response:
-        if monitor.is_flood():
-            return JSONResponse({"answer": "too many requests; wait a minute"}, 429)
+    async def ask(self, request: Request) -> Response:
+        if self._monitor.is_flood():
+            return _answer("too many requests; wait a minute", 429)
         if not _same_origin(request):
-            return JSONResponse({"answer": "requests are taken from this page only"}, 403)
-        if not monitor.may(request.headers.get("authorization", "")):
-            answer = "only the operator may do this; open the page with the operator's address"
-            return JSONResponse({"answer": answer}, 401)
+            return _answer("requests are taken from this page only", 403)
+        if not self._monitor.may(request.headers.get("authorization", "")):
+            text = "only the operator may do this; open the page with the operator's address"
+            return _answer(text, 401)
         body = await _body(request)
         if not isinstance(body, dict):
-            return JSONResponse({"answer": "the request cannot be read; reload the page"}, 400)
-        status, answer = monitor.take_request(body)
-        return JSONResponse({"answer": answer}, status)
+            return _answer("the request cannot be read; reload the page", 400)
+        status, text = self._monitor.take_request(body)
+        return _answer(text, status)
 
-    async def replay(request: Request) -> Response:
-        body = await _body(request)
-        if not isinstance(monitor.feed, ReplayFeed) or not _same_origin(request):
-            return JSONResponse({"answer": "this is not a replay"}, 409)
-        if not isinstance(body, dict):
-            return JSONResponse({"answer": "the request cannot be read"}, 400)
-        if "share" in body:
-            monitor.feed.seek(float(body["share"]))
-        speed = min(max(float(body.get("speed", monitor.feed.speed)), 0.1), 1000.0)
-        monitor.feed.play(bool(body.get("playing", monitor.feed.playing)), speed)
-        return JSONResponse({"answer": "done"})
+    async def replay(self, request: Request) -> Response:
+        feed, body = self._monitor.feed, await _body(request)
+        if not isinstance(feed, ReplayFeed) or not _same_origin(request):
+            return _answer("this is not a replay", 409)
+        try:
+            if "share" in body:
+                feed.seek(float(body["share"]))
+            speed = min(max(float(body.get("speed", feed.speed)), 0.1), 1000.0)
+            feed.play(bool(body.get("playing", feed.playing)), speed)
+        except (TypeError, ValueError, AttributeError):
+            return _answer("the request cannot be read", 400)
+        return _answer("done", 200)
 
-    async def live(socket: WebSocket) -> None:
+    async def live(self, socket: WebSocket) -> None:
         if not _same_origin(socket):
             await socket.close(4403)
             return
         await socket.accept()
         with suppress(WebSocketDisconnect, RuntimeError, OSError):  # the browser is gone
-            await monitor.updates_for(socket)
+            await self._monitor.updates_for(socket)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        running = asyncio.create_task(monitor.run())
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        running = asyncio.create_task(self._monitor.run())
         try:
             yield
         finally:
             running.cancel()
 
+
+def application(monitor: Monitor) -> Starlette:
+    """Return the web application of a monitor."""
+    at = _Endpoints(monitor)
     routes = [
-        Route("/", page),
-        Route("/image", image),
-        Route("/cells", cells),
-        Route("/request", ask, methods=["POST"]),
-        Route("/replay", replay, methods=["POST"]),
-        WebSocketRoute("/live", live),
-        Route("/{name}", page),
+        Route("/", at.page),
+        Route("/image", at.image),
+        Route("/cells", at.cells),
+        Route("/request", at.ask, methods=["POST"]),
+        Route("/replay", at.replay, methods=["POST"]),
+        WebSocketRoute("/live", at.live),
+        Route("/{name}", at.page),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=at.lifespan)
     app.add_middleware(BaseHTTPMiddleware, dispatch=_with_headers)
     return app
+
+
+def _answer(text: str, status: int) -> JSONResponse:
+    return JSONResponse({"answer": text}, status)
 
 
 async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:

@@ -76,28 +76,7 @@ class MonitorState:
         self._integrity: Row = {"sound": True, "edges": 0, "pages": 0, "finding": ""}
         self._violations = 0
         self._judged = 0
-        self._handlers: dict[type[Message], Callable[[Envelope, Any], None]] = {
-            Start: lambda _, start: self._start(start.session),
-            Position: lambda _, position: setattr(self, "position", position),
-            Lick: lambda _, lick: self._lick(lick),
-            Valve: lambda _, valve: self._valve(valve),
-            TrialStart: lambda _, start: self._change(start.trial, _trial_row(start)),
-            TrialEnd: lambda _, end: self._change(
-                end.trial, {"outcome": end.outcome, "end_s": _s(end.t)}
-            ),
-            Cue: lambda _, cue: self._change(
-                cue.trial, {"cue_m": cue.position_m, "cue_s": _s(cue.t)}
-            ),
-            TrialVerdict: lambda _, verdict: self._judge(verdict),
-            Flip: lambda _, flip: self._flip(flip),
-            Fault: lambda envelope, fault: self._fault(envelope.sender, fault),
-            OperatorRequest: lambda _, request: self._note(request),
-            CellSignals: self._cells,
-            LearningSignals: lambda _, signals: self._learn(signals),
-            Integrity: lambda _, integrity: self._integrity_of(integrity),
-            Ended: lambda envelope, ended: self._end(envelope.sender, ended),
-            Stop: lambda _, stop: setattr(self, "ended", self.ended or stop.reason),
-        }
+        self._handlers = self._by_type()
 
     def handle(self, envelope: Envelope, message: Message) -> None:
         """Take in one message."""
@@ -164,6 +143,31 @@ class MonitorState:
             return False
         self.faults[number] |= {"acknowledged": True, "revision": self._revise()}
         return True
+
+    def _by_type(self) -> dict[type[Message], Callable[[Envelope, Any], None]]:
+        """Return what takes in each type of message."""
+        return {
+            Start: lambda _, start: self._start(start.session),
+            Position: lambda _, position: setattr(self, "position", position),
+            Lick: lambda _, lick: self._lick(lick),
+            Valve: lambda _, valve: self._valve(valve),
+            TrialStart: lambda _, start: self._change(start.trial, _trial_row(start)),
+            TrialEnd: lambda _, end: self._change(
+                end.trial, {"outcome": end.outcome, "end_s": _s(end.t)}
+            ),
+            Cue: lambda _, cue: self._change(
+                cue.trial, {"cue_m": cue.position_m, "cue_s": _s(cue.t)}
+            ),
+            TrialVerdict: lambda _, verdict: self._judge(verdict),
+            Flip: lambda _, flip: self._flip(flip),
+            Fault: lambda envelope, fault: self._fault(envelope.sender, fault),
+            OperatorRequest: lambda _, request: self._note(request),
+            CellSignals: self._cells,
+            LearningSignals: lambda _, signals: self._learn(signals),
+            Integrity: lambda _, integrity: self._integrity_of(integrity),
+            Ended: lambda envelope, ended: self._end(envelope.sender, ended),
+            Stop: lambda _, stop: setattr(self, "ended", self.ended or stop.reason),
+        }
 
     def _start(self, session: Row) -> None:
         task, nodes = session.get("task", {}), session.get("nodes", {})
