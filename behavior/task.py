@@ -8,6 +8,7 @@ from behavior.trials.corridor import Corridor, RunningDetector
 from behavior.trials.counts import SessionCounts
 from behavior.trials.frame_clock_monitor import FrameClockMonitor, ImagingSettings
 from behavior.trials.plan import TrialPlan
+from behavior.trials.replay_counts import TaskCounts
 from behavior.trials.task_settings import TaskSettings
 from behavior.trials.task_validation import check
 from behavior.trials.trial import NOW_DEADLINE_NS, RewardSettings, Trial
@@ -72,6 +73,8 @@ class Task(Node):
     name = "task"
     subscribes = (Start, Wheel, Lick, Valve, OperatorRequest, Edge)
     publishes = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire)
+    settings_from_task = True
+    replay_counts = TaskCounts
 
     class Settings(TaskSettings, frozen=True, kw_only=True):
         """The task's settings, and in the setup whether a microscope takes part."""

@@ -13,6 +13,17 @@ from rig.transport.envelope import Envelope
 
 Publish = Callable[[Message], None]
 
+
+class ReplayCounts(Protocol):
+    """Counts of a decider's messages, which a replay with other settings compares."""
+
+    def count(self, message: Message) -> None:
+        """Count a message that the decider published or received."""
+
+    def rows(self) -> dict[str, str]:
+        """Return the counts as text, by name."""
+
+
 NOT_CLOSED = "closing failed"
 """How the reason begins of a node that ended in order, and then failed to close."""
 
@@ -46,6 +57,10 @@ class Node:
     """Real-time priority if `realtime`: a higher rank never waits for a lower one."""
     max_lag_s: ClassVar[float] = 1.0
     """Seconds a message may be old before the node has fallen behind and must end."""
+    settings_from_task: ClassVar[bool] = False
+    """Whether the keys of the session's task, and its seed, belong to the node's settings."""
+    replay_counts: ClassVar[type[ReplayCounts] | None] = None
+    """What a replay with other settings counts for this node; None for nothing."""
     critical: ClassVar[bool] = True
     """False if a session goes on without the node when it fails, hangs or falls behind."""
     clock: Clock

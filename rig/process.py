@@ -58,16 +58,22 @@ def make(session: SessionSettings, name: str, publish: Publish) -> Node:
         raise Refused(
             f"[nodes.{name}]: {run} is the node {found.name!r}; name the table [nodes.{found.name}]"
         )
-    table = session.table(name)
+    table = settings_table(session, found)
     if "imaging_folder" in found.Settings.__struct_fields__:
         table.setdefault("imaging_folder", session.rig.imaging_folder)
         check_folder(str(table["imaging_folder"]), f"nodes.{name}.imaging_folder")
-    return found(convert(table, found.Settings, _table_name(session, name)), publish)
+    return found(convert(table, found.Settings, _table_name(session, found)), publish)
 
 
-def _table_name(session: SessionSettings, node: str) -> str:
-    """Return what to call a node's settings in a sentence."""
-    return f"task {session.task_name}" if node == "task" else f"[nodes.{node}]"
+def settings_table(session: SessionSettings, kind: type[Node]) -> dict[str, Any]:
+    """Return a node's settings as a table: of the setup and, if it is so declared, of the task."""
+    table = session.nodes[kind.name]
+    return table | session.task | {"seed": session.seed} if kind.settings_from_task else {**table}
+
+
+def _table_name(session: SessionSettings, kind: type[Node]) -> str:
+    """Return the name of a node's settings in error messages."""
+    return f"task {session.task_name}" if kind.settings_from_task else f"[nodes.{kind.name}]"
 
 
 def _ignore(warning: str) -> None:
@@ -85,14 +91,15 @@ def completed(session: SessionSettings, warn: Callable[[str], None] = _ignore) -
     made = {name: make(session, name, _unheard) for name in session.nodes}
     for name, node in made.items():
         settings = msgspec.to_builtins(node.settings)
-        if name == "task":
-            task = {k: v for k, v in settings.items() if k not in ("run", "realtime", "seed")}
-            settings = {k: settings[k] for k in ("run", "realtime")}
+        if node.settings_from_task:
+            of_setup = Node.Settings.__struct_fields__
+            task = {k: v for k, v in settings.items() if k not in (*of_setup, "seed")}
+            settings = {k: settings[k] for k in of_setup}
         nodes[name] = settings
     for node in made.values():
         node.check(task)
         for warning in node.warnings():
-            warn(f"{_table_name(session, node.name)}: {warning}")
+            warn(f"{_table_name(session, type(node))}: {warning}")
     return msgspec.structs.replace(session, nodes=nodes, task=task)
 
 

@@ -1,4 +1,4 @@
-"""Run a session in one process and in virtual time: the same nodes and loop, without waiting."""
+"""Run a session in one process and in virtual time: same nodes, same loop, no waiting."""
 
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from rig.settings.config import SessionSettings
 from rig.transport.envelope import Envelope, Sender
 from rig.transport.frame_pixels import Pixels
 
-Said = list[tuple[Envelope, Message]]
+Messages = list[tuple[Envelope, Message]]
 Keep = Callable[[Envelope, Message], None]
 
 
@@ -23,18 +23,20 @@ def run(
     end_ns: int | None = None,
     keep: Keep | None = None,
     tick_s: float | None = None,
-) -> Said:
+) -> Messages:
     """Run the session's nodes in virtual time, until one ends.
 
     Args:
-        session: the resolved session.
-        end_ns: session time at which it is stopped; None for no limit.
-        keep: takes each published message instead of the list that is returned otherwise.
-        tick_s: period of all drivers; None for their own.
+        session: The resolved session.
+        end_ns: Session time (ns) at which the session is stopped; None for no limit.
+        keep: Called with each published message, instead of collecting them in a list.
+        tick_s: Period of all drivers (s); None for the period of each driver.
 
-    Returns: every message in hub order; empty with `keep`.
+    Returns:
+        Every message in hub order; empty with `keep`.
 
-    Raises: whatever a node raises.
+    Raises:
+        Exception: Whatever a node raises.
     """
     clock = SetClock()
     transport = _ListTransport(clock, end_ns, keep)
@@ -46,15 +48,15 @@ def run(
             node.period_s = tick_s
     transport.begin(session, nodes)
     drive(nodes, transport, clock)
-    return transport.said
+    return transport.published
 
 
 class _ListTransport:
-    """Keeps what is published and returns it in that order: the hub of a virtual session."""
+    """The hub of a virtual session: delivers messages in the order in which they are published."""
 
     def __init__(self, clock: SetClock, end_ns: int | None, keep: Keep | None) -> None:
-        self.said: Said = []
-        self._keep = keep or (lambda envelope, message: self.said.append((envelope, message)))
+        self.published: Messages = []
+        self._keep = keep or (lambda envelope, message: self.published.append((envelope, message)))
         self._clock, self._end_ns = clock, end_ns
         self._senders: dict[str, Sender] = {}
         self._waiting: deque[tuple[Envelope, Message]] = deque()
@@ -71,7 +73,7 @@ class _ListTransport:
     def connect(self) -> None:
         pass
 
-    def receive(self, until: int | None) -> Said:
+    def receive(self, until: int | None) -> Messages:
         if self._waiting:
             envelope, message = self._waiting.popleft()
             return [(envelope, self._pixels.of(message) if isinstance(message, Frame) else message)]
@@ -97,7 +99,7 @@ class _ListTransport:
             self._stop(reason)
 
     def _stop(self, reason: str) -> None:
-        """Stop the next stage that still runs."""
+        """Stop the next stage that has running nodes."""
         while self._stages:
             names = [name for name in self._stages.pop(0) if name in self._running]
             if names:

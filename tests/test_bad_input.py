@@ -62,7 +62,7 @@ def test_a_wrong_setting(attempt: Try, change: str, sentence: str) -> None:
 
 def test_a_change_that_the_blocks_would_swallow(attempt: Try) -> None:
     task = TASK.with_name("running_training.toml")
-    assert "each block of this task has its own trials" in attempt("--trials", "5", task=task)
+    assert "the tables of [[blocks]] have their own trials" in attempt("--trials", "5", task=task)
 
 
 def test_a_missing_key(attempt: Try, tmp_path: Path) -> None:

@@ -20,12 +20,10 @@ import msgspec
 from behavior.devices import protocols
 from behavior.water.arming import Arming, Fire, Rejection
 from behavior.water.guard import Guard, Limits
+from behavior.water.water_checks import reward_volumes_ul
 from rig.messages import Arm, Disarm, Fault, Message, Valve
-from rig.settings.config import blocks
 from rig.subjects.water_reserve import Reservation
 
-_REWARD_UL = 3.0
-"""Assumed volume of a reward, microlitres, if the task does not give one."""
 _LOW_REWARDS = 2
 """Reserve the next block on disk when fewer than this many rewards remain."""
 
@@ -83,8 +81,7 @@ class RewardDelivery:
             return
         self._guard = Guard(self._limits, session.get("given_today_ul", 0.0))
         if session.get("began"):  # otherwise it runs in virtual time and has no folder
-            each_ul = [block.get("reward_ul", _REWARD_UL) for block in blocks(session["task"])]
-            reward_ul = float(max(each_ul))
+            reward_ul = max(reward_volumes_ul(session["task"]))
             block_ul = self._limits.reserve_rewards * reward_ul
             self._reservation = Reservation(Path(), block_ul, _LOW_REWARDS * reward_ul)
 

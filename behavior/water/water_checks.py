@@ -7,7 +7,15 @@ from typing import Any
 
 from behavior.devices.protocols import Lick, Valve, ValveSettings
 from rig.errors import Refused
-from rig.settings.config import blocks
+
+_DEFAULT_REWARD_UL = 3.0
+"""Assumed volume of a reward, microlitres, if the task does not give one."""
+
+
+def reward_volumes_ul(task: dict[str, Any]) -> list[float]:
+    """Return the reward volume of each block of a task, in microlitres."""
+    default = task.get("reward_ul", _DEFAULT_REWARD_UL)
+    return [float(block.get("reward_ul", default)) for block in task.get("blocks") or [{}]]
 
 
 class WaterChecks:
@@ -29,8 +37,8 @@ class WaterChecks:
         spout = str(task["spout"])
         self._check_spout(spout)
         self._check_calibration(spout)
-        for block in blocks(task):
-            self._check_volume(spout, block["reward_ul"])
+        for volume_ul in reward_volumes_ul(task):
+            self._check_volume(spout, volume_ul)
 
     def _check_spout(self, spout: str) -> None:
         lines: dict[str, Mapping[str, Any]] = {"lick": self._licks, "valve": self._valves}

@@ -27,28 +27,18 @@ class Difference(msgspec.Struct, frozen=True):
 class Comparison:
     """The messages of one decider, recorded and replayed; only unmatched ones are kept."""
 
-    def __init__(
-        self,
-        node: Node,
-        exact: bool,
-        faults: bool = True,
-        differences: Differences | None = None,
-    ) -> None:
+    def __init__(self, node: Node, exact: bool, differences: Differences | None = None) -> None:
         """Compare the messages of a decider.
 
         Args:
             node: The decider.
-            exact: Whether every bit must be equal; else floats may differ by a tolerance.
-            faults: Whether the log says which Faults have a cause outside the messages.
-            differences: Where all differences are counted, beyond the first.
+            exact: Whether every bit must be equal; otherwise floats may differ by a tolerance.
+            differences: Counts all differences; None to find only the first.
         """
         self.sender = node.name
-        self._exact, self._faults = exact, faults
-        self._compared_types: tuple[type[Message], ...] = (
-            (*node.publishes, Fault) if faults else node.publishes
-        )
+        self._exact = exact
+        self._compared_types: tuple[type[Message], ...] = (*node.publishes, Fault)
         self.differences = differences
-        """Counts the differences of all messages, beyond the first; None where none is expected."""
         self._old: deque[Message] = deque()
         self._new: deque[Message] = deque()
         self._counts = [0, 0]
@@ -56,8 +46,7 @@ class Comparison:
         self._trial = -1
         self._first: Difference | None = None
         self._outside_at: int | None = None
-        """How many messages preceded its last Fault with an outside cause, which may have ended it.
-        """
+        """Messages before its last Fault with an outside cause, which may have ended it."""
         self._own = ""
         """Text of its last Fault whose cause was a message."""
         self._ended: Ended | None = None
@@ -75,24 +64,24 @@ class Comparison:
         )
 
     def add_recorded(self, message: Message) -> None:
-        """Take a recorded message; a Fault with a cause outside only ends the comparison."""
+        """Add a recorded message; a Fault with an outside cause may end the comparison."""
         if isinstance(message, Ended):
             self._ended = message
-        elif isinstance(message, Fault) and (message.outside or not self._faults):
+        elif isinstance(message, Fault) and message.outside:
             self._outside_at = self._counts[0]
         elif isinstance(message, self._compared_types):
             self._own = message.text if isinstance(message, Fault) else self._own
-            self._take(0, self._old, message)
+            self._add(0, self._old, message)
 
     def add_replayed(self, message: Message) -> None:
-        """Take a replayed message."""
+        """Add a replayed message."""
         if isinstance(message, self._compared_types):
-            self._take(1, self._new, message)
+            self._add(1, self._new, message)
 
     def end(self, with_tail: bool) -> tuple[int, int, Difference | None]:
         """Return how many messages were compared, how many cannot be, and the first difference.
 
-        They cannot be compared if what the decider received is not in the log in hub order
+        Messages cannot be compared if the decider's input is not in the log in hub order
         (`with_tail`), or if something other than a message ended the decider.
         """
         old, new = self._counts
@@ -107,7 +96,7 @@ class Comparison:
             self._first = self._differ(*(next(iter(q), None) for q in (self._old, self._new)))
         return old, 0, self._first
 
-    def _take(self, side: int, queue: deque[Message], message: Message) -> None:
+    def _add(self, side: int, queue: deque[Message], message: Message) -> None:
         self._counts[side] += 1
         if self.differences is not None and not isinstance(message, Fault):
             self.differences.add(side, message)

@@ -18,17 +18,17 @@ class FieldDifference(msgspec.Struct):
     type: str
     field: str
     messages: int = 0
-    """How many pairs of messages were compared."""
+    """Number of pairs of messages compared."""
     differing: int = 0
-    """In how many of them the field differs."""
+    """Number of pairs in which the field differs."""
     values: int = 0
-    """How many values these fields hold: 1 each, or the length of an array."""
+    """Number of values compared: 1 for each pair, or the length of the array."""
     differing_values: int = 0
     largest: float = 0.0
     """The largest difference of two numbers; 0 if the field holds no numbers."""
 
     def text(self) -> str:
-        """Return the difference in words."""
+        """Return a description of the difference."""
         if self.field == _MISSING:
             return f"{self.differing} have no counterpart"
         of = f"{self.differing} of {self.messages} messages"
@@ -44,10 +44,10 @@ class Differences:
         self._fields: dict[tuple[str, str], FieldDifference] = {}
         self._waiting: dict[str, list[dict[tuple[int, int], Message]]] = {}
         self._last: dict[tuple[str, int], tuple[int, int]] = {}
-        """For each type and side: the time of its last message, and how many it had before it."""
+        """For each type and side: the time of the last message, and its number at that time."""
 
     def add(self, side: int, message: Message) -> None:
-        """Take the next message: side 0 is the recording, 1 the replay."""
+        """Add the next message: side 0 is the recording, side 1 the replay."""
         name = kind(message)
         own, other = self._sides(name)[side], self._sides(name)[1 - side]
         t, number = self._last.get((name, side), (message.t, -1))
@@ -64,9 +64,9 @@ class Differences:
     def rows(self) -> list[FieldDifference]:
         """Return the fields that differ, and the types with messages on one side only."""
         for name, sides in self._waiting.items():
-            if alone := sum(len(side) for side in sides):
-                self._field(name, _MISSING).differing = alone
-        return [one for one in self._fields.values() if one.differing]
+            if unpaired := sum(len(side) for side in sides):
+                self._field(name, _MISSING).differing = unpaired
+        return [field for field in self._fields.values() if field.differing]
 
     def _sides(self, name: str) -> list[dict[tuple[int, int], Message]]:
         return self._waiting.setdefault(name, [{}, {}])
@@ -74,25 +74,25 @@ class Differences:
     def _field(self, name: str, field: str) -> FieldDifference:
         return self._fields.setdefault((name, field), FieldDifference(name, field))
 
-    def _compare(self, found: FieldDifference, old: Any, new: Any) -> None:
-        found.messages += 1
+    def _compare(self, field: FieldDifference, old: Any, new: Any) -> None:
+        field.messages += 1
         a, b = _numbers(old), _numbers(new)
         if a is None or b is None or a.size != b.size:
-            found.values += 1
-            found.differing += old != new
-            found.differing_values += old != new
+            field.values += 1
+            field.differing += old != new
+            field.differing_values += old != new
             return
         same = (a == b) | (np.isnan(a) & np.isnan(b))
-        found.values += a.size
-        found.differing += not same.all()
-        found.differing_values += int((~same).sum())
+        field.values += a.size
+        field.differing += not same.all()
+        field.differing_values += int((~same).sum())
         apart = np.abs(a - b)[~same]
         apart = apart[np.isfinite(apart)]
-        found.largest = max(found.largest, float(apart.max(initial=0.0)))
+        field.largest = max(field.largest, float(apart.max(initial=0.0)))
 
 
 def _numbers(value: Any) -> NDArray[np.float64] | None:
-    """Return the numbers of a field: one, or those of an array of float32; None if it has none."""
+    """Return a field's number, or its float32 array; None if it is not numeric."""
     if isinstance(value, bytes) and len(value) % 4 == 0:
         return np.frombuffer(value, "<f4").astype(np.float64)
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -10,50 +10,47 @@ import msgspec
 
 from rig.clock import SetClock
 from rig.errors import Refused
-from rig.messages import Fault, Frame, Lick, Message, Start, Stop
-from rig.node import Node, drive
+from rig.messages import Fault, Frame, Message, Start, Stop
+from rig.node import Node, ReplayCounts, drive
 from rig.process import make, node_class
 from rig.replay.comparison import Comparison, Difference
 from rig.replay.differences import Differences, FieldDifference
-from rig.replay.task_counts import LickTimes, TaskCounts
 from rig.settings.config import SessionSettings, apply_sets, convert, located
 from rig.transport.envelope import Envelope
 from rig.transport.frame_pixels import Pixels
 from rig.transport.log import LOG_FILE, Completeness, LogReader, read_completeness, read_kinds
 
 Messages = Sequence[tuple[Envelope, Message]]
-_AT_ONCE = 1000
-_FAULTS_NOT_TOLD_APART = "1"
-"""The schema in which a Fault does not say whether its cause was outside the messages."""
+_BATCH = 1000
+"""Number of messages read from the log at a time."""
 _SAME_BITS = ("cpu", "python", "numpy", "scipy", "numba")
-"""What must be the same here as where it was recorded for every bit to be the same."""
-_NOBODY = Envelope("", 0, 0, 0, 0, msgspec.Raw())
-_TASK = "task"
+"""Keys of `about` that must agree with the recording for results to be equal bit for bit."""
+_NO_SENDER = Envelope("", 0, 0, 0, 0, msgspec.Raw())
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a replay proved."""
+    """The result of a replay."""
 
     compared: dict[str, int]
-    """For each decider, how many of its messages were published again as recorded."""
+    """Number of messages compared, by decider."""
     first: Difference | None
-    """The earliest difference, or None: everything compared is the same."""
+    """The earliest difference; None if all compared messages are equal."""
     unproven: dict[str, int]
-    """Messages that cannot be compared: what their sender received is not in the log."""
+    """Messages that cannot be compared, because their sender's input is not in the log."""
     exact: bool
-    """Bit for bit; else recorded elsewhere, and floats are the same within a tolerance."""
+    """True if compared bit for bit; False if recorded elsewhere and floats have a tolerance."""
     outcome_counts: dict[str, tuple[str, str]] = {}
-    """Counts of trials and water, recorded and replayed, by name."""
+    """Node.replay_counts of the deciders, recorded and replayed, by name."""
     failed: dict[str, str] = {}
-    """Why deciders failed on a message when recorded, and failed again."""
+    """Why deciders failed on a message in the recording, if they failed in the same way again."""
     ended_outside: dict[str, str] = {}
-    """What ended deciders when recorded, if not a message; they are compared up to there."""
+    """What other than a message ended deciders in the recording; they are compared up to it."""
     recorded_by: str = ""
-    """Which other version recorded it, and may have decided otherwise; and what to do."""
+    """Which other version recorded the session, and what to do; "" if it was this version."""
     differences: dict[str, list[FieldDifference]] = {}
-    """With --set: for each decider, how much its messages differ from the recorded ones."""
+    """With --set: how much the messages of each decider differ from the recorded ones."""
     unreached: list[str] = []
-    """The --set texts that no decider reads, so that they cannot change a replay."""
+    """The --set texts that no decider reads, so that they cannot change the replay."""
 
 
 def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
@@ -65,24 +62,23 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
     Args:
         folder: The session folder.
         sets: `--set` texts that change the recorded settings.
-        here: The versions and the CPU of this machine, as SessionSettings.about has of the other.
+        here: Versions and CPU of this machine, to compare with SessionSettings.about.
 
     Raises:
         Refused: The folder cannot be replayed.
     """
-    verdict = _closed(folder)
-    recorded = _session(folder)
+    completeness = _completeness(folder)
+    recorded = _session(folder, here)
     names = _deciders(recorded, folder)
     session = apply_sets(located(recorded, folder), list(sets))
     exact = all(recorded.about.get(key) == here.get(key) for key in _SAME_BITS)
-    transport = _LogTransport(folder, verdict.in_hub_order, names)
+    transport = _LogTransport(folder, completeness.in_hub_order, names)
     nodes = [make(session, n, partial(transport.publish, n)) for n in names]
     transport.reads_pixels = any(Frame in node.subscribes and node.reads_pixels for node in nodes)
-    faults = recorded.about.get("schema") != _FAULTS_NOT_TOLD_APART
     transport.comparisons = {
-        node.name: Comparison(node, exact, faults, Differences() if sets else None)
-        for node in nodes
+        node.name: Comparison(node, exact, Differences() if sets else None) for node in nodes
     }
+    transport.counts = [_Counts(node) for node in nodes if node.replay_counts is not None]
     drive(nodes, transport, SetClock(), alone=True)
     with_tail = transport.take_tail()
     failed = {n: one for n, one in transport.comparisons.items() if one.failed}
@@ -93,64 +89,78 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
         min(found, key=lambda difference: difference.t, default=None),
         {name: unproven for name, (_, unproven, _) in ends.items() if unproven},
         exact,
-        transport.outcome_counts() if _TASK in names else {},
+        {name: pair for counts in transport.counts for name, pair in counts.rows().items()},
         {n: one.failed for n, one in failed.items() if transport.failed.get(n) == one.failed},
         {n: one.failed for n, one in failed.items() if not one.is_own_failure},
         _recorded_by(recorded.about, here),
         {n: one.differences.rows() for n, one in transport.comparisons.items() if one.differences},
-        [text for text in sets if not _reaches(text, names)],
+        [text for text in sets if not _reaches(text, nodes)],
     )
 
 
-def _reaches(text: str, names: Sequence[str]) -> bool:
+def _reaches(text: str, nodes: Sequence[Node]) -> bool:
     """Return whether one of the deciders reads the key of a --set."""
     section, _, rest = text.partition("=")[0].strip().partition(".")
     if section == "nodes":
-        return rest.partition(".")[0] in names
-    return section in ("task", "seed") and _TASK in names
+        return rest.partition(".")[0] in [node.name for node in nodes]
+    return section in ("task", "seed") and any(node.settings_from_task for node in nodes)
 
 
-def _closed(folder: Path) -> Completeness:
+def _completeness(folder: Path) -> Completeness:
     try:
-        verdict = read_completeness(folder / LOG_FILE)
+        completeness = read_completeness(folder / LOG_FILE)
     except OSError as error:
-        raise Refused(f"{folder} holds no log ({error}); check the path") from error
-    if verdict is None:
+        raise Refused(f"{folder} has no log ({error}); check the path") from error
+    if completeness is None:
         raise Refused(f"{folder} is not closed; unless it still runs, run: rig recover {folder}")
-    return verdict
+    return completeness
 
 
-def _session(folder: Path) -> SessionSettings:
+def _session(folder: Path, here: dict[str, str]) -> SessionSettings:
+    """Return the recorded settings. Raises Refused if this version cannot replay them."""
     for _, message in read_kinds(folder / LOG_FILE, {Start}):
         if isinstance(message, Start):
-            with _by_that_version(folder, message.session.get("about", {})):
+            recorded_about = message.session.get("about", {})
+            _check_schema(folder, recorded_about, here)
+            with _name_version(folder, recorded_about):
                 return convert(message.session, SessionSettings, "its Start")
-    raise Refused(f"{folder} ended before it began: there is no Start in its log to replay")
+    raise Refused(f"{folder} has no Start in its log: the session ended before it began")
+
+
+def _check_schema(folder: Path, about: dict[str, str], here: dict[str, str]) -> None:
+    """Refuse a log whose messages this version does not read as they were meant."""
+    schema, own = about.get("schema"), here.get("schema")
+    if schema is not None and schema != own:
+        version, how = _version(about)
+        raise Refused(
+            f"{folder} was recorded by {version} with message schema {schema}, and this version "
+            f"replays only schema {own}; replay it with that version: {how}"
+        )
 
 
 def _deciders(recorded: SessionSettings, folder: Path) -> tuple[str, ...]:
     """Return the deciders' names. Raises Refused if this version does not know their settings."""
-    with _by_that_version(folder, recorded.about):
+    with _name_version(folder, recorded.about):
         names = [n for n in recorded.nodes if _decides(node_class(recorded.nodes[n]["run"]))]
         for name in names:
             make(recorded, name, list[Message]().append)
     return tuple(names)
 
 
-def _decides(found: type[Node]) -> bool:
-    return found.period_s is None and Envelope not in found.subscribes
+def _decides(kind: type[Node]) -> bool:
+    return kind.period_s is None and Envelope not in kind.subscribes
 
 
 @contextmanager
-def _by_that_version(folder: Path, about: dict[str, str]) -> Iterator[None]:
-    """Within this context, let a refusal of recorded settings name their version and a remedy."""
+def _name_version(folder: Path, about: dict[str, str]) -> Iterator[None]:
+    """Add the recording version and a remedy to a refusal of recorded settings."""
     try:
         yield
     except Refused as refusal:
         version, how = _version(about)
         raise Refused(
             f"{folder} was recorded by {version}, and this version does not "
-            f"understand its settings ({refusal}); replay it with that one: {how}"
+            f"understand its settings ({refusal}); replay it with that version: {how}"
         ) from refusal
 
 
@@ -168,9 +178,34 @@ def _recorded_by(about: dict[str, str], here: dict[str, str]) -> str:
         return ""
     version, how = _version(about)
     return (
-        f"it was recorded by {version}, which may decide otherwise than this version; to "
-        f"prove that session, replay it with that one: {how}"
+        f"the session was recorded by {version}, which may decide differently from this version; "
+        f"to verify the session, replay it with that version: {how}"
     )
+
+
+class _Counts:
+    """The counts of one decider, recorded and replayed."""
+
+    def __init__(self, node: Node) -> None:
+        kind = node.replay_counts
+        assert kind is not None
+        self.sender = node.name
+        self.subscribes = node.subscribes
+        self.recorded: ReplayCounts = kind()
+        self.replayed: ReplayCounts = kind()
+
+    def add_recorded(self, sender: str, message: Message) -> None:
+        """Count a recorded message; both sides received the same input."""
+        if sender == self.sender:
+            self.recorded.count(message)
+        elif isinstance(message, self.subscribes):
+            self.recorded.count(message)
+            self.replayed.count(message)
+
+    def rows(self) -> dict[str, tuple[str, str]]:
+        """Return the counts as text by name: recorded, replayed."""
+        old, new = self.recorded.rows(), self.replayed.rows()
+        return {name: (old.get(name, "0"), new.get(name, "0")) for name in {**old, **new}}
 
 
 class _LogTransport:
@@ -179,6 +214,7 @@ class _LogTransport:
     def __init__(self, folder: Path, in_hub_order: int, names: tuple[str, ...]) -> None:
         """Feed the first `in_hub_order` messages of the log; the rest is only compared."""
         self.comparisons: dict[str, Comparison] = {}
+        self.counts: list[_Counts] = []
         self.failed: dict[str, str] = {}
         """Which deciders failed in this replay, and why."""
         self.reads_pixels = True
@@ -187,29 +223,29 @@ class _LogTransport:
         self._log = ((envelope, message) for envelope, message, _ in self._reader.messages())
         self._received = islice(self._log, in_hub_order)
         self._names = names
-        self._over = False
+        self._at_end = False
         self._pixels = Pixels(folder)
-        faults = read_kinds(folder / LOG_FILE, {Fault})
-        self._lost = {w.frame for _, w in faults if isinstance(w, Fault) and w.frame is not None}
-        self._licks, self._old, self._new = LickTimes(), TaskCounts(), TaskCounts()
+        faults = (message for _, message in read_kinds(folder / LOG_FILE, {Fault}))
+        self._lost = {f.frame for f in faults if isinstance(f, Fault) and f.frame is not None}
 
     def connect(self) -> None:
         pass
 
     def publish(self, sender: str, message: Message) -> None:
-        if self._over:  # the log has ended: what follows has no counterpart
+        if self._at_end:  # after the log has ended, messages have no counterpart
             return
         self.comparisons[sender].add_replayed(message)
-        if sender == _TASK:
-            self._new.take(message)
+        for counts in self.counts:
+            if sender == counts.sender:
+                counts.replayed.count(message)
 
     def receive(self, until: int | None) -> Messages:
-        received = list(islice(self._received, _AT_ONCE))
-        self._note(received)
+        received = list(islice(self._received, _BATCH))
+        self._add_recorded(received)
         if received:
             return [(envelope, self._with_pixels(message)) for envelope, message in received]
-        self._over = True
-        return [(_NOBODY, Stop(0, "the log ends here", self._names))]
+        self._at_end = True
+        return [(_NO_SENDER, Stop(0, "the log ends here", self._names))]
 
     def end(self, sender: str, reason: str, failed: bool) -> None:
         if failed:
@@ -218,30 +254,23 @@ class _LogTransport:
     def take_tail(self) -> bool:
         """Read what follows the messages in hub order; return whether there was any.
 
-        What follows damage is not compared: messages that should be compared with it are missing.
+        Messages after a damaged part are not compared: their counterparts may be missing.
         """
-        any_of_them = False
+        has_tail = False
         for pair in self._log:
-            any_of_them = True
+            has_tail = True
             if self._reader.scan.gaps:
                 break
-            self._note([pair])
-        return any_of_them
+            self._add_recorded([pair])
+        return has_tail
 
-    def outcome_counts(self) -> dict[str, tuple[str, str]]:
-        """Return the counts of trials and water, recorded and replayed."""
-        old, new = self._old.rows(self._licks), self._new.rows(self._licks)
-        return {name: (old.get(name, "0"), new.get(name, "0")) for name in {**old, **new}}
-
-    def _note(self, messages: Messages) -> None:
-        """Take note of what the deciders published when recorded."""
+    def _add_recorded(self, messages: Messages) -> None:
+        """Compare and count recorded messages."""
         for envelope, message in messages:
             if envelope.sender in self.comparisons:
                 self.comparisons[envelope.sender].add_recorded(message)
-            if envelope.sender == _TASK:
-                self._old.take(message)
-            if isinstance(message, Lick):
-                self._licks.take(message)
+            for counts in self.counts:
+                counts.add_recorded(envelope.sender, message)
 
     def _with_pixels(self, message: Message) -> Message:
         if not (isinstance(message, Frame) and self.reads_pixels) or message.index in self._lost:

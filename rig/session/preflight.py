@@ -6,13 +6,14 @@ The animal's devices are those of [nodes.hardware]; each class declares whether 
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from rig.errors import Refused
-from rig.settings.config import SessionSettings, blocks
+from rig.settings.config import SessionSettings
 from rig.settings.device_factory import HARDWARE, animal_devices, is_simulated
 from rig.settings.lab import read_lab
 from rig.subjects.booking import DayWater, clock_behind_s, water_of_day
@@ -92,9 +93,14 @@ def _check_animal(session: SessionSettings, subject: Subject | None) -> None:
         )
 
 
+def _blocks(session: SessionSettings) -> list[dict[str, Any]]:
+    """Return the task's settings for each of its blocks."""
+    return [{**session.task, **block} for block in session.task.get("blocks") or [{}]]
+
+
 def _has_cue(session: SessionSettings) -> bool:
     return any(
-        block.get("cue") and block.get("picture") == "corridor" for block in blocks(session.task)
+        block.get("cue") and block.get("picture") == "corridor" for block in _blocks(session)
     )
 
 
@@ -142,7 +148,7 @@ def _check_water(session: SessionSettings, data: Path, water: DayWater) -> None:
             )
     if session.task["cohort"] not in session.task["water_for"]:
         return
-    if water.at_most_ul + max(block["reward_ul"] for block in blocks(session.task)) > limit_ul:
+    if water.at_most_ul + max(block["reward_ul"] for block in _blocks(session)) > limit_ul:
         raise _Final(
             f"{session.subject} was given {water.text} today and the day's limit is "
             f"{limit_ul:g} ul; run it tomorrow"

@@ -1,4 +1,4 @@
-"""What this machine and program are, so that a replay knows whether it may demand every bit."""
+"""What this machine and program are, which decides how exactly a replay must agree."""
 
 import platform
 import subprocess
@@ -6,9 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = ("rig", "numpy", "scipy", "numba", "msgspec", "pyzmq", "mcap", "psychopy")
-_SCHEMA = "3"
-"""Version of the messages: since 2 a Fault says whether its cause is outside the messages; since 3
-messages have their present names, envelopes the session's id, and Ended the modules that ran."""
+_SCHEMA = "4"
+"""Version of the messages; a log is replayed only by a program with the same version.
+
+2: Fault.outside. 3: the present names; session id in the envelope; modules in Ended. 4: learning
+signals for each trial."""
 
 
 def about() -> dict[str, str]:

@@ -18,6 +18,8 @@ SETTINGS_FILE = "settings.json"
 FILES_FOLDER = "files"
 IMAGES_FOLDER = "images_folder"
 _SUBJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+_SESSION_LIMIT = "minutes"
+"""The key that limits the whole session, whatever the tables within have."""
 T = TypeVar("T")
 
 
@@ -67,16 +69,6 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """True if it was run with --rehearse: its water was not real and is not in the ledger."""
     override: str = ""
     """Why the operator ran it in spite of what spoke against it, and what that was."""
-
-    def table(self, node: str) -> dict[str, Any]:
-        """Return a node's settings; the task's are the task's facts and the seed."""
-        table = dict(self.nodes[node])
-        return {**table, **self.task, "seed": self.seed} if node == "task" else table
-
-
-def blocks(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a task's facts block by block: its own keys, and those of each of [[blocks]]."""
-    return [{**task, **block} for block in task.get("blocks") or [{}]]
 
 
 class ResolvedSession(msgspec.Struct, frozen=True):
@@ -174,15 +166,25 @@ def _set(tree: dict[str, Any], text: str) -> None:
             known = ", ".join(sorted(k for k, v in tree.items() if isinstance(v, dict)))
             raise Refused(f"--set {text}: there is no table {name!r}; choose one of {known}")
         tree = inner
-    if tables == ["task"] and key != "minutes" and any(key in b for b in tree.get("blocks", [])):
+    if (inner_name := _overridden_in(tree, key)) is not None:
         raise Refused(
-            f"--set {text}: each block of this task has its own {key}, so this would change "
-            "nothing; change it in a copy of the task"
+            f"--set {text}: the tables of [[{inner_name}]] have their own {key}, so this would "
+            "change nothing; change it in a copy of the file"
         )
     try:
         tree[key] = toml_value(value)
     except ValueError as error:
         raise Refused(f"--set {text}: {error}") from error
+
+
+def _overridden_in(tree: dict[str, Any], key: str) -> str | None:
+    """Return the name of a list of tables, within a table, that have their own value of a key."""
+    if key == _SESSION_LIMIT:
+        return None
+    for name, rows in tree.items():
+        if isinstance(rows, list) and any(isinstance(row, dict) and key in row for row in rows):
+            return name
+    return None
 
 
 def apply_sets(session: SessionSettings, sets: list[str]) -> SessionSettings:

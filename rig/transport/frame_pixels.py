@@ -1,4 +1,4 @@
-"""Fill in the pixels of a received Frame: from the ring, or from its file."""
+"""Add the pixels to a received Frame: from the ring, or from its file."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from rig.transport.frame_ring import Ring, RingPlan, read_pixels
 
 
 class Pixels:
-    """Fills in the pixels of Frames: from the ring, or from the file if the ring was overrun."""
+    """Adds the pixels to Frames: from the ring, or from the file if the ring was overrun."""
 
     def __init__(self, folder: Path = Path()) -> None:
         self._folder = folder
@@ -21,13 +21,13 @@ class Pixels:
         """Number of frames that were overwritten before they were read."""
 
     def open(self, start: Start) -> None:
-        """Open the ring that Start names, if it names one."""
+        """Open the ring of the session, if Start has one."""
         plan = start.session.get("ring")
         if plan is not None:
             self._ring = Ring(msgspec.convert(plan, RingPlan))
 
     def of(self, frame: Frame) -> Frame:
-        """Return the frame with its pixels, or without if neither has them."""
+        """Return the frame with its pixels, or unchanged if neither ring nor file has them."""
         shape = (frame.height_px, frame.width_px)
         pixels: Any = None
         if self._ring is not None:

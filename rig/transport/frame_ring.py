@@ -1,4 +1,4 @@
-"""Imaging pixels between processes: a ring of slots in shared memory, and the file as fallback."""
+"""Share imaging pixels between processes: a ring in shared memory, or the file as a fallback."""
 
 import mmap
 import os
@@ -17,7 +17,7 @@ _EMPTY = 0
 
 
 class RingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the ring lies and how large it is."""
+    """Path and size of the ring."""
 
     path: str
     slots: Annotated[int, msgspec.Meta(ge=1)]
@@ -25,22 +25,22 @@ class RingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ring:
-    """The last `slots` frames, each in slot index % slots under its number.
+    """The last `slots` frames: frame i is in slot i % slots, after its number.
 
-    One process writes. A reader copies a slot out and then checks that its number still stands,
-    so a slow reader never blocks the writer and never gets a torn frame.
+    One process writes. A reader copies a slot and then checks that its number is unchanged, so a
+    slow reader never blocks the writer and never returns a partly overwritten frame.
     """
 
     def __init__(self, plan: RingPlan, create: bool = False) -> None:
-        """Map the ring's file; `create` makes it, empty. Raises OSError if it cannot be had."""
+        """Map the ring's file; with `create`, make it first. Raises OSError."""
         self._plan = plan
-        # Slots begin at whole header sizes: only an aligned number is written in one piece.
+        # Slots are aligned to the header size: only an aligned number is written atomically.
         self._stride = _HEADER_BYTES * (1 + -(-plan.slot_bytes // _HEADER_BYTES))
         total_bytes = plan.slots * self._stride
         if create:
             with Path(plan.path).open("xb") as file:
                 file.truncate(total_bytes)
-                if hasattr(os, "posix_fallocate"):  # a full memory is noticed now, not by SIGBUS
+                if hasattr(os, "posix_fallocate"):  # fail now, not by SIGBUS later
                     os.posix_fallocate(file.fileno(), 0, total_bytes)
         with Path(plan.path).open("r+b") as file:
             if os.fstat(file.fileno()).st_size != total_bytes:
@@ -53,9 +53,10 @@ class Ring:
         self.fill(index, pixels.nbytes, lambda body: np.copyto(body, flat))
 
     def fill(self, index: int, count: int, into: Callable[[NDArray[np.uint8]], None]) -> None:
-        """Have a frame of `count` bytes written straight into its slot, with no copy on the way.
+        """Call `into` to write a frame of `count` bytes directly into its slot.
 
-        Raises Refused if it is larger than a slot, and what `into` raises: then the slot is empty.
+        Raises Refused if the frame is larger than a slot, and whatever `into` raises; the slot is
+        then empty.
         """
         if count > self._plan.slot_bytes:
             raise Refused(
@@ -68,7 +69,7 @@ class Ring:
         self._number(start)[0] = index + 1
 
     def read(self, index: int, shape: tuple[int, int], dtype: str) -> NDArray[Any] | None:
-        """Return a copy of frame `index`, or None if it has been overwritten or is not there."""
+        """Return a copy of frame `index`; None if it was overwritten or not yet written."""
         start = (index % self._plan.slots) * self._stride
         count = shape[0] * shape[1]
         too_large = count * np.dtype(dtype).itemsize > self._plan.slot_bytes
@@ -78,7 +79,7 @@ class Ring:
         return pixels if self._number(start)[0] == index + 1 else None
 
     def close(self) -> None:
-        """Let the mapping go; the file stays for whoever made it to remove."""
+        """Unmap the file; the process that created it removes it."""
         self._map.close()
 
     def _number(self, start: int) -> NDArray[np.uint64]:
@@ -88,7 +89,7 @@ class Ring:
 def read_pixels(
     path: Path, offset_bytes: int, shape: tuple[int, int], dtype: str
 ) -> NDArray[Any] | None:
-    """Read a frame's uncompressed pixels from its file; None if the file does not have them."""
+    """Read a frame's uncompressed pixels from its file; None if they are not in it."""
     try:
         pixels = np.fromfile(path, dtype, shape[0] * shape[1], offset=offset_bytes)
     except OSError:

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from rig.errors import Refused
-from rig.settings.config import blocks
 from stimuli.textures.names import STIMULI, base_name, check_names, exemplars, swaps_of
 
 BARS = ("bar_0", "bar_90", "bar_180", "bar_270")
@@ -28,13 +27,18 @@ class TaskStimuli(msgspec.Struct, frozen=True):
     bars: bool = False
 
 
+def _blocks(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the task's settings for each of its blocks."""
+    return [{**task, **block} for block in task.get("blocks") or [{}]]
+
+
 def task_stimuli(task: dict[str, Any]) -> TaskStimuli:
     """Return the stimuli of a task. Raises Refused if one of them is not defined."""
     walls: dict[str, str] = {}
     photographs: set[str] = set()
     images: dict[str, str] = {}
     bars = False
-    for block in blocks(task):
+    for block in _blocks(task):
         names, folder = block.get("stimuli") or [], str(block.get("images_folder") or "")
         match block.get("picture", "corridor"):
             case "corridor":

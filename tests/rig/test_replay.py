@@ -1,4 +1,4 @@
-"""A log is said again as it streams by: the same found the same, anything else found, and told."""
+"""A replay finds equal decisions equal, reports each difference, and streams the log."""
 
 import re
 import sys
@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavior.hardware import Hardware
+from behavior.trials.replay_counts import TaskCounts
 from rig import virtual_session
 from rig.cli.main import main
+from rig.cli.sessions import replay as replay_command
 from rig.errors import Refused
 from rig.messages import Arm, Disarm, Ended, Fault, Lick, Message, Start, TrialEnd
 from rig.process import completed
 from rig.replay.comparison import Comparison
 from rig.replay.replay import replay
-from rig.replay.task_counts import LickTimes, TaskCounts
 from rig.session.provenance import about
 from rig.transport.log import LOG_FILE
 from tests.analysis.logs import MS, corridor, enveloped, standing, write_log
@@ -40,7 +41,7 @@ def recorded(folder: Path, trials: int, end_s: float = 600.0) -> Path:
     return write_log(folder, virtual_session.run(chosen, round(end_s * S)))
 
 
-def test_a_session_says_the_same_again(tmp_path: Path) -> None:
+def test_a_session_is_replayed_identically(tmp_path: Path) -> None:
     report = replay(recorded(tmp_path, trials=2), [], about())
     assert (report.first, report.unproven, report.exact) == (None, {}, True)
     assert report.compared["task"] > 4000
@@ -62,14 +63,14 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
     assert peaks[1] < 1.3 * peaks[0]
 
 
-def test_other_settings_are_found_where_they_first_tell(tmp_path: Path) -> None:
+def test_other_settings_are_found_at_the_first_difference(tmp_path: Path) -> None:
     report = replay(recorded(tmp_path, trials=2), ["task.corridor_cm_s=30"], about())
     assert report.first is not None
     assert (report.first.sender, report.first.trial) == ("task", 0)
     assert report.first.old != report.first.new
 
 
-def test_what_other_settings_would_have_come_to(
+def test_other_settings_change_the_counts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded(tmp_path, trials=4)
@@ -84,13 +85,13 @@ def test_what_other_settings_would_have_come_to(
     with pytest.raises(SystemExit) as exit_:
         main()
     assert exit_.value.code == 0
-    said = capsys.readouterr().out
-    assert "trials and water" in said
-    (row,) = [line for line in said.splitlines() if "water earned, ul" in line]
+    output = capsys.readouterr().out
+    assert "trials and water" in output
+    (row,) = [line for line in output.splitlines() if "water earned, ul" in line]
     assert row.replace("│", "").split()[3:] == [f"{old_ul:g}", f"{new_ul:g}"]
 
 
-def test_a_session_cut_off_is_proved_as_far_as_it_went(tmp_path: Path) -> None:
+def test_an_interrupted_session_is_verified_up_to_its_end(tmp_path: Path) -> None:
     folder = recorded(tmp_path, trials=4, end_s=20.0)
     report = replay(folder, [], about())
     assert report.first is None
@@ -109,7 +110,7 @@ def _positions(values: list[int]) -> list[Message]:
     st.booleans(),
     st.integers(0, 12),
 )
-def test_comparing_as_words_stream_by_is_comparing_two_lists(
+def test_streamed_comparison_equals_comparing_two_lists(
     was: list[int], now: list[int], turns: list[bool], end: str, tail: bool, fault_at: int
 ) -> None:
     old, new = _positions(was), _positions(now)
@@ -123,34 +124,34 @@ def test_comparing_as_words_stream_by_is_comparing_two_lists(
         if rest[side]:
             (comparison.add_recorded if side else comparison.add_replayed)(rest[side].pop(0))
     compared, unproven, first = comparison.end(tail)
-    said = _positions(was)[: fault_at if end == "failed" else None]
+    expected = _positions(was)[: fault_at if end == "failed" else None]
     received = _positions(now)
     if tail or end != "well":
-        shorter = min(len(said), len(received))
-        assert unproven == max(len(said), len(received)) - shorter
-        said, received = said[:shorter], received[:shorter]
+        shorter = min(len(expected), len(received))
+        assert unproven == max(len(expected), len(received)) - shorter
+        expected, received = expected[:shorter], received[:shorter]
     else:
         assert unproven == 0
-    assert compared == len(said)
-    pairs = [(a, b) for a, b in zip_longest(said, received) if a != b]
+    assert compared == len(expected)
+    pairs = [(a, b) for a, b in zip_longest(expected, received) if a != b]
     assert (None if first is None else (first.old, first.new)) == (pairs[0] if pairs else None)
 
 
-def test_a_reward_is_earned_by_a_lick_while_its_wish_stands() -> None:
-    licks, counts = LickTimes(), TaskCounts()
-    for t in (500, 250):  # late on the wire
-        licks.take(Lick(t, "centre"))
+def test_a_reward_is_earned_by_a_lick_while_its_request_is_valid() -> None:
+    counts = TaskCounts()
+    for t in (500, 250):  # received out of time order
+        counts.count(Lick(t, "centre"))
     for t in (0, 1000):
-        counts.take(corridor(t, "leaf1", t))
-    counts.take(Arm(0, 1, 10_000, "centre", "lick", 3.0))
-    counts.take(Arm(100, 1, 10_000, "centre", "lick", 3.0))  # renewed
-    counts.take(Disarm(200, 1))
-    counts.take(Arm(250, 2, 10_000, "centre", "lick", 3.0))
-    counts.take(Arm(300, 3, 10_000, "left", "lick", 3.0))
-    counts.take(Arm(400, 4, 450, "centre", "lick", 3.0))
-    counts.take(Arm(600, 5, 10_000, "centre", "now", 1.5))
-    counts.take(TrialEnd(2_000_000_000, 0, "aborted"))
-    rows = counts.rows(licks)
+        counts.count(corridor(t, "leaf1", t))
+    counts.count(Arm(0, 1, 10_000, "centre", "lick", 3.0))
+    counts.count(Arm(100, 1, 10_000, "centre", "lick", 3.0))  # renewed
+    counts.count(Disarm(200, 1))
+    counts.count(Arm(250, 2, 10_000, "centre", "lick", 3.0))
+    counts.count(Arm(300, 3, 10_000, "left", "lick", 3.0))
+    counts.count(Arm(400, 4, 450, "centre", "lick", 3.0))
+    counts.count(Arm(600, 5, 10_000, "centre", "now", 1.5))
+    counts.count(TrialEnd(2_000_000_000, 0, "aborted"))
+    rows = counts.rows()
     assert rows["reward requests"] == "5"
     assert rows["rewards earned by the recorded licks"] == "2"
     assert rows["water earned, ul"] == "4.5"
@@ -166,9 +167,9 @@ def test_a_reward_is_earned_by_a_lick_while_its_wish_stands() -> None:
             {"rig": "0.1.0", "commit": "0123456789ab-dirty"},
             "was recorded by rig 0.1.0, commit 0123456789ab-dirty, and this version does not "
             "understand its settings ([nodes.online]: there is no key `scratch_folder`; correct "
-            "it or remove it); replay it with that one: git switch --detach 0123456789ab",
+            "it or remove it); replay it with that version: git switch --detach 0123456789ab",
         ),
-        ({"rig": "0.1.0", "commit": "installed"}, "replay it with that one: install rig 0.1.0"),
+        ({"rig": "0.1.0", "commit": "installed"}, "replay it with that version: install rig 0.1.0"),
         ({}, "recorded by another version of rig, and"),
     ],
 )
@@ -184,13 +185,53 @@ def test_a_log_of_another_version_names_it(
     assert expected in str(refused.value)
 
 
-def test_a_wrong_change_is_not_blamed_on_the_version(tmp_path: Path) -> None:
+def test_a_log_of_another_schema_is_refused(tmp_path: Path) -> None:
+    old = {"rig": "0.1.0", "commit": "0123456789ab", "schema": "3"}
+    # Its settings are unreadable too: the schema is checked first.
+    write_log(tmp_path, enveloped([Start(0, {"about": old, "key": "of another time"})]))
+    with pytest.raises(Refused) as refused:
+        replay(tmp_path, [], about())
+    assert str(refused.value) == (
+        f"{tmp_path} was recorded by rig 0.1.0, commit 0123456789ab with message schema 3, and "
+        "this version replays only schema 4; replay it with that version: git switch --detach "
+        "0123456789ab"
+    )
+
+
+@pytest.mark.parametrize(("flags", "browser"), [([], True), (["--no-browser"], False)])
+def test_monitor_serves_the_recorded_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], browser: bool
+) -> None:
+    recorded(tmp_path, trials=1, end_s=1.0)
+    served: list[tuple[Path, bool]] = []
+    monkeypatch.setattr(
+        replay_command, "serve_replay", lambda folder, browser: served.append((folder, browser))
+    )
+    monkeypatch.setattr(sys, "argv", ["rig", "replay", str(tmp_path), "--monitor", *flags])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 0
+    assert served == [(tmp_path.resolve(), browser)]
+
+
+def test_monitor_does_not_verify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded(tmp_path, trials=1, end_s=1.0)
+    monkeypatch.setattr(sys, "argv", ["rig", "replay", str(tmp_path), "--monitor", "--verify"])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 2
+    assert "--monitor cannot be combined with --verify or --set" in capsys.readouterr().err
+
+
+def test_a_wrong_set_is_not_blamed_on_the_version(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         replay(recorded(tmp_path, trials=1, end_s=1.0), ["task.corridor_cm_s='fast'"], about())
     assert "recorded by" not in str(refused.value)
 
 
-def test_a_damaged_log_is_said_first_and_fails_verification(
+def test_a_damaged_log_is_reported_first_and_fails_verification(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = recorded(tmp_path, trials=4) / LOG_FILE
@@ -203,4 +244,4 @@ def test_a_damaged_log_is_said_first_and_fails_verification(
     assert exit_.value.code == 1
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"the log is not whole; missing: \d+ of \d+ messages of log\.mcap", lines[0])
-    assert lines[-1].startswith("the same, as far as the log can be read: ")
+    assert lines[-1].startswith("identical as far as the log can be read: ")

@@ -20,8 +20,8 @@ from rig.cli.terminal import new_console
 from rig.settings.config import ResolvedSession
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, not as a table.")]
-_RARE = 1000
-"""Fewest values of which a 99.9th percentile is given."""
+_MIN_N_P999 = 1000
+"""Minimum number of values for a 99.9th percentile."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -54,20 +54,22 @@ def row(
         values: The measured values.
         unit: Their unit.
         under: Upper limits by statistic: "p50", "p99", "max" or "sd".
-        note: A remark, shown behind the name.
+        note: A remark, shown after the name.
     """
-    ms = np.asarray(values, np.float64)
+    data = np.asarray(values, np.float64)
     limits = under or {}
     target = ", ".join(f"{name}<{limit:g}" for name, limit in limits.items())
-    if not ms.size:
+    if not data.size:
         return Row(name, unit, None, target=target, note=note)
-    p50, p99, p999, most = np.percentile(ms, [50, 99, 99.9, 100])
-    statistics = {"p50": p50, "p99": p99, "max": most, "sd": ms.std()}
+    p50, p99, p999, most = np.percentile(data, [50, 99, 99.9, 100])
+    statistics = {"p50": p50, "p99": p99, "max": most, "sd": data.std()}
     passed = all(statistics[key] < limit for key, limit in limits.items()) if limits else None
-    rare = float(p999) if ms.size >= _RARE else None
+    rare = float(p999) if data.size >= _MIN_N_P999 else None
     if "sd" in limits:
-        note = f"{note}, sd {ms.std():.3f}".removeprefix(", ")
-    return Row(name, unit, float(p50), float(p99), rare, float(most), ms.size, target, passed, note)
+        note = f"{note}, sd {data.std():.3f}".removeprefix(", ")
+    return Row(
+        name, unit, float(p50), float(p99), rare, float(most), data.size, target, passed, note
+    )
 
 
 def count(
@@ -143,7 +145,7 @@ def without_microscope(resolved: ResolvedSession) -> ResolvedSession:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the processor time (ms) that work took on this thread, and its result."""
+    """Return the CPU time (ms) of a call on this thread, and its result."""
     begin = time.thread_time()
     result = work()
     return 1e3 * (time.thread_time() - begin), result

@@ -1,4 +1,4 @@
-"""rig info: what is in a session, and whether it is whole."""
+"""rig info: the files and the summary of a session, and whether its log is complete."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,17 +21,19 @@ def info(
     folder: SessionDir,
     video: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="Hold a camera's video to its counted exposures."),
+        typer.Option(
+            metavar="NAME=FILE", help="Compare a video's frames with the camera's exposures."
+        ),
     ] = None,
     trace: Annotated[
         Path | None,
-        typer.Option(help="Another recorder's photodiode trace: tell which picture it saw when."),
+        typer.Option(help="Photodiode trace of another recorder: check when each image was shown."),
     ] = None,
     trace_hz: Annotated[
         float, typer.Option(parser=number(1.0), help="Sampling rate of --trace, Hz.")
     ] = 10_000.0,
 ) -> None:
-    """Show what is in a session, whether it is whole, and its end table."""
+    """Show the files of a session, whether its log is complete, and its summary."""
     console = new_console()
     folder = session_in(folder)
     completeness = check_log(folder, console)
@@ -43,12 +45,12 @@ def info(
     missing = f"; missing: {completeness.missing}" if completeness.missing else ""
     console.print(Text.assemble("log: ", whole, missing))
     print_table(_summary(folder / SUMMARY_FILE), console)
-    sound = True
-    judged = (*compared(folder, video or []), *photodiode_checks(folder, trace, trace_hz))
-    for sentence, same in judged:
-        console.print(Text(sentence, "" if same else "bold red"))
-        sound = sound and same
-    if not sound:
+    passed = True
+    checks = (*compared(folder, video or []), *photodiode_checks(folder, trace, trace_hz))
+    for sentence, ok in checks:
+        console.print(Text(sentence, "" if ok else "bold red"))
+        passed = passed and ok
+    if not passed:
         raise typer.Exit(1)
 
 

@@ -12,6 +12,7 @@ from behavior.task import Task
 from rig import process, virtual_session
 from rig.messages import Cue, Fault, Message, TrialStart, TrialVerdict, Wheel
 from rig.node import Node, Publish
+from rig.process import settings_table
 from rig.settings.config import SessionSettings
 from tests.behavior.sessions import MS, S, of, session
 
@@ -96,7 +97,7 @@ def plant(kind: type[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     def made(chosen: SessionSettings, name: str, publish: Publish) -> Node:
         if name != "task":
             return make(chosen, name, publish)
-        return kind(msgspec.convert(chosen.table("task"), Task.Settings), publish)
+        return kind(msgspec.convert(settings_table(chosen, Task), Task.Settings), publish)
 
     monkeypatch.setattr(virtual_session, "make", made)
 

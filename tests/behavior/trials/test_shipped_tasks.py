@@ -11,7 +11,6 @@ import pytest
 from behavior.task import Task
 from behavior.trials.plan import TrialPlan
 from rig.messages import Cue, Message, Position, Stop, TrialEnd, TrialStart, Valve, Wheel
-from rig.settings.config import blocks
 from rig.settings.toml import read_toml
 from tests.behavior.judging.refereed import (
     EAGER,
@@ -50,6 +49,10 @@ def _shorter(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return {**table, **short}
 
 
+def _blocks(task: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**task, **block} for block in task.get("blocks") or [{}]]
+
+
 def _run(quick: dict[str, Any], seed: int, mouse: dict[str, Any]) -> list[Message]:
     return run(with_referee(session(seed, mouse, {}, **quick)))
 
@@ -72,7 +75,7 @@ def _check_water(published: list[Message], quick: dict[str, Any]) -> None:
                 assert trial is not None
                 assert quick["cohort"] in quick["water_for"]
                 assert quick["cohort"] not in DRY
-                block = blocks(quick)[trial.block]
+                block = _blocks(quick)[trial.block]
                 assert trial.stimulus in block["rewarded"]
                 assert (cued, trial.picture) != (False, "corridor") or not block.get("cue", True)
                 if trial.picture == "corridor" and wheel_t >= message.t:
@@ -92,8 +95,8 @@ def test_every_task_keeps_the_rules(name: str, cohort: str) -> None:
     _check_water(published, quick)
     assert of(Stop, published)[0].reason == "all trials done"
     counts = Counter(start.block for start in of(TrialStart, published))
-    assert counts == {n: block["trials"] for n, block in enumerate(blocks(quick))}
-    watered = cohort in quick["water_for"] and any(b.get("rewarded") for b in blocks(quick))
+    assert counts == {n: block["trials"] for n, block in enumerate(_blocks(quick))}
+    watered = cohort in quick["water_for"] and any(b.get("rewarded") for b in _blocks(quick))
     assert bool(of(Valve, published)) == watered
 
 

@@ -23,7 +23,7 @@ from rig.messages import (
     Valve,
     Wheel,
 )
-from rig.process import completed
+from rig.process import completed, settings_table
 from rig.replay.replay import replay
 from rig.session.provenance import about
 from rig.settings.config import SessionSettings, convert
@@ -109,7 +109,7 @@ def test_the_same_seed_repeats_and_the_task_can_be_replayed() -> None:
     first = virtual_session.run(chosen)
     assert [message for _, message in first] == _run(chosen)
     again: list[Message] = []
-    task = Task(convert(chosen.table("task"), Task.Settings, "task"), again.append)
+    task = Task(convert(settings_table(chosen, Task), Task.Settings, "task"), again.append)
     for _, message in first:
         if isinstance(message, Task.subscribes) and task.ended is None:
             task.handle(message)

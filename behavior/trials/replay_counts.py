@@ -1,4 +1,4 @@
-"""Count the trials, the reward requests and the earned rewards of a task."""
+"""Count the trials, the reward requests and the earned rewards of a task, for a replay."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
@@ -7,10 +7,10 @@ from rig.messages import Arm, Cue, Disarm, Lick, Message, TrialEnd, TrialStart
 
 
 class TaskCounts:
-    """Counts the messages of one task, with the licks that were recorded.
+    """Counts what a task published, and the rewards that the recorded licks would have earned.
 
     A reward is earned if its request was for now, or if there was a lick at its spout while the
-    request held: so a replayed task is measured as the recorded one is.
+    request was valid. Recorded and replayed messages are counted by the same rule.
     """
 
     def __init__(self) -> None:
@@ -18,11 +18,12 @@ class TaskCounts:
         self._stimuli: Counter[str] = Counter()
         self._cues = 0
         self._requests: dict[int, Arm] = {}
-        self._over: dict[int, int] = {}
+        self._disarmed_t: dict[int, int] = {}
+        self._licks_t: dict[str, list[int]] = defaultdict(list)
         self._last_t = 0
 
-    def take(self, message: Message) -> None:
-        """Take one message of the task."""
+    def count(self, message: Message) -> None:
+        """Count a message that the task published or received."""
         match message:
             case TrialStart():
                 self._trials["begun"] += 1
@@ -36,11 +37,15 @@ class TaskCounts:
             case Arm():
                 self._requests.setdefault(message.id, message)
             case Disarm():
-                self._over.setdefault(message.id, message.t)
+                self._disarmed_t.setdefault(message.id, message.t)
+            case Lick():
+                self._licks_t[message.line].append(message.t)
 
-    def rows(self, licks: "LickTimes") -> dict[str, str]:
-        """Return the counts as texts, by name."""
-        earned = [arm for arm in self._requests.values() if self._earned(arm, licks)]
+    def rows(self) -> dict[str, str]:
+        """Return the counts as text, by name."""
+        for times in self._licks_t.values():  # licks may arrive out of time order
+            times.sort()
+        earned = [arm for arm in self._requests.values() if self._is_earned(arm)]
         return {
             "trials begun": f"{self._trials['begun']}",
             "  of them rewarded": f"{self._trials['begun, rewarded']}",
@@ -54,29 +59,7 @@ class TaskCounts:
             "last trial ended, s": f"{self._last_t / 1e9:.3f}",
         }
 
-    def _earned(self, arm: Arm, licks: "LickTimes") -> bool:
-        until = min(arm.deadline, self._over.get(arm.id, arm.deadline))
-        return arm.on == "now" or licks.between(arm.line, arm.t, until)
-
-
-class LickTimes:
-    """The times of the recorded licks, by spout."""
-
-    def __init__(self) -> None:
-        self._t: dict[str, list[int]] = defaultdict(list)
-        self._sorted = True
-
-    def take(self, message: Lick) -> None:
-        """Take one lick."""
-        times = self._t[message.line]
-        self._sorted &= not times or times[-1] <= message.t
-        times.append(message.t)
-
-    def between(self, line: str, begins: int, ends: int) -> bool:
-        """Whether there was a lick at that spout from begins to ends (ns), both included."""
-        if not self._sorted:
-            for times in self._t.values():
-                times.sort()
-            self._sorted = True
-        times = self._t[line]
-        return bisect_left(times, begins) < bisect_right(times, ends)
+    def _is_earned(self, arm: Arm) -> bool:
+        until = min(arm.deadline, self._disarmed_t.get(arm.id, arm.deadline))
+        times = self._licks_t[arm.line]
+        return arm.on == "now" or bisect_left(times, arm.t) < bisect_right(times, until)
