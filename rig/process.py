@@ -77,7 +77,7 @@ def _table_name(session: SessionSettings, kind: type[Node]) -> str:
 
 
 def _ignore(warning: str) -> None:
-    """Drop a warning: only `launch` has a person to tell."""
+    """Ignore a warning: only `launch` shows warnings to a person."""
 
 
 def completed(session: SessionSettings, warn: Callable[[str], None] = _ignore) -> SessionSettings:
@@ -88,7 +88,7 @@ def completed(session: SessionSettings, warn: Callable[[str], None] = _ignore) -
     """
     nodes = {}
     task: dict[str, Any] = session.task
-    made = {name: make(session, name, _unheard) for name in session.nodes}
+    made = {name: make(session, name, _discard) for name in session.nodes}
     for name, node in made.items():
         settings = msgspec.to_builtins(node.settings)
         if node.settings_from_task:
@@ -130,12 +130,12 @@ def stages(kinds: dict[str, type[Node]]) -> list[list[str]]:
     return [stage for stage in (drivers, received, others) if stage]
 
 
-def _unheard(message: Message) -> None:
-    """Take what a node publishes that is made only to check its settings."""
+def _discard(message: Message) -> None:
+    """Ignore the messages of a node that is made only to check its settings."""
 
 
 def run(node_type: type[Node]) -> None:
-    """Be that node's process: `python -m MODULE FOLDER PARENT`, the parent's process id."""
+    """Run a node as a process: `python -m MODULE FOLDER PARENT`, PARENT being a process id."""
     folder, parent = Path(sys.argv[1]).resolve(), int(sys.argv[2])
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -165,7 +165,7 @@ def run(node_type: type[Node]) -> None:
 
 
 def _terminate(bus: Bus, number: int, at: FrameType | None) -> None:
-    """End in order; if the node hangs and receives nothing any more, end all the same."""
+    """Interrupt the bus; if the node hangs, let an alarm end the process."""
     bus.interrupt(_TERMINATED)
     if hasattr(signal, "alarm"):
         signal.alarm(_TERMINATE_WITHIN_S)

@@ -1,4 +1,4 @@
-"""What was measured of a rig: a file beside its setup, of the same tables, laid over it."""
+"""Measured values of a rig: a file next to its setup, with the same tables, that overrides it."""
 
 import os
 from pathlib import Path
@@ -9,14 +9,14 @@ from rig.settings.toml import read_toml
 
 
 def measured_file(setup: Path) -> Path:
-    """Return where what was measured of a rig stands."""
+    """Return the path of the file with the measured values of a rig."""
     return setup.with_name(f"{setup.stem}.measured.toml")
 
 
 def overlay_calibration(setup_table: dict[str, Any], setup: Path) -> dict[str, Any]:
-    """Return a setup's tables with what was measured of them.
+    """Return a setup's tables with the measured values.
 
-    Raises Refused if that was of another rig, or of a device that is not in the setup.
+    Raises Refused if they belong to another rig, or to a device that is not in the setup.
     """
     path = measured_file(setup)
     if not path.exists():
@@ -25,13 +25,13 @@ def overlay_calibration(setup_table: dict[str, Any], setup: Path) -> dict[str, A
     name, of = setup_table["rig"].get("name"), measured.pop("rig", {}).get("name")
     if of != name:
         raise Refused(f"{path} was measured of rig {of!r}, and this is {name!r}; measure again")
-    return _laid(setup_table, measured, path, "")
+    return _overlay(setup_table, measured, path, "")
 
 
 def measure(setup: Path, rig: str, table: str, found: dict[str, Any]) -> Path:
-    """Write what was found of a table, such as "nodes.hardware.valve.centre"; return the file.
+    """Write the measured values of a table such as "nodes.hardware.valve.centre"; return the file.
 
-    What was measured of other tables stays. The file is whole at every moment.
+    Values of other tables are kept. The file is replaced atomically.
     """
     import tomli_w
 
@@ -51,15 +51,15 @@ def measure(setup: Path, rig: str, table: str, found: dict[str, Any]) -> Path:
     return path
 
 
-def _laid(under: dict[str, Any], over: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
-    laid = dict(under)
+def _overlay(under: dict[str, Any], over: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
+    merged = dict(under)
     for key, value in over.items():
         if isinstance(value, dict):
-            if not isinstance(laid.get(key), dict):
+            if not isinstance(merged.get(key), dict):
                 raise Refused(
                     f"{path}: the setup has no [{where}{key}]; correct it or measure again"
                 )
-            laid[key] = _laid(laid[key], value, path, f"{where}{key}.")
+            merged[key] = _overlay(merged[key], value, path, f"{where}{key}.")
         else:
-            laid[key] = value
-    return laid
+            merged[key] = value
+    return merged

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The [rig] table of a setup: what is one per rig."""
+    """The [rig] table of a setup: settings of the rig as a whole."""
 
     name: str
     hub_port: Annotated[int, msgspec.Meta(ge=1024, le=65533)] = 5571
@@ -34,9 +34,9 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     port and out at the next two, on loopback.
     """
     hub_realtime: bool = True
-    """Whether the hub comes before all ordinary processes, where the system allows it."""
+    """Whether the hub runs with real-time priority, where the system allows it."""
     disk_mb_s: Annotated[float, msgspec.Meta(ge=0.0)]
-    """What a session writes, MB a second; the data folder must have room for it."""
+    """Write rate of a session, MB/s; the data folder must have room for it."""
     imaging_folder: Annotated[str, msgspec.Meta(min_length=1)] = "imaging"
     """Where ScanImage saves: in the session folder, or anywhere if the path is absolute."""
     ring_slots: Annotated[int, msgspec.Meta(ge=2, le=256)] = 8
@@ -44,7 +44,7 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that was decided before a session began; Start carries it whole."""
+    """All settings of a session, resolved before it begins; Start contains them."""
 
     subject: str
     seed: int
@@ -68,7 +68,7 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     rehearsal: bool = False
     """True if it was run with --rehearse: its water was not real and is not in the ledger."""
     override: str = ""
-    """Why the operator ran it in spite of what spoke against it, and what that was."""
+    """Why the operator ran the session despite objections, and the objections."""
 
 
 class ResolvedSession(msgspec.Struct, frozen=True):
@@ -124,7 +124,7 @@ def check_subject_name(name: str) -> None:
 
 
 def read_setup(path: Path) -> dict[str, Any]:
-    """Read a setup, with what was measured of it laid over it. Raises Refused if it is none."""
+    """Read a setup, with its measured values. Raises Refused if the file is not a setup."""
     setup_table = read_toml(path)
     if "rig" not in setup_table or "nodes" not in setup_table:
         raise Refused(

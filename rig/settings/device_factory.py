@@ -80,7 +80,7 @@ def device_class(path: Any, where: str) -> Any:
 
 
 def _named(table: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
-    """Yield the path and the class of each device; what a device holds is its own affair."""
+    """Yield the path and the class of each device; tables within a device are not searched."""
     if isinstance(table.get("is"), str):
         yield path, table["is"]
         return

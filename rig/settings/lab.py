@@ -1,4 +1,4 @@
-"""What holds for a whole lab: where the data are, and when a day begins."""
+"""Settings of a whole lab: where the data are, and when a day begins."""
 
 import os
 import re
@@ -14,7 +14,7 @@ DATA_VARIABLE = "RIG_DATA"
 LAB_FILE = "lab.toml"
 """In the data folder, so that everybody who uses the data has the same days."""
 REHEARSAL_FOLDER = "rehearsal"
-"""In the data folder: a data folder of its own, in which a day can be practised."""
+"""In the data folder: a separate data folder for rehearsals."""
 _USER_FILE = "rig/rig.toml"
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
@@ -39,7 +39,7 @@ def default_data() -> Path:
 
 
 def is_rehearsal(data: Path) -> bool:
-    """Return whether a data folder is one in which days are practised."""
+    """Return whether a data folder is one for rehearsals."""
     return data.name == REHEARSAL_FOLDER
 
 

@@ -1,4 +1,4 @@
-"""Say what is wrong with a setting, for the person who wrote it.
+"""Explain a wrong setting to the person who wrote it.
 
 msgspec reports a wrong value only as an English sentence, with the path of the value at its end.
 The patterns below read those sentences; a test pins them to the installed version of msgspec.
@@ -40,7 +40,7 @@ def wrong_setting(error: msgspec.ValidationError, kind: Any, where: str) -> Wron
     """Return the refusal of wrong settings.
 
     Args:
-        error: What msgspec said of them.
+        error: The error of msgspec.
         kind: The type that they should have.
         where: Their table or file.
     """
@@ -87,7 +87,7 @@ def _must(text: str) -> str:
 
 
 def _remedy(text: str) -> str:
-    """Return what to do about a wrong value: mostly it is text in place of a number, or so."""
+    """Return what to do about a wrong value: usually text in place of a number, or the reverse."""
     expected, got = _EXPECTED.match(text), _GOT.search(text)
     if expected is None or got is None:
         return "correct that key"

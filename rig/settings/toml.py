@@ -9,7 +9,7 @@ from typing import Any
 from rig.errors import Refused
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-"""How a file begins that Windows PowerShell wrote with `>`."""
+"""The first bytes of a file written by Windows PowerShell with `>`."""
 _CURLY_QUOTES = re.compile("[\u201c\u201d\u201e\u2018\u2019]")
 _BACKSLASH_PATH = re.compile(r'"[^"]*\\[^"]*"')
 _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
@@ -43,7 +43,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def toml_value(text: str) -> Any:
-    """Read one value as TOML; text that is no TOML is taken as it is.
+    """Read one value as TOML; text that is not TOML is returned unchanged.
 
     Raises ValueError, with a sentence, where something else was probably meant.
     """

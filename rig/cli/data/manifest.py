@@ -12,7 +12,7 @@ from rig.errors import Refused
 MANIFEST_FILE = "MANIFEST.json"
 _BLOCK_BYTES = 4 * 1024 * 1024
 _SKIPPED = ("export", "journal")
-"""Folders that are made from the others, or belong to a session that is not closed."""
+"""Folders with derived files, or of a session that is not closed."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ Manifest = dict[str, Entry]
 
 
 def session_files(folder: Path) -> list[str]:
-    """Return the files of a session that belong into its manifest, in order."""
+    """Return the files of a session that its manifest lists, sorted."""
     found = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
