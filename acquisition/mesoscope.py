@@ -22,7 +22,7 @@ from rig.messages import Edge, Position, Pulse, Start, TrialStart
 from rig.node import Node, Publish
 
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
-"""Time of day in the file if the session does not say when it began."""
+"""Time of day in the file if the start of the session is unknown."""
 _DEGREES_PER_PX = 0.01
 _FIRST_Z_UM, _NEXT_Z_UM = 100.0, 80.0
 """The first depth, and how much deeper each further one is."""

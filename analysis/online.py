@@ -63,7 +63,7 @@ class Online(Node):
     the first Position after it.
 
     A frame has no CellSignals if its pixels are lost, if the field is not found in it, or while
-    cells are still searched (`find`); a Fault says so in the first two cases. The CellSignals of
+    cells are still searched (`find`); a Fault reports the first two cases. The CellSignals of
     an aborted trial stay in the log; signals are computed without them from its TrialEnd on.
     """
 

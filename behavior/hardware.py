@@ -150,7 +150,7 @@ class Hardware(Node):
                 self.publish(Fault(start.t, warning))
 
     def _forward(self, message: Message) -> None:
-        """Pass a message on, first to the boards: Start tells them the session's zero."""
+        """Pass a message on, first to the boards: Start gives them the session's zero."""
         for board in self.devices.boards.values():
             board.handle(message)
         self._outputs.handle(message, self.clock.now())

@@ -1,1 +1,1 @@
-"""The ground floor: the words processes exchange, what carries and keeps them, the shape of one."""
+"""The base of all rooms: messages, transport and log, nodes and processes, sessions, commands."""

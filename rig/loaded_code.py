@@ -13,7 +13,7 @@ def loaded_code() -> dict[str, tuple[str, str]]:
 
     Modules of Python's library and of installed packages are left out, as Start names their
     versions; those of this program are always included, wherever it is installed. A module that
-    stands in for one of a library because of where the process was started is therefore found.
+    replaces one of a library because of where the process was started is therefore found.
     """
     main = getattr(sys.modules["__main__"], "__spec__", None)
     own = {__name__.partition(".")[0], main.name.partition(".")[0] if main is not None else ""}

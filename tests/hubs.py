@@ -30,7 +30,7 @@ class Kept:
 
 
 class RunningHub:
-    """A hub that some names may publish anything to, or only what is said of them."""
+    """A hub to which some names may publish anything, or only their listed types."""
 
     def __init__(self, *names: str, tcp: bool = False, **publishers: Publisher) -> None:
         self.port, self.t0_ns = free_port(), monotonic_ns()
@@ -93,7 +93,7 @@ def frame_of(envelope: Envelope, name: str) -> bytes:
 
 
 def observer(context: zmq.Context[Any], port: int) -> zmq.Socket[Any]:
-    """Return a socket that hears all that a running hub passes on."""
+    """Return a socket that receives all messages of a running hub."""
     access = read_access(port, OBSERVER)
     socket: zmq.Socket[Any] = context.socket(zmq.SUB)
     socket.rcvhwm = 0

@@ -42,7 +42,7 @@ def behavior_alone(folder: Path, more: str = "") -> Path:
 
 
 class Live:
-    """One `rig run` process and its children, heard from outside."""
+    """One `rig run` process and its children, observed from outside."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Live:
         return folder
 
     def until(self, kind: type[W], **fields: object) -> tuple[Envelope, W]:
-        """Wait for a word of that kind with those fields; fail if the session ends without."""
+        """Wait for a message of that type with those fields; fail if the session ends first."""
         while True:
             ear = self._ear()
             if ear is not None and ear.poll(200):
@@ -109,7 +109,7 @@ class Live:
                 raise AssertionError(f"ended without {kind.__name__}: {self.process.stdout.read()}")
 
     def _ear(self) -> zmq.Socket[Any] | None:
-        """Return the socket that hears the session; None until its hub is there."""
+        """Return the socket that receives the session's messages; None until its hub runs."""
         if self._in is None:
             try:
                 self._in = observer(self._context, self.port)

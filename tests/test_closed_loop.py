@@ -1,4 +1,4 @@
-"""One real session, all processes, closed loop: what was seen, said, written and read agrees."""
+"""One real session, closed loop: screens, messages, files and what is read back agree."""
 
 import json
 from collections.abc import Iterator

@@ -179,7 +179,7 @@ def _add(one: Checked, page: Page) -> None:
 
 
 def _unfinished(follower: FileFollower, pages: int) -> str:
-    """Say how a file that was read to its end is incomplete; "" if it is not."""
+    """Return how a file that was read to its end is incomplete; "" if it is complete."""
     if not follower.began or follower.torn_bytes:
         return f"ends inside a page, after {pages} complete pages and {follower.torn_bytes} bytes"
     if not follower.ends:

@@ -95,7 +95,7 @@ class ClosedFile:
 
     @property
     def flyback_pages(self) -> int:
-        """How many pages are of fly-back frames, as far as that can be told."""
+        """How many pages are of fly-back frames, as far as this is known."""
         return self._flyback_pages
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class ClosedFile:
         return offsets
 
     def _place(self, page: Page, counter: FrameCounter | None) -> FrameCounter | None:
-        """Note what a page shows, as long as that can be told."""
+        """Note what a page shows, as long as this is known."""
         if self._unclear:
             return counter
         try:

@@ -34,7 +34,7 @@ _FIRST_TAGS = (254, 255, 256)
 
 
 class _PageState(NamedTuple):
-    """What the bytes at the place of a page say of it."""
+    """The state of a page, from the bytes at its offset."""
 
     link_at: int = 0
     """Offset of its link; 0 if it has no tags yet."""
@@ -53,7 +53,7 @@ class FileFollower:
     link once the next page is there. An incomplete end is waited for; bytes that can never become a
     page are refused.
 
-    Where the size of a file does not tell what has been written, as on a network share, use
+    Where the size of a file is not the number of bytes written, as on a network share, use
     `strict`: a page then counts once the next one has begun or the file is closed. A file that is
     longer than its contents is recognised, and then followed strictly.
     """
@@ -306,7 +306,7 @@ class FileFollower:
     def refused(self, what: str) -> Refused:
         """Return the error for the person at the rig.
 
-        `what` goes on from the name of this file; if it says after a semicolon what to do, no other
+        `what` follows the name of this file; if it has advice after a semicolon, no other
         advice is added.
         """
         advice = "run rig tiff check for details, and rig tiff repair to save its complete pages"

@@ -16,7 +16,7 @@ _SUFFIXES = (".tif", ".tiff")
 
 
 class FileState(NamedTuple):
-    """What a folder says of a file."""
+    """A file as its folder lists it."""
 
     size: int
     """Bytes."""

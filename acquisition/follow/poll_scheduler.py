@@ -11,7 +11,7 @@ _UNTIL = 1.2
 
 
 class PollScheduler:
-    """Says when to poll often; at other times a poll seldom finds anything.
+    """Decides when to poll often; at other times a poll seldom finds anything.
 
     Intervals may be uneven: after the last frame of a volume the next one comes later.
     """

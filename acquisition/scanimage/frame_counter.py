@@ -1,4 +1,4 @@
-"""Say of each page which frame, channel and plane it is, and which frames are missing or double."""
+"""Find the frame, channel and plane of each page, and the frames that are missing or double."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class PageIndex(NamedTuple):
 
 
 class _Label(NamedTuple):
-    """What the description of a page says of its frame."""
+    """The frame of a page, as given in the description of the page."""
 
     number: int
     acquisition: int
@@ -38,7 +38,7 @@ class FrameCounter:
 
     A frame is one page for each channel saved; all of them bear its number. `frameNumbers` counts
     on over the acquisitions of a LOOP, while `frameNumberAcquisition` begins anew with each, and
-    with it the volume: the second says what a frame shows, the first what is missing.
+    with it the volume: the second gives what a frame shows, the first what is missing.
     """
 
     def __init__(self, header: Header) -> None:
@@ -189,7 +189,7 @@ class FrameCounter:
             self._check_same_acquisition(last, label)
 
     def _check_restart(self, last: _Label, label: _Label) -> None:
-        """Check that an acquisition begins its volume anew, as its frame numbers must say."""
+        """Check that an acquisition begins its volume anew, as its frame numbers must show."""
         if not self.inside_volume:
             return
         goes_on = label.number_in_acquisition - last.number_in_acquisition

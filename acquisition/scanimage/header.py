@@ -23,7 +23,7 @@ _MAX_COUNT = 10_000
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a recording; None or empty where the header does not say."""
+    """The settings of a recording; None or empty where the header does not give them."""
 
     version: str = ""
     frame_rate_hz: float | None = None
@@ -228,7 +228,7 @@ def _channels(settings: Mapping[str, Value]) -> tuple[int, ...]:
 
 
 def _laser_gated(settings: Mapping[str, Value], channels: tuple[int, ...]) -> bool:
-    """Whether the pulses of several beams are told apart, each by a time window of its channel."""
+    """True if pulses of several beams are separated by the time windows of channels."""
     keys = [f"hScan2D.virtualChannelSettings__{channel}" for channel in channels]
     windows = [settings.get(f"{key}.laserFilterWindow") for key in keys]
     gates = [_number(settings, f"{key}.laserGate") for key in keys]

@@ -62,7 +62,7 @@ def _leaves(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _value(value: Any) -> Value:
-    """Return a JSON value as the MATLAB literal it stands for would be read."""
+    """Return a JSON value as the MATLAB literal that it represents would be read."""
     if isinstance(value, dict):  # an array as JSONLab writes it
         value = value.get("_ArrayData_")
     if isinstance(value, str):

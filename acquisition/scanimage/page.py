@@ -32,7 +32,7 @@ _DIALECTS = (
     },
     {"number": "Frame Number", "time": "Frame Timestamp(s)"},  # 5.0
 )
-"""What a description says of its frame, under the keys of each version."""
+"""Keys of the frame's properties in a description, by version of ScanImage."""
 _PATTERNS = {
     key: re.compile(rf"^{re.escape(key)} *= *([-+0-9.eE]+)\s*$", re.MULTILINE)
     for dialect in _DIALECTS
@@ -43,7 +43,7 @@ _UNNUMBERED = ("state.", "scanimage.SI4.")
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page: where its pixels are, and what its description says."""
+    """One page: where its pixels are, and its description."""
 
     offset_bytes: int
     height_px: int

@@ -107,7 +107,7 @@ def lay_out(
         regions: in the order of the scan.
         zs_um: the depth of each page.
         page_px: (width, height) of a page.
-        fly_to_lines: lines between two regions by the header; None if it does not say.
+        fly_to_lines: lines between two regions by the header; None if it is not given.
 
     Raises:
         NotScanImage: if the regions do not fit the pages.

@@ -1,4 +1,4 @@
-"""What is scanned: the regions on the page of each plane, and the Scan message that says so."""
+"""The regions on the page of each plane, and the Scan message that publishes them."""
 
 from collections.abc import Sequence
 from typing import Any

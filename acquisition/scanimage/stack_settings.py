@@ -23,7 +23,7 @@ class Stack(NamedTuple):
     """The slices of a volume and the frames of each."""
 
     zs_um: Rows = ()
-    """A row of depths for each slice; () if the header does not say."""
+    """A row of depths for each slice; () if the header does not give them."""
     frames_per_slice: int = 1
     flyback_frames: int = 0
     unclear: str = ""
@@ -49,7 +49,7 @@ def read_stack(
     """Return the stack that a header describes.
 
     Args:
-        settings: what the header says, by key without the prefix "SI.".
+        settings: The header's settings, by key without the prefix "SI.".
         averaged: scanned frames that make one saved frame.
         frame_rate_hz: scanFrameRate, if the header has it.
         volume_rate_hz: scanVolumeRate, if the header has it.
@@ -71,8 +71,8 @@ def depth_rows(settings: Mapping[str, Value]) -> Rows:
     """Return the depths in the order of the scan; () if there are none or they are no numbers.
 
     `zsAllActuators` has a row for each frame and a column for each actuator. MATLAB's literals do
-    not tell a column from a row, so `[195 105]` may be one frame of two actuators or two frames of
-    one: `zs` has one number for each frame, and tells.
+    not separate columns from rows, so `[195 105]` may be one frame of two actuators or two frames
+    of one: `zs` has one number for each frame, which decides it.
     """
     one_each = settings.get("hStackManager.zs", settings.get("hFastZ.userZs", ()))
     value = settings.get("hStackManager.zsAllActuators", ())
@@ -146,7 +146,7 @@ def _fast_stack(settings: Mapping[str, Value], rows: Rows) -> Stack:
 def _settled(
     depths: int, slices: int | None, frames: int | None, in_volume: int | None
 ) -> tuple[int, int]:
-    """Return slices and frames of a slice; what one key does not say follows from the others."""
+    """Return slices and frames of a slice; a missing value follows from the others."""
     total = in_volume or depths or 1
     if slices is None:
         return max(1, total // (frames or 1)), frames or 1

@@ -9,7 +9,7 @@ acquisition (`frameNumberAcquisition`), fly-back frames included. With 3 slices 
                |-- frames_per_volume --|     |
                |----------- period ----------|
 
-Fly-back frames show no slice, whether they are saved (`discardFlybackFrames` does not tell) or
+Fly-back frames show no slice, whether they are saved (not given by `discardFlybackFrames`) or
 their numbers are missing. In files whose numbers leave fly-back out (`flyback_numbered = False`)
 the period is `frames_per_volume`. A frame that averages several scanned frames
 (`logAverageFactor = 2`) bears the number of the last one: 2, 4, 6, 10, 12 ... here.

@@ -41,7 +41,7 @@ class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     other: Share = 0.5
     """Response to another exemplar of the category it prefers, of its best response."""
     learns_at: Share = 0.0
-    """How much the animal must have learned (0-1) before the cell tells the textures apart."""
+    """How much the animal must have learned (0-1) before the cell distinguishes the textures."""
 
 
 COLUMNS = tuple(Cell.__struct_fields__)
@@ -115,7 +115,7 @@ def table(cells: SimulatedCells) -> str:
 
 
 def _wrong(cell: Cell, layout: StripLayout, depths: int) -> str | None:
-    """Say what is wrong with a row; None if nothing is."""
+    """Return what is wrong with a row; None if it is valid."""
     numbers = [value for value in msgspec.structs.astuple(cell) if isinstance(value, float)]
     if not all(math.isfinite(value) for value in numbers):
         return "all numbers must be finite"

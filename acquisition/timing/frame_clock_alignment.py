@@ -1,7 +1,7 @@
 """Match edges of the frame clock to imaging frames by time and number, never by counting.
 
 The page of a frame holds its number and the microscope's own time of it; an edge has a time of the
-session clock alone. Once the offset between the two clocks is known, every page says when its edge
+session clock alone. Once the offset between the two clocks is known, every page gives when its edge
 must have come. An edge that is missing, or one too many, then changes nothing for other frames.
 """
 
@@ -240,7 +240,7 @@ class FrameClockAlignment:
         """Return by how much the microscope's clock stepped before a page (ns); 0 if it did not.
 
         A frame's number foretells its time from that of the page before. A deviation is a step if
-        the foretold time has an edge and the page's own has none, if the page says it was scanned
+        the foretold time has an edge and the page's own has none, if by the page it was scanned
         after it was on disk, or sooner than frames can follow each other. Else the microscope
         paused.
         """
@@ -258,7 +258,7 @@ class FrameClockAlignment:
         return step if too_soon or not_scanned else 0.0
 
     def _frame(self, number: int, frame: int | None, expected: float, near: float) -> AlignedFrame:
-        """Take the edges of a frame that is expected at a time, and say what is wrong."""
+        """Take the edges of a frame that is expected at a time, and report what is wrong."""
         findings: list[Finding] = ["page lost"] if frame is None else []
         edge = self._nearest(expected, near)
         late_ns = 0.0 if edge is None else edge - expected

@@ -31,7 +31,7 @@ Change = tuple[int, bool]
 
 
 class Finding(NamedTuple):
-    """What is wrong: its name, and a sentence."""
+    """A fault of the photodiode: its name, and a sentence."""
 
     name: str
     text: str

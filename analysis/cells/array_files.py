@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class UnreadableFileError(Exception):
-    """A file cannot be read; the text says why in one line."""
+    """A file cannot be read; the text gives the reason in one line."""
 
 
 def unreadable(error: BaseException) -> UnreadableFileError:

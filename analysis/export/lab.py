@@ -40,7 +40,7 @@ _DM = 10.0
 _AREAS = 10
 _COHORTS = {"task": "sup", "unrewarded": "unsup", "naive": "naive", "grating": "grating"}
 _MODES = {"active": "Active after cue", "passive": "Passive", "none": "Passive"}
-"""Without water nothing depends on a lick, and the scripts look before the cue."""
+"""The scripts' reward modes. With Passive they count licks before the cue, also without water."""
 
 
 def experiment_type(contents: Contents) -> str:

@@ -188,7 +188,7 @@ def _add_behavior(nwb: Any, contents: Contents) -> None:
     )
     moving = TimeSeries(
         name="corridor_moving",
-        description="1 while the corridor moves, 0 while it stands still",
+        description="1 while the corridor moves, 0 while it does not move",
         data=_zipped(position.moving.to_numpy(np.int8)),
         unit="n.a.",
         timestamps=place,

@@ -20,7 +20,7 @@ flips       frames shown on the screens, with the position that they show
 frames      imaging frames, with the file and offset of their pixels
 signals     one row for each frame with signals: trial, position and time of the middle of its scan
 requests    what the operator asked for: pause, resume, note, stop, manual reward
-faults      what was wrong, and which process said it
+faults      what was wrong, and which process reported it
 verdicts    the referee's finding for each trial; empty if there was none
 """
 

@@ -21,7 +21,7 @@ class Masks:
         cell        . . # # # . . .        run of row 0:  0 0 w w w 0 0 0
                     . # # # # # . .        run of row 1:  0 w w w w w 0 0
 
-    One index then stands for eight pixels, and eight sums are accumulated at once, which the
+    One index then addresses eight pixels, and eight sums are accumulated at once, which the
     compiler turns into vector instructions: with a single sum each addition would wait for the
     one before it. Cells are visited in the order of their rows, so that the page is read nearly
     from front to back.

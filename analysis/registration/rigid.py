@@ -11,7 +11,7 @@ from analysis.registration.phase_correlation import Correlator, Located, Spectru
 Px = Annotated[int, msgspec.Meta(ge=0, le=8192)]
 
 _TRUSTED_PAGES = 16
-"""A reference of fewer pages is too noisy to say that a page does not match it."""
+"""A reference of fewer pages is too noisy to decide that a page does not match it."""
 
 
 class MotionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

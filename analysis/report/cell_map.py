@@ -25,7 +25,7 @@ _MOST_CELLS = 6000
 
 
 class _Region(NamedTuple):
-    """A rectangle of the page, and where its first pixel lies."""
+    """A rectangle of the page, and the position of its first pixel."""
 
     rows: slice
     left: float

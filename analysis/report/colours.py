@@ -1,6 +1,6 @@
 """The colours of a report: one for each stimulus, and others for areas and marks.
 
-Chosen so that any two can be told apart in the simulated vision of all three kinds of colour
+Chosen so that any two can be distinguished in the simulated vision of all three kinds of colour
 blindness (Machado et al., 2009).
 """
 

@@ -1,4 +1,4 @@
-"""What a session's log says about the rig, in its report: findings, latencies, faults."""
+"""The state of the rig during a session, in its report: findings, latencies, faults."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ from analysis.report.plots import steps
 from analysis.session.summary import latencies_s
 
 _ROWS = 100
-"""Rows of the longest table; a longer one says how many more there are."""
+"""Rows of the longest table; a longer one gives the number of the others."""
 
 
 def findings(data: ReportData) -> Section:
@@ -98,7 +98,7 @@ def referee(data: ReportData) -> Section:
 
 
 def record(data: ReportData) -> Section:
-    """Show the outcomes, the operator's requests, the versions, and every fault in words."""
+    """Show the outcomes, the operator's requests, the versions, and the text of every fault."""
     session = data.session
     trials, faults = session.trials, session.faults
     outcomes = Counter("cut off" if isinstance(o, float) else str(o) for o in trials.outcome)
@@ -120,7 +120,7 @@ def record(data: ReportData) -> Section:
 
 
 def _cut(rows: list[list[str]]) -> list[list[str]]:
-    """Return the first rows, and a last one that says how many more there are."""
+    """Return the first rows, and a last one with the number of the others."""
     if len(rows) <= _ROWS:
         return rows
     more = [f"and {len(rows) - _ROWS} more", *[""] * (len(rows[0]) - 1)]

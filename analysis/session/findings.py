@@ -17,14 +17,14 @@ class Finding(msgspec.Struct, frozen=True):
     """One kind of thing that went wrong, however often it did."""
 
     process: str
-    """Who found it, or who failed."""
+    """The process that found it, or that failed."""
     name: str
     """As listed in docs/reference/findings.md."""
     count: int
     t_s: float | None
     """When it was first found, seconds of the session; None if it has no moment."""
     text: str
-    """The first one in words."""
+    """The text of the first one."""
 
 
 def findings(
@@ -35,7 +35,7 @@ def findings(
     Args:
         session: The session.
         frames_written: Imaging pages in the files; None if that is not known.
-        reason: Why the session ended, as the launching process knows it; None: as the log says.
+        reason: Why the session ended, as the launching process knows it; None: as logged.
     """
     return [
         *_failed_end(session, reason or session.end_reason),
@@ -60,7 +60,7 @@ def _failed_end(session: Session, reason: str | None) -> Iterator[Finding]:
         text = f"{name} did not report its end: it crashed or was killed"
         yield Finding(name, "process killed", 1, None, text)
     if reason is None:
-        text = f"the log does not say why the session ended: {LAUNCH_DIED}"
+        text = f"the log has no reason for the end of the session: {LAUNCH_DIED}"
         yield Finding("launch", "session failed", 1, None, text)
     elif not _is_orderly(reason, ends):
         yield Finding("launch", "session failed", 1, None, f"the session ended with: {reason}")

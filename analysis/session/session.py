@@ -126,7 +126,7 @@ class Session:
 
     @cached_property
     def scans(self) -> pd.DataFrame:
-        """What the imaging files' headers say, one row for each change: header, regions ..."""
+        """The headers of the imaging files, one row for each change: header, regions ..."""
         return self._table(Scan)
 
     @cached_property

@@ -35,7 +35,7 @@ def summarise(folder: Path, frames_written: int, reason: str | None = None) -> d
     Args:
         folder: The session folder.
         frames_written: Number of imaging pages in the files.
-        reason: Why the session ended; default: as the log says.
+        reason: Why the session ended; default: as logged.
 
     Raises:
         Refused: The folder has no log.

@@ -48,7 +48,7 @@ class Board(Device, Protocol):
         """Take a message that the driver received, or the Valve message that it published."""
 
     def poll(self, now: int) -> None:
-        """Read the board, once for each `now`; also tells the board that the driver is alive."""
+        """Read the board, once for each `now`; also a sign of life for the board."""
 
     def pop_warnings(self) -> list[str]:
         """Return new warnings for the operator, one sentence each; each is returned once."""

@@ -25,7 +25,7 @@ class Outputs:
         """Check the outputs' tables.
 
         Raises:
-            Refused: An output has the name of an input line, would never go down, or is said to
+            Refused: An output has the name of an input line, would never go down, or is declared to
                 sound the cue but does not go up at the cue.
         """
         for name, output in outputs.items():

@@ -132,7 +132,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             delay_ms = block.reward_delay_ms
         if (start.reward_mode, start.reward_delay_ms) != (mode, delay_ms):
             found = f"{start.reward_mode} after {start.reward_delay_ms:g} ms"
-            yield "wrong mode", f"{found}, but the task says {mode} after {delay_ms:g} ms"
+            yield "wrong mode", f"{found}, but the task has {mode} after {delay_ms:g} ms"
 
 
 def read_rules(task: dict[str, Any]) -> Rules:
@@ -145,7 +145,7 @@ def read_rules(task: dict[str, Any]) -> Rules:
 
 def _check_length(start: TrialStart, block: BlockRules) -> Iterator[Violation]:
     if start.picture != block.picture:
-        yield "wrong picture", f"{start.picture}, but the task says {block.picture}"
+        yield "wrong picture", f"{start.picture}, but the task has {block.picture}"
     length = (block.texture_m, block.grey_m, 0.0, 0.0)
     zone = block.zone_m
     if not block.is_corridor:

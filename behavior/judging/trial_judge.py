@@ -25,7 +25,7 @@ class _RewardWindow(msgspec.Struct):
     """From here on, it was not available any more."""
 
     def contains(self, t: int) -> bool:
-        """Return True if t lies in the window, both ends included."""
+        """Return True if t is in the window, both ends included."""
         opened = self.opened_t is not None and t >= self.opened_t
         return opened and (self.closed_t is None or t <= self.closed_t)
 

@@ -148,7 +148,7 @@ class ManualControl:
                 board.open()
         for board in boards:
             with self._waiting():
-                # tells a board its zero, and starts a simulated mouse
+                # gives a board its zero, and starts a simulated mouse
                 board.handle(Start(0, {"seed": 0, "t0_ns": zero_ns, "task": {}}))
 
     def close(self) -> None:
@@ -208,4 +208,4 @@ def open_devices(session: SessionSettings) -> Iterator[ManualControl]:
 
 
 def _ignore(message: object) -> None:
-    """Drop a message of the driver: there is no session."""
+    """Drop a message of the driver, which has no session here."""

@@ -118,7 +118,7 @@ class TaskSettings(Block, frozen=True, kw_only=True):
     cohort: Cohort
     """The cohort of this mouse; for a real animal, taken from its record."""
     water_for: list[Cohort] = field(default_factory=list)
-    """The cohorts that get water; the others see and hear the same."""
+    """The cohorts that get water; the others get the same corridors and cue."""
     run_threshold_cm_s: Positive = 6.0
     stop_cm_s: Positive = 6.0
     speed_window_ms: Positive = 100.0

@@ -8,7 +8,7 @@ from behavior.trials.unit_checks import check_units
 from rig.errors import Refused
 
 DRY_COHORTS = ("unrewarded", "naive", "grating")
-"""Cohorts that never get water, whatever a task file says."""
+"""Cohorts that never get water, even if a task file lists them."""
 FASTEST_CM_S = 200.0
 """An upper bound on the speed of a mouse, cm/s."""
 
@@ -94,7 +94,7 @@ def _check_rewarded(block: Block) -> None:
 
 
 def _check_cue(block: Block) -> None:
-    """The cue lies in the texture."""
+    """Check that the cue is in the texture."""
     if not block.has_cue:
         return
     if block.cue_from_m > block.cue_to_m:
@@ -110,7 +110,7 @@ def _check_cue(block: Block) -> None:
 
 
 def _check_zone(block: Block) -> None:
-    """The reward zone lies in the texture."""
+    """Check that the reward zone is in the texture."""
     if block.is_corridor and not block.zone_from_m < block.zone_end_m <= block.texture_m:
         raise Refused(
             f"the reward zone from {block.zone_from_m:g} to {block.zone_end_m:g} m is not inside "

@@ -1,1 +1,1 @@
-"""Everything that stands between a reward request and an open valve."""
+"""From a reward request to an open valve: limits, arming, delivery and lick lines."""

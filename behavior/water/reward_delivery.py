@@ -1,6 +1,6 @@
 """Gives rewards: the only place where a valve is opened or armed, and only if the guard allows it.
 
-Who opens the valve at a lick:
+The layer that opens the valve at a lick:
 
 - A valve that can hold a reward by itself (`ArmedValve`) is armed in its device, after the guard
   has reserved the pulse. The device opens it at the lick and reports that afterwards.
@@ -106,9 +106,9 @@ class RewardDelivery:
         self._answer(self._arming.lick(line, t, now), now)
 
     def trust_line(self, line: str, trusted: bool) -> None:
-        """Say whether the next onset of a lick line would be a lick.
+        """Return whether the next onset of a lick line would be a lick.
 
-        While it would not, no device holds a reward on that line, since it cannot tell.
+        While it would not, no device holds a reward on that line, since it cannot know this.
         """
         if trusted:
             self._untrusted.discard(line)

@@ -86,7 +86,7 @@ def edit(
         bool | None, typer.Option("--active", help="Take it back from retirement.")
     ] = None,
 ) -> None:
-    """Change what the record says of an animal; what is omitted stays as it is."""
+    """Change the record of an animal; values that are omitted stay as they are."""
     changes = {
         "cohort": cohort,
         "stage": stage,

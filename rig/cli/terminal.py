@@ -48,7 +48,7 @@ def protect_output() -> None:
 
 
 def report_error(error: Exception) -> str:
-    """Write a report on an error that nobody expected; return what to tell the person."""
+    """Write a report on an unexpected error; return the sentence to print."""
     text = "".join(traceback.format_exception(error))
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "rig"

@@ -116,7 +116,7 @@ def serve(
     try:
         config.load()
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise Refused(f"{certificate} and {key} do not fit together ({error})") from error
+        raise Refused(f"{certificate} and {key} do not belong together ({error})") from error
     server = uvicorn.Server(config)
     if started is not None:
         started(server)

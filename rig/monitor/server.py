@@ -32,7 +32,7 @@ from rig.monitor.state import MonitorState
 from rig.monitor.usage import Usage
 
 SCHEMA = "1"
-"""Version of what page and server say to each other; a page of another version reloads."""
+"""Version of the exchange between page and server; a page of another version reloads."""
 PERIOD_S = 0.1
 _SLOW_EVERY = 10
 """Signals, processes and disk are sent with every tenth update: once a second."""
@@ -153,7 +153,7 @@ class Monitor:
         return update
 
     def _ages(self) -> dict[str, float]:
-        """Return how long ago each process last said anything, seconds."""
+        """Return how long ago each process last published a message, seconds."""
         now = self.usage.session_now_ns(self.state)
         processes = self.state.processes.items()
         return {n: round(max(0, now - p["sent"]) / 1e9, 2) for n, p in processes if p["sent"]}

@@ -36,7 +36,7 @@ _PACE = Batching(WAKE_S, max_lag_s=60.0)
 
 
 class Unsettled(Exception):
-    """The session is over and its log could not be completed. Its text says what to do."""
+    """The session is over and its log could not be completed. Its text has the remedy."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -73,7 +73,7 @@ def launch(
         answers: The resolved session.
         data: The data folder.
         console: Where to print.
-        override: The operator's reason to run in spite of objections.
+        override: The operator's reason to run although a check refuses the session.
         page: Whether a live page shows the session.
     """
     data = data.absolute()

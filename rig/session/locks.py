@@ -20,7 +20,7 @@ from rig.settings.device_factory import HARDWARE, animal_devices, device_class, 
 from rig.transport.private_folder import lock, open_private, private_folder
 
 _ADDRESSES = (("address", "device"), ("port",), ("usb_serial",))
-"""Keys of a board's table that say which board it is, each group by itself."""
+"""Keys of a board's table that identify a board, each group by itself."""
 
 
 class RigLock:
@@ -36,7 +36,7 @@ class RigLock:
 
         Args:
             session: What is locked: its rig and the boards of its hardware.
-            user: Who takes the lock, for the refusal of the next one.
+            user: The command that takes the lock, for the refusal of the next one.
         """
         self._files: list[IO[str]] = []
         rig = session.rig.name
@@ -109,7 +109,7 @@ def _take(path: Path, rig: str) -> IO[str]:
         file = os.fdopen(open_private(path), "r+")
     except OSError as error:
         raise Refused(
-            f"cannot tell whether rig {rig} is free: {path} cannot be opened ({error.strerror}); "
+            f"cannot check whether rig {rig} is free: {path} cannot be opened ({error.strerror}); "
             "remove that file"
         ) from error
     try:

@@ -72,7 +72,7 @@ class ProcessMonitor:
         return next((why for name in self._processes if (why := self._end_of(name))), None)
 
     def drop(self) -> list[str]:
-        """Drop the nodes that are not critical and have ended, died or hang; say why of each."""
+        """Drop the nodes that are not critical and have ended, died or hang; return the reasons."""
         reasons = []
         for name in sorted(self._processes.keys() - self._critical - self._dropped):
             if self._silent_ns(name) > self._patience_ns[name]:
@@ -110,7 +110,7 @@ class ProcessMonitor:
         return self._patience_ns[name]
 
     def waits_for_disk(self, name: str) -> bool:
-        """Return whether a process waits for a disk now, where the system tells (Linux)."""
+        """Return whether a process waits for a disk now, where the system reports it (Linux)."""
         try:
             stat = (_PROC / str(self._processes[name].pid) / "stat").read_bytes()
         except OSError:

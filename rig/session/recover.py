@@ -113,7 +113,7 @@ class _Journal:
 
 
 def _counts(ended: Ended, tracker: SequenceTracker, sender: str) -> bool:
-    """Return whether as many messages were read as a process says it published, and the same."""
+    """Return True if the messages read have the counts and CRCs of the process's Ended."""
     read = tracker.of(sender)
     return all(
         read.get(name) == tuple(counted)

@@ -144,7 +144,7 @@ class FolderWatch:
         return f"the session folder {self._folder} was moved to {where}"
 
     def where(self) -> Path | None:
-        """Return where the folder is now; None if it was removed, or nobody can tell."""
+        """Return where the folder is now; None if it was removed, or its place is unknown."""
         if _identity(self._folder) == self._identity:
             return self._folder
         link = Path(f"/proc/self/fd/{self._open}")
@@ -196,7 +196,7 @@ def _sync(path: Path) -> None:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from all others; None if there is none at that path."""
+    """Return what identifies a folder; None if there is none at that path."""
     try:
         found = folder.stat()
     except OSError:

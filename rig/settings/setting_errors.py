@@ -125,7 +125,7 @@ def _alike(a: str, b: str) -> bool:
 
 
 def _keys(kind: Any, at: str) -> list[str]:
-    """Return the keys of the table at that path in settings of a type; none if it is no table."""
+    """Return the keys of the table at that path in a settings type; empty if not a table."""
     for part in filter(None, re.split(r"\.|(\[[^]]*\])", at)):
         kind = _inside(kind, part)
     found = _struct(kind)

@@ -27,7 +27,7 @@ _SESSION_FILES = (SETTINGS_FILE, LOG_FILE, JOURNAL_FOLDER)
 
 
 class UnreadableFolder(msgspec.Struct, frozen=True):
-    """A session folder that does not tell which session it holds."""
+    """A session folder whose session cannot be identified."""
 
     folder: Path
     day: date
@@ -35,7 +35,7 @@ class UnreadableFolder(msgspec.Struct, frozen=True):
 
 
 class DayWater(msgspec.Struct, frozen=True):
-    """An animal's water of one day, and what is to be said about it."""
+    """An animal's water of one day, and the warnings about it."""
 
     entries: tuple[Water, ...]
     at_least_ul: float
@@ -49,7 +49,7 @@ class DayWater(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The water in words."""
+        """The water as a phrase."""
         return in_words(self.at_least_ul, self.at_most_ul)
 
 
@@ -272,7 +272,7 @@ def _found(copies: _Copies) -> Booking:
 
 
 def _refined(booking: Booking, folders: dict[str, _Copies]) -> Booking:
-    """Return an open row with what its folders tell; the row in the ledger stays as it is."""
+    """Return an open row, completed from its folders; the row in the ledger stays as it is."""
     if booking.closed or booking.id not in folders:
         return booking
     copies = folders[booking.id]

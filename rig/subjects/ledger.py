@@ -53,7 +53,7 @@ class Booking(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The water in words."""
+        """The water as a phrase."""
         return in_words(self.at_least_ul, self.at_most_ul)
 
 
@@ -81,7 +81,7 @@ class Water(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The water in words."""
+        """The water as a phrase."""
         return in_words(self.at_least_ul, self.at_most_ul)
 
 
@@ -152,7 +152,7 @@ class Ledger:
 
 
 def in_words(at_least_ul: float, at_most_ul: float) -> str:
-    """Return an amount of water in words: "12 ul", or "at least 12 ul, at most 27 ul"."""
+    """Return an amount of water as a phrase: "12 ul", or "at least 12 ul, at most 27 ul"."""
     if at_most_ul - at_least_ul < _SHOWN_UL:
         return f"{at_most_ul:g} ul"
     return f"at least {at_least_ul:g} ul, at most {at_most_ul:g} ul"

@@ -60,7 +60,7 @@ class WaterCount:
 
     @property
     def exact(self) -> bool:
-        """True if the driver said how many Valves it published, and all are here."""
+        """True if the driver reported how many Valves it published, and all are in the log."""
         return self._counted == len(self._valves)
 
     @property

@@ -79,7 +79,7 @@ class Reservation:
 
 
 def line_of(total_ul: float) -> str:
-    """Return a line of the file; rounded up, so that it never says less than may be given."""
+    """Return a line of the file; rounded up, so that it is never less than may be given."""
     text = f"{total_ul + 5e-4:.3f}"
     return f"{text} {zlib.crc32(text.encode()):08x}"
 

@@ -25,7 +25,7 @@ _END_WITHIN_S = 2.0
 
 
 class HubPlan(msgspec.Struct, frozen=True):
-    """What the hub's process is told on its standard input."""
+    """The settings of the hub's process, from its standard input."""
 
     session: str
     t0_ns: int

@@ -1,7 +1,7 @@
 """The hub's process: every message passes it, so that all subscribers see one order.
 
 It passes on what the gate admits, and drops and counts the rest. Only connections with a key of
-this session are accepted; the key says which process it is.
+this session are accepted; the key identifies the process.
 
 Each message goes out twice: at once, and together with the others of 10 ms for the subscribers that
 may wait. What a message costs is mostly that it wakes its receivers.
@@ -36,7 +36,7 @@ from rig.transport.hub_access import (
 
 HUB = "hub"
 _TELL_EVERY_NS = 1_000_000_000
-"""Refused messages are counted, and said in one Fault in that time."""
+"""Shortest interval between Faults that report refused messages."""
 _MAX_HANDSHAKES = 16
 """How often each key may open a connection to each socket."""
 _HANDSHAKE_MS = 5000
@@ -122,7 +122,7 @@ class _Refused:
         self._counts[why] += 1
 
     def due(self, now: int) -> bytes | None:
-        """Return the frame of a Fault, if there is something to say and a second has passed."""
+        """Return the frame of a Fault, if there is something to report and a second has passed."""
         if not self._counts or now - self._told < _TELL_EVERY_NS:
             return None
         counts = ", ".join(f"{count} {why}" for why, count in self._counts.most_common(8))

@@ -80,7 +80,7 @@ class Scan:
         self.completeness = b""
         """The completeness record's JSON, if there is one whose CRC is right."""
         self.expected: int | None = None
-        """How many messages the file says it holds; None if it does not say."""
+        """Number of messages that the file records; None if it does not record it."""
         self._data = data
 
     def messages(

@@ -1,7 +1,7 @@
-"""The photodiode patch's code, from which light alone tells the number of each display frame.
+"""The photodiode patch's code, from which the number of each display frame can be decoded.
 
 **The code.** A maximal-length sequence of 2**20 - 1 bits contains every window of 20 bits (except
-20 zeros) exactly once, so 20 bits anywhere tell their position in it. The bits are sent as a
+20 zeros) exactly once, so any 20 bits determine their position in it. The bits are sent as a
 biphase mark code, two frames a bit: the light changes at the beginning of every bit, and once more
 in its middle if the bit is 1::
 

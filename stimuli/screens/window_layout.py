@@ -36,7 +36,7 @@ def compute_layout(
     """Place all screens and the patch in a window that is just large enough for them.
 
     Args:
-        screens: The screens; if none has an area_px they stand side by side, from left to right.
+        screens: The screens; if none has an area_px they are side by side, from left to right.
         size_px: Width and height of one screen, where the screens have no area_px.
         patch_px: Side of the photodiode patch; 0 for none.
         patch_at_px: Its left and top in the window; None for the window's lower left corner.

@@ -116,7 +116,7 @@ class DeadLeaves:
     def _draw(
         self, element: Element, half_px: float, angle: float, rows: Any, first: int, grain: Any
     ) -> None:
-        """Draw one copy of an element, then darken what lies below by its shadow.
+        """Draw one copy of an element, then darken what is below it by its shadow.
 
         rows are the image rows of its square patch (modulo the height), first its first column.
         """

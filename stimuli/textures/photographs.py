@@ -80,7 +80,7 @@ def _list_files(folder: Path) -> list[Path]:
     for path in files:
         same = by_name.setdefault(path.stem.casefold(), path)  # some file systems ignore the case
         if same != path:
-            raise Refused(f"{same} and {path.name} are two images of one name; rename one of them")
+            raise Refused(f"{same} and {path.name} have the same name; rename one of them")
     return files
 
 

@@ -1,7 +1,7 @@
 """Synthesize a wall texture from its name: leaves, pebbles, rock, brickwork or a grating.
 
 No photograph of the study is used. The textures keep the properties that the study needs:
-categories that an animal can tell apart, several exemplars of each, and no other cue to them.
+categories that an animal can distinguish, several exemplars of each, and no other cue to them.
 """
 
 import msgspec

@@ -104,7 +104,7 @@ def test_a_writer_that_writes_in_any_pieces_gives_no_torn_page(
 def test_in_a_file_with_room_for_more_a_page_counts_when_the_next_has_begun(
     tmp_path: Path, told: bool
 ) -> None:
-    """The file is preallocated: its size says nothing, and zeros are where pixels will be."""
+    """The file is preallocated: its size has no meaning, and zeros are where pixels will be."""
     frames = pictures(3)
     begun, *after = states(tmp_path / "whole.tif", frames, "pre")
     path = tmp_path / "roomy.tif"

@@ -17,7 +17,7 @@ DRIFT = 60e-6
 
 @dataclass
 class World:
-    """An acquisition of so many frames, and what goes wrong in it, by number."""
+    """An acquisition of n frames, and what goes wrong in it, by frame number."""
 
     frames: int
     edges_lost: set[int] = field(default_factory=set)

@@ -137,7 +137,7 @@ def test_a_file_that_loses_its_pages_is_a_sentence(tmp_path: Path) -> None:
 def test_what_was_saved_before_the_disk_was_full_is_followed_and_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The writing process may write no more than so many bytes: its last page breaks off."""
+    """Limit the file size of the writing process, so that its last page breaks off."""
     published: list[Any] = []
     stream = streaming(tmp_path, monkeypatch, published)
 

@@ -1,4 +1,4 @@
-"""The simulated brain: its pages show what the ground truth says."""
+"""The simulated brain: its pages agree with the ground truth."""
 
 import numpy as np
 import pytest

@@ -54,7 +54,7 @@ def recording(
 def frames_of(
     recorded: Recording, kind: Flyback, scanned: tuple[int, ...], pause_s: float = 1.0
 ) -> Iterator[Frame]:
-    """Scan acquisitions of so many frames each, as ScanImage does, and yield the saved frames."""
+    """Scan acquisitions of these numbers of frames, as ScanImage does, and yield the saved frames."""
     per_slice, averaged = recorded.frames_per_slice, recorded.averaged
     in_volume = len(recorded.zs_um) * per_slice
     offset, t = 0, 0.0
@@ -74,7 +74,7 @@ def frames_of(
 
 
 def save(path: Path, recorded: Recording, frames: list[Frame]) -> Path:
-    """Write a file whose pixels say what is shown: 1 + the slice, or 0 for fly-back."""
+    """Write a file whose pixels encode what is shown: 1 + the slice, or 0 for fly-back."""
     writer = Writer(path, recorded, BEGAN, "pre")
     for frame in frames:
         level = 0 if frame.slice_ is None else 1 + frame.slice_

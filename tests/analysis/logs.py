@@ -1,4 +1,4 @@
-"""Small sessions: words said by hand, in a log as the recorder writes it."""
+"""Small sessions: hand-made messages in a log as the recorder writes it."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -73,7 +73,7 @@ def learning(t: int, trial: int, d_prime: NDArray[np.float32], final: bool = Fal
 
 
 def standing(t: int, trial: int, position_m: float, moving: bool = True) -> Position:
-    """Where the corridor stands, running at 20 cm/s if at all."""
+    """A Position in the corridor, running at 20 cm/s if at all."""
     phase: Literal["grey", "corridor"] = "grey" if trial < 0 else "corridor"
     return Position(t, trial, position_m, 20.0 if moving else 0.0, moving, phase)
 
@@ -81,7 +81,7 @@ def standing(t: int, trial: int, position_m: float, moving: bool = True) -> Posi
 def enveloped(
     messages: Iterable[Message | tuple[str, Message]], delay: int = 0
 ) -> list[tuple[Envelope, Message]]:
-    """Put words into envelopes, sent `delay` ns after their t; (speaker, word) names who."""
+    """Put messages into envelopes, sent `delay` ns after their t; a pair names the sender."""
     clock = SetClock()
     senders: dict[str, Sender] = {}
     pairs = []

@@ -54,7 +54,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 
 def error_rates(session: Session, rows: list[dict[str, str]]) -> dict[str, tuple[float, float]]:
     """Return, for leaf1 and circle1 cells that have learned, which part was missed, and which part
-    of the others was taken for them, and say both."""
+    of the others was taken for them; print both."""
     d_prime = session.d_prime[-1].astype(np.float64)
     found = np.select([d_prime >= 0.3, d_prime <= -0.3], ["leaf1", "circle1"], "none")
     prefers = np.array([row["prefers"] for row in rows])

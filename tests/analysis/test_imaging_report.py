@@ -1,4 +1,4 @@
-"""The imaging half of a report shows what the log says, and says what it cannot show."""
+"""The imaging half of a report shows what is in the log, and lists what is missing."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ TRIALS = 12
 
 
 def recorded(stimuli: tuple[str, ...], subject: Path) -> tuple[list[Message], list[truth.Step]]:
-    """The words of a session with imaging; the steps of its trials that were not aborted."""
+    """The messages of a session with imaging; the steps of its trials that were not aborted."""
     steps, aborted = truth.session(3, stimuli, TRIALS)
     online = {"cells_file": "cells.csv"}
     lines = [f"{n},{10 + n},{20 + 3 * n},2,{area}" for n, area in enumerate(truth.AREA)]

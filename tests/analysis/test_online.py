@@ -41,7 +41,7 @@ Outcome = Literal["done", "aborted"]
 
 
 def recording(trials: list[tuple[str, Outcome, list[tuple[float, bool, str]]]]) -> list[Message]:
-    """The words of such a session; frames overtake Positions on the wire, or lag behind them."""
+    """The messages of such a session; frames arrive before their Positions, or after them."""
     rng = np.random.default_rng(len(trials))
     messages: list[Message] = []
     lagging: list[Message] = []

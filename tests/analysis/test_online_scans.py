@@ -1,4 +1,4 @@
-"""What is scanned must be what the cells were laid on; its depths and its drift are told."""
+"""The scanned field must be that of the cells; its depths and its drift are published."""
 
 from pathlib import Path
 

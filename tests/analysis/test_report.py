@@ -73,7 +73,7 @@ class Page(HTMLParser):
 
 
 def made(folder: Path, messages: Sequence[Message | tuple[str, Message]]) -> Page:
-    """Write a log of these words, report on it, and read the page."""
+    """Write a log of these messages, report on it, and read the page."""
     write_log(folder, enveloped(messages))
     report(folder, folder / "report.html")
     return Page(folder / "report.html")

@@ -1,4 +1,4 @@
-"""A decider with a mistake in it: it says a word for each wheel, and fails at its fiftieth."""
+"""A faulty decider: it publishes a message for each Wheel, and fails at the fiftieth."""
 
 from rig.messages import Message, Pulse, Start, Wheel
 from rig.node import Node
@@ -7,7 +7,7 @@ LAST = 50
 
 
 class Failing(Node):
-    """Fails on a word that it hears, and so again whenever it hears the same words."""
+    """Fails on a message, and fails again whenever it gets the same messages."""
 
     name = "failing"
     subscribes = (Start, Wheel)

@@ -5,7 +5,7 @@ from rig.node import Node
 
 
 class Slow(Node):
-    """Takes five milliseconds of work for each word that comes every millisecond."""
+    """Works for 5 ms on each message, and gets one every millisecond."""
 
     name = "slow"
     subscribes = (Wheel,)

@@ -1,4 +1,4 @@
-"""A process that dies or hangs ends the session at once, with a reason; nothing said is lost."""
+"""A process that dies or hangs ends the session with a reason; no published message is lost."""
 
 import json
 import signal
@@ -42,7 +42,7 @@ def behaving(folder: Path) -> Live:
 
 
 def stopped_after_s(live: Live, struck_s: float) -> float:
-    """Return how long after a blow launch said Stop, from its own time stamp."""
+    """Return how long after a kill launch published Stop, by its time stamp."""
     _, stop = live.until(Stop)
     return read_session(live.folder).t0_ns / 1e9 + stop.t / 1e9 - struck_s
 
@@ -62,7 +62,7 @@ def with_node(folder: Path, name: str) -> tuple[Path, dict[str, str]]:
 
 
 def check_all_is_kept(live: Live) -> None:
-    """Assert that all words that were heard are in the log, and that it is whole."""
+    """Assert that all received messages are in the log, and that it is complete."""
     kept = {(e.sender, kind(w), e.seq) for e, w in read(live.folder / LOG_FILE)}
     assert live.received <= kept
     verdict = read_completeness(live.folder / LOG_FILE)

@@ -25,7 +25,7 @@ SETS = (
 
 
 def overrun(live: Live) -> str:
-    """Hold the analysis up while two frames more are scanned than the ring holds; what is said."""
+    """Delay the analysis until the ring is overrun by two frames; return its Fault."""
     struck_s = live.signal(ONLINE, signal.SIGSTOP)
     stopped_t = struck_s * 1e9 - read_session(live.folder).t0_ns
     later = 0

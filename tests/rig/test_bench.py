@@ -1,4 +1,4 @@
-"""What the benches would run is valid; their tables and JSON say what was measured."""
+"""The settings of the benches are valid; their tables and JSON hold the measurements."""
 
 import json
 

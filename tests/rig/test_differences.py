@@ -1,4 +1,4 @@
-"""A replay with other settings says which fields differ, in how many messages, and by how much."""
+"""A replay with other settings lists the differing fields, with number and size."""
 
 import sys
 from pathlib import Path

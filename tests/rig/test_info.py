@@ -26,7 +26,7 @@ def summary(tmp_path: Path) -> dict[str, Any]:
 def info(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Any:
-    """Show that folder; return the exit code and what was said."""
+    """Show that folder; return the exit code and the output."""
 
     def show(text: str) -> tuple[int, str]:
         (tmp_path / SUMMARY_FILE).write_text(text)

@@ -1,4 +1,4 @@
-"""A log keeps what was said, up to the byte at which its writer died."""
+"""A log keeps every message, up to the byte at which its writer died."""
 
 import re
 from pathlib import Path

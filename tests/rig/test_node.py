@@ -1,4 +1,4 @@
-"""The one loop: whatever fails, every opened node is closed once, and says why it ended."""
+"""The one loop: whatever fails, every opened node is closed once, and publishes why it ended."""
 
 from collections import deque
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A reader slower than the ring: it gets every frame from the file, and says so; nobody waits."""
+"""A reader slower than the ring: it reads the frames from the file, with a Fault; no node waits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +40,7 @@ def hub() -> Iterator[RunningHub]:
 
 
 def frames_of(bus: Bus, count: int) -> list[Frame]:
-    """Hear the next frames, as they come to a node."""
+    """Receive the next frames, as a node does."""
     found: list[Frame] = []
     while len(found) < count:
         found += [message for _, message in bus.receive(None) if isinstance(message, Frame)]

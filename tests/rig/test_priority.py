@@ -25,7 +25,7 @@ print(os.sched_getscheduler(0) == os.SCHED_RR, len(allowed), len(os.sched_getaff
 
 
 def priority(module: str) -> int:
-    """Return the priority that a node's process gets where its table says realtime."""
+    """Return the priority that a node's process gets if its table sets realtime."""
     rank = str(node_class(module).rank)
     run = [sys.executable, "-c", ASK, rank]
     told = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()

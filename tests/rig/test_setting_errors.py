@@ -1,4 +1,4 @@
-"""A wrong setting is told in plain words, with the key that was meant and where it came from."""
+"""A wrong setting is reported in plain English, with its source and the probable key."""
 
 import re
 from typing import Annotated, Any, Literal

@@ -125,8 +125,8 @@ def make_nothing(folder: Path) -> None:
         (make_uniform, r"leaf1\.png is uniform: it shows nothing"),
         (make_float, r"leaf1\.tif is not an image \(its pixels are floating-point numbers"),
         (make_deep, r"leaf1\.tif has pixels of more than 16 bits"),
-        (make_case_twins, r"Leaf1\.png and leaf1\.png are two images of one name"),
-        (make_twins, r"leaf1\.bmp and leaf1\.png are two images of one name; rename"),
+        (make_case_twins, r"Leaf1\.png and leaf1\.png have the same name"),
+        (make_twins, r"leaf1\.bmp and leaf1\.png have the same name; rename"),
         (make_nothing, r"contains no images"),
     ],
 )

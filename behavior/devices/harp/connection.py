@@ -50,7 +50,7 @@ class Connection:
     """One board, from the moment its port opens. Times are the host's monotonic ones, in ns.
 
     Ten times a second the board is asked to identify itself. The stamp of the answer feeds the
-    clock, its content shows that it is still the same board, and the question tells the board that
+    clock, its content shows that it is still the same board, and the question shows the board that
     the driver is alive.
     """
 

@@ -153,7 +153,7 @@ class Board:
         if not self._is_open or (now == self._polled and not again):
             return
         self._polled = now
-        if not self._begun:  # there is no session: a person tries the devices
+        if not self._begun:  # without a session, in rig check, flush and calibrate
             self._begin(monotonic_ns() - now)
         if self._watchdog is not None and now >= self._watchdog_due:
             self._watchdog_due = now + _WATCHDOG_EVERY_NS

@@ -51,7 +51,7 @@ class Setup(msgspec.Struct, frozen=True):
     file: str
     sets: tuple[str, ...]
     layers: tuple[str, ...] = ("device", "task")
-    """Who decides on a lick: the values of task.decided_by that are measured."""
+    """Where a lick is answered: the values of task.decided_by that are measured."""
 
 
 SETUPS: tuple[Setup, ...] = (

@@ -153,7 +153,7 @@ def _weigh(
             pass
         mass_mg = control.poll_during(lambda: ask("weight now, mg"))
         if mass_mg <= 0:
-            raise Refused(f"{mass_mg:g} mg is no weight of water; tare the scale and start again")
+            raise Refused(f"water cannot weigh {mass_mg:g} mg; tare the scale and start again")
         yield Weighing(length_ms, pulses, mass_mg)
 
 

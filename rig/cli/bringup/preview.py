@@ -97,7 +97,7 @@ def preview(
 
 
 def _write(screen: PsychopyScreen, views: list[_View], path: Path) -> str:
-    """Write the stimuli to an image file; return a sentence that says so."""
+    """Write the stimuli to an image file; return a sentence that names the file."""
     rows = {}
     for view in views[:_MAX_ROWS]:
         screen.draw(view.scene)

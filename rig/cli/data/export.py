@@ -51,7 +51,7 @@ def export(
     genotype: Annotated[str, typer.Option(help="nwb: the animal's genotype.")] = "",
     experimenter: Annotated[str, typer.Option(help='nwb: such as "Doe, Jane".')] = "",
     partial: Annotated[
-        bool, typer.Option("--partial", help="Export an incomplete session, and say so in it.")
+        bool, typer.Option("--partial", help="Export an incomplete session, marked as incomplete.")
     ] = False,
 ) -> None:
     """Export sessions as NWB, the study's own files, ALF, CSV or Parquet."""

@@ -68,7 +68,7 @@ def overlay(
 def magenta_over_green(today: Image, reference: Image) -> NDArray[np.uint8]:
     """Return today in magenta over the reference in green: (height_px, width_px, 3).
 
-    Where both are bright it is white; these colours can be told apart by the colour-blind.
+    Where both are bright it is white; colour-blind people can distinguish these colours.
     """
     picture = np.zeros((*reference.shape, 3), np.uint8)
     for channels, image in (((0, 2), today), ((1,), reference)):

@@ -1,4 +1,4 @@
-"""What is said of a log first, before anything else is made of it."""
+"""The notice that a log is incomplete, printed before any result from it."""
 
 from pathlib import Path
 

@@ -122,7 +122,7 @@ def imaging_row(summary: dict[str, Any]) -> str:
         return (
             f"pages: {saved}; {analysed} frames or volumes analysed after {found} cells were found"
         )
-    if pages is None:  # older summaries do not tell how many pages make a volume
+    if pages is None:  # older summaries have no number of pages per volume
         return f"pages: {saved}; {analysed} frames or volumes analysed"
     if pages == 1:
         return f"frames: {saved} {_same(streamed, analysed)} {analysed} analysed"

@@ -49,7 +49,7 @@ Rehearse = Annotated[
 
 Override = Annotated[
     str,
-    typer.Option(metavar="REASON", help="Run in spite of objections; the reason is logged."),
+    typer.Option(metavar="REASON", help="Run although a check refuses; the reason is logged."),
 ]
 
 
@@ -81,7 +81,7 @@ def run(
 
     Keys: p pause or resume, w and Enter manual reward, n note, s stop after this trial, q stop now.
 
-    Exit code 0: the session came to its end. 1: a failure ended it. 2: it was refused before
+    Exit code 0: the session ended normally. 1: a failure ended it. 2: it was refused before
     anything moved.
     """
     package = Path(rig.__file__).parent

@@ -148,7 +148,7 @@ async function pull() {
       if (page.byteLength > 16) picture = await bitmapOf(page);
       const found = await (await fetch("/cells")).arrayBuffer();
       cells = found.byteLength ? new Float32Array(found) : null;
-    } catch { /* the server is gone; the page says so */ }
+    } catch { /* the server is gone; the page shows it */ }
   }
   panels.image(model, picture, cells, view.plane, view.dots);
   setTimeout(pull, 700);

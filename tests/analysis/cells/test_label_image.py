@@ -50,7 +50,7 @@ def test_every_labelled_pixel_is_of_the_cell_of_its_label_and_depth(
     again[cells.plane[each], cells.y, cells.x] = label[each]
     np.testing.assert_array_equal(again.reshape(shape), labels)
     assert len(set(cells.names)) == len(cells)
-    assert (depths > 1) <= cells.has_planes <= (depths > 0)  # one page may say its depth or not
+    assert (depths > 1) <= cells.has_planes <= (depths > 0)  # one page may have a depth or not
 
 
 @pytest.mark.parametrize(

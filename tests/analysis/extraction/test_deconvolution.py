@@ -1,4 +1,4 @@
-"""Deconvolved values are final when said, and those of OASIS, written again from its paper."""
+"""Published deconvolved values are final, and equal OASIS as written again from its paper."""
 
 from itertools import pairwise
 

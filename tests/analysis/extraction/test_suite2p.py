@@ -14,7 +14,7 @@ from rig.messages import Frame
 FRAMES, RATE_HZ, SIZE = 900, 3.0, 128
 
 
-@pytest.mark.filterwarnings("default:Sparse:UserWarning")  # torch says how new they are
+@pytest.mark.filterwarnings("default:Sparse:UserWarning")  # a warning of torch
 def test_deconvolved_traces_are_those_of_suite2p() -> None:
     pytest.importorskip("suite2p", reason="Suite2p is not here: pip install suite2p (GPL, torch)")
     torch = pytest.importorskip("torch", reason="Suite2p needs torch: pip install torch")

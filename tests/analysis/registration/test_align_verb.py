@@ -1,4 +1,4 @@
-"""rig align tells how today's field lies over the last imaged day, and draws it."""
+"""rig align prints and draws the shift of today's field against the last imaged day."""
 
 import re
 import shutil

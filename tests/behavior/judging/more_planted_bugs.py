@@ -16,7 +16,7 @@ from tests.behavior.sessions import MS
 
 
 class OpensTheZoneEarly(BuggyTask):
-    """The reward is available 10 cm before the zone, which TrialStart does not say."""
+    """The reward is available 10 cm before the zone, which is not in TrialStart."""
 
     def _start_trial(self, t: int) -> None:
         super()._start_trial(t)
@@ -127,7 +127,7 @@ class RunsFromSlower(BuggyTask):
 
 
 class MixesUpGainDistance(BuggyTask):
-    """Backward steps are paid back if the setting says that they count as 0, and vice versa."""
+    """Backward steps are paid back if by the setting they count as 0, and vice versa."""
 
     def _start_block(self, t: int) -> None:
         super()._start_block(t)

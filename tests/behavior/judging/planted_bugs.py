@@ -77,7 +77,7 @@ class RewardsLate(BuggyTask):
 
     def change(self, message: Message) -> Iterator[Message]:
         if isinstance(message, TrialStart):
-            # the trial waits for another delay than TrialStart says
+            # the trial waits for another delay than that in TrialStart
             yield message
             delay_ms = message.reward_delay_ms + self.wrong_ns / MS
             self.start = msgspec.structs.replace(message, reward_delay_ms=delay_ms)
@@ -132,7 +132,7 @@ class RewardsInTheGrey(BuggyTask):
 
 
 class RewardsEveryCorridor(BuggyTask):
-    """All corridors are rewarded, which TrialStart does not say."""
+    """All corridors are rewarded, which is not in TrialStart."""
 
     def _start_trial(self, t: int) -> None:
         super()._start_trial(t)

@@ -86,7 +86,7 @@ def test_a_link_in_place_of_the_lock_is_not_followed(folder: Path, tmp_path: Pat
     victim = tmp_path / "thesis.txt"
     victim.write_text("three years")
     (folder / "rig-test.lock").symlink_to(victim)
-    with pytest.raises(Refused, match="cannot tell whether rig test is free"):
+    with pytest.raises(Refused, match="cannot check whether rig test is free"):
         RigLock(rig())
     assert victim.read_text() == "three years"
 

@@ -14,7 +14,7 @@ TODAY = date.today().isoformat()
 
 
 def asked(data: Path, *typed: str) -> tuple[list[Weighing], str, list[str]]:
-    """Ask for VR2 and type this; return what is in the record, what was said, what was left."""
+    """Ask for VR2 and type this; return the record's weights, the output, the unused input."""
     with open_record(data) as record:
         record.add(Subject("VR2", "task", "train1", 25.0, restricted=True, need_ml=1.0))
     left, said = list(typed), io.StringIO()

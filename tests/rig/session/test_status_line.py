@@ -1,4 +1,4 @@
-"""The live line says what was found to disagree, and the end table whether all was sound."""
+"""The status line shows what disagrees, and the end table whether all was sound."""
 
 from io import StringIO
 

@@ -154,7 +154,7 @@ def test_a_folder_in_which_nothing_was_started_gave_nothing(tmp_path: Path) -> N
 
 
 def until_durable(reservation: Reservation, total_ul: float) -> None:
-    """Wait until so much is reserved; the test's own time limit is the only one."""
+    """Wait until this volume is reserved; the test's own time limit is the only one."""
     while reservation.durable_ul < total_ul:
         reservation.used(0.0)
         time.sleep(0)

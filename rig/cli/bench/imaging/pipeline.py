@@ -60,7 +60,7 @@ class _Part:
 
 
 def _memory_share(part: _Part, gb_s: float) -> str:
-    """Say how near a part is to the speed of the memory."""
+    """Return how near a part is to the speed of the memory."""
     if not part.bytes_moved:
         return ""
     share = part.bytes_moved / gb_s / 1e6 / np.median(part.ms)

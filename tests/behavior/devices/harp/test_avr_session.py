@@ -25,7 +25,7 @@ from tests.behavior.sessions import MS, of
 from tests.live import Live
 
 SHORT = (
-    "nodes.referee.realtime=true",  # it hears 2,000 words a second, also beside other tests
+    "nodes.referee.realtime=true",  # it gets 2,000 messages a second, also beside other tests
     "task.texture_m=1.0",
     "task.grey_m=0.5",
     "task.cue_from_m=0.2",

@@ -1,12 +1,12 @@
 /* Runs the firmware in simavr in real time, with its serial line on a pty and its pins on stdio.
  *
- * In:   "at US PIN LEVEL"  put an input (B0) to a level, so many microseconds from now
+ * In:   "at US PIN LEVEL"  put an input (B0) to a level, US microseconds from now
  *       "wheel N"          turn the encoder by N counts, one every 40 us
- *       "echo N"           say it back: all that happened before was said before
+ *       "echo N"           print N: all that happened before was printed before
  *       "hang"             the firmware's code stops for good, with its interrupts
- *       "freeze 0|1"       the board stands still, and its clock with it
+ *       "freeze 0|1"       the board stops, and its clock with it
  *       "loop 0|1"         the valve's pin is wired to the lick sensor's
- *       "mute 0|1"         what the board says is lost on the way
+ *       "mute 0|1"         what the board sends is lost on the way
  *       "quit"
  * Out:  "pty PATH NS": the host's monotonic time of cycle 0; then for each change of a watched pin
  *       "edge NAME LEVEL CYCLE", "turned" when the wheel has, "echo N"
@@ -260,7 +260,7 @@ int main(int count, char **arguments) {
         last = now;
         run_until(passed_ns * CYCLES_PER_US / 1000);
         send_bytes();
-        /* only then: it hears nothing before it was said, also after this process had to wait */
+        /* only then: it receives nothing before it was sent, also after this process had to wait */
         if (sources[1].revents && !take_lines()) return 0;
         if (sources[0].revents & POLLIN && !frozen) take_bytes();
         fflush(stdout);

@@ -1,6 +1,6 @@
 /* A fake NI-DAQmx driver library: enough of its C interface for one lick, one pulse, one output.
    It writes each act to standard error; the lick line changes twice, 1 s and 1.02 s after start.
-   With FAKE_HANGS_S set, the call that reads the encoder never comes back so long after start. */
+   With FAKE_HANGS_S set, the call that reads the encoder hangs from FAKE_HANGS_S after the start on. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
