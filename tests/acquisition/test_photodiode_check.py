@@ -23,7 +23,7 @@ LINE = "photodiode"
 def check(
     light: Callable[[float], float | None], hz: float = 60.0, seconds: float = 14.0, seed: int = 1
 ) -> list[tuple[float, str]]:
-    """Flip, with light after these delays, ms (None: no light); return the faults and their times."""
+    """Flip, with light after these delays, ms (None: no light); return faults and times."""
     rng = np.random.default_rng(seed)
     checked = PhotodiodeCheck(LINE, drift_ms=6.0)
     messages: list[Flip | Edge] = []

@@ -54,7 +54,7 @@ def recording(
 def frames_of(
     recorded: Recording, kind: Flyback, scanned: tuple[int, ...], pause_s: float = 1.0
 ) -> Iterator[Frame]:
-    """Scan acquisitions of these numbers of frames, as ScanImage does, and yield the saved frames."""
+    """Scan acquisitions of these lengths, as ScanImage does, and yield the saved frames."""
     per_slice, averaged = recorded.frames_per_slice, recorded.averaged
     in_volume = len(recorded.zs_um) * per_slice
     offset, t = 0, 0.0

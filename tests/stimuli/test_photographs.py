@@ -203,7 +203,7 @@ def transparent(path: Path, hidden: int, mode: str) -> Path:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparent_parts_are_the_grey_of_the_walls(tmp_path: Path, mode: str) -> None:
-    """Whatever colour is stored below the transparency."""
+    """The result does not depend on the colour stored in transparent pixels."""
     for hidden in (0, 255):
         luminance = read_luminance(transparent(tmp_path / "ring.png", hidden, mode))
         assert luminance[:, 200:] == pytest.approx(np.full((90, 200), GREY / 255), abs=1e-6)

@@ -1,4 +1,4 @@
-"""The picture of rig align: today over another day, as it is and as it would be moved back."""
+"""The image of rig align: today's field over another day's, before and after alignment."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -108,7 +108,7 @@ def test_a_reference_from_the_first_minute_lies_where_the_field_mostly_was(movie
 
 
 def test_a_field_beyond_the_reach_is_not_found(movie: Floats) -> None:
-    """Far shifts, another field, and no image at all give no place that could be believed."""
+    """Shifts out of reach, another field and empty images are reported as not found."""
     rng = np.random.default_rng(6)
     rigid = Rigid(movie.shape[1:], MotionSettings(max_shift_px=20), movie[:64].mean(axis=0))
     for at, page in enumerate(movie[64:]):
