@@ -1,4 +1,8 @@
-"""Settings of all tests, and the marker of those that start a whole session."""
+"""Settings of all tests, and the marker of those that run a whole session."""
+
+import re
+from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -7,9 +11,20 @@ from hypothesis import settings
 settings.register_profile("rig", deadline=None)
 settings.load_profile("rig")
 
+_RUNS_SESSIONS = re.compile(
+    r"import .*\bLive\b|\bLive,|virtual_session|judging\.refereed|sessions import .*\brun\b"
+)
+"""What a module imports to run sessions by the real command, or in virtual time."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of a module that uses tests.live, which runs `rig run` and its processes."""
+    """Mark every test of a module that runs whole sessions."""
     for item in items:
-        if hasattr(getattr(item, "module", None), "Live"):
+        if _runs_sessions(item.path):
             item.add_marker(pytest.mark.session)
+
+
+@cache
+def _runs_sessions(path: Path) -> bool:
+    named_so = re.search(r"_sessions?\.py$", path.name) and path.name != "test_session.py"
+    return bool(named_so or _RUNS_SESSIONS.search(path.read_text(encoding="utf-8")))
