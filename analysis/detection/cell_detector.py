@@ -78,7 +78,7 @@ class CellDetector:
         self._before = np.zeros((2, *shape), np.float32)
 
     def add_page(self, part: NDArray[Any], time_s: float) -> None:
-        """Take in the strip of a page, (height_px, width_px)."""
+        """Add the strip of a page, (height_px, width_px)."""
         if self._pages and time_s - self._began_s >= self._bin_s:
             self._add_bin(self._page / np.float32(self._pages), self._began_s)
             self._pages = 0

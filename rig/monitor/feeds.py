@@ -117,7 +117,7 @@ class ReplayFeed:
         self.speed = 1.0
         self.playing = True
         self.rewound = False
-        """True once after the replay was moved back: what was folded so far must go."""
+        """True once after the replay was moved back: the state must then be built anew."""
 
     @property
     def position_ns(self) -> int:
