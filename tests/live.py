@@ -75,7 +75,8 @@ class Live:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "COLUMNS": "200", **(env or {})},
+            # nodes start with -P: those of tests are found only where this says
+            env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(PACKAGE.parent), **(env or {})},
         )
         os.close(terminal)
 

@@ -75,7 +75,7 @@ def test_a_missing_key(attempt: Try, tmp_path: Path) -> None:
 def test_a_file_that_is_no_toml_or_not_there(attempt: Try, tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("[rig\n")
-    assert "broken.toml is not valid TOML" in attempt(setup=broken)
+    assert "broken.toml, line 1 is not valid TOML" in attempt(setup=broken)
     assert "no file" in attempt(task=tmp_path / "nowhere.toml")
 
 

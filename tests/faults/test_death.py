@@ -32,8 +32,8 @@ NODES = {
     "display": "stimuli.display",
     "mesoscope": "acquisition.mesoscope",
     "stream": "acquisition.stream",
-    "online": "analysis.online",
 }
+"""All but the analysis, without which a session goes on: see test_not_critical."""
 
 
 def behaving(folder: Path) -> Live:
