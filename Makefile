@@ -1,7 +1,7 @@
 # make demo        set up, then run one simulated imaging session (about a minute)
 # make test        set up, then run the whole test suite
 # make test-fast   the tests that start no whole session (under two minutes on two cores)
-# make check       ruff, mypy, import layers
+# make check       ruff, mypy for Linux, Windows and macOS, import layers
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,10 +25,15 @@ test: setup
 test-fast: setup
 	$(BIN)/python -m pytest -n 2 -m "not session"
 
+# names that only Linux has are used only on Linux
+PRODUCT := $(addprefix -p ,rig behavior stimuli acquisition analysis)
+
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 $(PRODUCT)
+	$(BIN)/mypy --platform darwin $(PRODUCT)
 	$(BIN)/lint-imports
 
 setup: $(READY) system

@@ -173,8 +173,7 @@ def _terminate(bus: Bus, number: int, at: FrameType | None) -> None:
 
 def _die_with(parent: int) -> None:
     """Let the system send SIGTERM to this process when its parent dies, for whatever reason."""
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit("the launching process died at once")
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            sys.exit("the launching process died at once")

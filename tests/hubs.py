@@ -1,6 +1,6 @@
 """A running hub for tests that talk over the bus, and messages put into it by hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,15 +60,15 @@ class RunningHub:
         bus.connect()
         return bus
 
-    def inject(self, name: str, frames: list[bytes]) -> None:
-        """Send ready-made frames to the hub, with the key of that name, once it listens."""
+    def inject(self, name: str, frames: Sequence[bytes | list[bytes]]) -> None:
+        """Send messages (bytes, or a list of parts) to the hub, with the key of that name."""
         context: zmq.Context[Any] = zmq.Context()
         out = context.socket(zmq.XPUB)
         out.sndhwm = 0
         connect(out, read_access(self.port, name), FRONT)
         out.recv()  # the hub's subscription has arrived
         for frame in frames:
-            out.send(frame)
+            out.send_multipart([frame] if isinstance(frame, bytes) else frame)
         context.destroy(linger=20_000)
 
     def close(self) -> None:

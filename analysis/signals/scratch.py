@@ -1,6 +1,5 @@
 """Scratch files for arrays that grow with the session and would not fit in memory."""
 
-import os
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +31,7 @@ class ScratchRows:
         """
         self._where = f"scratch folder {folder or tempfile.gettempdir()}"
         try:
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 close() closes it
+            self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115 see close()
         except OSError as error:
             raise Refused(
                 f"{self._where} cannot be written to ({error.strerror}); set TMPDIR to another "
@@ -49,7 +48,8 @@ class ScratchRows:
         """
         data = np.ascontiguousarray(values, self._dtype).tobytes()
         try:
-            written = os.pwrite(self._file.fileno(), data, row * self._row_bytes)
+            self._file.seek(row * self._row_bytes)
+            written = self._file.write(data)
         except OSError as error:
             raise Refused(f"{self._where} cannot be written to ({error.strerror})") from error
         if written < len(data):
@@ -58,7 +58,8 @@ class ScratchRows:
     def read(self, row: int, rows: int) -> NDArray[Any]:
         """Return rows from index `row` on, read-only: (rows, cells); 0 if never written."""
         size = rows * self._row_bytes
-        data = os.pread(self._file.fileno(), size, row * self._row_bytes).ljust(size, b"\0")
+        self._file.seek(row * self._row_bytes)
+        data = self._file.read(size).ljust(size, b"\0")
         return np.frombuffer(data, self._dtype).reshape(rows, -1)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """What the processes of a session take of the machine, from /proc; empty where there is none."""
 
+import mmap
 import os
 import shutil
 import time
@@ -82,7 +83,7 @@ class Usage:
         now, used_s = time.monotonic(), (int(fields[11]) + int(fields[12])) / _TICKS
         before = self._cpu.get(name)
         self._cpu[name] = (now, used_s)
-        use: dict[str, float] = {"memory_mb": round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)}
+        use: dict[str, float] = {"memory_mb": round(pages * mmap.PAGESIZE / 1e6)}
         if before is not None and now > before[0]:
             use["cpu_percent"] = round(100 * (used_s - before[1]) / (now - before[0]), 1)
         return use

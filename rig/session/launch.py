@@ -1,5 +1,6 @@
 """Run one session: the hub, the processes, Start, the operator's keys, and the end."""
 
+import time
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,8 @@ from rig.transport.log import Completeness, Journal
 
 _PACE = Batching(WAKE_S, max_lag_s=60.0)
 """launch decides nothing: it may handle messages late."""
+_CLOCK_STEP_S = 10.0
+"""By how much the computer's clock must have been set during a session to be reported, s."""
 
 
 class Unsettled(Exception):
@@ -111,8 +114,8 @@ def _completed(answers: ResolvedSession, data: Path, console: Console) -> Resolv
 def _in_folder(
     answers: ResolvedSession, data: Path, console: Console, hub: Hub, page: Page
 ) -> Outcome:
-    t0_ns = monotonic_ns()
-    began = datetime.now().astimezone().isoformat(timespec="milliseconds")
+    t0_ns, now_s = monotonic_ns(), time.time()
+    began = datetime.fromtimestamp(now_s).astimezone().isoformat(timespec="milliseconds")
     folder, session = folders.make(answers, data, t0_ns, began, about())
     try:
         may_publish = {LAUNCH: PUBLISHER, **publishers(session)}
@@ -122,7 +125,24 @@ def _in_folder(
         folders.unmake(folder, session)
         raise
     folders.sweep(session)
-    return _settle(end, folder, session, data)
+    expected_s = now_s + (monotonic_ns() - t0_ns) / 1e9
+    reason = end.reason + clock_step(time.time() - expected_s)
+    return _settle(msgspec.structs.replace(end, reason=reason), folder, session, data)
+
+
+def clock_step(step_s: float) -> str:
+    """Return what to add to the end reason if the computer's clock was set during the session.
+
+    The session clock is another one, so times in the log are right. The day and time at which the
+    water is entered follow from the clock at the start.
+
+    Args:
+        step_s: By how much the clock is ahead of the time that has passed since the start, s.
+    """
+    if abs(step_s) < _CLOCK_STEP_S:
+        return ""
+    way = "forward" if step_s > 0 else "back"
+    return f"; the computer's clock was set {way} by {abs(step_s):.0f} s during the session"
 
 
 def _settle(end: _End, folder: Path, session: SessionSettings, data: Path) -> Outcome:

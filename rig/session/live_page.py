@@ -47,7 +47,7 @@ class LivePage:
 
         Starts the page if it is not there.
         """
-        if self._page is Page.NONE:
+        if self._page is Page.NONE or not hasattr(os, "set_blocking"):  # Windows: from Python 3.12
             return []
         if self._process is None or self._process.poll() is not None:
             self._start()
@@ -85,7 +85,8 @@ class LivePage:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         assert self._process.stdout is not None
-        os.set_blocking(self._process.stdout.fileno(), False)
+        if sys.platform != "win32" or sys.version_info >= (3, 12):
+            os.set_blocking(self._process.stdout.fileno(), False)
         self._started, self._next_ns, self._rest = self._started + 1, now + _RESTART_NS, b""
 
     def _asked(self, line: bytes) -> tuple[str, str] | None:

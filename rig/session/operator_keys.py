@@ -44,7 +44,7 @@ class OperatorKeys:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        if self._saved is not None:
+        if sys.platform != "win32" and self._saved is not None:
             import termios
 
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]

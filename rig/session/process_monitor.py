@@ -129,10 +129,10 @@ class ProcessMonitor:
         """
         self._wait([n for n in self._processes if n in self._ended], _SYNC_S)
         self._wait(list(self._processes), patience_s)
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for end in (subprocess.Popen.terminate, subprocess.Popen.kill):
             for process in self._processes.values():
                 if process.poll() is None:
-                    process.send_signal(number)
+                    end(process)
             self._wait(list(self._processes), patience_s)
 
     def kill(self, name: str) -> None:

@@ -41,7 +41,7 @@ def check_room(session: SessionSettings) -> None:
 def make_ring(session: SessionSettings, folder: Path) -> RingPlan | None:
     """Make the session's ring, empty; None if no node streams frames.
 
-    All of its memory is allocated now. Raises OSError if there is not enough.
+    All of its memory is allocated now. Raises Refused if there is not enough.
     """
     if "stream" not in session.nodes:
         return None
@@ -53,9 +53,12 @@ def make_ring(session: SessionSettings, folder: Path) -> RingPlan | None:
     )
     try:
         Ring(plan, create=True).close()
-    except OSError:
+    except OSError as error:
         Path(plan.path).unlink(missing_ok=True)
-        raise
+        raise Refused(
+            f"the ring of imaging frames cannot be made in {where} ({error.strerror}); make room "
+            "there, or set rig.ring_slots lower"
+        ) from error
     return plan
 
 

@@ -96,9 +96,11 @@ def make(
         session = _fill(folder, final, answers, session)
         folder.rename(final)
         _sync(parent)
-    except OSError as error:
+    except (OSError, Refused) as error:
         sweep(session)
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, Refused):
+            raise
         raise Refused(
             f"the session folder {final} cannot be made ({error}); make room there, or choose "
             "another folder with --data"

@@ -67,18 +67,19 @@ class SystemChecks:
 
     def _priority(self) -> CheckResult:
         """Check that processes may be real-time."""
-        if not hasattr(os, "sched_setscheduler"):
-            return CheckResult("priority", True, "set by the system's own priority classes")
-        try:
-            old = os.sched_getscheduler(0), os.sched_getparam(0)
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-            os.sched_setscheduler(0, *old)
-        except PermissionError:
-            remedy = (
-                'add "@rig - rtprio 50" to /etc/security/limits.conf, and yourself to group rig'
-            )
-            return CheckResult("priority", False, "real-time processes are not allowed", remedy)
-        return CheckResult("priority", True, "real-time processes are allowed")
+        text = "set by the system's own priority classes"
+        if sys.platform == "linux":
+            text = "real-time processes are allowed"
+            try:
+                old = os.sched_getscheduler(0), os.sched_getparam(0)
+                os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+                os.sched_setscheduler(0, *old)
+            except PermissionError:
+                remedy = (
+                    'add "@rig - rtprio 50" to /etc/security/limits.conf, and yourself to group rig'
+                )
+                return CheckResult("priority", False, "real-time processes are not allowed", remedy)
+        return CheckResult("priority", True, text)
 
     def _governor(self) -> CheckResult:
         """Check that the processor does not slow down while it waits."""

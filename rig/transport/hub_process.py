@@ -70,6 +70,7 @@ def _pass_on(front: zmq.Socket[Any], output: "_Output", plan: HubPlan) -> None:
     gate = Gate(plan.session, plan.publishers)
     refused = _Refused(Sender(HUB, clock, session=plan.session))
     front.rcvtimeo = int(BATCH_S * 1000)
+    follows = False  # whether the next frame belongs to the same message
     while True:
         try:
             frame = front.recv(copy=False)
@@ -78,7 +79,8 @@ def _pass_on(front: zmq.Socket[Any], output: "_Output", plan: HubPlan) -> None:
         now = clock.now()
         if frame is not None:
             sender, data = str(frame.get("User-Id")), frame.bytes
-            why = "in several parts" if frame.more else gate.refusal(sender, data, now)
+            in_parts, follows = follows or frame.more, frame.more
+            why = "in several parts" if in_parts else gate.refusal(sender, data, now)
             if why is None:
                 output.send(data, now)
             else:

@@ -37,6 +37,7 @@ _MESSAGE = struct.Struct("<BQHIQQ")
 _OPCODE = 0x05
 _RECORD_BYTES = 9
 """Of opcode and length, which the length does not count."""
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS and Windows have fsync alone
 _MESSAGE_TYPES = {kind(message): message for message in MESSAGE_TYPES}
 
 
@@ -129,7 +130,7 @@ class LogWriter:
 
     def sync(self) -> None:
         """Wait until what was flushed is on disk."""
-        os.fdatasync(self._file.fileno())
+        _sync_data(self._file.fileno())
 
     def _register(self, channel: tuple[str, str, int]) -> int:
         sender, name, incarnation = channel

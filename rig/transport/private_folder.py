@@ -18,11 +18,10 @@ def private_folder(where: Path = _TEMPORARY) -> Path:
 
     Raises Refused if somebody else made it, or may enter it.
     """
-    if os.name != "posix":
+    if sys.platform == "win32":
         folder = where / "rig"
-        folder.mkdir(exist_ok=True)
-        return folder
-    folder = where / f"rig-{os.getuid()}"
+    else:
+        folder = where / f"rig-{os.getuid()}"
     make_private(folder)
     return folder
 
@@ -39,12 +38,11 @@ def make_private(folder: Path) -> None:
         raise Refused(
             f"{folder} cannot be made ({error.strerror}); remove what is there"
         ) from error
-    if os.name != "posix":
-        return
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise Refused(f"{folder} is not a folder of this user; ask its owner to remove it")
-    if found.st_mode & 0o077:
-        raise Refused(f"{folder} is open to other users; run: chmod 700 {folder}")
+    if sys.platform != "win32":
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise Refused(f"{folder} is not a folder of this user; ask its owner to remove it")
+        if found.st_mode & 0o077:
+            raise Refused(f"{folder} is open to other users; run: chmod 700 {folder}")
 
 
 def open_private(path: Path, flags: int = os.O_CREAT) -> int:

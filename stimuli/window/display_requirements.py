@@ -18,8 +18,11 @@ def missing() -> str | None:
             f"the corridor's window needs the Python package {absent[0]}; "
             "run: pip install --no-deps -r requirements.txt"
         )
-    if sys.platform != "linux":
-        return None
+    return _missing_libraries() if sys.platform == "linux" else None
+
+
+def _missing_libraries() -> str | None:
+    """Return a sentence on the system libraries or the X server that Linux lacks, or None."""
     libraries = (*_LIBRARIES, "libEGL.so.1" if headless() else "libX11.so.6")
     absent = [name for name in libraries if not _loads(name)]
     if not absent and headless() and not _egl_initializes():

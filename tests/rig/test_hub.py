@@ -15,7 +15,7 @@ import zmq
 
 from rig.clock import RealClock
 from rig.errors import Refused
-from rig.messages import Arm, Ended, Fault, Lick, Message, OperatorRequest, Start, Wheel, kind
+from rig.messages import Arm, Ended, Fault, Lick, Message, OperatorRequest, Start, Stop, Wheel, kind
 from rig.transport import hub_access
 from rig.transport.bus import Bus
 from rig.transport.envelope import Sender
@@ -25,6 +25,7 @@ from rig.transport.hub_access import (
     BATCHES,
     ENDS,
     FRONT,
+    MAX_MESSAGE_BYTES,
     OBSERVER,
     addresses,
     connect,
@@ -154,7 +155,9 @@ def test_a_flood_of_refused_messages_makes_one_fault_a_second(hub: RunningHub) -
     assert "of hardware of another session" in texts
 
 
-def _strangers(hub: RunningHub) -> Iterator[tuple[str, Callable[[zmq.Socket[Any]], None]]]:
+def _strangers(
+    hub: RunningHub, other: RunningHub
+) -> Iterator[tuple[str, Callable[[zmq.Socket[Any]], None]]]:
     front = addresses(hub.port, not _is_tcp(hub))[FRONT]
     public, secret = zmq.curve_keypair()
 
@@ -170,7 +173,14 @@ def _strangers(hub: RunningHub) -> Iterator[tuple[str, Callable[[zmq.Socket[Any]
     def key_that_only_listens(out: zmq.Socket[Any]) -> None:
         connect(out, read_access(hub.port, OBSERVER), FRONT)
 
+    def key_of_another_session(out: zmq.Socket[Any]) -> None:
+        connect(out, read_access(other.port, "x"), FRONT)
+        out.disconnect(addresses(other.port)[FRONT])
+        out.curve_serverkey = read_access(hub.port, "x").hub_key.encode()
+        out.connect(front)
+
     yield "without a key", plain
+    yield "with a key of another session", key_of_another_session
     yield "with an unknown key", unknown_key
     yield "with the observer's key", key_that_only_listens
 
@@ -181,12 +191,13 @@ def _is_tcp(hub: RunningHub) -> bool:
 
 def test_a_stranger_is_not_connected(hub: RunningHub) -> None:
     bus = hub.bus("x", Wheel, Fault)
-    for name, connected in _strangers(hub):
-        context: zmq.Context[Any] = zmq.Context()
-        out = context.socket(zmq.XPUB)
-        connected(out)
-        assert not out.poll(300), f"a stranger {name} got the hub's subscription"
-        context.destroy(linger=0)
+    with running_hub("x") as other:
+        for name, connected in _strangers(hub, other):
+            context: zmq.Context[Any] = zmq.Context()
+            out = context.socket(zmq.XPUB)
+            connected(out)
+            assert not out.poll(300), f"a stranger {name} got the hub's subscription"
+            context.destroy(linger=0)
     bus.publish(Wheel(1, 1, 0.0))
     assert [m for _, m in bus.receive(None) if isinstance(m, Fault)] == []
 
@@ -220,6 +231,71 @@ def test_raw_bytes_at_the_port_leave_the_hub_running() -> None:
         bus.publish(Wheel(1, 1, 0.0))
         while not any(isinstance(m, Wheel) for _, m in bus.receive(None)):
             pass
+
+
+def _forged(hub: RunningHub) -> dict[str, list[bytes]]:
+    """Return the parts of one message of each kind that hardware's own key may not publish."""
+    now = hub.clock.now()
+
+    def made(message: Message, sender: Sender | None = None) -> bytes:
+        return frame_of((sender or hub.sender("hardware")).wrap(message), kind(message))
+
+    good = made(Wheel(now, 7, 0.0))
+    flipped = bytearray(good)
+    flipped[-1] ^= 1
+    yesterday = hub.sender("hardware", session="of yesterday")
+    later = hub.sender("hardware", RealClock(hub.t0_ns - 5 * SECOND))
+    return {
+        "Start without nodes": [made(Start(now, {}))],
+        "Stop": [made(Stop(now, "forged", ("hardware",)))],
+        "Arm": [made(Arm(now, 1, now + SECOND, "centre", "now", 3.0))],
+        "OperatorRequest": [made(OperatorRequest(now, 1, now + SECOND, "water"))],
+        "wrong sender": [made(Wheel(now, 7, 0.0), hub.sender("task"))],
+        "Ended in another's name": [made(Ended(now, "forged", False, {}), hub.sender("task"))],
+        "another session": [made(Wheel(now, 7, 0.0), yesterday)],
+        "the future": [made(Wheel(now + 2 * SECOND, 7, 0.0))],
+        "the past": [made(Wheel(now - 11 * SECOND, 7, 0.0))],
+        "t = 2^61": [made(Wheel(2**61, 7, 0.0))],
+        "sent in the future": [made(Wheel(now, 7, 0.0), later)],
+        "a wrong CRC": [bytes(flipped)],
+        "truncated": [good[: len(good) // 2]],
+        "unknown type": [b"Wheels" + good[5:]],
+        "a type that is not in it": [b"Lick" + good[5:]],
+        "two parts": [good, good],
+        "a good part last": [b"", good],
+        "empty": [b""],
+        "empty parts": [b"", b"", b""],
+    }
+
+
+def test_no_forged_message_passes_the_hub_and_each_is_counted() -> None:
+    with running_hub("x", hardware=DRIVER) as hub:
+        bus = hub.bus("x", Wheel, Lick, Start, Stop, Arm, OperatorRequest, Ended, Fault)
+        forged = _forged(hub)
+        hub.inject("hardware", list(forged.values()))
+        refused = 0
+        while refused < sum(map(len, forged.values())):
+            before, fault = until_fault(bus)
+            assert {kind(message) for message in before} <= {"Heartbeat"}
+            refused += int(re.findall(r"refused (\d+)", fault.text)[0])
+        sender = hub.sender("hardware")
+        first, second = (
+            frame_of(sender.wrap(Wheel(hub.clock.now(), n, 0.0)), "Wheel") for n in (0, 1)
+        )
+        hub.inject("hardware", [first, second, first, second])
+        before, fault = until_fault(bus)
+        assert [m.counts for m in before if isinstance(m, Wheel)] == [0, 1]
+        assert "refused 2 messages: 2 of hardware with a number that was used before" in fault.text
+
+
+def test_a_message_that_is_too_large_closes_its_connection_alone() -> None:
+    with running_hub("x", hardware=DRIVER) as hub:
+        bus = hub.bus("x", Wheel, Fault)
+        hub.inject("hardware", [b"Wheel " + bytes(MAX_MESSAGE_BYTES)])
+        bus.publish(Wheel(hub.clock.now(), 5, 0.0))
+        while not (heard := [m for _, m in bus.receive(None) if isinstance(m, Wheel | Fault)]):
+            pass
+        assert heard == [Wheel(heard[0].t, 5, 0.0)]
 
 
 def test_only_this_user_can_read_the_keys_and_reach_the_sockets() -> None:

@@ -10,6 +10,7 @@ import pytest
 from rig.cli.main import main
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Stop
+from rig.transport.log import LOG_FILE
 from tests.analysis.logs import MS, START
 from tests.analysis.session.test_summary import a_trial, summary_of
 
@@ -73,3 +74,25 @@ def test_a_damaged_summary_is_refused(summary: dict[str, Any], info: Any, text: 
     code, said = info(text)
     assert code == 2
     assert "write it again from the log: rig recover" in said
+
+
+@pytest.mark.parametrize("verb", ["info", "report"])
+def test_what_a_damaged_log_lacks_is_said_first(
+    verb: str,
+    summary: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / SUMMARY_FILE).write_text(json.dumps(summary))
+    log = tmp_path / LOG_FILE
+    data = bytearray(log.read_bytes())
+    data[200] ^= 1  # in the chunk that holds the messages
+    log.write_bytes(data)
+    monkeypatch.setattr(sys, "argv", ["rig", verb, str(tmp_path)])
+    monkeypatch.setenv("COLUMNS", "500")
+    with pytest.raises(SystemExit):
+        main()
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("the log is not whole; missing: ")
+    assert "messages of log.mcap cannot be read" in first

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.session.launch import Unsettled, _End, _settle
+from rig.session.launch import Unsettled, _End, _settle, clock_step
 from rig.subjects.booking import open_booking, water_of_day
 from rig.subjects.record import RECORD_FILE
 from rig.subjects.session_water import WaterCount
@@ -28,3 +28,17 @@ def test_a_record_that_is_damaged_during_a_session_is_said_and_its_log_is_comple
     (tmp_path / RECORD_FILE).write_bytes(whole)
     assert water_of_day(tmp_path, "VR2").at_most_ul == 12.0
     assert _settle(end, folder, session, tmp_path).booking.at_most_ul == 12.0
+
+
+@pytest.mark.parametrize(
+    ("step_s", "text"),
+    [
+        (0.0, ""),
+        (-9.0, ""),
+        (9.0, ""),
+        (-3600.0, "; the computer's clock was set back by 3600 s during the session"),
+        (60.0, "; the computer's clock was set forward by 60 s during the session"),
+    ],
+)
+def test_a_clock_that_was_set_during_the_session_is_reported(step_s: float, text: str) -> None:
+    assert clock_step(step_s) == text

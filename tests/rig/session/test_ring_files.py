@@ -1,5 +1,6 @@
 """Rings of sessions: none outlives its maker for long, and none is taken from one that lives."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,8 +14,8 @@ import pytest
 
 from rig.errors import Refused
 from rig.session import ring_files
-from rig.session.session_folder import check_space
-from rig.settings.config import Rig, SessionSettings
+from rig.session.session_folder import check_space, make
+from rig.settings.config import ResolvedSession, Rig, SessionSettings
 
 MAKES = """
 import sys
@@ -89,6 +90,24 @@ def test_a_ring_for_which_there_is_no_room_is_refused(
         check_space(tmp_path, session())
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=21e6))
     check_space(tmp_path, session())
+
+
+def test_shared_memory_that_fills_up_before_the_ring_is_made_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: int, offset: int, size: int) -> None:
+        assert (offset, size) == (0, os.fstat(file).st_size) and size > 20e6
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    data, shm = tmp_path / "data", tmp_path / "shm"
+    (data / "sub-test").mkdir(parents=True)
+    shm.mkdir()
+    monkeypatch.setattr(ring_files, "_SHM", shm)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(Refused, match=r"No space left on device.*rig\.ring_slots lower") as refused:
+        make(ResolvedSession(session(), {}), data, 1, "2026-01-02T10:00:00.000+01:00", {})
+    assert "\n" not in str(refused.value)
+    assert list(shm.iterdir()) == [] and not list(data.rglob("ses-*"))
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
