@@ -1,6 +1,7 @@
 """From a resolved session to a running process: find a node's class, make it, run it."""
 
 import ctypes
+import errno
 import inspect
 import os
 import signal
@@ -29,6 +30,7 @@ from rig.transport.log import Journal
 RECORDER = "recorder"
 _PR_SET_PDEATHSIG = 1
 _TERMINATE_WITHIN_S = 5
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TERMINATED = "terminated: the launching process is gone or has stopped waiting"
 
 
@@ -136,6 +138,17 @@ def _discard(message: Message) -> None:
 
 def run(node_type: type[Node]) -> None:
     """Run a node as a process: `python -m MODULE FOLDER PARENT`, PARENT being a process id."""
+    try:
+        _run(node_type)
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        text = "what it publishes cannot be kept; make room on the disk"
+        sys.exit(f"{node_type.name}: {error.strerror}: {text}")
+
+
+def _run(node_type: type[Node]) -> None:
+    """Run that node to its end. Raises OSError if its journal cannot be written."""
     folder, parent = Path(sys.argv[1]).resolve(), int(sys.argv[2])
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,266 @@
+"""Carry out a plan: run its sessions, act on them, damage their files, and recover them."""
+
+import fcntl
+import os
+import resource
+import shutil
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from types import TracebackType
+
+import msgspec
+
+from rig.messages import Start
+from rig.subjects.booking import session_folders, subject_folder
+from rig.subjects.water_reserve import RESERVE_FILE
+from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
+from rig.transport.private_folder import private_folder
+from tests.faults.chaos.plan import MODULES, Act, Damage, Plan, SessionPlan
+from tests.faults.chaos.strangers import put_garbage
+from tests.faults.chaos.truth_valve import TRUTH_VARIABLE
+from tests.live import Live, behavior_alone
+
+SUBJECT = "chaos"
+REWARD_UL = 3.0
+_SETS = (
+    "task.grey_before_s=0.2",
+    "task.grey_after_s=0.2",
+    "task.minutes=1",
+    "task.reward_mode='passive'",
+    "task.reward_delay_ms=0",
+    "task.stimuli=['leaf1']",
+    "task.shares=[1.0]",
+    "task.signals={}",
+    "task.texture_m=1.0",
+    "task.grey_m=0.5",
+    "task.cue_from_m=0.1",
+    "task.cue_to_m=0.3",
+    "task.motion='always'",
+    "task.corridor_cm_s=200.0",
+    "nodes.hardware.valve.centre.is='tests.faults.chaos.truth_valve:TruthValve'",
+)
+"""Water comes about twice a second."""
+_MARK = "CHAOS_RUN"
+_LEFT_AFTER_S = 60.0
+"""How long processes may take to end after launch, also on a loaded machine."""
+
+
+class Ran(msgspec.Struct):
+    """A session that was run, and what it left."""
+
+    plan: SessionPlan
+    code: int
+    output: str
+    folder: Path | None
+    """None if the session was refused, or ended before it began."""
+    journals: Path
+    """What the processes wrote to their journals, before anything was damaged."""
+    processes_left: list[str]
+    locks_left: list[str]
+    done: list[str]
+    """What was done to it, with what came in between."""
+    damaged: set[str] = msgspec.field(default_factory=set)
+    """The files that were damaged afterwards: "log", "journal", "reserve"."""
+    damaged_log: bytes = b""
+    """The log as it was after it was damaged."""
+
+
+class Arena:
+    """A data folder with one animal, and beside it what the rig never looks at."""
+
+    def __init__(self, root: Path, plan: Plan) -> None:
+        self.plan, self.data = plan, root / "data"
+        self.truth = root / "truth"
+        self.truth.mkdir(parents=True)
+        self.pulses = self.truth / "pulses.jsonl"
+        self.setup = behavior_alone(self.truth)
+        self.mark = uuid.uuid4().hex
+        self.environment = {
+            TRUTH_VARIABLE: str(self.pulses),
+            _MARK: self.mark,
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+        }
+
+    def run(self, number: int) -> Ran:
+        """Run one session of the plan to its end, whatever that is."""
+        plan = self.plan.sessions[number]
+        journals = self.truth / f"journals_{number + 1}"
+        journals.mkdir()
+        before = set(self._folders())
+        limit = f"nodes.hardware.guard.max_day_ul={self.plan.max_day_ul}"
+        with Live(
+            self.data, *_SETS, limit, setup=self.setup, env=self.environment, subject=SUBJECT
+        ) as live:
+            acts = _Acts(live, plan.acts, Random(f"{self.plan.seed} {number}"))
+            with acts:
+                try:
+                    live.until(Start)
+                    acts.started()
+                    self._link_journals(before, journals)
+                except AssertionError as ended:
+                    code, output = live.process.returncode, str(ended)
+                else:
+                    code, output = live.end()
+            left = self._processes_left()
+        new = [folder for folder in self._folders() if folder not in before]
+        folder = new[0] if new else None
+        self._link_journals(before, journals)
+        for path in journals.iterdir():  # no longer the same file as that which is damaged
+            shutil.copyfile(path, path.with_suffix(".copy"))
+            path.with_suffix(".copy").replace(path)
+        locks = list(_locks_left(live.port, self.data))
+        return Ran(plan, code, output, folder, journals, left, locks, acts.done)
+
+    def damage(self, ran: Ran) -> None:
+        """Damage the files of a session that has ended."""
+        if ran.folder is None:
+            return
+        for damage in ran.plan.damage:
+            paths = {
+                "log": [ran.folder / LOG_FILE],
+                "journal": sorted((ran.folder / JOURNAL_FOLDER).glob("*.mcap")),
+                "reserve": [ran.folder / RESERVE_FILE],
+            }[damage.file]
+            paths = [path for path in paths if path.exists() and path.stat().st_size]
+            if paths:
+                _damage(paths[int(damage.which * len(paths))], damage)
+                ran.damaged.add(damage.file)
+        if "log" in ran.damaged:
+            ran.damaged_log = (ran.folder / LOG_FILE).read_bytes()
+
+    def _folders(self) -> list[Path]:
+        return session_folders(subject_folder(self.data, SUBJECT))
+
+    def _link_journals(self, before: set[Path], journals: Path) -> None:
+        """Keep hold of the journals of the new session, also if the rig removes them."""
+        for folder in set(self._folders()) - before:
+            for path in (folder / JOURNAL_FOLDER).glob("*.mcap"):
+                if not (journals / path.name).exists():
+                    os.link(path, journals / path.name)
+
+    def _processes_left(self) -> list[str]:
+        """Return the processes that do not end; kill them."""
+        deadline = time.monotonic() + _LEFT_AFTER_S
+        while (left := list(self._processes())) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for pid, _ in left:
+            os.kill(pid, signal.SIGKILL)
+        return [command for _, command in left]
+
+    def _processes(self) -> Iterator[tuple[int, str]]:
+        mark = f"{_MARK}={self.mark}".encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (process / "environ").read_bytes().split(b"\0"):
+                    command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    yield int(process.name), command
+            except OSError:
+                continue  # it has ended, or belongs to somebody else
+
+
+class _Acts:
+    """Does in a thread what is planned for a session."""
+
+    def __init__(self, live: Live, acts: tuple[Act, ...], random: Random) -> None:
+        self._live, self._acts, self._random = live, acts, random
+        self._began_s = {"launch": time.monotonic()}
+        self._ready = threading.Event()
+        self._stopped: dict[str, int] = {}
+        self._thread = threading.Thread(target=self._run)
+        self.done: list[str] = []
+
+    def started(self) -> None:
+        """Say that Start was published."""
+        self._began_s["Start"] = time.monotonic()
+        self._ready.set()
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._ready.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        for since in ("launch", "Start"):
+            if since == "Start":
+                self._ready.wait()
+            for act in self._acts:
+                if act.since == since and since in self._began_s:
+                    time.sleep(max(0.0, self._began_s[since] + act.at_s - time.monotonic()))
+                    try:
+                        self._do(act)
+                        self.done.append(str(act))
+                    except (AssertionError, OSError):
+                        self.done.append(f"{act} (it was gone)")
+
+    def _do(self, act: Act) -> None:
+        match act.verb:
+            case "garbage":
+                put_garbage(act.target, self._live.port, act.amount, self._random)
+            case "end":
+                os.kill(self._pid("launch"), signal.Signals[act.target])
+            case "full disk":
+                _limit_files(self._pid(act.target), act.amount)
+            case "stop":
+                self._stopped[act.target] = self._pid(act.target)
+                os.kill(self._stopped[act.target], signal.SIGSTOP)
+            case "continue":
+                os.kill(self._stopped.pop(act.target), signal.SIGCONT)
+            case "kill":
+                os.kill(self._pid(act.target), signal.SIGKILL)
+            case "terminate":
+                os.kill(self._pid(act.target), signal.SIGTERM)
+
+    def _pid(self, target: str) -> int:
+        if target == "launch":
+            assert self._live.process.poll() is None, "launch has ended"
+            return self._live.process.pid
+        return self._live.pid(MODULES[target])
+
+
+def _limit_files(pid: int, more: int) -> None:
+    """Let no file of a process grow beyond its largest by more than that: its disk is full."""
+    sizes = [0]
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        path = link.readlink()
+        if path.suffix in (".mcap", ".sqlite"):
+            sizes.append(path.stat().st_size)
+    _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (max(sizes) + more, most))
+
+
+def _damage(path: Path, damage: Damage) -> None:
+    data = bytearray(path.read_bytes())
+    at = int(damage.at * len(data))
+    match damage.kind:
+        case "flip":
+            data[at] ^= 1 << damage.bit
+        case "truncate":
+            del data[at:]
+        case "zero":
+            data[at : at + 64] = bytes(len(data[at : at + 64]))
+    path.write_bytes(data)
+
+
+def _locks_left(port: int, data: Path) -> Iterator[str]:
+    """Yield the locks of a session that are still held."""
+    private = private_folder()
+    names = (private / f"hub-{port}.lock", private / f"rig-simulated-{port}.lock")
+    for path in (*names, subject_folder(data, SUBJECT) / ".running"):
+        if path.exists():
+            with path.open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    yield path.name

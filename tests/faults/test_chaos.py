@@ -1,0 +1,26 @@
+"""Whatever is done to the sessions of an animal, nothing is lost, forgotten or left behind."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.chaos.plan import make_plan
+from tests.faults.chaos.trial_of_seed import carry_out
+from tests.live import Live
+
+__all__ = ["Live"]  # marks these tests as sessions
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_what_must_hold_holds_after_the_plan_of_a_seed(seed: int, tmp_path: Path) -> None:
+    plan = make_plan(seed)
+    problems = carry_out(plan, tmp_path / "chaos")
+    assert not problems, "\n".join(
+        [f"python -m tests.faults.chaos --seed {seed}", str(plan), *problems]
+    )
+
+
+def test_a_seed_always_gives_the_same_plan() -> None:
+    plans = [str(make_plan(seed)) for seed in range(1, 101)]
+    assert plans == [str(make_plan(seed)) for seed in range(1, 101)]
+    assert len(set(plans)) == 100
