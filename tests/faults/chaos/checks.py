@@ -107,9 +107,9 @@ def check_readers(said: dict[str, tuple[int, str]]) -> Iterator[str]:
         if not whole and exit_code != 2 and "not whole" not in output:
             yield f"rig {verb} is silent about what is missing: {output[-300:]}"
     code, text = said["replay --verify"]
-    if code == 0 and (not whole or "the same: " not in text):
+    if code == 0 and (not whole or "identical: " not in text):
         yield f"replay --verify passes: {_first_lines(text)}"
-    if code == 1 and whole and "nothing proved" not in text:
+    if code == 1 and whole and "nothing verified" not in text:
         yield f"replay --verify fails on a whole log: {_first_lines(text)}"
 
 

@@ -61,6 +61,6 @@ def _framed(kind: str, port: int, frames: int, random: Random) -> None:
 
 def _connect(out: zmq.Socket[Any], access: Access, keyless: bool) -> None:
     if keyless:
-        out.connect(access.front)
+        out.connect(access.addresses[FRONT])
     else:
         connect(out, access, FRONT)
