@@ -16,7 +16,11 @@ SLOW_FSYNC = """
 import os, time
 fsync = os.fsync
 def slow(file):
-    time.sleep(2.5 * os.readlink(f"/proc/self/fd/{file}").endswith(".mcap"))
+    path = os.readlink(f"/proc/self/fd/{file}")
+    if path.endswith(".mcap"):
+        time.sleep(2.5)
+        with open(os.environ["SYNCED"], "a") as synced:
+            print(os.path.basename(path), file=synced)
     fsync(file)
 os.fsync = slow
 """
@@ -35,7 +39,11 @@ def check_water_and_log(live: Live) -> None:
 
 def test_a_note_with_brackets_is_kept_and_shown_also_on_a_slow_disk(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_FSYNC)
-    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])}
+    synced = tmp_path / "synced.txt"
+    env = {
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])]),
+        "SYNCED": str(synced),
+    }
     setup = behavior_alone(tmp_path)
     with Live(tmp_path / "data", *WATER, setup=setup, keys=True, env=env) as live:
         live.until(Valve)
@@ -49,6 +57,8 @@ def test_a_note_with_brackets_is_kept_and_shown_also_on_a_slow_disk(tmp_path: Pa
         assert [note["text"] for note in summary["notes"]] == [NOTE]
         assert summary["end_reason"] == "stopped by the operator"
         check_water_and_log(live)
+    journals = {"hardware.mcap", "task.mcap", "referee.mcap", "recorder.mcap", "log.mcap"}
+    assert set(synced.read_text().split()) >= journals  # no process was killed while it waited
 
 
 def test_a_pipe_that_is_closed_during_a_session_changes_nothing(tmp_path: Path) -> None:
