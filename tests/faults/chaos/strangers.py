@@ -10,7 +10,7 @@ import msgspec
 import zmq
 
 from rig.errors import Refused
-from rig.transport.hub_access import BACK, FRONT, OBSERVER, Access, connect, hub_folder, read_access
+from rig.transport.hub_access import ENDS, FRONT, OBSERVER, Access, connect, hub_folder, read_access
 
 _SEND_WITHIN_MS = 300
 
@@ -25,8 +25,8 @@ def put_garbage(kind: str, port: int, frames: int, random: Random) -> None:
 
 
 def _raw(port: int, frames: int, random: Random, greeted: bool) -> None:
-    """Send random bytes to both sockets, without any protocol or after half a greeting."""
-    for end in (FRONT, BACK):
+    """Send random bytes to each socket, without any protocol or after half a greeting."""
+    for end in ENDS:
         with socket.socket(socket.AF_UNIX) as raw:
             raw.settimeout(_SEND_WITHIN_MS / 1000)
             raw.connect(os.fspath(hub_folder(port) / end))
