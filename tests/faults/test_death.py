@@ -32,8 +32,10 @@ NODES = {
     "display": "stimuli.display",
     "mesoscope": "acquisition.mesoscope",
     "stream": "acquisition.stream",
+    "online": "analysis.online",
 }
-"""All but the analysis, without which a session goes on: see test_not_critical."""
+CRITICAL = [name for name in NODES if name != "online"]
+"""A session goes on without the analysis: see test_not_critical."""
 
 
 def behaving(folder: Path) -> Live:
@@ -79,7 +81,7 @@ def check_nothing_is_lost(live: Live) -> Report:
     return report
 
 
-@pytest.mark.parametrize("name", NODES)
+@pytest.mark.parametrize("name", CRITICAL)
 def test_a_killed_process_ends_the_session(name: str, tmp_path: Path) -> None:
     with behaving(tmp_path) if name in BEHAVING else Live(tmp_path, *QUICK) as live:
         get_under_way(live)
