@@ -124,7 +124,7 @@ def close_booking(
         data: The data folder.
         session: The session's settings.
         folder: Its folder, which may be missing.
-        reason: Why it ended.
+        reason: Why it ended; a row that is closed already keeps its own.
         count: What launch received of the driver.
 
     Returns:
@@ -139,7 +139,7 @@ def close_booking(
         if old is None:
             old = _opened(session, folder.name)
             ledger.open(old)
-        closed = _closed(old, _zero(session), water, reason)
+        closed = _closed(old, _zero(session), water, old.reason if old.closed else reason)
         if not ledger.close(closed):
             return old
         subject = record.find(session.subject)

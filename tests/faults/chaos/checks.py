@@ -167,7 +167,7 @@ def check_booking(
     if booking.at_least_ul > given_ul + _ROUNDING_UL:
         yield f"{given_ul:g} ul were given and the ledger says {booking.text} at least"
     settled = before is not None and before.closed
-    if settled and booking != before and booking.at_most_ul != booking.at_least_ul:
+    if before is not None and settled and not _is_closer(booking, before):
         yield f"a row that was settled was changed from {before} to {booking}"
     if not settled and ran.damaged:
         return  # what cannot be read counts as more, and was never less than was given
@@ -175,6 +175,15 @@ def check_booking(
     more_ul = REWARD_UL if ended else _BLOCK_UL
     if _began(published(ran)) and booking.at_most_ul > given_ul + more_ul + _ROUNDING_UL:
         yield f"{given_ul:g} ul were given and the ledger says {booking.text}: too much"
+
+
+def _is_closer(booking: Booking, before: Booking) -> bool:
+    """Return whether a settled row is as it was, or tells the water more closely."""
+    return (
+        booking.reason == before.reason
+        and booking.at_least_ul >= before.at_least_ul - _ROUNDING_UL
+        and booking.at_most_ul <= before.at_most_ul + _ROUNDING_UL
+    )
 
 
 def check_valve(pulses: Sequence[TruePulse]) -> Iterator[str]:

@@ -138,6 +138,12 @@ def test_a_closed_row_is_never_lowered(tmp_path: Path) -> None:
     assert today(tmp_path) == (15.0, 15.0)
 
 
+def test_a_closed_row_keeps_its_reason_if_its_session_is_recovered(tmp_path: Path) -> None:
+    folder = run(tmp_path, 5)
+    kept = close_booking(tmp_path, session_of(folder), folder, "recovered")
+    assert (kept.at_least_ul, kept.at_most_ul, kept.reason) == (15.0, 15.0, "done")
+
+
 def test_a_number_is_not_used_again_after_its_folder_is_gone(tmp_path: Path) -> None:
     data = tmp_path / "data"
     assert next_number(data, "VR2", TODAY) == 1
