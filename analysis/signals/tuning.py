@@ -30,6 +30,7 @@ BINS = 60
 """Grid points per corridor: 10 cm each in a corridor of 6 m."""
 _EXACT_TRIALS = 16
 """Number of the latest trials whose rows are known exactly."""
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Tuning:
         """Return the activity of a trial as it is determined now: (60, cells).
 
         Points beyond the last moving frame are extrapolated. NaN if there are fewer than two
-        moving frames at different positions.
+        moving frames at different positions, or if the value does not fit float32.
 
         Raises:
             ValueError: No rows are kept.
@@ -187,4 +188,6 @@ def _remainder_row(point: int) -> int:
 def _interpolate(start: Floats, end: Floats, share: float, row: NDArray[np.float64]) -> None:
     for c in range(row.size):
         value = np.float64(start[c])
-        row[c] = value + (np.float64(end[c]) - value) * share
+        value += (np.float64(end[c]) - value) * share
+        # a value beyond float32: two frames almost at one place, and a point far from both
+        row[c] = value if abs(value) <= _LARGEST else np.nan

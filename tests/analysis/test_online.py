@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -112,6 +112,9 @@ def middles_by_definition(frames: list[Frame]) -> dict[int, int]:
 
 @settings(max_examples=150, deadline=None)
 @given(trials=st.lists(trial, max_size=6))
+@example(
+    [("leaf1", "done", [(0.0, True, "early"), (1.4e-45, True, "none"), (0.0, False, "early")])]
+)
 def test_the_signals_are_those_of_the_definition(
     cells: Path, trials: list[tuple[str, Outcome, list[tuple[float, bool, str]]]]
 ) -> None:

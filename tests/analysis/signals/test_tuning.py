@@ -1,6 +1,6 @@
 """Streamed tuning is the interpolation of the whole recording over its completed trials."""
 
-from errno import ENOSPC
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -127,17 +127,27 @@ def test_a_scratch_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None
         ScratchRows(tmp_path / "absent", 3)
 
 
-def test_a_row_that_the_disk_has_no_room_for_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> int:
-        raise OSError(ENOSPC, "No space left on device")
-
+def test_a_row_that_the_disk_has_no_room_for_is_refused(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with ScratchRows(tmp_path, 2) as store:
-        for pwrite, sentence in ((lambda *_: 5, "is full; make room"), (full, "No space left")):
-            monkeypatch.setattr("analysis.signals.scratch.os.pwrite", pwrite)
-            with pytest.raises(Refused, match=f"scratch folder {tmp_path} .*{sentence}"):
-                store.write(0, np.ones(2, np.float32))
+        for row, sentence in ((0, "is full; make room"), (1, "File too large")):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
+            try:
+                with pytest.raises(Refused, match=f"scratch folder {tmp_path} .*{sentence}"):
+                    store.write(row, np.ones(2, np.float32))
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_point_far_beyond_two_frames_almost_at_one_place_is_undetermined(tmp_path: Path) -> None:
+    with ScratchRows(tmp_path, 2) as store:
+        tuning = Tuning(2, store, lambda _point, _row: None)
+        tuning.start_trial(0)
+        tuning.add_frame(0, 0.0, np.zeros(2, np.float32))
+        tuning.add_frame(0, 1e-45, np.array([1, 0], np.float32))
+        rows = tuning.rows(0)
+    assert np.isnan(rows[1:, 0]).all()
+    assert (rows[:, 1] == 0).all()
 
 
 def test_the_scratch_file_leaves_nothing_behind(tmp_path: Path) -> None:
