@@ -87,9 +87,18 @@ class ProcessMonitor:
         return reasons
 
     def failure(self) -> str:
-        """Return the reasons of the critical nodes that failed; "" if none did."""
-        failed = [n for n, message in self._ended.items() if message.failed and n in self._critical]
-        return "; ".join(_reason(name, self._ended[name])[0] for name in failed)
+        """Return the reasons of the critical nodes that failed; "" if none did.
+
+        One that failed may be unable to publish its Ended, as when the hub is dead.
+        """
+        reasons = []
+        for name in sorted(self._critical & self._processes.keys()):
+            ended, code = self._ended.get(name), self._processes[name].poll()
+            if ended is not None and ended.failed:
+                reasons.append(_reason(name, ended)[0])
+            elif ended is None and code:
+                reasons.append(self._death_of(name, code))
+        return "; ".join(reasons)
 
     def end_hanging(self) -> str | None:
         """Kill a critical node whose loop has been silent for too long, and return why."""

@@ -30,13 +30,14 @@ def complete_log(folder: Path) -> Completeness:
     and to interrupt.
 
     Raises:
-        Refused: There is neither a closed log nor a journal.
+        Refused: There is neither a readable log nor a journal.
         OSError: The disk refused.
     """
     log = folder / LOG_FILE
     verdict = read_completeness(log) if log.exists() else None
-    if verdict is None and not (folder / JOURNAL_FOLDER).is_dir():
-        raise Refused(f"{folder} holds neither a closed log nor journals; nothing to recover")
+    has_journals = (folder / JOURNAL_FOLDER).is_dir()
+    if verdict is None and not has_journals and not _holds_messages(log):
+        raise Refused(f"{folder} holds neither a readable log nor journals; nothing to recover")
     if verdict is not None and verdict.whole:
         shutil.rmtree(folder / JOURNAL_FOLDER, ignore_errors=True)
     elif verdict is None or kept_journals(folder):
@@ -49,6 +50,10 @@ def kept_journals(folder: Path) -> list[Path]:
     return sorted((folder / JOURNAL_FOLDER).glob("*.mcap"))
 
 
+def _holds_messages(log: Path) -> bool:
+    return log.exists() and next(LogReader(log).messages(), None) is not None
+
+
 def _complete(folder: Path) -> Completeness:
     log = folder / LOG_FILE
     fresh = folder / f"{LOG_FILE}.completing"
@@ -56,6 +61,7 @@ def _complete(folder: Path) -> Completeness:
     writer = LogWriter(fresh)
     copy = _Copy(writer)
     behind_damage: list[Found] = []
+    torn = False
     if log.exists():
         reader = LogReader(log)
         for item in reader.messages():
@@ -63,6 +69,7 @@ def _complete(folder: Path) -> Completeness:
                 behind_damage.append(item)
             else:
                 copy.add(*item)
+        torn = not reader.scan.closed
     in_hub_order = writer.count
     journals = [_Journal(path) for path in kept_journals(folder)]
     behind_damage.sort(key=_sent)
@@ -70,8 +77,11 @@ def _complete(folder: Path) -> Completeness:
         envelope, message, _ = item
         if copy.tracker.lacks(kind(message), envelope):
             copy.add(*item)
-    missing = [*copy.missing(journals), *(one.damage for one in journals if one.damage)]
-    whole = not copy.gaps and not any(one.damage for one in journals) and not copy.unread(journals)
+    damage = [one.damage for one in journals if one.damage]
+    if torn and LAUNCH not in {one.sender for one in journals}:  # launch publishes no Ended
+        damage.append(f"what followed the torn end of {log.name}")
+    missing = [*copy.missing(journals), *damage]
+    whole = not copy.gaps and not damage and not copy.unread(journals)
     verdict = Completeness(whole, in_hub_order, ", ".join(missing))
     writer.close(verdict)
     fresh.replace(log)

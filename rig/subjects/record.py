@@ -18,6 +18,8 @@ from rig.settings.lab import REHEARSAL_FOLDER
 RECORD_FILE = "subjects.sqlite"
 _VERSION = 2
 _WAIT_S = 5.0
+_DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+"""What SQLite reports if the disk is full or fails: the record itself is not damaged."""
 _TABLES = """
 create table subject (
     name text primary key, cohort text not null, stage text not null, baseline_g real not null,
@@ -143,6 +145,13 @@ def open_record(data: Path) -> Iterator[Record]:
         connection.execute("pragma synchronous = extra")
         _prepare(connection, path)
         yield Record(connection)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in _DISK_ERRORS:
+            raise Refused(
+                f"the record {path} cannot be read or written ({error}); check that the disk has "
+                "room and may be written to"
+            ) from error
+        raise Refused(_unusable(path, str(error))) from error
     except (sqlite3.Error, UnicodeDecodeError, OverflowError, msgspec.MsgspecError) as error:
         raise Refused(_unusable(path, str(error))) from error
     finally:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,17 @@ def test_ctrl_c_ends_the_session_in_order(tmp_path: Path) -> None:
         assert set(ends) >= set(NODES) - {"recorder"}
         assert {w.reason for w in ends.values()} == {"Ctrl-C"}
         check_nothing_is_lost(live)
+
+
+def test_ctrl_c_does_not_hide_that_the_hub_was_killed(tmp_path: Path) -> None:
+    with behaving(tmp_path) as live:
+        get_under_way(live)
+        live.signal("rig.transport.hub_process", signal.SIGKILL)
+        time.sleep(0.7)  # the processes end 1.5 s after the last message, launch kills them after 2
+        live.signal("launch", signal.SIGINT)
+        code, output = live.end()
+        assert code == 1, output
+        assert "Ctrl-C; " in output
 
 
 def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:

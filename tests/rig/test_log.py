@@ -1,6 +1,7 @@
 """A log keeps every message, up to the byte at which its writer died."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,27 @@ def test_a_log_that_lost_words_in_its_middle_says_so(tmp_path: Path) -> None:
     kept = pairs["launch"] + pairs["hardware"][:1] + pairs["hardware"][2:]
     write(tmp_path / LOG_FILE, kept).close(Completeness(False, len(kept)))
     assert not complete_log(tmp_path).whole
+
+
+def test_a_torn_log_without_journals_is_closed_with_what_can_be_read(tmp_path: Path) -> None:
+    pairs = a_session(tmp_path)
+    path = tmp_path / LOG_FILE
+    writer = write(tmp_path / "growing.mcap", pairs["launch"] + pairs["hardware"])
+    writer.flush()
+    shutil.copyfile(tmp_path / "growing.mcap", path)
+    writer.close()
+    shutil.rmtree(tmp_path / JOURNAL_FOLDER)
+    assert read_completeness(path) is None
+    verdict = complete_log(tmp_path)
+    assert not verdict.whole
+    assert "the torn end of log.mcap" in verdict.missing
+    assert list(read(path)) == pairs["launch"] + pairs["hardware"]
+
+
+def test_a_log_without_a_readable_message_is_refused(tmp_path: Path) -> None:
+    (tmp_path / LOG_FILE).write_bytes(bytes(1000))
+    with pytest.raises(Refused, match="nothing to recover"):
+        complete_log(tmp_path)
 
 
 def test_a_folder_without_log_or_journals_is_refused(tmp_path: Path) -> None:

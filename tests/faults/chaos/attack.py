@@ -9,17 +9,18 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from types import TracebackType
 
 import msgspec
 
-from rig.messages import Start
 from rig.subjects.booking import session_folders, subject_folder
 from rig.subjects.water_reserve import RESERVE_FILE
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
 from rig.transport.private_folder import private_folder
+from tests.faults.chaos.mcap_messages import messages_in
 from tests.faults.chaos.plan import MODULES, Act, Damage, Plan, SessionPlan
 from tests.faults.chaos.strangers import put_garbage
 from tests.faults.chaos.truth_valve import TRUTH_VARIABLE
@@ -98,14 +99,9 @@ class Arena:
         ) as live:
             acts = _Acts(live, plan.acts, Random(f"{self.plan.seed} {number}"))
             with acts:
-                try:
-                    live.until(Start)
+                if self._starts(live, before, journals):
                     acts.started()
-                    self._link_journals(before, journals)
-                except AssertionError as ended:
-                    code, output = live.process.returncode, str(ended)
-                else:
-                    code, output = live.end()
+                code, output = live.end()
             left = self._processes_left()
         new = [folder for folder in self._folders() if folder not in before]
         folder = new[0] if new else None
@@ -136,11 +132,21 @@ class Arena:
     def _folders(self) -> list[Path]:
         return session_folders(subject_folder(self.data, SUBJECT))
 
+    def _starts(self, live: Live, before: set[Path], journals: Path) -> bool:
+        """Wait for Start in the journal of launch; return False if the session ends without."""
+        launch = journals / "launch.mcap"
+        while live.process.poll() is None:
+            self._link_journals(before, journals)
+            if launch.exists() and any(key[1] == "Start" for key, _ in messages_in(launch)):
+                return True
+            time.sleep(0.02)
+        return False
+
     def _link_journals(self, before: set[Path], journals: Path) -> None:
         """Keep hold of the journals of the new session, also if the rig removes them."""
         for folder in set(self._folders()) - before:
             for path in (folder / JOURNAL_FOLDER).glob("*.mcap"):
-                if not (journals / path.name).exists():
+                with suppress(FileExistsError, FileNotFoundError):  # of a session just refused
                     os.link(path, journals / path.name)
 
     def _processes_left(self) -> list[str]:

@@ -37,6 +37,8 @@ def check_end(ran: Ran) -> Iterator[str]:
         yield f"a traceback: {ran.output[-600:]}"
     if ran.code in (1, 2) and not ran.output.strip():
         yield "it ended without a word"
+    if ran.code == 0 and "process failed" in ran.output:
+        yield "it ended with exit code 0 although a process failed"
     for command in ran.processes_left:
         yield f"a process is left: {command}"
     for name in ran.locks_left:

@@ -1,5 +1,6 @@
 """The animals' record: what is entered comes back, and a session ends in it."""
 
+import resource
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from rig.errors import Refused
 from rig.settings.config import read_session
 from rig.subjects.ledger import Ledger
-from rig.subjects.record import RECORD_FILE, find, open_record
+from rig.subjects.record import RECORD_FILE, Weighing, find, open_record
 from rig.subjects.welfare import supplement_ml, underweight
 from tests.live import Live
 from tests.rig.animals import REAL, TODAY, VR2, known
@@ -43,6 +44,21 @@ def test_a_record_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / RECORD_FILE).write_text("not a database, but long enough to look like one" * 9)
     with pytest.raises(Refused, match="restore it from a backup"):
         find(tmp_path, "VR2")
+
+
+def test_a_record_on_a_full_disk_is_not_called_damaged(tmp_path: Path) -> None:
+    known(tmp_path, (TODAY, 24.0))
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, unlimited[1]))
+        with (
+            pytest.raises(Refused, match="check that the disk has room"),
+            open_record(tmp_path) as record,
+        ):
+            record.weigh("VR2", Weighing(TODAY.isoformat(), 23.0, "", ""))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert find(tmp_path, "VR2") == VR2
 
 
 def test_the_supplement_is_the_need_less_what_was_drunk() -> None:
