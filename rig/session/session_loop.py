@@ -77,13 +77,9 @@ class SessionLoop:
         old = {number: signal.signal(number, self._on_signal) for number in _ENDING}
         old |= {number: signal.signal(number, signal.SIG_IGN) for number in _SUSPENDING}
         try:
+            self._begin(book)
             try:
-                self._start(book)
-            except Refused as refusal:
-                everyone = tuple(self._session.nodes)
-                self._bus.publish(Stop(self._clock.now(), str(refusal), everyone))
-                raise
-            try:
+                self._bus.publish(Start(self._clock.now(), msgspec.to_builtins(self._session)))
                 reason, failed = self._watch()
             except (BusError, OSError) as error:
                 reason, failed = f"{LAUNCH}: {error}", True
@@ -101,8 +97,22 @@ class SessionLoop:
                 text = f"an error in the program; its traceback is in {path}"
                 self._console.print(Text(text, "bold red"), soft_wrap=True)
 
-    def _start(self, book: Callable[[], None]) -> None:
-        """Start the recorder, then the others; publish Start when all are ready. Raises Refused."""
+    def _begin(self, book: Callable[[], None]) -> None:
+        """Start the processes, and enter the session in the ledger. Raises Refused."""
+        try:
+            self._start_processes()
+            book()
+        except (Refused, BusError) as error:
+            everyone = tuple(self._session.nodes)
+            with suppress(BusError):  # without a hub they are terminated
+                self._bus.publish(Stop(self._clock.now(), str(error), everyone))
+            if isinstance(error, BusError):
+                raise Refused(f"the session cannot begin: {error}; start it again") from error
+            raise
+        self._started = True
+
+    def _start_processes(self) -> None:
+        """Start the recorder, then the others; return when all are ready. Raises Refused."""
         deadline = self._clock.now() + _READY_WITHIN_NS
         self._bus.connect()
         others = [name for name in self._session.nodes if name != RECORDER]
@@ -120,9 +130,6 @@ class SessionLoop:
                         raise Refused(f"ended before it began: {self._interrupted}")
                     if self._clock.now() > deadline:
                         raise Refused(f"{', '.join(unready)} did not get ready within a minute")
-        book()
-        self._bus.publish(Start(self._clock.now(), msgspec.to_builtins(self._session)))
-        self._started = True
 
     def _watch(self) -> tuple[str, bool]:
         """Return why the session must end, and whether that is a failure."""

@@ -172,6 +172,17 @@ def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
         assert not data.exists()
 
 
+def test_a_hub_that_is_killed_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Live(data, *BRIEF, setup=behavior_alone(tmp_path)) as live:
+        live.until(Heartbeat)
+        live.signal("rig.transport.hub_process", signal.SIGKILL)
+        code, output = live.end()
+        assert code == 2, output
+        assert "hub is silent" in output
+        assert not data.exists()
+
+
 def test_ctrl_c_again_while_it_ends_changes_nothing(tmp_path: Path) -> None:
     with behaving(tmp_path) as live:
         get_under_way(live)
