@@ -1,6 +1,6 @@
 # make demo        set up, then run one simulated imaging session (about a minute)
 # make test        set up, then run the whole test suite
-# make test-fast   the tests that start no whole session (under two minutes on two cores)
+# make test-fast   the tests that start no whole session (about five minutes on two cores)
 # make check       ruff, mypy for Linux, Windows and macOS, import layers
 
 PYTHON ?= python3
@@ -15,12 +15,11 @@ PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-deps
 demo: setup
 	@$(BIN)/rig demo --data data
 
-# COVERAGE=1 measures it; the tests that start no session run on two cores
-PYTEST := $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest
-
+# COVERAGE=1 measures the tests that start no session; measuring makes the processes of a session
+# so slow that its messages come late
 test: setup
-	$(PYTEST) -n 2 -m "not session"
-	$(PYTEST) -m session
+	$(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest -n 2 -m "not session"
+	$(BIN)/python -m pytest -m session
 
 test-fast: setup
 	$(BIN)/python -m pytest -n 2 -m "not session"
