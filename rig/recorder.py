@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rig.messages import Ended, Message, Start, kind
+from rig.messages import Ended, Message, Start, Stop, kind
 from rig.node import Node
 from rig.process import RECORDER, run
 from rig.transport.envelope import Envelope, SequenceTracker, pack
@@ -25,6 +25,8 @@ class Recorder(Node):
         self._flushed = 0
         self._senders: set[str] = set()
         self._missing: list[str] = []
+        self._stopped = False
+        """Whether the Stop of this node came: nothing that counts is published after it."""
 
     def handle(self, received: tuple[Envelope, Message]) -> None:
         envelope, message = received
@@ -35,6 +37,8 @@ class Recorder(Node):
             self._flushed = envelope.sent
         if isinstance(message, Start):
             self._senders = set(message.session["nodes"]) - {self.name}
+        if isinstance(message, Stop):
+            self._stopped |= self.name in message.nodes
         if isinstance(message, Ended):
             self._compare(envelope.sender, message)
         if gap := self._tracker.add(name, envelope):
@@ -42,6 +46,8 @@ class Recorder(Node):
 
     def close(self) -> None:
         self._missing += [f"the end of {sender}" for sender in sorted(self._senders)]
+        if not self._stopped:  # launch publishes no Ended, and its last message is that Stop
+            self._missing.append("the end of launch")
         verdict = Completeness(not self._missing, self._log.count, ", ".join(self._missing))
         self._log.close(verdict)
 

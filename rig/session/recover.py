@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rig.errors import Refused
-from rig.messages import Ended, Message, Start, kind
+from rig.messages import Ended, Message, Start, Stop, kind
+from rig.process import RECORDER
 from rig.session.session_loop import LAUNCH
 from rig.transport.envelope import Envelope, SequenceTracker
 from rig.transport.log import (
@@ -61,7 +62,6 @@ def _complete(folder: Path) -> Completeness:
     writer = LogWriter(fresh)
     copy = _Copy(writer)
     behind_damage: list[Found] = []
-    torn = False
     if log.exists():
         reader = LogReader(log)
         for item in reader.messages():
@@ -69,7 +69,6 @@ def _complete(folder: Path) -> Completeness:
                 behind_damage.append(item)
             else:
                 copy.add(*item)
-        torn = not reader.scan.closed
     in_hub_order = writer.count
     journals = [_Journal(path) for path in kept_journals(folder)]
     behind_damage.sort(key=_sent)
@@ -78,8 +77,8 @@ def _complete(folder: Path) -> Completeness:
         if copy.tracker.lacks(kind(message), envelope):
             copy.add(*item)
     damage = [one.damage for one in journals if one.damage]
-    if torn and LAUNCH not in {one.sender for one in journals}:  # launch publishes no Ended
-        damage.append(f"what followed the torn end of {log.name}")
+    if not copy.stopped and LAUNCH not in {one.sender for one in journals}:
+        damage.append(f"the end of {LAUNCH}")
     missing = [*copy.missing(journals), *damage]
     whole = not copy.gaps and not damage and not copy.unread(journals)
     verdict = Completeness(whole, in_hub_order, ", ".join(missing))
@@ -140,6 +139,8 @@ class _Copy:
         self.gaps = 0
         self._writer = writer
         self._unended: set[str] = set()
+        self.stopped = False
+        """Whether the recorder was told to end, which is the last message of launch."""
 
     def add(self, envelope: Envelope, message: Message, data: bytes) -> None:
         name = kind(message)
@@ -147,6 +148,8 @@ class _Copy:
         self.gaps += self.tracker.add(name, envelope)
         if isinstance(message, Start):
             self._unended = set(message.session["nodes"])
+        if isinstance(message, Stop):
+            self.stopped |= RECORDER in message.nodes
         if isinstance(message, Ended):
             self._unended.discard(envelope.sender)
 

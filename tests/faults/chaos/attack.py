@@ -207,7 +207,7 @@ class _Acts:
                     try:
                         self._do(act)
                         self.done.append(str(act))
-                    except (AssertionError, OSError):
+                    except (AssertionError, KeyError, OSError):
                         self.done.append(f"{act} (it was gone)")
 
     def _do(self, act: Act) -> None:
