@@ -1,4 +1,4 @@
-"""Runs the server of the live page, and keeps the operator's token."""
+"""Runs the server of a page, and keeps the operator's token."""
 
 import os
 import secrets
@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 
 from rig.errors import Refused
-from rig.monitor.server import Monitor, application
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8571
@@ -94,15 +94,15 @@ def address_of(listening: socket.socket, secure: bool, token: str) -> str:
 
 
 def serve(
-    monitor: Monitor,
+    application: Starlette,
     listening: socket.socket,
     certificate: Path | None = None,
     key: Path | None = None,
     started: Callable[[uvicorn.Server], None] | None = None,
 ) -> None:
-    """Serve the page until the process is asked to end. Raises Refused if TLS cannot be used."""
+    """Serve a page until the process is asked to end. Raises Refused if TLS cannot be used."""
     config = uvicorn.Config(
-        application(monitor),
+        application,
         log_level="error",
         access_log=False,
         ws="websockets-sansio",
@@ -120,8 +120,4 @@ def serve(
     server = uvicorn.Server(config)
     if started is not None:
         started(server)
-    try:
-        server.run(sockets=[listening])
-    finally:
-        monitor.feed.close()
-        monitor.imaging.close()
+    server.run(sockets=[listening])

@@ -6,26 +6,22 @@ terminal.
 """
 
 import asyncio
-import hmac
-import json
 import re
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from rig.monitor.access import Access, answer, is_id, read_body, same_origin, with_headers
 from rig.monitor.feeds import Feed, ReplayFeed
 from rig.monitor.imaging import ImagingView
 from rig.monitor.state import MonitorState
@@ -36,18 +32,9 @@ SCHEMA = "1"
 PERIOD_S = 0.1
 _SLOW_EVERY = 10
 """Signals, processes and disk are sent with every tenth update: once a second."""
-_MOST_BYTES = 4096
-_REQUESTS_A_MINUTE = 60
 _VERBS = ("pause", "resume", "stop", "quit", "water", "note", "acknowledge")
 _MOST_NOTE = 500
-_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 _BYTES = "application/octet-stream"
 Accept = Callable[[str, str], None]
 """Takes an operator's request: the verb, and a text (of a note)."""
@@ -62,8 +49,7 @@ class Monitor:
         """Show what `feed` brings; hand requests that carry `token` to `accept`, if given."""
         self.feed, self.imaging, self.usage = feed, imaging, usage
         self.state = MonitorState()
-        self._token, self._accept = token, accept
-        self._asked: deque[float] = deque(maxlen=_REQUESTS_A_MINUTE)
+        self.access, self._accept = Access(token), accept
         self._answers: dict[str, str] = {}
         self._tick = asyncio.Event()
         self.updates = 0
@@ -110,27 +96,14 @@ class Monitor:
         if verb == "acknowledge":
             if not self.state.acknowledge(int(text)):
                 return 400, "there is no such fault"
-            answer = "seen"
+            said = "seen"
         elif self._accept is None or self.state.ended or not self.state.session:
             return 409, "no session can be controlled from this page; use its terminal"
         else:
             self._accept(verb, text)
-            answer = f"{verb} was sent"
-        self._answers[number] = answer
-        return 200, answer
-
-    def may(self, header: str) -> bool:
-        """Return whether an Authorization header carries the operator's token."""
-        given = header.removeprefix("Bearer ").encode()
-        return bool(self._token) and hmac.compare_digest(given, self._token.encode())
-
-    def is_flood(self) -> bool:
-        """Return whether more requests came within the last minute than a person makes."""
-        now = time.monotonic()
-        full = len(self._asked) == _REQUESTS_A_MINUTE and now - self._asked[0] < 60
-        if not full:
-            self._asked.append(now)
-        return full
+            said = f"{verb} was sent"
+        self._answers[number] = said
+        return 200, said
 
     def _update(self, revision: int, slow: bool) -> dict[str, Any]:
         state = self.state
@@ -164,7 +137,7 @@ class Monitor:
 
 def _wrong(number: str, verb: str, text: str) -> str:
     """Return what is wrong with a request, in a sentence; empty if nothing is."""
-    if not _ID.fullmatch(number):
+    if not is_id(number):
         return "the request has no valid id; reload the page"
     if verb not in _VERBS:
         return f"{verb[:20]!r} is not a request; use one of {', '.join(_VERBS)}"
@@ -182,13 +155,7 @@ class _Endpoints:
         self._monitor = monitor
 
     async def page(self, request: Request) -> Response:
-        name = request.path_params.get("name", "index.html")
-        if name == "favicon.ico":
-            return Response(status_code=204)
-        source = files("rig.monitor") / "page" / name
-        if not re.fullmatch(r"[a-z_]+\.(html|js|css)", name) or not source.is_file():
-            return Response("not found", 404)
-        return Response(source.read_bytes(), media_type=_TYPES[Path(name).suffix])
+        return page_file(request.path_params.get("name", "index.html"))
 
     async def image(self, request: Request) -> Response:
         plane = request.query_params.get("plane", "0")
@@ -202,34 +169,29 @@ class _Endpoints:
         return Response(found, media_type=_BYTES)
 
     async def ask(self, request: Request) -> Response:
-        if self._monitor.is_flood():
-            return _answer("too many requests; wait a minute", 429)
-        if not _same_origin(request):
-            return _answer("requests are taken from this page only", 403)
-        if not self._monitor.may(request.headers.get("authorization", "")):
-            text = "only the operator may do this; open the page with the operator's address"
-            return _answer(text, 401)
-        body = await _body(request)
+        if (refusal := self._monitor.access.refusal(request)) is not None:
+            return refusal
+        body = await read_body(request)
         if not isinstance(body, dict):
-            return _answer("the request cannot be read; reload the page", 400)
+            return answer("the request cannot be read; reload the page", 400)
         status, text = self._monitor.take_request(body)
-        return _answer(text, status)
+        return answer(text, status)
 
     async def replay(self, request: Request) -> Response:
-        feed, body = self._monitor.feed, await _body(request)
-        if not isinstance(feed, ReplayFeed) or not _same_origin(request):
-            return _answer("this is not a replay", 409)
+        feed, body = self._monitor.feed, await read_body(request)
+        if not isinstance(feed, ReplayFeed) or not same_origin(request):
+            return answer("this is not a replay", 409)
         try:
             if "share" in body:
                 feed.seek(float(body["share"]))
             speed = min(max(float(body.get("speed", feed.speed)), 0.1), 1000.0)
             feed.play(bool(body.get("playing", feed.playing)), speed)
         except (TypeError, ValueError, AttributeError):
-            return _answer("the request cannot be read", 400)
-        return _answer("done", 200)
+            return answer("the request cannot be read", 400)
+        return answer("done", 200)
 
     async def live(self, socket: WebSocket) -> None:
-        if not _same_origin(socket):
+        if not same_origin(socket):
             await socket.close(4403)
             return
         await socket.accept()
@@ -243,6 +205,18 @@ class _Endpoints:
             yield
         finally:
             running.cancel()
+            self._monitor.feed.close()
+            self._monitor.imaging.close()
+
+
+def page_file(name: str) -> Response:
+    """Return a file of the page."""
+    if name == "favicon.ico":
+        return Response(status_code=204)
+    source = files("rig.monitor") / "page" / name
+    if not re.fullmatch(r"[a-z_]+\.(html|js|css)", name) or not source.is_file():
+        return Response("not found", 404)
+    return Response(source.read_bytes(), media_type=_TYPES[Path(name).suffix])
 
 
 def application(monitor: Monitor) -> Starlette:
@@ -258,33 +232,5 @@ def application(monitor: Monitor) -> Starlette:
         Route("/{name}", at.page),
     ]
     app = Starlette(routes=routes, lifespan=at.lifespan)
-    app.add_middleware(BaseHTTPMiddleware, dispatch=_with_headers)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=with_headers)
     return app
-
-
-def _answer(text: str, status: int) -> JSONResponse:
-    return JSONResponse({"answer": text}, status)
-
-
-async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    response = await call_next(request)
-    response.headers.update(_HEADERS)
-    return response
-
-
-def _same_origin(request: Request | WebSocket) -> bool:
-    """Return whether a browser's request comes from this page; other programs send no Origin."""
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
-
-
-async def _body(request: Request) -> Any:
-    data = b""
-    async for part in request.stream():
-        data += part
-        if len(data) > _MOST_BYTES:
-            return None
-    try:
-        return json.loads(data)
-    except ValueError:
-        return None

@@ -13,6 +13,7 @@ import uvicorn
 
 from rig.cli.sessions.monitor import live_monitor, open_browser
 from rig.monitor.serve import LOOPBACK, address_of, bind, read_token, serve, token_file
+from rig.monitor.server import application
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     _tell({"address": address})
     if browser:
         threading.Thread(target=open_browser, args=(address,), daemon=True).start()
-    serve(monitor, listening, started=_end_with_input)
+    serve(application(monitor), listening, started=_end_with_input)
 
 
 def _tell(said: dict[str, str]) -> None:

@@ -81,13 +81,14 @@ def _run(
     browser: bool,
 ) -> None:
     from rig.monitor.serve import address_of, bind, serve
+    from rig.monitor.server import application
 
     listening = bind(host, port)
     address = address_of(listening, certificate is not None, "")
     new_console().print(f"live page: {address}   (Ctrl-C ends it; the session goes on)")
     if browser:
         open_browser(address)
-    serve(served, listening, certificate, key)
+    serve(application(served), listening, certificate, key)
 
 
 def open_browser(address: str) -> None:

@@ -15,7 +15,7 @@ from rig.messages import Message
 from rig.monitor.feeds import Feed
 from rig.monitor.imaging import ImagingView
 from rig.monitor.serve import bind, serve
-from rig.monitor.server import Monitor
+from rig.monitor.server import Monitor, application
 from rig.monitor.usage import Usage
 from rig.transport.envelope import Envelope
 
@@ -88,7 +88,7 @@ class Page:
             self._server = server
             self._ready.set()
 
-        serve(self.monitor, self._socket, started=started)
+        serve(application(self.monitor), self._socket, started=started)
 
 
 @contextmanager

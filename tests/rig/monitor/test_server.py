@@ -132,6 +132,6 @@ def test_a_token_is_made_once_and_refused_if_others_can_read_it(tmp_path: Path) 
 
 
 def test_the_token_is_compared_whole(page: Page) -> None:
-    assert page.monitor.may(f"Bearer {TOKEN}")
-    assert not page.monitor.may(f"Bearer {TOKEN[:-1]}")
-    assert not page.monitor.may("")
+    assert page.monitor.access.may(f"Bearer {TOKEN}")
+    assert not page.monitor.access.may(f"Bearer {TOKEN[:-1]}")
+    assert not page.monitor.access.may("")

@@ -1,0 +1,97 @@
+"""Who may ask a page of the rig for something: token, origin, size and rate of requests."""
+
+import hmac
+import json
+import re
+import time
+from collections import deque
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket
+
+_MOST_BYTES = 4096
+_REQUESTS_A_MINUTE = 60
+_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class Access:
+    """The operator's token, and how often requests came."""
+
+    def __init__(self, token: str) -> None:
+        """Let those act who have `token`; nobody if it is empty."""
+        self._token = token
+        self._asked: deque[float] = deque(maxlen=_REQUESTS_A_MINUTE)
+
+    def may(self, header: str) -> bool:
+        """Return whether an Authorization header carries the operator's token."""
+        given = header.removeprefix("Bearer ").encode()
+        return bool(self._token) and hmac.compare_digest(given, self._token.encode())
+
+    def is_flood(self) -> bool:
+        """Return whether more requests came within the last minute than a person makes."""
+        now = time.monotonic()
+        full = len(self._asked) == _REQUESTS_A_MINUTE and now - self._asked[0] < 60
+        if not full:
+            self._asked.append(now)
+        return full
+
+    def refusal(self, request: Request) -> Response | None:
+        """Return the answer to a request that may not be made; None if it may."""
+        if self.is_flood():
+            return answer("too many requests; wait a minute", 429)
+        if not same_origin(request):
+            return answer("requests are taken from this page only", 403)
+        if not self.may(request.headers.get("authorization", "")):
+            text = "only the operator may do this; open the page with the operator's address"
+            return answer(text, 401)
+        return None
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text can be the id of a request."""
+    return _ID.fullmatch(text) is not None
+
+
+def answer(text: str, status: int) -> JSONResponse:
+    """Return a response with one sentence."""
+    return JSONResponse({"answer": text}, status)
+
+
+async def with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Add to each response the headers that restrict what a page may do (Starlette middleware).
+
+    A response may have a Content-Security-Policy of its own.
+    """
+    response = await call_next(request)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def same_origin(request: Request | WebSocket) -> bool:
+    """Return whether a browser's request comes from this page; other programs send no Origin."""
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+
+
+async def read_body(request: Request) -> Any:
+    """Return the JSON value in a request's body; None if it has none, or is too long."""
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > _MOST_BYTES:
+            return None
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
