@@ -6,6 +6,7 @@ from typing import Any
 
 import zmq
 
+from rig.cli.chaos.session_process import free_port
 from rig.clock import RealClock, monotonic_ns
 from rig.messages import MESSAGE_TYPES, Message, kind
 from rig.transport.bus import Batching, Bus
@@ -13,7 +14,6 @@ from rig.transport.envelope import Envelope, MessageStore, Sender, pack
 from rig.transport.gate import Publisher
 from rig.transport.hub import Hub
 from rig.transport.hub_access import BACK, FRONT, OBSERVER, connect, read_access
-from tests.ports import free_port
 
 SESSION = "5e55104"
 EVERYTHING = Publisher(tuple(kind(message) for message in MESSAGE_TYPES))

@@ -5,7 +5,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -13,35 +12,20 @@ from typing import Any, TypeVar
 
 import zmq
 
-import rig
+from rig.cli.chaos import session_process
+from rig.cli.chaos.session_process import SessionProcess
 from rig.errors import Refused
 from rig.messages import Heartbeat, Message
 from rig.transport.envelope import Envelope, unpack
 from tests.hubs import observer
-from tests.ports import free_port
 
-PACKAGE = Path(rig.__file__).parent
-SETUP = PACKAGE / "setups" / "simulated.toml"
-TASK = PACKAGE.parent / "behavior" / "tasks" / "train1.toml"
+PACKAGE, TASK = session_process.PACKAGE, session_process.TASK
+SETUP = session_process.SIMULATED_SETUP
 NO_SCREEN = "nodes.display.screen={is='stimuli.window:SimulatedScreen'}"
-_SEEN = ("display", "mesoscope", "stream", "online", "integrity", "task.imaging")
-"""What of the simulated setup shows and images; [nodes.task.imaging] waits for the microscope."""
 W = TypeVar("W", bound=Message)
 
 
-def behavior_alone(folder: Path, more: str = "") -> Path:
-    """Write the simulated setup without all that shows and images, which starts in half the time.
-
-    `more` is text at its end: other tables.
-    """
-    tables = re.split(r"^(?=\[)", SETUP.read_text(), flags=re.MULTILINE)
-    left_out = tuple(f"[nodes.{name}" for name in _SEEN)
-    setup = folder / "behavior.toml"
-    setup.write_text("".join(t for t in tables if not t.startswith(left_out)) + more)
-    return setup
-
-
-class Live:
+class Live(SessionProcess):
     """One `rig run` process and its children, observed from outside."""
 
     def __init__(
@@ -57,26 +41,21 @@ class Live:
         page: bool = False,
     ) -> None:
         """Start it; `keys`: somebody sits at its terminal; `page`: with a live page."""
-        self.port = free_port()
-        self.data, self.subject = data, subject
         self.received: set[tuple[str, str, int]] = set()
-        """Every word but Beats that passed the hub: speaker, kind, seq."""
+        """Every message but Heartbeats that passed the hub: sender, type, sequence number."""
         self._context: zmq.Context[Any] = zmq.Context()
         self._in: zmq.Socket[Any] | None = None
-        command = [sys.executable, "-c", "from rig.cli.main import main; main()", "run"]
-        command += [str(setup), str(task), "--subject", subject, "--data", str(data)]
-        command += ["--no-browser" if page else "--no-page", *args]
-        for text in (f"rig.hub_port={self.port}", *self._quickly(setup), *sets):
-            command += ["--set", text]
         self._keyboard, terminal = pty.openpty()
-        self.process = subprocess.Popen(
-            command,
-            stdin=terminal if keys else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        super().__init__(
+            data,
+            (*self._quickly(setup), *sets),
+            setup,
+            task,
+            subject,
+            ("--no-browser" if page else "--no-page", *args),
+            terminal if keys else subprocess.DEVNULL,
             # nodes start with -P: those of tests are found only where this says
-            env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(PACKAGE.parent), **(env or {})},
+            {"PYTHONPATH": str(PACKAGE.parent), **(env or {})},
         )
         os.close(terminal)
 
@@ -120,15 +99,6 @@ class Live:
                 self._in.subscribe(b"")
         return self._in
 
-    def pid(self, module: str) -> int:
-        """Return the process id of a node, by its module."""
-        for line in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
-            for child in line.read_text().split():
-                messages = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-                if module.encode() in messages:
-                    return int(child)
-        raise AssertionError(f"{module} does not run")
-
     def signal(self, module: str, number: signal.Signals) -> float:
         """Send a signal to a node (or to "launch"); return the moment (s, monotonic)."""
         pid = self.process.pid if module == "launch" else self.pid(module)
@@ -147,11 +117,6 @@ class Live:
         """Press a key at its terminal."""
         os.write(self._keyboard, key.encode())
 
-    def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit code and what was printed."""
-        output, _ = self.process.communicate(timeout=240)
-        return self.process.returncode, output
-
     def __enter__(self) -> "Live":
         return self
 
@@ -161,10 +126,6 @@ class Live:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        self.close()
         os.close(self._keyboard)
         self._context.destroy(linger=0)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from rig.cli.chaos.session_process import free_port
 from rig.messages import Wheel
 from rig.session.locks import RigLock
 from rig.settings.config import resolve
 from rig.transport.hub import Hub
 from tests.live import NO_SCREEN, SETUP, TASK, Live
-from tests.ports import free_port
 from tests.refusals import Try, refused
 
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.chaos.plan import make_plan
-from tests.faults.chaos.trial_of_seed import carry_out
+from rig.cli.chaos.plan import make_plan
+from rig.cli.chaos.run_plan import carry_out
 from tests.live import Live
 
 __all__ = ["Live"]  # marks these tests as sessions
@@ -15,9 +15,7 @@ __all__ = ["Live"]  # marks these tests as sessions
 def test_what_must_hold_holds_after_the_plan_of_a_seed(seed: int, tmp_path: Path) -> None:
     plan = make_plan(seed)
     problems = carry_out(plan, tmp_path / "chaos")
-    assert not problems, "\n".join(
-        [f"python -m tests.faults.chaos --seed {seed}", str(plan), *problems]
-    )
+    assert not problems, "\n".join([f"rig chaos --seed {seed}", str(plan), *problems])
 
 
 def test_a_seed_always_gives_the_same_plan() -> None:

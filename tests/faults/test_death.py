@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Ended, Heartbeat, Position, Start, Stop, kind
 from rig.replay.replay import Report, replay
@@ -15,7 +16,7 @@ from rig.session.recover import complete_log
 from rig.settings.config import read_session
 from rig.transport.log import LOG_FILE, read, read_completeness
 from tests.faults.failing import LAST
-from tests.live import NO_SCREEN, Live, behavior_alone
+from tests.live import NO_SCREEN, Live
 
 WITHIN_S = 1.5
 SLACK = 4

@@ -4,12 +4,13 @@ import json
 import os
 from pathlib import Path
 
+from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import OperatorRequest, Valve
 from rig.subjects.booking import water_of_day
 from rig.transport.log import LOG_FILE, read_completeness
 from tests.faults.test_water import WATER, published_ul
-from tests.live import Live, behavior_alone
+from tests.live import Live
 
 NOTE = "licks [/left] side [bold] :smile: [red"
 SLOW_FSYNC = """

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.sessions.recover import recover
 from rig.messages import Stop, Valve
 from rig.subjects.booking import water_of_day
 from rig.subjects.water_reserve import read_reserved
 from rig.transport.log import JOURNAL_FOLDER, read
 from tests.faults.test_death import BRIEF, NODES
-from tests.live import Live, behavior_alone
+from tests.live import Live
 
 WATER = (
     *BRIEF,

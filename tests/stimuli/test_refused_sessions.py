@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from rig.cli.chaos.session_process import free_port
 from rig.settings.config import resolve
 from tests.live import NO_SCREEN, SETUP, TASK
-from tests.ports import free_port
 
 RETINOTOPY = TASK.with_name("retinotopy.toml")
 IMAGES = ("task.picture=image", "task.stimuli=[]")

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from rig.cli.chaos.session_process import free_port
 from tests.behavior.devices.harp.pty_board import PtyBoard
 from tests.behavior.devices.harp.simavr.avr import Avr
 from tests.behavior.devices.harp.simavr.needed import need_tools
 from tests.behavior.devices.nidaq.simulated_card.contract import VALVE_LINE
 from tests.behavior.devices.nidaq.simulated_card.process import Handle, SimulatedCard
 from tests.live import PACKAGE
-from tests.ports import free_port
 
 IMAGING = "[nodes.task.imaging]"
 """The first table of a shipped setup that is about imaging."""

@@ -23,6 +23,7 @@ from behavior.manual.manual_control import ManualControl, open_devices
 from behavior.water.valve_calibration import fit
 from rig.cli.bringup import device_walkthrough
 from rig.cli.bringup.setup_argument import setup_session
+from rig.cli.chaos.session_process import free_port
 from rig.cli.main import app
 from rig.errors import Refused
 from rig.session.locks import RigLock
@@ -30,7 +31,6 @@ from rig.settings.calibration_overlay import measure, measured_file
 from rig.settings.config import read_setup, resolve
 from rig.settings.toml import read_toml
 from tests.live import SETUP, TASK
-from tests.ports import free_port
 
 LENGTHS_MS = [20.0, 40.0, 60.0, 80.0]
 

@@ -6,9 +6,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rig.cli.bringup import check, device_walkthrough
+from rig.cli.chaos.session_process import free_port
 from rig.cli.main import app
 from rig.settings.toml import read_toml
-from tests.ports import free_port
 
 SCRIPTED = "tests.behavior.scripted"
 SIMULATED = "behavior.devices.simulated.devices"

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from behavior.devices.simulated import devices
 from behavior.water.calibration_age import stale_calibrations
 from behavior.water.water_checks import WaterChecks
+from rig.cli.chaos.session_process import free_port
 from rig.cli.main import app
 from rig.errors import Refused
 from rig.messages import Fault, Message, Start
 from rig.settings.config import read_setup
 from tests.behavior import scripted
 from tests.behavior.sessions import hardware, of
-from tests.ports import free_port
 
 MOUSE = {"is": "tests.behavior.scripted:Mouse"}
 WATER = {"cohort": "task", "water_for": ["task"], "spout": "centre", "reward_ul": 3.0}

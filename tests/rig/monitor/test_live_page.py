@@ -10,9 +10,10 @@ from typing import Any
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from rig.cli.chaos.session_process import behavior_alone
 from rig.messages import OperatorRequest, Position, TrialStart, Valve
 from rig.transport.log import LOG_FILE, read
-from tests.live import Live, behavior_alone
+from tests.live import Live
 
 PROCESS = "rig.cli.sessions.live_page_process"
 SETS = ("task.grey_before_s=0.3", "task.texture_m=2.0", "task.cue_from_m=0.3", "task.cue_to_m=0.6")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import msgspec
 
+from rig.cli.chaos import checks
+from rig.cli.chaos.attack import Arena, Ran
+from rig.cli.chaos.commands import read_session_by_all, run_command
+from rig.cli.chaos.plan import Plan
+from rig.cli.chaos.truth_valve import TruePulse, read_pulses
 from rig.subjects.ledger import Booking
-from tests.faults.chaos import checks
-from tests.faults.chaos.attack import Arena, Ran
-from tests.faults.chaos.plan import Plan
-from tests.faults.chaos.truth_valve import TruePulse, read_pulses
-from tests.faults.chaos.verbs import read_session_by_all, run_verb
 
 
 class _Session(msgspec.Struct):
@@ -58,7 +58,7 @@ def _run(arena: Arena, number: int, sessions: list[_Session], blocked: bool) -> 
 
 def _recover(session: _Session) -> Iterator[str]:
     assert session.ran.folder is not None
-    code, session.recovered = run_verb("recover", str(session.ran.folder))
+    code, session.recovered = run_command("recover", str(session.ran.folder))
     if code not in (0, 2) or "Traceback" in session.recovered:
         yield f"rig recover: exit code {code}: {session.recovered[-600:]}"
 

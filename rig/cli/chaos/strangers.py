@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -26,14 +27,15 @@ def put_garbage(kind: str, port: int, frames: int, random: Random) -> None:
 
 def _raw(port: int, frames: int, random: Random, greeted: bool) -> None:
     """Send random bytes to each socket, without any protocol or after half a greeting."""
-    for end in ENDS:
-        with socket.socket(socket.AF_UNIX) as raw:
-            raw.settimeout(_SEND_WITHIN_MS / 1000)
-            raw.connect(os.fspath(hub_folder(port) / end))
-            if greeted:
-                raw.sendall(b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03")
-            for _ in range(min(frames, 1000)):
-                raw.sendall(random.randbytes(random.randrange(1, 400)))
+    if sys.platform != "win32":
+        for end in ENDS:
+            with socket.socket(socket.AF_UNIX) as raw:
+                raw.settimeout(_SEND_WITHIN_MS / 1000)
+                raw.connect(os.fspath(hub_folder(port) / end))
+                if greeted:
+                    raw.sendall(b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03")
+                for _ in range(min(frames, 1000)):
+                    raw.sendall(random.randbytes(random.randrange(1, 400)))
 
 
 def _framed(kind: str, port: int, frames: int, random: Random) -> None:

@@ -2,18 +2,19 @@
 
 import os
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-VERBS = ("info", "replay --verify", "report")
+from rig.cli.chaos.session_process import RIG
+
+READERS = ("info", "replay --verify", "report")
 """The commands that read a session."""
 
 
-def run_verb(*arguments: str) -> tuple[int, str]:
+def run_command(*arguments: str) -> tuple[int, str]:
     """Run `rig ARGUMENTS`; return its exit code and what it printed."""
     ran = subprocess.run(
-        [sys.executable, "-c", "from rig.cli.main import main; main()", *arguments],
+        [*RIG, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -28,5 +29,5 @@ def run_verb(*arguments: str) -> tuple[int, str]:
 def read_session_by_all(folder: Path) -> dict[str, tuple[int, str]]:
     """Return what each command that reads a session says of it."""
     with ThreadPoolExecutor() as pool:
-        said = pool.map(lambda verb: run_verb(*verb.split(), str(folder)), VERBS)
-        return dict(zip(VERBS, said, strict=True))
+        said = pool.map(lambda reader: run_command(*reader.split(), str(folder)), READERS)
+        return dict(zip(READERS, said, strict=True))

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from rig.cli.chaos.attack import REWARD_UL, SUBJECT, Ran
+from rig.cli.chaos.mcap_messages import Key, messages_in
+from rig.cli.chaos.truth_valve import TruePulse
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import kind
 from rig.subjects.booking import water_of_day
 from rig.subjects.ledger import Booking, Ledger
 from rig.subjects.record import RECORD_FILE, open_record
 from rig.transport.log import LOG_FILE, read_bytes
-from tests.faults.chaos.attack import REWARD_UL, SUBJECT, Ran
-from tests.faults.chaos.mcap_messages import Key, messages_in
-from tests.faults.chaos.truth_valve import TruePulse
 
 _MAX_OPEN_MS, _MIN_GAP_MS, _MAX_PER_MINUTE = 150.0, 200.0, 30
 _LATE_MS = 50.0

@@ -28,6 +28,7 @@ ENDS = ("SIGINT", "SIGTERM", "SIGHUP")
 Recover = Literal["if open", "always", "late"]
 Verb = Literal["kill", "terminate", "stop", "continue", "garbage", "full disk", "end"]
 _NOT_AT_START = 0.85
+_KILLED_SESSION_S = 4.0
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +102,21 @@ def make_plan(seed: int) -> Plan:
     count = random.choice((2, 2, 3))
     limit_ul = random.choice((1000.0, 1000.0, 18.0))
     return Plan(seed, limit_ul, tuple(_session(random) for _ in range(count)))
+
+
+def kill_plan(point: int) -> Plan:
+    """Draw one session in which one process is killed; every process has its turn."""
+    random = Random(point)
+    starts = random.random() > _NOT_AT_START
+    kill = Act(
+        at_s=round(random.uniform(0.0, _KILLED_SESSION_S), 3),
+        since="launch" if starts else "Start",
+        verb="kill",
+        target=TARGETS[point % len(TARGETS)],
+    )
+    end = Act(at_s=_KILLED_SESSION_S, verb="end", target="SIGINT")
+    acts = sorted((kill, end), key=lambda act: (act.since, act.at_s))
+    return Plan(point, 1000.0, (SessionPlan(tuple(acts), (), "if open"),))
 
 
 def _session(random: Random) -> SessionPlan:

@@ -1,10 +1,9 @@
 """Carry out a plan: run its sessions, act on them, damage their files, and recover them."""
 
-import fcntl
 import os
-import resource
 import shutil
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -16,15 +15,15 @@ from types import TracebackType
 
 import msgspec
 
+from rig.cli.chaos.mcap_messages import messages_in
+from rig.cli.chaos.plan import MODULES, Act, Damage, Plan, SessionPlan
+from rig.cli.chaos.session_process import SessionProcess, behavior_alone
+from rig.cli.chaos.strangers import put_garbage
+from rig.cli.chaos.truth_valve import TRUTH_VARIABLE
 from rig.subjects.booking import session_folders, subject_folder
 from rig.subjects.water_reserve import RESERVE_FILE
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
-from rig.transport.private_folder import private_folder
-from tests.faults.chaos.mcap_messages import messages_in
-from tests.faults.chaos.plan import MODULES, Act, Damage, Plan, SessionPlan
-from tests.faults.chaos.strangers import put_garbage
-from tests.faults.chaos.truth_valve import TRUTH_VARIABLE
-from tests.live import Live, behavior_alone
+from rig.transport.private_folder import lock, private_folder
 
 SUBJECT = "chaos"
 REWARD_UL = 3.0
@@ -43,7 +42,7 @@ _SETS = (
     "task.cue_to_m=0.3",
     "task.motion='always'",
     "task.corridor_cm_s=200.0",
-    "nodes.hardware.valve.centre.is='tests.faults.chaos.truth_valve:TruthValve'",
+    "nodes.hardware.valve.centre.is='rig.cli.chaos.truth_valve:TruthValve'",
 )
 """Water comes about twice a second."""
 _MARK = "CHAOS_RUN"
@@ -84,7 +83,6 @@ class Arena:
         self.environment = {
             TRUTH_VARIABLE: str(self.pulses),
             _MARK: self.mark,
-            "PYTHONPATH": str(Path(__file__).parents[3]),
         }
 
     def run(self, number: int) -> Ran:
@@ -93,15 +91,15 @@ class Arena:
         journals = self.truth / f"journals_{number + 1}"
         journals.mkdir()
         before = set(self._folders())
-        limit = f"nodes.hardware.guard.max_day_ul={self.plan.max_day_ul}"
-        with Live(
-            self.data, *_SETS, limit, setup=self.setup, env=self.environment, subject=SUBJECT
-        ) as live:
-            acts = _Acts(live, plan.acts, Random(f"{self.plan.seed} {number}"))
+        sets = (*_SETS, f"nodes.hardware.guard.max_day_ul={self.plan.max_day_ul}")
+        with SessionProcess(
+            self.data, sets, self.setup, subject=SUBJECT, env=self.environment
+        ) as session:
+            acts = _Acts(session, plan.acts, Random(f"{self.plan.seed} {number}"))
             with acts:
-                if self._starts(live, before, journals):
+                if self._starts(session, before, journals):
                     acts.started()
-                code, output = live.end()
+                code, output = session.end()
             left = self._processes_left()
         new = [folder for folder in self._folders() if folder not in before]
         folder = new[0] if new else None
@@ -109,7 +107,7 @@ class Arena:
         for path in journals.iterdir():  # no longer the same file as that which is damaged
             shutil.copyfile(path, path.with_suffix(".copy"))
             path.with_suffix(".copy").replace(path)
-        locks = list(_locks_left(live.port, self.data))
+        locks = list(_locks_left(session.port, self.data))
         return Ran(plan, code, output, folder, journals, left, locks, acts.done)
 
     def damage(self, ran: Ran) -> None:
@@ -132,10 +130,10 @@ class Arena:
     def _folders(self) -> list[Path]:
         return session_folders(subject_folder(self.data, SUBJECT))
 
-    def _starts(self, live: Live, before: set[Path], journals: Path) -> bool:
+    def _starts(self, session: SessionProcess, before: set[Path], journals: Path) -> bool:
         """Wait for Start in the journal of launch; return False if the session ends without."""
         launch = journals / "launch.mcap"
-        while live.process.poll() is None:
+        while session.process.poll() is None:
             self._link_journals(before, journals)
             if launch.exists() and any(key[1] == "Start" for key, _ in messages_in(launch)):
                 return True
@@ -155,7 +153,7 @@ class Arena:
         while (left := list(self._processes())) and time.monotonic() < deadline:
             time.sleep(0.02)
         for pid, _ in left:
-            os.kill(pid, signal.SIGKILL)
+            _send(pid, "SIGKILL")
         return [command for _, command in left]
 
     def _processes(self) -> Iterator[tuple[int, str]]:
@@ -172,8 +170,8 @@ class Arena:
 class _Acts:
     """Does in a thread what is planned for a session."""
 
-    def __init__(self, live: Live, acts: tuple[Act, ...], random: Random) -> None:
-        self._live, self._acts, self._random = live, acts, random
+    def __init__(self, session: SessionProcess, acts: tuple[Act, ...], random: Random) -> None:
+        self._session, self._acts, self._random = session, acts, random
         self._began_s = {"launch": time.monotonic()}
         self._ready = threading.Event()
         self._stopped: dict[str, int] = {}
@@ -207,43 +205,51 @@ class _Acts:
                     try:
                         self._do(act)
                         self.done.append(str(act))
-                    except (AssertionError, KeyError, OSError):
+                    except (LookupError, OSError):
                         self.done.append(f"{act} (it was gone)")
 
     def _do(self, act: Act) -> None:
         match act.verb:
             case "garbage":
-                put_garbage(act.target, self._live.port, act.amount, self._random)
+                put_garbage(act.target, self._session.port, act.amount, self._random)
             case "end":
-                os.kill(self._pid("launch"), signal.Signals[act.target])
+                _send(self._pid("launch"), act.target)
             case "full disk":
                 _limit_files(self._pid(act.target), act.amount)
             case "stop":
                 self._stopped[act.target] = self._pid(act.target)
-                os.kill(self._stopped[act.target], signal.SIGSTOP)
+                _send(self._stopped[act.target], "SIGSTOP")
             case "continue":
-                os.kill(self._stopped.pop(act.target), signal.SIGCONT)
+                _send(self._stopped.pop(act.target), "SIGCONT")
             case "kill":
-                os.kill(self._pid(act.target), signal.SIGKILL)
+                _send(self._pid(act.target), "SIGKILL")
             case "terminate":
-                os.kill(self._pid(act.target), signal.SIGTERM)
+                _send(self._pid(act.target), "SIGTERM")
 
     def _pid(self, target: str) -> int:
         if target == "launch":
-            assert self._live.process.poll() is None, "launch has ended"
-            return self._live.process.pid
-        return self._live.pid(MODULES[target])
+            if self._session.process.poll() is not None:
+                raise LookupError("launch has ended")
+            return self._session.process.pid
+        return self._session.pid(MODULES[target])
+
+
+def _send(pid: int, signal_name: str) -> None:
+    os.kill(pid, signal.Signals[signal_name])
 
 
 def _limit_files(pid: int, more: int) -> None:
     """Let no file of a process grow beyond its largest by more than that: its disk is full."""
-    sizes = [0]
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        path = link.readlink()
-        if path.suffix in (".mcap", ".sqlite"):
-            sizes.append(path.stat().st_size)
-    _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (max(sizes) + more, most))
+    if sys.platform == "linux":
+        import resource
+
+        sizes = [0]
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            path = link.readlink()
+            if path.suffix in (".mcap", ".sqlite"):
+                sizes.append(path.stat().st_size)
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (max(sizes) + more, most))
 
 
 def _damage(path: Path, damage: Damage) -> None:
@@ -267,6 +273,6 @@ def _locks_left(port: int, data: Path) -> Iterator[str]:
         if path.exists():
             with path.open("rb") as file:
                 try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock(file)
                 except OSError:
                     yield path.name

@@ -1,0 +1,1 @@
+"""Seeded random faults over short simulated sessions, and what must hold whatever happens."""

@@ -1,0 +1,123 @@
+"""A session that the `rig run` command runs in a process of its own."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import rig
+
+PACKAGE = Path(rig.__file__).parent
+SIMULATED_SETUP = PACKAGE / "setups" / "simulated.toml"
+TASK = PACKAGE.parent / "behavior" / "tasks" / "train1.toml"
+RIG = (sys.executable, "-P", "-c", "from rig.cli.main import main; main()")
+"""The `rig` command of this installation."""
+_SHOWS_OR_IMAGES = ("display", "mesoscope", "stream", "online", "integrity", "task.imaging")
+"""What of the simulated setup shows and images; [nodes.task.imaging] waits for the microscope."""
+
+
+class SessionProcess:
+    """One `rig run` process and its children."""
+
+    def __init__(
+        self,
+        data: Path,
+        sets: Sequence[str],
+        setup: Path = SIMULATED_SETUP,
+        task: Path = TASK,
+        subject: str = "test",
+        args: Sequence[str] = ("--no-page",),
+        stdin: int = subprocess.DEVNULL,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start the session at a free port.
+
+        Args:
+            data: The data folder.
+            sets: Values for `--set`.
+            setup: The setup of the rig.
+            task: The task.
+            subject: The animal.
+            args: Other options of `rig run`.
+            stdin: What it reads.
+            env: Environment variables to add to those of this process.
+        """
+        self.port = free_port()
+        self.data, self.subject = data, subject
+        command = [*RIG, "run", str(setup), str(task), "--subject", subject, "--data", str(data)]
+        command += args
+        for text in (f"rig.hub_port={self.port}", *sets):
+            command += ["--set", text]
+        self.process = subprocess.Popen(
+            command,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, "COLUMNS": "200", **(env or {})},
+        )
+
+    def pid(self, module: str) -> int:
+        """Return the process id of a node, by its module. Raises LookupError if it does not run."""
+        for line in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            for child in line.read_text().split():
+                arguments = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if module.encode() in arguments:
+                    return int(child)
+        raise LookupError(f"{module} does not run")
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return the exit code and what was printed."""
+        output, _ = self.process.communicate(timeout=240)
+        return self.process.returncode, output
+
+    def close(self) -> None:
+        """Kill the command if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def __enter__(self) -> "SessionProcess":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def behavior_alone(folder: Path, more: str = "") -> Path:
+    """Write the simulated setup without all that shows and images, which starts in half the time.
+
+    `more` is text at its end: other tables.
+    """
+    tables = re.split(r"^(?=\[)", SIMULATED_SETUP.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    left_out = tuple(f"[nodes.{name}" for name in _SHOWS_OR_IMAGES)
+    setup = folder / "behavior.toml"
+    kept = "".join(table for table in tables if not table.startswith(left_out))
+    setup.write_text(kept + more, encoding="utf-8")
+    return setup
+
+
+def free_port() -> int:
+    """Return a port that is free, as are the next two."""
+    while True:
+        with socket.socket() as first, socket.socket() as second, socket.socket() as third:
+            first.bind(("127.0.0.1", 0))
+            at = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", at + 1))
+                third.bind(("127.0.0.1", at + 2))
+            except (OSError, OverflowError):
+                continue
+            return at
