@@ -1,31 +1,27 @@
 """rig subject: the animals' record: who they are, what they weigh, what they were given."""
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 from rich.table import Table
 
-import rig
 from behavior.trials.task_settings import COHORTS
-from rig.cli.numbers import number, number_in
+from rig.cli import record_entries as entries
+from rig.cli.numbers import number
+from rig.cli.record_entries import NEED_ML, SEXES, WEIGHT_G, day_data, known
 from rig.cli.sessions.run import Data, Rehearse
 from rig.cli.terminal import new_console
-from rig.errors import Refused
-from rig.settings.config import check_subject_name
 from rig.settings.lab import read_lab
-from rig.settings.toml import read_toml
 from rig.subjects.booking import DayWater, days_of_water, session_folders, subject_folder
 from rig.subjects.booking import water_of_day as water_on
-from rig.subjects.ledger import Ledger, Supplement
+from rig.subjects.ledger import Ledger
 from rig.subjects.record import (
     RECORD_FILE,
     Subject,
     Weighing,
     find,
-    names,
     open_record,
     rehearsal,
 )
@@ -35,11 +31,14 @@ subject = typer.Typer(
     help="Keep the animals' record: who they are, what they weigh, what they were given.",
     no_args_is_help=True,
 )
+_FACTS = ("birth_date", "sex", "genotype", "project", "experimenter")
 Name = Annotated[str, typer.Argument(help="Name of the animal.")]
 Note = Annotated[str, typer.Option(help="Anything else.")]
-_WEIGHT_G = (5.0, 100.0)
-_NEED_ML = (0.0, 5.0)
-_SUPPLEMENT_ML = (0.001, 5.0)
+BirthDate = Annotated[str | None, typer.Option(help="Birth date, YYYY-MM-DD.")]
+Sex = Annotated[str | None, typer.Option(help=f"{', '.join(SEXES)} (U: unknown, O: other).")]
+Genotype = Annotated[str | None, typer.Option(help="Its genotype.")]
+Project = Annotated[str | None, typer.Option(help="The project it belongs to.")]
+Experimenter = Annotated[str | None, typer.Option(help='Who works with it, such as "Doe, Jane".')]
 
 
 @subject.command()
@@ -48,22 +47,25 @@ def add(
     cohort: Annotated[str, typer.Option(help=f"Its cohort: {', '.join(COHORTS)}.")],
     stage: Annotated[str, typer.Option(help="Its stage of training, such as train1.")],
     baseline_g: Annotated[
-        float, typer.Option(parser=number(*_WEIGHT_G), help="Weight before any restriction, g.")
+        float, typer.Option(parser=number(*WEIGHT_G), help="Weight before any restriction, g.")
     ],
     restricted: Annotated[
         bool, typer.Option("--restricted/--free", help="Whether its water is restricted.")
     ],
     data: Data,
     need_ml: Annotated[
-        float, typer.Option(parser=number(*_NEED_ML), help="Water it must drink per day, ml.")
+        float, typer.Option(parser=number(*NEED_ML), help="Water it must drink per day, ml.")
     ] = 1.0,
+    birth_date: BirthDate = None,
+    sex: Sex = None,
+    genotype: Genotype = None,
+    project: Project = None,
+    experimenter: Experimenter = None,
 ) -> None:
     """Add an animal to the record. Its sessions then run on real devices only."""
-    check_subject_name(name)
+    facts = _facts(birth_date, sex, genotype, project, experimenter)
     added = Subject(name, cohort, stage, baseline_g, restricted, need_ml)
-    _check_stage(added)
-    with open_record(data) as record:
-        record.add(added)
+    entries.add(data, msgspec.structs.replace(added, **facts))
     new_console().print(f"added {name} to the record of {data}")
 
 
@@ -74,17 +76,22 @@ def edit(
     cohort: Annotated[str | None, typer.Option(help=f"One of {', '.join(COHORTS)}.")] = None,
     stage: Annotated[str | None, typer.Option(help="Its stage of training.")] = None,
     baseline_g: Annotated[
-        float | None, typer.Option(parser=number(*_WEIGHT_G), help="Baseline weight, g.")
+        float | None, typer.Option(parser=number(*WEIGHT_G), help="Baseline weight, g.")
     ] = None,
     restricted: Annotated[
         bool | None, typer.Option("--restricted/--free", help="Whether its water is restricted.")
     ] = None,
     need_ml: Annotated[
-        float | None, typer.Option(parser=number(*_NEED_ML), help="Water per day, ml.")
+        float | None, typer.Option(parser=number(*NEED_ML), help="Water per day, ml.")
     ] = None,
     active: Annotated[
         bool | None, typer.Option("--active", help="Take it back from retirement.")
     ] = None,
+    birth_date: BirthDate = None,
+    sex: Sex = None,
+    genotype: Genotype = None,
+    project: Project = None,
+    experimenter: Experimenter = None,
 ) -> None:
     """Change the record of an animal; values that are omitted stay as they are."""
     changes = {
@@ -96,22 +103,15 @@ def edit(
         "retired": None if active is None else not active,
     }
     given = {key: value for key, value in changes.items() if value is not None}
-    if not given:
-        raise Refused("nothing to change; name an option, for example --stage train2")
-    changed = msgspec.structs.replace(_known(data, name), **given)
-    if stage is not None or cohort is not None:
-        _check_stage(changed)
-    with open_record(data) as record:
-        record.edit(changed)
+    given |= _facts(birth_date, sex, genotype, project, experimenter)
+    entries.edit(data, name, given)
     show(name, data)
 
 
 @subject.command()
 def retire(name: Name, data: Data) -> None:
     """Mark an animal as retired: it runs no more sessions, and its record stays."""
-    retired = msgspec.structs.replace(_known(data, name), retired=True)
-    with open_record(data) as record:
-        record.edit(retired)
+    entries.edit(data, name, {"retired": True})
     new_console().print(f"{name} is retired; to take it back: rig subject edit {name} --active")
 
 
@@ -146,11 +146,8 @@ def weigh(
     rehearse: Rehearse = False,
 ) -> None:
     """Enter today's weight, and show what is due. A restricted animal needs one to run."""
-    weight = _amount(grams, "g", "GRAMS", *_WEIGHT_G)
-    data = _practice(data, name, rehearse)
-    day = read_lab(data).day_of(time.time())
-    with open_record(data) as record:
-        record.weigh(name, Weighing(day.isoformat(), weight, condition, note, after))
+    data = day_data(data, name, rehearse)
+    entries.weigh(data, name, grams, condition, note, after)
     show(name, data)
 
 
@@ -163,18 +160,16 @@ def give(
     rehearse: Rehearse = False,
 ) -> None:
     """Enter water that an animal was given by hand, outside a session."""
-    volume_ml = _amount(ml, "ml", "ML", *_SUPPLEMENT_ML)
-    data = _practice(data, name, rehearse)
-    with open_record(data) as record:
-        Ledger(record).give(name, Supplement(time.time(), volume_ml * 1000, note))
+    data = day_data(data, name, rehearse)
+    entries.give(data, name, ml, note)
     show(name, data)
 
 
 @subject.command()
 def show(name: Name, data: Data, rehearse: Rehearse = False) -> None:
     """Show an animal: its weight, its water today, the supplement due."""
-    data = _practice(data, name, rehearse)
-    animal = _known(data, name)
+    data = day_data(data, name, rehearse)
+    animal = known(data, name)
     today = water_on(data, name)
     with open_record(data) as record:
         weights, sessions = record.weights(name), Ledger(record).sessions(name)
@@ -182,6 +177,9 @@ def show(name: Name, data: Data, rehearse: Rehearse = False) -> None:
     table.add_row(
         "cohort, stage", f"{animal.cohort}, {animal.stage}{' (retired)' * animal.retired}"
     )
+    for key in _FACTS:
+        if value := getattr(animal, key):
+            table.add_row(key.replace("_", " "), value)
     table.add_row("baseline", f"{animal.baseline_g:g} g")
     for last in weights[-1:]:
         table.add_row("last weight", _weight_text(last, animal))
@@ -201,8 +199,8 @@ def show(name: Name, data: Data, rehearse: Rehearse = False) -> None:
 @subject.command()
 def weights(name: Name, data: Data, rehearse: Rehearse = False) -> None:
     """Show every weight of an animal, with condition and notes."""
-    data = _practice(data, name, rehearse)
-    animal = _known(data, name)
+    data = day_data(data, name, rehearse)
+    animal = known(data, name)
     table = Table("day", "weight", "of baseline", "", "condition", "note", title=name)
     today = read_lab(data).day_of(time.time()).isoformat()
     with open_record(data) as record:
@@ -220,7 +218,7 @@ def water(name: Name, data: Data, rehearse: Rehearse = False) -> None:
         data = rehearsal(data, name)
     days = days_of_water(data, name)
     if find(data, name) is None and not days and not session_folders(subject_folder(data, name)):
-        _known(data, name)
+        known(data, name)
     console = new_console()
     if not days:
         console.print(f"{name} has no session in {data} and was given nothing")
@@ -237,21 +235,10 @@ def water(name: Name, data: Data, rehearse: Rehearse = False) -> None:
         console.print(text, style="bold red", soft_wrap=True)
 
 
-def _practice(data: Path, name: str, rehearse: bool) -> Path:
-    """Return the data folder of a command on a known animal. Raises Refused."""
-    _known(data, name)
-    return rehearsal(data, name) if rehearse else data
-
-
-def _known(data: Path, name: str) -> Subject:
-    animal = find(data, name)
-    if animal is None:
-        there = ", ".join(names(data)) or "nobody"
-        raise Refused(
-            f"there is no subject {name} in the record of {data}, which knows {there}; add it: "
-            f"rig subject add {name} (options: rig subject add --help), or check --data"
-        )
-    return animal
+def _facts(*values: str | None) -> dict[str, str]:
+    """Return those facts of an animal that were given."""
+    given = zip(_FACTS, values, strict=True)
+    return {name: value.strip() for name, value in given if value is not None}
 
 
 def _weight_text(weighing: Weighing, animal: Subject) -> str:
@@ -265,40 +252,3 @@ def _remarks(water_: DayWater) -> list[str]:
     unreadable = [f"{one.folder} cannot be read: {one.why}" for one in water_.unreadable]
     left_open = [f"{f} was never closed; run: rig recover {f}" for f in water_.open_folders]
     return [*water_.remarks, *left_open, *unreadable]
-
-
-def _check_stage(one: Subject) -> None:
-    """Check an animal's cohort and stage against the installed tasks. Raises Refused."""
-    if one.cohort not in COHORTS:
-        raise Refused(f'--cohort: "{one.cohort}" is not one of {", ".join(COHORTS)}')
-    stages = _stages()
-    if one.stage not in stages:
-        raise Refused(
-            f'--stage: no task has stage "{one.stage}"; choose one of {", ".join(stages)}'
-        )
-    if one.cohort not in stages[one.stage]:
-        fitting = ", ".join(stage for stage, cohorts in stages.items() if one.cohort in cohorts)
-        raise Refused(
-            f"--stage: {one.stage} is not for cohort {one.cohort}; choose one of {fitting}"
-        )
-
-
-def _stages() -> dict[str, set[str]]:
-    """Return the stages of the tasks that are installed, each with the cohorts it is for."""
-    stages: dict[str, set[str]] = {}
-    folder = Path(rig.__file__).parent.parent / "behavior" / "tasks"
-    for path in sorted(folder.glob("*.toml")):
-        task = read_toml(path)
-        stages.setdefault(str(task["stage"]), set()).update(task["cohorts"])
-    return stages
-
-
-def _amount(text: str, unit: str, name: str, low: float, high: float) -> float:
-    """Return an amount as people type it, with or without its unit. Raises Refused."""
-    try:
-        value = number_in(text.lower().strip().removesuffix(unit))
-    except ValueError as error:
-        raise Refused(f"{name}: {error}") from None
-    if not low <= value <= high:
-        raise Refused(f"{name}: {value:g} is not from {low:g} to {high:g} {unit}; type it again")
-    return value

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -16,14 +17,19 @@ from rig.errors import Refused
 from rig.settings.lab import REHEARSAL_FOLDER
 
 RECORD_FILE = "subjects.sqlite"
-_VERSION = 2
+_VERSION = 3
+_FACTS = ("birth_date", "sex", "genotype", "project", "experimenter")
+"""Columns of an animal that version 2 of the record lacked."""
 _WAIT_S = 5.0
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 """What SQLite reports if the disk is full or fails: the record itself is not damaged."""
 _TABLES = """
 create table subject (
     name text primary key, cohort text not null, stage text not null, baseline_g real not null,
-    restricted integer not null, need_ml real not null, retired integer not null);
+    restricted integer not null, need_ml real not null, retired integer not null,
+    birth_date text not null default '', sex text not null default '',
+    genotype text not null default '', project text not null default '',
+    experimenter text not null default '');
 create table weight (
     name text not null references subject, day text not null, grams real not null,
     condition text not null, note text not null, after integer not null);
@@ -53,6 +59,14 @@ class Subject(msgspec.Struct, frozen=True):
     """What it must drink a day, ml."""
     retired: bool = False
     """True if it runs no more sessions."""
+    birth_date: str = ""
+    """ISO 8601; empty if it is not known."""
+    sex: str = ""
+    """M, F, U (unknown) or O (other); empty if nothing was entered."""
+    genotype: str = ""
+    project: str = ""
+    experimenter: str = ""
+    """Family name, comma, given name, such as "Doe, Jane"."""
 
 
 class Weighing(msgspec.Struct, frozen=True):
@@ -90,16 +104,15 @@ class Record:
         if self.find(subject.name) is not None:
             raise Refused(f"subject {subject.name} is already in the record; choose another name")
         with self.transaction() as sql:
-            sql.execute(
-                "insert into subject values (?, ?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(subject)
-            )
+            row = msgspec.structs.astuple(subject)
+            sql.execute(f"insert into subject values ({', '.join('?' * len(row))})", row)
 
     def edit(self, subject: Subject) -> None:
         """Replace what is recorded of an animal of that name."""
+        _, *columns = Subject.__struct_fields__
         with self.transaction() as sql:
             sql.execute(
-                "update subject set cohort = ?, stage = ?, baseline_g = ?, restricted = ?, "
-                "need_ml = ?, retired = ? where name = ?",
+                f"update subject set {', '.join(f'{name} = ?' for name in columns)} where name = ?",
                 (*msgspec.structs.astuple(subject)[1:], subject.name),
             )
 
@@ -186,7 +199,7 @@ def names(data: Path) -> list[str]:
 
 
 def _prepare(sql: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a new file, and compare the digest of an old one. Raises Refused."""
+    """Make the tables of a new file; check an old one, and bring version 2 up. Raises Refused."""
     sql.execute("begin immediate")
     try:
         (version,) = sql.execute("pragma user_version").fetchone()
@@ -196,17 +209,28 @@ def _prepare(sql: sqlite3.Connection, path: Path) -> None:
                 sql.execute(statement)
             sql.execute("update digest set sha256 = ?", (_digest(sql),))
             sql.execute(f"pragma user_version = {_VERSION}")
+        elif version == 2:
+            _check_digest(sql, path)
+            for name in _FACTS:
+                sql.execute(f"alter table subject add column {name} text not null default ''")
+            sql.execute("update digest set sha256 = ?", (_digest(sql),))
+            sql.execute(f"pragma user_version = {_VERSION}")
         elif version != _VERSION:
             raise Refused(
                 f"{path} is of another version of this program, or damaged (version {version}, "
                 f"expected {_VERSION}); move it away and add the subjects again"
             )
-        elif sql.execute("select sha256 from digest").fetchall() != [(_digest(sql),)]:
-            raise Refused(_unusable(path, "its rows do not match their digest"))
+        else:
+            _check_digest(sql, path)
         sql.execute("commit")
     finally:
         if sql.in_transaction:
             sql.execute("rollback")
+
+
+def _check_digest(sql: sqlite3.Connection, path: Path) -> None:
+    if sql.execute("select sha256 from digest").fetchall() != [(_digest(sql),)]:
+        raise Refused(_unusable(path, "its rows do not match their digest"))
 
 
 def _unusable(path: Path, why: str) -> str:
@@ -224,6 +248,6 @@ def _digest(sql: sqlite3.Connection) -> str:
     return digest.hexdigest()
 
 
-def _subject(row: tuple[str, str, str, float, int, float, int]) -> Subject:
-    name, cohort, stage, baseline_g, restricted, need_ml, retired = row
-    return Subject(name, cohort, stage, baseline_g, bool(restricted), need_ml, bool(retired))
+def _subject(row: tuple[Any, ...]) -> Subject:
+    fields = dict(zip(Subject.__struct_fields__, row, strict=True))
+    return msgspec.convert(fields, Subject, strict=False)  # SQLite holds truth as 0 or 1

@@ -13,6 +13,7 @@ from rig.cli.sessions.run import Data
 from rig.cli.sessions.session_argument import session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
+from rig.subjects.record import Subject, find
 
 EXPORT_FOLDER = "export"
 
@@ -46,10 +47,18 @@ def export(
         str,
         typer.Option(help="lab: the study's session type, such as sup_train1_after_learning."),
     ] = "",
-    birth_date: Annotated[str, typer.Option(help="nwb: the animal's birth date, YYYY-MM-DD.")] = "",
-    sex: Annotated[str, typer.Option(help="nwb: M, F, U (unknown) or O (other).")] = "U",
-    genotype: Annotated[str, typer.Option(help="nwb: the animal's genotype.")] = "",
-    experimenter: Annotated[str, typer.Option(help='nwb: such as "Doe, Jane".')] = "",
+    birth_date: Annotated[
+        str, typer.Option(help="nwb: the animal's birth date, YYYY-MM-DD [from its record].")
+    ] = "",
+    sex: Annotated[
+        str, typer.Option(help="nwb: M, F, U (unknown) or O (other) [from its record, else U].")
+    ] = "",
+    genotype: Annotated[
+        str, typer.Option(help="nwb: the animal's genotype [from its record].")
+    ] = "",
+    experimenter: Annotated[
+        str, typer.Option(help='nwb: such as "Doe, Jane" [from its record].')
+    ] = "",
     partial: Annotated[
         bool, typer.Option("--partial", help="Export an incomplete session, marked as incomplete.")
     ] = False,
@@ -73,11 +82,12 @@ def export(
         if kind == Format.NWB:
             from analysis.export.nwb import SubjectFacts, write_nwb
 
+            animal = _recorded(contents.subject, folders[0].parents[1], data)
             facts = SubjectFacts(
-                birth_date=_birth_date(birth_date, contents.subject),
-                sex=sex,
-                genotype=genotype,
-                experimenter=experimenter,
+                birth_date=_birth_date(birth_date or animal.birth_date, contents.subject),
+                sex=sex or animal.sex or "U",
+                genotype=genotype or animal.genotype,
+                experimenter=experimenter or animal.experimenter,
             )
             write_nwb(contents, folder, facts)
             return 1
@@ -86,7 +96,8 @@ def export(
         return len(write_tables(contents, folder, kind))
 
     console = new_console()
-    for session in _sessions(named, subject, data):
+    folders = list(_sessions(named, subject, data))
+    for session in folders:
         contents = read_contents(session, partial)
         folder = (to or session / EXPORT_FOLDER / kind).resolve()
         if to is not None and subject and kind in (Format.CSV, Format.PARQUET):
@@ -111,9 +122,18 @@ def _sessions(named: list[str], subject: str, data: Path) -> Iterator[Path]:
     yield from map(session_in, folders)
 
 
+def _recorded(name: str, beside: Path, data: Path) -> Subject:
+    """Return an animal from the record beside its sessions, else that of --data; else unknown."""
+    unknown = Subject(name, "", "", 0.0, restricted=False, need_ml=0.0)
+    return find(beside, name) or find(data, name) or unknown
+
+
 def _birth_date(text: str, subject: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
         what = f"{text!r} is not a date" if text else f"the birth date of {subject} is not known"
-        raise Refused(f"{what}; NWB needs it: --birth-date YYYY-MM-DD") from None
+        raise Refused(
+            f"{what}; NWB needs it: --birth-date YYYY-MM-DD, here or once for all sessions: "
+            f"rig subject edit {subject} --birth-date YYYY-MM-DD"
+        ) from None

@@ -8,14 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from rig.cli.numbers import number_in
+from rig.cli.record_entries import WEIGHT_G, doubtful_weight
 from rig.settings.lab import read_lab
 from rig.subjects.booking import water_of_day
 from rig.subjects.ledger import Booking
 from rig.subjects.record import Subject, Weighing, find, open_record
 from rig.subjects.welfare import supplement_ml
-
-_PLAUSIBLE = (0.5, 1.5)
-"""A weight outside these shares of the baseline must be typed twice."""
 
 
 def at_a_terminal() -> bool:
@@ -74,12 +72,12 @@ def _weight(subject: Subject, console: Console, read: Callable[[str], str]) -> f
         except ValueError as error:
             console.print(str(error), markup=False)
             continue
-        if not 5.0 <= grams <= 100.0:
-            console.print("a mouse weighs 5 to 100 g; type it again")
+        if not WEIGHT_G[0] <= grams <= WEIGHT_G[1]:
+            console.print("a mouse weighs {:g} to {:g} g; type it again".format(*WEIGHT_G))
             continue
-        share = grams / subject.baseline_g
-        if _PLAUSIBLE[0] <= share <= _PLAUSIBLE[1] or grams == doubted:
+        doubt = doubtful_weight(subject, grams)
+        if not doubt or grams == doubted:
             return grams
         doubted = grams
-        console.print(f"{grams:g} g is {share:.0%} of its baseline; type it again to confirm")
+        console.print(f"{doubt}; type it again to confirm")
     return None

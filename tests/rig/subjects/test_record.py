@@ -1,6 +1,8 @@
 """The animals' record: what is entered comes back, and a session ends in it."""
 
+import hashlib
 import resource
+import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -43,6 +45,39 @@ def test_the_record_gives_back_what_was_written(tmp_path: Path) -> None:
 def test_a_record_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / RECORD_FILE).write_text("not a database, but long enough to look like one" * 9)
     with pytest.raises(Refused, match="restore it from a backup"):
+        find(tmp_path, "VR2")
+
+
+def as_of_version_2(data: Path) -> sqlite3.Connection:
+    """Take from a record what version 3 added."""
+    sql = sqlite3.connect(data / RECORD_FILE, isolation_level=None)
+    for name in ("birth_date", "sex", "genotype", "project", "experimenter"):
+        sql.execute(f"alter table subject drop column {name}")
+    digest = hashlib.sha256()
+    for table in ("subject", "weight", "session", "supplement", "clock"):
+        for row in sql.execute(f"select * from {table} order by rowid"):
+            digest.update(f"{table}{row!r}".encode())
+    sql.execute("update digest set sha256 = ?", (digest.hexdigest(),))
+    sql.execute("pragma user_version = 2")
+    return sql
+
+
+def test_a_record_of_version_2_is_brought_up_with_everything_in_it(tmp_path: Path) -> None:
+    known(tmp_path, (TODAY, 24.0))
+    as_of_version_2(tmp_path).close()
+    assert find(tmp_path, "VR2") == VR2
+    with open_record(tmp_path) as record:
+        assert [one.grams for one in record.weights("VR2")] == [24.0]
+        record.edit(msgspec.structs.replace(VR2, sex="F"))
+    assert find(tmp_path, "VR2") == msgspec.structs.replace(VR2, sex="F")
+
+
+def test_a_damaged_record_of_version_2_is_refused(tmp_path: Path) -> None:
+    known(tmp_path, (TODAY, 24.0))
+    sql = as_of_version_2(tmp_path)
+    sql.execute("update weight set grams = 25.0")
+    sql.close()
+    with pytest.raises(Refused, match="do not match their digest"):
         find(tmp_path, "VR2")
 
 

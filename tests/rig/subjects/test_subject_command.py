@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 from typer.testing import CliRunner
 
 from rig.cli.main import app
+from rig.errors import Refused
 from rig.subjects.booking import water_of_day
 from rig.subjects.record import find, open_record
 from tests.rig.animals import TODAY, VR2, known
@@ -28,6 +30,58 @@ def test_an_animal_is_edited_retired_and_taken_back(tmp_path: Path) -> None:
     subject(tmp_path, "edit", name, "--active")
     expected = msgspec.structs.replace(VR2, name=name, stage="train2", need_ml=1.2)
     assert find(tmp_path, name) == expected
+
+
+def refused(data: Path, *arguments: str) -> str:
+    run = CliRunner().invoke(app, ["subject", *arguments, "--data", str(data)])
+    assert isinstance(run.exception, Refused), run.output + str(run.exception)
+    return str(run.exception)
+
+
+FACTS = {
+    "birth_date": "2026-03-31",
+    "sex": "F",
+    "genotype": "CaMKII-tTA x tetO-GCaMP6s",
+    "project": "learning",
+    "experimenter": "Doe, Jane",
+}
+
+
+def test_what_an_export_needs_of_an_animal_is_entered_and_changed(tmp_path: Path) -> None:
+    options = [x for key, value in FACTS.items() for x in (f"--{key.replace('_', '-')}", value)]
+    new = ["--cohort", "task", "--stage", "train1", "--baseline-g", "25", "--restricted"]
+    subject(tmp_path, "add", "VR2", *new, *options)
+    assert find(tmp_path, "VR2") == msgspec.structs.replace(VR2, **FACTS)
+    said = subject(tmp_path, "edit", "VR2", "--sex", "M", "--project", "")
+    assert "Doe, Jane" in said and "2026-03-31" in said
+    assert find(tmp_path, "VR2") == msgspec.structs.replace(
+        VR2, **{**FACTS, "sex": "M", "project": ""}
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--birth-date", "31.3.2026", "is not a date; write year, month and day"),
+        ("--birth-date", "2999-01-01", "is not between 2000-01-01 and today"),
+        ("--sex", "female", "is not one of M, F, U, O"),
+        ("--experimenter", "Jane Doe", "write family name, comma, given name"),
+        ("--genotype", "x" * 201, "write at most 200"),
+        ("--baseline-g", "nan", "not a finite number"),
+    ],
+)
+def test_a_wrong_fact_is_refused_in_a_sentence(
+    tmp_path: Path, option: str, value: str, sentence: str
+) -> None:
+    known(tmp_path)
+    if option == "--baseline-g":
+        run = CliRunner().invoke(
+            app, ["subject", "edit", "VR2", option, value], env={"COLUMNS": "200"}
+        )
+        assert run.exit_code == 2 and sentence in run.output
+    else:
+        assert sentence in refused(tmp_path, "edit", "VR2", option, value)
+    assert find(tmp_path, "VR2") == VR2
 
 
 def test_a_supplement_counts_as_water_and_is_less_to_give(tmp_path: Path) -> None:
