@@ -138,6 +138,9 @@ def test_a_second_session_on_the_same_rig(
             f"process {live.process.pid}; end that first"
         )
         assert not (tmp_path / "second").exists()
+        for by_hand in (["flush"], ["check"], ["calibrate", "valve"]):  # the setup has another port
+            again = refused(capsys, monkeypatch, *by_hand, SETUP, "--yes")
+            assert again.startswith("rig simulated is in use by a session of subject test, ")
         os.kill(live.process.pid, signal.SIGKILL)
         live.end()
     session = resolve(SETUP, TASK, "other", 1, [f"rig.hub_port={live.port}"]).session

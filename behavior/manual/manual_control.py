@@ -193,7 +193,7 @@ def open_devices(session: SessionSettings) -> Iterator[ManualControl]:
     Raises:
         Refused: The rig is in use, or a device cannot be opened.
     """
-    with RigLock(session, "flush, calibrate or check"):
+    with RigLock(session, "flush, calibrate or check", by_hand=True):
         table = session.nodes["hardware"]
         hardware = Hardware(convert(table, Hardware.Settings, "[nodes.hardware]"), _ignore)
         zero_ns = monotonic_ns()

@@ -28,23 +28,29 @@ class RigLock:
 
     Real hardware is locked by the name of the rig and by the address of each board: no setting of
     a port or a name lets two commands reach one valve. A rig whose devices are all simulated is
-    locked by its name and hub port, so that several may run on one machine.
+    locked by its name and hub port, so that several sessions may run on one machine; but as on real
+    hardware, its devices are not operated by hand during a session of the rig at any port.
     """
 
-    def __init__(self, session: SessionSettings, user: str = "") -> None:
+    def __init__(self, session: SessionSettings, user: str = "", by_hand: bool = False) -> None:
         """Take the locks. Raises Refused, naming who holds the rig, if it is in use.
 
         Args:
             session: What is locked: its rig and the boards of its hardware.
             user: The command that takes the lock, for the refusal of the next one.
+            by_hand: Whether a person operates the devices, and there is no session.
         """
         self._files: list[IO[str]] = []
         rig = session.rig.name
         user = user or f"a session of subject {session.subject}"
         folder = private_folder()
         try:
-            for name in _lock_names(session):
-                self._files.append(_take(folder / f"{name}.lock", rig))
+            names = [f"{name}.lock" for name in _lock_names(session, by_hand)]
+            for name in names:
+                self._files.append(_take(folder / name, rig))
+            for path in _excluded(session, by_hand, folder):
+                if path.name not in names:
+                    _take(path, rig).close()
         except Refused:
             self.release()
             raise
@@ -70,14 +76,29 @@ class RigLock:
         self.release()
 
 
-def _lock_names(session: SessionSettings) -> list[str]:
+def _lock_names(session: SessionSettings, by_hand: bool) -> list[str]:
     """Return the names of the locks of a rig, in the order in which everybody takes them."""
-    rig = re.sub(r"[^A-Za-z0-9_-]", "_", session.rig.name)
+    rig = _rig_name(session)
     if not animal_devices(session)[0]:
-        return [f"rig-{rig}-{session.rig.hub_port}"]
+        return [f"{rig}-{session.rig.hub_port}", *[f"{rig}-by-hand"] * by_hand]
     boards = session.nodes.get(HARDWARE, {}).get("boards", {})
     names = {name for board in boards.values() for name in _board_names(board)}
-    return [f"rig-{rig}", *sorted(names)]
+    return [rig, *sorted(names)]
+
+
+def _excluded(session: SessionSettings, by_hand: bool, folder: Path) -> list[Path]:
+    """Return the locks of a simulated rig that nobody may hold now, besides its own."""
+    rig = _rig_name(session)
+    if animal_devices(session)[0]:
+        return []
+    if not by_hand:
+        return [folder / f"{rig}-by-hand.lock"]
+    at_ports = re.compile(rf"{rig}-\d+\.lock")
+    return [path for path in sorted(folder.iterdir()) if at_ports.fullmatch(path.name)]
+
+
+def _rig_name(session: SessionSettings) -> str:
+    return "rig-" + re.sub(r"[^A-Za-z0-9_-]", "_", session.rig.name)
 
 
 def _board_names(table: dict[str, Any]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 from hypothesis import given
@@ -80,10 +81,11 @@ def test_series_that_do_not_fit_a_line_are_refused(series: list[Weighing], expec
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Iterator[Path]:
-    """A copy of the simulated setup, with a free port."""
+    """A copy of the simulated setup, with a free port and a name that no session has."""
     path = tmp_path / "mine.toml"
-    text = SETUP.read_text().replace("hub_port = 5571", f"hub_port = {free_port()}")
-    path.write_text(text)
+    port = free_port()
+    text = SETUP.read_text().replace("hub_port = 5571", f"hub_port = {port}")
+    path.write_text(text.replace('name = "simulated"', f'name = "mine {port}"'))
     for beside in SETUP.parent.glob("*.csv"):
         shutil.copy(beside, tmp_path)
     yield path
@@ -103,7 +105,7 @@ def test_a_calibration_is_written_next_to_the_setup_and_used(setup: Path) -> Non
     output = calibrated(setup, 1.5, 2.0, 2.5)
     assert "0.0500 ul/ms after a dead time of 2.0 ms" in output
     page = setup.with_name("mine.valve.centre.html").read_text("utf-8")
-    assert "Calibration of valve centre of rig simulated" in page
+    assert "Calibration of valve centre of rig mine " in page
     assert "0.0500 µl/ms" in page
     assert '"y":[0.15,0.2,0.25]' in page
     valve = resolve(setup, TASK, "x", 1, []).session.nodes["hardware"]["valve"]["centre"]
@@ -220,12 +222,23 @@ def test_a_device_error_during_a_prompt_is_raised(
             control.poll_during(lambda: failed.wait(20.0))
 
 
-def test_no_valve_is_operated_by_hand_during_a_session(setup: Path) -> None:
-    with RigLock(setup_session(setup), "a session of subject VR2"):
+@pytest.mark.parametrize("other_port", [False, True])
+def test_no_valve_is_operated_by_hand_during_a_session(setup: Path, other_port: bool) -> None:
+    session = setup_session(setup)
+    if other_port:
+        session = msgspec.structs.replace(
+            session, rig=msgspec.structs.replace(session.rig, hub_port=free_port())
+        )
+    with RigLock(session, "a session of subject VR2"):
         with pytest.raises(Refused, match="is in use by a session of subject VR2, process"):
             calibrated(setup, 1.5)
         for command in (["flush", str(setup), "--yes"], ["check", str(setup), "--yes"]):
             assert isinstance(CliRunner().invoke(app, command).exception, Refused)
+    assert (
+        CliRunner().invoke(app, ["flush", str(setup), "--seconds", "0.1", "--yes"]).exit_code == 0
+    )
+    with open_devices(setup_session(setup)), pytest.raises(Refused, match="in use by flush"):
+        RigLock(session)
 
 
 def test_flushing_asks_whether_an_animal_is_present_and_shuts_the_valve(setup: Path) -> None:
@@ -238,7 +251,7 @@ def test_flushing_asks_whether_an_animal_is_present_and_shuts_the_valve(setup: P
 
 
 def test_calibrations_of_another_rig_or_valve_are_refused(setup: Path) -> None:
-    measure(setup, "simulated", "nodes.hardware.valve.left", {"ul_per_ms": 0.1})
+    measure(setup, setup_session(setup).rig.name, "nodes.hardware.valve.left", {"ul_per_ms": 0.1})
     with pytest.raises(Refused, match=r"has no \[nodes.hardware.valve.left\]"):
         read_setup(setup)
     measured_file(setup).unlink()

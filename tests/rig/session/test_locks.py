@@ -38,14 +38,15 @@ def harp(port: str) -> dict[str, Any]:
     return {"is": "behavior.devices.harp:Board", "model": "rig-avr", "port": port}
 
 
-def refused(taken: SessionSettings, asked: SessionSettings) -> bool:
-    with RigLock(taken, "a session of subject VR2"):
+def refused(taken: SessionSettings, asked: SessionSettings, hand: str = "") -> bool:
+    """Return whether a rig cannot be taken; "first" or "second" of the two is a person's hand."""
+    with RigLock(taken, "a session of subject VR2", by_hand=hand == "first"):
         try:
-            RigLock(asked).release()
+            RigLock(asked, by_hand=hand == "second").release()
         except Refused as refusal:
             assert f"in use by a session of subject VR2, process {os.getpid()}" in str(refusal)
             return True
-    RigLock(asked).release()
+    RigLock(asked, by_hand=hand == "second").release()
     return False
 
 
@@ -80,6 +81,14 @@ def test_a_card_is_known_by_its_device_whatever_else_is_set() -> None:
 def test_simulated_rigs_of_other_ports_run_beside_each_other() -> None:
     assert refused(rig(SIMULATED), rig(SIMULATED))
     assert not refused(rig(SIMULATED), rig(SIMULATED, hub_port=6001))
+
+
+@pytest.mark.parametrize("hand", ["first", "second"])
+def test_no_port_lets_a_hand_reach_a_simulated_rig_that_runs(hand: str) -> None:
+    assert refused(rig(SIMULATED), rig(SIMULATED, hub_port=6001), hand)
+    assert refused(rig(SIMULATED), rig(SIMULATED), hand)
+    assert not refused(rig(SIMULATED), rig(SIMULATED, name="test-2", hub_port=6001), hand)
+    assert not refused(rig(SIMULATED, name="test-2"), rig(SIMULATED, hub_port=6001), hand)
 
 
 def test_a_link_in_place_of_the_lock_is_not_followed(folder: Path, tmp_path: Path) -> None:
