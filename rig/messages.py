@@ -468,6 +468,10 @@ class LearningSignals(Message, frozen=True, tag="LearningSignals"):
     """For each contrast, what the sequence of the first half of A is compared with."""
     sequence: tuple[bytes, ...] = ()
     """For each contrast, the correlations of peak positions: (areas, comparisons)."""
+    licked: tuple[bool, ...] = ()
+    """Whether each completed trial had a lick in the texture."""
+    ramp_by_lick: bytes = b""
+    """Mean population signal over bins 0-39 of trials without and with such licks: (stimuli, 2)."""
 
 
 class CellsFound(Message, frozen=True, tag="CellsFound"):

@@ -88,6 +88,8 @@ class Result:
     """Population signal around the cue: (trials, 30)."""
     from_lick: Values
     """Population signal around the first lick: (trials, 30)."""
+    by_lick: Values
+    """Mean population signal in the texture of trials without and with licks: (stimuli, 2)."""
     projections: Values
     """(contrasts, areas, trials, 70), from 1 m before the corridor."""
     stimuli: tuple[str, ...]
@@ -120,6 +122,7 @@ class LearningJob:
             np.full((trials, BINS), np.nan),
             np.full((trials, 30), np.nan),
             np.full((trials, 30), np.nan),
+            np.full((len(stimuli), 2), np.nan),
             np.full((*shape, trials, BINS_BEFORE + BINS), np.nan),
             stimuli,
             np.full((*shape, len(stimuli), len(FORMS)), np.nan),
@@ -139,6 +142,7 @@ class LearningJob:
         yield from self._populations(late, early)
         yield from self._trials()
         yield from self._windows()
+        self._split_by_lick()
         self._compare()
 
     def _step_is_full(self, values: int) -> bool:
@@ -266,6 +270,14 @@ class LearningJob:
                 out[index, begin - first : end - first] = ramp.project(rows)
                 if self._step_is_full(rows.size):
                     yield
+
+    def _split_by_lick(self) -> None:
+        """Average the population signal of each stimulus over trials without and with licks."""
+        licked = np.array([record.licked for record in self._s.records], bool)
+        values = self.result.by_position[:, TEXTURE_BINS].mean(axis=1)
+        self.result.by_lick[:] = prediction.split_by_lick(
+            values, self._names, licked, self.result.stimuli
+        )
 
     def _compare(self) -> None:
         """Compute the indices that compare stimuli."""

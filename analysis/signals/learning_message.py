@@ -31,6 +31,7 @@ def with_result(
         ramp_by_position=_bytes(result.by_position),
         ramp_from_cue=_bytes(result.from_cue),
         ramp_from_lick=_bytes(result.from_lick),
+        ramp_by_lick=_bytes(result.by_lick),
         projections=_bytes(result.projections),
         stimuli=result.stimuli,
         similarity=_bytes(result.similarity),

@@ -85,6 +85,29 @@ def fractions_by_area(chosen: Chosen, groups: NDArray[np.uint8]) -> NDArray[np.f
     return out.astype(np.float32)
 
 
+def split_by_lick(
+    values: Values, names: NDArray[np.object_], licked: Chosen, stimuli: tuple[str, ...]
+) -> Values:
+    """Return the mean over the trials of each stimulus, without and with licks: (stimuli, 2).
+
+    It shows whether the signal of an unrewarded stimulus follows what the mouse expects (figure 4).
+    Undefined trials are left out; NaN if no trial is left.
+
+    Args:
+        values: Mean of the population signal over bins 0-39 of each trial: (trials,).
+        names: Stimulus of each trial: (trials,).
+        licked: True for trials with a lick in the texture: (trials,).
+        stimuli: The stimuli, in the order of the rows that are returned.
+    """
+    out = np.full((len(stimuli), 2), np.nan)
+    for row, name in enumerate(stimuli):
+        for column, with_lick in enumerate((False, True)):
+            own = values[(names == name) & (licked == with_lick) & ~np.isnan(values)]
+            if own.size:
+                out[row, column] = own.mean()
+    return out
+
+
 def nearest_frames(
     events_t: NDArray[np.float64], scanned_t: NDArray[np.int64]
 ) -> NDArray[np.int64]:

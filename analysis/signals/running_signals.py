@@ -267,6 +267,7 @@ class RunningSignals:
             tuned,
             tuning,
             tuple(record.responded for record in self._records),
+            licked=tuple(record.licked for record in self._records),
         )
 
 

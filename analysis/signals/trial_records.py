@@ -31,6 +31,8 @@ class TrialRecord:
     """Time of the first lick, ns; NaN if there was none."""
     responded: bool
     """True if there was a lick response."""
+    licked: bool
+    """True if there was a lick in the texture, whatever the reward mode."""
 
 
 def record_of(
@@ -45,6 +47,7 @@ def record_of(
         float("nan") if cue is None else cue[1],
         float(own[0].t) if own else float("nan"),
         any(_is_response(start, cue, lick) for lick in own),
+        any(0.0 <= lick.position_m <= start.texture_m for lick in own),
     )
 
 

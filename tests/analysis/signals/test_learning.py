@@ -293,7 +293,28 @@ def check(message: LearningSignals, wanted: Definition) -> dict[str, int]:
                 si *= np.sign(mean[a] - mean[b])
                 np.testing.assert_allclose(absolute, si, rtol=1e-4, atol=1e-4)
             check_sequences(message, wanted, c, area_number)
-    return {"ramp": defined, "projection": projected}
+    check_licks(message, wanted)
+    split = int((~np.isnan(np.frombuffer(message.ramp_by_lick, "<f4"))).sum())
+    return {"ramp": defined, "projection": projected, "split": split}
+
+
+def check_licks(message: LearningSignals, wanted: Definition) -> None:
+    """Figure 4f of the study: the mean of bins 0-39, of trials with no lick and with licks there.
+
+    The study's functions: lickCount(def_range=[0, 40])["inRange"], and resp[:, 0:40].mean(1).
+    """
+    in_texture = {lick.trial for lick in wanted.made.licks if 0 <= lick.position_m <= 4.0}
+    licked = np.array([trial in in_texture for trial in wanted.completed])
+    assert message.licked == tuple(licked.tolist())
+    signal = wanted.ramps()[0][:, 0:40].mean(axis=1)
+    got = np.frombuffer(message.ramp_by_lick, "<f4").reshape(len(message.stimuli), 2)
+    for name, row in zip(message.stimuli, got, strict=True):
+        for value, kind in zip(row, (~licked, licked), strict=True):
+            own = signal[kind & (wanted.stimulus == name)]
+            own = own[~np.isnan(own)]
+            np.testing.assert_allclose(
+                value, own.mean() if own.size else np.nan, rtol=1e-6, atol=1e-6
+            )
 
 
 def check_sequences(message: LearningSignals, wanted: Definition, c: int, area: int) -> None:
@@ -344,7 +365,7 @@ def test_after_each_trial_every_signal_is_its_definition(
     messages = streamed(made)
     completed = [n for n, outcome in enumerate(made.outcomes) if outcome == "done"]
     assert [m.trial for m in messages] == [*completed, completed[-1]]
-    most = {"ramp": 0, "projection": 0}
+    most = {"ramp": 0, "projection": 0, "split": 0}
     for number, message in enumerate(messages):
         so_far = completed[: message.trials]
         ended = max(n for n, f in enumerate(made.frames) if f.trial == message.trial)
@@ -356,6 +377,7 @@ def test_after_each_trial_every_signal_is_its_definition(
         assert most["projection"] > 1000
     if trials > 2 and "never" not in stage:
         assert most["ramp"] > 100
+        assert most["split"] >= 4
     if "never" in stage:
         assert any(
             "reward prediction: no late and no early cue" in w for w in messages[-1].undefined
