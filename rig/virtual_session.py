@@ -30,7 +30,7 @@ def run(
         session: The resolved session.
         end_ns: Session time (ns) at which the session is stopped; None for no limit.
         keep: Called with each published message, instead of collecting them in a list.
-        tick_s: Period of all drivers (s); None for the period of each driver.
+        tick_s: Shortest period of a driver (s); None: drivers keep their own period.
 
     Returns:
         Every message in hub order; empty with `keep`.
@@ -45,7 +45,7 @@ def run(
     for node in nodes:
         node.check(session.task)
         if tick_s is not None and node.period_s is not None:
-            node.period_s = tick_s
+            node.period_s = max(node.period_s, tick_s)
     transport.begin(session, nodes)
     drive(nodes, transport, clock)
     return transport.published

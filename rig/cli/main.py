@@ -16,6 +16,7 @@ from rig.cli.bench.behavior import behavior
 from rig.cli.bench.bus import bus
 from rig.cli.bench.display import display
 from rig.cli.bench.frames import frames
+from rig.cli.bench.ground_truth import ground_truth
 from rig.cli.bringup.calibrate import calibrate
 from rig.cli.bringup.check import check
 from rig.cli.bringup.doctor import doctor
@@ -61,8 +62,11 @@ for heading, commands in COMMANDS:
         app.command(rich_help_panel=heading)(command)
 app.add_typer(check, name="check", rich_help_panel=_RIG)
 app.add_typer(calibrate, name="calibrate", rich_help_panel=_RIG)
-bench = typer.Typer(help="Measure how fast the rig is on this computer.", no_args_is_help=True)
-for part in (bus, behavior, frames, display, analysis):
+bench = typer.Typer(
+    help="Measure how fast the rig is on this computer, and how exact its analysis.",
+    no_args_is_help=True,
+)
+for part in (bus, behavior, frames, display, analysis, ground_truth):
     bench.command()(part)
 app.add_typer(bench, name="bench", rich_help_panel=_RIG)
 app.add_typer(tiff, name="tiff", rich_help_panel=_IMAGING)

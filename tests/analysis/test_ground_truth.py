@@ -17,6 +17,9 @@ from analysis.cells.areas import GROUPS, NAMES
 from analysis.session import Session
 from behavior.hardware import Hardware
 from rig import virtual_session
+from rig.cli.bench.ground_truth import MICE, SETUP, TASK
+from rig.cli.bench.imaging.recovered_cells import Recovered, rates, recovered_cells, rows_of
+from rig.cli.bench.imaging.simulated_imaging import run_imaging_session
 from rig.process import completed
 from rig.replay.replay import replay
 from rig.session.provenance import about
@@ -117,27 +120,48 @@ def test_strips_and_depths_are_put_together(tmp_path: Path) -> None:
     assert (made.traces.max(axis=0) > 0).all()
 
 
-def test_thousands_of_cells_are_recovered_area_by_area(tmp_path: Path) -> None:
-    """The share of leaf1 and of circle1 cells in each group of areas, of 2,000 drawn cells."""
-    layout = StripLayout(448, 448)
-    brain = Brain(cells=2000, radius_px=3.0)
-    cells = SimulatedBrain(brain, layout, 1, None).cells
-    path = tmp_path / "drawn.csv"
-    path.write_text(table(cells))
-    made = imaged(tmp_path, path, 20, height_px=448, width_px=448, brain=msgspec.to_builtins(brain))
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert np.max(list(error_rates(made, rows).values())) <= 0.1
-    prefers = np.array([row["prefers"] for row in rows])
-    d_prime = made.d_prime[-1].astype(np.float64)
-    for sign, name in ((1, "leaf1"), (-1, "circle1")):
-        for group, ids in GROUPS.items():
-            # cells that foresee the reward fire in the rewarded corridor alone, and rightly differ
-            own = np.isin(cells.area, ids) & (prefers != "reward")
-            wanted, got = np.mean(prefers[own] == name), np.mean(sign * d_prime[own] >= 0.3)
-            print(f"{group}: {own.sum()} cells, {name} {wanted:.1%}, found {got:.1%}")
-            assert got == pytest.approx(wanted, abs=0.05)
-    reward = prefers == "reward"
-    print(f"reward: {reward.sum()} cells, {np.mean(d_prime[reward] >= 0.3):.1%} taken for leaf1")
-    seen = made.decoded.t_s.iloc[-1] - made.decoded.t_s.iloc[0]
-    print(f"{len(made.decoded)} frames, {seen:.0f} s")
+@pytest.fixture(scope="module")
+def mice(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recovered]:
+    """A task mouse and an unrewarded one, each with 2400 cells."""
+    found = {}
+    for cohort in MICE.values():
+        folder = tmp_path_factory.mktemp(cohort)
+        changes = ["task.trials=40", f'task.cohort="{cohort}"']
+        run_imaging_session(SETUP, TASK, folder, 1, changes)
+        found[cohort] = recovered_cells(folder)
+        for row in rows_of(cohort, found[cohort]):
+            print(f"{row.name}: {row.p50:.1f} {row.unit} (n = {row.n})")
+    return found
+
+
+def test_thousands_of_cells_are_recovered_area_by_area(mice: dict[str, Recovered]) -> None:
+    """The share of leaf1 and of circle1 cells in each group of areas."""
+    cells = mice["task"]
+    for group in GROUPS:
+        # cells that predict the reward fire in the rewarded corridor alone, and rightly differ
+        own = cells.inside(group) & (cells.prefers != "reward")
+        assert own.sum() >= 200
+        for name, found in (("leaf1", cells.leaf1), ("circle1", cells.circle1)):
+            assert found[own].mean() == pytest.approx(np.mean(cells.prefers[own] == name), abs=0.05)
+            sensitivity, false = rates(found, cells.prefers == name, own)
+            assert sensitivity >= 0.95
+            assert false <= 0.05
+
+
+def test_a_task_mouse_has_a_reward_prediction_population_in_anterior_areas(
+    mice: dict[str, Recovered],
+) -> None:
+    cells = mice["task"]
+    anterior = cells.inside("anterior")
+    sensitivity, false = rates(cells.predicting, cells.predicts, anterior)
+    assert cells.predicts.sum() >= 100
+    assert sensitivity >= 0.95
+    assert false <= 0.25  # d' of about ten late and ten early trials varies by 0.4 by chance
+    assert cells.above_other_areas >= 0.1
+
+
+def test_an_unrewarded_mouse_has_none(mice: dict[str, Recovered]) -> None:
+    cells = mice["unrewarded"]
+    assert (cells.prefers == "reward").sum() >= 100
+    assert not cells.predicts.any()
+    assert abs(cells.above_other_areas) <= 0.05

@@ -73,11 +73,19 @@ def row(
 
 
 def count(
-    name: str, value: float, unit: str = "", most: float | None = None, n: int = 0, note: str = ""
+    name: str,
+    value: float,
+    unit: str = "",
+    most: float | None = None,
+    n: int = 0,
+    note: str = "",
+    least: float | None = None,
 ) -> Row:
-    """Return the row of a single number; `most` is the largest that meets the target."""
-    target = "" if most is None else f"<={most:g}"
-    passed = None if most is None else value <= most
+    """Return the row of a single number; `most` and `least` bound what meets the target."""
+    bounds = [] if most is None else [(f"<={most:g}", value <= most)]
+    bounds += [] if least is None else [(f">={least:g}", value >= least)]
+    target = ", ".join(text for text, _ in bounds)
+    passed = all(met for _, met in bounds) if bounds else None
     return Row(name, unit, float(value), n=n, target=target, passed=passed, note=note)
 
 

@@ -1,0 +1,51 @@
+"""A whole imaging session of a simulated mouse in one process and in virtual time."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from rig import virtual_session
+from rig.messages import Message, kind
+from rig.process import completed
+from rig.session.provenance import about
+from rig.settings.config import resolve
+from rig.transport.envelope import Envelope, pack
+from rig.transport.log import LOG_FILE, Completeness, LogWriter
+
+_NODES = ("hardware", "task", "mesoscope", "stream", "online")
+"""What the analysis needs; the screens only take time."""
+_TICK_S = 0.02
+"""Interval between wheel samples; a rig has 1 ms."""
+
+
+def run_imaging_session(
+    setup: Path, task: Path, folder: Path, seed: int, changes: list[str]
+) -> None:
+    """Run a session of a simulated setup and write its log, with its imaging files, to a folder.
+
+    Args:
+        setup: The setup.
+        task: The task.
+        folder: An empty folder.
+        seed: Seed of the session.
+        changes: Settings to change, as after --set.
+
+    Raises:
+        Refused: A setting is wrong.
+    """
+    resolved = resolve(setup, task, "simulated", seed, changes)
+    nodes = {name: dict(resolved.session.nodes[name]) for name in _NODES}
+    session = msgspec.structs.replace(resolved.session, nodes=nodes, about=about())
+    for name, source in resolved.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, folder / name)
+    writer = LogWriter(folder / LOG_FILE)
+
+    def keep(envelope: Envelope, message: Message) -> None:
+        writer.append(kind(message), envelope, pack(envelope))
+
+    with contextlib.chdir(folder):
+        virtual_session.run(completed(session), keep=keep, tick_s=_TICK_S)
+    writer.close(Completeness(True, writer.count))
