@@ -190,7 +190,7 @@ class Task(Node):
         self._start_last_grey(t, _TIME_UP)
 
     def _is_block_time_up(self, t: int) -> bool:
-        return t - self._block_t >= self._plan.block.minutes * 60e9
+        return t - self._block_t >= self._plan.block.block_minutes * 60e9
 
     def _stop_block_by_time(self, t: int) -> None:
         self._abort_trial(t)

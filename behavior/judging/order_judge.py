@@ -118,14 +118,14 @@ class OrderJudge:
             yield "wrong block", f"block {start.block} after block {old.number}"
         new_t = old.over_t
         if new_t is None:  # the time of the old block was up between two trials
-            new_t = old.start_t + round(self._block_rules.minutes * 60e9)
+            new_t = old.start_t + round(self._block_rules.block_minutes * 60e9)
         self._block = _BlockProgress(min(start.block, last), new_t)
 
     def _is_block_over(self, t: int) -> bool:
         return len(self._block.completed) >= self._block_rules.trials or self._is_time_up(t)
 
     def _is_time_up(self, t: int) -> bool:
-        of_block = t - self._block.start_t >= self._block_rules.minutes * 60e9
+        of_block = t - self._block.start_t >= self._block_rules.block_minutes * 60e9
         return of_block or t - self._start_t >= self._rules.minutes * 60e9
 
     def _is_limit_reached(self, t: int, surely: bool) -> bool:

@@ -33,7 +33,7 @@ class BlockRules(msgspec.Struct, frozen=True, kw_only=True):
     order: str
     max_repeats: int
     trials: int
-    minutes: float
+    block_minutes: float
     grey_before_s: float
     show_s: float
     blank_s: float

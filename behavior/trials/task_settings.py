@@ -51,7 +51,8 @@ class Block(Node.Settings, frozen=True, kw_only=True):
     max_repeats: Annotated[int, Meta(ge=1, le=20)] = 3
     """Maximum number of consecutive trials with the same stimulus."""
     trials: Annotated[int, Meta(ge=1, le=20_000)] = 200
-    minutes: Positive = 60.0
+    block_minutes: Positive = 600.0
+    """The longest that the block may last."""
     grey_before_s: NotNegative = 6.0
     """Grey before the first trial. An imaging session needs 15 frames: 5 s at 3 frames/s."""
     show_s: NotNegative = 0.0
@@ -126,6 +127,8 @@ class TaskSettings(Block, frozen=True, kw_only=True):
     """Which one detects the lick of an active reward: the device at the spout, or the task."""
     spout: str = "centre"
     """The name of the lick line and of the valve line."""
+    minutes: Positive = 60.0
+    """The longest that the session may last."""
     grey_after_s: NotNegative = 6.0
     water_ul: NotNegative = 0.0
     """The session ends after the trial in which this volume was reached; 0: never."""

@@ -46,6 +46,7 @@ QUANTITIES: Mapping[str, _Quantity] = {
     "reward_ul": _Quantity("ul", (0.1, 20.0), (0.5, 10.0), _TO_MICROLITRES),
     "water_ul": _Quantity("ul", (0.1, 2000.0), (50.0, 2000.0), _TO_MICROLITRES),
     "minutes": _Quantity("min", (0.01, 600.0), (1.0, 240.0), {"s": 1 / 60, "h": 60.0}),
+    "block_minutes": _Quantity("min", (0.01, 600.0), (0.1, 600.0), {"s": 1 / 60, "h": 60.0}),
     "grey_before_s": _GREY,
     "grey_after_s": _GREY,
     "show_s": _PICTURE,
@@ -69,8 +70,7 @@ def unit_warnings(settings: TaskSettings) -> list[str]:
 def _unusual_values(settings: TaskSettings) -> Iterator[tuple[bool, str]]:
     """Yield a sentence for each unusual value, and whether the value is possible."""
     of_block = set(Block.__struct_fields__)
-    # `minutes` limits the session as well as each block
-    of_session = set(TaskSettings.__struct_fields__) - of_block | {"minutes"}
+    of_session = set(TaskSettings.__struct_fields__) - of_block
     for key in sorted(of_session & set(QUANTITIES)):
         yield from _check_value("", key, getattr(settings, key), QUANTITIES[key])
     tables = settings.blocks or [{}]

@@ -18,8 +18,6 @@ SETTINGS_FILE = "settings.json"
 FILES_FOLDER = "files"
 IMAGES_FOLDER = "images_folder"
 _SUBJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
-_SESSION_LIMIT = "minutes"
-"""The key that limits the whole session, whatever the tables within have."""
 T = TypeVar("T")
 
 
@@ -179,8 +177,6 @@ def _set(tree: dict[str, Any], text: str) -> None:
 
 def _overridden_in(tree: dict[str, Any], key: str) -> str | None:
     """Return the name of a list of tables, within a table, that have their own value of a key."""
-    if key == _SESSION_LIMIT:
-        return None
     for name, rows in tree.items():
         if isinstance(rows, list) and any(isinstance(row, dict) and key in row for row in rows):
             return name

@@ -14,7 +14,7 @@ ROWS = [
     row("stream, 100 MB/s post: whole page to frame", [0.5] * 999 + [5.0], under={"p50": 1.0}),
     row("flip to flip with 576 textures", [16.0, 18.0], under={"sd": 0.5}),
     row("registered by a window of 512 px", [1.0], note="8 of 8 pages to the pixel"),
-    row("NI card (simulated, over gRPC)", [], note="not measured: needs a checkout"),
+    row("NI card (simulated, over gRPC)", [], note="not measured: needs gcc-avr"),
     count("torn pages, written in 1 kB pieces", 0, most=0, n=11520),
     row("3.3 MB by ring read", [0.242] * 180, under={"p50": 0.26}, note="1.36 x memcpy"),
     count("recorder at 5000 messages/s", 12.3, "% of a core", most=10),

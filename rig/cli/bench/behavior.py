@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import msgspec
@@ -13,8 +12,6 @@ import typer
 from rich.console import Console
 
 import rig
-from rig.cli.bench.devices import firmware, nidaq, serial_board
-from rig.cli.bench.devices.host_loop import simulated
 from rig.cli.bench.harness import Json, Row, row, show
 from rig.cli.numbers import number
 from rig.clock import RealClock, monotonic_ns
@@ -59,8 +56,8 @@ SETUPS: tuple[Setup, ...] = (
         "simulated",
         "simulated.toml",
         (
-            "nodes.hardware.boards.bench.mouse={is='rig.cli.bench.devices.simulated:Metronome'}",
-            "nodes.hardware.valve.centre.is=rig.cli.bench.devices.simulated:Valve",
+            "nodes.hardware.boards.bench.mouse={is='rig.cli.bench.metronome:Metronome'}",
+            "nodes.hardware.valve.centre.is=rig.cli.bench.metronome:Valve",
         ),
     ),
 )
@@ -74,33 +71,13 @@ def behavior(
     ] = 1.0,
     as_json: Json = False,
 ) -> None:
-    """Time lick to valve, by who decides on it and by device."""
+    """Time lick to valve, by who decides on it."""
     rows = []
     for setup in SETUPS:
         rows.append(row(f"{setup.name}: bare loop", _bare_ms(setup)))
         for layer in setup.layers:
             rows += _session_rows(setup, layer, minutes)
-    rows += [*_device_rows(nidaq), *_device_rows(serial_board), *_firmware_rows()]
     show("rig bench behavior: lick to valve", rows, as_json)
-
-
-def _device_rows(bench: ModuleType) -> Iterator[Row]:
-    module = simulated(bench.SIMULATED)
-    if module is None:
-        yield row(bench.NAME, [], note="not measured: needs a checkout of the project")
-        return
-    for name, values_ms in bench.measure(module):
-        yield row(name if name.startswith(" ") else f"{bench.NAME}{name}", values_ms)
-
-
-def _firmware_rows() -> Iterator[Row]:
-    board, missing = firmware.simulated_board()
-    if board is None:
-        yield row(firmware.NAME, [], under={"p50": 0.05}, note=f"not measured: needs {missing}")
-        return
-    opened_ms, residuals_ms = firmware.measure(board)
-    yield row(firmware.NAME, opened_ms, under={"p50": 0.05})
-    yield row("  clock fit, residual", residuals_ms)
 
 
 def _session(setup: Setup, layer: str, minutes: float) -> ResolvedSession:

@@ -53,7 +53,7 @@ kinds = st.sampled_from(
         {**ZONE, "motion": "gain"},
         {**ZONE, "motion": "gain", "gain_distance": "forward"},
         SPOUT,
-        {"blocks": [{"trials": 1, **ZONE}, {"trials": 2, **SPOUT}, {"minutes": 0.2}]},
+        {"blocks": [{"trials": 1, **ZONE}, {"trials": 2, **SPOUT}, {"block_minutes": 0.2}]},
         {"water_ul": 6.0, "disengaged_after": 2},
     ]
 )

@@ -70,7 +70,7 @@ def test_a_value_that_makes_no_sense_is_refused(options: dict[str, Any], expecte
         ({**PICTURE, "picture": "grey", "show_s": 500.0}, []),
         ({**PICTURE, "picture": "bar", "show_s": 5.0, "blank_s": 500.0}, ["500 ms, write blank_s"]),
         ({"blocks": [{"reward_ul": 0.3}, {}]}, ["block 0: reward_ul = 0.3 is unusual"]),
-        ({"minutes": 0.75, "blocks": [{"minutes": 5.0}]}, ["minutes = 0.75 is unusual"]),
+        ({"minutes": 0.75, "blocks": [{"block_minutes": 5.0}]}, ["minutes = 0.75 is unusual"]),
         ({"reward_ul": 0.3, "blocks": [{}, {}]}, ["reward_ul = 0.3 is unusual"]),
         ({"reward_delay_ms": 0.0, "zone_to_m": 0.0, "water_ul": 0.0}, []),
     ],
@@ -93,7 +93,7 @@ def test_the_shipped_tasks_have_no_unusual_values(path: Path) -> None:
 
 
 def test_every_setting_with_a_unit_is_checked() -> None:
-    with_unit = re.compile(r"_(m|s|ms|ul|cm_s)$|^(gain|minutes)$")
+    with_unit = re.compile(r"_(m|s|ms|ul|cm_s)$|^(gain|minutes|block_minutes)$")
     assert {key for key in TaskSettings.__struct_fields__ if with_unit.search(key)} == set(
         QUANTITIES
     )

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from rig.cli.bench.devices import host_loop, nidaq, serial_board
 from rig.cli.sessions.end_summary import SUMMARY_FILE
+from tests.behavior.devices.bench import host_loop, nidaq, serial_board
 from tests.behavior.manual.shipped_setups import shipped
 from tests.live import Live
 
@@ -126,9 +126,7 @@ def test_the_benchmark_times_each_lick_from_its_touch(
     bench: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_loop, "_LICKS", 5)
-    module = host_loop.simulated(bench.SIMULATED)
-    assert module is not None
-    lick_to_valve, *others = [values_ms for _, values_ms in bench.measure(module)]
+    lick_to_valve, *others = [values_ms for _, values_ms in bench.measure()]
     assert len(lick_to_valve) == 5
     assert min(lick_to_valve) > 0
     assert others

@@ -1,16 +1,12 @@
 """Lick to valve in our firmware, measured in cycles of a simulated ATmega328P."""
 
-import importlib
-import sys
 import time
-from pathlib import Path
-from typing import Any
 
-import rig
 from behavior.devices.harp.board import Board
 from behavior.devices.harp.devices import ArmedValve, Lick, Wheel
 from rig.clock import monotonic_ns
 from rig.messages import Start
+from tests.behavior.devices.harp.simavr.avr import HZ, Avr
 
 NAME = "rig-avr in simavr: armed in firmware"
 _LICKS = 300
@@ -20,28 +16,13 @@ _TOUCH_US = 2_000
 _MS = 1_000_000
 
 
-def simulated_board() -> tuple[Any, str]:
-    """Return the module of the simulated board, or None and what is missing for it.
-
-    It is part of the tests and needs a checkout of the project, gcc, gcc-avr and libsimavr-dev.
-    """
-    checkout = Path(rig.__file__).parents[1]
-    if not (checkout / "tests" / "behavior" / "devices" / "harp" / "simavr").is_dir():
-        return None, "a checkout of the project"
-    if str(checkout) not in sys.path:
-        sys.path.append(str(checkout))
-    module = importlib.import_module("tests.behavior.devices.harp.simavr.avr")
-    missing: str = module.missing()
-    return (None, missing) if missing else (module, "")
-
-
-def measure(module: Any) -> tuple[list[float], list[float]]:
+def measure() -> tuple[list[float], list[float]]:
     """Lick at the armed board ten times a second, while its wheel turns and the driver polls it.
 
     Returns:
         Times from lick edge to valve edge, and residuals of the clock fit once a second, both ms.
     """
-    avr = module.Avr()
+    avr = Avr()
     board = Board(Board.Settings(model="rig-avr", port=avr.port), "avr")
     valve = ArmedValve(ArmedValve.Settings(ul_per_ms=0.05), "centre", board)
     lick = Lick(Lick.Settings(), "centre", board)
@@ -63,17 +44,17 @@ def measure(module: Any) -> tuple[list[float], list[float]]:
                 if device_time := board.device_time():
                     residuals_ms.append(abs(device_time.residual_ns) / _MS)
                 time.sleep(0.001)
-        return _lick_to_valve_ms(avr, module.HZ), residuals_ms
+        return _lick_to_valve_ms(avr), residuals_ms
     finally:
         board.close()
         avr.close()
 
 
-def _lick_to_valve_ms(avr: Any, hz: int) -> list[float]:
+def _lick_to_valve_ms(avr: Avr) -> list[float]:
     licks = [cycle for up, cycle in avr.seen("lick") if up]
     opened = [cycle for cycle, _ in avr.openings()]
     return [
-        (at - max(lick for lick in licks if lick <= at)) / hz * 1000
+        (at - max(lick for lick in licks if lick <= at)) / HZ * 1000
         for at in opened
         if at >= licks[0]
     ]

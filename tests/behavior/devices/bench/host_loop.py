@@ -1,13 +1,9 @@
 """Lick to valve if a loop of the host reads the licks and opens the valve."""
 
-import importlib
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import rig
 from rig.clock import monotonic_ns
 
 _LICKS = 100
@@ -16,16 +12,6 @@ _EVERY_NS = 100_000_000
 _TOUCH_NS = 20_000_000
 _TICK_S = 0.001
 _MS = 1_000_000
-
-
-def simulated(module: str) -> Any:
-    """Return a module of the tests that simulates a device; None without a checkout."""
-    checkout = Path(rig.__file__).parents[1]
-    if not (checkout / "tests").is_dir():
-        return None
-    if str(checkout) not in sys.path:
-        sys.path.append(str(checkout))
-    return importlib.import_module(module)
 
 
 def measure_loop(

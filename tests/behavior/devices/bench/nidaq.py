@@ -1,25 +1,24 @@
 """Lick to valve with the NI devices on a simulated card, and the duration of a nidaqmx call."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from behavior.devices.nidaq.devices import Board, Lick, Valve, Wheel
-from rig.cli.bench.devices.host_loop import lick_to_valve_ms, measure_loop
 from rig.clock import monotonic_ns
 from rig.messages import Start
+from tests.behavior.devices.bench.host_loop import lick_to_valve_ms, measure_loop
+from tests.behavior.devices.nidaq.simulated_card.process import SimulatedCard
 
 NAME = "NI card (simulated, over gRPC)"
-SIMULATED = "tests.behavior.devices.nidaq.simulated_card.process"
 _VALVE_LINE = "port2/line6"
 
 
-def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
+def measure() -> Iterator[tuple[str, list[float]]]:
     """Lick at a spout of the card.
 
     Yields:
         Name and values (ms) of each row; lick to valve is measured on the card's own lines.
     """
-    card = module.SimulatedCard()
+    card = SimulatedCard()
     board = Board(Board.Settings(address=card.address), "card")
     lick = Lick(Lick.Settings(line=0), "centre", board)
     valve = Valve(Valve.Settings(ul_per_ms=0.05), "centre", board)

@@ -1,24 +1,23 @@
 """Lick to valve with a simulated Harp Behavior board, which has no armed rewards."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from behavior.devices.harp.board import Board
 from behavior.devices.harp.devices import Lick, Valve, Wheel
-from rig.cli.bench.devices.host_loop import lick_to_valve_ms, measure_loop
 from rig.messages import Start
+from tests.behavior.devices.bench.host_loop import lick_to_valve_ms, measure_loop
+from tests.behavior.devices.harp.pty_board import PtyBoard
 
 NAME = "Harp Behavior board (simulated)"
-SIMULATED = "tests.behavior.devices.harp.pty_board"
 
 
-def measure(module: Any) -> Iterator[tuple[str, list[float]]]:
+def measure() -> Iterator[tuple[str, list[float]]]:
     """Lick at a spout of the board, which is simulated in a thread of this process.
 
     Yields:
         Name and values (ms) of each row; touch to valve is measured by the host's clock.
     """
-    there = module.PtyBoard()
+    there = PtyBoard()
     board = Board(Board.Settings(model="behavior", port=there.port), "serial")
     lick = Lick(Lick.Settings(), "centre", board)
     valve = Valve(Valve.Settings(ul_per_ms=0.05), "centre", board)

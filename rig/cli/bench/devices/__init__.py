@@ -1,1 +1,0 @@
-"""Benchmarks of the devices: the hardware loop, NI cards, Harp boards, our firmware."""

@@ -1,0 +1,1 @@
+"""python -m tests.behavior.devices.bench: from a lick to the open valve on simulated boards."""
