@@ -97,7 +97,6 @@ def test_bounds_are_said() -> None:
         ["simulate", "x.toml", "--tick-ms", "2,5"],
         ["subject", "add", "a", "--baseline-g", "2,5"],
         ["subject", "add", "a", "--need-ml", "2,5"],
-        ["subject", "weigh", "a", "2,5"],
         ["bench", "bus", "--seconds", "2,5"],
         ["bench", "frames", "--seconds", "2,5"],
         ["bench", "display", "--minutes", "2,5"],
@@ -110,6 +109,13 @@ def test_a_decimal_comma_is_explained_in_every_option(command: list[str]) -> Non
     result = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
     said = result.output + str(result.exception)
     assert '"2,5" is not a number; use a decimal point, for example 23.8' in said
+
+
+def test_a_decimal_comma_is_explained_in_a_weight(tmp_path: Path) -> None:
+    given = ["--cohort", "task", "--stage", "train1", "--baseline-g", "24", "--free"]
+    for command in (["add", "a", *given], ["weigh", "a", "23,5"]):
+        result = CliRunner().invoke(app, ["subject", *command, "--data", str(tmp_path)])
+    assert '"23,5" is not a number; use a decimal point' in str(result.exception)
 
 
 def test_the_version_is_shown() -> None:
