@@ -9,6 +9,7 @@ import msgspec
 from behavior.devices import protocols
 from behavior.driver.device_set import Devices, Tables
 from behavior.driver.outputs import Cameras, Outputs
+from behavior.driver.trigger_lines import TriggerLines
 from behavior.water.calibration_age import stale_calibrations
 from behavior.water.lick_filter import LickFilter
 from behavior.water.reward_delivery import RewardDelivery
@@ -29,6 +30,9 @@ from rig.messages import (
     Start,
     TrialEnd,
     TrialStart,
+    Trigger,
+    TriggerOutput,
+    TriggerRelease,
     Valve,
     Wheel,
 )
@@ -45,8 +49,11 @@ class Hardware(Node):
     """
 
     name = "hardware"
-    subscribes = (Start, Acquire, Arm, Disarm, TrialStart, TrialEnd, Cue, Pulse, Flip)
-    publishes = (Wheel, Lick, Edge, Valve, Exposures, DeviceTime)
+    subscribes = (
+        *(Start, Acquire, Arm, Disarm, TrialStart, TrialEnd, Cue, Pulse, Flip),
+        *(Trigger, TriggerRelease),
+    )
+    publishes = (Wheel, Lick, Edge, Valve, TriggerOutput, Exposures, DeviceTime)
     period_s = 0.001
 
     class Settings(Tables, frozen=True, kw_only=True):
@@ -70,6 +77,11 @@ class Hardware(Node):
         self._rewards = RewardDelivery(devices.valves, settings.guard, publish, self._forward)
         self._lick_filters = {name: LickFilter(name, settings.licks) for name in devices.licks}
         self._outputs = Outputs(devices.outputs, devices.lines, publish)
+        taken = dict.fromkeys(devices.lines, "an input line")
+        taken |= dict.fromkeys(devices.licks, "a lick line")
+        taken |= dict.fromkeys(devices.outputs, "an output")
+        taken |= dict.fromkeys(devices.valves, "a valve")
+        self._trigger_lines = TriggerLines(devices.trigger_lines, taken, publish)
         self._cameras = Cameras(devices.cameras, publish)
         self._origin: tuple[int, int] | None = None
         """Counts of the wheel, forward and sideways, at the first tick."""
@@ -88,6 +100,8 @@ class Hardware(Node):
                 self._warn_of_calibrations(message)
             case Arm() | Disarm():
                 self._rewards.handle(message, self.clock.now())
+            case Trigger() | TriggerRelease():
+                self._trigger_lines.handle(message, self.clock.now())
         if isinstance(message, _FORWARDED):
             self._forward(message)
 
@@ -102,6 +116,7 @@ class Hardware(Node):
                 self.publish(Edge(t, name, up))
         self._rewards.tick(now)
         self._outputs.tick(now)
+        self._trigger_lines.tick(now)
         self._cameras.tick(now)
         for board in self.devices.boards.values():
             for warning in board.pop_warnings():
@@ -117,9 +132,12 @@ class Hardware(Node):
                 stack.callback(board.close)
             for output in self.devices.outputs.values():
                 stack.callback(output.close)
+            for line in self.devices.trigger_lines.values():
+                stack.callback(line.close)
             if self._origin is not None:
                 stack.callback(self._cameras.close, self.clock.now())
                 stack.callback(self._outputs.close, self.clock.now())
+                stack.callback(self._trigger_lines.close, self.clock.now())
             stack.callback(self._rewards.close, self.clock.now())
 
     def _read_licks(self, now: int) -> None:

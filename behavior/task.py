@@ -13,6 +13,7 @@ from behavior.trials.task_settings import TaskSettings
 from behavior.trials.task_validation import check
 from behavior.trials.trial import NOW_DEADLINE_NS, RewardSettings, Trial
 from behavior.trials.unit_checks import unit_warnings
+from rig.errors import Refused
 from rig.messages import (
     Acquire,
     Arm,
@@ -31,10 +32,13 @@ from rig.messages import (
     Wheel,
 )
 from rig.node import Node, Publish
+from rig.settings.config import SessionSettings
 
 _TRIALS_DONE = "all trials done"
 _TIME_UP = "time is up"
 _OPERATOR = "stopped by the operator"
+_CLOSED_LOOP = "closed_loop"
+"""Name of the node that carries out [[triggers]]."""
 
 Phase = Literal["grey", "trial", "paused", "done"]
 
@@ -116,6 +120,13 @@ class Task(Node):
             _Transition(("grey",), self._is_grey_over, self._start_trial),
             _Transition(("trial",), self._is_trial_over, self._complete_trial),
         )
+
+    def check_session(self, session: SessionSettings) -> None:
+        if self.settings.triggers and _CLOSED_LOOP not in session.nodes:
+            raise Refused(
+                "[[triggers]]: no process of this setup carries them out; add "
+                f'[nodes.{_CLOSED_LOOP}] with run = "analysis.{_CLOSED_LOOP}"'
+            )
 
     def warnings(self) -> list[str]:
         return unit_warnings(self.settings)

@@ -2,7 +2,8 @@
 
 A message type has one publisher, except Heartbeat, Fault and Ended, which every node publishes. `t`
 is the time of the cause in ns of the session clock. Fields are only ever appended, with defaults.
-A request (Arm, OperatorRequest) has an id and a deadline, and is answered by an event with that id.
+A request (Arm, Trigger, OperatorRequest) has an id and a deadline, and is answered by an event with
+that id.
 """
 
 from typing import Any, Literal
@@ -124,6 +125,20 @@ class Valve(Message, frozen=True, tag="Valve"):
     """Why the request was refused; "" if the valve opened."""
     manual: bool = False
     """True if the operator asked for it."""
+
+
+class TriggerOutput(Message, frozen=True, tag="TriggerOutput"):
+    """The answer to a Trigger: its line rose at t, or would have, or the request was refused."""
+
+    id: int
+    """The id of the Trigger."""
+    line: str
+    up_ms: float
+    """How long its device keeps the line up at most, ms; 0 if it was not raised."""
+    sham: bool = False
+    """True if all was done but raising the line."""
+    refused: str = ""
+    """Why the request was refused; "" if it was carried out."""
 
 
 class Exposures(Message, frozen=True, tag="Exposures"):
@@ -413,6 +428,11 @@ class CellSignals(Message, frozen=True, tag="CellSignals"):
     ramp: float | None = None
     """Population signal of reward prediction in this frame, with the cells that the last
     LearningSignals selected for the fold of this trial."""
+    area_activity: bytes = b""
+    """Mean activity of the cells of each area group: (area groups,)."""
+    area_projection: bytes = b""
+    """Projection of this frame on the coding directions of the last LearningSignals: (contrasts,
+    areas)."""
 
 
 class LearningSignals(Message, frozen=True, tag="LearningSignals"):
@@ -489,10 +509,45 @@ class CellsFound(Message, frozen=True, tag="CellsFound"):
     depths, one depth after the other."""
 
 
+# -- closed loop ------------------------------------------------------------------------------
+
+
+class Trigger(Message, frozen=True, tag="Trigger"):
+    """A rule of the task became true: a request to raise a line; answered by TriggerOutput.
+
+    t is that of the Position that decided it, or of the arrival of the frame that did.
+    """
+
+    id: int
+    deadline: int
+    """Session time (ns) after which the line may not rise."""
+    rule: str
+    """Name of the trigger in the task."""
+    line: str
+    up_ms: float
+    """Length of the pulse, or longest time that the line is held, ms."""
+    hold: bool
+    """True if a TriggerRelease may end it before."""
+    sham: bool
+    """True if the line is not to rise."""
+    trial: int
+    stimulus: str
+    position_m: float
+    """Where the mouse was when the rule became true; for a frame, in the middle of its scan."""
+    frame: int | None = None
+    """Index of the frame whose activity decided; None if behavior did."""
+
+
+class TriggerRelease(Message, frozen=True, tag="TriggerRelease"):
+    """The rule of a held Trigger is no longer true, or its trial is over: lower the line."""
+
+    id: int
+
+
 MESSAGE_TYPES: tuple[type[Message], ...] = (
     Heartbeat, Fault, Ended,
     Start, Stop, OperatorRequest,
-    Wheel, Lick, Edge, Valve, Exposures, DeviceTime,
+    Wheel, Lick, Edge, Valve, TriggerOutput, Exposures, DeviceTime,
     Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire,
     TrialVerdict,
     Flip, TextureHashes, CueOnset,
@@ -500,6 +555,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     Frame, Scan,
     Integrity,
     CellSignals, LearningSignals, CellsFound,
+    Trigger, TriggerRelease,
 )  # fmt: skip
 """Every message type, in the order of this page."""
 COMMON_MESSAGES = (Heartbeat, Fault, Ended)

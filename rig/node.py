@@ -9,6 +9,7 @@ import msgspec
 
 from rig.clock import Clock
 from rig.messages import Fault, Message, Start, Stop
+from rig.settings.config import SessionSettings
 from rig.transport.envelope import Envelope
 
 Publish = Callable[[Message], None]
@@ -59,6 +60,9 @@ class Node:
     """Seconds a message may be old before the node has fallen behind and must end."""
     settings_from_task: ClassVar[bool] = False
     """Whether the keys of the session's task, and its seed, belong to the node's settings."""
+    task_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys of the task that, with the seed, belong to the node's settings. A session whose task
+    sets none of them runs without the node."""
     replay_counts: ClassVar[type[ReplayCounts] | None] = None
     """What a replay with other settings counts for this node; None for nothing."""
     critical: ClassVar[bool] = True
@@ -77,6 +81,9 @@ class Node:
 
     def check(self, task: dict[str, Any]) -> None:
         """Check the task's settings before anything is opened. Raises Refused."""
+
+    def check_session(self, session: SessionSettings) -> None:
+        """Check the own settings against those of the other nodes, before Start. Raises Refused."""
 
     def warnings(self) -> Sequence[str]:
         """Return what is probably wrong with the settings, in sentences; printed before Start."""

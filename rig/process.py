@@ -69,13 +69,26 @@ def make(session: SessionSettings, name: str, publish: Publish) -> Node:
 
 def settings_table(session: SessionSettings, kind: type[Node]) -> dict[str, Any]:
     """Return a node's settings as a table: of the setup and, if it is so declared, of the task."""
-    table = session.nodes[kind.name]
-    return table | session.task | {"seed": session.seed} if kind.settings_from_task else {**table}
+    table, task = session.nodes[kind.name], session.task
+    if kind.task_keys:
+        task = {key: task[key] for key in kind.task_keys if key in task}
+    elif not kind.settings_from_task:
+        return {**table}
+    return table | task | {"seed": session.seed}
 
 
 def _table_name(session: SessionSettings, kind: type[Node]) -> str:
     """Return the name of a node's settings in error messages."""
-    return f"task {session.task_name}" if kind.settings_from_task else f"[nodes.{kind.name}]"
+    if kind.settings_from_task or kind.task_keys:
+        return f"task {session.task_name}"
+    return f"[nodes.{kind.name}]"
+
+
+def _is_needed(session: SessionSettings, name: str) -> bool:
+    """Return False for a node that carries out keys of the task of which none is set."""
+    run = session.nodes[name].get("run")
+    keys = node_class(run).task_keys if isinstance(run, str) else ()
+    return not keys or any(session.task.get(key) for key in keys)
 
 
 def _ignore(warning: str) -> None:
@@ -85,24 +98,32 @@ def _ignore(warning: str) -> None:
 def completed(session: SessionSettings, warn: Callable[[str], None] = _ignore) -> SessionSettings:
     """Return the session with every default of every node's settings filled in.
 
-    Makes each node and so checks all settings; opens nothing. `warn` is called with a sentence for
-    each setting that is probably wrong. Raises Refused with one sentence.
+    Makes each node and so checks all settings; opens nothing. Nodes that the task does not need are
+    left out. `warn` is called with a sentence for each setting that is probably wrong. Raises
+    Refused with one sentence.
     """
-    nodes = {}
+    nodes: dict[str, dict[str, Any]] = {}
     task: dict[str, Any] = session.task
-    made = {name: make(session, name, _discard) for name in session.nodes}
+    names = [name for name in session.nodes if _is_needed(session, name)]
+    made = {name: make(session, name, _discard) for name in names}
     for name, node in made.items():
         settings = msgspec.to_builtins(node.settings)
+        of_setup = Node.Settings.__struct_fields__
         if node.settings_from_task:
-            of_setup = Node.Settings.__struct_fields__
             task = {k: v for k, v in settings.items() if k not in (*of_setup, "seed")}
+        if node.settings_from_task or node.task_keys:
             settings = {k: settings[k] for k in of_setup}
         nodes[name] = settings
     for node in made.values():
+        own = msgspec.to_builtins(node.settings)
+        task = task | {key: own[key] for key in node.task_keys}
+    complete = msgspec.structs.replace(session, nodes=nodes, task=task)
+    for node in made.values():
         node.check(task)
+        node.check_session(complete)
         for warning in node.warnings():
             warn(f"{_table_name(session, type(node))}: {warning}")
-    return msgspec.structs.replace(session, nodes=nodes, task=task)
+    return complete
 
 
 def publishers(session: SessionSettings) -> dict[str, Publisher]:

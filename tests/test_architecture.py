@@ -31,6 +31,7 @@ NODES = (
     "acquisition.stream",
     "acquisition.integrity",
     "analysis.online",
+    "analysis.closed_loop",
     "rig.recorder",
 )
 LAUNCH_PUBLISHES = {Start, Stop, OperatorRequest}

@@ -19,6 +19,8 @@ position    position in the corridor at every tick of the wheel
 flips       frames shown on the screens, with the position that they show
 frames      imaging frames, with the file and offset of their pixels
 signals     one row for each frame with signals: trial, position and time of the middle of its scan
+triggers    triggers of the closed loop: when and where the rule became true (t_s, position_m), when
+            and where the line rose (line_s, line_position_m), for how long (up_ms; 0: not at all)
 requests    what the operator asked for: pause, resume, note, stop, manual reward
 faults      what was wrong, and which process reported it
 verdicts    the referee's finding for each trial; empty if there was none
@@ -42,6 +44,7 @@ def session_tables(contents: Contents) -> dict[str, pd.DataFrame]:
         "flips": session.flips,
         "frames": session.frames,
         "signals": signals,
+        "triggers": session.triggers,
         "requests": session.orders,
         "faults": session.faults,
         "verdicts": session.verdicts.assign(

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.cells.areas import NAMES
 from analysis.session.cell_arrays import read_rows
 from analysis.session.log_tables import MessageTables
+from analysis.session.trigger_table import trigger_table
 from analysis.signals.selectivity import SIGNS, THRESHOLDS
 from analysis.signals.task_signals import task_signals
 from rig.errors import Refused
@@ -36,6 +37,8 @@ from rig.messages import (
     TrialEnd,
     TrialStart,
     TrialVerdict,
+    Trigger,
+    TriggerOutput,
     Valve,
     Wheel,
 )
@@ -123,6 +126,12 @@ class Session:
     def edges(self) -> pd.DataFrame:
         """Every change of a digital line: t_s, line, up."""
         return self._table(Edge)[["t_s", "line", "up"]]
+
+    @cached_property
+    def triggers(self) -> pd.DataFrame:
+        """Every trigger of the closed loop, and what was done: see trigger_table."""
+        of = self._table(Trigger), self._table(TriggerOutput), self.edges
+        return trigger_table(*of, self.at)
 
     @cached_property
     def scans(self) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from analysis.session.findings import LAUNCH_DIED, findings
 from analysis.session.photodiode_delay import photodiode_delays_s
 from analysis.session.session import Session
+from analysis.session.trigger_table import line_latencies_s
 
 _TRIAL = {
     "trial": "number",
@@ -69,6 +70,7 @@ def summarise(folder: Path, frames_written: int, reason: str | None = None) -> d
         "flips_late": int(session.flips.late.sum()),
         "integrity": _integrity(session.integrity),
         "latency_ms": {name: _spread(values) for name, values in latencies_s(session).items()},
+        "triggers": _triggers(session.triggers),
         "selective_fraction": _plain(fractions.iloc[-1]) if len(fractions) else None,
         "gaps": session.gaps.total(),
         "faults": list(_rows(session.faults)),
@@ -98,6 +100,19 @@ def _integrity(messages: pd.DataFrame) -> dict[str, Any] | None:
     }
 
 
+def _triggers(triggers: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return, for each trigger of the closed loop, how often its line rose, and did not and why."""
+    refused = triggers.refused != ""
+    kinds = {"lines": ~refused & ~triggers.sham, "shams": ~refused & triggers.sham}
+    return {
+        str(rule): {
+            **{name: int(of[triggers.rule == rule].sum()) for name, of in kinds.items()},
+            "refused": int(refused[triggers.rule == rule].sum()),
+        }
+        for rule in triggers.rule.unique()
+    }
+
+
 def _distance_m(wheel: pd.DataFrame) -> float:
     """Return the distance that the mouse ran, m."""
     return float(wheel.cm.iloc[-1]) / 100 if len(wheel) else 0.0
@@ -116,6 +131,7 @@ def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
         "wheel_to_flip": (shown.t_s - shown.wheel_t_s).to_numpy(),
         "flip_to_photodiode": photodiode_delays_s(session),
         "frame_to_decoded": decoded.sent_s.to_numpy()[: len(final_s)] - final_s,
+        **line_latencies_s(session.triggers, decoded, _lag_frames(session.settings)),
     }
 
 

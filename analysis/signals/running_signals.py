@@ -248,7 +248,15 @@ class RunningSignals:
             scanned_t=scanned_t,
             projection=np.array([p for _, _, p in self._points], "<f4").tobytes(),
             ramp=self._ramp(position, activity),
+            area_activity=area_means(activity, self._groups).tobytes(),
+            area_projection=self._projection(activity),
         )
+
+    def _projection(self, activity: Floats) -> bytes:
+        """Return the projections of a frame as bytes: (contrasts, areas)."""
+        if self._learning is None:
+            return b""
+        return self._learning.project(activity).astype("<f4").tobytes()
 
     def _learning_signals(self, t: int, final: bool) -> LearningSignals:
         tuned, tuning = self._tuned()
@@ -269,6 +277,21 @@ class RunningSignals:
             tuple(record.responded for record in self._records),
             licked=tuple(record.licked for record in self._records),
         )
+
+
+def area_means(activity: Floats, groups: NDArray[np.uint8]) -> Floats:
+    """Return the mean activity of all cells and of each area group; NaN of a group without cells.
+
+    Args:
+        activity: (cells,).
+        groups: Index of each cell's group in areas.NAMES, 0 for a cell in none: (cells,).
+    """
+    sums = np.bincount(groups, activity, len(NAMES))
+    counts = np.bincount(groups, minlength=len(NAMES)).astype(np.float64)
+    sums[0], counts[0] = sums.sum(), counts.sum()
+    means = np.full(len(NAMES), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means.astype("<f4")
 
 
 @dataclass(frozen=True)

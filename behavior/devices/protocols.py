@@ -197,6 +197,26 @@ class Output(Device, Protocol):
         """Lower it, even if its board was never opened."""
 
 
+class TriggerLineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of every trigger line's table besides its wiring."""
+
+    longest_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] = 1000.0
+    """Longest time that a trigger may keep it up, ms."""
+
+
+class TriggerLine(Device, Protocol):
+    """A digital output line for the closed loop. Its settings are TriggerLineSettings."""
+
+    def pulse(self, now: int, up_ms: float) -> int:
+        """Raise it for up_ms and return when it rose (ns). The device lowers it, not the caller."""
+
+    def end(self, now: int) -> int:
+        """Lower it before the end of its pulse; return when that was done (ns)."""
+
+    def close(self) -> None:
+        """Lower it, even in the middle of a pulse, and even if its board was never opened."""
+
+
 class Camera(Device, Protocol):
     """A camera that films the animal; the device counts the pulses of its exposure line."""
 

@@ -21,6 +21,7 @@ class Tables(Node.Settings, frozen=True, kw_only=True):
     valve: dict[str, Table] = msgspec.field(default_factory=dict)
     lines: dict[str, Table] = msgspec.field(default_factory=dict)
     outputs: dict[str, Table] = msgspec.field(default_factory=dict)
+    trigger_lines: dict[str, Table] = msgspec.field(default_factory=dict)
     cameras: dict[str, Table] = msgspec.field(default_factory=dict)
     licks: LickLimits = msgspec.field(default_factory=LickLimits)
     guard: Limits = msgspec.field(default_factory=Limits)
@@ -40,6 +41,9 @@ class Devices:
         self.valves: dict[str, protocols.Valve] = self._all("valve", tables.valve)
         self.lines: dict[str, protocols.Line] = self._all("lines", tables.lines)
         self.outputs: dict[str, protocols.Output] = self._all("outputs", tables.outputs)
+        self.trigger_lines: dict[str, protocols.TriggerLine] = self._all(
+            "trigger_lines", tables.trigger_lines
+        )
         self.cameras: dict[str, protocols.Camera] = self._all("cameras", tables.cameras)
 
     def completed(self, tables: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +54,7 @@ class Devices:
             "valve": self.valves,
             "lines": self.lines,
             "outputs": self.outputs,
+            "trigger_lines": self.trigger_lines,
             "cameras": self.cameras,
         }
         complete = {kind: _completed(tables[kind], devices) for kind, devices in by_kind.items()}

@@ -136,6 +136,8 @@ class TaskSettings(Block, frozen=True, kw_only=True):
     """The session ends after this many consecutive rewarded trials without a lick; 0: never."""
     blocks: list[dict[str, Any]] = field(default_factory=list)
     """[[blocks]]: tables of keys of Block that differ from those above; empty: one block."""
+    triggers: Annotated[list[dict[str, Any]], Meta(max_length=20)] = field(default_factory=list)
+    """[[triggers]]: rules that raise a line; the closed loop carries them out, not the task."""
     signals: SignalSettings = field(default_factory=SignalSettings)
     seed: Annotated[int, Meta(ge=0)]
 

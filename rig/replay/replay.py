@@ -103,7 +103,9 @@ def _reaches(text: str, nodes: Sequence[Node]) -> bool:
     section, _, rest = text.partition("=")[0].strip().partition(".")
     if section == "nodes":
         return rest.partition(".")[0] in [node.name for node in nodes]
-    return section in ("task", "seed") and any(node.settings_from_task for node in nodes)
+    return section in ("task", "seed") and any(
+        node.settings_from_task or node.task_keys for node in nodes
+    )
 
 
 def _completeness(folder: Path) -> Completeness:

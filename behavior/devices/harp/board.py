@@ -10,8 +10,8 @@ from behavior.devices.clock_sync import DeviceClock
 from behavior.devices.harp import models
 from behavior.devices.harp.connection import Connection, Dated
 from behavior.devices.harp.inputs import Counter, Inputs
-from behavior.devices.harp.messages import HarpMessage
-from behavior.devices.harp.models import MODELS, STANDBY
+from behavior.devices.harp.messages import U16, HarpMessage
+from behavior.devices.harp.models import MODELS, PULSE_ENABLE, STANDBY
 from behavior.devices.harp.port import Port, PortLostError
 from rig.clock import monotonic_ns
 from rig.errors import Refused
@@ -63,6 +63,7 @@ class Board:
         self.inputs = Inputs()
         self._name, self._label = name, f"board {name}"
         self._connection = Connection(self.model, Port(settings.port, settings.usb_serial))
+        self._timed = models.TIMED_VALVES
         self._warnings: list[str] = []
         self._time: DeviceTime | None = None
         self._open = False
@@ -111,6 +112,11 @@ class Board:
         return device_time
 
     # -- for its devices -----------------------------------------------------------------------
+
+    def time_output(self, bit: int) -> None:
+        """Let the board itself end the pulses of an output, besides those of the valves."""
+        self._timed |= bit
+        self._connection.more_setup = [models.write(PULSE_ENABLE, U16, self._timed)]
 
     def counts(self, now: int) -> int:
         """Return the wheel's counts. Raises OSError if the board does not send them."""

@@ -56,6 +56,8 @@ class Connection:
 
     def __init__(self, model: Model, port: Port) -> None:
         self._model, self._port = model, port
+        self.more_setup: list[HarpMessage] = []
+        """Requests that follow those of the model each time the board is opened."""
         self._reset()
 
     def _reset(self) -> None:
@@ -86,7 +88,7 @@ class Connection:
         self._until = until
         self._port.open()
         self._identify(until)
-        for request in self._model.setup:
+        for request in (*self._model.setup, *self.more_setup):
             self.ask(request, tries=3)
         self.inputs = int(self.ask(HarpMessage(READ, INPUTS, U8), tries=3).values[0])
         for _ in range(_FIRST_EXCHANGES):

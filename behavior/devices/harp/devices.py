@@ -9,11 +9,28 @@ import msgspec
 
 from behavior.devices.harp.board import Board, harp_board
 from behavior.devices.harp.messages import U16
-from behavior.devices.harp.models import FIRST_OUTPUT_BIT, OUTPUT_CLEAR, OUTPUT_SET, write
+from behavior.devices.harp.models import (
+    FIRST_OUTPUT_BIT,
+    OUTPUT_CLEAR,
+    OUTPUT_PULSE_MS,
+    OUTPUT_SET,
+    write,
+)
 from behavior.devices.harp.valves import ArmedValve, Valve
-from behavior.devices.protocols import OutputSettings, WheelSettings
+from behavior.devices.protocols import OutputSettings, TriggerLineSettings, WheelSettings
+from rig.errors import Refused
 
-__all__ = ["ArmedValve", "Board", "Camera", "Lick", "Line", "Output", "Valve", "Wheel"]
+__all__ = [
+    "ArmedValve",
+    "Board",
+    "Camera",
+    "Lick",
+    "Line",
+    "Output",
+    "TriggerLine",
+    "Valve",
+    "Wheel",
+]
 _TRIES = 3
 
 
@@ -118,6 +135,44 @@ class Output:
     def set(self, now: int, up: bool) -> int:
         request = write(OUTPUT_SET if up else OUTPUT_CLEAR, U16, self._bit)
         return self._board.ask_again(request, _TRIES).t
+
+    def close(self) -> None:
+        if self._board.is_open:
+            self._board.ask_again(write(OUTPUT_CLEAR, U16, self._bit), _TRIES)
+
+
+class TriggerLine:
+    """An output line of a Behavior board, which ends a pulse after whole milliseconds (rounded)."""
+
+    simulated: ClassVar[bool] = False
+
+    class Settings(TriggerLineSettings, frozen=True, kw_only=True):
+        """`line` is an output line of the board, DO 0-3."""
+
+        line: Annotated[int, msgspec.Meta(ge=0, le=3)]
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._board = harp_board(board, name, "outputs", settings.line)
+        if OUTPUT_PULSE_MS not in self._board.model.registers:
+            raise Refused(
+                f"device {name}: {self._board.settings.model} cannot end a pulse of an output by "
+                "itself; put the trigger line on another board"
+            )
+        self._bit = 1 << FIRST_OUTPUT_BIT + settings.line
+        self._board.time_output(self._bit)
+
+    def pulse(self, now: int, up_ms: float) -> int:
+        whole_ms, register = max(1, round(up_ms)), OUTPUT_PULSE_MS + self.settings.line
+        answer = self._board.ask_again(write(register, U16, whole_ms), _TRIES)
+        if answer.values != (whole_ms,):
+            raise OSError(
+                f"the board has set a pulse of {answer.values} ms in place of {whole_ms} ms"
+            )
+        return self._board.ask(write(OUTPUT_SET, U16, self._bit)).t
+
+    def end(self, now: int) -> int:
+        return self._board.ask_again(write(OUTPUT_CLEAR, U16, self._bit), _TRIES).t
 
     def close(self) -> None:
         if self._board.is_open:

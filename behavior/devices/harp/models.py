@@ -10,10 +10,12 @@ from behavior.devices.harp.messages import S16, U8, U16, U32, WRITE, HarpMessage
 
 WHO_AM_I, FIRMWARE_HIGH, FIRMWARE_LOW, SECONDS, OPERATION = 0, 6, 7, 8, 10
 DEVICE_NAME, HEARTBEAT, INPUTS, OUTPUT_SET, OUTPUT_CLEAR, WHEEL = 12, 18, 32, 34, 35, 44
-PULSE_ENABLE, PULSE_MS, EVENTS, ENCODERS = 45, 49, 77, 82
+PULSE_ENABLE, PULSE_MS, OUTPUT_PULSE_MS, EVENTS, ENCODERS = 45, 49, 56, 77, 82
 ARMED, FIRED, LOST, SILENCED, PULSE = 200, 201, 202, 203, 204
 FIRST_VALVE_BIT, FIRST_OUTPUT_BIT = 3, 10
 """Bits of the output registers: valves (Supply Port 0-2) and outputs (DO 0-3)."""
+TIMED_VALVES = 0b111 << FIRST_VALVE_BIT
+"""Of the PULSE_ENABLE register: the board itself ends the pulses of all valves."""
 
 ACTIVE, MODE_MASK = 1, 3
 """Of the OPERATION register: the mode in which events are sent, and the bits of the mode."""
@@ -72,12 +74,13 @@ MODELS = {
             PULSE_MS: Register(U16),
             PULSE_MS + 1: Register(U16),
             PULSE_MS + 2: Register(U16),
+            **{OUTPUT_PULSE_MS + line: Register(U16) for line in range(4)},
             EVENTS: Register(U8),
             ENCODERS: Register(U8),
         },
         setup=(
             write(OUTPUT_CLEAR, U16, 0x3FFF),
-            write(PULSE_ENABLE, U16, 0b111 << FIRST_VALVE_BIT),
+            write(PULSE_ENABLE, U16, TIMED_VALVES),
             write(EVENTS, U8, _PORT_EVENTS | _WHEEL_EVENTS),
             write(ENCODERS, U8, _ENCODER_PORT_2),
             write(OPERATION, U8, ACTIVE | _HEARTBEAT_ON | _LEDS_ON | _ALIVE_ON),

@@ -81,6 +81,7 @@ class Board:
         self._warnings: list[str] = []
         self._on_open: list[Callable[[], None]] = []
         self._queues: list[tuple[int, EdgeQueue]] = []
+        self._valve_wires: set[str] = set()
         self._clock = self._new_clock()
         self._zero = 0
         self._polled = self._watchdog_due = self._sync_due = self._last_t = -1
@@ -106,6 +107,19 @@ class Board:
         self._inputs.changing.add(line)
         self._queues.append((line, EdgeQueue()))
         return self._queues[-1][1]
+
+    def add_valve(self, counter: str, terminal: str) -> None:
+        """Register the counter and the terminal of a valve."""
+        self._valve_wires |= _wires(counter, terminal)
+
+    def refuse_valve_wires(self, counter: str, terminal: str, name: str) -> None:
+        """Refuse a trigger line on the counter or the terminal of a valve."""
+        shared = sorted(_wires(counter, terminal) & self._valve_wires)
+        if shared:
+            raise Refused(
+                f"trigger line {name}: {' and '.join(shared)} of board {self.name} opens a valve; "
+                "choose another counter and terminal"
+            )
 
     def require_armed_support(self, valve: str) -> None:
         """Refuse an armed valve on a card without watchdog or change detection."""
@@ -248,6 +262,11 @@ def _timing(card: Card, settings: Board.Settings) -> Timing | None:
     if settings.latch_counter:
         return Latched(card, settings.latch_counter)
     return Sampled(card, settings.sample_hz) if settings.sample_hz else None
+
+
+def _wires(counter: str, terminal: str) -> set[str]:
+    """Return a counter and the terminal of its output; by default ctr0 to ctr3 use PFI12 to 15."""
+    return {counter, terminal or f"PFI{12 + int(counter.removeprefix('ctr'))}"}
 
 
 def nidaq_board(board: Any, name: str) -> Board:

@@ -9,9 +9,26 @@ from behavior.devices.nidaq.ball import Ball
 from behavior.devices.nidaq.board import Board, nidaq_board
 from behavior.devices.nidaq.inputs import TICK_NS
 from behavior.devices.nidaq.tasks import Counter, CounterName, Level, Pulser, Terminal
-from behavior.devices.protocols import Fired, OutputSettings, ValveSettings, WheelSettings
+from behavior.devices.protocols import (
+    Fired,
+    OutputSettings,
+    TriggerLineSettings,
+    ValveSettings,
+    WheelSettings,
+)
 
-__all__ = ["ArmedValve", "Ball", "Board", "Camera", "Lick", "Line", "Output", "Valve", "Wheel"]
+__all__ = [
+    "ArmedValve",
+    "Ball",
+    "Board",
+    "Camera",
+    "Lick",
+    "Line",
+    "Output",
+    "TriggerLine",
+    "Valve",
+    "Wheel",
+]
 
 InputLine = Annotated[int, msgspec.Meta(ge=0, le=31)]
 _REMEMBERED_TOUCHES = 64
@@ -88,6 +105,7 @@ class Valve:
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
         self._board = nidaq_board(board, name)
+        self._board.add_valve(settings.counter, settings.terminal)
         self._pulser = Pulser(self._board.card, settings.counter, settings.terminal)
         self._board.on_open(self._pulser.open, drives_output=True)
 
@@ -231,6 +249,36 @@ class Output:
 
     def close(self) -> None:
         self._level.close()
+
+
+class TriggerLine:
+    """A line for the closed loop on a counter, which ends the pulse by itself."""
+
+    simulated: ClassVar[bool] = False
+
+    class Settings(TriggerLineSettings, frozen=True, kw_only=True):
+        """Its wiring."""
+
+        counter: CounterName = "ctr3"
+        terminal: Terminal = ""
+
+    def __init__(self, settings: Settings, name: str, board: Any) -> None:
+        self.settings = settings
+        self._board = nidaq_board(board, name)
+        counter, terminal = settings.counter, settings.terminal
+        self._board.refuse_valve_wires(counter, terminal, name)
+        self._pulser = Pulser(self._board.card, counter, terminal, f"trigger line {name}")
+        self._board.on_open(self._pulser.open, drives_output=True)
+
+    def pulse(self, now: int, up_ms: float) -> int:
+        return max(now, self._board.session_ns(self._pulser.fire(up_ms)))
+
+    def end(self, now: int) -> int:
+        self._pulser.stop()
+        return now
+
+    def close(self) -> None:
+        self._pulser.stop()
 
 
 class Camera:

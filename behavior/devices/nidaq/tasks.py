@@ -14,10 +14,12 @@ _WRAP = 1 << 32
 
 
 class Pulser:
-    """A counter that opens a valve for a set time, at once or at a trigger."""
+    """A counter that opens a valve, or raises a line, for a set time, at once or at a trigger."""
 
-    def __init__(self, card: Card, counter: str, terminal: str) -> None:
+    def __init__(self, card: Card, counter: str, terminal: str, what: str = "valve") -> None:
+        """`what` names the line in errors."""
         self._card, self._counter, self._terminal = card, counter, terminal
+        self._what = what
         self._open_ms = 0.0
         self._task: Any = None
         self._channel: Any = None
@@ -27,8 +29,8 @@ class Pulser:
         """Make the task and reserve the counter; its output is low."""
         card, constants = self._card, self._card.ni.constants
         self._open_ms = 0.0
-        self._task = card.task(f"valve {self._counter}")
-        with card.translating_errors(f"valve, {self._counter}"):
+        self._task = card.task(f"{self._what} {self._counter}")
+        with card.translating_errors(f"{self._what}, {self._counter}"):
             self._channel = self._task.co_channels.add_co_pulse_chan_time(
                 f"{card.device}/{self._counter}",
                 idle_state=constants.Level.LOW,
@@ -43,7 +45,7 @@ class Pulser:
 
     def fire(self, open_ms: float) -> int:
         """Open for open_ms now; return when (ns, monotonic), taken as the middle of the call."""
-        with self._card.translating_errors(f"valve, {self._counter}"):
+        with self._card.translating_errors(f"{self._what}, {self._counter}"):
             self._prepare(open_ms)
             if self._triggered:
                 self._task.triggers.start_trigger.disable_start_trig()
@@ -64,7 +66,7 @@ class Pulser:
     def stop(self) -> None:
         """End a pulse and disarm the trigger; does nothing if the task was never opened."""
         if self._task is not None and self._card.is_open:
-            with self._card.translating_errors(f"valve, {self._counter}"):
+            with self._card.translating_errors(f"{self._what}, {self._counter}"):
                 self._task.stop()
 
     def _prepare(self, open_ms: float) -> None:

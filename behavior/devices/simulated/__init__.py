@@ -10,6 +10,7 @@ from behavior.devices.simulated.devices import (
     Line,
     Output,
     Photodiode,
+    TriggerLine,
     Valve,
     Wheel,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "Line",
     "Output",
     "Photodiode",
+    "TriggerLine",
     "Valve",
     "Wheel",
 ]

@@ -9,6 +9,7 @@ from behavior.devices.protocols import (
     BallSettings,
     Fired,
     OutputSettings,
+    TriggerLineSettings,
     ValveSettings,
     WheelSettings,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Lick",
     "Line",
     "Output",
+    "TriggerLine",
     "Valve",
     "Wheel",
 ]
@@ -223,6 +225,32 @@ class Output:
     def close(self) -> None:
         if self.changes and self.changes[-1][1]:
             self.changes.append((self.changes[-1][0], False))
+
+
+class TriggerLine:
+    """A line for the closed loop. Its pulses are recorded."""
+
+    simulated: ClassVar[bool] = True
+
+    Settings = TriggerLineSettings
+
+    def __init__(self, settings: TriggerLineSettings, name: str, board: Any) -> None:
+        self.settings = settings
+        simulated_board(board, name)
+        self.pulses: list[tuple[int, int]] = []
+        """When each pulse began and ended, ns."""
+
+    def pulse(self, now: int, up_ms: float) -> int:
+        self.pulses.append((now, now + round(up_ms * 1e6)))
+        return now
+
+    def end(self, now: int) -> int:
+        rose, falls = self.pulses[-1]
+        self.pulses[-1] = (rose, min(falls, now))
+        return now
+
+    def close(self) -> None:
+        pass
 
 
 class Camera:

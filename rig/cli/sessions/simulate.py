@@ -43,7 +43,7 @@ MICE: dict[str, dict[str, float]] = {
     "thirstless": {"sated_ul": 30.0},
 }
 """Settings of the simulated mouse by name; the others are its defaults."""
-_NODES = ("hardware", "task", "referee")
+_NODES = ("hardware", "task", "referee", "closed_loop")
 """What a task needs; screens and microscope only take time."""
 
 
@@ -152,7 +152,7 @@ def _session(
         changes.append(f"task.minutes={minutes}")
     with blamed_on(changes):
         session = resolve(setup, task, "simulated", seed, changes).session
-        nodes = {name: dict(session.nodes[name]) for name in _NODES}
+        nodes = {name: dict(session.nodes[name]) for name in _NODES if name in session.nodes}
         nodes["task"].pop("imaging", None)  # no microscope takes part
         nodes["hardware"].pop("lines", None)
         return completed(msgspec.structs.replace(session, nodes=nodes))

@@ -1,0 +1,96 @@
+"""From messages to moments: what each signal of a rule is at a tick, or was in a frame's scan."""
+
+import numpy as np
+
+from analysis.cells.areas import GROUPS, NAMES
+from analysis.signals.position_lookup import PositionLookup
+from analysis.triggers.signals import RAMP, Moment, Value
+from rig.messages import CellSignals, Cue, Lick, Position, TrialStart
+
+_KEPT_TRIALS = 5
+"""Number of trials that are remembered: frames are judged some seconds after their scan."""
+
+
+class Moments:
+    """Remembers what the messages of the last trials said."""
+
+    def __init__(self, of_frames: bool) -> None:
+        """`of_frames`: whether moments of frames are asked for."""
+        self._of_frames = of_frames
+        self._positions = PositionLookup()
+        self._starts: dict[int, TrialStart] = {}
+        self._cues: dict[int, int] = {}
+        self._licks: list[int] = []
+
+    def add(self, message: TrialStart | Cue | Lick) -> None:
+        """Take in a message. Licks and cues may arrive a little after their time."""
+        match message:
+            case TrialStart():
+                self._starts[message.trial] = message
+                self._forget(message.trial - _KEPT_TRIALS)
+            case Cue():
+                self._cues[message.trial] = message.t
+            case Lick():
+                self._licks.append(message.t)
+
+    def of_tick(self, position: Position) -> Moment:
+        """Take in a Position; return what is known at its time."""
+        if self._of_frames:
+            self._positions.add(position)
+        return self._moment(position.t, position)
+
+    def of_frame(self, signals: CellSignals) -> Moment:
+        """Return what is known of a frame: activity, and behavior in the middle of its scan."""
+        t = signals.scanned_t or signals.t
+        moment = self._moment(t, self._positions.at(t), signals.frame)
+        moment.values.update(_activity(signals))
+        return moment
+
+    def _moment(self, t: int, position: Position, frame: int | None = None) -> Moment:
+        start = self._starts.get(position.trial)
+        if start is None:
+            return Moment(t, -1, {}, "", frame)
+        cue_t = self._cues.get(position.trial)
+        cued = cue_t is not None and cue_t <= t
+        licks = [lick for lick in self._licks if start.t <= lick <= t]
+        values: dict[str, Value] = {
+            "position_m": position.position_m,
+            "speed_cm_s": position.speed_cm_s,
+            "since_start_s": (t - start.t) / 1e9,
+            "since_cue_s": (t - cue_t) / 1e9 if cued and cue_t is not None else None,
+            "since_lick_s": (t - max(licks)) / 1e9 if licks else None,
+            "licks": float(len(licks)),
+            "trial": float(position.trial),
+            "stimulus": start.stimulus,
+            "moving": position.moving,
+            "rewarded": start.rewarded,
+            "cued": cued,
+        }
+        return Moment(t, position.trial, values, _place(position, start), frame)
+
+    def _forget(self, trial: int) -> None:
+        """Forget that trial and those before it."""
+        old = [number for number in self._starts if number <= trial]
+        for number in old:
+            del self._starts[number]
+            self._cues.pop(number, None)
+        if old:
+            since = min(start.t for start in self._starts.values())
+            self._licks = [lick for lick in self._licks if lick >= since]
+
+
+def _place(position: Position, start: TrialStart) -> str:
+    """Return which of PLACES the mouse is in."""
+    if position.phase == "corridor":
+        return "texture" if position.position_m < start.texture_m else "grey"
+    return "picture" if position.phase == "picture" else "grey"
+
+
+def _activity(signals: CellSignals) -> dict[str, Value]:
+    """Return the values of a frame's signals. Projections are those of the first contrast."""
+    means = np.frombuffer(signals.area_activity, "<f4")
+    projections = np.frombuffer(signals.area_projection, "<f4")
+    values: dict[str, Value] = {RAMP: signals.ramp}
+    values |= {f"activity.{name}": float(v) for name, v in zip(NAMES, means, strict=False)}
+    values |= {f"projection.{name}": float(v) for name, v in zip(GROUPS, projections, strict=False)}
+    return values

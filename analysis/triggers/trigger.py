@@ -1,0 +1,109 @@
+"""One trigger of a task: when its rule raises the line, and when the line is released."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.triggers.rule import Rule
+from analysis.triggers.settings import TriggerSettings
+from analysis.triggers.signals import Moment
+from rig.messages import Message, Trigger, TriggerRelease
+
+DEADLINE_NS = 100_000_000
+"""A line that cannot be raised this long after the decision is not raised, ns."""
+_STREAM = 3
+"""Number of the random stream of sham trials; the task uses 0 and 1, the simulated mouse 2."""
+
+
+class Now(NamedTuple):
+    """The present, when a moment is judged: that of a frame is some frames ago."""
+
+    t: int
+    """The largest time of any message so far, ns."""
+    cause_t: int
+    """`t` of the message that is handled, ns."""
+    trial: int
+    """The current trial; -1 between trials."""
+
+
+class Requests:
+    """Makes the requests of one trigger: once a trial, not too soon, and a sham in some trials."""
+
+    def __init__(
+        self, settings: TriggerSettings, seed: int, number: int, ids: Iterator[int]
+    ) -> None:
+        """`number` is the trigger's place in the task, `ids` the numbers of all requests."""
+        self._settings, self._ids = settings, ids
+        self._seed = [seed, _STREAM, number]
+        self._last_trial = -1
+        self._last_t: int | None = None
+
+    def request(self, moment: Moment, now: Now, up_ms: float, hold: bool) -> Trigger | None:
+        """Return a request; None if the trigger may not raise its line now."""
+        settings = self._settings
+        if moment.trial != now.trial:
+            return None  # the trial is over: its line would rise in another one
+        if settings.once_per_trial and moment.trial == self._last_trial:
+            return None
+        if self._last_t is not None and now.t - self._last_t < settings.refractory_s * 1e9:
+            return None
+        self._last_trial, self._last_t = moment.trial, now.t
+        return Trigger(
+            now.cause_t,
+            id=next(self._ids),
+            deadline=now.t + DEADLINE_NS,
+            rule=settings.name,
+            line=settings.line,
+            up_ms=up_ms,
+            hold=hold,
+            sham=self._is_sham(moment.trial),
+            trial=moment.trial,
+            stimulus=str(moment.values["stimulus"]),
+            position_m=float(moment.values["position_m"] or 0.0),
+            frame=moment.frame,
+        )
+
+    def _is_sham(self, trial: int) -> bool:
+        """Return whether the line stays down in a trial: all triggers of a trial are alike."""
+        drawn = np.random.default_rng([*self._seed, trial]).random()
+        return bool(drawn < self._settings.sham_fraction)
+
+
+class RuleTrigger:
+    """Raises its line at the moment its rule becomes true, and releases a held one after."""
+
+    def __init__(self, settings: TriggerSettings, rule: Rule, requests: Requests) -> None:
+        self._settings, self._rule, self._requests = settings, rule, requests
+        self.of_frames = rule.of_frames
+        self._trial = -1
+        """The trial of the last moment."""
+        self._was_true = False
+        self._held: int | None = None
+        """The id of the request whose line is held."""
+
+    def judge(self, moment: Moment, now: Now) -> list[Message]:
+        """Judge a moment that follows those before; return the messages to publish."""
+        messages: list[Message] = []
+        if moment.trial != self._trial:
+            self._trial, self._was_true = moment.trial, False
+            self._rule.reset()
+            messages += self.release(now.cause_t)
+        if moment.trial < 0:
+            return messages
+        was_true, self._was_true = self._was_true, self._rule.is_true(moment)
+        if not self._was_true:
+            return messages + self.release(now.cause_t)
+        if was_true:
+            return messages
+        hold = self._settings.hold_ms > 0
+        request = self._requests.request(moment, now, self._settings.up_ms, hold)
+        if request is None:
+            return messages
+        self._held = request.id if hold else None
+        return [*messages, request]
+
+    def release(self, t: int) -> list[Message]:
+        """Return what ends a held line; nothing if none is held."""
+        held, self._held = self._held, None
+        return [] if held is None else [TriggerRelease(t, held)]
