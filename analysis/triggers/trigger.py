@@ -44,9 +44,7 @@ class Requests:
         settings = self._settings
         if moment.trial != now.trial:
             return None  # the trial is over: its line would rise in another one
-        if settings.once_per_trial and moment.trial == self._last_trial:
-            return None
-        if self._last_t is not None and now.t - self._last_t < settings.refractory_s * 1e9:
+        if not settings.yoked_file and self._is_too_soon(moment.trial, now.t):
             return None
         self._last_trial, self._last_t = moment.trial, now.t
         return Trigger(
@@ -63,6 +61,13 @@ class Requests:
             position_m=float(moment.values["position_m"] or 0.0),
             frame=moment.frame,
         )
+
+    def _is_too_soon(self, trial: int, t: int) -> bool:
+        """Return whether once a trial, or the refractory time, forbids another request."""
+        if self._settings.once_per_trial and trial == self._last_trial:
+            return True
+        last_t = self._last_t
+        return last_t is not None and t - last_t < self._settings.refractory_s * 1e9
 
     def _is_sham(self, trial: int) -> bool:
         """Return whether the line stays down in a trial: all triggers of a trial are alike."""

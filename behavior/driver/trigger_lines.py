@@ -2,7 +2,7 @@
 
 import msgspec
 
-from behavior.devices.protocols import TriggerLine
+from behavior.devices.protocols import TriggerLine, TriggerLineSettings
 from rig.errors import Refused
 from rig.messages import Edge, Trigger, TriggerOutput, TriggerRelease
 from rig.node import Publish
@@ -35,13 +35,16 @@ class TriggerLines:
             publish: Called with each message.
 
         Raises:
-            Refused: A trigger line has the name of another device.
+            Refused: A trigger line has the name of another device, or is one of another kind.
         """
-        for name in lines:
+        for name, line in lines.items():
+            where = f"[nodes.hardware.trigger_lines.{name}]"
             if name in taken:
+                raise Refused(f"{where}: {taken[name]} has the same name; rename the trigger line")
+            if not isinstance(line.settings, TriggerLineSettings):
                 raise Refused(
-                    f"[nodes.hardware.trigger_lines.{name}]: {taken[name]} has the same name; "
-                    "rename the trigger line"
+                    f"{where}: {type(line).__name__} is not a trigger line; choose a class "
+                    "TriggerLine (only the water guard opens a valve)"
                 )
         self._lines, self._publish = lines, publish
         self._up: dict[str, _Up] = {}
