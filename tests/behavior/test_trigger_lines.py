@@ -147,5 +147,5 @@ def test_a_trigger_line_has_the_name_of_no_other_device(name: str, what: str) ->
 
 def test_a_valve_cannot_be_declared_as_a_trigger_line() -> None:
     valve = {"is": "behavior.devices.simulated:Valve", "board": "bench", "ul_per_ms": 0.05}
-    with pytest.raises(Refused, match="Valve is not a trigger line.*only the water guard opens"):
+    with pytest.raises(Refused, match=r"Valve is not a trigger line.*only the water guard opens"):
         Driver(laser=valve)

@@ -239,8 +239,10 @@ class TriggerLine:
         simulated_board(board, name)
         self.pulses: list[tuple[int, int]] = []
         """When each pulse began and ended, ns."""
+        self.closed = False
 
     def pulse(self, now: int, up_ms: float) -> int:
+        self.closed = False
         self.pulses.append((now, now + round(up_ms * 1e6)))
         return now
 
@@ -250,7 +252,7 @@ class TriggerLine:
         return now
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
 class Camera:

@@ -22,6 +22,7 @@ NAMES = {
     "ArmedValve": "centre",
     "Line": "frame_clock",
     "Output": "sync",
+    "TriggerLine": "laser",
     "Camera": "face",
 }
 KEYS: dict[str, dict[str, Any]] = {
@@ -258,6 +259,35 @@ def test_an_output_keeps_its_level_and_is_low_at_the_end(world: World) -> None:
     output.close()
     output.close()
     assert not world.level("sync")
+
+
+@serving("TriggerLine")
+def test_a_trigger_line_rises_for_a_time_that_the_device_keeps(world: World) -> None:
+    line: protocols.TriggerLine = world.device("TriggerLine", "laser", longest_ms=500.0)
+    assert isinstance(line.settings, protocols.TriggerLineSettings)
+    assert line.settings.longest_ms == 500.0
+    line.close()
+    world.open()
+    assert not world.level("laser")
+    rose = []
+    for up_ms in (60.0, 25.0):
+        now = world.wait(5)
+        rose.append(line.pulse(now, up_ms))
+        assert _near(rose[-1], now, world)
+        world.wait(200)
+        assert not world.level("laser")
+    line.pulse(world.wait(1), 500.0)
+    now = world.wait(30)
+    assert world.level("laser")
+    assert _near(line.end(now), now, world)
+    assert not world.level("laser")
+    pulses = world.openings("laser")
+    assert [ms for _, ms in pulses[:2]] == pytest.approx([60.0, 25.0], abs=1.0)
+    assert all(_near(t, at, world) for t, (at, _) in zip(rose, pulses, strict=False))
+    line.pulse(world.wait(1), 500.0)
+    line.close()
+    line.close()
+    assert not world.level("laser")
 
 
 @serving("Camera")

@@ -58,17 +58,17 @@ class World(Protocol):
         """Begin exposures of the camera "face"."""
 
     def openings(self, valve: str) -> list[tuple[int, float]]:
-        """Return (t in ns, open ms) of each finished opening of a valve."""
+        """Return (t in ns, open ms) of each finished opening of a valve, or pulse of a line."""
 
     def level(self, output: str) -> bool:
-        """Return whether an output line is up."""
+        """Return whether an output line or a trigger line is up."""
 
 
 class SimulatedWorld:
     """The simulated devices, with a scripted mouse."""
 
     kinds: ClassVar[frozenset[str]] = frozenset(
-        {"Wheel", "Ball", "Lick", "Valve", "ArmedValve", "Line", "Output", "Camera"}
+        {"Wheel", "Ball", "Lick", "Valve", "ArmedValve", "Line", "Output", "TriggerLine", "Camera"}
     )
     simulated: ClassVar[bool] = True
     slack_ns: ClassVar[int] = 0
@@ -118,11 +118,16 @@ class SimulatedWorld:
         self.wait(1000 * exposures / self._made["face"].settings.rate_hz + 0.001)
 
     def openings(self, valve: str) -> list[tuple[int, float]]:
-        pulses = self._made[valve].pulses
-        return [(t, ms) for t, ms in pulses if t + ms * MS <= self._now]
+        made = self._made[valve]
+        if isinstance(made, devices.TriggerLine):
+            return [(t, (end - t) / MS) for t, end in made.pulses if end <= self._now]
+        return [(t, ms) for t, ms in made.pulses if t + ms * MS <= self._now]
 
     def level(self, output: str) -> bool:
-        changes = self._made[output].changes
+        made = self._made[output]
+        if isinstance(made, devices.TriggerLine):
+            return not made.closed and any(t <= self._now < end for t, end in made.pulses)
+        changes = made.changes
         return bool(changes) and bool(changes[-1][1])
 
 

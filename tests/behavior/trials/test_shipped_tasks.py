@@ -38,8 +38,8 @@ SHORT = {
 
 
 def _quick(name: str, cohort: str, **changes: Any) -> dict[str, Any]:
-    """Return the settings of a file with short durations and lengths."""
-    table = {**read_toml(TASKS[name]), "cohort": cohort, **changes}
+    """Return the settings of a file with short durations and lengths, without its triggers."""
+    table = {**read_toml(TASKS[name]), "cohort": cohort, "triggers": [], **changes}
     quick = [_shorter(block, changes) for block in table.get("blocks", [])]
     return {**_shorter(table, changes), "grey_before_s": 0.5, "blocks": quick}
 

@@ -21,6 +21,7 @@ CONTRASTS = {
     "train2": STUDY,
     "test2": STUDY,
     "test3": STUDY,
+    "closed_loop": [PAIR],
     "gratings": GRATINGS,
     "pretraining_gratings": GRATINGS,
     "pretraining_exposure": [PAIR],

@@ -17,6 +17,7 @@ _WIRED = {
     "frame_clock": {"line": 1},
     "face": {"line": 2},
     "sync": {"line": 0},
+    "laser": {"line": 3},
 }
 
 
@@ -93,7 +94,7 @@ class BehaviorWorld(_HarpWorld):
     """A Harp Behavior board behind a pseudo-terminal."""
 
     kinds: ClassVar[frozenset[str]] = frozenset(
-        {"Wheel", "Lick", "Valve", "Line", "Output", "Camera"}
+        {"Wheel", "Lick", "Valve", "Line", "Output", "TriggerLine", "Camera"}
     )
     step_ms: ClassVar[float] = 1.0
     """Its valves open for whole milliseconds."""
@@ -121,10 +122,11 @@ class BehaviorWorld(_HarpWorld):
         self.wait(10)
 
     def openings(self, valve: str) -> list[tuple[int, float]]:
-        return [(t, ms) for _, t, ms in self.there.openings]
+        done = self.there.pulses if valve == "laser" else self.there.openings
+        return [(t, ms) for _, t, ms in done]
 
     def level(self, output: str) -> bool:
-        return bool(self.there.outputs & 1)
+        return bool(self.there.outputs & (1 << 3 if output == "laser" else 1))
 
     def _touch(self, line: int, ms: float = 5.0) -> int:
         t = self.there.touch(line, up=True)

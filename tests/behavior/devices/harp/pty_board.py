@@ -29,6 +29,7 @@ from behavior.devices.harp.models import (
     MODELS,
     OPERATION,
     OUTPUT_CLEAR,
+    OUTPUT_PULSE_MS,
     OUTPUT_SET,
     PULSE_ENABLE,
     PULSE_MS,
@@ -57,6 +58,7 @@ class PtyBoard:
             EVENTS: (0,),
             ENCODERS: (0,),
             **{PULSE_MS + port: (15,) for port in range(3)},
+            **{OUTPUT_PULSE_MS + line: (15,) for line in range(4)},
         }
         self.silent = False
         """If True, it receives but sends nothing."""
@@ -68,11 +70,14 @@ class PtyBoard:
         self.openings: list[tuple[int, int, float]] = []
         """(spout, host time in ns, ms) of each finished opening of a valve."""
         self.outputs = 0
+        self.pulses: list[tuple[int, int, float]] = []
+        """(output, host time in ns, ms) of each ended pulse of an output that it times."""
         self._types = {a: r.payload_type for a, r in MODELS["behavior"].registers.items()}
         self._parser = Parser()
         self._rate = 1.0 + ppm * 1e-6
         self._zero = monotonic_ns() - 1_000 * S
         self._open: dict[int, tuple[int, int]] = {}
+        self._up: dict[int, tuple[int, int]] = {}
         self._counts = 0
         self._due = self._beat_due = monotonic_ns()
         self._said: deque[bytes] = deque()
@@ -163,6 +168,9 @@ class PtyBoard:
                 del self._open[spout]
                 self.openings.append((spout, opened, float(ms)))
                 self._loop(spout, up=False)
+        for line, (rose, ms) in list(self._up.items()):
+            if now >= rose + ms * MS:
+                self._lower(line, rose + ms * MS)
         if self._active and now >= self._due:
             self._due = max(self._due + MS, now - MS)
             if self.registers[EVENTS][0] & 4 and self.registers[ENCODERS][0] & 4:
@@ -200,6 +208,10 @@ class PtyBoard:
         bits = int(values[0])
         if address == OUTPUT_SET:
             self.outputs |= bits >> FIRST_OUTPUT_BIT
+            for line in range(4):
+                bit = 1 << FIRST_OUTPUT_BIT + line
+                if bits & bit and self.registers[PULSE_ENABLE][0] & bit:
+                    self._up[line] = (now, int(self.registers[OUTPUT_PULSE_MS + line][0]))
             for spout in range(3):
                 if bits >> FIRST_VALVE_BIT & 1 << spout:
                     timed = self.registers[PULSE_ENABLE][0] >> FIRST_VALVE_BIT & 1 << spout
@@ -208,12 +220,19 @@ class PtyBoard:
                     self._loop(spout, up=True)
         elif address == OUTPUT_CLEAR:
             self.outputs &= ~(bits >> FIRST_OUTPUT_BIT)
+            for line in [one for one in self._up if bits >> FIRST_OUTPUT_BIT & 1 << one]:
+                self._lower(line, now)
             for spout in [s for s in self._open if bits >> FIRST_VALVE_BIT & 1 << s]:
                 opened, _ = self._open.pop(spout)
                 self.openings.append((spout, opened, (now - opened) / MS))
                 self._loop(spout, up=False)
         else:
             self.registers[address] = (bits,)
+
+    def _lower(self, line: int, now: int) -> None:
+        rose, _ = self._up.pop(line)
+        self.outputs &= ~(1 << line)
+        self.pulses.append((line, rose, (now - rose) / MS))
 
     def _loop(self, spout: int, up: bool) -> None:
         if self.looped:

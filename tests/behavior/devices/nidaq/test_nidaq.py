@@ -14,7 +14,12 @@ from behavior.hardware import Hardware
 from rig.clock import SetClock
 from rig.errors import Refused
 from rig.messages import Message
-from tests.behavior.devices.nidaq.simulated_card.contract import NIDAQ, VALVE_LINE, WIRING
+from tests.behavior.devices.nidaq.simulated_card.contract import (
+    NIDAQ,
+    VALVE_LINE,
+    WIRING,
+    shared_card,
+)
 from tests.behavior.devices.nidaq.simulated_card.process import SimulatedCard
 from tests.behavior.devices.nidaq.simulated_card.rigs import card_table
 from tests.behavior.sessions import MS, hardware
@@ -116,3 +121,18 @@ def test_an_armed_reward_has_the_time_of_its_lick_message(
         tap.edges.append((licked if line == 0 else 5 * MS, True))
     fired = valve.fired(6 * MS)
     assert fired == Fired(licked, max(licked, 5 * MS), 60.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "shared"),
+    [
+        ({"counter": "ctr2"}, "PFI14 and ctr2"),
+        ({"counter": "ctr2", "terminal": "PFI5"}, "ctr2"),
+        ({"counter": "ctr3", "terminal": "PFI14"}, "PFI14"),
+    ],
+)
+def test_a_trigger_line_is_not_wired_to_a_valve(line: dict[str, Any], shared: str) -> None:
+    table = card_table(shared_card())
+    laser = {"is": f"{NIDAQ}:TriggerLine", "board": "card", **line}
+    with pytest.raises(Refused, match=f"laser: {shared} of board card opens a valve; choose"):
+        hardware({**table, "trigger_lines": {"laser": laser}}, list[Message]().append)

@@ -20,10 +20,13 @@ WIRING: dict[str, dict[str, Any]] = {
     "ArmedValve": {"lick": 0, "trigger": "PFI0", "sense": 7},
     "Line": {"line": 1},
     "Output": {"line": "port1/line3"},
+    "TriggerLine": {},
     "Camera": {},
 }
 VALVE_LINE = "port2/line6"
 """Where ctr2 comes out: PFI14."""
+LASER_LINE = "port2/line7"
+"""Where ctr3 comes out: PFI15."""
 
 
 @functools.cache
@@ -88,10 +91,11 @@ class NiWorld:
             self.card.put("exposure", False)
 
     def openings(self, valve: str) -> list[tuple[int, float]]:
-        return self.card.openings(VALVE_LINE)
+        return self.card.openings(LASER_LINE if valve == "laser" else VALVE_LINE)
 
     def level(self, output: str) -> bool:
-        return bool(self.card.do("level", line="port1/line3"))
+        line = LASER_LINE if output == "laser" else "port1/line3"
+        return bool(self.card.do("level", line=line))
 
 
 class SamplingWorld(NiWorld):
