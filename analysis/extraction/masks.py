@@ -97,10 +97,11 @@ def _means(
 ) -> None:
     height, width = page.shape
     flat = page.reshape(-1)
+    sums = np.zeros(_RUN_PX)  # one for each pixel of a run: they are added in vector registers
     for c in range(to.size):
         down, right = np.int64(shifts[to[c], 0]), np.int64(shifts[to[c], 1])
         # Cells at the edge of the page are read pixel by pixel, the others run by run.
-        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+        sums[:] = 0.0
         above, beside = box[c, 0] + down < 0, box[c, 1] + right < 0
         if above or beside or box[c, 2] + down > height or box[c, 3] + right > width:
             for run in range(first[c], first[c + 1]):
@@ -108,24 +109,19 @@ def _means(
                 row = min(max(place // width + down, 0), height - 1)
                 for j in range(_RUN_PX):
                     column = min(max(place % width + right + j, 0), width - 1)
-                    s0 += np.float64(page[row, column]) * weight[run, j]
+                    sums[0] += np.float64(page[row, column]) * weight[run, j]
         else:
-            offset = np.uint64(
-                down * width + right
-            )  # unsigned: a negative shift wraps, and the sum wraps back
+            # Unsigned: a negative shift wraps, and the sum wraps back.
+            offset = np.uint64(down * width + right)
             for run in range(first[c], first[c + 1]):
                 begin = at[run] + offset
                 pixels = flat[begin : begin + np.uint64(_RUN_PX)]
                 share = weight[run]
-                s0 += np.float64(pixels[0]) * share[0]
-                s1 += np.float64(pixels[1]) * share[1]
-                s2 += np.float64(pixels[2]) * share[2]
-                s3 += np.float64(pixels[3]) * share[3]
-                s4 += np.float64(pixels[4]) * share[4]
-                s5 += np.float64(pixels[5]) * share[5]
-                s6 += np.float64(pixels[6]) * share[6]
-                s7 += np.float64(pixels[7]) * share[7]
-        means[to[c]] = ((s0 + s1) + (s2 + s3) + ((s4 + s5) + (s6 + s7))) / total[c]
+                for j in range(_RUN_PX):
+                    sums[j] += np.float64(pixels[j]) * share[j]
+        low = (sums[0] + sums[1]) + (sums[2] + sums[3])
+        high = (sums[4] + sums[5]) + (sums[6] + sums[7])
+        means[to[c]] = (low + high) / total[c]
 
 
 class Neuropil:
