@@ -17,10 +17,10 @@ def refused(
     monkeypatch.setenv("COLUMNS", "1000")
     with pytest.raises(SystemExit) as exit_:
         main()
-    said = capsys.readouterr().err.strip()
-    assert exit_.value.code == 2, said
-    assert len(said.splitlines()) == 1, said
-    return said
+    sentence = capsys.readouterr().err.strip()
+    assert exit_.value.code == 2, sentence
+    assert len(sentence.splitlines()) == 1, sentence
+    return sentence
 
 
 class Try:
@@ -33,6 +33,6 @@ class Try:
 
     def __call__(self, *arguments: object, setup: Path = SETUP, task: Path = TASK) -> str:
         given = ["run", setup, task, "--subject", "test", "--data", self.data, "--set", NO_SCREEN]
-        said = refused(self._capsys, self._monkeypatch, *given, *arguments)
+        sentence = refused(self._capsys, self._monkeypatch, *given, *arguments)
         assert not self.data.exists()
-        return said
+        return sentence

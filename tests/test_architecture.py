@@ -62,11 +62,11 @@ def test_no_line_is_longer_than_100_columns() -> None:
 
 def test_every_message_has_one_publisher_and_every_subscription_a_source() -> None:
     nodes = [node_class(module) for module in NODES]
-    said = [w for node in nodes for w in node.publishes if w not in COMMON_MESSAGES]
-    assert len(said) == len(set(said))
-    assert set(said) | LAUNCH_PUBLISHES | set(COMMON_MESSAGES) == set(MESSAGE_TYPES)
+    published = [w for node in nodes for w in node.publishes if w not in COMMON_MESSAGES]
+    assert len(published) == len(set(published))
+    assert set(published) | LAUNCH_PUBLISHES | set(COMMON_MESSAGES) == set(MESSAGE_TYPES)
     received = {w for node in nodes for w in node.subscribes if w is not Envelope}
-    assert received <= set(said) | LAUNCH_PUBLISHES | set(COMMON_MESSAGES)
+    assert received <= set(published) | LAUNCH_PUBLISHES | set(COMMON_MESSAGES)
 
 
 def test_the_plan_lists_what_each_node_publishes_and_subscribes_to() -> None:
@@ -74,9 +74,11 @@ def test_the_plan_lists_what_each_node_publishes_and_subscribes_to() -> None:
     rows = dict(re.findall(r"^\| (\w+)(?: \([^|]+\))? \| ([^|]+ \| [^|]+) \|$", plan, re.M))
     names = {kind(message) for message in MESSAGE_TYPES}
     for node in map(node_class, NODES):
-        told = [set(re.findall(r"\w+", cell)) & names for cell in rows[node.name].split("|")]
+        listed = [set(re.findall(r"\w+", cell)) & names for cell in rows[node.name].split("|")]
         subscribes = [message for message in node.subscribes if message is not Envelope]
-        assert told == [set(map(kind, node.publishes)), {m.__name__ for m in subscribes}], node.name
+        assert listed == [set(map(kind, node.publishes)), {m.__name__ for m in subscribes}], (
+            node.name
+        )
 
 
 def test_the_plan_lists_every_folder_and_only_modules_that_are_there() -> None:

@@ -26,9 +26,9 @@ def test_a_session_of_the_subject_already_running(
 ) -> None:
     lock = SubjectLock(tmp_path, "test")
     given = ["run", SETUP, TASK, "--subject", "test", "--data", tmp_path, "--set", NO_SCREEN]
-    said = refused(capsys, monkeypatch, *given)
+    sentence = refused(capsys, monkeypatch, *given)
     lock.release()
-    assert "a session of subject test is already running" in said
+    assert "a session of subject test is already running" in sentence
     assert not (tmp_path / "sub-test").exists()
 
 
@@ -40,14 +40,14 @@ def test_a_subject_that_is_no_name(
 
 
 def test_an_animal_nobody_knows_on_a_real_device(attempt: Try) -> None:
-    said = attempt(
+    sentence = attempt(
         "--set",
         f"nodes.hardware.wheel={REAL}",
         "--set",
         "nodes.hardware.boards.b={is='tests.behavior.scripted:Board'}",
     )
-    assert "add it: rig subject add test" in said
-    assert "--override" in said
+    assert "add it: rig subject add test" in sentence
+    assert "--override" in sentence
 
 
 def test_a_real_animal_on_simulated_devices(
@@ -61,8 +61,8 @@ def test_a_real_animal_on_simulated_devices(
     assert "VR2 is a real animal" in refused(capsys, monkeypatch, *given, "--override", "please")
     assert not (tmp_path / "sub-VR2").exists()
     assert "already in the record" in refused(capsys, monkeypatch, *_add(tmp_path))
-    said = refused(capsys, monkeypatch, "subject", "show", "vr2", "--data", tmp_path)
-    assert "which knows VR2; add it: rig subject add vr2" in said
+    sentence = refused(capsys, monkeypatch, "subject", "show", "vr2", "--data", tmp_path)
+    assert "which knows VR2; add it: rig subject add vr2" in sentence
 
 
 def test_a_session_left_open(
@@ -104,8 +104,8 @@ def test_a_subject_with_a_name_that_is_no_name_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    said = refused(capsys, monkeypatch, *_add(data, NAME="../x"))
-    assert "use letters, digits, _ and -" in said
+    sentence = refused(capsys, monkeypatch, *_add(data, NAME="../x"))
+    assert "use letters, digits, _ and -" in sentence
     assert not data.exists()
 
 

@@ -106,8 +106,8 @@ def test_files_that_are_not_there_or_not_what_they_should_be(attempt: Try, tmp_p
     assert "is not a setup" in attempt(setup=TASK)
     wrong = tmp_path / "task.toml"
     wrong.write_text("trials = 3\nreward_mode = active\n")
-    said = attempt(task=wrong)
-    assert 'put text in quotes, as in reward_mode = "active"' in said
+    sentence = attempt(task=wrong)
+    assert 'put text in quotes, as in reward_mode = "active"' in sentence
 
 
 def test_a_data_folder_that_cannot_be_made(
@@ -121,8 +121,8 @@ def test_a_data_folder_that_cannot_be_made(
 
 
 def test_a_disk_without_room(attempt: Try) -> None:
-    said = attempt("--minutes", "60", "--set", "rig.disk_mb_s=1e9")
-    assert "MB free and the session may need" in said
+    sentence = attempt("--minutes", "60", "--set", "rig.disk_mb_s=1e9")
+    assert "MB free and the session may need" in sentence
 
 
 def test_a_second_session_on_the_same_rig(
@@ -132,8 +132,8 @@ def test_a_second_session_on_the_same_rig(
         live.until(Wheel)
         given = ["run", SETUP, TASK, "--subject", "other", "--data", tmp_path / "second"]
         given += ["--set", NO_SCREEN, "--set", f"rig.hub_port={live.port}"]
-        said = refused(capsys, monkeypatch, *given)
-        assert said == (
+        sentence = refused(capsys, monkeypatch, *given)
+        assert sentence == (
             "rig simulated is in use by a session of subject test, "
             f"process {live.process.pid}; end that first"
         )
@@ -151,27 +151,27 @@ def test_a_port_in_use(attempt: Try) -> None:
     port = free_port()
     other = Hub(port)
     try:
-        said = attempt("--set", f"rig.hub_port={port}")
+        sentence = attempt("--set", f"rig.hub_port={port}")
     finally:
         other.close()
-    assert f"hub {port} on this machine is in use" in said
+    assert f"hub {port} on this machine is in use" in sentence
 
 
 @pytest.mark.parametrize("verb", ["replay", "info", "recover", "report"])
 def test_a_folder_that_is_no_session(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str
 ) -> None:
-    def said(folder: Path) -> str:
+    def sentence(folder: Path) -> str:
         return refused(capsys, monkeypatch, verb, folder)
 
-    assert said(tmp_path / "x") == f"there is no folder {tmp_path / 'x'}; check the path"
-    assert f"{tmp_path} is not a session folder" in said(tmp_path)
+    assert sentence(tmp_path / "x") == f"there is no folder {tmp_path / 'x'}; check the path"
+    assert f"{tmp_path} is not a session folder" in sentence(tmp_path)
     session = tmp_path / "sub-VR2" / "ses-20260101_1"
     (session / "imaging").mkdir(parents=True)
     for above in (tmp_path, session.parent):
-        assert f"choose one of them, for example the newest: {session}" in said(above)
+        assert f"choose one of them, for example the newest: {session}" in sentence(above)
     (session / "log.mcap").write_text("")
-    assert f"is inside a session folder; use {session}" in said(session / "imaging")
+    assert f"is inside a session folder; use {session}" in sentence(session / "imaging")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide a library from a process")

@@ -112,9 +112,9 @@ def _regions(data: ReportData, plane: int) -> tuple[list[_Region], str]:
     scans = data.session.scans
     if len(scans):
         um_per_degree = scans.header.iloc[-1].get("um_per_degree")
-        told = [region for region in scans.regions.iloc[-1] if region["plane"] == plane]
-        if um_per_degree and told:
-            return [_in_um(region, float(um_per_degree)) for region in told], "µm"
+        regions = [region for region in scans.regions.iloc[-1] if region["plane"] == plane]
+        if um_per_degree and regions:
+            return [_in_um(region, float(um_per_degree)) for region in regions], "µm"
     return [_Region(slice(0, 1 << 30), 0.0, 0.0, 1.0, 1.0)], "px"
 
 

@@ -96,14 +96,14 @@ class Monitor:
         if verb == "acknowledge":
             if not self.state.acknowledge(int(text)):
                 return 400, "there is no such fault"
-            said = "seen"
+            answer = "seen"
         elif self._accept is None or self.state.ended or not self.state.session:
             return 409, "no session can be controlled from this page; use its terminal"
         else:
             self._accept(verb, text)
-            said = f"{verb} was sent"
-        self._answers[number] = said
-        return 200, said
+            answer = f"{verb} was sent"
+        self._answers[number] = answer
+        return 200, answer
 
     def _update(self, revision: int, slow: bool) -> dict[str, Any]:
         state = self.state

@@ -91,12 +91,12 @@ class LivePage:
 
     def _asked(self, line: bytes) -> tuple[str, str] | None:
         try:
-            said = json.loads(line)
+            update = json.loads(line)
         except ValueError:
             return None
-        if not isinstance(said, dict):
+        if not isinstance(update, dict):
             return None
-        if "address" in said:
-            self.address = str(said["address"])
+        if "address" in update:
+            self.address = str(update["address"])
             return None
-        return str(said.get("verb", "")), str(said.get("text", ""))
+        return str(update.get("verb", "")), str(update.get("text", ""))

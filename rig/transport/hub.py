@@ -89,11 +89,11 @@ class Hub:
         assert stdout is not None
         stdin.write(msgspec.json.encode(plan) + b"\n")
         stdin.flush()  # and it stays open: the hub ends when it is closed
-        said = stdout.readline()
-        if said != b"ready\n":
-            said += stdout.read()
+        answer = stdout.readline()
+        if answer != b"ready\n":
+            answer += stdout.read()
             self.close()
-            reason = said.decode(errors="replace").strip().splitlines()[-1:] or ["it died"]
+            reason = answer.decode(errors="replace").strip().splitlines()[-1:] or ["it died"]
             raise Refused(f"the hub cannot start: {reason[0]}")
 
     def close(self) -> None:

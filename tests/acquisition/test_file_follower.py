@@ -100,9 +100,9 @@ def test_a_writer_that_writes_in_any_pieces_gives_no_torn_page(
         np.testing.assert_array_equal(found, frame)
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("strict", [True, False])
 def test_in_a_file_with_room_for_more_a_page_counts_when_the_next_has_begun(
-    tmp_path: Path, told: bool
+    tmp_path: Path, strict: bool
 ) -> None:
     """The file is preallocated: its size has no meaning, and zeros are where pixels will be."""
     frames = pictures(3)
@@ -110,7 +110,7 @@ def test_in_a_file_with_room_for_more_a_page_counts_when_the_next_has_begun(
     path = tmp_path / "roomy.tif"
     path.write_bytes(begun.ljust(2 * len(after[-1]), b"\0"))
     seen = []
-    with closing(FileFollower(path, strict=told)) as follower, path.open("r+b", 0) as file:
+    with closing(FileFollower(path, strict=strict)) as follower, path.open("r+b", 0) as file:
         assert list(follower.poll()) == []
         for number, state in enumerate(after[:-1], start=1):
             for end in range(len(begun), len(state), 48):

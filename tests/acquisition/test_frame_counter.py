@@ -52,8 +52,8 @@ def test_each_frame_keeps_its_plane_whatever_is_lost_or_double(
         doubled += [number] * (fate == "doubled")
     places, faults = placed(volume(slices, channels), pages)
     assert [place for place in places if place is not None] == wanted
-    told = [fault for fault in faults if "missing" in fault]
-    named = {n for fault in told for n in _named(fault)}
+    missing = [fault for fault in faults if "missing" in fault]
+    named = {n for fault in missing for n in _named(fault)}
     assert named == {n for n in lost if n < pages[-1]}
     assert [f for f in faults if "twice" in f] == [
         f"frame {n} is saved twice; the second one is left out" for n in doubled

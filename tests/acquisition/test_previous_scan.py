@@ -66,8 +66,8 @@ def test_a_recording_is_published_once_with_its_regions_and_laser_power(
     assert (scan.header["power_percent"], scan.header["channels"]) == ((28.0,), (1, 2))
     rows = [(r["name"], r["first_row"], r["height_px"], r["x_px"]) for r in scan.regions]
     assert rows == [("right", 0, 16, 16), ("left", 20, 16, 0)]
-    told = [(f.index, f.number, f.channel) for f in frames if isinstance(f, Frame)]
-    assert told == [(i, i // 2 + 1, i % 2 + 1) for i in range(8)]
+    pages = [(f.index, f.number, f.channel) for f in frames if isinstance(f, Frame)]
+    assert pages == [(i, i // 2 + 1, i % 2 + 1) for i in range(8)]
     assert len(frames) == 8
 
 

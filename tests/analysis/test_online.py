@@ -179,21 +179,21 @@ def test_the_same_words_give_the_same_bits(
 ) -> None:
     runs = []
     for _ in range(2):
-        node, said = online(cells)
+        node, published = online(cells)
         tell(node, recording(trials))
         node.close()
-        runs.append(msgspec.msgpack.encode(said))
+        runs.append(msgspec.msgpack.encode(published))
     assert runs[0] == runs[1]
 
 
 def test_a_frame_waits_for_the_first_position_after_it(cells: Path) -> None:
-    node, said = online(cells, traces={"deconvolution_lag_frames": 0})
+    node, published = online(cells, traces={"deconvolution_lag_frames": 0})
     pixels = np.ones(SHAPE, np.int16)
     messages = [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)]
     tell(node, [*messages, standing(20, 0, 2.0)])
-    assert said == []
+    assert published == []
     node.handle(standing(30, 0, 3.0))
-    (decoded,) = said
+    (decoded,) = published
     assert isinstance(decoded, CellSignals)
     assert (decoded.t, decoded.frame, decoded.position_m) == (20, 0, 2.0)
     node.close()
@@ -203,25 +203,25 @@ def test_a_frame_is_decoded_when_its_values_are_final_with_the_place_that_it_had
     cells: Path,
 ) -> None:
     """Ten minutes without a frame in between: its place is long forgotten by then."""
-    node, said = online(cells)
+    node, published = online(cells)
     pixels = np.ones(SHAPE, np.int16)
     tell(node, [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)])
     for second in range(1, 600):
         node.handle(standing(second * 1000 * MS, 0, 2.0, moving=False))
     for index in range(1, 6):
-        assert said == []
+        assert published == []
         t = (600 + index) * 1000 * MS
         tell(node, [frame(t, index, pixels), standing(t + 1, 0, 3.0)])
-    (decoded,) = said
+    (decoded,) = published
     assert isinstance(decoded, CellSignals)
     assert (decoded.frame, decoded.position_m, decoded.moving) == (0, 1.0, True)
     node.close()
-    frames = [message.frame for message in said if isinstance(message, CellSignals)]
+    frames = [message.frame for message in published if isinstance(message, CellSignals)]
     assert frames == list(range(6))
 
 
 def test_a_frame_that_is_not_all_numbers_is_left_out_and_said(cells: Path) -> None:
-    node, said = online(cells, traces={"deconvolution_lag_frames": 0})
+    node, published = online(cells, traces={"deconvolution_lag_frames": 0})
     rng = np.random.default_rng(1)
     for index in range(6):
         pixels = rng.random(SHAPE).astype("<f4")
@@ -230,18 +230,18 @@ def test_a_frame_that_is_not_all_numbers_is_left_out_and_said(cells: Path) -> No
         node.handle(frame(10 * index, index, pixels))
         node.handle(standing(10 * index + 5, -1, 0.0, moving=False))
     node.close()
-    (fault,) = [message for message in said if isinstance(message, Fault)]
+    (fault,) = [message for message in published if isinstance(message, Fault)]
     assert (fault.frame, fault.text) == (
         2,
         "the pixels of frame 2 are not all finite numbers: it has no signals",
     )
-    decoded = [message for message in said if isinstance(message, CellSignals)]
+    decoded = [message for message in published if isinstance(message, CellSignals)]
     assert [message.frame for message in decoded] == [0, 1, 3, 4, 5]
     assert all(np.isfinite(np.frombuffer(message.traces, "<f4")).all() for message in decoded)
 
 
 def test_an_hour_without_imaging_needs_no_more_memory_than_its_last_seconds(cells: Path) -> None:
-    node, said = online(cells)
+    node, published = online(cells)
     tracemalloc.start()
     try:
         for tenth in range(36_000):
@@ -251,4 +251,4 @@ def test_an_hour_without_imaging_needs_no_more_memory_than_its_last_seconds(cell
         tracemalloc.stop()
     assert held_bytes < 200_000
     node.close()
-    assert said == []
+    assert published == []

@@ -14,11 +14,11 @@ from tests.analysis.registration.test_registration import stack_of
 
 
 def test_a_cell_outside_the_field_ends_the_node_at_its_first_frame(cells: Path) -> None:
-    node, said = online(cells)
+    node, published = online(cells)
     with pytest.raises(Refused, match=r"cell 1 .* extends beyond the pages of 6 x 6 px"):
         node.handle(frame(0, 0, np.ones((6, 6), np.int16)))
     node.close()
-    assert said == []
+    assert published == []
 
 
 def test_a_field_that_changes_its_size_ends_the_node(cells: Path) -> None:
@@ -49,7 +49,7 @@ SLICES = ((10.0,), (40.0,), (70.0,))
 @pytest.mark.parametrize("averaged", [1, 4])
 def test_no_volume_is_put_together_from_pages_of_two(tmp_path: Path, averaged: int) -> None:
     lag = {"deconvolution_lag_frames": 0}
-    node, said = online(deep(tmp_path, 0, 2), traces=lag)
+    node, published = online(deep(tmp_path, 0, 2), traces=lag)
     node.handle(scanned(*SLICES, averaged=averaged))
     rng = np.random.default_rng(1)
     lost = {5, 6, 7, 13}  # a whole volume's, then one page that shows no cell
@@ -57,7 +57,7 @@ def test_no_volume_is_put_together_from_pages_of_two(tmp_path: Path, averaged: i
         message = frame(at * MS, at, rng.integers(0, 99, SHAPE).astype(np.int16))
         node.handle(msgspec.structs.replace(message, plane=at % 3, number=1 + averaged * at))
     node.close()
-    assert [message.frame for message in said if isinstance(message, CellSignals)] == [
+    assert [message.frame for message in published if isinstance(message, CellSignals)] == [
         2,
         11,
         14,
@@ -126,7 +126,7 @@ def test_a_drifting_focus_is_said_once_and_so_is_its_return(cells: Path, tmp_pat
         "stack_file": str(tmp_path / "stack.npz"),
         "reference_file": str(tmp_path / "mean.npy"),
     }
-    node, said = online(cells, motion=motion)
+    node, published = online(cells, motion=motion)
     rng = np.random.default_rng(2)
     for index in range(280):
         depth = 10 if 70 <= index < 160 else 8  # 5 um off, then back
@@ -134,14 +134,16 @@ def test_a_drifting_focus_is_said_once_and_so_is_its_return(cells: Path, tmp_pat
         node.handle(frame(300 * index * MS, index, page))
         node.handle(standing(300 * index * MS + 1, -1, 0.0, moving=False))
     node.close()
-    faults = [message for message in said if isinstance(message, Fault)]
+    faults = [message for message in published if isinstance(message, Fault)]
     assert [message.text.partition(",")[0][:22] for message in faults] == [
         "the focus has drifted ",
         "the focus is back",
     ]
     assert 70 < faults[0].t / (300 * MS) < 160 < faults[1].t / (300 * MS)
     depths = [
-        message.z_um[0] for message in said if isinstance(message, CellSignals) and message.z_um
+        message.z_um[0]
+        for message in published
+        if isinstance(message, CellSignals) and message.z_um
     ]
     assert max(depths) == pytest.approx(5.0, abs=1.0)
     assert depths[-1] == pytest.approx(0.0, abs=1.0)

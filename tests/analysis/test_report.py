@@ -87,8 +87,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(Hardware, "period_s", 0.01)
         chosen = session(3, trials=TRIALS)
         nodes = {**chosen.nodes, "referee": {"run": "behavior.referee"}}
-        said = virtual_session.run(completed(msgspec.structs.replace(chosen, nodes=nodes)))
-    write_log(folder, said)
+        messages = virtual_session.run(completed(msgspec.structs.replace(chosen, nodes=nodes)))
+    write_log(folder, messages)
     report(folder, folder / "report.html")
     yield folder
 

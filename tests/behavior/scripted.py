@@ -25,14 +25,14 @@ class Board:
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings = settings
-        self.told: list[Message] = []
+        self.handled: list[Message] = []
         self.opened = self.closed = 0
         self.failing = False
         self.polled: int | None = None
         self.counts = 100
         self.licks: list[int] = []
         self.touched_since: int | None = None
-        self.to_say: list[str] = []
+        self.to_publish: list[str] = []
         self.acts: list[str] = []
         self.times: list[DeviceTime] = []
 
@@ -42,14 +42,14 @@ class Board:
         self.opened += 1
 
     def handle(self, message: Message) -> None:
-        self.told.append(message)
+        self.handled.append(message)
 
     def poll(self, now: int) -> None:
         self.polled = now
 
     def pop_warnings(self) -> list[str]:
-        said, self.to_say = self.to_say, []
-        return said
+        messages, self.to_publish = self.to_publish, []
+        return messages
 
     def device_time(self) -> DeviceTime | None:
         return self.times.pop() if self.times else None

@@ -59,7 +59,7 @@ def test_the_firmware_opens_the_valve_before_it_does_anything_else() -> None:
     assert valve == Valve(36 * MS + 7, 1, "centre", 60.0, 3.0, 5 * MS + 1)
     assert others[:2] == [Lick(5 * MS + 1, "centre"), Lick(35 * MS + 2, "centre")]
     assert rig.board.acts == ["centre 60 ms"]
-    assert valve in rig.board.told
+    assert valve in rig.board.handled
 
 
 def test_a_reward_for_now_does_not_wait_for_a_tick() -> None:
@@ -124,9 +124,9 @@ def test_a_device_that_fails_ends_the_driver() -> None:
 
 def test_a_boards_device_time_is_published_once() -> None:
     rig = Driven()
-    told = DeviceTime(1 * MS, "b", 77, 5)
-    rig.board.times = [told]
-    assert of(DeviceTime, rig.at(2 * MS) + rig.at(3 * MS)) == [told]
+    device_time = DeviceTime(1 * MS, "b", 77, 5)
+    rig.board.times = [device_time]
+    assert of(DeviceTime, rig.at(2 * MS) + rig.at(3 * MS)) == [device_time]
 
 
 def test_a_board_that_cannot_be_opened_refuses_the_session() -> None:

@@ -70,18 +70,18 @@ def test_what_cannot_be_meant_is_refused(arguments: list[str]) -> None:
     ],
 )
 def test_a_valve_beyond_its_limits_is_found(pulses: list[TruePulse], found: str) -> None:
-    said = list(checks.check_valve(pulses))
-    assert bool(said) == bool(found)
-    assert found in "".join(said)
+    problems = list(checks.check_valve(pulses))
+    assert bool(problems) == bool(found)
+    assert found in "".join(problems)
 
 
 def test_water_that_the_ledger_does_not_hold_is_found(tmp_path: Path) -> None:
     with open_record(tmp_path):
         pass
     assert not [*checks.check_day(tmp_path, [], 1000.0)]
-    said = [*checks.check_day(tmp_path, [_PULSE] * 4, 10.0)]
-    assert said[0] == "12 ul were given today and the ledger says 0 ul"
-    assert said[1] == "12 ul were given today and the limit is 10 ul"
+    problems = [*checks.check_day(tmp_path, [_PULSE] * 4, 10.0)]
+    assert problems[0] == "12 ul were given today and the ledger says 0 ul"
+    assert problems[1] == "12 ul were given today and the limit is 10 ul"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,6 @@ def test_a_session_that_ended_badly_is_found(
 ) -> None:
     plan = SessionPlan((), (), "if open")
     ran = Ran(plan, 0, "the session has ended", tmp_path, tmp_path, [], [], [])
-    said = [*checks.check_end(msgspec.structs.replace(ran, **change))]
-    assert bool(said) == bool(found)
-    assert found in "".join(said)
+    problems = [*checks.check_end(msgspec.structs.replace(ran, **change))]
+    assert bool(problems) == bool(found)
+    assert found in "".join(problems)

@@ -1,4 +1,4 @@
-"""A page that was scanned and never saved, and an analysis slower than the ring: both are told."""
+"""A page that was scanned but not saved, and an analysis slower than the ring, are reported."""
 
 import json
 import signal
@@ -33,8 +33,8 @@ def overrun(live: Live) -> str:
         later += live.until(Frame)[1].t > stopped_t
     live.signal(ONLINE, signal.SIGCONT)
     while True:
-        said, fault = live.until(Fault)
-        if said.sender == "online":
+        envelope, fault = live.until(Fault)
+        if envelope.sender == "online":
             return fault.text
 
 

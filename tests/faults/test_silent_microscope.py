@@ -36,8 +36,8 @@ def silent_for(seconds: float) -> tuple[str, ...]:
 def until_paused(live: Live) -> int:
     """Wait for the fault, the trial's end and the pause; return when it paused."""
     while True:
-        said, fault = live.until(Fault)
-        if said.sender == "task":
+        envelope, fault = live.until(Fault)
+        if envelope.sender == "task":
             break
     assert "the frame clock is silent" in fault.text
     _, paused = live.until(Position, phase="paused")

@@ -51,11 +51,11 @@ def silent_flips(folder: Path, flips: int, seed: int, chunked: bool, ticks: int)
         flip(path, damaged, bit)
         reader = LogReader(damaged)
         read = sum(1 for _ in reader.messages())
-        told = bool(reader.damage()) or not reader.scan.closed
+        reported = bool(reader.damage()) or not reader.scan.closed
         if chunked:
             completeness = read_completeness(damaged)
-            told = told and (completeness is None or not completeness.whole)
-        if not told or read < count - 1000 * chunked - 1:
+            reported = reported and (completeness is None or not completeness.whole)
+        if not reported or read < count - 1000 * chunked - 1:
             silent.append(bit)
     path.unlink()
     return silent

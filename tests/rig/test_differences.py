@@ -71,8 +71,8 @@ def test_a_replay_with_other_settings_names_fields_and_idle_keys(
     monkeypatch.setenv("COLUMNS", "120")
     with pytest.raises(SystemExit):
         main()
-    said = capsys.readouterr().out
-    assert f"--set {idle} has no effect" in said
-    assert "Arm.volume_ul: recorded 3.0, replayed 2.0" in said
-    assert "volume_ul" in said.partition("messages")[2]
-    assert "\\x" not in said
+    output = capsys.readouterr().out
+    assert f"--set {idle} has no effect" in output
+    assert "Arm.volume_ul: recorded 3.0, replayed 2.0" in output
+    assert "volume_ul" in output.partition("messages")[2]
+    assert "\\x" not in output

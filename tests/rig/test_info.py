@@ -35,45 +35,45 @@ def info(
         monkeypatch.setenv("COLUMNS", "500")
         with pytest.raises(SystemExit) as exit_:
             main()
-        said = capsys.readouterr()
-        return int(exit_.value.code or 0), said.out + said.err
+        output = capsys.readouterr()
+        return int(exit_.value.code or 0), output.out + output.err
 
     return show
 
 
-def cell(said: str, name: str) -> str:
-    (row,) = [line for line in said.splitlines() if line.startswith(f"│ {name} ")]
+def cell(output: str, name: str) -> str:
+    (row,) = [line for line in output.splitlines() if line.startswith(f"│ {name} ")]
     return row.strip("│ ").removeprefix(name).strip("│ ")
 
 
 def test_the_table_of_a_whole_summary(summary: dict[str, Any], info: Any) -> None:
-    code, said = info(json.dumps(summary))
+    code, output = info(json.dumps(summary))
     assert code == 0
-    assert cell(said, "trials") == "1 (1 aborted)"
-    assert cell(said, "water") == "2.5 ul, 0.0 of it manual"
-    assert cell(said, "flips") == "4, 2 late"
-    assert cell(said, "faults") == "2"  # frames that were not streamed, and late flips
-    assert "stream: frames missed 9" in said
-    assert "display: late flip 2" in said
-    assert cell(said, "lick to valve") == "median 1.50, 99 % 1.50, maximum 1.50 ms"
-    assert cell(said, "ended") == "all trials done"
+    assert cell(output, "trials") == "1 (1 aborted)"
+    assert cell(output, "water") == "2.5 ul, 0.0 of it manual"
+    assert cell(output, "flips") == "4, 2 late"
+    assert cell(output, "faults") == "2"  # frames that were not streamed, and late flips
+    assert "stream: frames missed 9" in output
+    assert "display: late flip 2" in output
+    assert cell(output, "lick to valve") == "median 1.50, 99 % 1.50, maximum 1.50 ms"
+    assert cell(output, "ended") == "all trials done"
 
 
 def test_what_an_older_summary_lacks_is_a_dash(summary: dict[str, Any], info: Any) -> None:
     for key in summary:
-        code, said = info(json.dumps({k: v for k, v in summary.items() if k != key}))
+        code, output = info(json.dumps({k: v for k, v in summary.items() if k != key}))
         assert (key, code) == (key, 0)
-    code, said = info("{}")
+    code, output = info("{}")
     assert code == 0
     for name in ("trials", "water", "faults", "integrity", "flips", "ended"):
-        assert cell(said, name) == "-"
+        assert cell(output, name) == "-"
 
 
 @pytest.mark.parametrize("text", ["", '{"trials": [', "[1, 2]"])
 def test_a_damaged_summary_is_refused(summary: dict[str, Any], info: Any, text: str) -> None:
-    code, said = info(text)
+    code, output = info(text)
     assert code == 2
-    assert "write it again from the log: rig recover" in said
+    assert "write it again from the log: rig recover" in output
 
 
 @pytest.mark.parametrize("verb", ["info", "report"])

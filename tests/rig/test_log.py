@@ -27,7 +27,7 @@ from rig.transport.log import (
 from tests.rig.flip_bits import flip, silent_flips, write_log
 
 
-def said(name: str, messages: list[Message]) -> list[tuple[Envelope, Message]]:
+def enveloped(name: str, messages: list[Message]) -> list[tuple[Envelope, Message]]:
     clock = SetClock()
     sender = Sender(name, clock)
     result = []
@@ -50,7 +50,7 @@ WORDS: list[Message] = [Wheel(t, t, t * 0.1) for t in range(1, 6)] + [Lick(9, "c
 @pytest.mark.parametrize("chunked", [True, False])
 def test_what_is_written_is_read_back_in_order(tmp_path: Path, chunked: bool) -> None:
     path = tmp_path / "x.mcap"
-    pairs = said("hardware", WORDS)
+    pairs = enveloped("hardware", WORDS)
     write(path, pairs, chunked).close(Completeness(True, len(pairs)))
     assert list(read(path)) == pairs
     if chunked:
@@ -60,7 +60,7 @@ def test_what_is_written_is_read_back_in_order(tmp_path: Path, chunked: bool) ->
 @pytest.mark.parametrize("chunked", [True, False])
 def test_any_reader_of_mcap_reads_it(tmp_path: Path, chunked: bool) -> None:
     path = tmp_path / "x.mcap"
-    pairs = said("hardware", WORDS)
+    pairs = enveloped("hardware", WORDS)
     write(path, pairs, chunked).close()
     with path.open("rb") as file:
         found = [
@@ -74,7 +74,7 @@ def test_any_reader_of_mcap_reads_it(tmp_path: Path, chunked: bool) -> None:
 
 
 def test_an_unclosed_journal_cut_anywhere_gives_a_clean_beginning(tmp_path: Path) -> None:
-    pairs = said("hardware", WORDS)
+    pairs = enveloped("hardware", WORDS)
     whole = tmp_path / "whole.mcap"
     writer = write(whole, pairs, chunked=False)
     data = whole.read_bytes()
@@ -91,7 +91,7 @@ def test_an_unclosed_journal_cut_anywhere_gives_a_clean_beginning(tmp_path: Path
 
 
 def test_a_flipped_byte_never_gives_a_wrong_word(tmp_path: Path) -> None:
-    pairs = said("hardware", WORDS)
+    pairs = enveloped("hardware", WORDS)
     path = tmp_path / "x.mcap"
     write(path, pairs, chunked=False).close()
     data = path.read_bytes()
@@ -127,7 +127,7 @@ def test_messages_on_both_sides_of_a_damaged_chunk_are_read(tmp_path: Path) -> N
 
 def test_a_damaged_length_in_an_open_journal_hides_one_message(tmp_path: Path) -> None:
     path = tmp_path / "x.mcap"
-    pairs = said("hardware", WORDS)
+    pairs = enveloped("hardware", WORDS)
     writer = write(path, pairs, chunked=False)
     data = bytearray(path.read_bytes())
     writer.close()
@@ -144,7 +144,7 @@ def test_a_message_of_an_unknown_type_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.mcap"
-    pairs = said("hardware", WORDS)
+    pairs = enveloped("hardware", WORDS)
     write(path, pairs).close(Completeness(True, len(pairs)))
 
     def without_lick(data: bytes) -> tuple[Envelope, Message]:
@@ -170,8 +170,8 @@ def journalled(folder: Path, sender: str, pairs: list[tuple[Envelope, Message]])
 
 def a_session(folder: Path) -> dict[str, list[tuple[Envelope, Message]]]:
     nodes = {"hardware": {"run": "behavior.hardware"}}
-    launch = said("launch", [Start(0, {"nodes": nodes})])
-    hardware = said("hardware", [*WORDS, Heartbeat(10, True), Ended(11, "done", False, {})])
+    launch = enveloped("launch", [Start(0, {"nodes": nodes})])
+    hardware = enveloped("hardware", [*WORDS, Heartbeat(10, True), Ended(11, "done", False, {})])
     (folder / JOURNAL_FOLDER).mkdir()
     journalled(folder, "launch", launch)
     journalled(folder, "hardware", hardware)

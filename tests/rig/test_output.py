@@ -75,9 +75,9 @@ def test_an_unexpected_error_is_a_sentence_a_report_and_exit_70(
     with pytest.raises(SystemExit) as exit_:
         command.main()
     assert exit_.value.code == 70
-    said = capsys.readouterr().err.strip()
+    output = capsys.readouterr().err.strip()
     (report,) = (tmp_path / "rig").iterdir()
-    assert len(said.splitlines()) == 1
-    assert "unexpected error, a fault of this program (KeyError: 'leaf9')" in said
-    assert f"please send the report {report} to its authors" in said
+    assert len(output.splitlines()) == 1
+    assert "unexpected error, a fault of this program (KeyError: 'leaf9')" in output
+    assert f"please send the report {report} to its authors" in output
     assert "Traceback" in report.read_text()

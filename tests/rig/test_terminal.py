@@ -107,8 +107,8 @@ def test_bounds_are_said() -> None:
 )
 def test_a_decimal_comma_is_explained_in_every_option(command: list[str]) -> None:
     result = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
-    said = result.output + str(result.exception)
-    assert '"2,5" is not a number; use a decimal point, for example 23.8' in said
+    output = result.output + str(result.exception)
+    assert '"2,5" is not a number; use a decimal point, for example 23.8' in output
 
 
 def test_a_decimal_comma_is_explained_in_a_weight(tmp_path: Path) -> None:

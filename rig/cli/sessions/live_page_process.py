@@ -20,17 +20,17 @@ def main() -> None:
     """Serve the page until standard input is closed."""
     folder, browser = Path(sys.argv[1]), sys.argv[2] == "1"
     token = read_token(token_file())
-    monitor = live_monitor(folder, token, lambda verb, text: _tell({"verb": verb, "text": text}))
+    monitor = live_monitor(folder, token, lambda verb, text: _write({"verb": verb, "text": text}))
     listening = bind(LOOPBACK, None)
     address = address_of(listening, False, token)
-    _tell({"address": address})
+    _write({"address": address})
     if browser:
         threading.Thread(target=open_browser, args=(address,), daemon=True).start()
     serve(application(monitor), listening, started=_end_with_input)
 
 
-def _tell(said: dict[str, str]) -> None:
-    sys.stdout.write(json.dumps(said) + "\n")
+def _write(update: dict[str, str]) -> None:
+    sys.stdout.write(json.dumps(update) + "\n")
     sys.stdout.flush()
 
 

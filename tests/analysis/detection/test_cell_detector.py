@@ -39,10 +39,10 @@ AFTER_S = 120.0
 
 
 def node(**table: Any) -> tuple[Online, list[Message]]:
-    said: list[Message] = []
-    made = Online(msgspec.convert(table, Online.Settings), said.append)
+    published: list[Message] = []
+    made = Online(msgspec.convert(table, Online.Settings), published.append)
     made.open()
-    return made, said
+    return made, published
 
 
 def tell(made: Online, pages: NDArray[np.int16], rate_hz: float = 3.0) -> None:
@@ -111,16 +111,16 @@ def test_signals_begin_when_cells_are_found(found: Session) -> None:
     cells = imaged_cells(found)
     assert cells is not None
     (row,) = found.found.itertuples()
-    said: Any = row
-    assert said.cells == len(cells) == found.traces.shape[1]
-    assert found.decoded.frame.iloc[0] == said.frame
+    announced: Any = row
+    assert announced.cells == len(cells) == found.traces.shape[1]
+    assert found.decoded.frame.iloc[0] == announced.frame
     times_s = found.frames.timestamp_s
-    assert times_s[said.frame] - times_s[0] == pytest.approx(AFTER_S, abs=1.0)
-    assert len(found.decoded) == len(found.frames) - said.frame
+    assert times_s[announced.frame] - times_s[0] == pytest.approx(AFTER_S, abs=1.0)
+    assert len(found.decoded) == len(found.frames) - announced.frame
     assert np.abs(np.nan_to_num(found.d_prime[-1])).max() > 0.3
     under_way = found.decoded[found.decoded.trial >= 0]
     began = found.trials.start_s[under_way.trial.iloc[0]]
-    assert began < found.frames.t_s[said.frame]  # the trial had begun before
+    assert began < found.frames.t_s[announced.frame]  # the trial had begun before
     assert under_way.stimulus.notna().all()
 
 
@@ -135,15 +135,15 @@ def test_the_report_saves_them_for_another_day(found: Session, tmp_path: Path) -
 
 
 def test_it_replays_bit_for_bit(found: Session) -> None:
-    said = replay(found.folder, [], about())
-    assert (said.first, said.exact) == (None, True)
-    assert said.compared["online"] == len(found.decoded) + len(found.learning) + 1
+    result = replay(found.folder, [], about())
+    assert (result.first, result.exact) == (None, True)
+    assert result.compared["online"] == len(found.decoded) + len(found.learning) + 1
 
 
 def test_another_contrast_is_caught_by_the_replay(found: Session) -> None:
-    said = replay(found.folder, ["nodes.online.find.contrast=0.2"], about())
-    assert said.first is not None
-    assert said.first.sender == "online"
+    result = replay(found.folder, ["nodes.online.find.contrast=0.2"], about())
+    assert result.first is not None
+    assert result.first.sender == "online"
 
 
 @pytest.mark.parametrize("dim", ["flat", "noise", "steady"])
@@ -154,19 +154,19 @@ def test_a_field_without_cells_is_said_in_one_sentence(dim: str) -> None:
         pages += rng.normal(0, 250, pages.shape).astype(np.int16)
     if dim == "steady":
         pages[:, 10:16, 10:16] += 900
-    made, said = node(find={"after_s": 20.0})
+    made, published = node(find={"after_s": 20.0})
     tell(made, pages)
-    messages = [message for message in said if isinstance(message, CellsFound)]
+    messages = [message for message in published if isinstance(message, CellsFound)]
     assert [message.cells for message in messages] == [0]
-    (fault,) = [message for message in said if isinstance(message, Fault)]
+    (fault,) = [message for message in published if isinstance(message, Fault)]
     assert "no cell was detected in the first 20 s: this session has no signals" in fault.text
-    assert not any(isinstance(message, CellSignals) for message in said)
+    assert not any(isinstance(message, CellSignals) for message in published)
 
 
 def test_a_session_that_ends_before_says_so() -> None:
-    made, said = node(find={"after_s": 60.0})
+    made, published = node(find={"after_s": 60.0})
     tell(made, np.full((30, 32, 32), 300, np.int16))
-    (fault,) = said
+    (fault,) = published
     assert isinstance(fault, Fault)
     assert "ended 10 s after its first frame, before cells were detected" in fault.text
 

@@ -47,13 +47,13 @@ def streamed(
 ) -> NDArray[np.float32]:
     """What comes out frame by frame, then at the end: (frames, cells)."""
     deconvolution = Deconvolution(traces.shape[0], TAU_S, lag)
-    said = [
+    values_by_frame = [
         deconvolution.add(np.ascontiguousarray(v), t)
         for v, t in zip(traces.T, times_s, strict=True)
     ]
-    assert all(values is None for values in said[:lag])
-    assert not any(values is None for values in said[lag:])
-    return np.array([*said[lag:], *deconvolution.rest()][: len(said)])
+    assert all(values is None for values in values_by_frame[:lag])
+    assert not any(values is None for values in values_by_frame[lag:])
+    return np.array([*values_by_frame[lag:], *deconvolution.rest()][: len(values_by_frame)])
 
 
 @settings(deadline=None, max_examples=40)

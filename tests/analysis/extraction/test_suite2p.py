@@ -41,13 +41,13 @@ def test_deconvolved_traces_are_those_of_suite2p() -> None:
 
     how = PipelineSettings(TraceSettings(), MotionSettings(method="none"), ReferenceImages())
     volume, traces = Volume(cells, (), (SIZE, SIZE), how), Traces(len(cells), TraceSettings())
-    said = []
+    finals = []
     for at, page in enumerate(pages):
         bright = volume.add_page(Frame(0, at, "", 0, SIZE, SIZE, 0.0, pixels=page), at / RATE_HZ)
         assert bright is not None
         final = traces.add(bright, at / RATE_HZ)
-        said += [] if final is None else [final]
-    ours = np.array([*said, *traces.rest()]).T
+        finals += [] if final is None else [final]
+    ours = np.array([*finals, *traces.rest()]).T
 
     stat = []
     for n in range(len(cells)):

@@ -31,9 +31,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def told_by(output: str) -> list[float]:
     """Down and right, px, and the rotation, degrees."""
-    told = re.search(r"down (\S+) px, right (\S+) px, rotated (\S+) degrees", output)
-    assert told is not None
-    return [float(text) for text in told.groups()]
+    match = re.search(r"down (\S+) px, right (\S+) px, rotated (\S+) degrees", output)
+    assert match is not None
+    return [float(text) for text in match.groups()]
 
 
 def test_the_same_field_lies_where_it_was(data: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class _Device:
         self._draw = random.Random(seed)
         self._offset, self._ppm, self._wander_ppm = offset, ppm, wander_ppm
         self.clock = DeviceClock()
-        self.told: list[Residual] = []
+        self.residuals: list[Residual] = []
         self.steps: list[ClockStep] = []
         self.host = 5 * S
 
@@ -46,7 +46,7 @@ class _Device:
             if isinstance(found, ClockStep):
                 self.steps.append(found)
             elif found is not None:
-                self.told.append(found)
+                self.residuals.append(found)
 
     def error_ns(self, host: int) -> int:
         """Return the error of the date of an event at that moment, ns."""
@@ -67,14 +67,16 @@ def test_events_are_dated_within_the_quickest_answers(seed: int, offset: int, pp
     assert abs(device.error_ns(device.host + 50 * MS)) < 300 * US
     device.run(70)
     assert abs(device.error_ns(device.host + 50 * MS)) < 150 * US
-    assert len(device.told) == pytest.approx(89, abs=3)
+    assert len(device.residuals) == pytest.approx(89, abs=3)
 
 
 def test_the_residual_shows_how_good_the_fit_is() -> None:
     steady, wild = _Device(1, 10**15, 40.0), _Device(1, 10**15, 40.0, wander_ppm=400.0)
     for device in (steady, wild):
         device.run(300)
-    worst = [max(abs(told.residual_ns) for told in d.told[60:]) for d in (steady, wild)]
+    worst = [
+        max(abs(residuals.residual_ns) for residuals in d.residuals[60:]) for d in (steady, wild)
+    ]
     assert worst[1] > 3 * worst[0], "a clock that runs away must show"
 
 

@@ -39,10 +39,10 @@ def _collected() -> Iterator[None]:
 def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Say:
     """Return a function that gives the sentence with which `rig check SETUP` refuses."""
 
-    def said(setup: Path) -> str:
+    def output(setup: Path) -> str:
         return refused(capsys, monkeypatch, "check", setup, "--yes")
 
-    return said
+    return output
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_card_that_does_not_fit_the_setup_is_refused(
         text = bench.setup.read_text()
         assert old in text
         bench.setup.write_text(text.replace(old, new, 1))
-        _said(check(bench.setup), expected)
+        _shows(check(bench.setup), expected)
         assert bench.card.do("tasks") == []
         assert bench.openings_ms() == []
     finally:
@@ -72,9 +72,9 @@ def test_a_card_that_does_not_fit_the_setup_is_refused(
 
 
 def test_a_missing_card_is_refused(check: Say, tmp_path: Path) -> None:
-    _said(check(shipped(tmp_path, "pcie63xx")), "the NI-DAQmx driver is missing")
+    _shows(check(shipped(tmp_path, "pcie63xx")), "the NI-DAQmx driver is missing")
     nowhere = shipped(tmp_path, "pcie63xx", ('address = ""', 'address = "127.0.0.1:1"'))
-    _said(check(nowhere), "the device server does not answer")
+    _shows(check(nowhere), "the device server does not answer")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_wrong_or_outdated_serial_board_is_refused(
     number = 'usb_serial = "AL01XYZ1"'
     setup = shipped(tmp_path, "harp", (number, f'port = "{there.port}"'))
     try:
-        _said(check(setup), expected)
+        _shows(check(setup), expected)
         with Live(tmp_path / "data", *CALIBRATED, setup=setup, args=("--override", "x")) as live:
             code, output = live.end()
         assert code == 2, output
@@ -102,7 +102,7 @@ def test_a_wrong_or_outdated_serial_board_is_refused(
 
 
 def test_a_missing_serial_board_is_refused(check: Say, tmp_path: Path) -> None:
-    _said(check(shipped(tmp_path, "harp")), "no USB device with serial number 'AL01XYZ1'")
+    _shows(check(shipped(tmp_path, "harp")), "no USB device with serial number 'AL01XYZ1'")
 
 
 def test_a_missing_calibration_or_one_of_another_valve_is_refused(
@@ -111,10 +111,10 @@ def test_a_missing_calibration_or_one_of_another_valve_is_refused(
     setup = shipped(tmp_path, "harp")
     task = Path(__file__).parents[3] / "behavior" / "tasks" / "train1.toml"
     run = ["run", setup, task, "--subject", "test", "--data", tmp_path / "data", "--override", "x"]
-    _said(refused(capsys, monkeypatch, *run), "valve centre was never calibrated")
+    _shows(refused(capsys, monkeypatch, *run), "valve centre was never calibrated")
     measure(setup, "harp", "nodes.hardware.valve.left", {"ul_per_ms": 0.1})
-    for said in (refused(capsys, monkeypatch, *run), check(setup)):
-        _said(said, r"has no \[nodes.hardware.valve.left\]")
+    for output in (refused(capsys, monkeypatch, *run), check(setup)):
+        _shows(output, r"has no \[nodes.hardware.valve.left\]")
     assert not (tmp_path / "data").exists()
 
 
@@ -157,6 +157,6 @@ def test_a_lost_port_ends_the_session_in_one_sentence(tmp_path: Path) -> None:
         bench.close()
 
 
-def _said(sentence: str, expected: str) -> None:
+def _shows(sentence: str, expected: str) -> None:
     assert re.search(expected, sentence), sentence
     assert "\n" not in sentence.strip()

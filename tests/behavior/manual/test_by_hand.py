@@ -125,13 +125,13 @@ def test_a_calibration_ended_in_mid_pulse_leaves_the_valve_shut(
             code = process.wait(_PATIENCE_S)
         finally:
             process.kill()
-    told = how is not signal.SIGKILL
-    assert code == (128 + how if told else -how)
-    if told:
+    was_asked = how is not signal.SIGKILL
+    assert code == (128 + how if was_asked else -how)
+    if was_asked:
         assert not bench.is_open()
     _until(lambda: not bench.is_open())
     opened = bench.openings_ms()
-    assert opened[-1] < 139.0 if told else opened[-1] == pytest.approx(140.0, abs=0.01)
+    assert opened[-1] < 139.0 if was_asked else opened[-1] == pytest.approx(140.0, abs=0.01)
     seen = len(opened)
     time.sleep(0.3)
     assert len(bench.openings_ms()) == seen

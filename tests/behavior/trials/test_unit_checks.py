@@ -104,12 +104,12 @@ def test_whatever_is_suggested_is_not_questioned_again(key: str, value: float) -
     """The suggestion may still be refused for another reason, such as a cue behind the texture."""
     settings = {**TRAIN1, "seed": 1}
     try:
-        told = Task(
+        sentences = Task(
             msgspec.convert({**settings, key: value}, Task.Settings), list[Message]().append
         ).warnings()
     except Refused as refusal:
-        told = [str(refusal)]
-    for text in told:
+        sentences = [str(refusal)]
+    for text in sentences:
         if suggestion := re.search(rf"write {key} = (\S+)$", text):
             better = {**settings, key: float(suggestion.group(1))}
             try:

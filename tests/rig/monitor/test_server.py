@@ -77,9 +77,9 @@ def test_a_request_that_is_sent_again_is_done_once(page: Page) -> None:
     ],
 )
 def test_a_bad_request_gets_one_sentence(page: Page, body: object, answer: str) -> None:
-    status, said = page.ask(body)
+    status, reply = page.ask(body)
     assert status == 400
-    assert answer in said
+    assert answer in reply
     assert page.accepted == []
 
 

@@ -55,18 +55,18 @@ class Undeclared:
 
 
 def test_an_unknown_name_on_simulated_devices_is_a_simulated_animal(tmp_path: Path) -> None:
-    admitted, said = begin(tmp_path, session(SIMULATED, "demo"))
-    assert "SIMULATED ANIMAL demo" in said
+    admitted, output = begin(tmp_path, session(SIMULATED, "demo"))
+    assert "SIMULATED ANIMAL demo" in output
     assert (admitted.given_today_ul, admitted.override) == (0.0, "")
     assert not (tmp_path / RECORD_FILE).exists()
 
 
 def test_an_unknown_name_on_real_devices_needs_a_reason(tmp_path: Path) -> None:
     assert "rig subject add VR2" in refusal(tmp_path, session(REAL))
-    admitted, said = begin(tmp_path, session(REAL), "a new animal")
-    assert "OVERRIDDEN: a new animal (against: subject VR2 is not in" in said
+    admitted, output = begin(tmp_path, session(REAL), "a new animal")
+    assert "OVERRIDDEN: a new animal (against: subject VR2 is not in" in output
     assert "a new animal" in admitted.override
-    assert "SIMULATED" not in said
+    assert "SIMULATED" not in output
 
 
 def test_a_real_animal_never_runs_on_simulated_devices(tmp_path: Path) -> None:
@@ -157,33 +157,33 @@ def test_the_water_of_the_day_goes_with_the_session(tmp_path: Path) -> None:
 
 def test_a_day_whose_water_is_drunk_ends_even_with_a_reason(tmp_path: Path) -> None:
     ran(tmp_path, "demo", 333)
-    said = refusal(tmp_path, session(SIMULATED, "demo"), "one more")
-    assert "was given 999 ul today and the day's limit is 1000 ul" in said
-    assert "no --override helps" in said
+    output = refusal(tmp_path, session(SIMULATED, "demo"), "one more")
+    assert "was given 999 ul today and the day's limit is 1000 ul" in output
+    assert "no --override helps" in output
     assert "no --override helps" not in refusal(tmp_path, session(SIMULATED, "demo"))
 
 
 def test_the_upper_bound_counts_for_the_limit(tmp_path: Path) -> None:
     folder = in_folder(tmp_path, begun(name="demo"))
     cut_off(folder, valves(4)).write_bytes(b"nonsense, and much of it")
-    said = refusal(tmp_path, session(SIMULATED, "demo"), "one more")
-    assert "was given at least 0 ul, at most 1000 ul today" in said
+    output = refusal(tmp_path, session(SIMULATED, "demo"), "one more")
+    assert "was given at least 0 ul, at most 1000 ul today" in output
 
 
 def test_a_folder_that_cannot_be_read_counts_as_the_whole_day(tmp_path: Path) -> None:
     folder = in_folder(tmp_path, begun(name="demo"))
     for path in folder.rglob("*.*"):
         path.write_bytes(b"nonsense, and much of it")
-    said = refusal(tmp_path, session(SIMULATED, "demo"), "one more")
-    assert f"{folder} gave cannot be known" in said
-    assert f"rig recover {folder}" in said
+    output = refusal(tmp_path, session(SIMULATED, "demo"), "one more")
+    assert f"{folder} gave cannot be known" in output
+    assert f"rig recover {folder}" in output
 
 
 def test_what_is_dated_in_the_future_is_said_and_counts(tmp_path: Path) -> None:
     ran(tmp_path, "demo", 5, at=time.time() + 86400)
-    admitted, said = begin(tmp_path, session(SIMULATED, "demo"))
+    admitted, output = begin(tmp_path, session(SIMULATED, "demo"))
     assert admitted.given_today_ul == 15.0
-    assert "is dated in the future" in said
+    assert "is dated in the future" in output
 
 
 def test_a_clock_that_was_set_back_needs_a_reason(

@@ -52,8 +52,8 @@ def test_what_an_export_needs_of_an_animal_is_entered_and_changed(tmp_path: Path
     new = ["--cohort", "task", "--stage", "train1", "--baseline-g", "25", "--restricted"]
     subject(tmp_path, "add", "VR2", *new, *options)
     assert find(tmp_path, "VR2") == msgspec.structs.replace(VR2, **FACTS)
-    said = subject(tmp_path, "edit", "VR2", "--sex", "M", "--project", "")
-    assert "Doe, Jane" in said and "2026-03-31" in said
+    output = subject(tmp_path, "edit", "VR2", "--sex", "M", "--project", "")
+    assert "Doe, Jane" in output and "2026-03-31" in output
     assert find(tmp_path, "VR2") == msgspec.structs.replace(
         VR2, **{**FACTS, "sex": "M", "project": ""}
     )
@@ -86,15 +86,15 @@ def test_a_wrong_fact_is_refused_in_a_sentence(
 
 def test_a_supplement_counts_as_water_and_is_less_to_give(tmp_path: Path) -> None:
     known(tmp_path)
-    said = subject(tmp_path, "give", "VR2", "0.75 ml")
-    assert "750 ul" in said and "0.250 ml of 1 ml a day" in said
+    output = subject(tmp_path, "give", "VR2", "0.75 ml")
+    assert "750 ul" in output and "0.250 ml of 1 ml a day" in output
     assert "supplement" in subject(tmp_path, "water", "VR2")
 
 
 def test_all_weights_are_shown(tmp_path: Path) -> None:
     known(tmp_path, (TODAY, 24.0), (TODAY, 20.0))
-    said = subject(tmp_path, "weights", "VR2")
-    assert "24 g" in said and "80.0%" in said
+    output = subject(tmp_path, "weights", "VR2")
+    assert "24 g" in output and "80.0%" in output
 
 
 def test_a_practised_day_leaves_the_record_as_it_is(tmp_path: Path) -> None:

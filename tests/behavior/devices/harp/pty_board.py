@@ -80,7 +80,7 @@ class PtyBoard:
         self._up: dict[int, tuple[int, int]] = {}
         self._counts = 0
         self._due = self._beat_due = monotonic_ns()
-        self._said: deque[bytes] = deque()
+        self._replies: deque[bytes] = deque()
         self._lock = threading.RLock()
         self._running = True
         self.plug()
@@ -143,7 +143,7 @@ class PtyBoard:
     def publish(self, data: bytes) -> None:
         """Send any bytes."""
         with self._lock:
-            self._said.append(data)
+            self._replies.append(data)
 
     def _run(self) -> None:
         while self._running:
@@ -240,7 +240,7 @@ class PtyBoard:
 
     def _event(self, address: int, payload_type: int, values: tuple[int, ...], now: int) -> None:
         if self._active:
-            self._said.append(
+            self._replies.append(
                 build(HarpMessage(EVENT, address, payload_type, values, self._ns(now)))
             )
 
@@ -253,8 +253,8 @@ class PtyBoard:
 
     def _flush(self) -> None:
         while self._late and self._late[0][0] <= monotonic_ns():
-            self._said.append(self._late.popleft()[1])
-        data = b"".join(self._said)
-        self._said.clear()
+            self._replies.append(self._late.popleft()[1])
+        data = b"".join(self._replies)
+        self._replies.clear()
         if data and not self.silent:
             os.write(self._master, data)

@@ -113,8 +113,10 @@ def test_the_board_sends_the_lick_before_its_reward(avr: AvrWorld) -> None:
     _armed(avr)
     avr.avr.pulse("B0", "lick", 5000)
     _sleep_ms(avr, 20)
-    told = [event.address for event in avr.board._connection.events() if event.address != WHEEL]
-    assert told[:2] == [INPUTS, FIRED]
+    addresses = [
+        event.address for event in avr.board._connection.events() if event.address != WHEEL
+    ]
+    assert addresses[:2] == [INPUTS, FIRED]
 
 
 def test_a_lick_during_other_events_is_sent_before_its_reward(

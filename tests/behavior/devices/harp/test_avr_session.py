@@ -147,7 +147,7 @@ def test_licks_lines_and_wheel_agree_with_the_pins(ran: tuple[Path, Avr]) -> Non
 
 
 def test_the_boards_clock_is_in_the_log(ran: tuple[Path, Avr]) -> None:
-    told = of(DeviceTime, _messages(ran))
-    assert len(told) > 10
-    rates = [(b.device_ns - a.device_ns) / (b.t - a.t) for a, b in pairwise(told)]
+    clock_times = of(DeviceTime, _messages(ran))
+    assert len(clock_times) > 10
+    rates = [(b.device_ns - a.device_ns) / (b.t - a.t) for a, b in pairwise(clock_times)]
     assert sorted(rates)[len(rates) // 2] == pytest.approx(1.0, abs=0.01)

@@ -83,15 +83,15 @@ def test_garbage_on_the_line_loses_no_message(world: BehaviorWorld) -> None:
     wheel = world.device("Wheel", "wheel", cm_per_count=0.1)
     lick = world.device("Lick", "centre")
     world.open()
-    told, zero = 0, wheel.counts(world.wait(1))
+    licks, zero = 0, wheel.counts(world.wait(1))
     for number in range(10):
         world.there.publish(bytes(range(number, 256, 7)))
         world.turn(5)
         world.lick()
         now = world.wait(20)
-        told += len(lick.onsets(now))
+        licks += len(lick.onsets(now))
         assert wheel.counts(now) - zero == 5 * (number + 1)
-    assert told == 10
+    assert licks == 10
     assert world.board.pop_warnings() == []
 
 

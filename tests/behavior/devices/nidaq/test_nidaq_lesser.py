@@ -44,10 +44,10 @@ def test_without_change_detection_edges_are_dated_to_samples(
     time.sleep(0.2)  # nobody reads meanwhile
     go_on(node, clock, 1000)
     node.close()
-    told = of(Edge, published)
-    assert [edge.up for edge in told] == [True, False] * 5
+    edges = of(Edge, published)
+    assert [edge.up for edge in edges] == [True, False] * 5
     # by the tick they would be 200 ms late
-    assert [edge.t for edge in told] == pytest.approx(true, abs=BUSY)
+    assert [edge.t for edge in edges] == pytest.approx(true, abs=BUSY)
     assert all(abs(message.residual_ns) < BUSY for message in of(DeviceTime, published))
     unwatched, sampled = _faults(published)
     assert sampled == (

@@ -74,8 +74,8 @@ def test_the_valves_line_shows_the_rewards_alone(
     pulses = card.openings(VALVE_LINE)
     assert [ms for _, ms in pulses] == [pytest.approx(60.0, abs=0.01)] * len(drops)
     steps = [b - a for (a, _), (b, _) in itertools.pairwise(pulses)]
-    told = [b.t - a.t for a, b in itertools.pairwise(drops)]
-    assert all(abs(a - b) < 0.02 * S for a, b in zip(steps, told, strict=True))
+    logged_steps = [b.t - a.t for a, b in itertools.pairwise(drops)]
+    assert all(abs(a - b) < 0.02 * S for a, b in zip(steps, logged_steps, strict=True))
     licks = {lick.t for lick in of(Lick, published)}
     assert all(drop.lick_t in licks for drop in drops)
     # a lick that came before the card was armed is answered by the driver
