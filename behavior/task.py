@@ -9,6 +9,7 @@ from behavior.trials.counts import SessionCounts
 from behavior.trials.frame_clock_monitor import FrameClockMonitor, ImagingSettings
 from behavior.trials.plan import TrialPlan
 from behavior.trials.replay_counts import TaskCounts
+from behavior.trials.resume import ResumePoint
 from behavior.trials.task_settings import TaskSettings
 from behavior.trials.task_validation import check
 from behavior.trials.trial import NOW_DEADLINE_NS, RewardSettings, Trial
@@ -96,7 +97,10 @@ class Task(Node):
             settings.speed_window_ms, settings.run_threshold_cm_s, settings.stop_cm_s
         )
         self._frame_clock = FrameClockMonitor(settings.imaging, publish)
-        self._counts = SessionCounts(settings.water_ul, settings.disengaged_after)
+        resume = settings.resume
+        self._counts = SessionCounts(settings.water_ul, settings.disengaged_after, resume)
+        self._session_before_ns = self._block_before_ns = 0
+        """How long the session and the current block ran in earlier parts."""
         self._request_ids: Iterator[int] = count(1)
         self._phase: Phase = "grey"
         self._trial: Trial | None = None
@@ -109,6 +113,8 @@ class Task(Node):
         self._handled_requests: set[int] = set()
         self._last_request = 0
         self._start_block(0)
+        if resume is not None:
+            self._resume(resume)
         running: tuple[Phase, ...] = ("grey", "trial")
         # The order matters: the first row whose phase and condition hold is carried out.
         self._transitions = (
@@ -127,6 +133,17 @@ class Task(Node):
                 "[[triggers]]: no process of this setup carries them out; add "
                 f'[nodes.{_CLOSED_LOOP}] with run = "analysis.{_CLOSED_LOOP}"'
             )
+
+    def _resume(self, resume: ResumePoint) -> None:
+        """Continue an interrupted session. Raises Refused if nothing of it is left."""
+        self._session_before_ns = round(resume.session_s * 1e9)
+        if resume.block == self._plan.number:
+            self._block_before_ns = round(resume.block_s * 1e9)
+        why = self._counts.limit_reached()
+        if self._is_session_time_up(0):
+            why = f"it ran for {self.settings.minutes:g} minutes"
+        if why is not None:
+            raise Refused(f"nothing of the session is left: {why}; start a new one")
 
     def warnings(self) -> list[str]:
         return unit_warnings(self.settings)
@@ -194,14 +211,15 @@ class Task(Node):
         self.ended = self._end_reason
 
     def _is_session_time_up(self, t: int) -> bool:
-        return t - (self._start_t or 0) >= self.settings.minutes * 60e9
+        ran_ns = t - (self._start_t or 0) + self._session_before_ns
+        return ran_ns >= self.settings.minutes * 60e9
 
     def _stop_by_time(self, t: int) -> None:
         self._abort_trial(t)
         self._start_last_grey(t, _TIME_UP)
 
     def _is_block_time_up(self, t: int) -> bool:
-        return t - self._block_t >= self._plan.block.block_minutes * 60e9
+        return t - self._block_t + self._block_before_ns >= self._plan.block.block_minutes * 60e9
 
     def _stop_block_by_time(self, t: int) -> None:
         self._abort_trial(t)
@@ -265,7 +283,7 @@ class Task(Node):
     def _start_block(self, t: int) -> None:
         """Start the plan's current block at t (ns), with its grey."""
         block, settings = self._plan.block, self.settings
-        self._block_t = t
+        self._block_t, self._block_before_ns = t, 0
         self._reward = RewardSettings(settings.spout, block.reward_ul, settings.decided_by)
         self._corridor = Corridor(block, settings.speed_window_ms)
         self._phase = "grey"

@@ -1,14 +1,14 @@
 """Arrays with one value per cell, read from the log into scratch files."""
 
 import tempfile
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rig.errors import Refused
 from rig.messages import CellSignals, LearningSignals, Message
-from rig.transport.log import read
+from rig.transport.envelope import Envelope
 
 Rows = NDArray[np.float32]
 
@@ -19,14 +19,19 @@ CELL_FIELDS: dict[type[Message], tuple[str, ...]] = {
 """The fields of messages that hold float32 values of each cell."""
 
 
-def read_rows(log: Path, message_type: type[Message], field: str, sizes: NDArray[np.int64]) -> Rows:
+def read_rows(
+    messages: Iterable[tuple[Envelope, Message]],
+    message_type: type[Message],
+    field: str,
+    sizes: NDArray[np.int64],
+) -> Rows:
     """Read a field of all messages of a type: (messages, values), read-only.
 
     The scratch file needs 4 bytes per value, in the folder for temporary files (TMPDIR), and is
     gone with this process. A message of another length than the longest is a row of NaN.
 
     Args:
-        log: The log.
+        messages: The messages of the log.
         message_type: The type of message.
         field: One of its CELL_FIELDS.
         sizes: Length of the field in bytes in each message, in the order of the log.
@@ -40,7 +45,7 @@ def read_rows(log: Path, message_type: type[Message], field: str, sizes: NDArray
     unknown = np.full(values, np.nan, "<f4").tobytes()
     try:
         with tempfile.TemporaryFile() as file:
-            for _, message in read(log):
+            for _, message in messages:
                 if isinstance(message, message_type):
                     row = getattr(message, field)
                     file.write(row if len(row) == len(unknown) else unknown)

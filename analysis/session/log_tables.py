@@ -6,7 +6,7 @@ Fields with a value per cell are not kept, only their lengths in bytes: see cell
 import math
 from array import array
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, get_origin
 
 import msgspec
@@ -16,7 +16,6 @@ import pandas as pd
 from analysis.session.cell_arrays import CELL_FIELDS
 from rig.messages import COMMON_MESSAGES, MESSAGE_TYPES, Message, kind
 from rig.transport.envelope import Envelope, SequenceTracker
-from rig.transport.log import read
 
 _CODES = {int: "q", float: "d", bool: "b"}
 _OBJECTS = (dict, tuple, bytes, Any)
@@ -68,13 +67,13 @@ class Columns:
 class MessageTables:
     """A log, read once: the columns of every message type, and the number of missing messages."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the log as far as it is whole. Raises OSError if there is none."""
+    def __init__(self, messages: Iterable[tuple[Envelope, Message]]) -> None:
+        """Read the messages of a log."""
         self.columns = {message: Columns(message) for message in MESSAGE_TYPES}
         self.gaps: Counter[tuple[str, str, int]] = Counter()
         """Missing messages by sender, type and incarnation."""
         tracker = SequenceTracker()
-        for envelope, message in read(path):
+        for envelope, message in messages:
             name = kind(message)
             missing = tracker.add(name, envelope)
             if missing > 0:

@@ -1,6 +1,7 @@
 """A recorded session, read from its folder as NumPy arrays and pandas tables."""
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.cells.areas import NAMES
 from analysis.session.cell_arrays import read_rows
+from analysis.session.joined_signals import with_joined_signals
 from analysis.session.log_tables import MessageTables
+from analysis.session.parts import Part, parts_completeness, parts_of, read_parts
 from analysis.session.trigger_table import trigger_table
 from analysis.signals.selectivity import SIGNS, THRESHOLDS
 from analysis.signals.task_signals import task_signals
@@ -42,8 +45,9 @@ from rig.messages import (
     Valve,
     Wheel,
 )
+from rig.transport.envelope import Envelope
 from rig.transport.frame_ring import read_pixels
-from rig.transport.log import LOG_FILE, Completeness, read_completeness
+from rig.transport.log import LOG_FILE, Completeness
 
 
 class Session:
@@ -53,12 +57,21 @@ class Session:
     that there was no trial. Times and positions of events that did not happen are NaN.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        """Open a session folder. Raises Refused if it has no log."""
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, alone: bool = False) -> None:
+        """Open a session folder. Raises Refused if it has no log, or an earlier part is missing.
+
+        The last part of a continued session is read together with the parts before it, as one
+        session; with `alone`, a part is read by itself.
+        """
+        self.folder, self._alone = Path(folder), alone
         self._tables: dict[type[Message], pd.DataFrame] = {}
         if not (self.folder / LOG_FILE).is_file():
             raise Refused(f"{folder} has no {LOG_FILE}; check the path, or run: rig recover DIR")
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The parts that are read, the first one first: one, unless the session was continued."""
+        return [Part(self.folder, 0)] if self._alone else parts_of(self.folder)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -240,19 +253,20 @@ class Session:
     @cached_property
     def overruns(self) -> dict[str, int]:
         """Number of frames that each process read from the file, the ring being overwritten."""
-        overruns = self._table(Ended).set_index("sender").overruns
+        overruns = self._table(Ended).groupby("sender").overruns.sum()
         return {str(name): int(count) for name, count in overruns.items() if count > 0}
 
     @cached_property
     def end_reason(self) -> str | None:
         """Why the session ended; None if its log has no Stop."""
-        reasons = self._table(Stop).reason
+        stops = self._table(Stop)
+        reasons = stops.reason[stops.t_s >= self.parts[-1].offset_ns / 1e9]
         return str(reasons.iloc[0]) if len(reasons) else None
 
     @cached_property
     def completeness(self) -> Completeness | None:
         """Whether the log is whole, and what is missing; None if it was never closed."""
-        return read_completeness(self.folder / LOG_FILE)
+        return parts_completeness(self.parts)
 
     @cached_property
     def gaps(self) -> Counter[tuple[str, str, int]]:
@@ -279,11 +293,16 @@ class Session:
 
     def _cell_rows(self, message: type[Message], field: str) -> NDArray[np.float32]:
         sizes = self._table(message)[field].to_numpy(np.int64)
-        return read_rows(self.folder / LOG_FILE, message, field, sizes)
+        return read_rows(self._read(), message, field, sizes)
 
     @cached_property
     def _messages(self) -> MessageTables:
-        return MessageTables(self.folder / LOG_FILE)
+        return MessageTables(self._read())
+
+    def _read(self) -> Iterator[tuple[Envelope, Message]]:
+        """Yield the messages of all parts, with the signals of one session."""
+        messages = read_parts(self.parts)
+        return with_joined_signals(messages, self.folder) if len(self.parts) > 1 else messages
 
     def _table(self, message: type[Message]) -> pd.DataFrame:
         """Return the table of a message type, and free its columns, so that it is kept once."""

@@ -41,7 +41,7 @@ def summarise(folder: Path, frames_written: int, reason: str | None = None) -> d
     Raises:
         Refused: The folder has no log.
     """
-    session = Session(folder)
+    session = Session(folder, alone=True)
     trials, settings = session.trials, session.settings
     fractions = session.decoded.selective_fraction
     by_hand = session.rewards.manual.astype(bool)
@@ -51,6 +51,7 @@ def summarise(folder: Path, frames_written: int, reason: str | None = None) -> d
         "task": settings.get("task_name"),
         "cohort": settings.get("task", {}).get("cohort"),
         "seed": settings.get("seed"),
+        "continues": settings.get("continues") or None,
         "began": settings.get("began"),
         "version": settings.get("about", {}).get("rig"),
         "trials": list(_rows(trials[list(_TRIAL)].rename(columns=_TRIAL))),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from behavior.judging.rules import LATE_NS, BlockRules, Rules, Violation
+from behavior.judging.rules import LATE_NS, BlockRules, EarlierParts, Rules, Violation
 from behavior.judging.trial_judge import TrialJudge
 from rig.messages import OperatorRequest, TrialStart, Valve
 
@@ -20,6 +20,8 @@ class _BlockProgress(msgspec.Struct):
     """The stimulus of the next trial, as the last TrialStart announced it; None: not known."""
     over_t: int | None = None
     """When its last trial ended; None: it is not over, or time ended it between two trials."""
+    before_ns: int = 0
+    """How long it ran in earlier parts of the session."""
 
     def repeats(self, stimulus: str) -> int:
         """Return how many consecutive trials have this stimulus if it comes next."""
@@ -42,6 +44,9 @@ class OrderJudge:
         """`t` is the start of the session, ns."""
         self._rules = rules
         self._start_t = t
+        self._before_ns = self._unlicked_before = 0
+        """How long earlier parts of the session ran; their last rewarded trials without a lick."""
+        self._given_before_ul = 0.0
         self._block = _BlockProgress(0, t)
         self._next_trial = 0
         self._interrupt_t: int | None = None
@@ -52,6 +57,22 @@ class OrderJudge:
         """The completed rewarded trials."""
         self.misses = 0
         """Rewarded trials since the last one with water."""
+        if rules.resume is not None:
+            self._resume(rules.resume, t)
+
+    def _resume(self, earlier: EarlierParts, t: int) -> None:
+        """Continue where the earlier parts of the session ended; this one started at t (ns)."""
+        self._next_trial, self.misses = earlier.trial, earlier.misses
+        self._before_ns = round(earlier.session_s * 1e9)
+        self._given_before_ul, self._unlicked_before = earlier.given_ul, earlier.unlicked
+        before_ns = round(earlier.block_s * 1e9)
+        number, last = earlier.block, len(self._rules.blocks) - 1
+        if len(earlier.completed) >= self._rules.blocks[min(number, last)].trials:
+            self._block = _BlockProgress(min(number + 1, last), t)
+        else:
+            completed, expected = list(earlier.completed), earlier.next_stimulus
+            self._block = _BlockProgress(min(number, last), t, completed, expected)
+            self._block.before_ns = before_ns
 
     @property
     def _block_rules(self) -> BlockRules:
@@ -118,15 +139,17 @@ class OrderJudge:
             yield "wrong block", f"block {start.block} after block {old.number}"
         new_t = old.over_t
         if new_t is None:  # the time of the old block was up between two trials
-            new_t = old.start_t + round(self._block_rules.block_minutes * 60e9)
+            new_t = old.start_t + round(self._block_rules.block_minutes * 60e9) - old.before_ns
         self._block = _BlockProgress(min(start.block, last), new_t)
 
     def _is_block_over(self, t: int) -> bool:
         return len(self._block.completed) >= self._block_rules.trials or self._is_time_up(t)
 
     def _is_time_up(self, t: int) -> bool:
-        of_block = t - self._block.start_t >= self._block_rules.block_minutes * 60e9
-        return of_block or t - self._start_t >= self._rules.minutes * 60e9
+        block_ns = t - self._block.start_t + self._block.before_ns
+        session_ns = t - self._start_t + self._before_ns
+        of_block = block_ns >= self._block_rules.block_minutes * 60e9
+        return of_block or session_ns >= self._rules.minutes * 60e9
 
     def _is_limit_reached(self, t: int, surely: bool) -> bool:
         """Return True if water or disengagement end the session at t (ns).
@@ -136,11 +159,14 @@ class OrderJudge:
         """
         rules = self._rules
         known_t = t - LATE_NS if surely else t + LATE_NS
-        given_ul = sum(valve.volume_ul for valve in self._openings if valve.t <= known_t)
+        given_ul = self._given_before_ul
+        given_ul += sum(valve.volume_ul for valve in self._openings if valve.t <= known_t)
         if rules.water_ul and given_ul >= rules.water_ul:
             return True
         count = rules.disengaged_after
         last = self._rewarded[-count:] if count else []
         before_end_ns = 0 if surely else LATE_NS
         licked = any(trial.was_licked(before_end_ns) for trial in last)
-        return bool(last) and len(last) == count and not licked
+        # where fewer trials were rewarded in this part, those of earlier parts come before them
+        number = len(last) if len(last) == count else len(last) + self._unlicked_before
+        return count > 0 and number >= count and not licked

@@ -77,6 +77,20 @@ class BlockRules(msgspec.Struct, frozen=True, kw_only=True):
         return self.zone_from_m, self.zone_to_m if self.zone_to_m > 0 else self.texture_m
 
 
+class EarlierParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the earlier parts of a continued session leave; named as in the task settings."""
+
+    trial: int
+    block: int
+    completed: list[str]
+    next_stimulus: str | None
+    session_s: float
+    block_s: float
+    given_ul: float
+    misses: int
+    unlicked: int
+
+
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a task that the referee needs; named as in the task file."""
 
@@ -89,6 +103,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     minutes: float
     water_ul: float
     disengaged_after: int
+    resume: EarlierParts | None = None
     blocks: tuple[BlockRules, ...] = ()
 
     @property

@@ -3,7 +3,9 @@
 import numpy as np
 
 from behavior.trials.order import draw_order
+from behavior.trials.resume import ResumePoint
 from behavior.trials.task_settings import Block, TaskSettings
+from rig.errors import Refused
 from rig.messages import TrialStart
 
 
@@ -11,18 +13,23 @@ class TrialPlan:
     """Keeps the current block and trial, and draws each trial when it starts."""
 
     def __init__(self, settings: TaskSettings) -> None:
-        """Start at the first trial of the first block. Raises Refused if no order can be drawn."""
+        """Start at the first trial of the first block, or where the settings resume.
+
+        Raises Refused if no order can be drawn, or it is not the one that was begun.
+        """
         self._settings = settings
         self._blocks = settings.in_blocks()
         self._cue_rng = np.random.default_rng([settings.seed, 1])
         self._started = 0
         """Number of trials drawn so far, aborted ones included."""
         self._start_block(0)
+        if settings.resume is not None:
+            self._resume(settings.resume)
 
     @property
     def block(self) -> Block:
         """The current block."""
-        return self._blocks[self._number]
+        return self._blocks[self.number]
 
     @property
     def is_block_over(self) -> bool:
@@ -31,9 +38,9 @@ class TrialPlan:
 
     def start_next_block(self) -> bool:
         """Go to the first trial of the next block; return False if there is none."""
-        if self._number + 1 == len(self._blocks):
+        if self.number + 1 == len(self._blocks):
             return False
-        self._start_block(self._number + 1)
+        self._start_block(self.number + 1)
         return True
 
     def complete_trial(self) -> None:
@@ -61,7 +68,7 @@ class TrialPlan:
             cue_position_m=cue_m if block.has_cue else None,
             reward_mode=mode if settings.watered else "none",
             reward_delay_ms=block.reward_delay_ms if settings.watered else 0.0,
-            block=self._number,
+            block=self.number,
             picture=block.picture,
             show_s=block.show_s,
             blank_s=block.blank_s,
@@ -70,6 +77,24 @@ class TrialPlan:
             rescue=rescue,
         )
 
+    def _resume(self, resume: ResumePoint) -> None:
+        """Go to the trial after those that were drawn. Raises Refused if the order differs."""
+        if resume.block >= len(self._blocks):
+            raise Refused(f"the task has no block {resume.block} to continue; start a new session")
+        self._start_block(resume.block)
+        self._completed = len(resume.completed)
+        known = [*resume.completed, *filter(None, [resume.next_stimulus])]
+        if self._order[: len(known)] != known:
+            raise Refused(
+                f"seed {self._settings.seed} does not give the order of the trials that were run, "
+                "so another version of the program drew them; start a new session"
+            )
+        self._started = resume.trial
+        self._cue_rng.random(resume.trial)  # one number was drawn for each trial
+        if self.is_block_over and not self.start_next_block():
+            raise Refused("nothing of the session is left: all trials done; start a new one")
+
     def _start_block(self, number: int) -> None:
-        self._number, self._completed = number, 0
+        self.number, self._completed = number, 0
+        """The index of the current block."""
         self._order = draw_order(self.block, self._settings.seed, number)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta, field
 
+from behavior.trials.resume import ResumePoint
 from rig.node import Node
 from rig.settings.config import convert
 
@@ -140,6 +141,8 @@ class TaskSettings(Block, frozen=True, kw_only=True):
     """[[triggers]]: rules that raise a line; the closed loop carries them out, not the task."""
     signals: SignalSettings = field(default_factory=SignalSettings)
     seed: Annotated[int, Meta(ge=0)]
+    resume: ResumePoint | None = None
+    """Where to continue; set by `rig run --continue`, never by a task's file."""
 
     @property
     def watered(self) -> bool:

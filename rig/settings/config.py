@@ -67,6 +67,10 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """True if it was run with --rehearse: its water was not real and is not in the ledger."""
     override: str = ""
     """Why the operator ran the session despite objections, and the objections."""
+    setup: str = ""
+    """The setup file that was named, an absolute path."""
+    continues: str = ""
+    """The id of the interrupted session whose next part this is; "" if it is not a part."""
 
 
 class ResolvedSession(msgspec.Struct, frozen=True):
@@ -89,6 +93,7 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
         "subject": subject,
         "seed": seed,
         "task_name": task.stem,
+        "setup": str(setup.resolve()),
         "task": _named_files(experienced, task, files),
     }
     for text in sets:

@@ -1,5 +1,6 @@
 """rig ls: the sessions of an animal, or of all, as a table."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,19 +41,31 @@ def _row(folder: Path) -> list[str]:
     subject, name = folder.parent.name.removeprefix("sub-"), folder.name.removeprefix("ses-")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     summary = _summary(folder)
-    try:
-        task = read_session(folder).task_name
-    except Refused:
-        task = "?"
+    task, earlier = "?", ""
+    with suppress(Refused):
+        session = read_session(folder)
+        task, earlier = session.task_name, _continued(folder, session.continues)
     state = "not closed" if summary is None else ""
     if (folder / MANIFEST_FILE).is_file():
         state = "copied"
+    state = ", ".join(filter(None, (state, earlier)))
     held = summary or {}
     done = [trial for trial in held.get("trials", []) if trial.get("outcome") == "done"]
     water = held.get("water_ul")
     trials = str(len(done)) if summary is not None else "-"
     given = f"{water:.1f}" if isinstance(water, int | float) else "-"
     return [subject, name, task, trials, given, f"{size / 1e6:.1f}", state]
+
+
+def _continued(folder: Path, id_: str) -> str:
+    """Return which session a part continues, in words; "" for a session of one part."""
+    if not id_:
+        return ""
+    for other in sorted(folder.parent.glob("ses-*")):
+        with suppress(Refused):
+            if read_session(other).id == id_:
+                return f"continues {other.name}"
+    return f"continues session {id_}, which is missing"
 
 
 def _summary(folder: Path) -> dict[str, Any] | None:

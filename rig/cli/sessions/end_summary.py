@@ -64,7 +64,7 @@ def _tiffs(folder: Path) -> list[Path]:
     imaging = Path(stream.get("imaging_folder", session.rig.imaging_folder))
     if not imaging.is_absolute():
         return list(tiffs_in(folder / imaging))
-    return [Path(name) for name in Session(folder).frames.file.unique()]
+    return [Path(name) for name in Session(folder, alone=True).frames.file.unique()]
 
 
 def _write_suite2p_ops(tiffs: list[Path], console: Console) -> None:

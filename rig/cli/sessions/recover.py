@@ -1,24 +1,21 @@
 """rig recover: close a session whose launching process died."""
 
-from pathlib import Path
-
 from rig.cli.sessions.end_summary import end
 from rig.cli.sessions.post_session import water_due
-from rig.cli.sessions.session_argument import SessionDir, session_in
+from rig.cli.sessions.session_argument import SessionDir, data_of, session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.session.recover import complete_log, kept_journals
 from rig.session.session_folder import SubjectLock, sweep
-from rig.settings.config import SETTINGS_FILE, SessionSettings
-from rig.settings.lab import default_data
-from rig.subjects.booking import close_booking, save_settings, session_of, subject_folder
+from rig.settings.config import SETTINGS_FILE
+from rig.subjects.booking import close_booking, save_settings, session_of
 
 
 def recover(folder: SessionDir) -> None:
     """Complete the log of a session that was cut off, enter its water, and write its summary."""
     folder = session_in(folder)
     session = session_of(folder)
-    data = _data_of(folder, session)
+    data = data_of(folder, session)
     console = new_console()
     lock = SubjectLock(data, session.subject)
     try:
@@ -43,9 +40,3 @@ def recover(folder: SessionDir) -> None:
         console.print(f"not in the log: {completeness.missing}", soft_wrap=True)
     for journal in kept_journals(folder):
         console.print(f"kept, as it was not read to the end of its process: {journal}")
-
-
-def _data_of(folder: Path, session: SessionSettings) -> Path:
-    """Return the data folder whose ledger a session belongs to, also if its folder was moved."""
-    data = folder.parent.parent
-    return data if subject_folder(data, session.subject) == folder.parent else default_data()

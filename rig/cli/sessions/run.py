@@ -2,7 +2,7 @@
 
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import msgspec
 import typer
@@ -11,13 +11,16 @@ import rig
 from rig.cli.numbers import number
 from rig.cli.sessions.end_summary import end
 from rig.cli.sessions.post_session import ask, at_a_terminal, water_due
+from rig.cli.sessions.session_argument import data_of, session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
-from rig.session.launch import launch
+from rig.session.continuation import continued
+from rig.session.launch import Outcome, launch
 from rig.session.live_page import Page
 from rig.settings.config import ResolvedSession, resolve
 from rig.settings.lab import default_data
 from rig.settings.setting_errors import blamed_on
+from rig.subjects.booking import session_of
 from rig.subjects.record import rehearsal
 
 RECORDED_MOUSE = "behavior.animals:RecordedMouse"
@@ -54,10 +57,22 @@ Override = Annotated[
 
 
 def run(
-    setup: Annotated[Path, typer.Argument(help="The rig: devices, screens, wiring (TOML).")],
-    task: Annotated[Path, typer.Argument(help="What the animal experiences (TOML).")],
-    subject: Annotated[str, typer.Option(help="Name of the animal: letters, digits, _ and -.")],
     data: Data,
+    setup: Annotated[
+        Path | None, typer.Argument(help="The rig: devices, screens, wiring (TOML).")
+    ] = None,
+    task: Annotated[Path | None, typer.Argument(help="What the animal experiences (TOML).")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Name of the animal: letters, digits, _ and -.")
+    ] = None,
+    interrupted: Annotated[
+        Path | None,
+        typer.Option(
+            "--continue",
+            metavar="SESSION_DIR",
+            help="Continue this interrupted session of today, with its own setup and task.",
+        ),
+    ] = None,
     trials: Annotated[int | None, typer.Option(help="Stop after N trials.")] = None,
     minutes: Annotated[
         float | None,
@@ -84,20 +99,35 @@ def run(
     Exit code 0: the session ended normally. 1: a failure ended it. 2: it was refused before
     anything moved.
     """
-    package = Path(rig.__file__).parent
-    _check_exists(setup, package / "setups")
-    _check_exists(task, package.parent / "behavior" / "tasks")
+    shown = (Page.OPENED if browser else Page.SERVED) if page else Page.NONE
+    if interrupted is not None:
+        given = (setup, task, subject, trials, minutes, seed, mouse)
+        if rehearse or any(value is not None for value in given):
+            raise Refused(
+                "--continue takes setup, task, animal and seed from the session; give only its "
+                "folder, and --override, --set nodes... or --set rig... where needed"
+            )
+        continue_session(interrupted, sets or [], override, shown)
+    if setup is None or task is None or subject is None:
+        raise Refused("name a setup, a task and --subject, or --continue SESSION_DIR")
+    changes = _changes(mouse, sets or [], trials, minutes)
+    run_session(setup, task, subject, seed, data, changes, override, rehearse, shown)
+
+
+def _changes(
+    mouse: Path | None, sets: list[str], trials: int | None, minutes: float | None
+) -> list[str]:
+    """Return the changes that the options ask for, as `--set` texts."""
     changes = []
     if mouse is not None:
         mouse_table = f"{{is='{RECORDED_MOUSE}', mouse_file={_toml_text(str(mouse.resolve()))}}}"
         changes.append(f"nodes.hardware.boards.bench.mouse={mouse_table}")
-    changes += sets or []  # after the mouse, which they may change
+    changes += sets  # after the mouse, which they may change
     if trials is not None:
         changes.append(f"task.trials={trials}")
     if minutes is not None:
         changes.append(f"task.minutes={minutes}")
-    shown = (Page.OPENED if browser else Page.SERVED) if page else Page.NONE
-    run_session(setup, task, subject, seed, data, changes, override, rehearse, shown)
+    return changes
 
 
 def _check_exists(path: Path, shipped: Path) -> None:
@@ -123,7 +153,9 @@ def run_session(
     page: Page = Page.NONE,
 ) -> None:
     """Run a session and print its end table; exit with 1 if it failed."""
-    console = new_console()
+    package = Path(rig.__file__).parent
+    _check_exists(setup, package / "setups")
+    _check_exists(task, package.parent / "behavior" / "tasks")
     data = data.absolute()
     drawn = secrets.randbelow(2**31) if seed is None else seed
     with blamed_on(changes):
@@ -132,8 +164,34 @@ def run_session(
             data = rehearsal(data, subject)
             session = msgspec.structs.replace(resolved.session, rehearsal=True)
             resolved = ResolvedSession(session, resolved.files)
-        console.print(f"data folder: {data}", soft_wrap=True)
-        outcome = launch(resolved, data, console, override, page)
+        outcome = _launched(resolved, data, override, page)
+    _finish(outcome, data, subject)
+
+
+def continue_session(folder: Path, sets: list[str], override: str, page: Page) -> None:
+    """Run the next part of an interrupted session; exit with 1 if it failed."""
+    folder = session_in(folder)
+    subject = session_of(folder).subject
+    data = data_of(folder, session_of(folder))
+    with blamed_on(sets):
+        resolved = continued(folder, data, sets)
+        point = resolved.session.task["resume"]
+        console = new_console()
+        console.print(f"continuing {folder.name} at trial {point['trial']}", soft_wrap=True)
+        console.print(f"{subject} was given {point['given_ul']:g} ul at most in it so far")
+        outcome = _launched(resolved, data, override, page)
+    _finish(outcome, data, subject)
+
+
+def _launched(resolved: ResolvedSession, data: Path, override: str, page: Page) -> Outcome:
+    console = new_console()
+    console.print(f"data folder: {data}", soft_wrap=True)
+    return launch(resolved, data, console, override, page)
+
+
+def _finish(outcome: Outcome, data: Path, subject: str) -> NoReturn:
+    """Print the end table, and ask for the weight; exit with 1 if the session failed."""
+    console = new_console()
     end(outcome.folder, outcome.reason, console)
     if due := water_due(data, subject, outcome.booking):
         console.print(due, soft_wrap=True)

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from rig.errors import Refused
-from rig.settings.config import SETTINGS_FILE
+from rig.settings.config import SETTINGS_FILE, SessionSettings
+from rig.settings.lab import default_data
+from rig.subjects.booking import subject_folder
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
 
 SessionDir = Annotated[
@@ -37,3 +39,9 @@ def session_in(folder: Path) -> Path:
         f"{folder} is not a session folder: it contains no {LOG_FILE}; use a folder like "
         "data/sub-VR2/ses-20261124_1"
     )
+
+
+def data_of(folder: Path, session: SessionSettings) -> Path:
+    """Return the data folder whose ledger a session belongs to, also if its folder was moved."""
+    data = folder.parent.parent
+    return data if subject_folder(data, session.subject) == folder.parent else default_data()
