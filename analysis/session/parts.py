@@ -27,6 +27,9 @@ from rig.messages import (
     OperatorRequest,
     Position,
     Scan,
+    Trigger,
+    TriggerOutput,
+    TriggerRelease,
     Valve,
     Wheel,
 )
@@ -48,10 +51,18 @@ _COUNTERS: dict[type[Message], dict[str, str]] = {
     Fault: {"frame": "frame"},
     CellSignals: {"frame": "frame"},
     CellsFound: {"frame": "frame"},
+    Trigger: {"id": "trigger", "frame": "frame"},
+    TriggerOutput: {"id": "trigger"},
+    TriggerRelease: {"id": "trigger"},
     Integrity: {"frame": "frame", "edges": "edges", "pages": "pages"},
 }
 """The fields that are numbered anew in each part, and the name of their count."""
-_COUNTED_BY: dict[str, type[Message]] = {"order": OperatorRequest, "frame": Frame, "request": Arm}
+_COUNTED_BY: dict[str, type[Message]] = {
+    "order": OperatorRequest,
+    "frame": Frame,
+    "request": Arm,
+    "trigger": Trigger,
+}
 """The message that advances a count which several types have."""
 _FROM_ZERO = ("frame",)
 """Counts whose first number is 0, not 1."""

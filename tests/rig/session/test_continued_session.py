@@ -12,13 +12,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from analysis.session import Session
+from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.main import app
 from rig.errors import Refused
 from rig.messages import TrialEnd, TrialStart, Valve
 from rig.settings.config import read_session
 from rig.subjects.booking import water_of_day
 from rig.transport.log import LOG_FILE, read_kinds
-from tests.live import PACKAGE, Live, behavior_alone
+from tests.live import PACKAGE, Live
 
 QUICK = (
     "task.corridor_cm_s=200",
