@@ -492,6 +492,10 @@ class LearningSignals(Message, frozen=True, tag="LearningSignals"):
     """Whether each completed trial had a lick in the texture."""
     ramp_by_lick: bytes = b""
     """Mean population signal over bins 0-39 of trials without and with such licks: (stimuli, 2)."""
+    top: tuple[tuple[int, ...], ...] = ()
+    """The cells of each coding direction that prefer A, numbered from 0: contrasts x areas."""
+    bottom: tuple[tuple[int, ...], ...] = ()
+    """Those that prefer B."""
 
 
 class CellsFound(Message, frozen=True, tag="CellsFound"):

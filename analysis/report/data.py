@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.report.colours import stimulus_colours
 from analysis.session import lick_metrics
 from analysis.session.findings import Finding, findings
+from analysis.session.learning_arrays import LearningArrays, learning_arrays
 from analysis.session.session import Session
 from rig.errors import Refused
 
@@ -30,6 +31,8 @@ class ReportData(msgspec.Struct, frozen=True):
     performance: lick_metrics.Performance
     minutes: float
     distance_m: float
+    learning: LearningArrays | None
+    """The signals of all trials at the end; None if there are none."""
 
     @property
     def length_m(self) -> float:
@@ -74,6 +77,7 @@ def read_data(folder: Path) -> ReportData:
         lick_metrics.performance(trials, session.licks),
         _minutes(session),
         distance_m,
+        learning_arrays(session),
     )
 
 

@@ -99,6 +99,8 @@ class Result:
     """For each contrast: the sets of trials that the first half of A is compared with."""
     sequence: tuple[tuple[tuple[float, ...], ...], ...]
     """Contrasts x areas x comparisons."""
+    sets: Sequence[Sets] = ()
+    """The cells of each coding direction: contrasts x areas."""
     undefined: list[str] = field(default_factory=list)
 
 
@@ -129,6 +131,7 @@ class LearningJob:
             (),
             (),
         )
+        self.result.sets = [own for by_area in snapshot.sets for own in by_area]
         total = trials * BINS * (cells + snapshot.anterior.size)
         self._values_per_step = max(VALUES_PER_STEP, total // MAX_STEPS)
         self._read = _SNAPSHOT_ROWS * cells
@@ -319,7 +322,8 @@ class LearningJob:
             rows = self._mean(c, area, name)
             values.append(peak_correlation(first, rows))
             if is_swap(name, a):
-                swaps.append(peak_correlation(first, unswapped(rows, name, a)))
+                back = None if rows is None else unswapped(rows, name, a)
+                swaps.append(peak_correlation(first, back))
         return (*values, *swaps)
 
     def _mean(self, c: int, area: int, name: str) -> Values | None:

@@ -36,6 +36,8 @@ def with_result(
         stimuli=result.stimuli,
         similarity=_bytes(result.similarity),
         comparisons=result.comparisons,
+        top=tuple(tuple(own.top.tolist()) for own in result.sets),
+        bottom=tuple(tuple(own.bottom.tolist()) for own in result.sets),
         sequence=tuple(_bytes(np.array(by_area)) for by_area in result.sequence),
     )
 

@@ -21,10 +21,8 @@ def is_swap(stimulus: str, original: str) -> bool:
     return stimulus in {f"{original}_{name}" for name in _UNSWAP}
 
 
-def unswapped(rows: Values | None, stimulus: str, original: str) -> Values | None:
+def unswapped(rows: Values, stimulus: str, original: str) -> Values:
     """Return texture rows, (40, cells), of a swapped stimulus in the order of the original."""
-    if rows is None:
-        return None
     first = _UNSWAP[stimulus.removeprefix(f"{original}_")]
     return np.concatenate([rows[first:], rows[:first]])
 

@@ -279,6 +279,9 @@ def check(message: LearningSignals, wanted: Definition) -> dict[str, int]:
     for c, (a, b) in enumerate(PAIRS):
         for area_number, area in enumerate(AREAS):
             p = wanted.projection((a, b), area)
+            top, bottom = wanted.sets((a, b), area)
+            assert message.top[c * len(AREAS) + area_number] == tuple(top)
+            assert message.bottom[c * len(AREAS) + area_number] == tuple(bottom)
             np.testing.assert_allclose(projections[c, area_number], p, rtol=1e-6, atol=1e-5)
             projected += int((~np.isnan(p)).sum())
             value = p[:, 10:50].mean(axis=1)
