@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import zmq
 
 from rig.errors import Refused
 from rig.messages import (
+    CellSignals,
     Flip,
     Frame,
     Message,
@@ -22,7 +24,7 @@ from rig.transport.envelope import CorruptMessage, Envelope, unpack
 from rig.transport.hub_access import BATCHES, OBSERVER, connect, read_access
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read
 
-LATEST_ONLY = frozenset(kind(message) for message in (Position, Frame))
+LATEST_ONLY = frozenset((kind(Position),))
 """Of these types only the newest message of each drain is unpacked."""
 IGNORED = frozenset(kind(message) for message in (Wheel,))
 _HIGH_WATER_MESSAGES = 20_000
@@ -155,7 +157,7 @@ class ReplayFeed:
 
 
 def _thinned(messages: Iterator[tuple[Envelope, Message]]) -> Iterator[tuple[Envelope, Message]]:
-    """Leave out the wheel, and most positions, flips on time and frames."""
+    """Leave out the wheel, most positions, flips on time and frames, and the cells' traces."""
     last: dict[type[Message], int] = {}
     for envelope, message in messages:
         every_ns = _EVERY_NS.get(type(message), 0)
@@ -165,7 +167,14 @@ def _thinned(messages: Iterator[tuple[Envelope, Message]]) -> Iterator[tuple[Env
             if envelope.sent - last.get(type(message), -every_ns) < every_ns:
                 continue
             last[type(message)] = envelope.sent
-        yield envelope, message
+        yield envelope, _without_traces(message)
+
+
+def _without_traces(message: Message) -> Message:
+    """Leave out what the page does not show: an hour of 90,000 cells has 13 GB of traces."""
+    if not isinstance(message, CellSignals):
+        return message
+    return msgspec.structs.replace(message, traces=b"", tuning=b"", projection=b"")
 
 
 def history(folder: Path, senders: tuple[str, ...]) -> list[tuple[Envelope, Message]]:

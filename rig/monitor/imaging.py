@@ -3,22 +3,41 @@
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.messages import CellsFound, Frame, Message, Start
+from rig.messages import CellsFound, Frame, Message, Scan, Start
 from rig.transport.frame_pixels import Pixels
 
 Floats = NDArray[np.float32]
 _MOST_PX = 512
 """Pages are shown with at most this many pixels a side."""
-_MEAN_SHARE = 0.05
-"""Share of the newest page in the running mean."""
+_MEAN_SHARE = 0.2
+"""Share of the newest page in the running mean, each time that it takes one in."""
+_MEAN_EVERY = 4
+"""The running mean takes in every fourth page that is read."""
+_PERCENTILE_STEP = 4
+"""Every fourth pixel of each row and column is enough for the contrast."""
 _CONTRAST_PERCENTILES = (1.0, 99.7)
-_HEADER = struct.Struct("<HHHHff")
-"""Width and height (px as sent), page px a sent px, 0, and the brightness shown as 0 and 255."""
+_HEADER = struct.Struct("<8Hff")
+"""Width and height (px as sent), page px for each sent px, top and left of the crop, height and
+width of the page (page px), 0, and the brightness shown as 0 and 255."""
+
+
+class Crop(NamedTuple):
+    """A part of a page, px; a height or width of 0 reaches to the end of the page."""
+
+    top: int = 0
+    left: int = 0
+    height: int = 0
+    width: int = 0
+
+
+_WHOLE = Crop()
+_MOST_IMAGES = 32
+"""Answers that are kept until the next page is read."""
 
 
 class ImagingView:
@@ -36,52 +55,92 @@ class ImagingView:
         """
         self._folder = folder
         self._pixels: Pixels | None = None
-        self._newest: dict[int, Floats] = {}
+        self._newest: dict[int, NDArray[Any]] = {}
         self._mean: dict[int, Floats] = {}
-        self._step = 1
+        self._shape = (0, 0)
+        self._strips: list[dict[str, int]] = []
         self._centres = np.empty((0, 2), np.float32) if centres is None else centres
         self._planes = np.zeros(len(self._centres)) if planes is None else planes
+        self._waiting: dict[int, Frame] = {}
+        """The newest Frame of each depth whose pixels have not been read."""
+        self._pages = self._reads = 0
+        self._images: dict[tuple[str, int, Crop], bytes] = {}
+        """The answers about the newest pages."""
+        self._cells: tuple[Floats, int, bytes] | None = None
+        """The newest answer about the cells: d', number of cells, bytes."""
+        self._cells_version = 0
 
     def handle(self, message: Message) -> None:
-        """Take in Start (where the pixels are), Frame (a new page) and CellsFound."""
+        """Take in Start (where the pixels are), Frame (there is a new page) and CellsFound."""
         if isinstance(message, Start):
             self._open(message)
         elif isinstance(message, CellsFound):
             self._add_cells(message)
-        elif isinstance(message, Frame) and self._pixels is not None and message.channel <= 1:
-            filled = self._pixels.of(message)
+        elif isinstance(message, Scan):
+            self._strips = _strips(message)
+        elif isinstance(message, Frame) and message.channel <= 1:
+            self._waiting[message.plane] = message
+
+    def read_pages(self) -> None:
+        """Read the newest page of each depth; its pixels may be many megabytes."""
+        self._reads += 1
+        if self._pixels is None:
+            return
+        waiting, self._waiting = self._waiting, {}
+        for plane, frame in waiting.items():
+            filled = self._pixels.of(frame)
             if filled.pixels is not None:
-                self._add_page(message.plane, np.asarray(filled.pixels))
+                self._add_page(plane, np.asarray(filled.pixels))
 
-    def facts(self) -> dict[str, Any]:
-        """Return which depths there are and how many cells are known."""
-        return {"planes": sorted(self._newest), "cells": len(self._centres), "step": self._step}
+    def facts(self, d_prime: Floats) -> dict[str, Any]:
+        """Return which depths there are, how many cells are known, and what is new.
 
-    def image(self, kind: str, plane: int) -> bytes:
-        """Return a page as bytes: the header, then one byte a pixel; empty if there is none yet.
+        `pages` and `cells_version` rise when an image or the cells have changed.
+        """
+        self.cells(d_prime)
+        return {
+            "planes": sorted(self._newest),
+            "cells": len(self._centres),
+            "page_px": self._shape,
+            "strips": self._strips,
+            "pages": self._pages,
+            "cells_version": self._cells_version,
+        }
+
+    def image(self, kind: str, plane: int, crop: Crop = _WHOLE) -> bytes:
+        """Return a page or a part of it: the header, then one byte a pixel; b"" if there is none.
 
         Args:
             kind: "mean" for the running mean; anything else for the newest page.
             plane: index of the depth.
+            crop: the part of the page; it is thinned to what a screen can show.
         """
         page = (self._mean if kind == "mean" else self._newest).get(plane)
         if page is None:
             return b""
-        low, high = np.percentile(page, _CONTRAST_PERCENTILES)
-        scaled = np.clip((page - low) * (255.0 / max(high - low, 1e-6)), 0, 255)
-        height, width = page.shape
-        header = _HEADER.pack(width, height, self._step, 0, float(low), float(high))
-        return header + bytes(scaled.astype(np.uint8).tobytes())
+        key = ("mean" if kind == "mean" else "live", plane, crop)
+        if key not in self._images:
+            if len(self._images) >= _MOST_IMAGES:
+                self._images.clear()
+            self._images[key] = _as_bytes(page, crop)
+        return self._images[key]
 
     def cells(self, d_prime: Floats) -> bytes:
         """Return depth, y, x and d' of each cell as little-endian float32, (cells, 4)."""
         if not len(self._centres):
             return b""
+        if self._cells is not None:
+            of, count, answer = self._cells
+            if of is d_prime and count == len(self._centres):
+                return answer
         values = np.full(len(self._centres), np.nan, np.float32)
         known = min(len(d_prime), len(values))
         values[:known] = d_prime[:known]
         columns = (self._planes, self._centres[:, 0], self._centres[:, 1], values)
-        return bytes(np.stack(columns, axis=1).astype("<f4").tobytes())
+        answer = bytes(np.stack(columns, axis=1).astype("<f4").tobytes())
+        self._cells = (d_prime, len(self._centres), answer)
+        self._cells_version += 1
+        return answer
 
     def close(self) -> None:
         """Let the ring go."""
@@ -95,14 +154,15 @@ class ImagingView:
         self._pixels = pixels
 
     def _add_page(self, plane: int, page: NDArray[Any]) -> None:
-        self._step = max(1, -(-max(page.shape) // _MOST_PX))
-        newest = page[:: self._step, :: self._step].astype(np.float32)
+        self._pages += 1
+        self._images.clear()
+        self._shape = page.shape
+        self._newest[plane] = page
         mean = self._mean.get(plane)
-        self._newest[plane] = newest
-        if mean is None or mean.shape != newest.shape:
-            self._mean[plane] = newest
-        else:
-            self._mean[plane] = mean + _MEAN_SHARE * (newest - mean)
+        if mean is None or mean.shape != page.shape:
+            self._mean[plane] = page.astype(np.float32)
+        elif self._reads % _MEAN_EVERY == 0:
+            mean += _MEAN_SHARE * (page - mean)
 
     def _add_cells(self, found: CellsFound) -> None:
         runs = np.frombuffer(found.runs, "<u4").reshape(-1, 4).astype(np.float64)
@@ -114,3 +174,26 @@ class ImagingView:
         centres = np.stack([centre_y, centre_x], axis=1).astype(np.float32)
         self._centres = np.concatenate([self._centres, centres])
         self._planes = np.concatenate([self._planes, np.full(found.cells, found.plane)])
+
+
+def _as_bytes(page: NDArray[Any], crop: Crop) -> bytes:
+    height, width = page.shape
+    top, left = min(crop.top, height - 1), min(crop.left, width - 1)
+    part = page[top : top + crop.height or height, left : left + crop.width or width]
+    step = max(1, -(-max(part.shape) // _MOST_PX))
+    thinned = part[::step, ::step].astype(np.float32)
+    sample = thinned[::_PERCENTILE_STEP, ::_PERCENTILE_STEP]
+    low, high = np.percentile(sample, _CONTRAST_PERCENTILES)
+    scaled = np.clip((thinned - low) * (255.0 / max(high - low, 1e-6)), 0, 255)
+    rows, columns = thinned.shape
+    header = _HEADER.pack(columns, rows, step, top, left, height, width, 0, low, high)
+    return header + bytes(scaled.astype(np.uint8).tobytes())
+
+
+def _strips(scan: Scan) -> list[dict[str, int]]:
+    """Return the strips of a page: the regions of its first depth, from top to bottom."""
+    found = {}
+    for region in scan.regions:
+        row, height = int(region.get("first_row", 0)), int(region.get("height_px", 0))
+        found[row] = {"top": row, "height": height, "width": int(region.get("width_px", 0))}
+    return [found[row] for row in sorted(found)]

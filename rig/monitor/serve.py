@@ -100,7 +100,10 @@ def serve(
     key: Path | None = None,
     started: Callable[[uvicorn.Server], None] | None = None,
 ) -> None:
-    """Serve a page until the process is asked to end. Raises Refused if TLS cannot be used."""
+    """Serve a page until the process is asked to end.
+
+    Raises Refused if TLS cannot be used, and whatever the application calls `app.state.fail` with.
+    """
     config = uvicorn.Config(
         application,
         log_level="error",
@@ -118,6 +121,15 @@ def serve(
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise Refused(f"{certificate} and {key} do not belong together ({error})") from error
     server = uvicorn.Server(config)
+    failures: list[BaseException] = []
+
+    def fail(failure: BaseException) -> None:
+        failures.append(failure)
+        server.should_exit = True
+
+    application.state.fail = fail
     if started is not None:
         started(server)
     server.run(sockets=[listening])
+    if failures:
+        raise failures[0]

@@ -23,18 +23,23 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rig.monitor.access import Access, answer, is_id, read_body, same_origin, with_headers
 from rig.monitor.feeds import Feed, ReplayFeed
-from rig.monitor.imaging import ImagingView
+from rig.monitor.imaging import Crop, ImagingView
 from rig.monitor.state import MonitorState
 from rig.monitor.usage import Usage
 
-SCHEMA = "1"
+SCHEMA = "2"
 """Version of the exchange between page and server; a page of another version reloads."""
 PERIOD_S = 0.1
 _SLOW_EVERY = 10
-"""Signals, processes and disk are sent with every tenth update: once a second."""
+"""Signals, processes and disk are computed at every tenth update: once a second."""
+_PAGES_EVERY = 5
+"""Imaging pages are read at every fifth update: twice a second."""
+_MOST_ANSWERS = 1000
+"""Answers that are remembered, for requests that are sent again."""
 _VERBS = ("pause", "resume", "stop", "quit", "water", "note", "acknowledge")
 _MOST_NOTE = 500
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+_IMAGE_NUMBERS = ("plane", "top", "left", "height", "width")
 _BYTES = "application/octet-stream"
 Accept = Callable[[str, str], None]
 """Takes an operator's request: the verb, and a text (of a note)."""
@@ -53,6 +58,12 @@ class Monitor:
         self._answers: dict[str, str] = {}
         self._tick = asyncio.Event()
         self.updates = 0
+        self._slow: dict[str, Any] = {}
+        self._slow_number = 0
+        """Counts the times that the slow part was computed; a browser is sent each once."""
+        self._texts: dict[tuple[int, int, bool, bool], str] = {}
+        """The updates of this tick, by the revisions from and to, slow part and snapshot: browsers
+        that keep up share one."""
 
     async def run(self) -> None:
         """Fold in what the feed brings, ten times a second, for as long as the server runs."""
@@ -62,25 +73,33 @@ class Monitor:
             for envelope, message in self.feed.take():
                 self.state.handle(envelope, message)
                 self.imaging.handle(message)
+            if self.updates % _PAGES_EVERY == 0:
+                self.imaging.read_pages()
+            if self.updates % _SLOW_EVERY == 0:
+                self._compute_slow()
             self.updates += 1
+            self._texts.clear()
             ticked, self._tick = self._tick, asyncio.Event()
             ticked.set()
             await asyncio.sleep(PERIOD_S)
 
     async def updates_for(self, socket: WebSocket) -> None:
-        """Send a browser what has changed, at its own pace: a slow one skips updates."""
-        state, revision, sent = self.state, 0, 0
-        await socket.send_text(self._text({"snapshot": True, **self._update(revision, slow=True)}))
-        revision = self.state.revision
+        """Send a browser what has changed, at its own pace: a slow one skips updates.
+
+        It answers each update once that is drawn, and only then is sent the next one.
+        """
+        state, revision, slow_number = self.state, 0, -1
+        snapshot = True
         while True:
+            slow = snapshot or slow_number != self._slow_number
+            text = self._text(revision, slow, snapshot)
+            revision, slow_number = state.revision, self._slow_number
+            await socket.send_text(text)
+            await socket.receive_text()
             await self._tick.wait()
-            sent += 1
-            fresh = self.state is not state  # a replay was moved back
+            snapshot = self.state is not state  # a replay was moved back
             state = self.state
-            revision = 0 if fresh else revision
-            update = self._update(revision, slow=fresh or sent % _SLOW_EVERY == 0)
-            revision = state.revision
-            await socket.send_text(self._text({"snapshot": fresh, **update}))
+            revision = 0 if snapshot else revision
 
     def take_request(self, body: dict[str, Any]) -> tuple[int, str]:
         """Act on an operator's request; return the HTTP status and a sentence.
@@ -103,36 +122,45 @@ class Monitor:
             self._accept(verb, text)
             answer = f"{verb} was sent"
         self._answers[number] = answer
+        if len(self._answers) > _MOST_ANSWERS:
+            del self._answers[next(iter(self._answers))]
         return 200, answer
 
-    def _update(self, revision: int, slow: bool) -> dict[str, Any]:
-        state = self.state
-        update: dict[str, Any] = {
-            "schema": SCHEMA,
-            "head": state.head(),
-            "ages": self._ages(),
-            "replay": self.feed.controls(),
-            "can_act": self._accept is not None,
-            **state.rows_since(revision),
-        }
-        if slow:
-            update |= {
-                "session": state.session,
-                "signals": state.signals(),
-                "processes": self.usage.rows(state.processes),
-                "disk": self.usage.disk(),
-                "imaging": self.imaging.facts(),
+    def _text(self, revision: int, slow: bool, snapshot: bool) -> str:
+        """Return an update for the browsers that have everything up to a revision, as JSON."""
+        key = (revision, self.state.revision, slow, snapshot)
+        if key not in self._texts:
+            state = self.state
+            update: dict[str, Any] = {
+                "schema": SCHEMA,
+                "snapshot": snapshot,
+                "head": state.head(),
+                "ages": self._ages(),
+                "replay": self.feed.controls(),
+                "can_act": self._accept is not None,
+                **state.rows_since(revision),
+                **(self._slow if slow else {}),
             }
-        return update
+            # numbers that are not finite become null
+            self._texts[key] = msgspec.json.encode(update).decode()
+        return self._texts[key]
+
+    def _compute_slow(self) -> None:
+        state = self.state
+        self._slow = {
+            "session": state.session,
+            "signals": state.signals(),
+            "processes": self.usage.rows(state.processes),
+            "disk": self.usage.disk(),
+            "imaging": self.imaging.facts(state.d_prime),
+        }
+        self._slow_number += 1
 
     def _ages(self) -> dict[str, float]:
         """Return how long ago each process last published a message, seconds."""
         now = self.usage.session_now_ns(self.state)
         processes = self.state.processes.items()
         return {n: round(max(0, now - p["sent"]) / 1e9, 2) for n, p in processes if p["sent"]}
-
-    def _text(self, update: dict[str, Any]) -> str:
-        return msgspec.json.encode(update).decode()  # numbers that are not finite become null
 
 
 def _wrong(number: str, verb: str, text: str) -> str:
@@ -158,10 +186,13 @@ class _Endpoints:
         return page_file(request.path_params.get("name", "index.html"))
 
     async def image(self, request: Request) -> Response:
-        plane = request.query_params.get("plane", "0")
-        if not (plane.isascii() and plane.isdecimal()):
-            return Response("plane is a number", 400)
-        found = self._monitor.imaging.image(request.query_params.get("kind", "live"), int(plane))
+        asked = {name: request.query_params.get(name, "0") for name in _IMAGE_NUMBERS}
+        if not all(re.fullmatch(r"[0-9]{1,5}", text) for text in asked.values()):
+            return Response(f"{', '.join(_IMAGE_NUMBERS)} are whole numbers", 400)
+        numbers = {name: int(text) for name, text in asked.items()}
+        crop = Crop(numbers["top"], numbers["left"], numbers["height"], numbers["width"])
+        kind = request.query_params.get("kind", "live")
+        found = self._monitor.imaging.image(kind, numbers["plane"], crop)
         return Response(found, media_type=_BYTES)
 
     async def cells(self, request: Request) -> Response:
@@ -199,8 +230,14 @@ class _Endpoints:
             await self._monitor.updates_for(socket)
 
     @asynccontextmanager
-    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        def end(running: "asyncio.Task[None]") -> None:
+            """End the server if it cannot follow the session: a page that stands still misleads."""
+            if not running.cancelled() and (failure := running.exception()) is not None:
+                app.state.fail(failure)
+
         running = asyncio.create_task(self._monitor.run())
+        running.add_done_callback(end)
         try:
             yield
         finally:

@@ -30,6 +30,7 @@ from rig.messages import (
     TrialStart,
     TrialVerdict,
     Valve,
+    kind,
 )
 from rig.transport.envelope import Envelope
 
@@ -42,6 +43,19 @@ _BINS, _BINS_FROM_BEFORE = 60, 70
 _AREAS = 4
 _D_PRIME_EDGES = np.linspace(-2.0, 2.0, 41)
 """Edges of the histogram of d'; values beyond are counted in the outermost bins."""
+
+_UNKNOWN_TRIAL: Row = {
+    "stimulus": "",
+    "rewarded": False,
+    "start_s": 0.0,
+    "drawn_cue_m": None,
+    "texture_m": 4.0,
+    "grey_m": 2.0,
+    "picture": "corridor",
+    "rescue": False,
+    "outcome": "",
+}
+"""A trial whose start was not received: the page started late, and the journal was damaged."""
 
 
 class MonitorState:
@@ -76,6 +90,7 @@ class MonitorState:
         self._integrity: Row = {"sound": True, "edges": 0, "pages": 0, "finding": ""}
         self._violations = 0
         self._judged = 0
+        self._unshown: set[str] = set()
         self._handlers = self._by_type()
 
     def handle(self, envelope: Envelope, message: Message) -> None:
@@ -84,8 +99,12 @@ class MonitorState:
         process = self.processes.setdefault(envelope.sender, {"sent": 0, "state": "running"})
         process["sent"] = max(process["sent"], envelope.sent)
         handler = self._handlers.get(type(message))
-        if handler is not None:
+        if handler is None:
+            return
+        try:
             handler(envelope, message)
+        except Exception as error:  # the page goes on with what it can show, and reports the rest
+            self._report_unshown(kind(message), error, message.t)
 
     def head(self) -> Row:
         """Return what changes all the time, as one JSON-ready dict."""
@@ -248,6 +267,13 @@ class MonitorState:
             }
         )
 
+    def _report_unshown(self, name: str, error: Exception, t: int) -> None:
+        """Show once for each type that a message of it could not be taken in."""
+        if name not in self._unshown:
+            self._unshown.add(name)
+            text = f"a {name} cannot be shown ({error!r}); the session is not affected"
+            self._fault("live page", Fault(t, text))
+
     def _note(self, request: OperatorRequest) -> None:
         note = {"t_s": _s(request.t), "verb": request.verb, "text": request.text}
         self.notes.append({**note, "revision": self._revise()})
@@ -267,7 +293,7 @@ class MonitorState:
         """Take the d' of the task's first contrast."""
         every = np.frombuffer(signals.d_prime, "<f4")
         self.d_prime = every[: every.size // max(1, len(signals.contrasts))]
-        done = [row["stimulus"] for row in self.trials.values() if row.get("outcome") == "done"]
+        done = [row["stimulus"] for row in self.trials.values() if row["outcome"] == "done"]
         self._learning = {
             "predicting": _listed(np.frombuffer(signals.predicting, "<f4")),
             "ramp": _by_stimulus(np.frombuffer(signals.ramp_by_position, "<f4"), done, _BINS),
@@ -292,7 +318,7 @@ class MonitorState:
         return {name: _listed(table[:, n]) for n, name in enumerate(signals.stimuli)}
 
     def _change(self, trial: int, values: Row) -> None:
-        row = self.trials.setdefault(trial, {"trial": trial, "licks_m": []})
+        row = self.trials.setdefault(trial, {**_UNKNOWN_TRIAL, "trial": trial, "licks_m": []})
         row |= {**values, "revision": self._revise()}
 
     def _revise(self) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig.cli.bench.behavior import _LAYERS, SETUPS, Setup, _session
+from rig.cli.bench.behavior import _LAYERS, SETUPS, Setup, session_of
 from rig.cli.bench.harness import Row, count, row, show
 from rig.process import completed
 
@@ -24,7 +24,7 @@ ROWS = [
 @pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: setup.name)
 def test_every_setup_of_the_behavior_bench_is_valid(setup: Setup) -> None:
     for layer in setup.layers:
-        session = completed(_session(setup, layer, 0.1).session)
+        session = completed(session_of(setup, layer, 0.1).session)
         assert layer in _LAYERS
         assert session.task["decided_by"] == layer
         assert set(session.nodes) == {"hardware", "task"}

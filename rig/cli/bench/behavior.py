@@ -80,7 +80,8 @@ def behavior(
     show("rig bench behavior: lick to valve", rows, as_json)
 
 
-def _session(setup: Setup, layer: str, minutes: float) -> ResolvedSession:
+def session_of(setup: Setup, layer: str, minutes: float) -> ResolvedSession:
+    """Return a session in which licks give water, without screens and microscope."""
     package = Path(rig.__file__).parent
     task = package.parent / "behavior" / "tasks" / "lick_training.toml"
     sets = [*setup.sets, *_QUICK, f"task.decided_by={layer}", f"task.minutes={minutes}"]
@@ -94,7 +95,7 @@ def _session(setup: Setup, layer: str, minutes: float) -> ResolvedSession:
 def _session_rows(setup: Setup, layer: str, minutes: float) -> Iterator[Row]:
     """Run a session in which licks give water, and read the times from its log."""
     with tempfile.TemporaryDirectory() as data:
-        outcome = launch(_session(setup, layer, minutes), Path(data), Console(quiet=True))
+        outcome = launch(session_of(setup, layer, minutes), Path(data), Console(quiet=True))
         if outcome.failed:
             raise Refused(f"the measured session failed: {outcome.reason}")
         messages = list(read(outcome.folder / LOG_FILE))
@@ -116,7 +117,7 @@ def _answers(message: Message, sent: _Sent) -> bool:
 
 def _bare_ms(setup: Setup) -> list[float]:
     """Open the valve at every lick in a loop that does nothing else, 1,000 times per second."""
-    session = _session(setup, "device", 1.0).session
+    session = session_of(setup, "device", 1.0).session
     table = session.nodes["hardware"]
     boards = {
         name: device_factory.make(board, f"boards.{name}", name)

@@ -1,8 +1,9 @@
 // The live page: keeps a model of the session, draws it, and sends the operator's requests.
 
+import * as image from "./image.js";
 import * as panels from "./panels.js";
 
-const SCHEMA = "1";
+const SCHEMA = "2";
 const STALE_MS = 1000;
 const QUESTIONS = {
   water: "Give one reward now, by hand?", stop: "Stop after this trial?", quit: "Stop the session now?",
@@ -11,8 +12,8 @@ const QUESTIONS = {
 const get = (id) => document.getElementById(id);
 
 const model = { session: {}, head: null, trials: new Map(), faults: [], notes: [], ages: {}, speeds: [] };
-const view = { byCue: false, kind: "live", dots: true, plane: 0, muted: false, sounded: -1 };
-let lastMessage = -Infinity, picture = null, cells = null, slowDue = true, token = "";
+const view = { byCue: false, muted: false };
+let lastMessage = -Infinity, slowDue = true, drawDue = false, socket = null, owed = false, token = "";
 
 function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -24,7 +25,7 @@ function takeToken() {
 }
 
 function connect() {
-  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
+  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
   socket.onmessage = (event) => take(JSON.parse(event.data));
   socket.onclose = () => setTimeout(connect, 500);
 }
@@ -52,9 +53,27 @@ function take(update) {
   if (update.signals !== undefined) slowDue = true;
   model.speeds.push([update.head.t_s, update.head.speed_cm_s]);
   while (model.speeds.length && model.speeds[0][0] < update.head.t_s - 60) model.speeds.shift();
+  owed = true;
+  if (document.hidden) answer();
+  drawSoon();
+}
+
+// Draw at the next refresh of the screen, once however many updates have come.
+function drawSoon() {
+  if (document.hidden && model.head) alarm(panels.faults(model));
+  if (drawDue) return;
+  drawDue = true;
+  requestAnimationFrame(draw);
+}
+
+// Each update is answered when it has been drawn; only then the server sends the next one.
+function answer() {
+  if (owed && socket.readyState === WebSocket.OPEN) socket.send("drawn");
+  owed = false;
 }
 
 function draw() {
+  drawDue = false;
   const quiet = performance.now() - lastMessage, stale = quiet > STALE_MS;
   document.body.classList.toggle("stale", stale);
   const since = Math.min(quiet, 3.6e6) / 1000;
@@ -70,7 +89,8 @@ function draw() {
     if (slowDue && !stale) drawSlow();
     alarm(panels.faults(model));
   }
-  setTimeout(() => requestAnimationFrame(draw), 100);
+  answer();
+  document.dispatchEvent(new CustomEvent("drawn", { detail: model.head && model.head.t_s }));
 }
 
 function drawSlow() {
@@ -141,33 +161,8 @@ function acknowledge() {
 }
 
 async function pull() {
-  if (!document.hidden && model.imaging && model.imaging.planes.length) {
-    fillPlanes();
-    try {
-      const page = await (await fetch(`/image?kind=${view.kind}&plane=${view.plane}`)).arrayBuffer();
-      if (page.byteLength > 16) picture = await bitmapOf(page);
-      const found = await (await fetch("/cells")).arrayBuffer();
-      cells = found.byteLength ? new Float32Array(found) : null;
-    } catch { /* the server is gone; the page shows it */ }
-  }
-  panels.image(model, picture, cells, view.plane, view.dots);
-  setTimeout(pull, 700);
-}
-
-async function bitmapOf(page) {
-  const header = new DataView(page), width = header.getUint16(0, true), height = header.getUint16(2, true);
-  const grey = new Uint8Array(page, 16), image = new ImageData(width, height);
-  for (let n = 0; n < grey.length; n += 1) {
-    image.data[4 * n] = image.data[4 * n + 1] = image.data[4 * n + 2] = grey[n];
-    image.data[4 * n + 3] = 255;
-  }
-  return { bitmap: await createImageBitmap(image), width, height, step: header.getUint16(4, true) };
-}
-
-function fillPlanes() {
-  const select = get("plane"), planes = model.imaging.planes;
-  if (select.options.length === planes.length) return;
-  select.replaceChildren(...planes.map((plane) => new Option(`depth ${plane}`, String(plane))));
+  await image.pull(model);
+  setTimeout(pull, 500);
 }
 
 function replay(change) {
@@ -178,10 +173,8 @@ function wire() {
   for (const button of document.querySelectorAll("[data-verb]")) button.onclick = () => confirm(button.dataset.verb);
   get("acknowledge").onclick = acknowledge;
   get("sort").onclick = () => { view.byCue = !view.byCue; panels.text("sort", view.byCue ? "sort by time" : "sort by cue"); slowDue = true; };
-  get("kind").onclick = () => { view.kind = view.kind === "live" ? "mean" : "live"; panels.text("kind", view.kind === "live" ? "mean image" : "newest image"); };
-  get("dots").onclick = () => { view.dots = !view.dots; };
-  get("plane").onchange = () => { view.plane = Number(get("plane").value); };
-  get("red").onclick = () => { document.documentElement.classList.toggle("red"); slowDue = true; };
+  image.wire();
+  get("red").onclick = () => { document.documentElement.classList.toggle("red"); slowDue = true; image.recolour(); };
   get("mute").onclick = () => { view.muted = !view.muted; panels.text("answer", view.muted ? "sound is off" : "sound is on"); };
   get("no").onclick = () => get("ask").close("no");
   get("play").onclick = () => replay({ playing: !model.replay.playing });
@@ -201,4 +194,6 @@ takeToken();
 wire();
 connect();
 draw();
+setInterval(drawSoon, 250);  // ages run on when nothing comes
+document.addEventListener("visibilitychange", () => { if (document.hidden) answer(); });
 pull();

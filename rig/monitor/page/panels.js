@@ -1,6 +1,6 @@
 // What each panel shows, drawn from the model that monitor.js keeps.
 
-import { axes, bars, colourOf, css, dPrimeColour, line, prepared } from "./charts.js";
+import { axes, bars, colourOf, css, line, prepared } from "./charts.js";
 
 const get = (id) => document.getElementById(id);
 const GROUPS = ["all", "V1", "medial", "lateral", "anterior"];
@@ -268,30 +268,6 @@ export function learning(model) {
     context.fillText(GROUPS[n + 1], left + 4, 16);
     if (area.means) curves({ context, x, y }, area, -1, all);
   });
-}
-
-export function image(model, picture, cells, plane, dots) {
-  const canvas = get("image");
-  const { context, width, height } = prepared(canvas);
-  context.fillStyle = css("--dim");
-  if (!picture) {
-    context.textAlign = "center";
-    context.fillText("no imaging frame yet", width / 2, height / 2);
-    return;
-  }
-  const scale = Math.min(width / picture.width, height / picture.height);
-  const left = (width - picture.width * scale) / 2, top = (height - picture.height * scale) / 2;
-  context.imageSmoothingEnabled = scale < 1;
-  context.drawImage(picture.bitmap, left, top, picture.width * scale, picture.height * scale);
-  if (!dots || !cells) return;
-  const radius = Math.max(1.2, 3.5 * scale / picture.step);
-  for (let n = 0; n < cells.length; n += 4) {
-    if (cells[n] !== plane) continue;
-    context.fillStyle = dPrimeColour(cells[n + 3]);
-    context.beginPath();
-    context.arc(left + (cells[n + 2] / picture.step) * scale, top + (cells[n + 1] / picture.step) * scale, radius, 0, 7);
-    context.fill();
-  }
 }
 
 export function faults(model) {

@@ -40,6 +40,7 @@ def updates(address: str) -> Any:
     with connect(address.split("/#", maxsplit=1)[0].replace("http", "ws") + "/live") as socket:
         while True:
             yield json.loads(socket.recv())
+            socket.send("drawn")
 
 
 def _reconnected(live: Live, address: str) -> Any:

@@ -1,12 +1,19 @@
 """The server of the live page: who may do what, and what it answers."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 from rig.errors import Refused
-from rig.monitor.serve import bind, check_reach, read_token
+from rig.messages import Message
+from rig.monitor.imaging import ImagingView
+from rig.monitor.serve import bind, check_reach, read_token, serve
+from rig.monitor.server import Monitor, application
+from rig.monitor.usage import Usage
+from rig.transport.envelope import Envelope
 from tests.analysis.logs import enveloped
 from tests.rig.monitor.pages import TOKEN, Handed, Page, served
 from tests.rig.monitor.test_state import STARTED
@@ -135,3 +142,26 @@ def test_the_token_is_compared_whole(page: Page) -> None:
     assert page.monitor.access.may(f"Bearer {TOKEN}")
     assert not page.monitor.access.may(f"Bearer {TOKEN[:-1]}")
     assert not page.monitor.access.may("")
+
+
+def test_a_browser_that_does_not_draw_is_sent_one_update(page: Page) -> None:
+    with connect(page.address.replace("http", "ws") + "/live") as socket:
+        assert json.loads(socket.recv())["snapshot"]
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=0.5)
+        socket.send("drawn")
+        assert not json.loads(socket.recv())["snapshot"]
+
+
+class Failing(Handed):
+    """A feed that cannot go on."""
+
+    def take(self) -> list[tuple[Envelope, Message]]:
+        raise OSError("the ring is gone")
+
+
+def test_a_page_that_cannot_follow_its_session_ends(tmp_path: Path) -> None:
+    """A page that stands still would mislead; rig run starts it again."""
+    monitor = Monitor(Failing(), ImagingView(tmp_path), Usage(tmp_path, False), TOKEN, None)
+    with pytest.raises(OSError, match="the ring is gone"):
+        serve(application(monitor), bind("127.0.0.1", 0))

@@ -1,7 +1,7 @@
 """What the page shows, folded from messages."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rig.messages import (
@@ -114,6 +114,7 @@ def test_undefined_d_prime_is_counted_apart() -> None:
     assert slow["d_prime_counts"][0] == 1  # beyond the edge
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 30))
 def test_a_browser_that_is_sent_what_changed_ends_with_all_rows(
     trials: list[int], pause: int
@@ -128,3 +129,17 @@ def test_a_browser_that_is_sent_what_changed_ends_with_all_rows(
             revision = state.revision
     sent |= {row["trial"]: dict(row) for row in state.rows_since(revision)["trials"]}
     assert sent == state.trials
+
+
+def test_a_trial_whose_start_was_not_received_is_shown() -> None:
+    state = folded(STARTED, TrialEnd(4000 * MS, 3, "done"), corridor(4, "leaf1", 4001 * MS))
+    assert [row["stimulus"] for row in state.trials.values()] == ["", "leaf1"]
+    assert state.faults == []
+
+
+def test_a_message_that_cannot_be_shown_is_reported_once_and_the_rest_goes_on() -> None:
+    torn = LearningSignals(0, 0, 1, False, (("a", "b"),), b"", b"", (), (), predicting=b"123")
+    state = folded(STARTED, torn, torn, corridor(4, "leaf1", 4001 * MS))
+    (fault,) = state.faults
+    assert fault["text"].startswith("a LearningSignals cannot be shown")
+    assert list(state.trials) == [4]
