@@ -13,9 +13,10 @@ ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"
 _NOTE = """
 window.noted = [];
 document.addEventListener("drawn", (event) => {
-  if (event.detail !== null) window.noted.push([event.detail, performance.timeOrigin + performance.now()]);
+  const now = performance.timeOrigin + performance.now();
+  if (event.detail !== null) window.noted.push([event.detail, now]);
 });
-"""  # noqa: E501
+"""
 
 
 def main() -> None:

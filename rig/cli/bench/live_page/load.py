@@ -58,7 +58,8 @@ def measure(data: Path, cells: int, seconds: float, readers: int) -> Load:
             types = tuple(kind(message) for message in MESSAGE_TYPES)
             hub.start(session.id, t0_ns, {name: Publisher(types) for name in _names()})
             with _source(session, clock) as source, page_process(folder, data) as page:
-                address = json.loads(page.stdout.readline())["address"].split("#")[0]  # type: ignore[union-attr]
+                assert page.stdout is not None
+                address = json.loads(page.stdout.readline())["address"].split("#")[0]
                 return _watched(source, page, address, cells, seconds, readers)
     finally:
         folders.sweep(session)

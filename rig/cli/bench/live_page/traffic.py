@@ -1,6 +1,7 @@
 """The messages of a simulated imaging session at their real rates, for the live page."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,8 +105,8 @@ class Traffic:
             self._done.append(STIMULI[(trial - 1) % 2])
             yield self._learning(t, trial - 1)
         stimulus, rewarded = STIMULI[trial % 2], trial % 2 == 0
-        mode = "active" if rewarded else "none"
-        yield TrialStart(t, trial, stimulus, None, rewarded, 4.0, 2.0, 2.0, mode, 0.0)  # type: ignore[arg-type]
+        mode: Literal["active", "none"] = "active" if rewarded else "none"
+        yield TrialStart(t, trial, stimulus, None, rewarded, 4.0, 2.0, 2.0, mode, 0.0)
 
     def _volume(self, t: int, frame: int, trial: int) -> CellSignals:
         fractions = self._rng.random(_AREA_GROUPS * _SIGNS * _THRESHOLDS, np.float32)
