@@ -31,6 +31,6 @@ def frame(t: int, index: int, pixels: NDArray[np.int16] | None) -> Frame:
     return Frame(t, index, "imaging/a.tif", 0, height, width, t / 1e9, pixels=pixels)
 
 
-def tell(node: Online, messages: list[Message]) -> None:
+def handle_all(node: Online, messages: list[Message]) -> None:
     for message in messages:
         node.handle(message)

@@ -21,7 +21,7 @@ from rig.messages import (
     TrialStart,
 )
 from tests.analysis.logs import MS, corridor, standing
-from tests.analysis.nodes import SHAPE, frame, online, tell
+from tests.analysis.nodes import SHAPE, frame, handle_all, online
 
 GROUPS = {"all": (0, 1, 2), "V1": (0,), "medial": (), "lateral": (), "anterior": (1,)}
 
@@ -180,7 +180,7 @@ def test_the_same_words_give_the_same_bits(
     runs = []
     for _ in range(2):
         node, published = online(cells)
-        tell(node, recording(trials))
+        handle_all(node, recording(trials))
         node.close()
         runs.append(msgspec.msgpack.encode(published))
     assert runs[0] == runs[1]
@@ -190,7 +190,7 @@ def test_a_frame_waits_for_the_first_position_after_it(cells: Path) -> None:
     node, published = online(cells, traces={"deconvolution_lag_frames": 0})
     pixels = np.ones(SHAPE, np.int16)
     messages = [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)]
-    tell(node, [*messages, standing(20, 0, 2.0)])
+    handle_all(node, [*messages, standing(20, 0, 2.0)])
     assert published == []
     node.handle(standing(30, 0, 3.0))
     (decoded,) = published
@@ -205,13 +205,13 @@ def test_a_frame_is_decoded_when_its_values_are_final_with_the_place_that_it_had
     """Ten minutes without a frame in between: its place is long forgotten by then."""
     node, published = online(cells)
     pixels = np.ones(SHAPE, np.int16)
-    tell(node, [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)])
+    handle_all(node, [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)])
     for second in range(1, 600):
         node.handle(standing(second * 1000 * MS, 0, 2.0, moving=False))
     for index in range(1, 6):
         assert published == []
         t = (600 + index) * 1000 * MS
-        tell(node, [frame(t, index, pixels), standing(t + 1, 0, 3.0)])
+        handle_all(node, [frame(t, index, pixels), standing(t + 1, 0, 3.0)])
     (decoded,) = published
     assert isinstance(decoded, CellSignals)
     assert (decoded.frame, decoded.position_m, decoded.moving) == (0, 1.0, True)

@@ -43,7 +43,7 @@ def test_an_armed_reward_is_void_half_a_second_after_the_driver_was_killed(
 ) -> None:
     with behavior_session(tmp_path, avr, "--trials", "20", "--seed", "5", sets=SHORT) as session:
         session.until(Start)
-        avr.tell("wheel 3000000")  # it runs until the end
+        avr.command("wheel 3000000")  # it runs until the end
         _, arm = session.until(Arm, on="lick")
         while session.until(Wheel)[1].t < arm.t + 50_000_000:
             pass
@@ -58,7 +58,7 @@ def test_an_armed_reward_is_void_half_a_second_after_the_driver_was_killed(
 def test_an_open_valve_shuts_in_time_after_the_driver_was_killed(avr: Avr, tmp_path: Path) -> None:
     with behavior_session(tmp_path, avr, "--trials", "20", "--seed", "5", sets=PASSIVE) as session:
         session.until(Start)
-        avr.tell("wheel 3000000")
+        avr.command("wheel 3000000")
         session.until(Valve, refused="")
         struck = _killed(session)
         avr.pulse("C0", "line1", 200_000)
@@ -72,7 +72,7 @@ def test_a_board_that_is_gone_in_mid_session_ends_it_with_one_sentence(
 ) -> None:
     with behavior_session(tmp_path, avr, "--seed", "5") as session:
         session.until(Start)
-        avr.tell("wheel 3000000")
+        avr.command("wheel 3000000")
         session.until(TrialStart)
         avr.close()
         code, output = session.end()

@@ -1,4 +1,4 @@
-"""An envelope tells what is missing and what was changed on the way."""
+"""An envelope shows what is missing and what was changed on the way."""
 
 import msgspec
 import pytest

@@ -293,9 +293,9 @@ def test_a_message_that_is_too_large_closes_its_connection_alone() -> None:
         bus = hub.bus("x", Wheel, Fault)
         hub.inject("hardware", [b"Wheel " + bytes(MAX_MESSAGE_BYTES)])
         bus.publish(Wheel(hub.clock.now(), 5, 0.0))
-        while not (heard := [m for _, m in bus.receive(None) if isinstance(m, Wheel | Fault)]):
+        while not (received := [m for _, m in bus.receive(None) if isinstance(m, Wheel | Fault)]):
             pass
-        assert heard == [Wheel(heard[0].t, 5, 0.0)]
+        assert received == [Wheel(received[0].t, 5, 0.0)]
 
 
 def test_only_this_user_can_read_the_keys_and_reach_the_sockets() -> None:

@@ -44,13 +44,13 @@ def write(path: Path, pairs: list[tuple[Envelope, Message]], chunked: bool = Tru
     return writer
 
 
-WORDS: list[Message] = [Wheel(t, t, t * 0.1) for t in range(1, 6)] + [Lick(9, "centre")]
+SENT: list[Message] = [Wheel(t, t, t * 0.1) for t in range(1, 6)] + [Lick(9, "centre")]
 
 
 @pytest.mark.parametrize("chunked", [True, False])
 def test_what_is_written_is_read_back_in_order(tmp_path: Path, chunked: bool) -> None:
     path = tmp_path / "x.mcap"
-    pairs = enveloped("hardware", WORDS)
+    pairs = enveloped("hardware", SENT)
     write(path, pairs, chunked).close(Completeness(True, len(pairs)))
     assert list(read(path)) == pairs
     if chunked:
@@ -60,7 +60,7 @@ def test_what_is_written_is_read_back_in_order(tmp_path: Path, chunked: bool) ->
 @pytest.mark.parametrize("chunked", [True, False])
 def test_any_reader_of_mcap_reads_it(tmp_path: Path, chunked: bool) -> None:
     path = tmp_path / "x.mcap"
-    pairs = enveloped("hardware", WORDS)
+    pairs = enveloped("hardware", SENT)
     write(path, pairs, chunked).close()
     with path.open("rb") as file:
         found = [
@@ -74,7 +74,7 @@ def test_any_reader_of_mcap_reads_it(tmp_path: Path, chunked: bool) -> None:
 
 
 def test_an_unclosed_journal_cut_anywhere_gives_a_clean_beginning(tmp_path: Path) -> None:
-    pairs = enveloped("hardware", WORDS)
+    pairs = enveloped("hardware", SENT)
     whole = tmp_path / "whole.mcap"
     writer = write(whole, pairs, chunked=False)
     data = whole.read_bytes()
@@ -91,14 +91,14 @@ def test_an_unclosed_journal_cut_anywhere_gives_a_clean_beginning(tmp_path: Path
 
 
 def test_a_flipped_byte_never_gives_a_wrong_word(tmp_path: Path) -> None:
-    pairs = enveloped("hardware", WORDS)
+    pairs = enveloped("hardware", SENT)
     path = tmp_path / "x.mcap"
     write(path, pairs, chunked=False).close()
     data = path.read_bytes()
     for at in range(0, len(data), 3):
         path.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
         for _, message in read(path):
-            assert message in WORDS
+            assert message in SENT
 
 
 @pytest.mark.parametrize("chunked", [True, False])
@@ -127,7 +127,7 @@ def test_messages_on_both_sides_of_a_damaged_chunk_are_read(tmp_path: Path) -> N
 
 def test_a_damaged_length_in_an_open_journal_hides_one_message(tmp_path: Path) -> None:
     path = tmp_path / "x.mcap"
-    pairs = enveloped("hardware", WORDS)
+    pairs = enveloped("hardware", SENT)
     writer = write(path, pairs, chunked=False)
     data = bytearray(path.read_bytes())
     writer.close()
@@ -144,7 +144,7 @@ def test_a_message_of_an_unknown_type_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.mcap"
-    pairs = enveloped("hardware", WORDS)
+    pairs = enveloped("hardware", SENT)
     write(path, pairs).close(Completeness(True, len(pairs)))
 
     def without_lick(data: bytes) -> tuple[Envelope, Message]:
@@ -171,7 +171,7 @@ def journalled(folder: Path, sender: str, pairs: list[tuple[Envelope, Message]])
 def a_session(folder: Path) -> dict[str, list[tuple[Envelope, Message]]]:
     nodes = {"hardware": {"run": "behavior.hardware"}}
     launch = enveloped("launch", [Start(0, {"nodes": nodes})])
-    hardware = enveloped("hardware", [*WORDS, Heartbeat(10, True), Ended(11, "done", False, {})])
+    hardware = enveloped("hardware", [*SENT, Heartbeat(10, True), Ended(11, "done", False, {})])
     (folder / JOURNAL_FOLDER).mkdir()
     journalled(folder, "launch", launch)
     journalled(folder, "hardware", hardware)

@@ -28,10 +28,10 @@ def priority(module: str) -> int:
     """Return the priority that a node's process gets if its table sets realtime."""
     rank = str(node_class(module).rank)
     run = [sys.executable, "-c", ASK, rank]
-    words = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
-    if words[0] == "False":
+    printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+    if printed[0] == "False":
         pytest.skip("this system allows no real-time processes (ulimit -r)")
-    return int(words[1])
+    return int(printed[1])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for real time")
@@ -45,6 +45,6 @@ def test_no_wheel_waits_for_a_drawing() -> None:
 @pytest.mark.parametrize("scheduling", ["realtime", "ordinary"])
 def test_only_a_realtime_process_stays_on_one_core(scheduling: str) -> None:
     run = [sys.executable, "-c", CORES, scheduling]
-    words = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
-    allowed, used = map(int, words[1:])
-    assert used == (1 if words[0] == "True" else allowed)
+    printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+    allowed, used = map(int, printed[1:])
+    assert used == (1 if printed[0] == "True" else allowed)

@@ -45,7 +45,7 @@ def node(**table: Any) -> tuple[Online, list[Message]]:
     return made, published
 
 
-def tell(made: Online, pages: NDArray[np.int16], rate_hz: float = 3.0) -> None:
+def handle_all(made: Online, pages: NDArray[np.int16], rate_hz: float = 3.0) -> None:
     for index, page in enumerate(pages):
         time_s = index / rate_hz
         t = int(time_s * 1e9)
@@ -155,7 +155,7 @@ def test_a_field_without_cells_is_said_in_one_sentence(dim: str) -> None:
     if dim == "steady":
         pages[:, 10:16, 10:16] += 900
     made, published = node(find={"after_s": 20.0})
-    tell(made, pages)
+    handle_all(made, pages)
     messages = [message for message in published if isinstance(message, CellsFound)]
     assert [message.cells for message in messages] == [0]
     (fault,) = [message for message in published if isinstance(message, Fault)]
@@ -165,7 +165,7 @@ def test_a_field_without_cells_is_said_in_one_sentence(dim: str) -> None:
 
 def test_a_session_that_ends_before_says_so() -> None:
     made, published = node(find={"after_s": 60.0})
-    tell(made, np.full((30, 32, 32), 300, np.int16))
+    handle_all(made, np.full((30, 32, 32), 300, np.int16))
     (fault,) = published
     assert isinstance(fault, Fault)
     assert "ended 10 s after its first frame, before cells were detected" in fault.text

@@ -117,15 +117,15 @@ class AvrBench:
     def __init__(self, folder: Path, looped: bool = False) -> None:
         need_tools()
         self.avr = Avr()
-        self.avr.tell(f"loop {int(looped)}")
+        self.avr.command(f"loop {int(looped)}")
         self.setup = shipped(
             folder, "avr", ('usb_serial = "A50285BI"', f'port = "{self.avr.port}"')
         )
 
     def move(self) -> None:
-        self.avr.tell("wheel 30")
+        self.avr.command("wheel 30")
         for pin in ("B0", "C0", "C1", "C2"):
-            self.avr.tell(f"at 1 {pin} 1\nat 5000 {pin} 0")
+            self.avr.command(f"at 1 {pin} 1\nat 5000 {pin} 0")
 
     def openings_ms(self) -> list[float]:
         return [ms for _, ms in self.avr.openings()]

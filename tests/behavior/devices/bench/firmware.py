@@ -33,9 +33,9 @@ def measure() -> tuple[list[float], list[float]]:
         board.handle(Start(0, {}))
         due = monotonic_ns()
         for _ in range(_LICKS):
-            avr.tell("wheel 200")
+            avr.command("wheel 200")
             valve.arm(monotonic_ns(), _OPEN_MS, due + 2 * _EVERY_NS)
-            avr.tell(f"at 10007 B0 1\nat {10007 + _TOUCH_US} B0 0")
+            avr.command(f"at 10007 B0 1\nat {10007 + _TOUCH_US} B0 0")
             due += _EVERY_NS
             while (now := monotonic_ns()) < due:
                 valve.fired(now)

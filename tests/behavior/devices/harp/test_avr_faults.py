@@ -67,7 +67,7 @@ def test_a_pulse_ends_in_time_if_the_firmware_hangs(avr: AvrWorld) -> None:
     valve = avr.device("ArmedValve", "centre", ul_per_ms=0.05)
     avr.open()
     valve.pulse(avr.wait(1), 50.0)
-    avr.avr.tell("hang")
+    avr.avr.command("hang")
     _until_shut(avr, 1)
     assert [ms for _, ms in avr.openings("centre")] == pytest.approx([50.0], abs=0.01)
 
@@ -76,7 +76,7 @@ def test_hung_firmware_is_reset_and_set_up_again_with_the_valve_shut(avr: AvrWor
     valve = avr.device("ArmedValve", "centre", ul_per_ms=0.05)
     avr.open()
     valve.pulse(avr.wait(1), 150.0)
-    avr.avr.tell("hang")
+    avr.avr.command("hang")
     _until_shut(avr, 1)
     ((_, ms),) = avr.openings("centre")
     assert ms <= 150.01
@@ -133,7 +133,7 @@ def test_a_lick_during_other_events_is_sent_before_its_reward(
     for late_us in range(1, 121):
         valve.arm(monotonic_ns(), 1.0, monotonic_ns() + LONG)
         events.clear()
-        avr.avr.tell(f"at 1 C0 1\nat {late_us} B0 1\nat 500 C0 0\nat 1000 B0 0")
+        avr.avr.command(f"at 1 C0 1\nat {late_us} B0 1\nat 500 C0 0\nat 1000 B0 0")
         _until(is_told)
         lick = next(e for e in events if e.address == INPUTS and int(e.values[0]) & 1)
         (fired,) = [event for event in events if event.address == FIRED]
@@ -165,9 +165,9 @@ def test_no_pulse_is_longer_than_the_firmwares_limit(avr: AvrWorld, open_ms: flo
 
 def test_a_reward_whose_event_was_lost_is_counted(avr: AvrWorld) -> None:
     valve = _armed(avr)
-    avr.avr.tell("mute 1")
+    avr.avr.command("mute 1")
     avr.avr.pulse("B0", "lick", 5000)
-    avr.avr.tell("mute 0")
+    avr.avr.command("mute 0")
     fired = _until(lambda: valve.fired(avr.wait(5)))
     assert fired.open_ms == pytest.approx(60.0)
     _until_shut(avr, 1)
@@ -188,9 +188,9 @@ def test_a_reward_whose_event_was_damaged_is_dated_to_its_lick(
 
 def test_a_reward_given_while_the_board_was_lost_is_counted(avr: AvrWorld) -> None:
     valve = _armed(avr)
-    avr.avr.tell("mute 1")
+    avr.avr.command("mute 1")
     avr.avr.pulse("B0", "lick", 5000)
-    back = threading.Timer(0.5, avr.avr.tell, ["mute 0"])
+    back = threading.Timer(0.5, avr.avr.command, ["mute 0"])
     back.start()
     fired = _until(lambda: valve.fired(avr.wait(5)))
     back.join()
@@ -200,8 +200,8 @@ def test_a_reward_given_while_the_board_was_lost_is_counted(avr: AvrWorld) -> No
 
 def test_the_reward_is_armed_again_after_a_reconnection(avr: AvrWorld) -> None:
     valve = _armed(avr)
-    avr.avr.tell("mute 1")
-    back = threading.Timer(0.7, avr.avr.tell, ["mute 0"])
+    avr.avr.command("mute 1")
+    back = threading.Timer(0.7, avr.avr.command, ["mute 0"])
     back.start()
     _until(lambda: avr.wait(5) and avr.board.pop_warnings())
     back.join()
@@ -216,8 +216,8 @@ def test_the_reward_is_armed_again_after_a_reconnection(avr: AvrWorld) -> None:
 
 def test_an_armed_reward_counts_as_given_if_the_board_was_lost_and_reset(avr: AvrWorld) -> None:
     valve = _armed(avr)
-    avr.avr.tell("freeze 1")
-    back = threading.Timer(0.5, avr.avr.tell, ["freeze 0"])
+    avr.avr.command("freeze 1")
+    back = threading.Timer(0.5, avr.avr.command, ["freeze 0"])
     back.start()
     fired = _until(lambda: valve.fired(avr.wait(5)))
     back.join()

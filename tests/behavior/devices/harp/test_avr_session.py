@@ -64,10 +64,10 @@ class _AvrWires:
         self._avr = avr
 
     def turn(self, counts: int) -> None:
-        self._avr.tell(f"wheel {counts}")
+        self._avr.command(f"wheel {counts}")
 
     def put(self, line: str, up: bool) -> None:
-        self._avr.tell(f"at 1 {self.PINS[line]} {int(up)}")
+        self._avr.command(f"at 1 {self.PINS[line]} {int(up)}")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from behavior.devices.nidaq.card import CardLostError
 from rig.messages import Arm, Fault, Lick, Message, Valve
 from tests.behavior.devices.nidaq.simulated_card.contract import VALVE_LINE
 from tests.behavior.devices.nidaq.simulated_card.process import SimulatedCard
-from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, wake, zero
+from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, start_hardware, zero
 from tests.behavior.sessions import MS, S, hardware, of
 
 # a watchdog task that cannot be closed, its card being lost, complains when it is collected
@@ -32,7 +32,7 @@ def _collected() -> Iterator[None]:
 
 @pytest.mark.parametrize("layer", ["Valve", "ArmedValve"])
 def test_a_lick_is_rewarded_by_the_driver_or_by_the_card(card: SimulatedCard, layer: str) -> None:
-    published, node, clock = wake(card_table(card, layer, watchdog_lines=[VALVE_LINE]))
+    published, node, clock = start_hardware(card_table(card, layer, watchdog_lines=[VALVE_LINE]))
     go_on(node, clock, 5)
     node.handle(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
     go_on(node, clock, 20)
@@ -57,7 +57,7 @@ def test_a_lick_is_rewarded_by_the_driver_or_by_the_card(card: SimulatedCard, la
 def test_a_hung_server_ends_the_driver_within_its_deadline(
     own_card: SimulatedCard,
 ) -> None:
-    _, node, clock = wake(card_table(own_card, deadline_s=0.3))
+    _, node, clock = start_hardware(card_table(own_card, deadline_s=0.3))
     go_on(node, clock, 5)
     own_card.hang()
     hung = time.monotonic()
@@ -71,7 +71,7 @@ def test_a_hung_server_ends_the_driver_within_its_deadline(
 
 
 def test_a_card_lost_in_mid_pulse_shuts_its_valve(card: SimulatedCard) -> None:
-    published, node, clock = wake(card_table(card))
+    published, node, clock = start_hardware(card_table(card))
     go_on(node, clock, 5)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
     card.fail(DEVICE_LOST)
@@ -86,7 +86,7 @@ def test_a_card_lost_in_mid_pulse_shuts_its_valve(card: SimulatedCard) -> None:
 
 
 def test_an_armed_reward_counts_as_given_if_the_card_is_lost(card: SimulatedCard) -> None:
-    published, node, clock = wake(card_table(card, "ArmedValve"))
+    published, node, clock = start_hardware(card_table(card, "ArmedValve"))
     go_on(node, clock, 5)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "lick", 3.0))
     card.fail(DEVICE_LOST)
@@ -98,10 +98,10 @@ def test_an_armed_reward_counts_as_given_if_the_card_is_lost(card: SimulatedCard
 
 DRIVER = f"""
 import sys, time
-from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, wake
+from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, start_hardware
 from rig.messages import Arm
 class Card: address = sys.argv[1]
-published, node, clock = wake(card_table(Card(), sys.argv[2]))
+published, node, clock = start_hardware(card_table(Card(), sys.argv[2]))
 go_on(node, clock, 5)
 on = "lick" if sys.argv[2] == "ArmedValve" else "now"
 node.handle(Arm(clock.now(), 1, clock.now() + 60 * {S}, "centre", on, 7.0))
@@ -134,7 +134,7 @@ def test_a_killed_or_hung_driver_leaves_no_valve_open_or_armed(
 
 
 def test_a_live_driver_resets_the_watchdog(card: SimulatedCard) -> None:
-    _, node, clock = wake(card_table(card, "ArmedValve"))
+    _, node, clock = start_hardware(card_table(card, "ArmedValve"))
     go_on(node, clock, 2000)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
     go_on(node, clock, 100)
@@ -143,10 +143,10 @@ def test_a_live_driver_resets_the_watchdog(card: SimulatedCard) -> None:
 
 
 def test_tasks_left_by_a_killed_driver_are_cleared(card: SimulatedCard) -> None:
-    _, first, _ = wake(card_table(card))
+    _, first, _ = start_hardware(card_table(card))
     assert card.do("tasks")
     del first
-    _, node, clock = wake(card_table(card))
+    _, node, clock = start_hardware(card_table(card))
     go_on(node, clock, 20)
     node.close()
     assert card.do("tasks") == []
@@ -179,7 +179,7 @@ def test_the_watchdog_is_reset_even_if_the_card_only_has_a_valve(card: Simulated
     table["boards"]["other"] = {"is": f"{scripted}:Board"}
     table["wheel"] = {"is": f"{scripted}:Wheel", "board": "other"}
     table["lick"] = table["lines"] = {}
-    _, node, clock = wake(table)
+    _, node, clock = start_hardware(table)
     go_on(node, clock, 700)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
     go_on(node, clock, 100)

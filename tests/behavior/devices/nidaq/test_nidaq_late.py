@@ -10,7 +10,7 @@ from behavior.devices.nidaq.card import CardLostError
 from rig.messages import Arm, Fault, Valve
 from tests.behavior.devices.nidaq.simulated_card.contract import VALVE_LINE, WIRING
 from tests.behavior.devices.nidaq.simulated_card.process import SimulatedCard
-from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, wake
+from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, start_hardware
 from tests.behavior.sessions import S, of
 
 LATE = -200284
@@ -41,7 +41,7 @@ def test_a_read_timeout_ends_the_driver_with_the_valve_shut(
     table["cameras"] = {"face": {"is": f"{of_card}:Camera", **WIRING["Camera"], **on}}
     sync = {"is": f"{of_card}:Output", "on": "reward", "pulse_ms": 50.0, **WIRING["Output"], **on}
     table["outputs"] = {"sync": sync}
-    published, node, clock = wake(table)
+    published, node, clock = start_hardware(table)
     go_on(node, clock, 50)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
     assert card.do("level", line=VALVE_LINE)

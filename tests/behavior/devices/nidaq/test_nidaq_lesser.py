@@ -11,7 +11,7 @@ from rig.messages import Arm, DeviceTime, Edge, Fault, Lick, Message, Start, Val
 from rig.settings import device_factory
 from tests.behavior.devices.nidaq.simulated_card.contract import NIDAQ, VALVE_LINE, shared_card
 from tests.behavior.devices.nidaq.simulated_card.process import SimulatedCard
-from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, wake, zero
+from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, start_hardware, zero
 from tests.behavior.sessions import MS, S, hardware, of
 
 sampling = pytest.mark.parametrize("own_card", ["sampling"], indirect=True)
@@ -35,7 +35,7 @@ def _faults(published: list[Message]) -> list[str]:
 def test_without_change_detection_edges_are_dated_to_samples(
     own_card: SimulatedCard,
 ) -> None:
-    published, node, clock = wake(_table(own_card))
+    published, node, clock = start_hardware(_table(own_card))
     go_on(node, clock, 1500)
     true = []
     for up in (True, False) * 5:
@@ -83,7 +83,7 @@ def test_changes_between_open_and_start_are_not_edges(
 
 
 def test_a_card_with_all_features_gives_no_warning(card: SimulatedCard) -> None:
-    published, node, clock = wake(card_table(card, "ArmedValve"))
+    published, node, clock = start_hardware(card_table(card, "ArmedValve"))
     go_on(node, clock, 20)
     node.close()
     assert _faults(published) == []
@@ -99,7 +99,7 @@ def test_a_card_without_a_sample_clock_is_refused_or_read_each_tick(
         hardware(_table(own_card, latch_counter="ctr0"), list[Message]().append)
     with pytest.raises(Refused, match="no sample clock for these lines; set sample_hz = 0"):
         hardware(_table(own_card), list[Message]().append)
-    published, node, clock = wake(_table(own_card, sample_hz=0))
+    published, node, clock = start_hardware(_table(own_card, sample_hz=0))
     go_on(node, clock, 10)
     before = own_card.put("tongue", True) - zero(node)
     go_on(node, clock, 30)
@@ -117,7 +117,7 @@ def test_a_card_without_a_sample_clock_is_refused_or_read_each_tick(
 def test_a_card_without_a_watchdog_gives_water_and_one_warning(
     own_card: SimulatedCard,
 ) -> None:
-    published, node, clock = wake(_table(own_card, watchdog_lines=[VALVE_LINE]))
+    published, node, clock = start_hardware(_table(own_card, watchdog_lines=[VALVE_LINE]))
     go_on(node, clock, 5)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
     go_on(node, clock, 100)

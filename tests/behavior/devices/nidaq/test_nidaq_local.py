@@ -18,13 +18,13 @@ from tests.live import Live
 ROOT = Path(__file__).parents[4]
 SESSION = """
 from rig.messages import Arm, Lick, Valve, Wheel
-from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, wake
+from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, start_hardware
 from tests.behavior.sessions import S, of
 class Here: address = ""
 table = card_table(Here())
 output = {"is": "behavior.devices.nidaq:Output", "line": "port1/line3", "on": "session"}
 table["outputs"] = {"sync": {**output, "board": "card"}}
-published, node, clock = wake(table)
+published, node, clock = start_hardware(table)
 go_on(node, clock, 20)
 node.handle(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
 go_on(node, clock, 900)

@@ -70,7 +70,7 @@ class Avr:
             if pipe is not None:
                 pipe.close()
 
-    def tell(self, line: str) -> None:
+    def command(self, line: str) -> None:
         """Send the runner a command; runner.c lists them."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n")
@@ -83,7 +83,7 @@ class Avr:
     def seen(self, name: str) -> list[tuple[bool, int]]:
         """Return (rose, cycle) of each change of a pin so far."""
         self._asked += 1
-        self.tell(f"echo {self._asked}")
+        self.command(f"echo {self._asked}")
         self._until(lambda: self._echoed == self._asked)
         return [(up, cycle) for pin, up, cycle in self.edges if pin == name]
 
@@ -92,15 +92,15 @@ class Avr:
         before = len(self.seen(name))
         for number in range(times):
             begin = 1 + number * (up_us + pause_us)
-            self.tell(f"at {begin} {pin} 1")
-            self.tell(f"at {begin + up_us} {pin} 0")
+            self.command(f"at {begin} {pin} 1")
+            self.command(f"at {begin + up_us} {pin} 0")
         self._until(lambda: len([e for e in self.edges if e[0] == name]) >= before + 2 * times)
         return [cycle for up, cycle in self.seen(name) if up][-1]
 
     def turn(self, counts: int) -> None:
         """Turn the wheel, and wait until it has turned."""
         before = self._turned
-        self.tell(f"wheel {counts}")
+        self.command(f"wheel {counts}")
         self._until(lambda: self._turned > before)
 
     def openings(self) -> list[tuple[int, float]]:

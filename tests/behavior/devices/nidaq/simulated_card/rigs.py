@@ -29,7 +29,7 @@ def card_table(card: Addressed, valve: str = "Valve", **board: Any) -> dict[str,
     }
 
 
-def wake(table: dict[str, Any]) -> tuple[list[Message], Any, Any]:
+def start_hardware(table: dict[str, Any]) -> tuple[list[Message], Any, Any]:
     """Open a driver and start its session; return its messages, itself and its clock."""
     published: list[Message] = []
     node, clock = hardware(table, published.append)
