@@ -24,7 +24,9 @@ def overlay_calibration(setup_table: dict[str, Any], setup: Path) -> dict[str, A
     measured = read_toml(path)
     name, of = setup_table["rig"].get("name"), measured.pop("rig", {}).get("name")
     if of != name:
-        raise Refused(f"{path} was measured of rig {of!r}, and this is {name!r}; measure again")
+        raise Refused(
+            f"{path} holds the calibration of rig {of!r}, but this is rig {name!r}; calibrate again"
+        )
     return _overlay(setup_table, measured, path, "")
 
 
@@ -57,7 +59,7 @@ def _overlay(under: dict[str, Any], over: dict[str, Any], path: Path, where: str
         if isinstance(value, dict):
             if not isinstance(merged.get(key), dict):
                 raise Refused(
-                    f"{path}: the setup has no [{where}{key}]; correct it or measure again"
+                    f"{path}: the setup has no [{where}{key}]; remove it here, or calibrate again"
                 )
             merged[key] = _overlay(merged[key], value, path, f"{where}{key}.")
         else:

@@ -110,8 +110,8 @@ def check_folder(folder: str, key: str) -> None:
         return
     if re.match(r"[A-Za-z]:[\\/]|\\\\", folder):
         raise Refused(
-            f"{key} = {folder!r} is a path of Windows, and this computer does not run it; give a "
-            "path of this computer, as in /data/imaging"
+            f"{key} = {folder!r} is a Windows path, but this computer does not run Windows; give a "
+            "path on this computer, as in /data/imaging"
         )
     if "\\" in folder:
         raise Refused(f"{key} = {folder!r}: separate the folders of a path by /")
@@ -235,7 +235,7 @@ def _named_images(folder: Path, files: dict[str, Path]) -> dict[str, Any]:
 
 def _name(path: Path, name: str, files: dict[str, Path]) -> str:
     if files.setdefault(name, path) != path:
-        raise Refused(f"{path} and {files[name]} have one name; rename one of them")
+        raise Refused(f"{path} and {files[name]} have the same file name; rename one of them")
     return name
 
 
