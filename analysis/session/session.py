@@ -45,6 +45,7 @@ from rig.messages import (
     Valve,
     Wheel,
 )
+from rig.settings.config import RECOVERED_FILE
 from rig.transport.envelope import Envelope
 from rig.transport.frame_ring import read_pixels
 from rig.transport.log import LOG_FILE, Completeness
@@ -267,6 +268,11 @@ class Session:
     def completeness(self) -> Completeness | None:
         """Whether the log is whole, and what is missing; None if it was never closed."""
         return parts_completeness(self.parts)
+
+    @property
+    def recovered(self) -> bool:
+        """True if a part of the session did not end by itself and was closed by `rig recover`."""
+        return any((part.folder / RECOVERED_FILE).is_file() for part in self.parts)
 
     @cached_property
     def gaps(self) -> Counter[tuple[str, str, int]]:

@@ -77,6 +77,7 @@ def summarise(folder: Path, frames_written: int, reason: str | None = None) -> d
         "faults": list(_rows(session.faults)),
         "findings": [msgspec.structs.asdict(one) for one in found],
         "notes": list(_rows(session.orders.loc[session.orders.verb == "note", ["t_s", "text"]])),
+        "recovered": session.recovered,
         "end_reason": reason or session.end_reason or LAUNCH_DIED,
     }
 

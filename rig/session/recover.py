@@ -5,10 +5,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from rig.errors import Refused
 from rig.messages import Ended, Message, Start, Stop, kind
 from rig.process import RECORDER
 from rig.session.session_loop import LAUNCH
+from rig.settings.config import RECOVERED_FILE
 from rig.transport.envelope import Envelope, SequenceTracker
 from rig.transport.log import (
     JOURNAL_FOLDER,
@@ -19,6 +22,27 @@ from rig.transport.log import (
     read_completeness,
 )
 from rig.transport.log_scan import Found
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """What `rig recover` found and did."""
+
+    at: str
+    """When, ISO 8601 with zone."""
+    version: str
+    """Version of the program."""
+    missing: str
+    """What the log lacks; "" if it is whole."""
+    repaired: dict[str, str] = {}
+    """For each imaging file that was not closed, the copy of its whole pages."""
+    kept_journals: tuple[str, ...] = ()
+
+
+def mark_recovered(folder: Path, recovery: Recovery) -> None:
+    """Write the mark into the session folder. Raises OSError."""
+    part = folder / f".part.{RECOVERED_FILE}"
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(recovery)))
+    part.replace(folder / RECOVERED_FILE)
 
 
 def complete_log(folder: Path) -> Completeness:

@@ -15,6 +15,8 @@ from rig.settings.user_files import list_user_files
 from rig.transport.frame_ring import RingPlan
 
 SETTINGS_FILE = "settings.json"
+RECOVERED_FILE = "recovered.json"
+"""Marks the folder of a session that did not end by itself; written by `rig recover`."""
 FILES_FOLDER = "files"
 IMAGES_FOLDER = "images_folder"
 _SUBJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)

@@ -39,6 +39,8 @@ def copied(session: Path, tmp_path: Path) -> Path:
 
 def test_a_copy_has_every_file_and_a_manifest_of_them(session: Path, copied: Path) -> None:
     names = sorted(p.relative_to(session) for p in session.rglob("*") if p.is_file())
+    names.remove(Path("copies.txt"))
+    assert (session / "copies.txt").read_text() == f"{copied}\n"
     assert sorted(p.relative_to(copied) for p in copied.rglob("*") if p.is_file()) == names
     assert list(differences(copied, read_manifest(copied))) == []
     assert read_manifest(copied)["imaging/a.tif"].bytes == 25_600

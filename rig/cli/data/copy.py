@@ -8,8 +8,10 @@ from rich.progress import Progress
 from rich.text import Text
 
 from rig.cli.data.manifest import (
+    COPIES_FILE,
     Entry,
     Manifest,
+    check_manifest,
     copy_file,
     differences,
     read_manifest,
@@ -38,6 +40,7 @@ def copy(
     """
     folder = session_in(folder)
     _check_closed(folder)
+    check_manifest(folder)
     target = destination / folder.parent.name / folder.name
     if target.resolve() == folder:
         raise Refused(f"{destination} is where the session already is; choose another folder")
@@ -51,6 +54,8 @@ def copy(
             raise Refused(f"the copy in {target} is damaged: {wrong[0]}; run rig copy again")
         write_manifest(target, manifest)
         write_manifest(folder, manifest)
+        with (folder / COPIES_FILE).open("a", encoding="utf-8") as file:
+            file.write(f"{target.resolve()}\n")
     except OSError as error:
         raise Refused(
             f"copying stopped ({error}); what was copied stays in {target}; run rig copy again"
@@ -93,6 +98,7 @@ def prune(
         raise typer.Exit(1)
     for name in tiffs:
         (folder / name).unlink()
+    write_manifest(folder, {k: v for k, v in manifest.items() if (folder / k).is_file()})
     text = f"deleted {len(tiffs)} TIFFs ({size / 1e6:.1f} MB); they are in {copied}"
     new_console().print(Text(text), soft_wrap=True)
 

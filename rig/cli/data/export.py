@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from rig.cli.data.manifest import check_manifest
 from rig.cli.sessions.run import Data
 from rig.cli.sessions.session_argument import session_in
 from rig.cli.terminal import new_console
@@ -98,6 +99,8 @@ def export(
     console = new_console()
     folders = list(_sessions(named, subject, data))
     for session in folders:
+        if not partial:
+            check_manifest(session)
         contents = read_contents(session, partial)
         folder = (to or session / EXPORT_FOLDER / kind).resolve()
         if to is not None and subject and kind in (Format.CSV, Format.PARQUET):

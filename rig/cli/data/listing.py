@@ -9,12 +9,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from rig.cli.data.manifest import MANIFEST_FILE
+from rig.cli.data.manifest import COPIES_FILE
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.cli.sessions.run import Data
 from rig.cli.terminal import new_console
 from rig.errors import Refused
-from rig.settings.config import read_session
+from rig.settings.config import RECOVERED_FILE, read_session
 
 
 def ls(
@@ -45,10 +45,13 @@ def _row(folder: Path) -> list[str]:
     with suppress(Refused):
         session = read_session(folder)
         task, earlier = session.task_name, _continued(folder, session.continues)
-    state = "not closed" if summary is None else ""
-    if (folder / MANIFEST_FILE).is_file():
-        state = "copied"
-    state = ", ".join(filter(None, (state, earlier)))
+    known = {
+        "not closed": summary is None,
+        "recovered": (folder / RECOVERED_FILE).is_file(),
+        "copied": (folder / COPIES_FILE).is_file(),
+        earlier: bool(earlier),
+    }
+    state = ", ".join(text for text, is_so in known.items() if is_so)
     held = summary or {}
     done = [trial for trial in held.get("trials", []) if trial.get("outcome") == "done"]
     water = held.get("water_ul")

@@ -11,8 +11,11 @@ from rig.errors import Refused
 
 MANIFEST_FILE = "MANIFEST.json"
 _BLOCK_BYTES = 4 * 1024 * 1024
-_SKIPPED = ("export", "journal")
-"""Folders with derived files, or of a session that is not closed."""
+COPIES_FILE = "copies.txt"
+"""Where a session was copied to, one folder a line."""
+_EXPORTS = "export"
+_DERIVED = ("report.html", "found_cells.npy")
+"""Files that are made again from the others, and may differ then."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -32,9 +35,9 @@ def session_files(folder: Path) -> list[str]:
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in relative.parts)
-        if path.is_file() and not hidden and relative.parts[0] not in _SKIPPED:
+        if path.is_file() and not hidden and relative.parts[0] != _EXPORTS:
             found.append(relative.as_posix())
-    return [name for name in found if name != MANIFEST_FILE]
+    return [name for name in found if name not in (MANIFEST_FILE, COPIES_FILE)]
 
 
 def sha256_of(path: Path) -> str:
@@ -44,6 +47,29 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """Return the manifest of a session folder as it is now. Raises OSError."""
+    return {
+        name: Entry((folder / name).stat().st_size, sha256_of(folder / name))
+        for name in session_files(folder)
+    }
+
+
+def check_manifest(folder: Path) -> None:
+    """Check a session against its manifest, if it has one.
+
+    Raises Refused if a file was lost or changed since the session was recovered or copied.
+    """
+    if not (folder / MANIFEST_FILE).exists():
+        return
+    kept = {name: one for name, one in read_manifest(folder).items() if name not in _DERIVED}
+    for what in differences(folder, kept):
+        raise Refused(
+            f"{folder}: {what}, although its {MANIFEST_FILE} lists it; restore it from a copy, or "
+            f"delete {MANIFEST_FILE} to go on with what is there"
+        )
 
 
 def copy_file(source: Path, target: Path) -> Entry:
@@ -75,7 +101,9 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} has no {MANIFEST_FILE}: its copy was not finished; run rig copy again"
         ) from None
     except (OSError, msgspec.MsgspecError) as error:
-        raise Refused(f"{path} is damaged ({error}); run rig copy again") from error
+        raise Refused(
+            f"{path} is damaged ({error}); run rig copy again, or rig recover after deleting it"
+        ) from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -95,4 +123,4 @@ def differences(folder: Path, manifest: Manifest) -> Iterator[str]:
         if not path.is_file():
             yield f"{name} is missing"
         elif path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
-            yield f"{name} is not what was copied"
+            yield f"{name} was changed"

@@ -10,13 +10,13 @@ from rich.text import Text
 
 from acquisition.files.file_check import Checked, check, repair
 from acquisition.files.mean_image import mean_images, side_by_side
+from acquisition.files.session_tiffs import repaired_copy
 from rig.cli.imaging.png import write_png
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 
 tiff = typer.Typer(help="Inspect, check and repair ScanImage's TIFFs.", no_args_is_help=True)
 Files = Annotated[list[Path], typer.Argument(help="ScanImage TIFFs, in the order of recording.")]
-_REPAIRED = "_repaired"
 
 
 @tiff.command(name="check")
@@ -44,7 +44,7 @@ def repair_(
     to: Annotated[Path | None, typer.Option(help="Name of the copy [FILE_repaired].")] = None,
 ) -> None:
     """Copy the complete pages of a damaged file into one that every reader opens."""
-    copy = to or file.with_name(f"{file.stem}{_REPAIRED}{file.suffix}")
+    copy = to or repaired_copy(file)
     pages, lost_bytes = repair(file, copy)
     (made,) = check([copy])
     if made.problems:

@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from rig.errors import Refused
-from rig.settings.config import read_session
 
 SUMMARY_FILE = "summary.json"
 _CELLS = {
@@ -40,9 +39,10 @@ def end(folder: Path, reason: str | None, console: Console) -> None:
         reason: Why the session ended, as the launching process knows it; None if it died, then
             the reason is taken from the log.
     """
+    from acquisition.files.session_tiffs import session_tiffs
     from analysis.session.summary import summarise
 
-    tiffs = _tiffs(folder)
+    tiffs = session_tiffs(folder)
     written = sum(_pages(path, console) for path in tiffs)
     _write_suite2p_ops(tiffs, console)
     summary = summarise(folder, written, reason)
@@ -52,19 +52,6 @@ def end(folder: Path, reason: str | None, console: Console) -> None:
     console.print(f"session folder: {folder}", soft_wrap=True)
     console.print(f"verify it by a replay: rig replay {folder} --verify", soft_wrap=True)
     console.print(f"make a page of it: rig report {folder}", soft_wrap=True)
-
-
-def _tiffs(folder: Path) -> list[Path]:
-    """Return the session's TIFFs; if imaging_folder is elsewhere, those that were streamed."""
-    from acquisition.follow.folder_follower import tiffs_in
-    from analysis.session import Session
-
-    session = read_session(folder)
-    stream = session.nodes.get("stream", {})
-    imaging = Path(stream.get("imaging_folder", session.rig.imaging_folder))
-    if not imaging.is_absolute():
-        return list(tiffs_in(folder / imaging))
-    return [Path(name) for name in Session(folder, alone=True).frames.file.unique()]
 
 
 def _write_suite2p_ops(tiffs: list[Path], console: Console) -> None:
@@ -167,7 +154,8 @@ def _rows(summary: dict[str, Any]) -> dict[str, str]:
         if numbers.get("n"):
             text = "median {p50:.2f}, 99 % {p99:.2f}, maximum {max:.2f} ms"
             rows[name.replace("_", " ")] = _filled(text, numbers)
-    return {**rows, "ended": _filled("{end_reason}", summary)}
+    recovered = "; recovered" * bool(summary.get("recovered"))
+    return {**rows, "ended": _filled("{end_reason}", summary) + recovered}
 
 
 def _faults(summary: dict[str, Any]) -> str:

@@ -1,38 +1,87 @@
 """rig recover: close a session whose launching process died."""
 
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from rig.cli.data.manifest import check_manifest, manifest_of, write_manifest
 from rig.cli.sessions.end_summary import end
 from rig.cli.sessions.post_session import water_due
 from rig.cli.sessions.session_argument import SessionDir, data_of, session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
-from rig.session.recover import complete_log, kept_journals
+from rig.session.provenance import about
+from rig.session.recover import Recovery, complete_log, kept_journals, mark_recovered
 from rig.session.session_folder import SubjectLock, sweep
-from rig.settings.config import SETTINGS_FILE
+from rig.settings.config import SETTINGS_FILE, SessionSettings
 from rig.subjects.booking import close_booking, save_settings, session_of
+from rig.subjects.ledger import Booking
+from rig.subjects.session_water import is_closed
+from rig.transport.log import Completeness
 
 
 def recover(folder: SessionDir) -> None:
-    """Complete the log of a session that was cut off, enter its water, and write its summary."""
+    """Complete the log of a session that was cut off, enter its water, and write its summary.
+
+    Imaging files that were not closed get a repaired copy beside them. MANIFEST.json, with the size
+    and SHA-256 of every file, is written last.
+    """
     folder = session_in(folder)
     session = session_of(folder)
     data = data_of(folder, session)
     console = new_console()
     lock = SubjectLock(data, session.subject)
     try:
-        booking = close_booking(data, session, folder, "recovered: the launching process died")
-        console.print(f"{session.subject} was given {booking.text} in this session")
+        booking = _enter_water(folder, session, data, console)
+        check_manifest(folder)
+        ended_by_itself = is_closed(folder)
         completeness = complete_log(folder)
         sweep(session)
         if not (folder / SETTINGS_FILE).exists():
             save_settings(folder, session)
+        repaired = _repair(folder, console)
+        if not ended_by_itself or repaired:
+            _mark(folder, completeness, repaired)
+        try:
+            end(folder, None, console)
+        except Refused as refusal:
+            console.print(f"no summary: {refusal}", style="bold red", soft_wrap=True)
+        write_manifest(folder, manifest_of(folder))
     finally:
         lock.release()
-    try:
-        end(folder, None, console)
-    except Refused as refusal:
-        console.print(f"no summary: {refusal}", style="bold red", soft_wrap=True)
     if due := water_due(data, session.subject, booking):
         console.print(due, soft_wrap=True)
+    _print_state(folder, completeness, console)
+
+
+def _enter_water(folder: Path, session: SessionSettings, data: Path, console: Console) -> Booking:
+    booking = close_booking(data, session, folder, "recovered: the launching process died")
+    console.print(f"{session.subject} was given {booking.text} in this session")
+    return booking
+
+
+def _repair(folder: Path, console: Console) -> dict[str, str]:
+    """Repair the imaging files that were not closed; return the copies' names by the files'."""
+    from acquisition.files.session_tiffs import repair_unclosed
+
+    repaired = {}
+    for path, copy, text in repair_unclosed(folder):
+        console.print(Text(text, "yellow" if copy else "bold red"), soft_wrap=True)
+        if copy is not None:
+            repaired[path.name] = copy.name
+    return repaired
+
+
+def _mark(folder: Path, completeness: Completeness, repaired: dict[str, str]) -> None:
+    at = datetime.now().astimezone().isoformat(timespec="seconds")
+    missing = "" if completeness.whole else completeness.missing or "messages"
+    journals = tuple(path.name for path in kept_journals(folder))
+    mark_recovered(folder, Recovery(at, about()["rig"], missing, repaired, journals))
+
+
+def _print_state(folder: Path, completeness: Completeness, console: Console) -> None:
     state = "whole" if completeness.whole else "not whole"
     first = completeness.in_hub_order
     console.print(f"the log is {state}; its first {first} messages are in hub order")

@@ -1,0 +1,147 @@
+"""rig recover leaves a folder that is whole, marked and listed; later changes are noticed."""
+
+import json
+import uuid
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner, Result
+
+from acquisition.files.file_check import check
+from acquisition.files.session_tiffs import repaired_copy, session_tiffs
+from behavior.hardware import Hardware
+from rig import virtual_session
+from rig.cli.data.manifest import MANIFEST_FILE, read_manifest, session_files
+from rig.cli.main import app
+from rig.errors import Refused
+from rig.process import completed
+from rig.session.provenance import about
+from rig.settings.config import RECOVERED_FILE
+from rig.subjects.booking import save_settings
+from rig.transport.log import LOG_FILE
+from tests.acquisition import files
+from tests.analysis.logs import write_log
+from tests.behavior.sessions import session
+
+
+def rig(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def refusal(*arguments: object) -> str:
+    done = rig(*arguments)
+    assert isinstance(done.exception, Refused), done.output
+    return str(done.exception)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A session folder with a whole log and one closed imaging file."""
+    monkeypatch.setattr(Hardware, "period_s", 0.01)
+    monkeypatch.setenv("COLUMNS", "200")
+    began = datetime.now().astimezone().isoformat(timespec="milliseconds")
+    chosen = msgspec.structs.replace(
+        completed(session(3, trials=1)), id=uuid.uuid4().hex, began=began, about=about()
+    )
+    folder = tmp_path / "data" / "sub-X" / "ses-20260304_1"
+    (folder / "imaging").mkdir(parents=True)
+    save_settings(folder, chosen)
+    write_log(folder, virtual_session.run(chosen))
+    files.save(folder / "imaging" / "a.tif", files.pictures(5))
+    return folder
+
+
+def cut(path: Path, count: int) -> None:
+    path.write_bytes(path.read_bytes()[:-count])
+
+
+def test_a_cut_off_session_is_closed_marked_and_listed(folder: Path) -> None:
+    cut(folder / LOG_FILE, 3000)
+    tiff = folder / "imaging" / "a.tif"
+    cut(tiff, 50)
+    torn = tiff.read_bytes()
+    done = rig("recover", folder)
+    assert done.exit_code == 0, done.output
+    assert tiff.read_bytes() == torn  # only read
+    assert session_tiffs(folder) == [repaired_copy(tiff)]
+    (copy,) = check([repaired_copy(tiff)])
+    assert (copy.pages, copy.problems) == (4, [])
+    assert "4 whole pages of a.tif" in done.output
+    mark = json.loads((folder / RECOVERED_FILE).read_text())
+    assert mark["repaired"] == {"a.tif": "a_repaired.tif"}
+    assert mark["missing"] != ""
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["recovered"], summary["frames_written"]) == (True, 4)
+    assert sorted(read_manifest(folder)) == session_files(folder)
+    written = (folder / MANIFEST_FILE).stat().st_mtime_ns
+    assert all(written >= (folder / name).stat().st_mtime_ns for name in session_files(folder))
+    assert "recovered" in rig("ls", "--data", folder.parents[1]).output
+    again = rig("recover", folder)
+    assert again.exit_code == 0, again.output
+    assert json.loads((folder / RECOVERED_FILE).read_text()) == mark
+
+
+def test_a_session_that_ended_by_itself_is_not_marked(folder: Path) -> None:
+    assert rig("recover", folder).exit_code == 0
+    assert not (folder / RECOVERED_FILE).exists()
+    assert json.loads((folder / "summary.json").read_text())["recovered"] is False
+
+
+@pytest.mark.parametrize("name", ["imaging/a.tif", LOG_FILE, "settings.json"])
+def test_every_export_copy_and_recovery_checks_the_manifest(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    assert rig("recover", folder).exit_code == 0
+    assert rig("export", folder, "csv").exit_code == 0
+    assert rig("copy", folder, tmp_path / "safe").exit_code == 0
+    changed = bytearray((folder / name).read_bytes())
+    changed[-1] ^= 1
+    (folder / name).write_bytes(changed)
+    sentence = f"{name} was changed, although its MANIFEST.json lists it"
+    assert sentence in refusal("export", folder, "csv")
+    assert sentence in refusal("copy", folder, tmp_path / "other")
+    if name == "imaging/a.tif":
+        assert sentence in refusal("recover", folder)
+    if name != LOG_FILE:  # without a log it is refused before
+        (folder / name).unlink()
+        assert f"{name} is missing" in refusal("copy", folder, tmp_path / "other")
+
+
+def test_what_is_made_again_may_differ(folder: Path, tmp_path: Path) -> None:
+    assert rig("recover", folder).exit_code == 0
+    assert rig("report", folder).exit_code == 0
+    assert rig("copy", folder, tmp_path / "safe").exit_code == 0
+    (folder / "report.html").write_text("newer")
+    assert rig("copy", folder, tmp_path / "safe").exit_code == 0
+
+
+def test_a_pruned_session_can_be_exported(folder: Path, tmp_path: Path) -> None:
+    assert rig("recover", folder).exit_code == 0
+    assert rig("copy", folder, tmp_path / "safe").exit_code == 0
+    copied = tmp_path / "safe" / "sub-X" / folder.name
+    assert rig("prune", folder, copied, "--yes").exit_code == 0
+    assert rig("export", folder, "csv").exit_code == 0
+
+
+def test_a_file_that_a_microscope_still_writes_is_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiff = folder / "imaging" / "a.tif"
+    whole = tiff.read_bytes()
+    tiff.write_bytes(whole[:-50])
+
+    def write_on(seconds: float) -> None:
+        tiff.write_bytes(whole[:-20])
+
+    monkeypatch.setattr("acquisition.files.session_tiffs.time.sleep", write_on)
+    assert "is still being written; stop the acquisition" in rig("recover", folder).output
+    assert not repaired_copy(tiff).exists()
+
+
+def test_a_folder_that_is_no_session_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    rest: dict[str, list[object]] = {"recover": [], "copy": [tmp_path / "b"], "export": ["csv"]}
+    for command, others in rest.items():
+        assert "is not a session folder" in refusal(command, tmp_path / "a", *others)
