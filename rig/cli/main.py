@@ -27,12 +27,12 @@ from rig.cli.chaos.chaos import chaos
 from rig.cli.data.copy import copy, prune
 from rig.cli.data.export import export
 from rig.cli.data.listing import ls
+from rig.cli.data.recover import recover
 from rig.cli.imaging.align import align
 from rig.cli.imaging.tiff import tiff
 from rig.cli.sessions.demo import demo
 from rig.cli.sessions.info import info
 from rig.cli.sessions.monitor import monitor
-from rig.cli.sessions.recover import recover
 from rig.cli.sessions.replay import replay
 from rig.cli.sessions.report import report
 from rig.cli.sessions.run import run

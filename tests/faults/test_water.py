@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rig.cli.chaos.session_process import behavior_alone
-from rig.cli.sessions.recover import recover
+from rig.cli.data.recover import recover
 from rig.messages import Stop, Valve
 from rig.subjects.booking import water_of_day
 from rig.subjects.water_reserve import read_reserved
