@@ -60,7 +60,7 @@ class Mesoscope(Node):
         link: Link = "pre"
         """Whether a page's link to the next one is written before or after the next one."""
         piece_kb: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 0
-        """Write pages in pieces of this many kB; 0: at once."""
+        """Write each page in pieces of this size, kB; 0: in one piece."""
         starts_on: str = ""
         """The output line that makes it scan while it is high; if empty, it scans from Start on."""
         cells_file: str = ""

@@ -38,7 +38,7 @@ class Fault(Message, frozen=True, tag="Fault"):
     """True if the cause is not a message that the sender received (its transport, disk or process
     failed), so that a replay cannot reproduce the Fault."""
     finding: str = ""
-    """The name of a finding that the integrity process is to record; "" if it is none of its."""
+    """The finding that the integrity process is to record for this; "" if it is to record none."""
 
 
 class Ended(Message, frozen=True, tag="Ended"):
@@ -154,7 +154,7 @@ class DeviceTime(Message, frozen=True, tag="DeviceTime"):
     board: str
     device_ns: int
     residual_ns: int
-    """How much later t is than the fitted line that dates the board's events predicted (ns)."""
+    """How much later t is than predicted by the line that converts the board's times (ns)."""
 
 
 # -- task -------------------------------------------------------------------------------------

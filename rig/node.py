@@ -30,9 +30,9 @@ NOT_CLOSED = "closing failed"
 
 
 class Node:
-    """Handles some messages and publishes others; a driver, which touches the world, also ticks.
+    """Handles some messages and publishes others; a driver, which reads or moves hardware, ticks.
 
-    A node never swallows its own failure: it raises, and close() leaves the world safe.
+    A node never swallows its own failure: it raises, and close() leaves the hardware safe.
     """
 
     name: ClassVar[str]
@@ -107,7 +107,7 @@ class Node:
         return due + period if now - due < period else now + period
 
     def close(self) -> None:
-        """Publish the last messages and leave the world safe. Called exactly once."""
+        """Publish the last messages and leave the hardware safe. Called exactly once."""
 
 
 class Transport(Protocol):
@@ -219,7 +219,7 @@ class _Loop:
 def _fail(node: Node, transport: Transport, fault: Fault) -> None:
     """Close a node that failed and publish why; whatever raises, the rest is still done.
 
-    A driver first makes the world safe, and then publishes the Fault. A decider publishes it first:
+    A driver first makes the hardware safe, then publishes the Fault. A decider publishes it first:
     its failure is its answer to a message, and its last messages come after it.
     """
     is_driver = node.period_s is not None

@@ -30,7 +30,7 @@ def mean_images(path: Path, frames: int) -> list[Image]:
     several channels the first one is used, unless each channel is a depth of its own.
 
     Raises:
-        Refused: if the file has no page, or is damaged before that many frames.
+        Refused: if the file has no page, or is damaged within these frames.
     """
     with closing(FileFollower(path)) as follower:
         try:

@@ -34,7 +34,7 @@ def ops_of(files: Sequence[Checked]) -> dict[str, Any]:
     if any(other != rows[0] for other in rows):
         raise Refused(f"{first.path} has other regions at each depth, which Suite2p cannot read")
     corners = places([strip.field for strip in planes[0]])
-    # Planes scanned at once are saved as channels; to Suite2p each page of them is a plane.
+    # Planes scanned simultaneously are saved as channels; to Suite2p each such page is a plane.
     channels = 1 if header.depths_per_frame > 1 else len(header.channels) or 1
     flyback_planes = files[-1].flyback_per_volume * header.depths_per_frame
     regions, all_planes = len(rows[0]), len(planes) + flyback_planes

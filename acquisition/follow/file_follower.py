@@ -163,7 +163,7 @@ class FileFollower:
 
     @property
     def link_bytes(self) -> int:
-        """The size of a link in this kind of TIFF."""
+        """The size of a link in this kind of TIFF, bytes."""
         return self._layout.link.size
 
     @property

@@ -204,7 +204,7 @@ class FrameCounter:
         )
 
     def _check_same_acquisition(self, last: _Label, label: _Label) -> None:
-        """Check that both numbers of a frame go on alike, and how fly-back is numbered."""
+        """Check that both numbers of a frame rise equally, and how fly-back is numbered."""
         if self._model.one_plane:
             return
         more = label.number - last.number

@@ -34,7 +34,7 @@ class _Leaves(Mapping[str, Value]):
 def read_settings(text: str) -> Mapping[str, Value]:
     """Return the settings of a header by key, such as "hRoiManager.scanFrameRate".
 
-    Raises NotScanImage if the text begins as JSON and is none.
+    Raises NotScanImage if the text begins like JSON but is not valid JSON.
     """
     if not text.lstrip().startswith("{"):
         return read_lines(text)

@@ -66,7 +66,7 @@ class Page(msgspec.Struct, frozen=True):
 
     @property
     def pixel_bytes(self) -> int:
-        """The size of the pixels."""
+        """The size of the pixel data, bytes."""
         return self.height_px * self.width_px * int(self.dtype[-1])
 
 

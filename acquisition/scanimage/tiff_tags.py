@@ -37,7 +37,7 @@ _INTEGERS = {1: "B", _ASCII: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SIZES = {letter: struct.calcsize(letter) for letter in "BHIQ"}
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
-"""The size of a value of each type of TIFF and BigTIFF."""
+"""The size of a value of each type of TIFF and BigTIFF, bytes."""
 _LETTERS = {1: "u", 2: "i", 3: "f"}
 
 Tags = dict[int, tuple[int, ...] | str]

@@ -14,7 +14,7 @@ from acquisition.scanimage.regions import Field, Region
 
 _WRITTEN_TAGS = 18
 PAGE_TAGS_BYTES = LINK.size + _WRITTEN_TAGS * TAG.size + LINK.size
-"""The size of what `pack_page_tags` returns."""
+"""The size of what `pack_page_tags` returns, bytes."""
 _FIELD_DEGREES = 9.0
 _FIELD_UM = ((-675.0, -675.0), (675.0, -675.0), (675.0, 675.0), (-675.0, 675.0))
 

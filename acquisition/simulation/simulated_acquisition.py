@@ -21,7 +21,7 @@ class SimulatedAcquisition:
         piece_bytes: int,
         positions: PositionHistory,
     ) -> None:
-        """Begin a file; pages are written in pieces of piece_bytes, or at once if that is 0."""
+        """Begin a file; pages are written in pieces of piece_bytes; 0: in one piece."""
         self._brain, self._writer, self._truth = brain, writer, truth
         self._faults, self._piece_bytes, self._positions = faults, piece_bytes, positions
         self._number = 0

@@ -132,6 +132,6 @@ class Calcium:
 
 
 def _followed(level: Floats, spikes: Floats, passed_s: float, tau_s: float) -> Floats:
-    """Return a level that decays, and that each spike raised by 1 somewhen in passed_s."""
+    """Return a decaying level after passed_s, in which spikes of size 1 were spread evenly."""
     kept = np.exp(-passed_s / tau_s)
     return np.asarray(level * kept + spikes * (1.0 - kept) * tau_s / passed_s)

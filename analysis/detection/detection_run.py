@@ -16,7 +16,7 @@ from rig.messages import CellsFound, Frame
 
 
 class DetectionRun:
-    """Takes in pages until its time is over; then it has cells and a reference image."""
+    """Searches the pages of a given time for cells; also makes a reference image of them."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class DetectionRun:
         self._began_s: float | None = None
 
     def add_page(self, frame: Frame, time_s: float) -> bool:
-        """Take in a page; return True if the time is over, in which case it is not used."""
+        """Use a page for the search. Returns True, without using it, if the time is over."""
         if self._began_s is None:
             self._began_s = time_s
         if time_s - self._began_s >= self._settings.after_s:

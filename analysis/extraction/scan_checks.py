@@ -11,7 +11,7 @@ from rig.messages import Frame, Scan
 
 
 def depths_at_once(scan: Scan) -> int:
-    """Return the number of depths that are scanned at once, each in a channel of its own."""
+    """Return the number of depths scanned simultaneously, each in a channel of its own."""
     return max(1, len(scan.depths_um) // max(1, len(scan.header.get("zs_um", ()))))
 
 

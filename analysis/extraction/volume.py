@@ -35,7 +35,7 @@ class Volume:
             shape: Size of the pages, (height_px, width_px).
             settings: How pages become brightness.
             averaged: Number of scanned frames that are averaged into a page.
-            at_once: Number of depths scanned at once, which have one frame number.
+            at_once: Number of depths scanned simultaneously; they share one frame number.
             frames_per_slice: Number of scanned frames of each slice of a volume; the brightness of
                 a cell is its mean over the pages of its slice.
 

@@ -72,7 +72,7 @@ INTEGRITY = {
     ),
     "clock step": Explanation(
         "The microscope's own time of its frames jumped, as when its computer's clock is set.",
-        "The frames are dated by the frame clock and can be used; find out what sets that clock.",
+        "Frame times come from the frame clock and can be used; find out what sets that clock.",
     ),
     "file lost": Explanation(
         "An imaging file was deleted, renamed or replaced while the session ran.",

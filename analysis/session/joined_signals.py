@@ -78,7 +78,7 @@ class _Join:
         self._t = 0
 
     def take(self, message: Message) -> list[Message]:
-        """Take a message; return it, or what is computed in place of it."""
+        """Process a message; return it, or the messages that are computed in place of it."""
         match message:
             case Position():
                 self._positions.add(message)

@@ -124,7 +124,7 @@ def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
     """Return the latencies of the rig by name, in seconds, one value per event."""
     rewards = session.rewards.dropna(subset="lick_t_s")
     flips, decoded = session.flips, session.decoded
-    # A frame's values became final with the frame that many later.
+    # A frame's values became final `lag` frames later.
     final_s = decoded.t_s.to_numpy()[_lag_frames(session.settings) :]
     # A flip before the first Position shows no sample of the wheel.
     shown = flips[flips.wheel_t_s.isin(session.wheel.t_s)].drop_duplicates("wheel_t_s")

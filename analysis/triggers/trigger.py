@@ -70,7 +70,7 @@ class Requests:
         return last_t is not None and t - last_t < self._settings.refractory_s * 1e9
 
     def _is_sham(self, trial: int) -> bool:
-        """Return whether the line stays down in a trial: all triggers of a trial are alike."""
+        """Return whether a trial is a sham; all of its triggers then leave the line down."""
         drawn = np.random.default_rng([*self._seed, trial]).random()
         return bool(drawn < self._settings.sham_fraction)
 

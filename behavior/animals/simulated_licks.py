@@ -15,7 +15,7 @@ class Mouse(Protocol):
         """Read the files that it needs. Raises Refused if that fails."""
 
     def handle(self, message: Message) -> None:
-        """Take a message: the session begins, a corridor, a cue, a reward."""
+        """React to the start of the session or a corridor, to a cue or to a reward."""
 
     def counts(self, now: int) -> int:
         """Return the wheel's counts so far, at now (ns)."""

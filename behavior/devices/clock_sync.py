@@ -60,7 +60,7 @@ class ClockStep(msgspec.Struct, frozen=True):
         way = "forward" if self.step_ns > 0 else "back"
         return (
             f"{device}: its clock was set {way} by {abs(self.step_ns) / 1e9:.3f} s; its events "
-            "are dated by the new time from here on"
+            "are timed by the new clock from here on"
         )
 
 
@@ -132,7 +132,7 @@ class DeviceClock:
         return self._origin.host + round((device - self._origin.device) * self._rate)
 
     def needs_exchange(self, device: int, received: int) -> bool:
-        """Return whether the device should be asked for its time before an event is dated.
+        """Return whether the device should be asked for its time before an event is used.
 
         That is so if its stamp is implausible, but at most once in 100 ms if the exchanges then
         show no step, since a device may send damaged or unordered stamps all the time.
@@ -149,7 +149,7 @@ class DeviceClock:
     def date_event(self, device: int, received: int) -> int:
         """Return the host's time (ns) of an event, never later than its arrival.
 
-        An event whose stamp is still implausible (a damaged message) is dated to its arrival.
+        An event whose stamp is still implausible (a damaged message) gets the time of its arrival.
         """
         if not self._is_plausible(device, received):
             return received

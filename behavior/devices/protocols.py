@@ -45,7 +45,7 @@ class Board(Device, Protocol):
         """Open it with all valves shut. Raises Refused if that is not possible."""
 
     def handle(self, message: Message) -> None:
-        """Take a message that the driver received, or the Valve message that it published."""
+        """Handle a message that the driver received, or the Valve message that it published."""
 
     def poll(self, now: int) -> None:
         """Read the board, once for each `now`; also a sign of life for the board."""
@@ -133,7 +133,7 @@ class Valve(Device, Protocol):
     """The water valve of a spout. Its settings are ValveSettings."""
 
     def pulse(self, now: int, open_ms: float) -> int:
-        """Open for open_ms and return when it opened (ns). The device shuts it, not the caller."""
+        """Open for open_ms; return the time of opening (ns). The device shuts it by itself."""
 
     def close(self) -> None:
         """Shut it, even in the middle of a pulse, and even if its board was never opened."""
@@ -165,7 +165,7 @@ class ArmedValve(Valve, Protocol):
         """Return the reward that it gave since it was armed, once; None if it gave none."""
 
     def disarm(self, now: int) -> Fired | None:
-        """Disarm it. Returns the reward that it gave before that, if it did."""
+        """Disarm it. Returns the reward that it gave before being disarmed, if any."""
 
 
 class Line(Device, Protocol):
@@ -191,7 +191,7 @@ class Output(Device, Protocol):
     """A digital output line. Its settings are OutputSettings."""
 
     def set(self, now: int, up: bool) -> int:
-        """Raise or lower it; return when that was done (ns)."""
+        """Raise or lower it; return the time of the change (ns)."""
 
     def close(self) -> None:
         """Lower it, even if its board was never opened."""
@@ -208,10 +208,10 @@ class TriggerLine(Device, Protocol):
     """A digital output line for the closed loop. Its settings are TriggerLineSettings."""
 
     def pulse(self, now: int, up_ms: float) -> int:
-        """Raise it for up_ms and return when it rose (ns). The device lowers it, not the caller."""
+        """Raise it for up_ms; return the time of rising (ns). The device lowers it by itself."""
 
     def end(self, now: int) -> int:
-        """Lower it before the end of its pulse; return when that was done (ns)."""
+        """Lower it before the end of its pulse; return the time of lowering (ns)."""
 
     def close(self) -> None:
         """Lower it, even in the middle of a pulse, and even if its board was never opened."""

@@ -36,10 +36,10 @@ class Odometer:
         self.speed_cm_s = 0.0
 
     def update(self, t: int, cm: float, task_cm_s: float | None) -> bool:
-        """Take a Wheel at t (ns); return True if the task's speed at that time agrees.
+        """Update from a Wheel at t (ns); return True if the task's speed at that time agrees.
 
         At a threshold, rounding would decide whether the mouse runs. So if the two speeds are equal
-        within SAME_CM_S, the task's one is compared with the thresholds, and both decide alike.
+        within SAME_CM_S, the task's speed is compared with the thresholds, and both agree.
         """
         self._elapsed_ns, self._step_cm = 0, 0.0
         if not self._path:

@@ -113,7 +113,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rewards_ul(self) -> set[float]:
-        """The volumes that a reward may have, microlitres."""
+        """The volumes that a reward may have, in microlitres."""
         return {block.reward_ul for block in self.blocks}
 
     def check_start(self, start: TrialStart, misses: int) -> Iterator[Violation]:

@@ -76,7 +76,8 @@ class TrialJudge:
     def agrees(self, task_m: float) -> bool:
         """Return True if the task's position is ours.
 
-        Then the task's one is compared with the zone, so that at its limits rounding decides alike.
+        The task's position is then compared with the zone, so that rounding at its limits is the
+        same for both.
         """
         same = abs(task_m - self.position_m) <= SAME_M
         self._task_m = task_m if same else self.position_m

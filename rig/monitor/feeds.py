@@ -29,7 +29,7 @@ LATEST_ONLY = frozenset((kind(Position),))
 IGNORED = frozenset(kind(message) for message in (Wheel,))
 _HIGH_WATER_MESSAGES = 20_000
 _DRAIN = 5_000
-"""Messages taken at once, so that a burst never holds up the page for long."""
+"""Largest number of messages handled in one go, so that a burst never blocks the page."""
 _EVERY_NS: dict[type[Message], int] = {
     Position: 100_000_000,
     Flip: 100_000_000,

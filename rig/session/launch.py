@@ -76,7 +76,7 @@ def launch(
         answers: The resolved session.
         data: The data folder.
         console: Where to print.
-        override: The operator's reason to run although a check refuses the session.
+        override: The operator's reason to run even though a check refuses the session.
         page: Whether a live page shows the session.
     """
     data = data.absolute()

@@ -126,7 +126,7 @@ class _Journal:
     def __init__(self, path: Path) -> None:
         self.path, self.sender = path, path.stem
         self.complete = False
-        """True if it was read to the end of its process, and nothing is missing before that."""
+        """True if it was read up to the end of its process, and nothing before it is missing."""
         self.damage = ""
         """Where it could not be read any further; "" if it was read to its last byte."""
 

@@ -281,7 +281,7 @@ def _refined(booking: Booking, folders: dict[str, _Copies]) -> Booking:
 
 
 def _read_best(folders: Iterable[Path], count: WaterCount | None = None) -> SessionWater:
-    """Return what a session gave, from the copies of its folder: the exact one, else the most."""
+    """Return what a session gave, from the copies of its folder: an exact value, or the largest."""
     read = [read_water(folder, count) for folder in folders]
     exact = [one for one in read if one.unknown_ul == 0.0]
 

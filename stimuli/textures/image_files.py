@@ -44,7 +44,7 @@ def read_luminance(path: Path) -> Field:
 
 
 def resize(luminance: Field, shape: tuple[int, int]) -> Field:
-    """Return an image resampled to that many rows and columns (bicubic)."""
+    """Return an image resampled (bicubic) to a shape of (rows, columns)."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(luminance))

@@ -106,7 +106,7 @@ class Parser:
         return size if len(self._bytes) - at >= size else None
 
     def _fits(self, head: bytearray, room: int) -> bool:
-        """Whether a payload of that many bytes can follow such a header."""
+        """Whether a payload of `room` bytes can follow such a header."""
         payload_type = head[4] & ~_TIMED
         if payload_type not in _FORMATS:
             return False

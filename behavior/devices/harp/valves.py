@@ -157,7 +157,7 @@ class ArmedValve:
         self._ticks = 0
 
     def _check_fired(self, answer: Dated) -> None:
-        """See from an answer whether it has fired although the event of that was damaged."""
+        """See from an answer whether it has fired even if the event of the reward was damaged."""
         if self._ticks and answer.values[0] == self._request:
             t = self._board.inputs.rose(self.settings.port, self._armed_at)
             if t is None:  # the event of the lick was damaged, too

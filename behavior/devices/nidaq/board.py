@@ -64,7 +64,7 @@ class Board:
         """The counter that times changes; "" for a card without change detection."""
         sample_hz: Annotated[float, msgspec.Meta(ge=0, le=50_000)] = 10_000.0
         """Without change detection: how often the card samples its lines, Hz. 0 if it cannot; a
-        change is then dated when it is read, once a tick."""
+        change then gets the time at which it is read, once a tick."""
         watchdog_lines: list[str] = []
         """Lines that the card lowers if the driver stops responding: those of the valves, for
         example "port1/line4"."""

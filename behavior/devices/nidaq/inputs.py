@@ -100,9 +100,9 @@ class Latched:
 
 
 class Sampled:
-    """Sampling by the card's own clock: a change is dated to its sample.
+    """Sampling by the card's own clock: the time of a change is that of its sample.
 
-    Sampling starts with the session, since nobody reads the buffer before that.
+    Sampling starts with the session, because nobody reads the buffer earlier.
     """
 
     tolerance_ns: ClassVar[int] = 250_000_000

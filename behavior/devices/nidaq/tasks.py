@@ -44,7 +44,7 @@ class Pulser:
             self._task.control(constants.TaskMode.TASK_RESERVE)
 
     def fire(self, open_ms: float) -> int:
-        """Open for open_ms now; return when (ns, monotonic), taken as the middle of the call."""
+        """Open for open_ms now; return the time (ns, monotonic): the middle of the call."""
         with self._card.translating_errors(f"{self._what}, {self._counter}"):
             self._prepare(open_ms)
             if self._triggered:
@@ -156,7 +156,7 @@ class Level:
             self._writer.write_one_sample_one_line(up, self._card.timeout_s)
 
     def close(self) -> None:
-        """Lower the line if it was opened: NI leaves a line as it was."""
+        """Lower the line if it was opened: NI does not do so when a task is closed."""
         if self._writer is not None and self._card.is_open:
             self.write(up=False)
 

@@ -67,7 +67,7 @@ def display(
 
 
 def _open_screen(number_of_textures: int) -> PsychopyScreen:
-    """Open the window with that many textures of the study's size."""
+    """Open the window with a number of textures of the study's size."""
     one = np.random.default_rng(1).integers(0, 255, (256, 4096), np.uint8)
     textures = {str(n): np.roll(one, n, axis=1) for n in range(number_of_textures)}
     screen = PsychopyScreen(PsychopyScreen.Settings())
@@ -76,7 +76,7 @@ def _open_screen(number_of_textures: int) -> PsychopyScreen:
 
 
 def _cost_rows() -> Iterator[Row]:
-    """Measure the CPU time of this thread, with rasterization off, as a graphics card does that."""
+    """Measure the CPU time of this thread without rasterization, which a graphics card would do."""
     screen = _open_screen(_FEW)
     gl: Any = screen._gl
     renderer: Any = screen._renderer

@@ -21,7 +21,7 @@ _LOOPS = 50
 _LOOP_LATE_MS = 5.0
 """Largest median delay from a pulse to its onset."""
 _LOOP_EARLY_MS = 1.0
-"""A pulse is dated to the middle of a call, its onset to microseconds: it may seem this early."""
+"""An onset may seem this early: the time of its pulse is only known as the middle of a call."""
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -26,6 +26,6 @@ def setup_session(setup: Path) -> SessionSettings:
 
 
 def no_animal(where: str, yes: bool) -> None:
-    """Ask to confirm that no animal is there, as valves will open without the guard; else abort."""
+    """Ask to confirm that no animal is there, as valves open without the guard; abort if not."""
     if not yes:
         typer.confirm(f"Confirm that NO animal is at {where}", abort=True)

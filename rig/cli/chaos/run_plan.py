@@ -14,7 +14,7 @@ from rig.subjects.ledger import Booking
 
 
 class _Session(msgspec.Struct):
-    """A session of the plan, and what became of it."""
+    """A session of the plan, and its outcome."""
 
     ran: Ran
     before: Booking | None

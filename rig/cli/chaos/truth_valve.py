@@ -40,7 +40,7 @@ class TruthValve(Valve):
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         volume_ul = (open_ms - self.settings.dead_ms) * self.settings.ul_per_ms
         pulse = TruePulse(str(Path.cwd()), opened_ns, open_ms, volume_ul)
-        os.write(self._file, msgspec.json.encode(pulse) + b"\n")  # survives a kill at once
+        os.write(self._file, msgspec.json.encode(pulse) + b"\n")  # survives an immediate kill
         return super().pulse(now, open_ms)
 
 

@@ -126,7 +126,7 @@ def _sessions(named: list[str], subject: str, data: Path) -> Iterator[Path]:
 
 
 def _recorded(name: str, beside: Path, data: Path) -> Subject:
-    """Return an animal from the record beside its sessions, else that of --data; else unknown."""
+    """Return an animal from the record beside its sessions, or from that of --data, or unknown."""
     unknown = Subject(name, "", "", 0.0, restricted=False, need_ml=0.0)
     return find(beside, name) or find(data, name) or unknown
 

@@ -126,7 +126,7 @@ def _pages_then(folder: Path, plane: int) -> Iterator[NDArray[Any]]:
 
 
 def _pages_now(path: Path, plane: int) -> Iterator[NDArray[Any]]:
-    """Read the pages that are in a TIFF so far. Raises Refused if it is none of ScanImage's."""
+    """Read the pages that a TIFF has so far. Raises Refused if it is not from ScanImage."""
     from acquisition.follow.file_follower import FileFollower
     from acquisition.scanimage.frame_counter import FrameCounter
     from acquisition.scanimage.preamble import NotScanImage

@@ -52,7 +52,7 @@ Rehearse = Annotated[
 
 Override = Annotated[
     str,
-    typer.Option(metavar="REASON", help="Run although a check refuses; the reason is logged."),
+    typer.Option(metavar="REASON", help="Run even though a check refuses; the reason is logged."),
 ]
 
 
@@ -77,7 +77,7 @@ def run(
     minutes: Annotated[
         float | None,
         typer.Option(
-            parser=number(0.0), help="Maximum session length, minutes; default: as in the task."
+            parser=number(0.0), help="Maximum session length, minutes; default: that of the task."
         ),
     ] = None,
     seed: Seed = None,
@@ -96,8 +96,7 @@ def run(
 
     Keys: p pause or resume, w and Enter manual reward, n note, s stop after this trial, q stop now.
 
-    Exit code 0: the session ended normally. 1: a failure ended it. 2: it was refused before
-    anything moved.
+    Exit code: 0 ended normally, 1 ended by a failure, 2 refused before anything moved.
     """
     shown = (Page.OPENED if browser else Page.SERVED) if page else Page.NONE
     if interrupted is not None:

@@ -20,7 +20,7 @@ SessionDir = Annotated[
 
 
 def session_in(folder: Path) -> Path:
-    """Return the absolute path of a session folder. Raises Refused if it is none."""
+    """Return the absolute path of a session folder. Raises Refused if it is not one."""
     folder = folder.resolve()
     if not folder.exists():
         raise Refused(f"there is no folder {folder}; check the path")

@@ -54,7 +54,7 @@ def simulate(
     minutes: Annotated[
         float | None,
         typer.Option(
-            parser=number(0.0), help="Maximum session length, minutes; default: as in the task."
+            parser=number(0.0), help="Maximum session length, minutes; default: that of the task."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the first session.", min=0)] = 1,
@@ -69,7 +69,7 @@ def simulate(
     ] = None,
     sets: Sets = None,
 ) -> None:
-    """Run a task on a simulated mouse, faster than life, and show what came of it."""
+    """Run a task on a simulated mouse, faster than real time, and show the results."""
     if mouse_model not in MICE:
         raise Refused(f"{mouse_model!r} is not a mouse; choose one of {', '.join(MICE)}")
     if not task.is_file():
@@ -89,7 +89,7 @@ def simulate(
 
 
 class _Result:
-    """What came of one session, counted while it runs."""
+    """The results of one session, counted while it runs."""
 
     def __init__(self) -> None:
         self.trials: Counter[str] = Counter()

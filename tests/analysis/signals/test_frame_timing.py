@@ -1,4 +1,4 @@
-"""A page is dated by the middle of its scan, however late it came."""
+"""The time of a page is the middle of its scan, however late it came."""
 
 from hypothesis import given
 from hypothesis import strategies as st

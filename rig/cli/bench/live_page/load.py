@@ -33,7 +33,7 @@ _SIDE_PX = 1500
 _FRAME_MS = 100
 _WARM_UP_S = 5.0
 _DRAWN_AFTER_S = 8.0
-"""A browser needs some seconds to start; draws before that are left out."""
+"""Draws are measured from here on, seconds: a browser needs some seconds to start."""
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
