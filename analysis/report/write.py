@@ -14,6 +14,7 @@ from analysis.report.imaging import motion, selectivity, tuning
 from analysis.report.licks import aligned_licks, first_licks, rasters, speed
 from analysis.report.reward_prediction import reward_prediction, reward_prediction_trials
 from analysis.report.sequences import sequences
+from analysis.report.triggers import triggers
 from analysis.session.offline_tuning import found_labels
 from rig.errors import Refused
 
@@ -34,6 +35,7 @@ SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     similarity,
     sequences,
     motion,
+    triggers,
     water,
     latencies,
     referee,

@@ -133,8 +133,13 @@ def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
         "wheel_to_flip": (shown.t_s - shown.wheel_t_s).to_numpy(),
         "flip_to_photodiode": photodiode_delays_s(session),
         "frame_to_decoded": decoded.sent_s.to_numpy()[: len(final_s)] - final_s,
-        **line_latencies_s(session.triggers, decoded, _lag_frames(session.settings)),
+        **trigger_latencies_s(session, session.triggers),
     }
+
+
+def trigger_latencies_s(session: Session, triggers: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """Return the latencies of some of a session's triggers: see line_latencies_s."""
+    return line_latencies_s(triggers, session.decoded, _lag_frames(session.settings))
 
 
 def _lag_frames(settings: dict[str, Any]) -> int:

@@ -274,3 +274,43 @@ print(grown[299], grown[-1])
     early_mb, late_mb = (float(text) for text in done.stdout.split())
     assert late_mb < 1000
     assert late_mb - early_mb < 50
+
+
+def test_each_frame_has_its_mean_activity_by_area() -> None:
+    steps, aborted = session(3, STAGES["train1"], 3)
+    groups = groups_of(AREA)
+    frames = run(steps, aborted, 3).frames()[: len(steps)]
+    for signals, (_, _, _, activity) in zip(frames, steps, strict=True):
+        means = [activity.mean(dtype=np.float64)]
+        means += [activity[groups == k].mean(dtype=np.float64) for k in range(1, len(NAMES))]
+        np.testing.assert_allclose(np.frombuffer(signals.area_activity, "<f4"), means, rtol=1e-6)
+
+
+def test_the_projection_of_a_frame_is_that_of_the_grid_point_where_it_was_taken() -> None:
+    """A frame that is scanned at a grid point needs no interpolation."""
+    rng, trials = np.random.default_rng(5), 8
+    gain = rng.uniform(0, 3, (2, CELLS))
+    steps: list[Step] = []
+    for trial in range(trials):
+        for b in range(BINS):
+            activity = rng.exponential(1 + gain[trial // 2 % 2] * (b < 40), CELLS)
+            place = standing(0, trial, b / 10, True)
+            steps.append((trial, STAGES["train1"][trial // 2 % 2], place, activity.astype("<f4")))
+    compared = 0
+    of_bin: dict[int, NDArray[np.float32]] = {}
+    before: Message | None = None
+    for message in run(steps, set(), trials).messages:
+        last, before = before, message
+        if not isinstance(message, CellSignals):
+            of_bin.clear()  # other directions from here on
+            continue
+        if not isinstance(last, CellSignals):
+            continue
+        own = np.frombuffer(message.area_projection, "<f4")
+        of_bin[BINS * message.trial + round(message.position_m * 10)] = own
+        points = np.frombuffer(message.projection, "<f4").reshape(-1, own.size)
+        for point, projected in zip(message.tuned, points, strict=True):
+            if point in of_bin:
+                np.testing.assert_allclose(projected, of_bin[point], rtol=1e-4, atol=1e-5)
+                compared += np.isfinite(projected).all()
+    assert compared > 100

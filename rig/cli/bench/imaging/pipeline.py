@@ -18,7 +18,8 @@ from analysis.signals.task_signals import TaskSignals
 from rig.cli.bench.harness import Row, count, row, timed
 from rig.cli.bench.imaging.memory import resident_mb
 from rig.cli.bench.imaging.suite2p_side import beside_suite2p
-from rig.messages import Frame, Position, TrialStart
+from rig.cli.bench.imaging.trigger_path import TriggerPath, trigger_path
+from rig.messages import CellSignals, Frame, Position, TrialStart
 
 _SHAPE = (1500, 3000)
 _PLANES = 2
@@ -89,6 +90,8 @@ class _Chain:
         self._references = {c: c.reference(c.window(still)) for c in (self._whole, self._window)}
         self._baseline, self._oasis = Baseline(count, 60.0, 10.0), Deconvolution(count, 0.75, 5)
         groups = rng.integers(0, 5, count).astype(np.uint8)
+        self.signals: CellSignals
+        """Those of the last volume."""
         self._signals = RunningSignals(TaskSignals(contrasts=(("leaf1", "circle1"),)), groups, 0.3)
         page = _PLANES * still.nbytes
         weights = sum(int(cells.first[-1]) for cells in planes)
@@ -109,7 +112,7 @@ class _Chain:
         baseline_ms, _ = timed(lambda: self._baseline.subtract(values, at * _PERIOD_S))
         oasis_ms, final = timed(lambda: self._oasis.add(values, at * _PERIOD_S))
         activity = values if final is None else final
-        signals_ms, _ = timed(lambda: _run_on(self._signals, at, activity))
+        signals_ms, self.signals = timed(lambda: _run_on(self._signals, at, activity))
         return [whole_ms, window_ms, masks_ms, rings_ms, baseline_ms, oasis_ms, signals_ms]
 
     def _bright(self, pages: list[NDArray[np.int16]]) -> list[Floats]:
@@ -135,14 +138,19 @@ _PARTS = (
 )
 _FIRST = "the same, first frame of a trial"
 _ALL = ("all, registered by the whole page", "all, registered by the window")
+_LINE = ("frame complete to trigger line, registered by the window", "signals to trigger line")
 
 
 def _measure(count: int, volumes: int) -> dict[str, _Part]:
     """Process volumes as in a session; return the times of each part."""
-    chain = _Chain(count)
+    with trigger_path() as path:
+        return _measured(_Chain(count), volumes, path)
+
+
+def _measured(chain: _Chain, volumes: int, path: TriggerPath) -> dict[str, _Part]:
     pairs = zip(_PARTS, chain.bytes_moved, strict=True)
     parts = {name: _Part([], bytes_moved) for name, bytes_moved in pairs}
-    parts.update({name: _Part([], 0.0) for name in (_FIRST, *_ALL)})
+    parts.update({name: _Part([], 0.0) for name in (_FIRST, *_ALL, *_LINE)})
     for at in range(_WARM + volumes):
         spent = chain.step(at)
         if at < _WARM:
@@ -153,17 +161,21 @@ def _measure(count: int, volumes: int) -> dict[str, _Part]:
             parts[_FIRST].ms.append(spent[-1])
         parts[_ALL[0]].ms.append(spent[0] + sum(spent[2:]))
         parts[_ALL[1]].ms.append(sum(spent[1:]))
+        line_ms = path.ms_to_line(chain.signals)
+        parts[_LINE[0]].ms.append(sum(spent[1:]) + line_ms)
+        parts[_LINE[1]].ms.append(line_ms)
     return parts
 
 
-def _run_on(signals: RunningSignals, at: int, activity: Floats) -> None:
+def _run_on(signals: RunningSignals, at: int, activity: Floats) -> CellSignals:
     """Process a moving frame; ten of them make a corridor, which is the highest load."""
     trial, frame = divmod(at, _FRAMES_PER_TRIAL)
     if frame == 0:
         name = "leaf1" if trial % 2 else "circle1"
         signals.handle_trial(TrialStart(0, trial, name, None, False, 4.0, 2.0, None, "none", 0.0))
     place = Position(0, trial, 0.6 * frame, 30.0, True, "corridor")
-    signals.add_frame(Frame(at, at, "", 0, *_SHAPE, 0.0), place, activity, at)
+    messages = signals.add_frame(Frame(at, at, "", 0, *_SHAPE, 0.0), place, activity, at)
+    return next(message for message in messages if isinstance(message, CellSignals))
 
 
 def _page(rng: np.random.Generator, seed: int) -> NDArray[np.int16]:
