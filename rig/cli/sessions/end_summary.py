@@ -150,6 +150,9 @@ def _rows(summary: dict[str, Any]) -> dict[str, str]:
     rows["notes"] = "; ".join(notes) or "-"
     for sender, overruns in summary.get("overruns", {}).items():
         rows[f"read from files by {sender}"] = f"{overruns} frames, as the ring had overrun"
+    for name, one in summary.get("triggers", {}).items():
+        text = "{lines} lines, {shams} shams, {refused} refused"
+        rows[f"trigger {name}"] = _filled(text, one)
     for name, numbers in summary.get("latency_ms", {}).items():
         if numbers.get("n"):
             text = "median {p50:.2f}, 99 % {p99:.2f}, maximum {max:.2f} ms"
