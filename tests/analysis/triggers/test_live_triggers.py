@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from analysis.session.session import Session
+from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Edge, Fault, Position, Start, TriggerOutput
 from rig.replay.replay import replay
 from rig.session.provenance import about
-from tests.live import Live, behavior_alone
+from tests.live import Live
 
 SHORT = (
     "task.texture_m=1.5",
@@ -28,7 +29,6 @@ RULES = (
 )
 
 
-@pytest.mark.session
 def test_lines_rise_in_a_real_session_and_a_replay_decides_the_same(tmp_path: Path) -> None:
     setup = behavior_alone(tmp_path)
     args = ("--trials", "6", "--seed", "3")
@@ -55,7 +55,6 @@ def test_lines_rise_in_a_real_session_and_a_replay_decides_the_same(tmp_path: Pa
     assert report.compared["closed_loop"] == 12 + 6
 
 
-@pytest.mark.session
 def test_a_session_goes_on_without_its_closed_loop_and_its_line_falls(tmp_path: Path) -> None:
     setup = behavior_alone(tmp_path)
     rule = 'task.triggers=[{name="on", when="in texture", line="laser", hold_ms=1500.0}]'
