@@ -25,6 +25,8 @@ class Heartbeat(Message, frozen=True, tag="Heartbeat"):
 
     ready: bool
     """True once the node receives its own Heartbeats, and so everything published after them."""
+    loop_ms: float = 0.0
+    """The longest turn of the loop, without waiting, since the previous Heartbeat (ms)."""
 
 
 class Fault(Message, frozen=True, tag="Fault"):

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.session.findings import LAUNCH_DIED, findings
+from analysis.session.lick_metrics import performance
 from analysis.session.photodiode_delay import photodiode_delays_s
 from analysis.session.session import Session
 from analysis.session.trigger_table import line_latencies_s
@@ -56,6 +57,7 @@ def summarise(folder: Path, frames_written: int, reason: str | None = None) -> d
         "version": settings.get("about", {}).get("rig"),
         "trials": list(_rows(trials[list(_TRIAL)].rename(columns=_TRIAL))),
         "trials_done": int((trials.outcome == "done").sum()),
+        "responses": _responses(session),
         "rewards": int((~by_hand).sum()),
         "by_hand_ul": float(session.rewards.volume_ul[by_hand].sum()),
         "water_ul": float(session.rewards.volume_ul.sum()),
@@ -80,6 +82,12 @@ def summarise(folder: Path, frames_written: int, reason: str | None = None) -> d
         "recovered": session.recovered,
         "end_reason": reason or session.end_reason or LAUNCH_DIED,
     }
+
+
+def _responses(session: Session) -> dict[str, list[int]]:
+    """Return trials with a lick response, and trials, of each stimulus."""
+    rates = performance(session.trials, session.licks).by_stimulus
+    return {name: [rate.responses, rate.trials] for name, rate in rates.items()}
 
 
 def _is_analysed(settings: dict[str, Any]) -> bool:

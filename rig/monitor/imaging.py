@@ -18,8 +18,8 @@ _MEAN_SHARE = 0.2
 """Share of the newest page in the running mean, each time that it takes one in."""
 _MEAN_EVERY = 4
 """The running mean takes in every fourth page that is read."""
-_PERCENTILE_STEP = 4
-"""Every fourth pixel of each row and column is enough for the contrast."""
+_SAMPLE_PX = 128
+"""Pixels of a row and column that are enough for the contrast."""
 _CONTRAST_PERCENTILES = (1.0, 99.7)
 _HEADER = struct.Struct("<8Hff")
 """Width and height (px as sent), page px for each sent px, top and left of the crop, height and
@@ -182,7 +182,8 @@ def _as_bytes(page: NDArray[Any], crop: Crop) -> bytes:
     part = page[top : top + crop.height or height, left : left + crop.width or width]
     step = max(1, -(-max(part.shape) // _MOST_PX))
     thinned = part[::step, ::step].astype(np.float32)
-    sample = thinned[::_PERCENTILE_STEP, ::_PERCENTILE_STEP]
+    every = max(1, min(thinned.shape) // _SAMPLE_PX)
+    sample = thinned[::every, ::every]
     low, high = np.percentile(sample, _CONTRAST_PERCENTILES)
     scaled = np.clip((thinned - low) * (255.0 / max(high - low, 1e-6)), 0, 255)
     rows, columns = thinned.shape

@@ -7,13 +7,16 @@ terminal.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
@@ -45,13 +48,38 @@ Accept = Callable[[str, str], None]
 """Takes an operator's request: the verb, and a text (of a note)."""
 
 
+class Screens(Protocol):
+    """Draws a small picture of the screens."""
+
+    def image(self, trial: dict[str, Any] | None, position_m: float) -> NDArray[np.uint8] | None:
+        """Return the picture at a position (m) of a trial's corridor; None if there is none."""
+
+
 class Monitor:
     """The state of the page, the browsers that look at it, and what they may ask for."""
 
     def __init__(
-        self, feed: Feed, imaging: ImagingView, usage: Usage, token: str, accept: Accept | None
+        self,
+        feed: Feed,
+        imaging: ImagingView,
+        usage: Usage,
+        token: str,
+        accept: Accept | None,
+        screens: Screens | None = None,
+        past: Sequence[dict[str, Any]] = (),
     ) -> None:
-        """Show what `feed` brings; hand requests that carry `token` to `accept`, if given."""
+        """Show what `feed` brings; hand requests that carry `token` to `accept`, if given.
+
+        Args:
+            feed: where the messages come from.
+            imaging: the imaging panel.
+            usage: what the processes take of the machine.
+            token: the operator's token; "" if the page only watches.
+            accept: takes the operator's requests.
+            screens: draws what the screens show.
+            past: how the animal did in its last sessions.
+        """
+        self.screens, self.past = screens, list(past)
         self.feed, self.imaging, self.usage = feed, imaging, usage
         self.state = MonitorState()
         self.access, self._accept = Access(token), accept
@@ -153,6 +181,7 @@ class Monitor:
             "processes": self.usage.rows(state.processes),
             "disk": self.usage.disk(),
             "imaging": self.imaging.facts(state.d_prime),
+            "past": self.past,
         }
         self._slow_number += 1
 
@@ -194,6 +223,17 @@ class _Endpoints:
         kind = request.query_params.get("kind", "live")
         found = self._monitor.imaging.image(kind, numbers["plane"], crop)
         return Response(found, media_type=_BYTES)
+
+    async def screens(self, request: Request) -> Response:
+        screens, state = self._monitor.screens, self._monitor.state
+        if screens is None:
+            return Response(b"", media_type=_BYTES)
+        trial, position_m = state.corridor_shown()
+        drawn = await asyncio.to_thread(screens.image, trial, position_m)
+        if drawn is None:
+            return Response(b"", media_type=_BYTES)
+        height, width = drawn.shape
+        return Response(struct.pack("<HH", width, height) + drawn.tobytes(), media_type=_BYTES)
 
     async def cells(self, request: Request) -> Response:
         found = self._monitor.imaging.cells(self._monitor.state.d_prime)
@@ -263,6 +303,7 @@ def application(monitor: Monitor) -> Starlette:
         Route("/", at.page),
         Route("/image", at.image),
         Route("/cells", at.cells),
+        Route("/screens", at.screens),
         Route("/request", at.ask, methods=["POST"]),
         Route("/replay", at.replay, methods=["POST"]),
         WebSocketRoute("/live", at.live),

@@ -18,6 +18,7 @@ from rig.messages import (
     Ended,
     Fault,
     Flip,
+    Heartbeat,
     Integrity,
     LearningSignals,
     Lick,
@@ -41,6 +42,8 @@ _MOTION_FRAMES = 300
 _BINS, _BINS_FROM_BEFORE = 60, 70
 """Bins of 10 cm of a corridor, and of one with the last metre before it."""
 _AREAS = 4
+_ZONE_M = (2.0, 4.0)
+"""The reward zone of a corridor without a cue, m."""
 _D_PRIME_EDGES = np.linspace(-2.0, 2.0, 41)
 """Edges of the histogram of d'; values beyond are counted in the outermost bins."""
 
@@ -53,6 +56,10 @@ _UNKNOWN_TRIAL: Row = {
     "grey_m": 2.0,
     "picture": "corridor",
     "rescue": False,
+    "next_stimulus": None,
+    "reward_mode": "none",
+    "reward_delay_ms": 0.0,
+    "responded": False,
     "outcome": "",
 }
 """A trial whose start was not received: the page started late, and the journal was damaged."""
@@ -79,10 +86,14 @@ class MonitorState:
         self._rewards = self._licks = 0
         self._last_lick_t: int | None = None
         self._flips = self._late_flips = 0
+        self._shown_m = 0.0
         self._lick_to_valve_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._frame_to_signals_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._frames = 0
-        self._motion: deque[tuple[int, float, float]] = deque(maxlen=_MOTION_FRAMES)
+        self._motion: deque[tuple[int, float, float, float | None]] = deque(maxlen=_MOTION_FRAMES)
+        """Frame, shift down and right (px), and drift of the focus (um); means of all strips."""
+        self._current: tuple[int, dict[int, list[float | None]]] = (-1, {})
+        """Projections of the current trial: its index among the completed, and values by bin."""
         self._selective: float | None = None
         self._undefined = ""
         self._fractions: list[float | None] = []
@@ -98,6 +109,8 @@ class MonitorState:
         self.t = max(self.t, message.t)
         process = self.processes.setdefault(envelope.sender, {"sent": 0, "state": "running"})
         process["sent"] = max(process["sent"], envelope.sent)
+        if isinstance(message, Heartbeat):
+            process["loop_ms"] = round(message.loop_ms, 1)
         handler = self._handlers.get(type(message))
         if handler is None:
             return
@@ -153,8 +166,15 @@ class MonitorState:
             "defined": int(defined.size),
             "fractions": self._fractions,
             "motion": [list(point) for point in self._motion],
+            "current": [[bin_, *areas] for bin_, areas in sorted(self._current[1].items())],
             **self._learning,
         }
+
+    def corridor_shown(self) -> tuple[Row | None, float]:
+        """Return the trial whose corridor is on the screens, and the position shown, m."""
+        trial = self.trials.get(self.position.trial)
+        is_corridor = self.position.phase == "corridor" and trial is not None
+        return (trial if is_corridor else None), self._shown_m
 
     def acknowledge(self, number: int) -> bool:
         """Mark a fault as seen; return whether there is one of that number."""
@@ -221,6 +241,7 @@ class MonitorState:
     def _flip(self, flip: Flip) -> None:
         self._flips = max(self._flips, flip.number + 1)
         self._late_flips += flip.late
+        self._shown_m = flip.position_m
 
     def _integrity_of(self, message: Integrity) -> None:
         self._integrity |= {
@@ -240,8 +261,10 @@ class MonitorState:
         self._last_lick_t = max(self._last_lick_t or 0, lick.t)
         row = self.trials.get(self.position.trial)
         if row is not None:
-            row["licks_m"].append(round(self.position.position_m, 3))
-            self._change(row["trial"], {})
+            position_m = self.position.position_m
+            row["licks_m"].append(round(position_m, 3))
+            responded = row["responded"] or _is_response(row, lick.t, position_m)
+            self._change(row["trial"], {"responded": responded})
 
     def _valve(self, valve: Valve) -> None:
         if valve.refused or not valve.open_ms:
@@ -287,7 +310,22 @@ class MonitorState:
         self._selective, self._undefined = signals.selective_fraction, signals.undefined
         if signals.motion:
             down, right, _ = np.mean(signals.motion, axis=0)
-            self._motion.append((signals.frame, round(float(down), 2), round(float(right), 2)))
+            z_um = round(float(np.mean(signals.z_um)), 2) if signals.z_um else None
+            self._motion.append(
+                (signals.frame, round(float(down), 2), round(float(right), 2), z_um)
+            )
+        self._project(signals)
+
+    def _project(self, signals: CellSignals) -> None:
+        """Take in the projections of the current trial, at the positions that are determined."""
+        if not signals.projection:
+            return
+        values = np.frombuffer(signals.projection, "<f4").reshape(len(signals.tuned), -1, _AREAS)
+        for point, areas in zip(signals.tuned, values[:, 0], strict=True):
+            index, bin_ = divmod(point, _BINS)
+            if index != self._current[0]:
+                self._current = (index, {})
+            self._current[1][bin_] = _listed(areas)
 
     def _learn(self, signals: LearningSignals) -> None:
         """Take the d' of the task's first contrast."""
@@ -336,7 +374,20 @@ def _trial_row(start: TrialStart) -> Row:
         "grey_m": start.grey_m,
         "picture": start.picture,
         "rescue": start.rescue,
+        "next_stimulus": start.next_stimulus,
+        "reward_mode": start.reward_mode,
+        "reward_delay_ms": start.reward_delay_ms,
     }
+
+
+def _is_response(trial: Row, lick_t: int, position_m: float) -> bool:
+    """Return whether a lick is a response, as analysis.session.lick_metrics counts it."""
+    if trial["drawn_cue_m"] is None:
+        return _ZONE_M[0] <= position_m < _ZONE_M[1]
+    if trial["reward_mode"] == "passive":
+        cue_s = trial.get("cue_s")
+        return cue_s is None or _s(lick_t) <= cue_s + trial["reward_delay_ms"] / 1e3
+    return bool(position_m < trial["texture_m"])
 
 
 def _contrast(task: Row, online: Row) -> list[str]:

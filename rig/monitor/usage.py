@@ -39,6 +39,8 @@ class Usage:
         found = []
         for name, process in processes.items():
             row = {"name": name, "state": process["state"], "reason": process.get("reason", "")}
+            if "loop_ms" in process:
+                row["loop_ms"] = process["loop_ms"]
             found.append(row | self._use(name))
         return found
 

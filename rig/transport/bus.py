@@ -98,6 +98,9 @@ class Bus:
         self._empty = False
         self._interrupted: str | None = None
         self._beat_due = clock.now()
+        self._returned: int | None = None
+        """When `receive` last returned (ns); None before."""
+        self._longest_turn_ns = 0
         self._unheard_beat_t: int | None = None
         """When the first Heartbeat was published that has not come back from the hub yet (ns)."""
         self._early: list[tuple[Envelope, Message]] = []
@@ -140,12 +143,16 @@ class Bus:
         BusError if messages were lost, are older than max_lag_s, or the hub is silent.
         """
         now = self._clock.now()
+        if self._returned is not None:
+            self._longest_turn_ns = max(self._longest_turn_ns, now - self._returned)
         if now >= self._beat_due:
             self._beat(now)
         if self._early:
             messages, self._early = self._early, []
-            return messages
-        return self._take(self._beat_due if until is None else min(until, self._beat_due))
+        else:
+            messages = self._take(self._beat_due if until is None else min(until, self._beat_due))
+        self._returned = self._clock.now()
+        return messages
 
     def interrupt(self, reason: str) -> None:
         """Let the next `receive` (or the one that waits now) raise BusError with that reason.
@@ -173,7 +180,8 @@ class Bus:
             raise BusError("the hub is silent: its process has died or hangs")
         if self._unheard_beat_t is None:
             self._unheard_beat_t = now
-        self.publish(Heartbeat(now, self._ready))
+        self.publish(Heartbeat(now, self._ready, self._longest_turn_ns / 1e6))
+        self._longest_turn_ns = 0
         self._beat_due = now + BEAT_NS
 
     def _catches_up(self) -> bool:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from rig.cli.sessions.page.last_sessions import last_sessions
+from rig.cli.sessions.page.screens_view import ScreensView
 from rig.cli.sessions.run import Data
 from rig.cli.sessions.session_argument import session_in
 from rig.cli.terminal import new_console
@@ -58,7 +60,9 @@ def live_monitor(folder: Path, token: str = "", accept: "Accept | None" = None) 
 
     session = read_session(folder)
     usage = Usage(folder, live=True, t0_ns=session.t0_ns)
-    return Monitor(LiveFeed(folder, session), _imaging(folder), usage, token, accept)
+    feed, screens = LiveFeed(folder, session), ScreensView(folder, session)
+    past = last_sessions(folder)
+    return Monitor(feed, _imaging(folder), usage, token, accept, screens=screens, past=past)
 
 
 def serve_replay(folder: Path, browser: bool, port: int | None = None) -> None:
@@ -68,7 +72,9 @@ def serve_replay(folder: Path, browser: bool, port: int | None = None) -> None:
     from rig.monitor.usage import Usage
 
     feed, usage = ReplayFeed(folder), Usage(folder, live=False)
-    replay = Monitor(feed, _imaging(folder), usage, "", None)
+    screens = ScreensView(folder, read_session(folder))
+    past = last_sessions(folder)
+    replay = Monitor(feed, _imaging(folder), usage, "", None, screens=screens, past=past)
     _run(replay, "127.0.0.1", port, None, None, browser)
 
 

@@ -4,7 +4,7 @@ import * as image from "./image.js";
 import * as panels from "./panels.js";
 
 const SCHEMA = "2";
-const STALE_MS = 1000;
+const STALE_MS = 1000, SCREENS_MS = 200;
 const QUESTIONS = {
   water: "Give one reward now, by hand?", stop: "Stop after this trial?", quit: "Stop the session now?",
   note: "Note", pause: "",
@@ -47,7 +47,7 @@ function take(update) {
   merge(update.trials, "trial", model.trials);
   for (const fault of update.faults) model.faults[fault.number] = fault;
   model.notes.push(...update.notes);
-  for (const name of ["head", "ages", "replay", "can_act", "session", "signals", "processes", "disk", "imaging"]) {
+  for (const name of ["head", "ages", "replay", "can_act", "session", "signals", "processes", "disk", "imaging", "past"]) {
     if (update[name] !== undefined) model[name] = update[name];
   }
   if (update.signals !== undefined) slowDue = true;
@@ -165,6 +165,13 @@ async function pull() {
   setTimeout(pull, 500);
 }
 
+async function pullScreens() {
+  if (!document.hidden && model.head && !document.body.classList.contains("stale")) {
+    try { panels.screens(await (await fetch("/screens")).arrayBuffer()); } catch { /* the server is gone; the page shows it */ }
+  }
+  setTimeout(pullScreens, SCREENS_MS);
+}
+
 function replay(change) {
   fetch("/replay", { method: "POST", body: JSON.stringify(change) });
 }
@@ -197,3 +204,4 @@ draw();
 setInterval(drawSoon, 250);  // ages run on when nothing comes
 document.addEventListener("visibilitychange", () => { if (document.hidden) answer(); });
 pull();
+pullScreens();

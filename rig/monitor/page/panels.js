@@ -1,6 +1,6 @@
 // What each panel shows, drawn from the model that monitor.js keeps.
 
-import { axes, bars, colourOf, css, line, prepared } from "./charts.js";
+import { axes, bars, colourOf, css, isRed, line, prepared } from "./charts.js";
 
 const get = (id) => document.getElementById(id);
 const GROUPS = ["all", "V1", "medial", "lateral", "anterior"];
@@ -137,21 +137,35 @@ export function rasters(model, byCue) {
   }
 }
 
-// Lick response as the study counts it: a lick before the cue (passive) or before the grey space.
+const percent = ([responses, trials]) => (trials ? `${Math.round((100 * responses) / trials)} %` : "-");
+
+// Lick responses as the study counts them: this session beside the animal's last ones.
 export function performance(model) {
-  const rows = new Map();
-  for (const trial of model.trials.values()) {
-    if (trial.outcome !== "done" || trial.picture !== "corridor") continue;
-    const row = rows.get(trial.stimulus) || { trials: 0, responded: 0, rewards: 0, violations: 0 };
-    row.trials += 1;
-    row.responded += trial.licks_m.some((lick) => lick < trial.texture_m) ? 1 : 0;
-    row.rewards += trial.reward_m === undefined ? 0 : 1;
-    row.violations += (trial.violations || []).length ? 1 : 0;
-    rows.set(trial.stimulus, row);
+  const now = {}, done = [...model.trials.values()].filter((t) => t.outcome === "done" && t.picture === "corridor");
+  for (const trial of done) {
+    const counts = (now[trial.stimulus] ||= [0, 0]);
+    counts[0] += trial.responded ? 1 : 0;
+    counts[1] += 1;
   }
-  fill(get("performance"), ["stimulus", ["trials", "number"], ["licked in texture", "number"], ["rewarded", "number"]],
-    [...rows].map(([name, row]) => ({ cells: [name, [String(row.trials), "number"],
-      [`${Math.round((100 * row.responded) / row.trials)} %`, "number"], [String(row.rewards), "number"]] })));
+  const days = (model.past || []).slice(0, 4), names = [...new Set([...(model.session.stimuli || []), ...Object.keys(now), ...days.flatMap((day) => Object.keys(day.responses))])]
+    .filter((name) => now[name] || days.some((day) => day.responses[name])).slice(0, 6);
+  const head = ["", ["now", "number"], ...days.map((day) => [dayOf(day.day), "number"])];
+  const rows = names.map((name) => ({ cells: [[name, "stimulus"], [now[name] ? percent(now[name]) : "-", "number now"],
+    ...days.map((day) => [day.responses[name] ? percent(day.responses[name]) : "-", "number"])] }));
+  rows.push({ cells: ["trials", [String(done.length), "number now"], ...days.map((day) => [String(day.trials ?? "-"), "number"])] });
+  rows.push({ cells: ["water, µl", [model.head.water_ul.toFixed(0), "number now"], ...days.map((day) => [day.water_ul === null ? "-" : day.water_ul.toFixed(0), "number"])] });
+  rows.push({ cells: ["task", [model.session.task || "-", "number now"], ...days.map((day) => [day.task, "number"])] });
+  fill(get("performance"), head, rows);
+  for (const cell of get("performance").querySelectorAll(".stimulus")) cell.style.color = colourOf(cell.textContent, model.session.stimuli || []);
+  text("performance_note", days.length ? "" : "first session of this animal");
+}
+
+// 20261130_2: the second session of 30 November.
+function dayOf(name) {
+  const [day, number] = name.split("_"), found = /^\d{4}(\d\d)(\d\d)$/.exec(day);
+  if (!found) return name;
+  const month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ")[Number(found[1]) - 1];
+  return `${Number(found[2])} ${month}${number && number !== "1" ? ` (${number})` : ""}`;
 }
 
 export function checks(model) {
@@ -172,12 +186,13 @@ export function checks(model) {
 }
 
 export function processes(model, since) {
-  const head = ["process", "state", ["last message", "number"], ["CPU", "number"], ["memory", "number"], ""];
+  const head = ["process", "state", ["last message", "number"], ["loop", "number"], ["CPU", "number"], ["memory", "number"], ""];
   const rows = (model.processes || []).map((process) => {
     const age = model.ages[process.name] === undefined ? null : model.ages[process.name] + since;
     const dead = process.state === "running" && age !== null && age > 1.5 && !model.head.ended;
     return { kind: dead || process.state === "failed" ? "dead" : "", cells: [process.name, dead ? "DEAD" : process.state,
       [age === null ? "-" : `${age.toFixed(1)} s ago`, "number"],
+      [process.loop_ms === undefined ? "-" : `${process.loop_ms} ms`, "number"],
       [process.cpu_percent === undefined ? "-" : `${process.cpu_percent} %`, "number"],
       [process.memory_mb === undefined ? "-" : `${process.memory_mb} MB`, "number"], [process.reason || "", "wrap"]] };
   });
@@ -207,12 +222,17 @@ export function signals(model) {
     context.textBaseline = "top";
     context.fillText(group, x(n + 0.5), 4);
   });
-  const reach = Math.max(2, ...s.motion.map(([, d, r]) => Math.max(Math.abs(d), Math.abs(r))));
+  const reach = Math.max(2, ...s.motion.map(([, d, r, z]) => Math.max(Math.abs(d), Math.abs(r), Math.abs(z || 0))));
   const top = Math.ceil(reach);
   const first = s.motion.length ? s.motion[0][0] : 0, last = s.motion.length ? s.motion.at(-1)[0] : 1;
   const motion = axes(get("motion"), [first, Math.max(last, first + 1)], [-top, top], { yTicks: [-top, 0, top] });
   line(motion, s.motion.map(([f, d]) => [f, d]), css("--warn"));
   line(motion, s.motion.map(([f, , r]) => [f, r]), css("--water"));
+  line(motion, s.motion.map(([f, , , z]) => [f, z]), css("--ink"));
+  const newest = s.motion.at(-1), signed = (v) => `${v >= 0 ? "+" : "−"}${Math.abs(v).toFixed(1)}`;
+  text("motion_down", newest ? `down ${signed(newest[1])} px` : "down");
+  text("motion_right", newest ? `right ${signed(newest[2])} px` : "right");
+  text("motion_z", newest && newest[3] !== null ? `z ${signed(newest[3])} µm` : "z: no z-stack");
 }
 
 const reachOf = (lists) => {
@@ -220,12 +240,13 @@ const reachOf = (lists) => {
   return values.length ? [Math.min(0, ...values), Math.max(0.5, ...values)] : [0, 1];
 };
 
-// Mean by stimulus (thick) and the last trial (thin), by position.
-function curves(chart, found, from, all) {
+// Mean by stimulus (thin), and the current trial, or else the last one, by position (bold).
+function curves(chart, found, from, all, current = []) {
   for (const [name, values] of Object.entries(found.means)) {
-    line(chart, values.map((v, n) => [from + n / 10, v]), colourOf(name, all), 3);
+    line(chart, values.map((v, n) => [from + n / 10, v]), colourOf(name, all), 1.5);
   }
-  line(chart, found.last.map((v, n) => [from + n / 10, v]), css("--ink"), 1);
+  const bold = current.length ? current : found.last.map((v, n) => [from + n / 10, v]);
+  line(chart, bold, css("--ink"), 3.5);
 }
 
 export function learning(model) {
@@ -266,8 +287,29 @@ export function learning(model) {
     context.textAlign = "left";
     context.fillStyle = css("--ink");
     context.fillText(GROUPS[n + 1], left + 4, 16);
-    if (area.means) curves({ context, x, y }, area, -1, all);
+    const current = (s.current || []).map((values) => [values[0] / 10, values[n + 1]]);
+    if (area.means) curves({ context, x, y }, area, -1, all, current);
   });
+}
+
+// The screens as the mouse sees them, from left to right, computed from the flips.
+export function screens(bytes) {
+  const canvas = get("screens");
+  if (bytes.byteLength < 4) {
+    text("screens_note", "no screens");
+    return;
+  }
+  const [width, height] = new Uint16Array(bytes, 0, 2), grey = new Uint8Array(bytes, 4);
+  const image = new ImageData(width, height), red = isRed();
+  for (let n = 0; n < grey.length; n += 1) {
+    image.data[4 * n] = grey[n];
+    image.data[4 * n + 1] = image.data[4 * n + 2] = red ? grey[n] >> 3 : grey[n];
+    image.data[4 * n + 3] = 255;
+  }
+  canvas.width = width;
+  canvas.height = height;
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  text("screens_note", "computed from the flips");
 }
 
 export function faults(model) {

@@ -4,15 +4,20 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, Error, expect
 from playwright.sync_api import Page as Tab
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from rig.messages import Fault, Lick, Message, OperatorRequest
+from rig.messages import Fault, Flip, Frame, Lick, Message, OperatorRequest, Start, TrialEnd
 from rig.monitor.feeds import ReplayFeed
+from rig.monitor.state import Row
+from rig.transport.frame_ring import Ring, RingPlan
 from tests.analysis.logs import MS, corridor, enveloped, standing, write_log
 from tests.rig.monitor.browsers import chromium
 from tests.rig.monitor.pages import TOKEN, Handed, Page, served
@@ -53,6 +58,13 @@ def tab(browser: Browser) -> Iterator[Tab]:
     yield tab
     assert wrong == []
     context.close()
+
+
+def until_pixel(tab: Tab, canvas: str, x: int, y: int, value: int) -> None:
+    """Wait until a pixel of a canvas is as red as that."""
+    get = "([id, x, y]) => document.getElementById(id).getContext('2d').getImageData(x, y, 1, 1)"
+    while tab.evaluate(f"{get}.data[0]", [canvas, x, y]) != value:
+        tab.wait_for_timeout(50)
 
 
 def test_it_shows_who_runs_and_what_happens(page: Page, tab: Tab) -> None:
@@ -193,3 +205,52 @@ def test_a_recorded_session_is_played_paused_and_sought(tmp_path: Path, tab: Tab
         tab.locator("#seek").fill("100")
         tab.locator("#seek").dispatch_event("change")
         expect(tab.locator("#trial")).to_have_text("2")
+
+
+def test_performance_is_shown_beside_the_last_days(tmp_path: Path, feed: Handed, tab: Tab) -> None:
+    past = {"day": "20261129_2", "task": "train0", "trials": 40, "water_ul": 95.0}
+    with served(tmp_path, feed) as page:
+        page.monitor.past = [{**past, "responses": {"leaf1": [9, 10], "circle1": [1, 4]}}]
+        feed.hand(enveloped([*one_trial(), TrialEnd(4000 * MS, 0, "done")]))
+        tab.goto(page.address)
+        table = tab.locator("#performance tr")
+        expect(table.nth(0)).to_have_text("now29 Nov (2)")
+        expect(table.nth(1)).to_have_text("leaf1100 %90 %")
+        expect(table.nth(2)).to_have_text("circle1-25 %")
+        expect(tab.locator("#performance")).to_contain_text("train0")
+
+
+def test_the_imaging_panel_zooms(tmp_path: Path, feed: Handed, tab: Tab) -> None:
+    plan = RingPlan(str(tmp_path / "ring"), 4, 2_000_000)
+    Ring(plan, create=True).write(0, np.arange(1_000_000, dtype=np.int16).reshape(1000, 1000))
+    started = Start(0, {**STARTED.session, "ring": msgspec.to_builtins(plan)})
+    frame = Frame(10 * MS, 0, "none.tif", 0, 1000, 1000, 0.0)
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    with served(tmp_path, feed) as page:
+        feed.hand(enveloped([started, frame]))
+        tab.goto(page.address)
+        expect(tab.locator("#plane")).to_contain_text("depth 1")
+        tab.locator("#image").hover()
+        with tab.expect_request(re.compile(r"/image\?.*height=800&width=800")):
+            tab.mouse.wheel(0, -100)
+        expect(tab.locator("#unzoom")).to_be_visible()
+        with tab.expect_request(re.compile(r"/image\?.*height=1000&width=1000")):
+            tab.locator("#unzoom").click()
+        tab.locator("#dark").fill("100")
+        until_pixel(tab, "image", 180, 60, 0)
+
+
+def test_the_screens_are_drawn_from_the_flips(tmp_path: Path, feed: Handed, tab: Tab) -> None:
+    class Striped:
+        """Draws columns as dark as the position is far."""
+
+        def image(self, trial: Row | None, position_m: float) -> NDArray[np.uint8]:
+            return np.full((4, 6), int(10 * position_m), np.uint8)
+
+    with served(tmp_path, feed) as page:
+        page.monitor.screens = Striped()
+        feed.hand(enveloped([*one_trial(), Flip(1301 * MS, 0, 2.0, 0, 0, False)]))
+        tab.goto(page.address)
+        expect(tab.locator("#screens_note")).to_have_text("computed from the flips")
+        until_pixel(tab, "screens", 0, 0, 20)

@@ -1,13 +1,17 @@
 """What the page shows, folded from messages."""
 
+import msgspec
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rig.messages import (
+    CellSignals,
     Cue,
     Ended,
     Fault,
+    Heartbeat,
     LearningSignals,
     Lick,
     Message,
@@ -143,3 +147,46 @@ def test_a_message_that_cannot_be_shown_is_reported_once_and_the_rest_goes_on() 
     (fault,) = state.faults
     assert fault["text"].startswith("a LearningSignals cannot be shown")
     assert list(state.trials) == [4]
+
+
+@pytest.mark.parametrize(
+    ("cue", "mode", "lick_ms", "lick_m", "responded"),
+    [
+        (2.0, "active", 1200, 3.9, True),
+        (2.0, "active", 1200, 4.1, False),  # in the grey
+        (2.0, "passive", 1200, 1.0, True),
+        (2.0, "passive", 1700, 2.6, True),  # within the delay of the reward
+        (2.0, "passive", 1900, 2.8, False),
+        (None, "active", 1200, 1.9, False),  # without a cue: in the reward zone
+        (None, "active", 1200, 2.0, True),
+    ],
+)
+def test_a_lick_response_is_counted_as_in_the_study(
+    cue: float | None, mode: str, lick_ms: int, lick_m: float, responded: bool
+) -> None:
+    start = msgspec.structs.replace(
+        corridor(0, "leaf1", 1000 * MS, cue), reward_mode=mode, reward_delay_ms=250.0
+    )
+    cues = [Cue(1500 * MS, 0, 2.0)] if lick_ms > 1500 else []
+    place = standing((lick_ms - 1) * MS, 0, lick_m)
+    state = folded(STARTED, start, *cues, place, Lick(lick_ms * MS, "centre"))
+    assert state.trials[0]["responded"] is responded
+
+
+def test_motion_focus_and_the_projections_of_the_current_trial_are_shown() -> None:
+    values = np.arange(8, dtype="<f4")  # two points, one contrast, four areas
+    frame = CellSignals(
+        0, 7, 1, "leaf1", 0.0, True, b"", None,
+        motion=((1.0, -1.0, 0.9), (3.0, 0.0, 0.9)), z_um=(2.0, 4.0),
+        tuned=(60 + 12, 60 + 13), projection=values.tobytes(),
+    )  # fmt: skip
+    slow = folded(STARTED, frame).signals()
+    assert slow["motion"] == [[7, 2.0, -0.5, 3.0]]
+    assert slow["current"] == [[12, 0.0, 1.0, 2.0, 3.0], [13, 4.0, 5.0, 6.0, 7.0]]
+    earlier = msgspec.structs.replace(frame, tuned=(120, 121))
+    assert [row[0] for row in folded(STARTED, frame, earlier).signals()["current"]] == [0, 1]
+
+
+def test_a_process_tells_its_longest_turn() -> None:
+    state = folded(STARTED, ("task", Heartbeat(5 * MS, True, 3.21)))
+    assert state.processes["task"]["loop_ms"] == 3.2

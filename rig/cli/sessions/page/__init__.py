@@ -1,0 +1,1 @@
+"""What the live page shows beside the messages of its session."""
