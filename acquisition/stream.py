@@ -131,8 +131,9 @@ class Stream(Node):
         while self._folder.torn:
             self._publish_torn(self._folder.torn.pop())
         while self._folder.lost:
-            text = self._folder.lost.pop()
-            self.publish(Fault(self.clock.now(), text, finding="file lost"))
+            text, is_growing = self._folder.lost.pop(0)
+            fault = Fault(self.clock.now(), text, finding="file lost", pause=is_growing)
+            self.publish(fault)
 
     def _follow_to_the_end(self) -> None:
         if self._pending is not None:

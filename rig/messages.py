@@ -41,6 +41,9 @@ class Fault(Message, frozen=True, tag="Fault"):
     failed), so that a replay cannot reproduce the Fault."""
     finding: str = ""
     """The finding that the integrity process is to record for this; "" if it is to record none."""
+    pause: bool = False
+    """True if the session is to pause until the operator resumes or stops it; without an operator
+    it ends."""
 
 
 class Ended(Message, frozen=True, tag="Ended"):

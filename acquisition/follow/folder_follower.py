@@ -46,6 +46,15 @@ def tiffs_in(folder: Path) -> dict[Path, FileState]:
     return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
 
 
+class LostFile(NamedTuple):
+    """A followed file that was deleted, renamed or replaced."""
+
+    text: str
+    """What happened, in a sentence."""
+    is_growing: bool
+    """Whether it is the file that the microscope writes now."""
+
+
 class FolderFollower:
     """Read the pages of a folder's new files, one file after the other.
 
@@ -61,8 +70,8 @@ class FolderFollower:
         """Every file followed, in order."""
         self.torn: list[Path] = []
         """Files that ended inside a frame, since the caller last emptied the list."""
-        self.lost: list[str] = []
-        """Files that were deleted, renamed or replaced since then, a sentence each."""
+        self.lost: list[LostFile] = []
+        """Files that were deleted, renamed or replaced since then."""
         self._folder, self._strict = folder, strict
         self._in_place: dict[Path, FileState] = {}
         """The followed files that are still under their names, as they were last seen."""
@@ -124,10 +133,12 @@ class FolderFollower:
             self._renamed.update(renamed)
             what = f"was renamed to {renamed[0].name}" if renamed else "was deleted"
             what = "was replaced by another file" if now is not None else what
-            self.lost.append(
+            text = (
                 f"{path.as_posix()} {what} during the session; bring it back under its name, "
                 "because its frames cannot be read again without it"
             )
+            is_growing = self.file is not None and path == self.file.path
+            self.lost.append(LostFile(text, is_growing))
 
     def _look(self) -> dict[Path, FileState]:
         try:

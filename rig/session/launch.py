@@ -152,11 +152,13 @@ def _settle(end: _End, folder: Path, session: SessionSettings, data: Path) -> Ou
         booking = close_booking(data, session, end.folder or folder, end.reason, end.water)
     except Refused as refusal:
         not_entered = f"its water is not entered and counts as the rest of the day ({refusal})"
+    entered = not_entered or f"{booking and booking.text} is entered for {session.subject}"
     if end.folder is None:
-        entered = not_entered or f"{booking and booking.text} is entered for {session.subject}"
         raise Unsettled(f"{end.reason}; its log is lost with it, and {entered}")
     try:
         completeness = complete_log(end.folder)
+    except Refused as refusal:
+        raise Unsettled(f"{end.reason}; its log is lost ({refusal}), and {entered}") from refusal
     except OSError as error:
         raise Unsettled(
             f"{end.reason}; the log cannot be completed ({error}): everything published is in "

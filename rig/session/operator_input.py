@@ -22,6 +22,11 @@ class OperatorInput(AbstractContextManager["OperatorInput"]):
         self._address = ""
 
     @property
+    def is_there(self) -> bool:
+        """True if an operator can answer: there are keys, or a page."""
+        return self._keys.taken or bool(self._page.address)
+
+    @property
     def question(self) -> str:
         """What the next key answers; empty if it is a command."""
         return self._keys.question

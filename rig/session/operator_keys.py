@@ -23,6 +23,11 @@ class OperatorKeys:
         self._saved: list[object] | None = None
 
     @property
+    def taken(self) -> bool:
+        """True if keys are read: there is a terminal."""
+        return self._saved is not None
+
+    @property
     def question(self) -> str:
         """The question that the next key answers; "" if the next key is a command."""
         if self.pouring:

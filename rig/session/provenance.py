@@ -6,11 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = ("rig", "numpy", "scipy", "numba", "msgspec", "pyzmq", "mcap", "psychopy")
-_SCHEMA = "4"
+_SCHEMA = "5"
 """Version of the messages; a log is replayed only by a program with the same version.
 
 2: Fault.outside. 3: the present names; session id in the envelope; modules in Ended. 4: learning
-signals for each trial."""
+signals for each trial. 5: Fault.pause."""
 
 
 def about() -> dict[str, str]:

@@ -15,7 +15,7 @@ from rig.errors import Refused
 from rig.session import ring_files
 from rig.settings.config import FILES_FOLDER, ResolvedSession, SessionSettings
 from rig.subjects.booking import next_number, save_settings, subject_folder
-from rig.transport.log import JOURNAL_FOLDER
+from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
 from rig.transport.private_folder import lock
 
 _MARGIN = 1.1
@@ -124,7 +124,7 @@ def sweep(session: SessionSettings) -> None:
 
 
 class FolderWatch:
-    """Notices that a session's folder was removed or renamed while the session runs."""
+    """Notices that a session's folder, or what is written in it, was removed or renamed."""
 
     PERIOD_S = 0.5
 
@@ -132,6 +132,8 @@ class FolderWatch:
         self._folder, self._due = folder, time.monotonic()
         self._identity = _identity(folder)
         self._open = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
+        self._files: dict[Path, tuple[int, int] | None] = {}
+        """What must stay, with its identity, from the first look on."""
 
     def lost(self) -> str:
         """Return what happened to the folder; "" if it is where it was, or was just looked at."""
@@ -139,7 +141,12 @@ class FolderWatch:
             return ""
         self._due = time.monotonic() + self.PERIOD_S
         if _identity(self._folder) == self._identity:
-            return ""
+            if not self._files:
+                written = [*self._folder.glob(f"{JOURNAL_FOLDER}/*.mcap"), self._folder / LOG_FILE]
+                self._files = {path: _identity(path) for path in written}
+            gone = [p.name for p, before in self._files.items() if _identity(p) != before]
+            names = ", ".join(gone)
+            return f"{names} in the session folder {self._folder} was removed" if gone else ""
         where = self.where()
         if where is None:
             return f"the session folder {self._folder} was removed"

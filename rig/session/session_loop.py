@@ -65,7 +65,9 @@ class SessionLoop:
         self._processes = ProcessMonitor(folder, session)
         self._line = StatusLine()
         self._interrupted: str | None = None
-        self._started = False
+        self._failure = ""
+        """Why the session must end, if it cannot wait for an operator."""
+        self._started = self._watching = False
         self._requests = 0
 
     def run(self, book: Callable[[], None]) -> tuple[str, bool]:
@@ -133,7 +135,7 @@ class SessionLoop:
 
     def _watch(self) -> tuple[str, bool]:
         """Return why the session must end, and whether that is a failure."""
-        shown = 0
+        shown, self._watching = 0, True
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             while True:
                 self._receive()
@@ -144,6 +146,7 @@ class SessionLoop:
                 for verb, text in self._keys.poll():
                     self._request(verb, text)
                 if (end := self._end()) is not None:
+                    self._watching = False
                     return end
 
     def _end(self) -> tuple[str, bool] | None:
@@ -154,7 +157,7 @@ class SessionLoop:
             return self._interrupted, False
         if (ended := self._processes.ended()) is not None:
             return ended
-        failure = self._folder_watch.lost() or self._processes.end_hanging()
+        failure = self._failure or self._folder_watch.lost() or self._processes.end_hanging()
         return (failure, True) if failure else None
 
     def _request(self, verb: str, text: str) -> None:
@@ -164,16 +167,28 @@ class SessionLoop:
             return
         if verb == "pause" and self._line.paused:
             verb = "resume"
-        self._requests += 1
         now = self._clock.now()
         if verb == "water":
             self._console.print(Text(f"manual reward requested at {now / 1e9:.1f} s"))
         if verb == "note":
             self._console.print(Text(f"note at {now / 1e9:.1f} s: {text}"))
         self._line.stopping |= verb == "stop"
+        self._publish_request(verb, text or "stopped by the operator" * (verb == "stop"))
+
+    def _publish_request(self, verb: str, text: str) -> None:
+        self._requests += 1
+        now = self._clock.now()
         known = cast(Literal["pause", "resume", "note", "stop", "water"], verb)
-        why = text or "stopped by the operator" * (verb == "stop")
-        self._bus.publish(OperatorRequest(now, self._requests, now + _REQUEST_NS, known, why))
+        self._bus.publish(OperatorRequest(now, self._requests, now + _REQUEST_NS, known, text))
+
+    def _pause(self, fault: str) -> None:
+        """Pause the session until the operator answers; without an operator it must end."""
+        if not self._keys.is_there:
+            self._failure = self._failure or fault
+        elif not self._line.paused:
+            self._publish_request("pause", fault)
+            text = "the session pauses: p goes on without that, s or q stops it"
+            self._console.print(Text(text, "bold yellow"))
 
     def _stop(self, reason: str) -> str:
         """Stop one stage of nodes after the other, the recorder last.
@@ -229,6 +244,8 @@ class SessionLoop:
         self._line.handle(envelope, message)
         for fault in self._line.faults[faults:] if self._started else ():
             self._console.print(Text(fault, "bold red"))
+        if self._watching and isinstance(message, Fault) and message.pause:
+            self._pause(f"{envelope.sender}: {message.text}")
         for remark in self._line.remarks[remarks:]:
             self._console.print(Text(remark, "yellow"))
 

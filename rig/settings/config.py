@@ -47,7 +47,7 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """All settings of a session, resolved before it begins; Start contains them."""
 
     subject: str
-    seed: int
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     task_name: str
     rig: Rig
     id: str = ""

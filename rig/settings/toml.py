@@ -4,10 +4,11 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rig.errors import Refused
 
+T = TypeVar("T")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """The first bytes of a file written by Windows PowerShell with `>`."""
 _CURLY_QUOTES = re.compile("[\u201c\u201d\u201e\u2018\u2019]")
@@ -16,6 +17,8 @@ _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
 _BOOLEAN = re.compile(r"(?i:true|yes|on|false|no|off)")
 _BARE_TEXT = re.compile(r"([^=]+)=\s*([A-Za-z_][\w .-]*?)\s*(#.*)?")
 _CONTROL = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\b": r"\b", "\f": r"\f", "\x1b": r"\e"}
+_MAX_INTEGER = 2**63
+"""Whole numbers of TOML are smaller than that, and at least minus that."""
 _USE_SLASHES = "write a path with / or in single quotes"
 
 
@@ -33,13 +36,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Refused(_explain(path, text, str(error))) from error
-    for key, value in _texts(tree, ""):
+    for key, value in _of_type(tree, "", str):
         if (escape := control_character(value)) is not None:
             raise Refused(
                 f'{path}: in the value of {key}, {escape} within "..." is a control character, '
                 f"not a backslash and a letter; {_USE_SLASHES}"
             )
+    for key, number in _of_type(tree, "", int):
+        if not _fits_64_bits(number):
+            raise Refused(f"{path}: {key} has more than 64 bits; write a smaller whole number")
     return tree
+
+
+def _fits_64_bits(number: int) -> bool:
+    """Return whether a whole number has at most 64 bits, with its sign."""
+    return -_MAX_INTEGER <= number < _MAX_INTEGER
 
 
 def toml_value(text: str) -> Any:
@@ -57,6 +68,8 @@ def toml_value(text: str) -> Any:
         return text
     if isinstance(value, str) and (escape := control_character(value)) is not None:
         raise ValueError(f'{escape} within "..." is a control character; {_USE_SLASHES}')
+    if not all(_fits_64_bits(number) for _, number in _of_type(value, "", int)):
+        raise ValueError("a whole number may have at most 64 bits; write a smaller one")
     return value
 
 
@@ -116,13 +129,13 @@ def _advice_on_value(value: str) -> str | None:
     return None
 
 
-def _texts(table: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield the dotted path and the value of every text in a table."""
+def _of_type(table: Any, path: str, kind: type[T]) -> Iterator[tuple[str, T]]:
+    """Yield the dotted path and the value of every value of a type in a table."""
     if isinstance(table, dict):
         for key, value in table.items():
-            yield from _texts(value, f"{path}.{key}" if path else key)
+            yield from _of_type(value, f"{path}.{key}" if path else key, kind)
     elif isinstance(table, list):
         for value in table:
-            yield from _texts(value, path)
-    elif isinstance(table, str):
+            yield from _of_type(value, path, kind)
+    elif isinstance(table, kind):
         yield path, table

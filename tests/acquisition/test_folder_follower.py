@@ -149,8 +149,9 @@ def test_a_growing_file_that_is_taken_away_is_reported_once_and_read_on(
         path.write_bytes(b"II")
     writer.append(pictures(1)[0], 0.1)
     assert names_of(folder) == ["scan_1.tif"]
-    (sentence,) = folder.lost
-    assert sentence.startswith(f"{path.as_posix()} was {how} during the session; bring it back")
+    (lost,) = folder.lost
+    assert lost.text.startswith(f"{path.as_posix()} was {how} during the session; bring it back")
+    assert lost.is_growing
     assert names_of(folder) == [] and len(folder.lost) == 1
     writer.close()
     save(tmp_path / "scan_2.tif", pictures(1))
@@ -165,5 +166,7 @@ def test_an_earlier_file_of_the_series_that_is_deleted_is_reported_too(tmp_path:
     assert names_of(folder) == ["scan_2.tif"]
     (tmp_path / "scan_1.tif").unlink()
     assert names_of(folder) == []
-    assert "scan_1.tif was deleted during the session" in folder.lost[0]
+    (lost,) = folder.lost
+    assert "scan_1.tif was deleted during the session" in lost.text
+    assert not lost.is_growing
     folder.close()

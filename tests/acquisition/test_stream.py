@@ -264,6 +264,7 @@ def test_a_file_deleted_under_the_stream_is_a_fault_for_integrity_within_two_sec
     stream.tick(2 * SECOND)
     (fault,) = [message for message in published if isinstance(message, Fault)]
     assert fault.finding == "file lost"
+    assert fault.pause
     assert fault.text.startswith("imaging/a.tif was deleted during the session")
     writer.close()
     stream.close()

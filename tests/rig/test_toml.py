@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 import rig
+from rig.cli.main import app
 from rig.errors import Refused
 from rig.process import node_class
 from rig.settings.config import SETTINGS_FILE, check_folder, read_session, resolve
@@ -111,6 +113,9 @@ def test_a_value_of_the_command_line_is_toml_or_text(text: str, value: Any) -> N
     ("text", "remedy"),
     [
         ("task.reward_ul=3,0", "use a decimal point, as in 3.0"),
+        ("task.trials=18446744073709551616", "a whole number may have at most 64 bits"),
+        ("task.stimuli=[1, -9223372036854775809]", "a whole number may have at most 64 bits"),
+        ("seed=-1", "`seed` must be a whole number >= 0"),
         ("task.cue=True", "write true or false, in lower case"),
         ("task.stage=\u201ctrain1\u201d", "use straight quotes"),
         ('rig.imaging_folder="D:\\tif"', "write a path with / or in single quotes"),
@@ -147,3 +152,21 @@ def test_a_module_that_cannot_be_is_refused(run: str) -> None:
 def test_a_class_that_cannot_be_is_refused(path: str) -> None:
     with pytest.raises(Refused, match=r"\[wheel\]"):
         make({"is": path}, "[wheel]")
+
+
+def test_a_number_that_no_message_can_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "big.toml"
+    path.write_text("[task]\ntrials = [1, 9223372036854775808]\n")
+    with pytest.raises(Refused, match=r"task\.trials has more than 64 bits; write a smaller"):
+        read_toml(path)
+    path.write_text("trials = 9223372036854775807\n")
+    assert read_toml(path) == {"trials": 2**63 - 1}
+
+
+@pytest.mark.parametrize("command", ["run", "simulate", "demo"])
+def test_a_seed_that_no_message_can_hold_is_refused(command: str) -> None:
+    files = {"run": [str(SETUP), str(TASK), "--subject", "x"], "simulate": [str(TASK)], "demo": []}
+    for seed in (2**63, 2**64, 10**40):
+        ran = CliRunner().invoke(app, [command, *files[command], "--seed", str(seed)])
+        assert ran.exit_code == 2
+        assert "--seed" in ran.output

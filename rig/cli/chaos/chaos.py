@@ -21,7 +21,7 @@ _MAX_SEEDS = 10_000
 def chaos(
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=2**64 - 1, metavar="INTEGER", help="Seed of one plan."),
+        typer.Option(min=0, max=2**63 - 1, metavar="INTEGER", help="Seed of one plan."),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="A-B", help="Seeds of several plans, such as 1-100.")

@@ -57,7 +57,9 @@ def simulate(
             parser=number(0.0), help="Maximum session length, minutes; default: that of the task."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the first session.", min=0)] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Random seed of the first session.", min=0, max=2**62)
+    ] = 1,
     tick_ms: Annotated[
         float,
         typer.Option(
