@@ -1,6 +1,8 @@
 """Export to ALF files, the names of the International Brain Laboratory's ONE convention.
 
-A file is named object.attribute.extension. The folder is SUBJECT/DATE/NUMBER/alf.
+A file is named object.attribute.extension, and all files of an object have as many rows. The folder
+is SUBJECT/DATE/NUMBER/alf. An attribute has no underscore, except in _times: ONE takes what follows
+one for the name of a clock.
 """
 
 from collections.abc import Callable
@@ -12,36 +14,61 @@ from numpy.typing import NDArray
 
 from analysis.export.contents import Contents, write_whole
 
+Arrays = dict[str, NDArray[Any]]
+
 _NUMBER_DIGITS = 3
+_INCOMPLETE_FILE = "_rig_session.incomplete.txt"
+"""Says what the log of an incomplete session lacks."""
 
 
-def alf_arrays(contents: Contents) -> dict[str, NDArray[Any]]:
+def alf_arrays(contents: Contents) -> Arrays:
     """Return the arrays of a session by ALF name: times in s, positions in m, volumes in ul.
 
     Trials are those that were completed. An object without any event is left out.
     """
-    session, trials = contents.session, contents.trials
-    wheel = session.wheel
-    arrays = {
+    arrays = _trials(contents) | _events(contents) | _cells(contents)
+    return {name: values for name, values in arrays.items() if len(values)}
+
+
+def _trials(contents: Contents) -> Arrays:
+    trials = contents.trials
+    return {
         "trials.intervals": trials[["start_s", "end_s"]].to_numpy(np.float64),
         "trials.stimulus": trials.stimulus.to_numpy(str),
         "trials.rewarded": trials.rewarded.to_numpy(bool),
         "trials.goCue_times": trials.cue_s.to_numpy(np.float64),
-        "trials.cue_position": trials.cue_position_m.to_numpy(np.float64),
+        "trials.cuePosition": trials.cue_position_m.to_numpy(np.float64),
         "trials.feedback_times": trials.reward_s.to_numpy(np.float64),
+    }
+
+
+def _events(contents: Contents) -> Arrays:
+    session, wheel = contents.session, contents.session.wheel
+    return {
         "licks.times": session.licks.t_s.to_numpy(np.float64),
         "licks.position": session.licks.position_m.to_numpy(np.float64),
         "rewards.times": session.rewards.t_s.to_numpy(np.float64),
         "rewards.volume": session.rewards.volume_ul.to_numpy(np.float64),
         "wheel.timestamps": wheel.t_s.to_numpy(np.float64),
         "wheel.position": wheel.cm.to_numpy(np.float64) / 100,
-        "corridor.times": session.position.t_s.to_numpy(np.float64),
+        "corridor.timestamps": session.position.t_s.to_numpy(np.float64),
         "corridor.position": session.position.position_m.to_numpy(np.float64),
         "frames.times": session.frames.t_s.to_numpy(np.float64),
         "flips.times": session.flips.t_s.to_numpy(np.float64),
-        "mpci.times": contents.frames.middle_s.to_numpy(np.float64),
     }
-    return {name: values for name, values in arrays.items() if len(values)}
+
+
+def _cells(contents: Contents) -> Arrays:
+    """Return the activity (frames, cells), and where each cell is: y, x in pixels and its depth."""
+    cells = contents.cells
+    if cells is None:
+        return {}
+    return {
+        "mpci.times": contents.frames.middle_s.to_numpy(np.float64),
+        "mpci.ROIActivityDeconvolved": contents.session.traces,
+        "mpciROIs.stackPos": np.column_stack([cells.centres(), cells.plane]),
+        "mpciROIs.area": cells.area,
+    }
 
 
 def write_alf(contents: Contents, root: Path) -> list[Path]:
@@ -54,9 +81,9 @@ def write_alf(contents: Contents, root: Path) -> list[Path]:
         path = folder / f"{name}.npy"
         write_whole(path, _saver(values))
         written.append(path)
-    if contents.cells is not None:
-        path = folder / "mpci.ROIActivityDeconvolved.npy"
-        write_whole(path, _saver(contents.session.traces))
+    if contents.missing:
+        path = folder / _INCOMPLETE_FILE
+        write_whole(path, lambda part: _write_text(part, f"INCOMPLETE: {contents.missing}\n"))
         written.append(path)
     return written
 
@@ -67,3 +94,7 @@ def _saver(values: NDArray[Any]) -> Callable[[Path], None]:
             np.save(file, values, allow_pickle=False)
 
     return save
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

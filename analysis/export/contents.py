@@ -15,7 +15,6 @@ from analysis.cells.model import Cells
 from analysis.session.offline_tuning import imaged_cells
 from analysis.session.session import Session
 from rig.errors import Refused
-from rig.transport.log import LOG_FILE, read_completeness
 
 Floats = NDArray[np.float64]
 CORRIDOR = "corridor"
@@ -158,7 +157,7 @@ def read_contents(folder: Path, partial: bool = False) -> Contents:
     session = Session(folder)
     if not session.settings:
         raise Refused(f"{folder} never started, so there is nothing to export; choose another one")
-    missing = _missing(folder)
+    missing = _missing(session)
     if missing and not partial:
         raise Refused(
             f"{folder} is incomplete ({missing}); run: rig recover {folder}, or export what is "
@@ -167,8 +166,8 @@ def read_contents(folder: Path, partial: bool = False) -> Contents:
     return Contents(session, missing)
 
 
-def _missing(folder: Path) -> str:
-    completeness = read_completeness(folder / LOG_FILE)
+def _missing(session: Session) -> str:
+    completeness = session.completeness
     if completeness is None:
         return "its log was never closed"
     return "" if completeness.whole else completeness.missing or "messages are missing"

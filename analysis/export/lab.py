@@ -8,6 +8,9 @@ positions in decimetres, times as MATLAB date numbers (days).
     spk/KEY_neural_data.npy          {"spks": [neurons x frames, one array a plane]}
     retinotopy/MOUSE_DATE_trans.npz  xy_t (neurons, 2), iarea (neurons,)
     retinotopy/areas.npz             out: the outline of each of the ten areas
+
+KEY is MOUSE_YYYY_MM_DD_BLOCK. In Beh_EXPTYPE.npy it is followed by _swap1 or _swap2 for test3, and
+by _dayN for the behavior-only cohorts.
 """
 
 from collections.abc import Callable
@@ -22,6 +25,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from analysis.export.contents import Contents, Floats, write_whole
 from rig.errors import Refused
+from rig.settings.config import read_session
 
 STIMULUS_IDS = {
     "circle1": 0,
@@ -34,13 +38,25 @@ STIMULUS_IDS = {
 }
 UNKNOWN_STIMULUS = -1
 """The id of a stimulus that the study did not show."""
-_CORRIDOR_DM = 60.0
+WINDOW_FRAMES = 15
+"""Frames that the scripts take before and after each cue and first lick."""
 _DM = 10.0
 """Decimetres in a metre."""
 _AREAS = 10
-_COHORTS = {"task": "sup", "unrewarded": "unsup", "naive": "naive", "grating": "grating"}
+_SWAP = "leaf1_"
+"""What follows it in the name of a swapped corridor is its STIMTYPE."""
+_COHORTS = {"task": "sup", "unrewarded": "unsup", "naive": "naive"}
+_PRETRAINED = {
+    "pretrained": "pretrain_on_nat_image",
+    "grating_pretrained": "pretrain_on_grat_image",
+    "not_pretrained": "no_pretrain",
+}
+"""The experiment types of the behavior-only cohorts; a file has all days of their mice."""
+_PRETRAINING_STAGES = ("pretraining_passive", "pretraining_active")
 _MODES = {"active": "Active after cue", "passive": "Passive", "none": "Passive"}
 """The scripts' reward modes. With Passive they count licks before the cue, also without water."""
+
+Write = Callable[[Path], None]
 
 
 def experiment_type(contents: Contents) -> str:
@@ -49,8 +65,12 @@ def experiment_type(contents: Contents) -> str:
     Whether a train1 or train2 session came before or after learning is not in the session; give
     the whole name (sup_train1_before_learning) to write_lab instead.
     """
-    cohort = str(contents.task["cohort"])
-    return f"{_COHORTS.get(cohort, cohort)}_{contents.task['stage']}"
+    cohort, stage = str(contents.task["cohort"]), str(contents.task["stage"])
+    if cohort == "grating":
+        return f"{stage}_after_grating" if stage.startswith("test") else f"{stage}_grating"
+    if _is_pretraining(contents):
+        return _PRETRAINED[cohort]
+    return f"{_COHORTS.get(cohort, cohort)}_{stage}"
 
 
 def session_key(contents: Contents) -> str:
@@ -58,58 +78,98 @@ def session_key(contents: Contents) -> str:
     return "_".join(_parts(contents))
 
 
-def write_lab(contents: Contents, root: Path, exp_type: str = "") -> list[Path]:
+def write_lab(contents: Contents, root: Path, exp_type: str = "", day: int = 0) -> list[Path]:
     """Write or extend the study's files under `root`, and return the files written.
 
     Sessions that are already there stay; this one's entry is replaced if it is there.
-    Raises Refused if no corridor was completed, or a file that is there cannot be extended.
+
+    Args:
+        contents: The session.
+        root: The folder of beh/, spk/ and retinotopy/.
+        exp_type: EXPTYPE; empty: that of experiment_type.
+        day: N of _dayN for a behavior-only cohort; 0: counted from the animal's other sessions.
+
+    Raises:
+        Refused: No corridor was completed, corridors differ in length, or a file that is there
+            cannot be extended.
     """
-    if not len(contents.trials):
-        raise Refused(f"{contents.session.folder}: no corridor was completed; nothing to export")
     exp_type = exp_type or experiment_type(contents)
-    mouse, date, block = _parts(contents)
-    key = session_key(contents)
-    written = []
+    name = f"beh/Beh_{exp_type}.npy"
+    held = _read_dict(root / name) | _entries(contents, day)
+    # the scripts take the five days of each behavior-only mouse by their place
+    files = {name: _saver(dict(sorted(held.items())))}
+    if contents.cells is not None:
+        files |= _imaging_files(contents, root, exp_type)
+    for name, write in files.items():
+        write_whole(root / name, write)
+    return [root / name for name in files]
 
-    def add(name: str, change: Callable[[dict[str, Any]], None]) -> None:
-        path = root / name
-        held = _read_dict(path)
-        change(held)
-        write_whole(path, lambda part: _save(part, held))
-        written.append(path)
 
-    behavior = behavior_dict(contents)
-    swaps = [s.split("_")[1] for s in ("leaf1_swap1", "leaf1_swap2") if s in behavior["UniqWalls"]]
-    suffixes = swaps if contents.task["stage"] == "test3" and swaps else [""]
-    keys = [f"{key}_{suffix}".rstrip("_") for suffix in suffixes]
-    add(f"beh/Beh_{exp_type}.npy", lambda held: held.update(dict.fromkeys(keys, behavior)))
+def incomplete_windows(contents: Contents) -> str:
+    """Return a sentence if the scripts cannot cut their frames around some cue or first lick."""
     if contents.cells is None:
-        return written
+        return ""
+    first_licks = contents.licks.drop_duplicates("number").t_s.to_numpy(np.float64)
+    cues = contents.trials.cue_s.to_numpy(np.float64)
+    at = contents.frame_at(np.concatenate([cues, first_licks]))
+    short = (at < WINDOW_FRAMES) | (at > len(contents.frames) - WINDOW_FRAMES)
+    if not short.any():
+        return ""
+    return (
+        f"{int(short.sum())} cues or first licks are less than {WINDOW_FRAMES} frames from the "
+        "first or last frame; the study's reward prediction scripts stop there"
+    )
+
+
+def _entries(contents: Contents, day: int) -> dict[str, Any]:
+    """Return the entries of a session in Beh_EXPTYPE.npy: one, or one for each swapped corridor."""
+    key, behavior = session_key(contents), behavior_dict(contents)
+    if _is_pretraining(contents):
+        return {f"{key}_day{day or _day(contents)}": behavior}
+    swaps = _swaps(contents)
+    return {f"{key}_{swap}": _with_one_swap(behavior, swap) for swap in swaps} or {key: behavior}
+
+
+def _swaps(contents: Contents) -> list[str]:
+    """Return the STIMTYPEs of a test3 session: swap1, swap2 or both; none for other stages."""
+    shown = set(contents.trials.stimulus) if contents.task["stage"] == "test3" else set()
+    return [swap for swap in ("swap1", "swap2") if _SWAP + swap in shown]
+
+
+def _with_one_swap(behavior: dict[str, Any], swap: str) -> dict[str, Any]:
+    """Return the dict with one swapped corridor among its walls; its trials and frames all stay.
+
+    The scripts take the walls of test3 by their place in UniqWalls: one swapped corridor of four.
+    """
+    walls = behavior["UniqWalls"]
+    kept = np.array([_SWAP not in wall or wall == _SWAP + swap for wall in walls])
+    trials = {wall: behavior["StimTrial"][wall] for wall in walls[kept].tolist()}
+    return behavior | {
+        "UniqWalls": walls[kept],
+        "stim_id": behavior["stim_id"][kept],
+        "StimTrial": trials,
+    }
+
+
+def _imaging_files(contents: Contents, root: Path, exp_type: str) -> dict[str, Write]:
+    """Return the files of a session with imaging by name, each as a function that writes it."""
+    mouse, date, block = _parts(contents)
     facts = [
-        {"mname": mouse, "datexp": date, "blk": block} | ({"stimtype": s} if s else {})
-        for s in suffixes
+        {"mname": mouse, "datexp": date, "blk": block} | ({"stimtype": swap} if swap else {})
+        for swap in _swaps(contents) or [""]
     ]
-
-    def list_session(held: dict[str, Any]) -> None:
-        others = [one for one in held.get(exp_type, []) if one not in facts]
-        held[exp_type] = [*others, *facts]
-
-    add("beh/Imaging_Exp_info.npy", list_session)
+    listed = _read_dict(root / "beh/Imaging_Exp_info.npy")
+    others = [one for one in listed.get(exp_type, []) if one not in facts]
     xy_t, area = contents.atlas
     order = np.concatenate(contents.by_plane)
     traces = contents.session.traces
-    spikes = {"spks": [np.ascontiguousarray(traces[:, cells].T) for cells in contents.by_plane]}
-    files: dict[str, Callable[[Path], None]] = {
-        f"spk/{key}_neural_data.npy": lambda part: _save(part, spikes),
-        f"retinotopy/{mouse}_{date}_trans.npz": lambda part: _save_npz(
-            part, xy_t=xy_t[order], iarea=area[order]
-        ),
-        "retinotopy/areas.npz": lambda part: _save_npz(part, out=outlines(xy_t, area)),
+    spikes = [np.ascontiguousarray(traces[:, cells].T) for cells in contents.by_plane]
+    return {
+        "beh/Imaging_Exp_info.npy": _saver(listed | {exp_type: [*others, *facts]}),
+        f"spk/{session_key(contents)}_neural_data.npy": _saver({"spks": spikes}),
+        f"retinotopy/{mouse}_{date}_trans.npz": _npz_saver(xy_t=xy_t[order], iarea=area[order]),
+        "retinotopy/areas.npz": _npz_saver(out=outlines(xy_t, area)),
     }
-    for name, write in files.items():
-        write_whole(root / name, write)
-        written.append(root / name)
-    return written
 
 
 def behavior_dict(contents: Contents) -> dict[str, Any]:
@@ -117,47 +177,73 @@ def behavior_dict(contents: Contents) -> dict[str, Any]:
 
     Frame arrays have one value for each frame with signals; trial arrays one for each completed
     trial; lick arrays one for each lick in a completed trial.
+
+    Raises:
+        Refused: No corridor was completed, or the corridors differ in length.
     """
-    trials, frames, licks = contents.trials, contents.frames, contents.licks
-    names = trials.stimulus.to_numpy(str)
-    unique = np.unique(names)
+    if not len(contents.trials):
+        raise Refused(f"{contents.session.folder}: no corridor was completed; nothing to export")
+    corridor_dm = _corridor_dm(contents)
+    days = _day_numbers(contents.began)
+    notes = {"Notes": f"incomplete: {contents.missing}"} if contents.missing else {}
+    frames = _frame_arrays(contents, corridor_dm)
+    trials = _trial_arrays(contents, corridor_dm, days)
+    return {**notes, **frames, **trials, **_lick_arrays(contents, days)}
+
+
+def _frame_arrays(contents: Contents, corridor_dm: float) -> dict[str, Any]:
+    frames = contents.frames
     position_dm = frames.position_m.to_numpy() * _DM
     texture_dm = _texture_dm(contents)
     inside = np.isfinite(position_dm)
-    cue_dm = trials.cue_position_m.to_numpy(np.float64) * _DM
-    start = trials.index.to_numpy() * _CORRIDOR_DM
-    days = _day_numbers(contents.began)
-    notes = {"Notes": f"incomplete: {contents.missing}"} if contents.missing else {}
     return {
-        **notes,
         "ft_move": frames.moving.to_numpy(bool),
         "ft_trInd": frames.number.to_numpy(),
         "ft_WallID": frames.stimulus.to_numpy(str),
-        "ft_PosCum": frames.number.to_numpy() * _CORRIDOR_DM + position_dm,
+        "ft_PosCum": frames.number.to_numpy() * corridor_dm + position_dm,
         "ft_CorrSpc": inside & (position_dm < texture_dm),
         "ft_GraySpc": inside & (position_dm >= texture_dm),
+    }
+
+
+def _trial_arrays(
+    contents: Contents, corridor_dm: float, days: Callable[[Floats], Floats]
+) -> dict[str, Any]:
+    trials = contents.trials
+    names = trials.stimulus.to_numpy(str)
+    unique = np.unique(names)
+    cue_s = trials.cue_s.to_numpy(np.float64)
+    cue_dm = trials.cue_position_m.to_numpy(np.float64) * _DM
+    return {
         "ntrials": len(trials),
         "WallName": names,
-        "WallType": np.array([name.rstrip("0123456789").split("_")[0] for name in names]),
+        "WallType": np.array([name.split("_")[0].rstrip("0123456789") for name in names]),
         "UniqWalls": unique,
         "stim_id": np.array([STIMULUS_IDS.get(name, UNKNOWN_STIMULUS) for name in unique]),
         "isRew": _is_rewarded(contents),
         "StimTrial": {str(name): names == name for name in unique},
-        "Corridor_Length": _CORRIDOR_DM,
+        "Corridor_Length": corridor_dm,
         "SoundPos": cue_dm,
-        "SoundDelPos": start + cue_dm,
-        "SoundTime": days(trials.cue_s.to_numpy(np.float64)),
-        "SoundFr": contents.frame_at(trials.cue_s.to_numpy(np.float64)).astype(np.float64),
+        "SoundDelPos": trials.index.to_numpy() * corridor_dm + cue_dm,
+        "SoundTime": days(cue_s),
+        "SoundFr": contents.frame_at(cue_s).astype(np.float64),
         "RewPos": trials.reward_position_m.to_numpy(np.float64) * _DM,
         "RewTime": days(trials.reward_s.to_numpy(np.float64)),
         "Trial_start_time": days(trials.start_s.to_numpy(np.float64)),
         "Gray_space_time": days(trials.grey_s.to_numpy(np.float64)),
         "Reward_Mode": _MODES[str(trials.reward_mode.mode().iloc[0])],
         "Reward_Delay_ms": float(trials.reward_delay_ms.iloc[0]),
+    }
+
+
+def _lick_arrays(contents: Contents, days: Callable[[Floats], Floats]) -> dict[str, Any]:
+    licks = contents.licks
+    t_s = licks.t_s.to_numpy(np.float64)
+    return {
         "LickPos": licks.position_m.to_numpy(np.float64) * _DM,
         "LickTrind": licks.number.to_numpy(np.float64),
-        "LickTime": days(licks.t_s.to_numpy(np.float64)),
-        "LickFr": contents.frame_at(licks.t_s.to_numpy(np.float64)).astype(np.float64),
+        "LickTime": days(t_s),
+        "LickFr": contents.frame_at(t_s).astype(np.float64),
     }
 
 
@@ -179,6 +265,44 @@ def outlines(xy_t: Floats, area: NDArray[np.int16]) -> NDArray[Any]:
 def _parts(contents: Contents) -> tuple[str, str, str]:
     block = contents.session.folder.name.rpartition("_")[2]
     return contents.subject, f"{contents.began:%Y_%m_%d}", block
+
+
+def _is_pretraining(contents: Contents) -> bool:
+    """Return whether this is one of the five days of a behavior-only mouse."""
+    return contents.task["cohort"] in _PRETRAINED and contents.task["stage"] in _PRETRAINING_STAGES
+
+
+def _day(contents: Contents) -> int:
+    """Return on which of its days a behavior-only mouse ran, from 1: the passive day is the first.
+
+    Days are counted in the folder of the animal's sessions.
+    """
+    own = contents.session.folder.resolve()
+    days = {own.name.partition("_")[0]}
+    for folder in own.parent.glob("ses-*"):
+        name = folder.name.partition("_")[0]
+        if name < own.name and _stage(folder) in _PRETRAINING_STAGES:
+            days.add(name)
+    return len(days)
+
+
+def _stage(folder: Path) -> str:
+    try:
+        return str(read_session(folder).task.get("stage", ""))
+    except Refused:
+        return ""
+
+
+def _corridor_dm(contents: Contents) -> float:
+    """Return the length of texture and grey. Raises Refused if it is not the same in all trials."""
+    trials = contents.trials
+    lengths_m = np.unique(np.round(trials.texture_m + trials.grey_m, 6))
+    if len(lengths_m) > 1:
+        raise Refused(
+            f"{contents.session.folder} has corridors of {lengths_m[0]:g} to {lengths_m[-1]:g} m; "
+            "the study's files hold one length; export csv, alf or nwb"
+        )
+    return float(lengths_m[0]) * _DM
 
 
 def _texture_dm(contents: Contents) -> Floats:
@@ -223,11 +347,17 @@ def _read_dict(path: Path) -> dict[str, Any]:
     return held
 
 
-def _save(path: Path, held: dict[str, Any]) -> None:
-    with path.open("wb") as file:
-        np.save(file, np.array(held, dtype=object), allow_pickle=True)
+def _saver(held: dict[str, Any]) -> Write:
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.save(file, np.array(held, dtype=object), allow_pickle=True)
+
+    return write
 
 
-def _save_npz(path: Path, **arrays: Any) -> None:
-    with path.open("wb") as file:
-        np.savez(file, **arrays)
+def _npz_saver(**arrays: Any) -> Write:
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+
+    return write

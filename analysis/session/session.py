@@ -45,6 +45,7 @@ from rig.messages import (
     Valve,
     Wheel,
 )
+from rig.session.provenance import SCHEMA
 from rig.settings.config import RECOVERED_FILE
 from rig.transport.envelope import Envelope
 from rig.transport.frame_ring import read_pixels
@@ -76,9 +77,20 @@ class Session:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The resolved session from the message Start; empty if the session never began."""
+        """The resolved session from the message Start; empty if the session never began.
+
+        Raises Refused if a newer version of the program recorded it.
+        """
         starts = self._table(Start).session
-        return dict(starts.iloc[0]) if len(starts) else {}
+        settings = dict(starts.iloc[0]) if len(starts) else {}
+        about = settings.get("about", {})
+        schema = str(about.get("schema", ""))
+        if schema.isdecimal() and int(schema) > int(SCHEMA):
+            raise Refused(
+                f"{self.folder} was recorded by rig {about.get('rig')} with message schema "
+                f"{schema}, and this version reads up to {SCHEMA}; use that version or a later one"
+            )
+        return settings
 
     @cached_property
     def trials(self) -> pd.DataFrame:

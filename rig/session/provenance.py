@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = ("rig", "numpy", "scipy", "numba", "msgspec", "pyzmq", "mcap", "psychopy")
-_SCHEMA = "5"
+SCHEMA = "5"
 """Version of the messages; a log is replayed only by a program with the same version.
 
 2: Fault.outside. 3: the present names; session id in the envelope; modules in Ended. 4: learning
@@ -17,7 +17,7 @@ def about() -> dict[str, str]:
     """Return versions of the program, its schema, Python and packages, the commit, and the CPU."""
     packages = {name: _version(name) for name in _PACKAGES}
     return {
-        "schema": _SCHEMA,
+        "schema": SCHEMA,
         "commit": _commit(),
         "code": str(Path(__file__).parents[1]),
         "python": platform.python_version(),

@@ -1,20 +1,26 @@
 """rig export: write sessions in formats that other programs read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
+from analysis.export.raw_pages import RawPages
 from rig.cli.data.manifest import check_manifest
 from rig.cli.sessions.run import Data
 from rig.cli.sessions.session_argument import session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
+from rig.settings.config import read_session
 from rig.subjects.record import Subject, find
+
+if TYPE_CHECKING:
+    from analysis.export.contents import Contents
 
 EXPORT_FOLDER = "export"
 
@@ -29,100 +35,199 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
+class _Options(NamedTuple):
+    """The options of one call."""
+
+    data: Path
+    exp_type: str
+    day: int
+    birth_date: str
+    sex: str
+    genotype: str
+    experimenter: str
+    tiffs: RawPages
+    partial: bool
+
+
+Arguments = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[SESSION_DIR] FORMAT",
+        help="A session folder, and nwb, lab (the study's own files), alf, csv or parquet.",
+    ),
+]
+OfSubject = Annotated[
+    str,
+    typer.Option("--subject", help="Export every session of this animal instead of one folder."),
+]
+To = Annotated[
+    Path | None, typer.Option(help="Where to write [export/FORMAT in the session folder].")
+]
+ExpType = Annotated[
+    str, typer.Option(help="lab: the study's session type, such as sup_train1_after_learning.")
+]
+Day = Annotated[
+    int,
+    typer.Option(
+        help="lab: N of _dayN, behavior-only cohorts [counted from the animal's sessions].",
+        min=0,
+        show_default=False,
+    ),
+]
+BirthDate = Annotated[
+    str, typer.Option(help="nwb: the animal's birth date, YYYY-MM-DD [from its record].")
+]
+Sex = Annotated[
+    str, typer.Option(help="nwb: M, F, U (unknown) or O (other) [from its record, else U].")
+]
+Genotype = Annotated[str, typer.Option(help="nwb: the animal's genotype [from its record].")]
+Experimenter = Annotated[str, typer.Option(help='nwb: such as "Doe, Jane" [from its record].')]
+Tiffs = Annotated[
+    RawPages, typer.Option(help="nwb: link the TIFFs, embed the raw pages in the file, or none.")
+]
+Partial = Annotated[
+    bool,
+    typer.Option(
+        "--partial", help="Export what is there of an incomplete session, marked as incomplete."
+    ),
+]
+
+
 def export(
-    arguments: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[SESSION_DIR] FORMAT",
-            help="A session folder, and nwb, lab (the study's own files), alf, csv or parquet.",
-        ),
-    ],
+    arguments: Arguments,
     data: Data,
-    subject: Annotated[
-        str, typer.Option(help="Export every session of this animal instead of one folder.")
-    ] = "",
-    to: Annotated[
-        Path | None, typer.Option(help="Where to write [export/FORMAT in the session folder].")
-    ] = None,
-    exp_type: Annotated[
-        str,
-        typer.Option(help="lab: the study's session type, such as sup_train1_after_learning."),
-    ] = "",
-    birth_date: Annotated[
-        str, typer.Option(help="nwb: the animal's birth date, YYYY-MM-DD [from its record].")
-    ] = "",
-    sex: Annotated[
-        str, typer.Option(help="nwb: M, F, U (unknown) or O (other) [from its record, else U].")
-    ] = "",
-    genotype: Annotated[
-        str, typer.Option(help="nwb: the animal's genotype [from its record].")
-    ] = "",
-    experimenter: Annotated[
-        str, typer.Option(help='nwb: such as "Doe, Jane" [from its record].')
-    ] = "",
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Export an incomplete session, marked as incomplete.")
-    ] = False,
+    subject: OfSubject = "",
+    to: To = None,
+    exp_type: ExpType = "",
+    day: Day = 0,
+    birth_date: BirthDate = "",
+    sex: Sex = "",
+    genotype: Genotype = "",
+    experimenter: Experimenter = "",
+    tiffs: Tiffs = RawPages.LINK,
+    partial: Partial = False,
 ) -> None:
     """Export sessions as NWB, the study's own files, ALF, CSV or Parquet."""
-    from analysis.export.contents import Contents, read_contents
-
     *named, kind = arguments
     if kind not in list(Format):
         raise Refused(f"{kind!r} is not a format; choose one of {', '.join(Format)}")
-
-    def write(contents: Contents, folder: Path) -> int:
-        if kind == Format.LAB:
-            from analysis.export.lab import write_lab
-
-            return len(write_lab(contents, folder, exp_type))
-        if kind == Format.ALF:
-            from analysis.export.alf import write_alf
-
-            return len(write_alf(contents, folder))
-        if kind == Format.NWB:
-            from analysis.export.nwb import SubjectFacts, write_nwb
-
-            animal = _recorded(contents.subject, folders[0].parents[1], data)
-            facts = SubjectFacts(
-                birth_date=_birth_date(birth_date or animal.birth_date, contents.subject),
-                sex=sex or animal.sex or "U",
-                genotype=genotype or animal.genotype,
-                experimenter=experimenter or animal.experimenter,
-            )
-            write_nwb(contents, folder, facts)
-            return 1
-        from analysis.export.tables import write_tables
-
-        return len(write_tables(contents, folder, kind))
-
+    options = _Options(data, exp_type, day, birth_date, sex, genotype, experimenter, tiffs, partial)
     console = new_console()
-    folders = list(_sessions(named, subject, data))
-    for session in folders:
-        if not partial:
-            check_manifest(session)
-        contents = read_contents(session, partial)
-        folder = (to or session / EXPORT_FOLDER / kind).resolve()
-        if to is not None and subject and kind in (Format.CSV, Format.PARQUET):
-            folder /= session.name
-        count = write(contents, folder)
-        files = "file" if count == 1 else "files"
-        console.print(f"{session.name}: {count} {files} in {escape(str(folder))}", soft_wrap=True)
+    if not subject:
+        _export(_named(named), Format(kind), to, options, console)
+        return
+    if named:
+        raise Refused("give a session folder or --subject NAME, not both")
+    sessions = _sessions_of(subject, data)
+    refused = 0
+    for session in sessions:
+        own = to / session.name if to and kind in (Format.CSV, Format.PARQUET) else to
+        try:
+            _export(session, Format(kind), own, options, console)
+        except Refused as refusal:
+            console.print(f"{session.name} was not exported: {escape(str(refusal))}")
+            refused += 1
+    if refused:
+        raise Refused(f"{refused} of {len(sessions)} sessions of {subject} were not exported")
 
 
-def _sessions(named: list[str], subject: str, data: Path) -> Iterator[Path]:
-    if bool(named) == bool(subject) or len(named) > 1:
+def _named(named: list[str]) -> Path:
+    if len(named) != 1:
         raise Refused(
             "name one session folder and a format, as in: rig export DIR nwb, or --subject NAME "
             "and a format"
         )
-    if named:
-        yield session_in(Path(named[0]))
-        return
-    folders = sorted((data / f"sub-{subject}").glob("ses-*"))
-    if not folders:
+    return session_in(Path(named[0]))
+
+
+def _sessions_of(subject: str, data: Path) -> list[Path]:
+    """Return the session folders of an animal, the oldest first. Raises Refused if it has none.
+
+    Of a continued session it is the last part, which is read with those before it.
+    """
+    folders = (data / f"sub-{subject}").glob("ses-*")
+    found = sorted(folders, key=lambda path: (len(path.name), path.name))
+    if not found:
         raise Refused(f"{data} has no session of {subject}; check the name, or give --data")
-    yield from map(session_in, folders)
+    ids = [_ids(folder) for folder in found]
+    continued = {earlier for _, earlier in ids if earlier}
+    return [session_in(f) for f, (own, _) in zip(found, ids, strict=True) if own not in continued]
+
+
+def _ids(folder: Path) -> tuple[str, str]:
+    """Return the id of a session, and that of the session that it continues."""
+    try:
+        session = read_session(folder)
+    except Refused:
+        return "", ""
+    return session.id, session.continues
+
+
+def _export(
+    session: Path, kind: Format, to: Path | None, options: _Options, console: Console
+) -> None:
+    """Write one session in one format, and print where."""
+    from analysis.export.contents import read_contents
+
+    if not options.partial:
+        check_manifest(session)
+    contents = read_contents(session, options.partial)
+    folder = (to or session / EXPORT_FOLDER / kind).resolve()
+    written = _WRITERS[kind](contents, folder, options)
+    files = "file" if len(written) == 1 else "files"
+    text = f"{session.name}: {len(written)} {files} in {escape(str(folder))}"
+    console.print(text, soft_wrap=True)
+    if kind == Format.LAB:
+        from analysis.export.lab import incomplete_windows
+
+        if warning := incomplete_windows(contents):
+            console.print(f"{session.name}: {warning}", style="yellow", soft_wrap=True)
+
+
+def _write_nwb(contents: "Contents", folder: Path, options: _Options) -> list[Path]:
+    from analysis.export.nwb import SubjectFacts, write_nwb
+
+    animal = _recorded(contents.subject, contents.session.folder.parents[1], options.data)
+    facts = SubjectFacts(
+        birth_date=_birth_date(options.birth_date or animal.birth_date, contents.subject),
+        sex=options.sex or animal.sex or "U",
+        genotype=options.genotype or animal.genotype,
+        experimenter=options.experimenter or animal.experimenter,
+    )
+    return [write_nwb(contents, folder, facts, options.tiffs, options.partial)]
+
+
+def _write_lab(contents: "Contents", folder: Path, options: _Options) -> list[Path]:
+    from analysis.export.lab import write_lab
+
+    return write_lab(contents, folder, options.exp_type, options.day)
+
+
+def _write_alf(contents: "Contents", folder: Path, options: _Options) -> list[Path]:
+    from analysis.export.alf import write_alf
+
+    return write_alf(contents, folder)
+
+
+def _write_csv(contents: "Contents", folder: Path, options: _Options) -> list[Path]:
+    from analysis.export.tables import write_tables
+
+    return write_tables(contents, folder, "csv")
+
+
+def _write_parquet(contents: "Contents", folder: Path, options: _Options) -> list[Path]:
+    from analysis.export.tables import write_tables
+
+    return write_tables(contents, folder, "parquet")
+
+
+_WRITERS: dict[Format, Callable[["Contents", Path, _Options], list[Path]]] = {
+    Format.NWB: _write_nwb,
+    Format.LAB: _write_lab,
+    Format.ALF: _write_alf,
+    Format.CSV: _write_csv,
+    Format.PARQUET: _write_parquet,
+}
 
 
 def _recorded(name: str, beside: Path, data: Path) -> Subject:

@@ -107,6 +107,9 @@ def write(folder: Path, messages: list[Message], first: Start, imaging: bool = T
     if imaging:
         messages = messages + signals(messages)
         rows = [f"{n},{2 + n},{2 + n},1.5,{area}" for n, area in enumerate(AREAS)]
+        (session / "imaging").mkdir()
+        # every Frame names the same 8 x 8 pixels
+        np.arange(64, dtype="<i2").tofile(session / "imaging" / "a.tif")
         (session / "cells.csv").write_text("cell,y_px,x_px,radius_px,area\n" + "\n".join(rows))
     ordered = sorted(messages, key=lambda message: message.t)
     return write_log(session, enveloped([first, *ordered]))

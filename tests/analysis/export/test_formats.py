@@ -1,5 +1,6 @@
 """Exports to NWB, ALF and tables, also of sessions in which hardly anything happened."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -8,13 +9,18 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from analysis.export import nwb
 from analysis.export.alf import write_alf
 from analysis.export.contents import read_contents
+from analysis.export.lab import behavior_dict
 from analysis.export.nwb import SubjectFacts, check_times, write_nwb
+from analysis.export.raw_pages import RawPages
 from analysis.export.tables import write_tables
 from rig.cli.main import app
 from rig.errors import Refused
 from rig.messages import Message, Position
+from rig.session.provenance import SCHEMA
+from rig.session.recover import complete_log
 from rig.transport.envelope import pack
 from rig.transport.log import LOG_FILE, Completeness, LogWriter
 from tests.analysis.export.recorded import (
@@ -26,12 +32,14 @@ from tests.analysis.export.recorded import (
     write,
 )
 from tests.analysis.logs import enveloped
+from tests.kept_sessions import SCHEMAS, kept_session
 
 SUBJECT = SubjectFacts(
     birth_date=date(2025, 11, 1), sex="F", experimenter="Doe, Jane", institution="I", lab="L"
 )
 NOTHING: list[Message] = [Position(n * 1_000_000, -1, 0.0, 0.0, False, "grey") for n in range(9)]
-SESSIONS = {
+Kind = tuple[list[Message], bool, str]
+SESSIONS: dict[str, Kind] = {
     "a task session": (trial(0, "leaf1", 6000) + trial(1, "circle1", 14_000), True, "task"),
     "an unrewarded one": (trial(0, "circle1", 6000), True, "unrewarded"),
     "without licks": (trial(0, "leaf1", 6000, licks=False), True, "task"),
@@ -41,12 +49,29 @@ SESSIONS = {
 }
 
 
-@pytest.mark.parametrize("name", SESSIONS)
-def test_the_nwb_inspector_finds_nothing_critical(tmp_path: Path, name: str) -> None:
-    inspector = pytest.importorskip("nwbinspector", reason="nwbinspector is not installed")
+def recovered(folder: Path) -> Path:
+    """A real session whose log was cut off in mid-file, and completed by rig recover."""
+    session = kept_session(SCHEMAS[-1], folder)
+    log = session / LOG_FILE
+    log.write_bytes(log.read_bytes()[: log.stat().st_size * 2 // 3])
+    assert not complete_log(session).whole
+    return session
+
+
+def recorded(name: str, folder: Path) -> Path:
+    """The folder of a session of that kind."""
+    if name == "recovered":
+        return recovered(folder)
     messages, imaging, cohort = SESSIONS[name]
-    folder = write(tmp_path, messages, start(imaging, cohort), imaging)
-    path = write_nwb(read_contents(folder), tmp_path / "nwb", SUBJECT)
+    return write(folder, messages, start(imaging, cohort), imaging)
+
+
+@pytest.mark.parametrize("name", [*SESSIONS, "recovered"])
+def test_the_nwb_inspector_finds_nothing_grave(tmp_path: Path, name: str) -> None:
+    inspector = pytest.importorskip("nwbinspector", reason="nwbinspector is not installed")
+    contents = read_contents(recorded(name, tmp_path), partial=name == "recovered")
+    pages = RawPages.NONE if name == "recovered" else RawPages.EMBED  # its TIFF is not kept
+    path = write_nwb(contents, tmp_path / "nwb", SUBJECT, pages)
     config = inspector.load_config("dandi")
     found = [
         f"{m.importance.name} {m.check_function_name} {m.object_name}"
@@ -54,6 +79,19 @@ def test_the_nwb_inspector_finds_nothing_critical(tmp_path: Path, name: str) -> 
         if m.importance.name in ("CRITICAL", "ERROR", "PYNWB_VALIDATION")
     ]
     assert found == []
+
+
+def test_a_file_with_grave_findings_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("nwbinspector", reason="nwbinspector is not installed")
+    from pynwb.file import Subject
+
+    monkeypatch.setattr(nwb, "_subject", lambda *_: Subject(subject_id="VR2", sex="female"))
+    contents = read_contents(whole_session(tmp_path))
+    with pytest.raises(Refused, match=r"the NWB inspector found: .* \(check_subject_"):
+        write_nwb(contents, tmp_path / "nwb", SUBJECT)
+    assert list((tmp_path / "nwb").iterdir()) == []
 
 
 def test_an_nwb_file_holds_what_was_recorded(tmp_path: Path) -> None:
@@ -64,18 +102,74 @@ def test_an_nwb_file_holds_what_was_recorded(tmp_path: Path) -> None:
     assert path.name == "sub-VR2_ses-20260304-2_behavior+ophys.nwb"
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     with NWBHDF5IO(str(path), "r") as io:
-        nwb = io.read()
-        assert (nwb.identifier, nwb.subject.age) == ("0123456789abcdef", "P123D")
-        assert list(nwb.trials.outcome[:]) == ["done", "done", "aborted", "done", "done"]
-        assert len(nwb.events["licks"]) == 10
-        assert list(nwb.events["rewards"]["volume_ul"][:]) == [3.0, 3.0, 3.0]
-        activity = nwb.processing["ophys"]["Deconvolved"]["Plane0"]
+        file = io.read()
+        assert (file.identifier, file.subject.age) == ("0123456789abcdef", "P123D")
+        assert list(file.trials.outcome[:]) == ["done", "done", "aborted", "done", "done"]
+        assert len(file.events["licks"]) == 10
+        assert list(file.events["rewards"]["volume_ul"][:]) == [3.0, 3.0, 3.0]
+        activity = file.processing["ophys"]["Deconvolved"]["Plane0"]
         np.testing.assert_array_equal(activity.data[:], contents.session.traces)
         assert activity.data.shape == (5 * TRIAL_FRAMES, CELLS)
-        assert list(nwb.processing["ophys"]["ImageSegmentation"]["PlaneSegmentation0"].area) == [
+        assert list(file.processing["ophys"]["ImageSegmentation"]["PlaneSegmentation0"].area) == [
             8, 8, 3, 3, 5, -1,
         ]  # fmt: skip
-        assert list(check_times(nwb)) == []
+        assert list(check_times(file)) == []
+
+
+def test_raw_pages_are_linked_or_embedded_on_request(tmp_path: Path) -> None:
+    from pynwb import NWBHDF5IO
+
+    contents = read_contents(whole_session(tmp_path))
+    for pages in RawPages:
+        path = write_nwb(contents, tmp_path / pages, SUBJECT, pages)
+        with NWBHDF5IO(str(path), "r") as io:
+            series = io.read().acquisition.get("TwoPhotonSeriesPlane0")
+            if pages == RawPages.NONE:
+                assert series is None
+            elif pages == RawPages.LINK:
+                (tiff,) = series.external_file[:]
+                assert (path.parent / tiff).resolve() == contents.session.folder / "imaging/a.tif"
+            else:
+                assert series.data.shape == (5 * TRIAL_FRAMES, 8, 8)
+                np.testing.assert_array_equal(series.data[3], contents.session.pixels(3))
+
+
+def test_a_missing_tiff_is_refused_and_with_partial_named_in_the_file(tmp_path: Path) -> None:
+    from pynwb import NWBHDF5IO
+
+    folder = whole_session(tmp_path)
+    (folder / "imaging" / "a.tif").unlink()
+    contents = read_contents(folder)
+    with pytest.raises(Refused, match=r"imaging/a\.tif is missing; restore it, or .* --tiffs none"):
+        write_nwb(contents, tmp_path / "nwb", SUBJECT)
+    assert write_nwb(contents, tmp_path / "none", SUBJECT, RawPages.NONE).is_file()
+    path = write_nwb(contents, tmp_path / "nwb", SUBJECT, partial=True)
+    with NWBHDF5IO(str(path), "r") as io:
+        assert io.read().notes == "INCOMPLETE: imaging/a.tif is missing"
+
+
+def test_a_file_names_the_devices_the_software_and_the_running_signals(tmp_path: Path) -> None:
+    from pynwb import NWBHDF5IO
+
+    contents = read_contents(kept_session(SCHEMAS[-1], tmp_path))
+    path = write_nwb(contents, tmp_path / "nwb", SUBJECT, RawPages.NONE)
+    with NWBHDF5IO(str(path), "r") as io:
+        file = io.read()
+        assert {"hardware_valve_centre", "hardware_wheel", "microscope"} <= set(file.devices)
+        assert "simulated:Valve" in file.devices["hardware_valve_centre"].description
+        versions = dict(file.was_generated_by[:].tolist())
+        about = contents.session.settings["about"]
+        assert (versions["rig"], versions["commit"]) == (about["rig"], about["commit"])
+        signals = file.processing["ophys"]
+        assert signals["selective_fractions_by_area"].data.shape == (11, 5, 3, 10)
+        assert {"reward_prediction", "selective_fraction"} <= set(signals.data_interfaces)
+        cells = signals["ImageSegmentation"]["PlaneSegmentation0"]
+        mask = cells["pixel_mask"][7]
+        imaged = contents.cells
+        assert imaged is not None
+        pixels = slice(*imaged.first[7:9])
+        expected = zip(imaged.x[pixels], imaged.y[pixels], strict=True)
+        assert [tuple(pixel)[:2] for pixel in mask] == list(expected)
 
 
 def test_a_file_with_times_out_of_order_is_found_and_not_kept(
@@ -110,16 +204,25 @@ def test_tables_come_back_as_they_were(tmp_path: Path, kind: str) -> None:
     assert "it was zero at 2026-03-04T10:00:00+01:00" in text
 
 
+ALF_NAME = re.compile(
+    r"(_(?P<namespace>[a-zA-Z0-9]+)_)?(?P<object>[a-zA-Z]+)"
+    r"\.(?P<attribute>[a-zA-Z0-9]+(_times|_intervals)?)\.(?P<extension>npy|txt)"
+)
+"""ONE's specification of a file's name, without the parts that are not used here."""
+
+
 def test_alf_files_follow_the_naming_convention(tmp_path: Path) -> None:
     contents = read_contents(whole_session(tmp_path))
     files = write_alf(contents, tmp_path / "one")
     assert {path.parent for path in files} == {tmp_path / "one/VR2/2026-03-04/002/alf"}
+    rows: dict[str, set[int]] = {}
     for path in files:
-        assert len(path.name.split(".")) == 3, path.name
-    named = {path.stem: np.load(path) for path in files}
-    lengths = {name: len(v) for name, v in named.items() if name.startswith("trials.")}
-    assert set(lengths.values()) == {4}
-    assert named["mpci.ROIActivityDeconvolved"].shape == (5 * TRIAL_FRAMES, CELLS)
+        found = ALF_NAME.fullmatch(path.name)
+        assert found is not None, path.name
+        rows.setdefault(found["object"], set()).add(len(np.load(path)))
+    assert {name: len(lengths) for name, lengths in rows.items()} == dict.fromkeys(rows, 1)
+    assert rows["trials"] == {4}
+    assert (rows["mpci"], rows["mpciROIs"]) == ({5 * TRIAL_FRAMES}, {CELLS})
 
 
 def incomplete(tmp_path: Path) -> Path:
@@ -133,18 +236,52 @@ def incomplete(tmp_path: Path) -> Path:
 
 
 def test_an_incomplete_session_is_exported_only_on_demand_and_says_so(tmp_path: Path) -> None:
+    from pynwb import NWBHDF5IO
+
     folder = incomplete(tmp_path)
     with pytest.raises(Refused, match=r"is incomplete \(2 Lick of hardware are missing\)"):
         read_contents(folder)
     contents = read_contents(folder, partial=True)
     write_tables(contents, tmp_path / "tables", "csv")
     assert "INCOMPLETE: 2 Lick" in (tmp_path / "tables" / "README.txt").read_text()
+    alf = {path.name: path for path in write_alf(contents, tmp_path / "one")}
+    assert "INCOMPLETE: 2 Lick" in alf["_rig_session.incomplete.txt"].read_text()
+    assert behavior_dict(contents)["Notes"] == "incomplete: 2 Lick of hardware are missing"
+    path = write_nwb(contents, tmp_path / "nwb", SUBJECT)
+    with NWBHDF5IO(str(path), "r") as io:
+        assert io.read().notes == "INCOMPLETE: 2 Lick of hardware are missing"
+
+
+def test_a_damaged_log_is_exported_only_on_demand(tmp_path: Path) -> None:
+    folder = kept_session(SCHEMAS[-1], tmp_path)
+    log = bytearray((folder / LOG_FILE).read_bytes())
+    log[len(log) // 2] ^= 1
+    (folder / LOG_FILE).write_bytes(log)
+    with pytest.raises(Refused, match=r"is incomplete \(.* of log.mcap cannot be read"):
+        read_contents(folder)
+    contents = read_contents(folder, partial=True)
+    assert "of log.mcap cannot be read" in contents.missing
+    assert len(contents.session.wheel)
+
+
+def test_a_log_of_a_newer_version_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    first = start()
+    first.session["about"] = {"rig": "9.0.0", "schema": "99"}
+    folder = write(tmp_path, trial(0, "leaf1", 6000), first)
+    for partial in (False, True):
+        with pytest.raises(Refused) as refused:
+            read_contents(folder, partial)
+        assert str(refused.value) == (
+            f"{folder} was recorded by rig 9.0.0 with message schema 99, and this version reads "
+            f"up to {SCHEMA}; use that version or a later one"
+        )
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["{folder}", "pdf"], "'pdf' is not a format; choose one of nwb, lab, alf"),
+        (["{folder}", "nwb", "--subject", "VR2"], "not both"),
         (["{folder}", "nwb"], "the birth date of VR2 is not known"),
         (["{folder}", "nwb", "--birth-date", "soon"], "'soon' is not a date"),
         (["csv"], "name one session folder and a format"),

@@ -1,16 +1,24 @@
 """The files that the study's own scripts read: names, shapes, units."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from analysis.export.contents import read_contents
-from analysis.export.lab import write_lab
+from analysis.export.lab import (
+    behavior_dict,
+    experiment_type,
+    incomplete_windows,
+    session_key,
+    write_lab,
+)
 from rig.errors import Refused
-from rig.messages import Message
+from rig.messages import Message, TrialStart
 from tests.analysis.export.recorded import (
     AREAS,
     CELLS,
@@ -21,6 +29,7 @@ from tests.analysis.export.recorded import (
     whole_session,
     write,
 )
+from tests.kept_sessions import SCHEMAS, kept_session
 
 KEY = "VR2_2026_03_04_2"
 FRAMES = 5 * TRIAL_FRAMES
@@ -158,3 +167,92 @@ def test_a_file_that_is_no_dict_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="cannot be extended"):
         write_lab(contents, tmp_path / "lab")
     assert path.read_bytes() == b"somebody else's"
+
+
+@pytest.mark.parametrize(
+    ("cohort", "stage", "expected"),
+    [
+        ("task", "test1", "sup_test1"),
+        ("unrewarded", "test2", "unsup_test2"),
+        ("naive", "test3", "naive_test3"),
+        ("grating", "test1", "test1_after_grating"),
+        ("pretrained", "pretraining_passive", "pretrain_on_nat_image"),
+        ("pretrained", "pretraining_active", "pretrain_on_nat_image"),
+        ("grating_pretrained", "pretraining_active", "pretrain_on_grat_image"),
+        ("not_pretrained", "pretraining_active", "no_pretrain"),
+    ],
+)
+def test_experiment_types_are_those_of_the_study(
+    tmp_path: Path, cohort: str, stage: str, expected: str
+) -> None:
+    folder = write(tmp_path, trial(0, "leaf1", 6000), start(False, cohort, stage), imaging=False)
+    assert experiment_type(read_contents(folder)) == expected
+
+
+def test_the_days_of_a_behavior_only_mouse_are_in_one_file_in_their_order(tmp_path: Path) -> None:
+    messages = trial(0, "leaf1", 6000) + trial(1, "circle1", 14_000)
+    for day in (4, 3, 5):  # exported in any order
+        stage = "pretraining_passive" if day == 3 else "pretraining_active"
+        first = start(False, "pretrained", stage)
+        first.session["began"] = f"2026-03-0{day}T10:00:00+01:00"
+        folder = write(tmp_path, messages, first, imaging=False)
+        folder = folder.rename(folder.with_name(f"ses-2026030{day}_1"))
+        settings = {"subject": "VR2", "seed": 1, "task_name": stage, "nodes": {}}
+        settings |= {"rig": {"name": "r", "disk_mb_s": 1.0}, "task": first.session["task"]}
+        (folder / "settings.json").write_text(json.dumps(settings))
+    for folder in (tmp_path / "sub-VR2").iterdir():
+        write_lab(read_contents(folder), tmp_path / "lab")
+    held = loaded(tmp_path / "lab" / "beh" / "Beh_pretrain_on_nat_image.npy")
+    assert list(held) == [
+        "VR2_2026_03_03_1_day1",
+        "VR2_2026_03_04_1_day2",
+        "VR2_2026_03_05_1_day3",
+    ]
+    write_lab(read_contents(folder), tmp_path / "given", day=4)
+    (key,) = loaded(tmp_path / "given" / "beh" / "Beh_pretrain_on_nat_image.npy")
+    assert key == f"{session_key(read_contents(folder))}_day4"
+
+
+def test_a_session_with_both_swaps_has_an_entry_for_each_with_four_walls(tmp_path: Path) -> None:
+    drawn = ["leaf1", "leaf1_swap1", "circle1", "leaf2", "leaf1_swap2", "leaf1_swap1"]
+    messages: list[Message] = []
+    for number, stimulus in enumerate(drawn):
+        messages += trial(number, stimulus, 6000 + 8000 * number)
+    folder = write(tmp_path, messages, start(stage="test3"))
+    write_lab(read_contents(folder), tmp_path / "lab")
+    held = loaded(tmp_path / "lab" / "beh" / "Beh_sup_test3.npy")
+    assert list(held) == [f"{KEY}_swap1", f"{KEY}_swap2"]
+    for number, swap in ((5, "swap1"), (6, "swap2")):
+        entry = held[f"{KEY}_{swap}"]
+        walls = ["circle1", "leaf1", f"leaf1_{swap}", "leaf2"]
+        assert list(entry["UniqWalls"]) == walls == list(entry["StimTrial"])
+        assert list(entry["stim_id"]) == [0, 2, number, 3]
+        assert list(entry["WallName"]) == drawn
+        assert entry["WallType"][1] == "leaf"
+    index = loaded(tmp_path / "lab" / "beh" / "Imaging_Exp_info.npy")
+    assert [one["stimtype"] for one in index["sup_test3"]] == ["swap1", "swap2"]
+
+
+def test_corridors_of_two_lengths_are_refused(tmp_path: Path) -> None:
+    messages = trial(0, "leaf1", 6000) + trial(1, "leaf1", 14_000)
+    at = next(n for n, m in enumerate(messages) if isinstance(m, TrialStart) and m.trial == 1)
+    messages[at] = msgspec.structs.replace(messages[at], texture_m=3.0)
+    folder = write(tmp_path, messages, start())
+    with pytest.raises(Refused, match=r"corridors of 5 to 6 m; the study's files hold one length"):
+        write_lab(read_contents(folder), tmp_path / "lab")
+
+
+def test_cues_too_near_to_the_ends_of_the_recording_are_counted(tmp_path: Path) -> None:
+    """The cue and the first lick of the first trial are in frames 8 and 9; the rest fits."""
+    warning = incomplete_windows(read_contents(whole_session(tmp_path)))
+    assert warning.startswith(
+        "2 cues or first licks are less than 15 frames from the first or last"
+    )
+
+
+def test_frames_of_licks_and_cues_are_finite_and_inside_the_recording(tmp_path: Path) -> None:
+    contents = read_contents(kept_session(SCHEMAS[-1], tmp_path))
+    beh = behavior_dict(contents)
+    for name in ("SoundFr", "LickFr"):
+        assert np.isfinite(beh[name]).all()
+        assert ((beh[name] >= 0) & (beh[name] < len(beh["ft_move"]))).all()
