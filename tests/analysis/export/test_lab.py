@@ -250,6 +250,27 @@ def test_cues_too_near_to_the_ends_of_the_recording_are_counted(tmp_path: Path) 
     )
 
 
+def test_d_prime_of_the_exported_files_is_the_one_that_was_logged(tmp_path: Path) -> None:
+    """2 (mean_A - mean_B) / (sd_A + sd_B) over moving texture frames, from the files alone."""
+    contents = read_contents(kept_session(SCHEMAS[-1], tmp_path))
+    write_lab(contents, tmp_path / "lab")
+    key = session_key(contents)
+    beh = loaded(tmp_path / "lab" / "beh" / "Beh_sup_train1.npy")[key]
+    spikes = np.concatenate(
+        loaded(tmp_path / "lab" / "spk" / f"{key}_neural_data.npy")["spks"]
+    ).astype(np.float64)
+    a, b = (
+        spikes[:, (beh["ft_WallID"] == wall) & (beh["ft_move"] > 0) & beh["ft_CorrSpc"]]
+        for wall in ("leaf1", "circle1")
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        d_prime = 2 * (a.mean(1) - b.mean(1)) / (a.std(1) + b.std(1))
+    assert np.isfinite(d_prime).any()
+    logged = contents.session.d_prime[-1]
+    defined = np.isfinite(logged)
+    np.testing.assert_allclose(d_prime[defined], logged[defined], rtol=1e-4)
+
+
 def test_frames_of_licks_and_cues_are_finite_and_inside_the_recording(tmp_path: Path) -> None:
     contents = read_contents(kept_session(SCHEMAS[-1], tmp_path))
     beh = behavior_dict(contents)
