@@ -56,3 +56,25 @@ def read_areas(path: Path, *counts: int) -> Ids:
     if not np.issubdtype(ids.dtype, np.number) or not np.isin(ids, np.arange(-1, 10)).all():
         raise Refused(f"areas_file {path} has values other than the area ids -1 to 9; correct it")
     return ids.astype(np.int16)
+
+
+def read_atlas(path: Path, count: int) -> NDArray[np.float64] | None:
+    """Read the atlas positions, um, from `xy_t` of a retinotopic .npz: (count, 2).
+
+    None if the file has none.
+
+    Raises:
+        Refused: There is another number of positions than of area ids, or they are not numbers.
+    """
+    if path.suffix.lower() != ".npz":
+        return None
+    try:
+        xy_t = read_array(path, "xy_t")
+    except UnreadableFileError:
+        return None
+    if xy_t.shape != (count, 2) or not np.issubdtype(xy_t.dtype, np.number):
+        raise Refused(
+            f"areas_file {path} has xy_t of shape {xy_t.shape}, but {count} area ids; give an x "
+            "and a y for each cell"
+        )
+    return xy_t.astype(np.float64)

@@ -28,7 +28,7 @@ class Cells:
     has_planes: bool = False
     """True if the file gives the depth of each cell; otherwise all are in depth 0."""
     drawn_on: tuple[int, int] | None = None
-    """Size of the label image that the cells come from, (height_px, width_px)."""
+    """Size of the pages or of the label image that the cells come from, (height_px, width_px)."""
     from_suite2p: bool = False
     """True if the pixels may be those of Suite2p's combined view instead of a page."""
     left_out: tuple[str, ...] = ()
@@ -37,6 +37,10 @@ class Cells:
     """Index of each cell's entry in its file, (cells,); None: the file has no other entries."""
     file_rows: int = 0
     """Number of entries in the file."""
+    atlas: NDArray[np.float64] | None = None
+    """Position of each cell in the retinotopic atlas, um (`xy_t` of the areas file): (cells, 2)."""
+    origin: str = ""
+    """The session that these cells were moved from, by the name of its folder; empty: none."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -75,6 +79,8 @@ class Cells:
             self.left_out,
             None if self.rows is None else self.rows[cells],
             self.file_rows,
+            None if self.atlas is None else self.atlas[cells],
+            self.origin,
         )
 
     def check(self, shape: tuple[int, int]) -> None:
@@ -91,10 +97,10 @@ class Cells:
             )
 
     def check_page(self, shape: tuple[int, int]) -> None:
-        """Raise Refused if the cells' label image has another size than the pages."""
+        """Raise Refused if the cells were drawn on pages of another size."""
         if self.drawn_on not in (None, shape):
             raise Refused(
-                f"cells_file is a label image of {self.drawn_on[0]} x {self.drawn_on[1]} px, but "
+                f"cells_file is for pages of {self.drawn_on[0]} x {self.drawn_on[1]} px, but "
                 f"the pages have {shape[0]} x {shape[1]} px; draw it on the mean of such pages"
             )
 

@@ -110,13 +110,7 @@ class Contents:
         cells = self.cells
         if cells is None:
             return np.empty((0, 2)), np.empty(0, np.int16)
-        online = self.session.settings["nodes"]["online"]
-        areas_file = str(online.get("areas_file") or "")
-        if areas_file.endswith(".npz"):
-            with np.load(self.session.folder / areas_file, allow_pickle=False) as loaded:
-                if "xy_t" in loaded:
-                    return np.asarray(loaded["xy_t"], np.float64), cells.area
-        return cells.centres(), cells.area
+        return cells.centres() if cells.atlas is None else cells.atlas, cells.area
 
     @cached_property
     def d_prime(self) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Align today's field with that of another day, and find the cells that both days share."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,19 @@ import scipy.ndimage
 import scipy.spatial
 from numpy.typing import NDArray
 
-from analysis.cells.model import Cells
+from analysis.cells.model import Cells, make_cells
 from analysis.registration.phase_correlation import Correlator, Located
 from analysis.registration.rigid import MotionSettings, Rigid
+from rig.errors import Refused
 
 Floats = NDArray[np.float32]
 
 _MAX_DEGREES = 4.0
 """Rotations are searched up to this in both directions."""
 _STEP_DEGREES = 0.5
+_SIGNIFICANT = 7.0
+"""Smallest peak that counts as found, in standard deviations of those of unrelated images: with
+every rotation the shift is searched again, so chance has many more tries than in one search."""
 _CLOSE_PX = 3.0
 """Largest distance between the centres of one cell on two days."""
 _OVERLAP = 0.3
@@ -82,7 +86,7 @@ def _best_rotation(
 
 def _locate(correlator: Correlator, reference: Any, image: NDArray[Any], degrees: float) -> Located:
     window = correlator.window(rotate(image, degrees))
-    return correlator.locate(correlator.spectrum(window), reference)
+    return correlator.locate(correlator.spectrum(window), reference, _SIGNIFICANT)
 
 
 def rotate(image: NDArray[Any], degrees: float) -> Floats:
@@ -128,6 +132,72 @@ def same_cells(
     pairs = np.stack([own[mutual], nearest[mutual]], axis=1).astype(np.int64)
     kept = [_overlap(today, (y, x), reference, pair) >= _OVERLAP for pair in pairs]
     return np.asarray(pairs[np.array(kept, bool)])
+
+
+def move_cells(cells: Cells, alignment: DayAlignment, inside: NDArray[np.bool_]) -> Cells:
+    """Return cells of the reference where they are today; those that leave the page are left out.
+
+    A pixel of today gets the weight of the pixel of the reference that it shows.
+
+    Args:
+        cells: The cells of the reference.
+        alignment: Where today's field is, seen from the reference.
+        inside: True for pixels of a page that the microscope scans: (height_px, width_px).
+
+    Raises:
+        Refused: No cell is left.
+    """
+    kept, pixels, weights = [], [], []
+    for cell in range(len(cells)):
+        own = slice(cells.first[cell], cells.first[cell + 1])
+        yx, weight = _moved_mask(cells.y[own], cells.x[own], cells.weight[own], alignment, inside)
+        if len(yx):
+            kept.append(cell)
+            pixels.append(yx)
+            weights.append(weight)
+    if not kept:
+        raise Refused("no cell of that day is in today's field; move to the same field")
+    moved = make_cells([cells.names[cell] for cell in kept], pixels, weights)
+    chosen = np.array(kept, np.intp)
+    atlas = None if cells.atlas is None else cells.atlas[chosen]
+    return replace(moved, area=cells.area[chosen], plane=cells.plane[chosen], atlas=atlas)
+
+
+def _moved_mask(
+    y: NDArray[Any],
+    x: NDArray[Any],
+    weight: NDArray[np.float32],
+    alignment: DayAlignment,
+    inside: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the pixels (n, 2) and weights (n,) of a mask today; none if it leaves the page."""
+    shape = inside.shape
+    to_y, to_x = _do_pixels(y, x, alignment, (shape[0], shape[1]))
+    top, left = int(np.floor(to_y.min())), int(np.floor(to_x.min()))
+    bottom, right = int(np.ceil(to_y.max())) + 1, int(np.ceil(to_x.max())) + 1
+    box = np.mgrid[top:bottom, left:right].reshape(2, -1)
+    back_y, back_x = _undo_pixels(box[0], box[1], alignment, (shape[0], shape[1]))
+    shows = np.stack([np.rint(back_y) - y.min() + 1, np.rint(back_x) - x.min() + 1]).astype(int)
+    picture = np.zeros((np.ptp(y) + 3, np.ptp(x) + 3), np.float32)  # with an edge of no weight
+    picture[y - y.min() + 1, x - x.min() + 1] = weight
+    found = picture[tuple(np.clip(shows, 0, np.array([picture.shape]).T - 1))]
+    own = box[:, found > 0]
+    out = (own < 0).any(axis=0) | (own >= np.array([shape]).T).any(axis=0)
+    if out.any() or not inside[own[0], own[1]].all():
+        own = own[:, :0]
+    return own.T.astype(np.int64), found[found > 0][: own.shape[1]]
+
+
+def _do_pixels(
+    y: NDArray[Any], x: NDArray[Any], alignment: DayAlignment, shape: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where pixels of the reference are today: the inverse of _undo_pixels."""
+    middle = (np.array(shape) - 1) / 2
+    angle = np.deg2rad(alignment.degrees)
+    off_y, off_x = y + alignment.down_px - middle[0], x + alignment.right_px - middle[1]
+    to_y = np.cos(angle) * off_y - np.sin(angle) * off_x
+    to_x = np.sin(angle) * off_y + np.cos(angle) * off_x
+    return to_y + middle[0], to_x + middle[1]
 
 
 def _undo_pixels(

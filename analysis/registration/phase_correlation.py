@@ -20,7 +20,8 @@ _EDGE_PX = 24
 _LARGE_PX = 600_000
 """Images of more pixels are binned 2 x 2; a shift is then still known to 0.05 px."""
 _SIGNIFICANT = 5.0
-"""A peak below this many standard deviations of the correlations of unrelated images is chance."""
+"""Smallest peak, in standard deviations of the correlations of unrelated images, that is not chance
+in one search."""
 
 
 class Located(NamedTuple):
@@ -85,8 +86,13 @@ class Correlator:
         size = np.maximum(np.abs(spectrum), np.finfo(np.float32).tiny)
         return np.asarray(np.conj(spectrum) / size * self._smooth, np.complex64)
 
-    def locate(self, spectrum: Spectrum, reference: Spectrum) -> Located:
-        """Find how far an image has moved, in px of the page."""
+    def locate(
+        self, spectrum: Spectrum, reference: Spectrum, significant: float = _SIGNIFICANT
+    ) -> Located:
+        """Find how far an image has moved, in px of the page.
+
+        A peak below `significant` standard deviations of unrelated images is chance.
+        """
         product = np.empty_like(spectrum)
         _multiply_phases(spectrum, reference, product)
         surface = scipy.fft.irfft2(product, s=self.shape, overwrite_x=True, workers=1)
@@ -97,7 +103,7 @@ class Correlator:
         right = x - reach + _peak_offset(near[y, max(x - 1, 0) : x + 2])
         peak = float(near[y, x])
         correlation = peak / self._highest
-        found = correlation >= _SIGNIFICANT * self._chance and peak >= float(surface.max())
+        found = correlation >= significant * self._chance and peak >= float(surface.max())
         return Located(down * self.binning, right * self.binning, correlation, found)
 
 

@@ -132,7 +132,12 @@ def _correlations(signals: LearningArrays) -> Figure:
         colour, symbol = AREA_COLOURS[area][0], _SYMBOLS[area]
         traces.append(dots(np.arange(len(names)), values, colour, area, 8, symbol))
     layout = {
-        "xaxis": {"title": "", "tickvals": list(range(len(names))), "ticktext": list(names)},
+        "xaxis": {
+            "title": "",
+            "tickvals": list(range(len(names))),
+            "ticktext": list(names),
+            "range": [-0.5, len(names) - 0.5],
+        },
         "yaxis": {"title": "r with the first half", "range": [-1.05, 1.05]},
         "showlegend": True,
         "margin": {"t": 30},

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from analysis.cells.model import Cells
 from analysis.cells.read_cells import read_cells
 from analysis.cells.run_length_masks import label_image
+from analysis.cells.suite2p_layout import to_pages
 from analysis.detection.detection_run import cells_of
 from analysis.session.session import Session
 from analysis.signals.scratch import ScratchRows
@@ -34,6 +35,30 @@ def imaged_cells(session: Session) -> Cells | None:
         return None
     use_iscell = bool(online.get("use_iscell", True))
     return read_cells(session.folder / path, session.folder / areas if areas else None, use_iscell)
+
+
+def cells_on_pages(session: Session) -> Cells | None:
+    """Return `imaged_cells` with the pixels and depths that they have on the pages of the scan."""
+    cells, frames, scans = imaged_cells(session), session.frames, session.scans
+    if cells is None or not len(frames):
+        return None
+    shape = int(frames.height_px.iloc[0]), int(frames.width_px.iloc[0])
+    regions = list(scans.regions.iloc[-1]) if len(scans) else []
+    depths = len(scans.depths_um.iloc[-1]) if len(scans) else 1
+    online = session.settings["nodes"]["online"]
+    return to_pages(cells, regions, depths, shape, online.get("cells_layout", "auto"))
+
+
+def scanned_pixels(session: Session) -> NDArray[np.bool_]:
+    """Return which pixels of a page are scanned, not rows between strips: (height, width)."""
+    frames, scans = session.frames, session.scans
+    shape = int(frames.height_px.iloc[0]), int(frames.width_px.iloc[0])
+    regions = list(scans.regions.iloc[-1]) if len(scans) else []
+    inside = np.full(shape, not regions)
+    for region in regions:
+        rows = slice(region["first_row"], region["first_row"] + region["height_px"])
+        inside[rows, : region["width_px"]] = True
+    return inside
 
 
 def found_labels(session: Session) -> NDArray[np.int32] | None:

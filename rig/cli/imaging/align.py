@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from analysis.registration.day_alignment import DayAlignment
 
 
+_MOST_LISTED = 20
+"""Cells that are listed by name."""
+
+
 def align(
     subject: Annotated[str, typer.Argument(help="Name of the animal.")],
     today: Annotated[Path, typer.Argument(help="TIFF that ScanImage is saving or has saved.")],
@@ -30,6 +34,13 @@ def align(
         ),
     ] = "",
     save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Save that day's masks, moved to today's field (.npz), to use as cells_file.",
+        ),
+    ] = None,
+    save_mean: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", help="Save that day's mean page (.npy), to use as a reference_file."
@@ -66,9 +77,37 @@ def align(
     write_png(out, overlay(now, back, then, where, folder.name, _um_per_px(folder, plane)))
     console.print(f"compared with {folder}", soft_wrap=True)
     console.print(where, soft_wrap=True)
+    if save_mean is not None:
+        np.save(save_mean, then)
     if save is not None:
-        np.save(save, then)
+        console.print(_save_moved(folder, found, save), soft_wrap=True)
     console.print(f"picture: {out} (magenta: today, green: that day, white: both)", soft_wrap=True)
+
+
+def _save_moved(folder: Path, found: "DayAlignment", path: Path) -> str:
+    """Save that day's masks, moved to today's field; return what was saved. Raises Refused."""
+    from dataclasses import replace
+
+    from analysis.cells.mask_file import write_masks
+    from analysis.registration.day_alignment import move_cells
+    from analysis.session import Session
+    from analysis.session.offline_tuning import cells_on_pages, scanned_pixels
+
+    if not found.found:
+        raise Refused("today's field was not found, so no masks were saved; move to the same field")
+    if path.suffix.lower() != ".npz":
+        raise Refused(f"--save {path}: masks are saved as .npz; give the file that ending")
+    session = Session(folder)
+    cells = cells_on_pages(session)
+    if cells is None:
+        raise Refused(f"{folder} has no cells to move; run that session with cells_file or find")
+    inside = scanned_pixels(session)
+    moved = replace(move_cells(cells, found, inside), origin=folder.name)
+    write_masks(path, moved, (inside.shape[0], inside.shape[1]))
+    text = f"masks: {path}, {len(moved)} of {len(cells)} cells of that day, for cells_file"
+    lost = sorted(set(cells.names) - set(moved.names), key=cells.names.index)
+    shown = ", ".join(lost[:_MOST_LISTED]) + (" ..." if len(lost) > _MOST_LISTED else "")
+    return text + (f"; not in today's field: {shown}" if lost else "")
 
 
 def _sentence(found: "DayAlignment") -> str:

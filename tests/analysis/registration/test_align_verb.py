@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 from typer.testing import CliRunner
 
+from analysis.cells.read_cells import read_cells
 from analysis.registration.reference_images import read_reference_images
 from analysis.registration.rigid import MotionSettings
 from rig.cli.imaging.align_picture import magenta_over_green, overlay, scale_bar
@@ -41,7 +42,17 @@ def test_the_same_field_lies_where_it_was(data: Path, tmp_path: Path) -> None:
     (first,) = (data / "sub-VR2" / "ses-20261124_1" / "imaging").glob("*.tif")
     shutil.copy(first, tiff)
     out, mean = tmp_path / "over.png", tmp_path / "mean.npy"
-    args = ["align", "VR2", str(tiff), "--data", str(data), "--out", str(out), "--save", str(mean)]
+    args = [
+        "align",
+        "VR2",
+        str(tiff),
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+        "--save-mean",
+        str(mean),
+    ]
     done = CliRunner().invoke(app, args, catch_exceptions=False)
     assert told_by(done.output) == pytest.approx([0, 0, 0], abs=1.0)
     picture = tifffile.imread(first)
@@ -64,6 +75,38 @@ def moved_day(data: Path, tmp_path: Path, down: int, right: int) -> tuple[Path, 
             raw.seek(offset)
             raw.write(np.roll(page, (down, right), (0, 1)).tobytes())
     return tiff, np.mean([page for _, page in pages], axis=0)
+
+
+def test_that_days_masks_are_saved_where_the_cells_are_today(data: Path, tmp_path: Path) -> None:
+    tiff, _ = moved_day(data, tmp_path, 6, -8)
+    masks = tmp_path / "masks.npz"
+    args = ["align", "VR2", str(tiff), "--data", str(data), "--out", str(tmp_path / "o.png")]
+    done = CliRunner().invoke(app, [*args, "--save", str(masks)], catch_exceptions=False)
+    then, now = read_cells(SHIPPED), read_cells(masks)
+    assert f"{len(now)} of {len(then)} cells of that day" in done.output
+    assert "not in today's field: " in done.output
+    rows = [then.names.index(name) for name in now.names]
+    assert len(then) > len(now) >= 0.7 * len(then)
+    np.testing.assert_allclose(now.centres() - then.centres()[rows], [[6, -8]] * len(now), atol=1.5)
+    np.testing.assert_array_equal(now.area, then.area[rows])
+    assert now.origin == "ses-20261124_1"
+
+
+def test_masks_are_not_saved_of_another_field(data: Path, tmp_path: Path) -> None:
+    tiff, _ = moved_day(data, tmp_path, 0, 0)
+    noise = tmp_path / "noise.tif"
+    shutil.copy(tiff, noise)
+    rng = np.random.default_rng(0)
+    with tifffile.TiffFile(noise) as file:
+        places = [(page.dataoffsets[0], page.shape) for page in file.pages]
+    with noise.open("r+b") as raw:
+        for offset, shape in places:
+            raw.seek(offset)
+            raw.write(rng.integers(0, 500, shape, np.int16).tobytes())
+    args = ["align", "VR2", str(noise), "--data", str(data), "--out", str(tmp_path / "o.png")]
+    with pytest.raises(Refused, match="today's field was not found, so no masks were saved"):
+        CliRunner().invoke(app, [*args, "--save", str(tmp_path / "m.npz")], catch_exceptions=False)
+    assert not (tmp_path / "m.npz").exists()
 
 
 def test_a_field_that_has_moved_is_told_and_drawn_with_its_depth(
