@@ -41,6 +41,17 @@ def cells_of(data: ReportData, count: int) -> Cells | None:
     return cells if cells is not None and len(cells) == count else None
 
 
+def places_of(data: ReportData, cells: Cells) -> tuple[Floats, Floats, str]:
+    """Return x and y of each cell in the field, and their unit: µm, else px."""
+    x, y, unit = np.full(len(cells), np.nan), np.full(len(cells), np.nan), "px"
+    centres = cells.centres()
+    for plane in np.unique(cells.plane).tolist():
+        regions, unit = _regions(data, plane)
+        mine = cells.plane == plane
+        x[mine], y[mine] = _placed(centres[mine], regions)
+    return x, y, unit
+
+
 def cell_maps(data: ReportData, d_prime: Floats, compared: tuple[str, str]) -> list[Figure]:
     """Return a map for each depth that has cells."""
     cells = cells_of(data, d_prime.size)

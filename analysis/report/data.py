@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.report.colours import stimulus_colours
 from analysis.session import lick_metrics
+from analysis.session.across_days import OtherDay, other_day
 from analysis.session.findings import Finding, findings
 from analysis.session.learning_arrays import LearningArrays, learning_arrays
 from analysis.session.session import Session
@@ -33,6 +34,8 @@ class ReportData(msgspec.Struct, frozen=True):
     distance_m: float
     learning: LearningArrays | None
     """The signals of all trials at the end; None if there are none."""
+    other_day: OtherDay | None = None
+    """Another session with the same cells."""
 
     @property
     def length_m(self) -> float:
@@ -44,8 +47,11 @@ class ReportData(msgspec.Struct, frozen=True):
         return self.done[self.done.stimulus == stimulus]
 
 
-def read_data(folder: Path) -> ReportData:
-    """Read a session for its report. Raises Refused if there is nothing to report."""
+def read_data(folder: Path, other: Path | None = None) -> ReportData:
+    """Read a session for its report, and another one with the same cells.
+
+    Raises Refused if there is nothing to report, or if the other session does not match.
+    """
     session = Session(folder)
     if session.completeness is None:
         raise Refused(
@@ -78,6 +84,7 @@ def read_data(folder: Path) -> ReportData:
         _minutes(session),
         distance_m,
         learning_arrays(session),
+        other_day(session, other),
     )
 
 

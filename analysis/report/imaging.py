@@ -9,6 +9,7 @@ from analysis.cells.areas import ALL, GROUPS, NAMES
 from analysis.report.cell_map import cell_maps, cells_of
 from analysis.report.colours import AREAS, DATA, DIM
 from analysis.report.data import ReportData
+from analysis.report.density_map import density_map
 from analysis.report.html import Figure, Section
 from analysis.report.plots import bars, line, plain, steps
 from analysis.session.lick_metrics import Rate, interval
@@ -46,6 +47,11 @@ def selectivity(data: ReportData) -> Section | None:
         text += f" Cells were found during the session, from frame {session.found.frame.iloc[0]}."
     figures = [_histogram(defined), _by_area(data, d_prime), _by_threshold(data)]
     figures += cell_maps(data, d_prime, (a, b))
+    for sign, name in ((1, a), (-1, b)):
+        caption = f"Cells selective for {name}, % of the cells around each place"
+        chosen = sign * np.nan_to_num(d_prime) >= SELECTIVE
+        density = density_map(data, chosen, caption, _stimulus_colour(data, name))
+        figures += [density] if density is not None else []
     return Section(title, text, figures)
 
 

@@ -12,6 +12,7 @@ from analysis.cells.areas import NAMES, groups_of
 from analysis.report.cell_map import cells_of
 from analysis.report.colours import CUE, DATA, DIM, GREY
 from analysis.report.data import ReportData
+from analysis.report.density_map import density_map
 from analysis.report.html import Figure, Section
 from analysis.report.plots import band, bars, dots, line, plain
 from analysis.session.learning_arrays import LearningArrays
@@ -22,7 +23,7 @@ from analysis.session.lick_metrics import (
     mean_and_error,
     rate_around,
 )
-from analysis.signals.reward_prediction import WINDOW
+from analysis.signals.reward_prediction import WINDOW, predicts_reward
 
 Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
@@ -56,6 +57,10 @@ def reward_prediction(data: ReportData) -> Section | None:
         _around_lick(data, signals),
         _by_lick(data, signals),
     ]
+    chosen = predicts_reward(signals.late_early, data.session.d_prime[-1].astype(np.float64))
+    caption = "Reward-prediction cells, % of the cells around each place"
+    density = density_map(data, chosen, caption, "#3b0f70")
+    figures += [density] if density is not None else []
     return Section("Reward prediction", text, figures)
 
 

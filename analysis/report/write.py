@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.report.across_days import across_days
 from analysis.report.behavior import overview, performance, water
 from analysis.report.coding_direction import projections, similarity
 from analysis.report.data import ReportData, read_data
@@ -34,6 +35,7 @@ SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     projections,
     similarity,
     sequences,
+    across_days,
     motion,
     triggers,
     water,
@@ -45,14 +47,16 @@ SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
 show."""
 
 
-def report(folder: Path, path: Path) -> None:
+def report(folder: Path, path: Path, other: Path | None = None) -> None:
     """Write the report of a session's folder to a file.
 
+    The cells are compared with those of `other`, or else of the session that their masks were
+    moved from by rig align.
     If cells were found in the session, their label image is written beside it.
     Raises Refused if the folder holds no session that was run and closed, or the file cannot be
     written.
     """
-    data = read_data(folder)
+    data = read_data(folder, other)
     sections = [section for make in SECTIONS if (section := make(data)) is not None]
     page = render(_title(data), _text(data), _cards(data), sections, top=findings(data))
     fresh = path.with_name(f".{path.name}.new")

@@ -107,7 +107,7 @@ def test_tuning_is_sorted_on_odd_and_shown_on_even_trials_of_every_stimulus(
     tmp_path: Path,
 ) -> None:
     page = made(tmp_path, recorded(("leaf1", "circle1", "leaf2"), tmp_path)[0])
-    maps = [f for f in page.figures if f["traces"][0]["type"] == "heatmap"]
+    maps = [f for f in page.figures if f["traces"][0].get("colorscale") == "Viridis"]
     session = Session(tmp_path)
     done = session.trials[session.trials.outcome == "done"].reset_index(drop=True)
     stimuli = ["leaf1", *done.stimulus[done.stimulus != "leaf1"].unique()]  # rewarded first
@@ -142,7 +142,8 @@ def test_the_map_is_in_micrometres_over_the_mean_image_and_not_clipped(tmp_path:
     scan = Scan(1, "raw.bin", {"um_per_degree": 100.0}, (0.0,), regions)
     frames = [Frame(n + 2, n, "raw.bin", n * 25600, 80, 160, 0.0) for n in range(4)]
     page = made(tmp_path, [messages[0], ("stream", scan), *frames, *messages[1:]])
-    (figure,) = [f for f in page.figures if f["layout"]["xaxis"]["title"]["text"] == "right, µm"]
+    titled = [f for f in page.figures if f["layout"]["xaxis"]["title"]["text"] == "right, µm"]
+    (figure,) = [f for f in titled if len(f["traces"]) > 1]
     *images, cells = figure["traces"]
     assert [(image["x0"], image["y0"]) for image in images] == [(-98.75, 151.25), (301.25, 151.25)]
     assert [(image["dx"], image["dy"]) for image in images] == [(2.5, 2.5), (2.5, 2.5)]

@@ -16,6 +16,13 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="File to write; default: report.html in the session."),
     ] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Another session of the animal: find its cells in this one, and show both days.",
+        ),
+    ] = None,
 ) -> None:
     """Write a self-contained HTML page of a session, for any browser."""
     from analysis.report.write import REPORT_FILE
@@ -25,5 +32,5 @@ def report(
     path = out or folder / REPORT_FILE
     console = new_console()
     check_log(folder, console)
-    write(folder, path)
+    write(folder, path, None if beside is None else session_in(beside))
     console.print(f"report: {path}", soft_wrap=True)
