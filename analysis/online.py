@@ -78,8 +78,8 @@ class Online(Node):
         """The [nodes.online] table: the cells, and how brightness becomes activity."""
 
         cells_file: str = ""
-        """A CSV of discs (cell, y_px, x_px, radius_px, area, plane), Suite2p's stat.npy, a label image
-        (.tif or .npy), or masks that rig align moved from another day (.npz)."""
+        """A CSV of discs (cell, y_px, x_px, radius_px, area, plane), Suite2p's stat.npy, a label
+        image (.tif or .npy), or masks that rig align moved from another day (.npz)."""
         use_iscell: bool = True
         """Take only the cells that Suite2p's iscell.npy in the folder of cells_file accepts."""
         cells_layout: Layout = "auto"

@@ -16,9 +16,9 @@ Floats = NDArray[np.float64]
 
 _SIDE = 80
 """Squares along the longer side of a map."""
-_CELLS = 12.0
+_CELLS = 30.0
 """Cells that a place is averaged over, about."""
-_FEWEST = 4.0
+_FEWEST = 8.0
 """Places with fewer cells around them are left empty."""
 
 
@@ -83,7 +83,7 @@ def local_fraction(
 ) -> tuple[tuple[Floats, Floats], Floats]:
     """Return the fraction of chosen cells around each place of a grid.
 
-    Cells are weighted by a Gaussian that holds about 12 cells.
+    Cells are weighted by a Gaussian that holds about 30 cells.
 
     Args:
         x: Position of each cell: (cells,).
