@@ -9,9 +9,9 @@ from analysis.cells.areas import ALL, GROUPS, NAMES
 from analysis.report.cell_map import cell_maps, cells_of
 from analysis.report.colours import AREAS, DATA, DIM
 from analysis.report.data import ReportData
-from analysis.report.density_map import density_map
 from analysis.report.html import Figure, Section
 from analysis.report.plots import bars, line, plain, steps
+from analysis.report.signals.density_map import density_map
 from analysis.session.lick_metrics import Rate, interval
 from analysis.session.offline_tuning import mean_tunings
 from analysis.signals.selectivity import SIGNS, THRESHOLDS

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.report.across_days import across_days
 from analysis.report.behavior import overview, performance, water
-from analysis.report.coding_direction import projections, similarity
 from analysis.report.data import ReportData, read_data
 from analysis.report.health import findings, latencies, record, referee
 from analysis.report.html import Card, Section, render
 from analysis.report.imaging import motion, selectivity, tuning
 from analysis.report.licks import aligned_licks, first_licks, rasters, speed
-from analysis.report.reward_prediction import reward_prediction, reward_prediction_trials
-from analysis.report.sequences import sequences
+from analysis.report.signals.across_days import across_days
+from analysis.report.signals.coding_direction import projections, similarity
+from analysis.report.signals.reward_prediction import reward_prediction, reward_prediction_trials
+from analysis.report.signals.sequences import sequences
 from analysis.report.triggers import triggers
 from analysis.session.offline_tuning import found_labels
 from rig.errors import Refused

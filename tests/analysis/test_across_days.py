@@ -11,9 +11,9 @@ import rig
 from analysis.cells.mask_file import write_masks
 from analysis.cells.read_cells import read_cells
 from analysis.registration.day_alignment import DayAlignment, move_cells
-from analysis.report.across_days import across_days
 from analysis.report.data import read_data
-from analysis.report.density_map import local_fraction
+from analysis.report.signals.across_days import across_days
+from analysis.report.signals.density_map import local_fraction
 from analysis.session import Session
 from analysis.session.across_days import other_day
 from analysis.session.offline_tuning import scanned_pixels

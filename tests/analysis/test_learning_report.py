@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.report.coding_direction import projections, similarity
 from analysis.report.data import ReportData, read_data
-from analysis.report.reward_prediction import reward_prediction, reward_prediction_trials
-from analysis.report.sequences import sequences
+from analysis.report.signals.coding_direction import projections, similarity
+from analysis.report.signals.reward_prediction import reward_prediction, reward_prediction_trials
+from analysis.report.signals.sequences import sequences
 from analysis.report.write import report
 from analysis.session.learning_arrays import AREAS, LearningArrays
 from rig.cli.bench.ground_truth import SETUP

@@ -12,9 +12,9 @@ from analysis.cells.areas import NAMES, groups_of
 from analysis.report.cell_map import cells_of
 from analysis.report.colours import CUE, DATA, DIM, GREY
 from analysis.report.data import ReportData
-from analysis.report.density_map import density_map
 from analysis.report.html import Figure, Section
 from analysis.report.plots import band, bars, dots, line, plain
+from analysis.report.signals.density_map import density_map
 from analysis.session.learning_arrays import LearningArrays
 from analysis.session.lick_metrics import (
     AROUND_S,

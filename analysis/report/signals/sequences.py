@@ -13,7 +13,7 @@ from analysis.report.colours import DATA, DIM
 from analysis.report.data import ReportData
 from analysis.report.html import Figure, Grid, Section
 from analysis.report.plots import dots, plain
-from analysis.report.reward_prediction import texture_end
+from analysis.report.signals.reward_prediction import texture_end
 from analysis.session.learning_arrays import AREAS, LearningArrays
 from analysis.session.offline_tuning import mean_tunings
 from analysis.signals.coding_direction import TEXTURE_BINS
