@@ -60,7 +60,7 @@ def replayed(live: Live) -> Report:
 def test_a_silent_frame_clock_pauses_the_session_and_the_operator_resumes_it(
     tmp_path: Path,
 ) -> None:
-    with Live(tmp_path, *silent_for(1.0), keys=True) as live:
+    with Live(tmp_path, *silent_for(3.0), keys=True) as live:
         paused_t = until_paused(live)
         while live.until(Edge, line="frame_clock", up=True)[1].t < paused_t:
             pass
