@@ -111,11 +111,20 @@ def test_a_decimal_comma_is_explained_in_every_option(command: list[str]) -> Non
     assert '"2,5" is not a number; use a decimal point, for example 23.8' in output
 
 
-def test_a_decimal_comma_is_explained_in_a_weight(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("grams", "expected"),
+    [
+        ("23,5", '"23,5" is not a number; use a decimal point, for example 23.8'),
+        ("heavy", '"heavy" is not a number; use a decimal point, for example 23.8'),
+        ("nan", '"nan" is not a finite number'),
+        ("240", "from 5 to 100 g"),
+    ],
+)
+def test_a_wrong_weight_is_explained(tmp_path: Path, grams: str, expected: str) -> None:
     given = ["--cohort", "task", "--stage", "train1", "--baseline-g", "24", "--free"]
-    for command in (["add", "a", *given], ["weigh", "a", "23,5"]):
+    for command in (["add", "a", *given], ["weigh", "a", grams]):
         result = CliRunner().invoke(app, ["subject", *command, "--data", str(tmp_path)])
-    assert '"23,5" is not a number; use a decimal point' in str(result.exception)
+    assert expected in str(result.exception)
 
 
 def test_the_version_is_shown() -> None:

@@ -1,6 +1,6 @@
 """Contract tests: what each Protocol promises, for every implementation of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -99,8 +99,12 @@ def test_a_wheel_counts_forward_and_backward_and_has_a_calibration(world: World)
     zero = wheel.counts(world.wait(1))
     for counts, in_all in ((100, 100), (0, 100), (-250, -150), (3, -147)):
         world.turn(counts)
-        now = world.wait(20)
-        assert wheel.counts(now) - zero == in_all
+        assert _settles(world, lambda now: wheel.counts(now) - zero, in_all)
+
+
+def _settles(world: World, count: Callable[[int], int], expected: int) -> bool:
+    """Return True as soon as a count is as expected; on a busy machine a board answers late."""
+    return any(count(world.wait(20)) == expected for _ in range(50))
 
 
 @serving("Ball")
@@ -113,9 +117,8 @@ def test_a_ball_counts_both_axes(world: World) -> None:
     zero, side_zero = ball.counts(now), ball.side_counts(now)
     for counts, in_all in ((100, 100), (-250, -150), (50, -100)):
         world.turn(counts)
-        now = world.wait(20)
-        assert ball.counts(now) - zero == in_all
-        assert ball.side_counts(now) - side_zero == in_all // 10
+        assert _settles(world, lambda now: ball.counts(now) - zero, in_all)
+        assert _settles(world, lambda now: ball.side_counts(now) - side_zero, in_all // 10)
 
 
 @serving("Lick")
