@@ -52,7 +52,8 @@ def test_licks_around_a_step_are_dated_right(step_s: float, world: BehaviorWorld
     for warning in warnings:
         by = re.match(rf"board b: its clock was set {way} by ([0-9.]+) (s|min|h)", warning)
         assert by is not None, warning
-        assert float(by[1]) == pytest.approx(abs(step_s), abs=world.slack_ns / S)
+        # its clock runs up to 100 ppm fast, which counts as part of the step
+        assert float(by[1]) == pytest.approx(abs(step_s), rel=1e-4, abs=world.slack_ns / S)
 
 
 def test_steps_one_after_the_other_lose_no_lick(world: BehaviorWorld) -> None:
