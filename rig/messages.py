@@ -133,7 +133,7 @@ class Valve(Message, frozen=True, tag="Valve"):
 
 
 class TriggerOutput(Message, frozen=True, tag="TriggerOutput"):
-    """The answer to a Trigger: its line rose at t, or would have, or the request was refused."""
+    """The answer to a Trigger: its line rose at t, would have risen (sham), or was refused."""
 
     id: int
     """The id of the Trigger."""
@@ -141,7 +141,7 @@ class TriggerOutput(Message, frozen=True, tag="TriggerOutput"):
     up_ms: float
     """How long its device keeps the line up at most, ms; 0 if it was not raised."""
     sham: bool = False
-    """True if all was done but raising the line."""
+    """True if everything was done except raising the line."""
     refused: str = ""
     """Why the request was refused; "" if it was carried out."""
 

@@ -313,7 +313,7 @@ def _texture_dm(contents: Contents) -> Floats:
 
 
 def _is_rewarded(contents: Contents) -> NDArray[np.bool_]:
-    """Return which trials show the rewarded stimulus; an unrewarded animal gets no water there."""
+    """Return a mask of the trials with the rewarded stimulus, even if the animal gets no water."""
     trials = contents.trials
     if trials.rewarded.any():
         return trials.rewarded.to_numpy(bool)

@@ -8,7 +8,7 @@ from analysis.extraction.strip import Motion
 
 
 class ZDrift:
-    """Follows the depth of each volume, where there is a z-stack."""
+    """Follows the depth of each volume; it is known only if there is a z-stack."""
 
     def __init__(self, limit_um: float) -> None:
         """Begin in focus; a drift of at least limit_um is reported."""

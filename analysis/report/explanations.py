@@ -34,11 +34,11 @@ PROCESSES = {
     ),
     "log incomplete": Explanation(
         "The log does not hold every message of the session, or a part of its file is damaged.",
-        "Run rig recover on the session; it lists what stays missing.",
+        "Run rig recover on the session; it lists what is still missing.",
     ),
     "messages lost": Explanation(
         "Numbers are missing in the sequence of a process: the log is incomplete.",
-        "Run rig recover on the session; if messages stay lost, leave out the trials concerned.",
+        "Run rig recover on the session; if messages are still missing, leave out those trials.",
     ),
     "fault": Explanation(
         "A process reported that something was wrong; the first report is shown.",

@@ -52,7 +52,7 @@ def report(folder: Path, path: Path, other: Path | None = None) -> None:
 
     The cells are compared with those of `other`, or else of the session that their masks were
     moved from by rig align.
-    If cells were found in the session, their label image is written beside it.
+    If cells were found in the session, their label image is written next to the report.
     Raises Refused if the folder holds no session that was run and closed, or the file cannot be
     written.
     """

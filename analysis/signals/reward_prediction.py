@@ -38,7 +38,7 @@ def fold_of(index: int, seed: int) -> int:
 
 
 def late_and_early(cue_m: Values, rewarded: Chosen) -> tuple[Chosen, Chosen]:
-    """Return which trials are late and which early ones of the rewarded stimulus: (trials,) each.
+    """Return masks of the late and of the early trials of the rewarded stimulus: (trials,) each.
 
     Args:
         cue_m: Position of the cue in every trial of the session, NaN if there was none: (trials,).
@@ -62,12 +62,12 @@ def d_prime_of_rows(a: Values, b: Values) -> Values:
 
 
 def predicts_reward(late_early: Values, stimulus: Values) -> Chosen:
-    """Return which cells predict the reward, given both d': (cells,)."""
+    """Return a mask of the cells that predict the reward, given both d': (cells,)."""
     return np.asarray((late_early >= PREDICTS_AT) & (stimulus >= 0.0))
 
 
 def population(late_early: Values, stimulus: Values) -> Chosen:
-    """Return which anterior cells are in the population, given both d' of these cells: (cells,)."""
+    """Return a mask of the anterior cells in the population, given their two d': (cells,)."""
     defined = ~np.isnan(late_early)
     if not defined.any():
         return defined

@@ -54,7 +54,7 @@ class Running:
         """Distance so far, cm."""
 
     def slow_down(self, until: int, factor: float) -> None:
-        """Multiply the speed by a factor until then (ns), from the next stride on."""
+        """Multiply the speed by a factor, from the next stride to time `until` (ns)."""
         self._slow_until, self._slow_factor = until, factor
 
     def advance(self, now: int) -> None:

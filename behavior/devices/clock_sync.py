@@ -24,7 +24,7 @@ _SECOND_NS = 1_000_000_000
 _KEPT_S = 60
 """Length of the fit, s: long enough for a steady rate, short enough for a crystal that warms up."""
 _RATE_AFTER_S = 2
-"""The device's rate is fitted only after this time; until then it is kept as it was, s."""
+"""The device's rate is fitted only after this time, s; before it, the last rate is used."""
 TOLERANCE_NS = 10_000_000
 """Error of the fit that is taken for normal, besides that of slow exchanges, ns."""
 _RECHECK_NS = 100_000_000

@@ -39,7 +39,7 @@ class Device(Protocol):
 
 
 class Board(Device, Protocol):
-    """What several devices share: an NI card, a serial board, a simulated mouse."""
+    """Hardware that several devices share: an NI card, a serial board, a simulated mouse."""
 
     def open(self) -> None:
         """Open it with all valves shut. Raises Refused if that is not possible."""

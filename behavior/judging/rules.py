@@ -78,7 +78,7 @@ class BlockRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EarlierParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the earlier parts of a continued session leave; named as in the task settings."""
+    """State at the end of the earlier parts of a continued session; named as in ResumePoint."""
 
     trial: int
     block: int

@@ -1,4 +1,4 @@
-"""Where a session continues that was interrupted: what its first part has left for the next one."""
+"""The state with which an interrupted session continues: counts and times of its earlier parts."""
 
 from typing import Annotated
 

@@ -33,12 +33,12 @@ subject = typer.Typer(
 )
 _FACTS = ("birth_date", "sex", "genotype", "project", "experimenter")
 Name = Annotated[str, typer.Argument(help="Name of the animal.")]
-Note = Annotated[str, typer.Option(help="Anything else.")]
+Note = Annotated[str, typer.Option(help="Any other note.")]
 BirthDate = Annotated[str | None, typer.Option(help="Birth date, YYYY-MM-DD.")]
 Sex = Annotated[str | None, typer.Option(help=f"{', '.join(SEXES)} (U: unknown, O: other).")]
 Genotype = Annotated[str | None, typer.Option(help="Its genotype.")]
 Project = Annotated[str | None, typer.Option(help="The project it belongs to.")]
-Experimenter = Annotated[str | None, typer.Option(help='Who works with it, such as "Doe, Jane".')]
+Experimenter = Annotated[str | None, typer.Option(help='Experimenter, such as "Doe, Jane".')]
 
 
 @subject.command()
@@ -138,10 +138,10 @@ def weigh(
     name: Name,
     grams: Annotated[str, typer.Argument(metavar="GRAMS", help="Its weight now, e.g. 23.8.")],
     data: Data,
-    condition: Annotated[str, typer.Option(help="How it looks.")] = "",
+    condition: Annotated[str, typer.Option(help="How the animal looks.")] = "",
     note: Note = "",
     after: Annotated[
-        bool, typer.Option("--after", help="Measured after a session, with its water in it.")
+        bool, typer.Option("--after", help="Weighed after a session, so its water is included.")
     ] = False,
     rehearse: Rehearse = False,
 ) -> None:

@@ -93,7 +93,7 @@ class ImagingView:
                 self._add_page(plane, np.asarray(filled.pixels))
 
     def facts(self, d_prime: Floats) -> dict[str, Any]:
-        """Return which depths there are, how many cells are known, and what is new.
+        """Return the depths, the number of known cells, and what is new.
 
         `pages` and `cells_version` rise when an image or the cells have changed.
         """

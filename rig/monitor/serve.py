@@ -64,7 +64,7 @@ def bind(host: str, port: int | None) -> socket.socket:
             listening.close()
             if number == tried[-1]:
                 raise Refused(
-                    f"the live page cannot listen at {host}, port {number} ({error}); choose "
+                    f"the live page cannot listen on {host}, port {number} ({error}); choose "
                     "another one: --port"
                 ) from error
             continue

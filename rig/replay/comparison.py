@@ -58,7 +58,7 @@ class Comparison:
 
     @property
     def is_own_failure(self) -> bool:
-        """Whether it failed on a message or in closing, and so must fail again."""
+        """Whether it failed on a message or in closing, and so must fail again in the replay."""
         return bool(self.failed) and (
             self.failed == self._own or self.failed.startswith(NOT_CLOSED)
         )

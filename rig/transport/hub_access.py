@@ -1,8 +1,8 @@
 """Where the hub of a session is, and the keys that open it: files that only this user may read.
 
 While a hub runs, its folder (`hub-PORT` in the user's private folder) holds one file for each
-process that may connect. On Linux and macOS the hub listens at Unix sockets in that folder, and the
-port is only a number that distinguishes the hubs of several rigs; elsewhere it listens at that TCP
+process that may connect. On Linux and macOS the hub listens on Unix sockets in that folder, and the
+port is only a number that distinguishes the hubs of several rigs; elsewhere it listens on that TCP
 port and the next two, on loopback. Either way a connection needs one of the keys.
 """
 

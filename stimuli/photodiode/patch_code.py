@@ -180,7 +180,7 @@ class PatchDecoder:
         return _Segment(first, last, segment.offset)
 
     def _mismatches(self, seen: Ints, first: int, last: int, offset: int) -> Ints:
-        """Return which runs, counted from first, do not have the length that the code has."""
+        """Return the indices (from first) of the runs whose length differs from the code's."""
         length = self._code.run_length
         expected = length[(np.arange(first, last) + offset) % length.size]
         return np.flatnonzero(seen[first:last] != expected)

@@ -77,7 +77,7 @@ def reward_prediction_trials(data: ReportData) -> Section | None:
 
 
 def _own(data: ReportData, signals: LearningArrays, name: str) -> Chosen:
-    """Return which completed trials are of a stimulus: (trials,)."""
+    """Return a mask of the completed trials of a stimulus: (trials,)."""
     return (data.done.stimulus.iloc[: signals.trials] == name).to_numpy()
 
 
@@ -211,7 +211,7 @@ def _by_area(data: ReportData, signals: LearningArrays) -> Figure:
 
 
 def _inside(groups: NDArray[np.uint8], number: int) -> Chosen:
-    """Return which cells are in a group of NAMES, of which the first is all: (cells,)."""
+    """Return a mask of the cells in a group of NAMES; group 0 is all cells: (cells,)."""
     return np.asarray((groups == number) | (number == 0))
 
 

@@ -38,7 +38,7 @@ class _Spout(ValveSettings, frozen=True, kw_only=True):
 
 
 def _valve_board(board: Any, name: str, port: int, armed: bool) -> Board:
-    """Return the board of a valve. Raises Refused if its valves are of the other kind."""
+    """Return the board of a valve. Raises Refused unless its `arms_rewards` equals `armed`."""
     found = harp_board(board, name, "spouts", port)
     if found.model.arms_rewards != armed:
         kind = "Valve" if armed else "ArmedValve"

@@ -192,7 +192,7 @@ def _channel(address: str, deadline_s: float) -> Any:
     )
 
     class Deadline(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]
-        """Sets the deadline: nidaqmx sets none, so that a hung server would hang the driver."""
+        """Sets a deadline for each call: without one, a hung server would hang the driver."""
 
         def intercept_unary_unary(
             self, continuation: Callable[[Any, Any], Any], call: Any, request: Any

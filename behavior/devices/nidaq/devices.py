@@ -62,7 +62,7 @@ class Lick:
     simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Its line, and the level of the line during a touch."""
+        """The input line, and its level during a touch."""
 
         line: InputLine
         touch: Literal["high", "low"] = "high"
@@ -233,7 +233,7 @@ class Output:
     simulated: ClassVar[bool] = False
 
     class Settings(OutputSettings, frozen=True, kw_only=True):
-        """When it is up, and its wiring."""
+        """When the output is raised, and its wiring."""
 
         line: Annotated[str, msgspec.Meta(pattern=r"^port\d/line\d+$")]
 

@@ -184,7 +184,7 @@ class Photodiode:
     simulated: ClassVar[bool] = True
 
     class Settings(_Settings, frozen=True, kw_only=True):
-        """Delay from a flip to the change of the light, ms."""
+        """The delay of the photodiode."""
 
         delay_ms: Annotated[float, msgspec.Meta(ge=0, le=200)] = 8.0
 
@@ -211,7 +211,7 @@ class Output:
     simulated: ClassVar[bool] = True
 
     class Settings(OutputSettings, frozen=True, kw_only=True):
-        """When it is up."""
+        """When the output is raised."""
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings

@@ -1,4 +1,4 @@
-"""rig bench behavior: the time from a lick to the open valve, by who decides it."""
+"""rig bench behavior: the time from a lick to the open valve, for each way to decide on it."""
 
 import tempfile
 import time
@@ -71,7 +71,7 @@ def behavior(
     ] = 1.0,
     as_json: Json = False,
 ) -> None:
-    """Time lick to valve, by who decides on it."""
+    """Measure the time from lick to valve, for each way to decide on it."""
     rows = []
     for setup in SETUPS:
         rows.append(row(f"{setup.name}: bare loop", _bare_ms(setup)))

@@ -21,8 +21,9 @@ def ground_truth(
     seed: Annotated[int, typer.Option(help="Seed of the sessions.", min=0)] = 1,
     as_json: Json = False,
 ) -> None:
-    """Image 2400 simulated cells of a task mouse and of an unrewarded mouse, and count what the
-    analysis finds: cells that prefer a corridor, and cells that predict the reward.
+    """Count which of 2400 simulated cells the analysis finds in two mice.
+
+    One mouse is a task mouse, one unrewarded. Cells prefer a corridor or predict the reward.
     """
     from rig.cli.bench.imaging.recovered_cells import recovered_cells, rows_of  # slow to load
     from rig.cli.bench.imaging.simulated_imaging import run_imaging_session

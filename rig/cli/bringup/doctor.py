@@ -12,7 +12,7 @@ from rig.session.system_checks import SystemChecks
 def doctor(data: Data) -> None:
     """Check whether this computer is fit for a real rig.
 
-    Timer, priority, disk, USB, screen and drivers are checked; each fault has a remedy.
+    Timer, priority, disk, USB, screen and drivers are checked; each fault is shown with its remedy.
 
     Exit code 1: something has to be changed.
     """

@@ -58,7 +58,8 @@ def preview(
         Path, typer.Option(metavar="FILE", help="The setup with the screens.", show_default=False)
     ] = _SETUP,
     png: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The PNG to write [TASK_preview.png].")
+        Path | None,
+        typer.Option(metavar="FILE", help="PNG to write; default: TASK_preview.png."),
     ] = None,
     at: Annotated[
         float, typer.Option(parser=number(0.0), help="Position in each corridor, metres.")
@@ -71,8 +72,9 @@ def preview(
 ) -> None:
     """Show every stimulus of a task: in a PNG and, where there is a screen, in a window.
 
-    Without --setup the screens are those of the simulated rig. Brightness is that of an ordinary
-    monitor: calibrations and colour masks of the setup are left out.
+    Without --setup the screens are those of the simulated rig.
+
+    Brightness is as on an ordinary monitor, without calibrations and colour masks.
     """
     console = new_console()
     with blamed_on(sets or []):

@@ -1,1 +1,1 @@
-"""Seeded random faults over short simulated sessions, and what must hold whatever happens."""
+"""Seeded random faults in short simulated sessions, and the checks that must still pass."""

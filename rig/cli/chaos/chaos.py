@@ -39,13 +39,13 @@ def chaos(
         Path | None, typer.Option(help="Folder for the sessions of plans that fail.")
     ] = None,
 ) -> None:
-    """Harm simulated sessions at random, and check what must hold; for developers.
+    """Inject random faults into simulated sessions and check the results; for developers.
 
     Kills, stops, garbage, full disks, damaged files and restarts are drawn from the seed.
 
-    The sessions are in a temporary folder. They load the computer: not while a session runs.
+    The sessions are in a temporary folder. Do not run this during a real session.
 
-    Exit code 1: something did not hold; the seeds that failed are printed.
+    Exit code 1: a check failed; the seeds that failed are printed.
     """
     if (seed, seeds, kills).count(None) != 2:
         raise Refused("give one of --seed, --seeds and --kills, for example --seeds 1-5")

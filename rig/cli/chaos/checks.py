@@ -1,4 +1,4 @@
-"""What must hold after a plan was carried out; each check yields a sentence for what does not."""
+"""The checks that must pass after a plan; each yields a sentence for everything that is wrong."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a seed stands for: sessions, and what is done to them. The same seed gives the same plan."""
+"""The plan of a seed: sessions, and what is done to them. The same seed gives the same plan."""
 
 from random import Random
 from typing import Literal

@@ -35,8 +35,9 @@ def copy(
 ) -> None:
     """Copy a session to another data folder, and verify every byte of the copy.
 
-    Can be interrupted and repeated: files that are already there and equal are not copied again.
-    Nothing is ever deleted. MANIFEST.json is written last; its absence means an unfinished copy.
+    Can be interrupted and repeated: identical files are not copied again.
+
+    Nothing is deleted. MANIFEST.json is written last: without it, a copy is unfinished.
     """
     folder = session_in(folder)
     _check_closed(folder)

@@ -61,7 +61,7 @@ OfSubject = Annotated[
     typer.Option("--subject", help="Export every session of this animal instead of one folder."),
 ]
 To = Annotated[
-    Path | None, typer.Option(help="Where to write [export/FORMAT in the session folder].")
+    Path | None, typer.Option(help="Folder to write to; default: export/FORMAT in the session.")
 ]
 ExpType = Annotated[
     str, typer.Option(help="lab: the study's session type, such as sup_train1_after_learning.")
@@ -69,19 +69,21 @@ ExpType = Annotated[
 Day = Annotated[
     int,
     typer.Option(
-        help="lab: N of _dayN, behavior-only cohorts [counted from the animal's sessions].",
+        help="lab: N of _dayN, behavior-only cohorts; default: counted from earlier sessions.",
         min=0,
         show_default=False,
     ),
 ]
 BirthDate = Annotated[
-    str, typer.Option(help="nwb: the animal's birth date, YYYY-MM-DD [from its record].")
+    str, typer.Option(help="nwb: the animal's birth date, YYYY-MM-DD; default: as recorded.")
 ]
 Sex = Annotated[
-    str, typer.Option(help="nwb: M, F, U (unknown) or O (other) [from its record, else U].")
+    str, typer.Option(help="nwb: M, F, U (unknown) or O (other); default: as recorded, or U.")
 ]
-Genotype = Annotated[str, typer.Option(help="nwb: the animal's genotype [from its record].")]
-Experimenter = Annotated[str, typer.Option(help='nwb: such as "Doe, Jane" [from its record].')]
+Genotype = Annotated[str, typer.Option(help="nwb: the animal's genotype; default: as recorded.")]
+Experimenter = Annotated[
+    str, typer.Option(help='nwb: the experimenter, such as "Doe, Jane"; default: as recorded.')
+]
 Tiffs = Annotated[
     RawPages, typer.Option(help="nwb: link the TIFFs, embed the raw pages in the file, or none.")
 ]

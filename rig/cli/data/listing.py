@@ -19,7 +19,7 @@ from rig.settings.config import RECOVERED_FILE, read_session
 
 def ls(
     data: Data,
-    subject: Annotated[str, typer.Argument(help="Name of an animal [all].")] = "",
+    subject: Annotated[str, typer.Argument(help="Name of an animal; default: all.")] = "",
 ) -> None:
     """List recorded sessions, the newest last."""
     folders = sorted(data.glob(f"sub-{subject or '*'}/ses-*"), key=_in_order)

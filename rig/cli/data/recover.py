@@ -25,8 +25,9 @@ from rig.transport.log import Completeness
 def recover(folder: SessionDir) -> None:
     """Complete the log of a session that was cut off, enter its water, and write its summary.
 
-    Imaging files that were not closed get a repaired copy beside them. MANIFEST.json, with the size
-    and SHA-256 of every file, is written last.
+    Imaging files that were not closed get a repaired copy beside them.
+
+    MANIFEST.json, with the size and SHA-256 of every file, is written last.
     """
     folder = session_in(folder)
     session = session_of(folder)

@@ -41,7 +41,7 @@ def check_(files: Files) -> None:
 @tiff.command(name="repair")
 def repair_(
     file: Annotated[Path, typer.Argument(help="A file that is truncated, damaged or not closed.")],
-    to: Annotated[Path | None, typer.Option(help="Name of the copy [FILE_repaired].")] = None,
+    to: Annotated[Path | None, typer.Option(help="Copy to write; default: FILE_repaired.")] = None,
 ) -> None:
     """Copy the complete pages of a damaged file into one that every reader opens."""
     copy = to or repaired_copy(file)
@@ -72,7 +72,7 @@ def info(files: Files) -> None:
 @tiff.command()
 def picture(
     file: Annotated[Path, typer.Argument(help="A ScanImage TIFF, which may still be growing.")],
-    to: Annotated[Path | None, typer.Option(help="Name of the PNG [FILE.png].")] = None,
+    to: Annotated[Path | None, typer.Option(help="PNG to write; default: FILE.png.")] = None,
     frames: Annotated[
         int, typer.Option(help="Frames of each depth that are averaged.", min=1)
     ] = 30,

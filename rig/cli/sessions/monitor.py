@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rig.monitor.imaging import ImagingView
     from rig.monitor.server import Accept, Monitor
 
-Host = Annotated[str, typer.Option(help="Address to listen at.")]
-Port = Annotated[int | None, typer.Option(help="Port to listen at [8571, or a free one].")]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; default: 8571, or a free one.")]
 Certificate = Annotated[Path | None, typer.Option(help="TLS certificate, for other machines.")]
 Key = Annotated[Path | None, typer.Option(help="Private key of the certificate.")]
 Browser = Annotated[bool, typer.Option(help="Open the page in a browser.")]
@@ -32,7 +32,7 @@ def monitor(
     data: Data,
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[SESSION_DIR]", help="Its folder [the newest session]."),
+        typer.Argument(metavar="SESSION_DIR", help="Session folder; default: the newest."),
     ] = None,
     host: Host = "127.0.0.1",
     port: Port = None,

@@ -28,8 +28,8 @@ RECORDED_MOUSE = "behavior.animals:RecordedMouse"
 Data = Annotated[
     Path,
     typer.Option(
-        help="Data folder, with sub-NAME/ses-DATE_N [RIG_DATA, else `data` in "
-        "~/.config/rig/rig.toml, else ~/rig-data].",
+        help="Data folder, with sub-NAME/ses-DATE_N; default: RIG_DATA, or `data` in "
+        "~/.config/rig/rig.toml, or ~/rig-data.",
         default_factory=default_data,
         show_default=False,
     ),

@@ -50,7 +50,7 @@ class Recovered:
         return np.asarray((self.prefers == "reward") & self.learned & self.watered)
 
     def inside(self, group: str) -> Chosen:
-        """Return which cells are in a group of areas: (cells,)."""
+        """Return a mask of the cells in a group of areas: (cells,)."""
         return np.isin(self.area, GROUPS[group])
 
     @property
