@@ -10,11 +10,12 @@ import msgspec
 
 from rig.clock import SetClock
 from rig.errors import Refused
-from rig.messages import Fault, Frame, Message, Start, Stop
+from rig.messages import Fault, Frame, Message, Start, Stop, TrialStart
 from rig.node import Node, ReplayCounts, drive
 from rig.process import make, node_class
 from rig.replay.comparison import Comparison, Difference
 from rig.replay.differences import Differences, FieldDifference
+from rig.replay.what_if import WhatIf
 from rig.settings.config import SessionSettings, apply_sets, convert, located
 from rig.transport.envelope import Envelope
 from rig.transport.frame_pixels import Pixels
@@ -51,9 +52,25 @@ class Report(msgspec.Struct, frozen=True):
     """With --set: how much the messages of each decider differ from the recorded ones."""
     unreached: list[str] = []
     """The --set texts that no decider reads, so that they cannot change the replay."""
+    what_if: WhatIf | None = None
+    """With --set: where each trial of the task first parts from the recording."""
 
 
-def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
+def read_recording(
+    folder: Path, here: dict[str, str]
+) -> tuple[Completeness, SessionSettings, tuple[str, ...]]:
+    """Return how complete a session is, its settings, and the names of its deciders.
+
+    Raises Refused if the session cannot be replayed by this version.
+    """
+    completeness = _completeness(folder)
+    recorded = _session(folder, here)
+    return completeness, recorded, _deciders(recorded, folder)
+
+
+def replay(
+    folder: Path, sets: Sequence[str], here: dict[str, str], only: Sequence[str] = ()
+) -> Report:
     """Feed a recorded session to fresh deciders and compare what they publish with the recording.
 
     A decider that failed must fail again on the same message; the others go on, as they did. The
@@ -63,13 +80,13 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
         folder: The session folder.
         sets: `--set` texts that change the recorded settings.
         here: Versions and CPU of this machine, to compare with SessionSettings.about.
+        only: The deciders to replay; empty for all.
 
     Raises:
         Refused: The folder cannot be replayed.
     """
-    completeness = _completeness(folder)
-    recorded = _session(folder, here)
-    names = _deciders(recorded, folder)
+    completeness, recorded, deciders = read_recording(folder, here)
+    names = _chosen(deciders, only)
     session = apply_sets(located(recorded, folder), list(sets))
     exact = all(recorded.about.get(key) == here.get(key) for key in _SAME_BITS)
     transport = _LogTransport(folder, completeness.in_hub_order, names)
@@ -79,10 +96,33 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
         node.name: Comparison(node, exact, Differences() if sets else None) for node in nodes
     }
     transport.counts = [_Counts(node) for node in nodes if node.replay_counts is not None]
+    running_trials = [node.name for node in nodes if TrialStart in node.publishes]
+    if sets and running_trials:
+        transport.what_if, transport.trials_by = WhatIf(), running_trials[0]
     drive(nodes, transport, SetClock(), alone=True)
+    unreached = [text for text in sets if not _reaches(text, nodes)]
+    return _report(transport, exact, _recorded_by(recorded.about, here), unreached)
+
+
+def _chosen(deciders: tuple[str, ...], only: Sequence[str]) -> tuple[str, ...]:
+    """Return the deciders to replay, in their order. Raises Refused."""
+    if unknown := [name for name in only if name not in deciders]:
+        raise Refused(
+            f"the session has no process {unknown[0]!r} whose decisions can be compared; choose "
+            f"from {', '.join(deciders)}"
+        )
+    return tuple(name for name in deciders if not only or name in only)
+
+
+def _report(
+    transport: "_LogTransport", exact: bool, recorded_by: str, unreached: list[str]
+) -> Report:
     with_tail = transport.take_tail()
-    failed = {n: one for n, one in transport.comparisons.items() if one.failed}
-    ends = {name: one.end(with_tail) for name, one in transport.comparisons.items()}
+    if transport.what_if is not None:
+        transport.what_if.end()
+    comparisons = transport.comparisons
+    failed = {n: one for n, one in comparisons.items() if one.failed}
+    ends = {name: one.end(with_tail) for name, one in comparisons.items()}
     found = [first for _, _, first in ends.values() if first is not None]
     return Report(
         {name: compared for name, (compared, _, _) in ends.items()},
@@ -92,9 +132,10 @@ def replay(folder: Path, sets: Sequence[str], here: dict[str, str]) -> Report:
         {name: pair for counts in transport.counts for name, pair in counts.rows().items()},
         {n: one.failed for n, one in failed.items() if transport.failed.get(n) == one.failed},
         {n: one.failed for n, one in failed.items() if not one.is_own_failure},
-        _recorded_by(recorded.about, here),
-        {n: one.differences.rows() for n, one in transport.comparisons.items() if one.differences},
-        [text for text in sets if not _reaches(text, nodes)],
+        recorded_by,
+        {n: one.differences.rows() for n, one in comparisons.items() if one.differences},
+        unreached,
+        transport.what_if,
     )
 
 
@@ -217,6 +258,9 @@ class _LogTransport:
         """Feed the first `in_hub_order` messages of the log; the rest is only compared."""
         self.comparisons: dict[str, Comparison] = {}
         self.counts: list[_Counts] = []
+        self.what_if: WhatIf | None = None
+        self.trials_by = ""
+        """The decider that runs the trials."""
         self.failed: dict[str, str] = {}
         """Which deciders failed in this replay, and why."""
         self.reads_pixels = True
@@ -237,6 +281,8 @@ class _LogTransport:
         if self._at_end:  # after the log has ended, messages have no counterpart
             return
         self.comparisons[sender].add_replayed(message)
+        if self.what_if is not None and sender == self.trials_by:
+            self.what_if.add(1, message)
         for counts in self.counts:
             if sender == counts.sender:
                 counts.replayed.count(message)
@@ -271,6 +317,8 @@ class _LogTransport:
         for envelope, message in messages:
             if envelope.sender in self.comparisons:
                 self.comparisons[envelope.sender].add_recorded(message)
+            if self.what_if is not None and envelope.sender == self.trials_by:
+                self.what_if.add(0, message)
             for counts in self.counts:
                 counts.add_recorded(envelope.sender, message)
 

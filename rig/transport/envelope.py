@@ -111,6 +111,13 @@ class Sender:
         return envelope
 
 
+def rewrap(envelope: Envelope, message: Message) -> Envelope:
+    """Return an envelope with another message in it, under the same number and time."""
+    body = _encode(message)
+    head = (envelope.session, envelope.sender, envelope.incarnation, envelope.seq, envelope.sent)
+    return msgspec.structs.replace(envelope, body=msgspec.Raw(body), crc=_checksum(head, body))
+
+
 class MessageStore(Protocol):
     """Where the messages of a sender are kept before they are published."""
 

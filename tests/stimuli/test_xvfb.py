@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from behavior.hardware import Hardware
+from rig import virtual_session
 from rig.messages import Ended, Flip, Position, Valve
+from rig.process import completed
+from rig.session.provenance import about
 from rig.transport.log import LOG_FILE, read
 from stimuli.scene.screen import RenderSetup, Scene
 from stimuli.screens.screen_geometry import THREE_VIEWS, load_screens
 from stimuli.textures.names import GREY
 from stimuli.window.psychopy_screen import PsychopyScreen
+from tests.analysis.logs import write_log
+from tests.behavior.judging.refereed import EAGER, refereed
+from tests.behavior.sessions import S
 from tests.live import Live
 from tests.stimuli.test_screen_pixels import CLEAR, LAPS, charts
 from tests.stimuli.xserver import on_screen, xvfb
@@ -119,3 +127,40 @@ def test_a_display_killed_in_mid_session_leaves_grey_and_a_shut_valve(
         assert not ended.failed
         shut = max((w.t + w.open_ms * 1e6 for _, w in messages if isinstance(w, Valve)), default=0)
         assert shut < ended.t
+
+
+def test_the_window_shows_a_recorded_session(display: str, tmp_path: Path) -> None:
+    folder = recorded(tmp_path / "ses-20260304_1")
+    screen = "nodes.display.screen={is='stimuli.window:PsychopyScreen', "
+    screen += "size_px=[200, 150], position_px=[20, 10]}"
+    replay = [sys.executable, "-c", "from rig.cli.main import main; main()", "replay"]
+    process = subprocess.Popen(
+        [*replay, str(folder), "--display", "--set", screen],
+        env={**os.environ, "DISPLAY": display, "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    contrast, corridors = 0.0, set()
+    while process.poll() is None:
+        picture = inside(tmp_path)[:100]
+        contrast = max(contrast, float(picture.std()))
+        corridors.add(picture.tobytes())
+        time.sleep(0.05)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert contrast > 10
+    assert len(corridors) > 10  # it moved
+    flips = int(output.partition("display: ")[2].split()[0])
+    assert flips > 60
+
+
+def recorded(folder: Path) -> Path:
+    """Record two trials in virtual time, with a simulated screen."""
+    folder.mkdir()
+    chosen = refereed(3, EAGER, trials=2)
+    screen = {"run": "stimuli.display", "screen": {"is": "stimuli.window:SimulatedScreen"}}
+    nodes = {**chosen.nodes, "display": screen}
+    chosen = completed(msgspec.structs.replace(chosen, nodes=nodes, about=about()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hardware, "period_s", 0.01)
+        return write_log(folder, virtual_session.run(chosen, round(60 * S)))

@@ -1,6 +1,8 @@
 """rig replay: replay a recorded session and compare every decision."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rig.cli.numbers import number_in
 from rig.cli.sessions.completeness_notice import check_log
 from rig.cli.sessions.monitor import Browser, serve_replay
 from rig.cli.sessions.run import Sets
@@ -16,13 +19,19 @@ from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.replay.comparison import Difference
 from rig.replay.differences import FieldDifference
-from rig.replay.replay import Report
+from rig.replay.replay import Report, read_recording
 from rig.replay.replay import replay as feed
+from rig.replay.stand_in import DISPLAY, play
+from rig.replay.what_if import WhatIf
 from rig.session.provenance import about
 from rig.settings.setting_errors import blamed_on
 
 _MAX_CHARACTERS = 120
 """Longer values are cut to this many characters."""
+_MAX_PARTINGS = 30
+"""More trials than this are counted, not listed."""
+_SLOWEST, _FASTEST = 0.01, 1000.0
+"""Speeds at which a session can be played."""
 
 
 def replay(
@@ -32,39 +41,111 @@ def replay(
         typer.Option("--verify", help="Exit with 1 if a decision differs or the log is not whole."),
     ] = False,
     sets: Sets = None,
+    only: Annotated[
+        str,
+        typer.Option(
+            metavar="PROCESSES", help="The processes to run again, such as task,online [all]."
+        ),
+    ] = "",
+    speed: Annotated[
+        str, typer.Option(help="Play at this speed: 1, 10, any number, or max [compare at max].")
+    ] = "",
+    display: Annotated[
+        bool, typer.Option("--display", help="Run the display live: the corridor on the screens.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="Write what comes of it as a session to this new folder.")
+    ] = None,
     monitor: Annotated[
         bool,
-        typer.Option("--monitor", help="Show the recorded session on the live page instead."),
+        typer.Option("--monitor", help="Show the session, or what comes of it, on the live page."),
     ] = False,
     browser: Browser = True,
 ) -> None:
     """Replay a recorded session and check that every decision is identical.
 
-    With --set, see how the decisions would differ with other settings.
+    With --set, see how the decisions would differ with other settings. With --speed, --display or
+    --to, the recorded session stands in for the rig, and the processes run live on it; with --set,
+    --only or --speed, --monitor shows what came of them.
     """
     folder = session_in(folder)
-    if monitor:
-        if verify or sets:
-            raise Refused("--monitor cannot be combined with --verify or --set; omit one of them")
-        serve_replay(folder, browser)
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    plays = bool(speed or display or to or (monitor and (names or sets)))
+    if verify and (plays or monitor):
+        raise Refused("--verify compares decisions; omit --speed, --display, --to and --monitor")
+    if not plays:
+        if monitor:
+            serve_replay(folder, browser)
+            return
+        compare(folder, names, sets or [], verify)
         return
+    rate = _speed(speed, display)
+    with TemporaryDirectory(prefix="rig-replay-") as scratch:
+        kept = to or (Path(scratch) / folder.name if monitor else None)
+        _play(folder, names, sets or [], rate, display, kept)
+        if monitor and kept is not None:
+            serve_replay(kept, browser)
+
+
+def _speed(text: str, display: bool) -> float | None:
+    """Return how much faster than the recording to play; None: as fast as possible."""
+    if not text:
+        return 1.0 if display else None
+    if text == "max":
+        if display:
+            raise Refused("--speed max has no time in which to show anything; use a number")
+        return None
+    try:
+        speed = number_in(text)
+    except ValueError as error:
+        raise Refused(f"--speed {text}: {error}; use 1, 10 or max") from error
+    if not _SLOWEST <= speed <= _FASTEST:
+        raise Refused(f"--speed {text}: use {_SLOWEST:g} to {_FASTEST:g}, or max")
+    return speed
+
+
+def _play(
+    folder: Path,
+    names: list[str],
+    sets: list[str],
+    speed: float | None,
+    display: bool,
+    to: Path | None,
+) -> None:
+    """Run processes live on a recorded session, and print what they did."""
+    console = new_console()
+    check_log(folder, console)
+    live = list(dict.fromkeys(names))
+    if not live and not display:
+        live = list(read_recording(folder, about())[2])
+    if display and DISPLAY not in live:
+        live.append(DISPLAY)
+    with blamed_on(sets):
+        played = play(folder, live, about(), sets, speed, to)
+    table = Table("process", "message", "recorded", "live", title="what the live processes did")
+    for name in played.live:
+        old, new = played.recorded[name], played.published[name]
+        for type_ in sorted({*old, *new}):
+            table.add_row(name, type_, str(old[type_]), str(new[type_]))
+    console.print(table)
+    if DISPLAY in played.live:
+        shown = played.published[DISPLAY]["Flip"]
+        console.print(f"display: {shown} flips, {played.late_flips} late")
+    for name, reason in played.ended.items():
+        console.print(Text(f"{name} ended: {reason}"), soft_wrap=True)
+    times = played.session_s / played.took_s
+    console.print(f"{played.session_s:.1f} s of the session in {played.took_s:.1f} s: {times:.1f}x")
+    if to is not None:
+        console.print(f"session folder: {to}", soft_wrap=True)
+
+
+def compare(folder: Path, names: list[str], sets: list[str], verify: bool) -> None:
+    """Replay deciders, and print how their messages agree with the recorded ones."""
     console = new_console()
     completeness = check_log(folder, console)
-    with blamed_on(sets or []):
-        report = feed(folder, sets or [], about())
-    for text in report.unreached:
-        what = f"--set {text} has no effect: no replayed process reads it"
-        console.print(Text(what, "yellow"), soft_wrap=True)
-    how = "bit for bit" if report.exact else "floats within 1e-5 (recorded on another machine)"
-    for sender, count in report.compared.items() if report.first is None else ():
-        text = f"{count} messages compared, {how}" if count else "no messages to compare"
-        console.print(f"{sender}: {text}")
-    for sender, count in report.unproven.items():
-        console.print(
-            f"{sender}: {count} messages cannot be compared: the log lacks the input of the process"
-        )
-    for text in _ends(report):
-        console.print(Text(text, "yellow"), soft_wrap=True)
+    with blamed_on(sets):
+        report = feed(folder, sets, about(), names)
+    _print_compared(report, console)
     idle = [name for name in report.unproven if not report.compared[name]]
     if report.first is None and (idle or not any(report.compared.values())):
         whose = f" of {', '.join(idle)}" * bool(idle)
@@ -86,7 +167,25 @@ def replay(
     if sets:
         _show_counts(report.outcome_counts, console)
         _show_differences(report.differences, console)
+        if report.what_if is not None:
+            _show_partings(report.what_if, console)
     raise typer.Exit(1 if verify else 0)
+
+
+def _print_compared(report: Report, console: Console) -> None:
+    for text in report.unreached:
+        what = f"--set {text} has no effect: no replayed process reads it"
+        console.print(Text(what, "yellow"), soft_wrap=True)
+    how = "bit for bit" if report.exact else "floats within 1e-5 (recorded on another machine)"
+    for sender, count in report.compared.items() if report.first is None else ():
+        text = f"{count} messages compared, {how}" if count else "no messages to compare"
+        console.print(f"{sender}: {text}")
+    for sender, count in report.unproven.items():
+        console.print(
+            f"{sender}: {count} messages cannot be compared: the log lacks the input of the process"
+        )
+    for text in _ends(report):
+        console.print(Text(text, "yellow"), soft_wrap=True)
 
 
 def _ends(report: Report) -> Iterator[str]:
@@ -145,3 +244,25 @@ def _show_counts(outcome_counts: dict[str, tuple[str, str]], console: Console) -
         table.add_row(name, old, new, style="" if name in changed else "dim")
     console.print(table)
     console.print("The recorded mouse does not react to the new settings.")
+
+
+def _show_partings(what_if: WhatIf, console: Console) -> None:
+    """Print where each trial first parts from the recording."""
+    partings = what_if.partings
+    table = Table(title="where each trial first parts from the recording")
+    for name in ("trial", "stimulus", "s from its start", "recorded", "with the new settings"):
+        table.add_column(name)
+    for one in partings[:_MAX_PARTINGS]:
+        trial = "before the first" if one.trial < 0 else str(one.trial)
+        table.add_row(trial, one.stimulus, f"{one.t_s:.3f}", *map(Text, one.texts()))
+    if partings:
+        console.print(table)
+    if len(partings) > _MAX_PARTINGS:
+        console.print(f"and {len(partings) - _MAX_PARTINGS} more trials")
+    same = what_if.trials - len({one.trial for one in partings if one.trial >= 0})
+    console.print(f"{len(partings)} trials part, {same} run as recorded")
+    console.print(
+        "Only the first parting of each trial is evidence: the recorded mouse did not react to it, "
+        "so what would have followed is not known.",
+        soft_wrap=True,
+    )

@@ -1,0 +1,128 @@
+"""What another rule would have done with the recorded session: where each trial first parts.
+
+The recorded mouse does not react to the new rule. So within a trial only the first message that
+differs is evidence; what follows it would have been another trial.
+"""
+
+from collections import deque
+
+import msgspec
+
+from rig.messages import (
+    Arm,
+    Cue,
+    Disarm,
+    Fault,
+    Message,
+    Position,
+    TrialEnd,
+    TrialStart,
+    kind,
+)
+
+COMPARED = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Fault)
+
+
+class Parting(msgspec.Struct, frozen=True):
+    """The first difference of one trial; None where one side published nothing at that time."""
+
+    trial: int
+    stimulus: str
+    t_s: float
+    """Seconds from the start of the trial."""
+    old: Message | None
+    new: Message | None
+
+    def texts(self) -> tuple[str, str]:
+        """Return what was recorded and what the new settings do, in words."""
+        return _text(self.old, self.new), _text(self.new, self.old)
+
+
+class WhatIf:
+    """Compares the recorded and the replayed messages of a task, trial by trial."""
+
+    def __init__(self) -> None:
+        self.partings: list[Parting] = []
+        self.trials = 0
+        """Number of trials that both have."""
+        self._queues: tuple[deque[Message], deque[Message]] = (deque(), deque())
+        self._skips = [False, False]
+        """Whether a side has parted, and is skipped up to its next trial."""
+        self._trial: TrialStart | None = None
+
+    def add(self, side: int, message: Message) -> None:
+        """Add the next message: side 0 is the recording, side 1 the replay."""
+        if not isinstance(message, COMPARED) or (self._skips[side] and not self._resumes(message)):
+            return
+        self._skips[side] = False
+        self._queues[side].append(message)
+        while all(self._queues):
+            self._compare(self._queues[0].popleft(), self._queues[1].popleft())
+
+    def end(self) -> None:
+        """Take in that both have ended: one may have gone on longer."""
+        old, new = (next(iter(queue), None) for queue in self._queues)
+        if (old is None) != (new is None):
+            self._part(old, new)
+
+    def _compare(self, old: Message, new: Message) -> None:
+        if isinstance(old, TrialStart) and isinstance(new, TrialStart):
+            if (old.trial, old.stimulus) == (new.trial, new.stimulus):
+                self._trial, self.trials = old, self.trials + 1
+                return  # what was drawn differs with the settings; what follows from it is compared
+        elif _same(old, new):
+            return
+        self._part(old, new)
+
+    def _part(self, old: Message | None, new: Message | None) -> None:
+        """Note where this trial parts, and skip to the next one on both sides."""
+        if old is not None and new is not None and type(old) is not type(new) and old.t != new.t:
+            old, new = (old, None) if old.t < new.t else (None, new)
+        first = old or new
+        start = self._trial
+        if first is not None:
+            t_s = (first.t - (start.t if start else 0)) / 1e9
+            trial, stimulus = (start.trial, start.stimulus) if start else (-1, "")
+            self.partings.append(Parting(trial, stimulus, t_s, old, new))
+        for side, queue in enumerate(self._queues):
+            while queue and not self._resumes(queue[0]):
+                queue.popleft()
+            self._skips[side] = not queue
+
+    def _resumes(self, message: Message) -> bool:
+        last = -1 if self._trial is None else self._trial.trial
+        return isinstance(message, TrialStart) and message.trial > last
+
+
+def _same(old: Message, new: Message) -> bool:
+    """Return whether two messages are equal, but for ids, which go on from the trial before."""
+    if isinstance(old, Arm | Disarm) and type(old) is type(new):
+        return old == msgspec.structs.replace(new, id=old.id)
+    return old == new
+
+
+def _text(message: Message | None, other: Message | None) -> str:
+    match message:
+        case None:
+            text = "nothing"
+        case Arm():
+            how = "at once" if message.on == "now" else "for a lick"
+            text = f"reward requested {how}, {message.volume_ul:g} ul"
+        case Disarm():
+            text = "request withdrawn"
+        case Cue():
+            text = f"cue at {message.position_m:.3f} m"
+        case TrialStart():
+            text = f"trial {message.trial} begins: {message.stimulus}"
+        case TrialEnd():
+            text = f"trial {message.outcome}"
+        case Fault():
+            text = f"fault: {message.text}"
+        case _ if type(other) is type(message):
+            names = [
+                n for n in message.__struct_fields__ if getattr(message, n) != getattr(other, n)
+            ]
+            text = ", ".join(f"{name} {getattr(message, name)}" for name in names)
+        case _:
+            text = f"{kind(message)} at {message.t / 1e9:.3f} s"
+    return text
