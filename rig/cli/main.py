@@ -30,6 +30,7 @@ from rig.cli.data.listing import ls
 from rig.cli.data.recover import recover
 from rig.cli.imaging.align import align
 from rig.cli.imaging.tiff import tiff
+from rig.cli.panel.command import panel
 from rig.cli.sessions.demo import demo
 from rig.cli.sessions.info import info
 from rig.cli.sessions.monitor import monitor
@@ -52,7 +53,7 @@ app = typer.Typer(
 _SESSIONS, _RIG, _IMAGING, _ANIMALS = "Sessions", "The rig", "Imaging", "Animals"
 _RECORDINGS = "Recorded sessions"
 COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
-    (_SESSIONS, (run, demo, simulate, preview, monitor, info, report, replay, recover)),
+    (_SESSIONS, (run, demo, simulate, preview, panel, monitor, info, report, replay, recover)),
     (_RIG, (doctor, flush, chaos)),
     (_RECORDINGS, (ls, export, copy, prune)),
     (_IMAGING, (align,)),

@@ -11,11 +11,14 @@ import uvicorn
 from starlette.applications import Starlette
 
 from rig.errors import Refused
+from rig.transport.hub_access import hub_folder
+from rig.transport.private_folder import open_private
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8571
 _TOKEN_BYTES = 18
 _MOST_BROWSERS = 100
+_PAGE_FILE = "page.address"
 
 
 def token_file() -> Path:
@@ -91,6 +94,26 @@ def address_of(listening: socket.socket, secure: bool, token: str) -> str:
     host, port = listening.getsockname()[:2]
     end = f"/#token={token}" if token else "/"
     return f"{'https' if secure else 'http'}://{host}:{port}{end}"
+
+
+def announce(hub_port: int, address: str) -> None:
+    """Write where the page of a running session is, for this user's other programs to read.
+
+    The file is beside the hub's keys, and goes with them when the session ends.
+    """
+    path = hub_folder(hub_port) / _PAGE_FILE
+    new = path.with_suffix(".new")
+    with os.fdopen(open_private(new, os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
+        file.write(address)
+    new.replace(path)
+
+
+def announced(hub_port: int) -> str:
+    """Return where the page of a running session is, with the token; "" if it has none."""
+    try:
+        return (hub_folder(hub_port) / _PAGE_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def serve(

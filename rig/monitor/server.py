@@ -205,7 +205,7 @@ def _wrong(number: str, verb: str, text: str) -> str:
     return ""
 
 
-class _Endpoints:
+class Endpoints:
     """What is served at each path."""
 
     def __init__(self, monitor: Monitor) -> None:
@@ -298,7 +298,7 @@ def page_file(name: str) -> Response:
 
 def application(monitor: Monitor) -> Starlette:
     """Return the web application of a monitor."""
-    at = _Endpoints(monitor)
+    at = Endpoints(monitor)
     routes = [
         Route("/", at.page),
         Route("/image", at.image),

@@ -18,7 +18,7 @@ from rig.session import session_folder as folders
 from rig.session.live_page import LivePage, Page
 from rig.session.locks import RigLock
 from rig.session.operator_input import OperatorInput
-from rig.session.preflight import admit, with_recorded_cohort
+from rig.session.preflight import Objection, admit, objections, with_recorded_cohort
 from rig.session.provenance import about
 from rig.session.recover import complete_log
 from rig.session.session_loop import LAUNCH, PUBLISHER, WAKE_S, SessionLoop
@@ -83,6 +83,30 @@ def launch(
     answers = _completed(answers, data, console)
     with RigLock(answers.session):
         return _on_rig(answers, data, console, override, page)
+
+
+def why_not(answers: ResolvedSession, data: Path) -> list[Objection]:
+    """Return everything for which `launch` would refuse a session now; nothing moves.
+
+    The rig and the animal are held while it looks, which takes a fraction of a second.
+    """
+    data, quiet = data.absolute(), Console(quiet=True)
+    try:
+        answers = _completed(answers, data, quiet)
+    except Refused as refusal:
+        return [Objection(str(refusal), "setup", final=True)]
+    found: list[Objection] = []
+    try:
+        with RigLock(answers.session, "a check by rig panel (try again)"):
+            lock = folders.SubjectLock(data, answers.session.subject)
+            try:
+                found = objections(answers.session, data)
+                folders.check_space(data, answers.session)
+            finally:
+                lock.release()
+    except Refused as refusal:
+        found.append(Objection(str(refusal), "rig", final=True))
+    return found
 
 
 def _on_rig(

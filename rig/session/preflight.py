@@ -31,25 +31,33 @@ def with_recorded_cohort(session: SessionSettings, data: Path, console: Console)
     return msgspec.structs.replace(session, task={**session.task, "cohort": subject.cohort})
 
 
+class Objection(msgspec.Struct, frozen=True):
+    """Why a session may not begin now."""
+
+    text: str
+    about: str
+    """What it is about: "animal", "weight", "water", "setup", "session", "clock" or "disk"."""
+    final: bool = False
+    """True if no reason overrides it."""
+
+
 def admit(session: SessionSettings, data: Path, override: str, console: Console) -> SessionSettings:
     """Return the session with the animal's water of today; print what was overridden.
 
     Raises Refused if it may not begin, or may not without an override.
     """
     subject = find(data, session.subject)
-    try:
-        _check_animal(session, subject)
-        water = water_of_day(data, session.subject)
-        objections = list(_objections(session, data, subject, water))
-        for remark in water.remarks:
-            console.print(Text(remark, "bold yellow"))
-        if objections and not override:
-            raise Refused(f'{"; ".join(objections)}; or give a reason: --override "REASON"')
-        _check_water(session, data, water)
-    except _Final as refusal:
-        raise Refused(f"{refusal}{' (no --override helps)' * bool(override)}") from refusal
-    if objections:
-        override = f"{override} (against: {'; '.join(objections)})"
+    found = objections(session, data)
+    if final := [one.text for one in found if one.final]:
+        raise Refused(f"{final[0]}{' (no --override helps)' * bool(override)}")
+    water = water_of_day(data, session.subject)
+    for remark in water.remarks:
+        console.print(Text(remark, "bold yellow"))
+    against = "; ".join(one.text for one in found)
+    if against and not override:
+        raise Refused(f'{against}; or give a reason: --override "REASON"')
+    if against:
+        override = f"{override} (against: {against})"
         console.print(Text(f"OVERRIDDEN: {override}", "bold red"))
     if session.rehearsal:
         banner = f" REHEARSAL with {session.subject}: the rig is simulated and nothing is booked "
@@ -60,36 +68,50 @@ def admit(session: SessionSettings, data: Path, override: str, console: Console)
     return msgspec.structs.replace(session, given_today_ul=water.at_most_ul, override=override)
 
 
-class _Final(Refused):
-    """A refusal that no reason overrides."""
+def objections(session: SessionSettings, data: Path) -> list[Objection]:
+    """Return everything that speaks against a session now: the animal, its weight, its water."""
+    subject = find(data, session.subject)
+    if never := list(_about_animal(session, subject)):
+        return never
+    water = water_of_day(data, session.subject)
+    return [*_about_day(session, data, subject, water), *_about_water(session, data, water)]
 
 
-def _check_animal(session: SessionSettings, subject: Subject | None) -> None:
-    """Check what is never allowed. Raises _Final."""
+def _about_animal(session: SessionSettings, subject: Subject | None) -> Iterator[Objection]:
+    """Yield what is never allowed for this animal on this rig."""
     real, simulated = animal_devices(session)
     if session.rehearsal:
         if real:
-            raise _Final(
+            yield Objection(
                 f"{real[0]} is a real device, and --rehearse is for simulated ones; use a setup of "
-                "simulated devices, such as simulated.toml"
+                "simulated devices, such as simulated.toml",
+                "setup",
+                final=True,
             )
         return
     if subject is None:
         return
     if subject.retired:
-        raise _Final(
-            f"{subject.name} is retired; if it runs again: rig subject edit {subject.name} --active"
+        yield Objection(
+            f"{subject.name} is retired; if it runs again: rig subject edit {subject.name} "
+            "--active",
+            "animal",
+            final=True,
         )
     if simulated:
-        raise _Final(
+        yield Objection(
             f"{subject.name} is a real animal and {simulated[0]} is simulated; use a setup of real "
-            "devices, add --rehearse to practise, or use another name for a simulated animal"
+            "devices, add --rehearse to practise, or use another name for a simulated animal",
+            "setup",
+            final=True,
         )
     if _has_cue(session) and not _cue_devices(session):
-        raise _Final(
+        yield Objection(
             f"the task has a cue, and nothing in the setup sounds it for {subject.name}; add "
             '[nodes.display.sound], or a hardware output with on = "cue" and sounds_cue = true, '
-            "or set cue = false"
+            "or set cue = false",
+            "setup",
+            final=True,
         )
 
 
@@ -113,43 +135,52 @@ def _cue_devices(session: SessionSettings) -> list[str]:
     return [path for path in named if not is_simulated(path, "the cue's output")]
 
 
-def _objections(
+def _about_day(
     session: SessionSettings, data: Path, subject: Subject | None, water: DayWater
-) -> Iterator[str]:
+) -> Iterator[Objection]:
+    """Yield what a reason may override: weight, open sessions, a clock that was set back."""
     name = session.subject
     if subject is None and (animal_devices(session)[0] or session.rehearsal):
-        yield f"subject {name} is not in {data / RECORD_FILE}; add it: rig subject add {name}"
+        yield Objection(
+            f"subject {name} is not in {data / RECORD_FILE}; add it: rig subject add {name}",
+            "animal",
+        )
     if subject is not None:
         with open_record(data) as record:
             weights = record.weights(name)
         if why := underweight(subject, weights, read_lab(data).day_of(time.time())):
-            yield why
+            yield Objection(why, "weight")
     for folder in (*water.open_folders, *(one.folder for one in water.unreadable)):
-        yield f"{folder} was never closed; run: rig recover {folder}"
+        yield Objection(f"{folder} was never closed; run: rig recover {folder}", "session")
     if (behind_s := clock_behind_s(data)) > CLOCK_MAY_DIFFER_S:
-        yield (
+        yield Objection(
             f"the clock of this machine was set back: it is {behind_s / 3600:.1f} h behind the "
-            f"latest entry in {data / RECORD_FILE}; set the clock right"
+            f"latest entry in {data / RECORD_FILE}; set the clock right",
+            "clock",
         )
 
 
-def _check_water(session: SessionSettings, data: Path, water: DayWater) -> None:
-    """Check that the day's limit leaves room for a reward. Raises _Final."""
+def _about_water(session: SessionSettings, data: Path, water: DayWater) -> Iterator[Objection]:
+    """Yield why the day's limit leaves no room for a reward."""
     if HARDWARE not in session.nodes:
         return
     limit_ul = float(session.nodes[HARDWARE]["guard"]["max_day_ul"])
     today = read_lab(data).day_of(time.time())
     for one in water.unreadable:
         if one.day >= today:
-            raise _Final(
+            yield Objection(
                 f"what {one.folder} gave cannot be known and counts as the day's whole water of "
                 f"{limit_ul:g} ul: {one.why}; run: rig recover {one.folder}; if "
-                "that does not help, run it tomorrow"
+                "that does not help, run it tomorrow",
+                "water",
+                final=True,
             )
     if session.task["cohort"] not in session.task["water_for"]:
         return
     if water.at_most_ul + max(block["reward_ul"] for block in _blocks(session)) > limit_ul:
-        raise _Final(
+        yield Objection(
             f"{session.subject} was given {water.text} today and the day's limit is "
-            f"{limit_ul:g} ul; run it tomorrow"
+            f"{limit_ul:g} ul; run it tomorrow",
+            "water",
+            final=True,
         )

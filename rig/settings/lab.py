@@ -43,10 +43,20 @@ def is_rehearsal(data: Path) -> bool:
     return data.name == REHEARSAL_FOLDER
 
 
+CHECKLIST = (
+    "It is head-fixed, and the wheel or ball turns freely",
+    "The spout is in reach of its tongue, and a drop hangs from it",
+    "The screens show grey, and the room is dark",
+    "The microscope is focused, armed, and saves to the right folder",
+)
+"""What is ticked on the panel before a session, unless the lab has its own list."""
+
+
 class Lab(msgspec.Struct, frozen=True):
-    """When a day of the lab begins: water and weights belong to days."""
+    """When a day of the lab begins, for water and weights belong to days; its checklist."""
 
     day_starts: time = time()
+    checklist: tuple[str, ...] = CHECKLIST
 
     def day_of(self, at: float) -> date:
         """Return the day to which a moment (seconds since 1970) belongs, in local time."""
@@ -64,12 +74,16 @@ def read_lab(data: Path) -> Lab:
     if not path.exists():
         return Lab()
     table = read_toml(path)
-    text = table.pop("day_starts", "00:00")
+    text, items = table.pop("day_starts", "00:00"), table.pop("checklist", list(CHECKLIST))
     if table:
-        raise Refused(f'{path}: unknown key "{next(iter(table))}"; the only key is day_starts')
+        raise Refused(
+            f'{path}: unknown key "{next(iter(table))}"; the keys are day_starts and checklist'
+        )
+    if not (isinstance(items, list) and all(isinstance(item, str) for item in items)):
+        raise Refused(f'{path}: checklist is a list of texts, such as ["The spout is in reach"]')
     if not (isinstance(text, str) and _TIME.fullmatch(text)):
         raise Refused(f'{path}: day_starts = {text!r} is not a time; write, for example, "07:00"')
-    return Lab(time.fromisoformat(text))
+    return Lab(time.fromisoformat(text), tuple(items))
 
 
 def _user_file() -> Path:

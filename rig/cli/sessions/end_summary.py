@@ -127,13 +127,14 @@ def print_table(summary: dict[str, Any], console: Console) -> None:
     table = Table(title="the session", show_header=False)
     table.add_column(max_width=28)
     table.add_column(overflow="fold")
-    for name, value in _rows(summary).items():
+    for name, value in table_rows(summary).items():
         is_bad = name == "faults" and value not in ("0", "-")
         table.add_row(name, Text(value, "bold red" if is_bad else ""))
     console.print(table)
 
 
-def _rows(summary: dict[str, Any]) -> dict[str, str]:
+def table_rows(summary: dict[str, Any]) -> dict[str, str]:
+    """Return the rows of the end table of a summary: what each is of, and its text."""
     trials = summary.get("trials")
     counts = {} if trials is None else _count(trials)
     known = {"by_hand_ul": 0.0, **summary, **counts}

@@ -7,13 +7,15 @@ process ends when its standard input is closed, so it never outlives the session
 import json
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
 
 from rig.cli.sessions.monitor import live_monitor, open_browser
-from rig.monitor.serve import LOOPBACK, address_of, bind, read_token, serve, token_file
+from rig.monitor.serve import LOOPBACK, address_of, announce, bind, read_token, serve, token_file
 from rig.monitor.server import application
+from rig.settings.config import read_session
 
 
 def main() -> None:
@@ -24,6 +26,8 @@ def main() -> None:
     listening = bind(LOOPBACK, None)
     address = address_of(listening, False, token)
     _write({"address": address})
+    with suppress(OSError):  # the session has just ended
+        announce(read_session(folder).rig.hub_port, address)
     if browser:
         threading.Thread(target=open_browser, args=(address,), daemon=True).start()
     serve(application(monitor), listening, started=_end_with_input)

@@ -158,11 +158,7 @@ def run_session(
     data = data.absolute()
     drawn = secrets.randbelow(2**31) if seed is None else seed
     with blamed_on(changes):
-        resolved = resolve(setup, task, subject, drawn, changes)
-        if rehearse:
-            data = rehearsal(data, subject)
-            session = msgspec.structs.replace(resolved.session, rehearsal=True)
-            resolved = ResolvedSession(session, resolved.files)
+        resolved, data = resolve_day(setup, task, subject, drawn, data, changes, rehearse)
         outcome = _launched(resolved, data, override, page)
     _finish(outcome, data, subject)
 
@@ -197,3 +193,20 @@ def _finish(outcome: Outcome, data: Path, subject: str) -> NoReturn:
         if at_a_terminal():
             ask(subject, data, console)
     raise typer.Exit(1 if outcome.failed else 0)
+
+
+def resolve_day(
+    setup: Path,
+    task: Path,
+    subject: str,
+    seed: int,
+    data: Path,
+    changes: list[str],
+    rehearse: bool,
+) -> tuple[ResolvedSession, Path]:
+    """Return the resolved session and its data folder, which is another one for a rehearsal."""
+    resolved = resolve(setup, task, subject, seed, changes)
+    if not rehearse:
+        return resolved, data
+    session = msgspec.structs.replace(resolved.session, rehearsal=True)
+    return ResolvedSession(session, resolved.files), rehearsal(data, subject)

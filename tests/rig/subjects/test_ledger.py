@@ -230,7 +230,8 @@ def test_a_day_begins_when_the_lab_says(tmp_path: Path) -> None:
     [
         ("day_starts = 7", "is not a time; write"),
         ('day_starts = "24:00"', "is not a time; write"),
-        ('day_start = "07:00"', 'unknown key "day_start"; the only key is day_starts'),
+        ('day_start = "07:00"', 'unknown key "day_start"; the keys are day_starts and checklist'),
+        ('checklist = "all"', "checklist is a list of texts"),
     ],
 )
 def test_a_wrong_setting_of_the_lab_is_refused(tmp_path: Path, text: str, sentence: str) -> None:

@@ -1,0 +1,1 @@
+"""The panel: a page from which a day is begun and ended."""

@@ -1,0 +1,77 @@
+"""rig panel: begin and end an animal's day in a browser."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rig.cli.panel.choices import Choices
+from rig.cli.sessions.monitor import (
+    Browser,
+    Certificate,
+    Host,
+    Key,
+    Port,
+    live_monitor,
+    open_browser,
+)
+from rig.cli.sessions.run import Data
+from rig.cli.terminal import new_console
+from rig.settings.config import read_session
+
+if TYPE_CHECKING:
+    from rig.monitor.server import Monitor
+
+Setups = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder with this lab's setups; shipped ones follow."),
+]
+Tasks = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder with this lab's tasks; shipped ones follow."),
+]
+Practice = Annotated[
+    bool,
+    typer.Option("--rehearse", help="Practise days on simulated devices, in DATA/rehearsal."),
+]
+
+
+def panel(
+    data: Data,
+    setups: Setups = None,
+    tasks: Tasks = None,
+    rehearse: Practice = False,
+    host: Host = "127.0.0.1",
+    port: Port = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    browser: Browser = True,
+) -> None:
+    """Begin and end an animal's day in a browser: weight, task, checks, session, water.
+
+    A session runs in a process of its own: ending the panel does not end it.
+    """
+    from rig.cli.panel.desk import Desk
+    from rig.monitor.panel import panel_application
+    from rig.monitor.serve import address_of, bind, check_reach, read_token, serve, token_file
+
+    check_reach(host, certificate, key)
+    desk = Desk(data, Choices(setups, tasks), rehearse)
+    token = read_token(token_file())
+
+    def watched(folder: Path) -> "Monitor":
+        return live_monitor(folder, token, lambda *_: None)  # requests go to the session's page
+
+    listening = bind(host, port)
+    address = address_of(listening, certificate is not None, token)
+    new_console().print(f"panel: {address}   (Ctrl-C ends it; a session goes on)", soft_wrap=True)
+    if browser:
+        open_browser(address)
+    serve(panel_application(desk, watched, token, _page_of), listening, certificate, key)
+
+
+def _page_of(folder: Path) -> str:
+    """Return where a running session serves its own page."""
+    from rig.monitor.serve import announced
+
+    return announced(read_session(folder).rig.hub_port)

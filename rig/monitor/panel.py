@@ -1,0 +1,265 @@
+"""Serves the panel: the page from which a day is begun and ended, and the session between.
+
+While a session runs, its live page is at /session. The panel only watches it: what the operator
+asks for there is passed on to the page that the session itself serves, under the same id.
+"""
+
+import asyncio
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from rig.errors import Refused
+from rig.monitor.access import Access, answer, is_id, read_body, same_origin, with_headers
+from rig.monitor.server import Endpoints, Monitor, page_file
+
+LOOK_S = 0.5
+"""How often the panel looks whether a session runs, seconds."""
+_PASS_ON_S = 2.0
+_MOST_ANSWERS = 1000
+_REPORT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'none'"
+)
+"""A report holds its own scripts. It runs without the panel's origin, so without its token."""
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks the page of a session, which is on this machine, whatever proxy the system has."""
+_NO_SESSION = "no session is running; start one from the panel"
+Row = dict[str, Any]
+
+
+class Desk(Protocol):
+    """What can be seen and done on the panel. Every method may raise Refused with one sentence."""
+
+    def state(self) -> Row:
+        """Return what the panel shows of the day; never waits."""
+
+    def look(self) -> Path | None:
+        """See what has become of the session; return the folder of the one to show."""
+
+    def animals(self) -> Row:
+        """Return the animals of the record, and what can be chosen for a session."""
+
+    def animal(self, name: str) -> Row:
+        """Return an animal: its weights, water and sessions."""
+
+    def act(self, verb: str, values: Row) -> Row:
+        """Do what the operator asked for; return what the page shows of it."""
+
+    def report(self) -> Path | None:
+        """Return the report of the last session, if it was written."""
+
+
+class Shown:
+    """The live page of the session that is shown."""
+
+    def __init__(self, open_monitor: Callable[[Path], Monitor]) -> None:
+        """Open the monitor of a session folder with `open_monitor`."""
+        self._open = open_monitor
+        self._running: asyncio.Task[None] | None = None
+        self.folder: Path | None = None
+        self.page: Endpoints | None = None
+        self.monitor: Monitor | None = None
+
+    async def show(self, folder: Path | None) -> None:
+        """Show the session in a folder; the last one stays until there is another."""
+        if folder is None or folder == self.folder:
+            return
+        monitor = await asyncio.to_thread(self._open, folder)
+        self.close()
+        self.folder, self.monitor, self.page = folder, monitor, Endpoints(monitor)
+        self._running = asyncio.create_task(monitor.run())
+
+    def close(self) -> None:
+        """Let go of the session."""
+        if self._running is not None:
+            self._running.cancel()
+        if self.monitor is not None:
+            self.monitor.feed.close()
+            self.monitor.imaging.close()
+        self.monitor = self.page = self._running = self.folder = None
+
+
+class _Panel:
+    """What is served at each path."""
+
+    def __init__(
+        self, desk: Desk, shown: Shown, token: str, address: Callable[[Path], str]
+    ) -> None:
+        self._desk, self._shown, self._token, self._address = desk, shown, token, address
+        self._access = Access(token)
+        self._answers: dict[str, tuple[int, Row]] = {}
+        self._acting = asyncio.Lock()
+
+    async def page(self, request: Request) -> Response:
+        return page_file(request.path_params.get("name", "panel.html"))
+
+    async def session(self, request: Request) -> Response:
+        return page_file("index.html") if self._shown.page is not None else RedirectResponse("/")
+
+    async def state(self, request: Request) -> Response:
+        shown = self._shown.monitor
+        begun = shown is not None and bool(shown.state.session)
+        live = shown.state.head() if shown is not None and begun else None
+        return _json({**self._desk.state(), "begun": begun, "head": live})
+
+    async def animals(self, request: Request) -> Response:
+        return await _seen(self._desk.animals)
+
+    async def animal(self, request: Request) -> Response:
+        return await _seen(self._desk.animal, request.query_params.get("name", ""))
+
+    async def act(self, request: Request) -> Response:
+        if (refusal := self._access.refusal(request)) is not None:
+            return refusal
+        body = await read_body(request)
+        if not isinstance(body, dict):
+            return answer("the request cannot be read; reload the page", 400)
+        number, verb = str(body.get("id", "")), str(body.get("verb", ""))
+        if not is_id(number):
+            return answer("the request has no valid id; reload the page", 400)
+        async with self._acting:  # one after the other: a request sent twice finds its answer
+            if number not in self._answers:
+                done = await asyncio.to_thread(self._done, verb, body)
+                if len(self._answers) >= _MOST_ANSWERS:
+                    self._answers.pop(next(iter(self._answers)))
+                self._answers[number] = done
+            status, row = self._answers[number]
+        return _json(row, status)
+
+    def _done(self, verb: str, body: Row) -> tuple[int, Row]:
+        try:
+            return 200, self._desk.act(verb, body)
+        except Refused as refusal:
+            return 409, {"answer": str(refusal)}
+
+    async def report(self, request: Request) -> Response:
+        path = self._desk.report()
+        if path is None:
+            return Response("there is no report", 404)
+        headers = {"Content-Security-Policy": _REPORT_POLICY}
+        return Response(path.read_bytes(), media_type="text/html", headers=headers)
+
+    async def ask(self, request: Request) -> Response:
+        """Pass an operator's request on to the page that the session itself serves."""
+        if (refusal := self._access.refusal(request)) is not None:
+            return refusal
+        body, monitor = await read_body(request), self._shown.monitor
+        if not isinstance(body, dict) or monitor is None:
+            return answer(_NO_SESSION, 409)
+        if body.get("verb") == "acknowledge":
+            status, text = monitor.take_request(body)
+            return answer(text, status)
+        address = "" if self._shown.folder is None else self._address(self._shown.folder)
+        return answer(*(await asyncio.to_thread(_pass_on, address, body)))
+
+    async def image(self, request: Request) -> Response:
+        page = self._shown.page
+        return answer(_NO_SESSION, 409) if page is None else await page.image(request)
+
+    async def cells(self, request: Request) -> Response:
+        page = self._shown.page
+        return answer(_NO_SESSION, 409) if page is None else await page.cells(request)
+
+    async def live(self, socket: WebSocket) -> None:
+        if not same_origin(socket) or self._shown.page is None:
+            await socket.close(4403)
+            return
+        await self._shown.page.live(socket)
+
+    @asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        looking = asyncio.create_task(self._look())
+        try:
+            yield
+        finally:
+            looking.cancel()
+            self._shown.close()
+
+    async def _look(self) -> None:
+        while True:
+            with suppress(Refused, OSError):  # the session has ended meanwhile
+                await self._shown.show(await asyncio.to_thread(self._desk.look))
+            await asyncio.sleep(LOOK_S)
+
+
+def panel_application(
+    desk: Desk,
+    open_monitor: Callable[[Path], Monitor],
+    token: str,
+    address: Callable[[Path], str],
+) -> Starlette:
+    """Return the web application of the panel.
+
+    Args:
+        desk: What can be seen and done.
+        open_monitor: Opens the monitor of a running session, by its folder.
+        token: The operator's token.
+        address: Returns where a running session serves its own page, with the token, by its
+            folder; "" if it serves none.
+    """
+    at = _Panel(desk, Shown(open_monitor), token, address)
+    routes = [
+        Route("/", at.page),
+        Route("/session", at.session),
+        Route("/panel/state", at.state),
+        Route("/panel/animals", at.animals),
+        Route("/panel/animal", at.animal),
+        Route("/panel/act", at.act, methods=["POST"]),
+        Route("/report", at.report),
+        Route("/image", at.image),
+        Route("/cells", at.cells),
+        Route("/request", at.ask, methods=["POST"]),
+        WebSocketRoute("/live", at.live),
+        Route("/{name}", at.page),
+    ]
+    app = Starlette(routes=routes, lifespan=at.lifespan)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=with_headers)
+    return app
+
+
+async def _seen(view: Callable[..., Any], *values: str) -> Response:
+    """Return what a view of the record shows, or why it cannot be shown."""
+    try:
+        return _json(await asyncio.to_thread(view, *values))
+    except Refused as refusal:
+        return answer(str(refusal), 409)
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _pass_on(address: str, body: Row) -> tuple[str, int]:
+    """Send a request to the page of a session; return its answer and status."""
+    gone = "the session does not answer; use its terminal, or try again"
+    page, _, token = address.partition("/#token=")
+    if not token:
+        return gone, 503
+    headers = {"Authorization": f"Bearer {token}"}
+    asked = urllib.request.Request(f"{page}/request", msgspec.json.encode(body), headers)
+    try:
+        with _DIRECT.open(asked, timeout=_PASS_ON_S) as response:
+            return _answer_in(response.read()), response.status
+    except urllib.error.HTTPError as error:
+        return _answer_in(error.read()), error.code
+    except OSError:
+        return gone, 503
+
+
+def _answer_in(data: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(data)["answer"])
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return "the session's answer cannot be read"
