@@ -109,6 +109,9 @@ function drawSlow() {
     get("seek").value = String(1000 * model.replay.share);
     panels.text("play", model.replay.playing ? "pause" : "play");
   }
+  const over = Boolean(model.head.ended);
+  get("panel").classList.toggle("over", over);
+  panels.text("panel", over ? "Weight and water" : "Panel");
   document.title = model.session.subject ? `${model.session.subject} · rig` : "rig";
 }
 
@@ -176,12 +179,21 @@ function replay(change) {
   fetch("/replay", { method: "POST", body: JSON.stringify(change) });
 }
 
+function setRed(red) {
+  document.documentElement.classList.toggle("red", red);
+  sessionStorage.setItem("red", red ? "1" : "");
+  slowDue = true;
+  image.recolour();
+}
+
 function wire() {
+  get("panel").hidden = location.pathname !== "/session";  // rig panel shows a session there
   for (const button of document.querySelectorAll("[data-verb]")) button.onclick = () => confirm(button.dataset.verb);
   get("acknowledge").onclick = acknowledge;
   get("sort").onclick = () => { view.byCue = !view.byCue; panels.text("sort", view.byCue ? "sort by time" : "sort by cue"); slowDue = true; };
   image.wire();
-  get("red").onclick = () => { document.documentElement.classList.toggle("red"); slowDue = true; image.recolour(); };
+  setRed(sessionStorage.getItem("red") === "1");
+  get("red").onclick = () => setRed(!document.documentElement.classList.contains("red"));
   get("mute").onclick = () => { view.muted = !view.muted; panels.text("answer", view.muted ? "sound is off" : "sound is on"); };
   get("no").onclick = () => get("ask").close("no");
   get("play").onclick = () => replay({ playing: !model.replay.playing });
