@@ -43,7 +43,7 @@ class Desk(Protocol):
     """What can be seen and done on the panel. Every method may raise Refused with one sentence."""
 
     def state(self) -> Row:
-        """Return what the panel shows of the day; never waits."""
+        """Return what the panel shows of the day, with the `folder` of its session; never waits."""
 
     def look(self) -> Path | None:
         """See what has become of the session; return the folder of the one to show."""
@@ -67,7 +67,8 @@ class Shown:
     def __init__(self, open_monitor: Callable[[Path], Monitor]) -> None:
         """Open the monitor of a session folder with `open_monitor`."""
         self._open = open_monitor
-        self._running: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        """What ends with the session: folding in its messages, and sending them to browsers."""
         self.folder: Path | None = None
         self.page: Endpoints | None = None
         self.monitor: Monitor | None = None
@@ -79,16 +80,30 @@ class Shown:
         monitor = await asyncio.to_thread(self._open, folder)
         self.close()
         self.folder, self.monitor, self.page = folder, monitor, Endpoints(monitor)
-        self._running = asyncio.create_task(monitor.run())
+        self._tasks.add(asyncio.create_task(monitor.run()))
+
+    async def send(self, socket: WebSocket) -> None:
+        """Send a browser the session, until another one is shown; it then connects anew."""
+        assert self.page is not None
+        sending = asyncio.create_task(self.page.live(socket))
+        self._tasks.add(sending)
+        try:
+            await sending
+        except asyncio.CancelledError:
+            with suppress(RuntimeError, OSError):  # it is closed already
+                await socket.close()
+        finally:
+            self._tasks.discard(sending)
 
     def close(self) -> None:
         """Let go of the session."""
-        if self._running is not None:
-            self._running.cancel()
+        for task in self._tasks:
+            task.cancel()
         if self.monitor is not None:
             self.monitor.feed.close()
             self.monitor.imaging.close()
-        self.monitor = self.page = self._running = self.folder = None
+        self._tasks = set()
+        self.monitor = self.page = self.folder = None
 
 
 class _Panel:
@@ -109,10 +124,10 @@ class _Panel:
         return page_file("index.html") if self._shown.page is not None else RedirectResponse("/")
 
     async def state(self, request: Request) -> Response:
-        shown = self._shown.monitor
-        begun = shown is not None and bool(shown.state.session)
-        live = shown.state.head() if shown is not None and begun else None
-        return _json({**self._desk.state(), "begun": begun, "head": live})
+        state, shown = self._desk.state(), self._shown.monitor
+        is_this = shown is not None and state.get("folder") == str(self._shown.folder)
+        head = shown.state.head() if shown and is_this and shown.state.session else None
+        return _json({**state, "head": head})
 
     async def animals(self, request: Request) -> Response:
         return await _seen(self._desk.animals)
@@ -176,7 +191,7 @@ class _Panel:
         if not same_origin(socket) or self._shown.page is None:
             await socket.close(4403)
             return
-        await self._shown.page.live(socket)
+        await self._shown.send(socket)
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:

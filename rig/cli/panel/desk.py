@@ -17,7 +17,7 @@ from rig.errors import Refused
 from rig.session.launch import why_not
 from rig.session.preflight import Objection
 from rig.settings.config import convert
-from rig.settings.lab import read_lab
+from rig.settings.lab import REHEARSAL_FOLDER, read_lab
 from rig.settings.setting_errors import blamed_on
 from rig.subjects.record import Subject
 
@@ -33,7 +33,7 @@ class Desk:
     def __init__(self, data: Path, choices: Choices, rehearse: bool) -> None:
         """Use the record of a data folder; `rehearse` practises days in DATA/rehearsal."""
         self._data, self._choices, self._rehearse = data.absolute(), choices, rehearse
-        self._sessions = self._data / "rehearsal" if rehearse else self._data
+        self._sessions = self._data / REHEARSAL_FOLDER if rehearse else self._data
         self._run = running(self._sessions)
         self._end: Row = {}
         self._reporting: subprocess.Popen[bytes] | None = None
@@ -58,8 +58,10 @@ class Desk:
         if run is None:
             return state
         state |= {"phase": run.phase, "subject": run.subject, "said": run.said()}
+        state["folder"] = str(run.folder or "")
         if run.phase is Phase.ENDED:
-            state |= {**self._end, "folder": str(run.folder), "report": self._report_state()}
+            end = {**self._end, "report": self._report_state()}
+            state |= end if self._end else {"phase": Phase.RUNNING}  # its table is being read
         return state
 
     def look(self) -> Path | None:

@@ -10,7 +10,7 @@ const FIELDS = ["name", "cohort", "stage", "baseline_g", "need_ml", ...FACTS];
 const get = (id) => document.getElementById(id);
 const text = (id, value) => { get(id).textContent = value; };
 
-const view = { name: "", detail: null, record: null, state: null, editing: false, doubted: "", against: [], ended: "" };
+const view = { name: "", detail: null, record: null, state: null, editing: false, doubted: "", against: [] };
 let token = "", lastState = -Infinity, checked = -Infinity, opened = false;
 
 function takeToken() {
@@ -233,7 +233,11 @@ function chosen() {
 
 // What `rig run` would say to it now.
 async function check() {
-  if (!view.detail || !token || view.state?.phase !== "ready") return drawStart();
+  if (!view.detail || view.state?.phase !== "ready") return undefined;
+  if (!token) {
+    drawObjections();
+    return drawStart();
+  }
   checked = performance.now();
   const asked = view.name;
   try {
@@ -265,7 +269,8 @@ function drawObjections() {
       return item;
     }));
   }
-  if (!view.against.length) get("about_session").append(element("li", "Nothing speaks against it.", "clear"));
+  const clear = token ? "Nothing speaks against it." : "Only the operator sees the checks.";
+  if (!view.against.length) get("about_session").append(element("li", clear, token ? "clear" : ""));
 }
 
 function drawStart() {
@@ -314,13 +319,13 @@ function drawState() {
 
 function drawRunning(state) {
   const head = state.head, over = head && head.ended;
-  text("running_who", `${state.subject} ${over ? "has ended" : state.begun ? "is running" : "is starting"}`);
+  text("running_who", `${state.subject} ${over ? "has ended" : state.head ? "is running" : "is starting"}`);
   text("run_trial", head && head.trial >= 0 ? String(head.trial + 1) : "-");
   text("run_clock", head ? `${String(Math.floor(head.t_s / 60)).padStart(2, "0")}:${String(Math.floor(head.t_s % 60)).padStart(2, "0")}` : "-");
   text("run_water", head ? head.water_ul.toFixed(0) : "-");
-  text("running_note", over ? "The log is being completed." : state.begun ? "The session is a process of its own. This panel only watches it." : state.said);
-  get("open").hidden = !state.begun || Boolean(over);
-  if (state.begun && !over && !opened && state.subject === view.name) {
+  text("running_note", over ? "The log is being completed." : state.head ? "The session is a process of its own. This panel only watches it." : state.said);
+  get("open").hidden = !state.head || Boolean(over);
+  if (state.head && !over && !opened && state.subject === view.name) {
     opened = true;
     location.assign("/session");
   }
@@ -338,17 +343,17 @@ async function drawEnded(state, changed) {
   get("table").replaceChildren(...state.rows.map((row) => rowOf("td", row)));
   get("entered").replaceChildren();
   for (const id of ["end_weight", "end_ml", "end_condition", "end_note"]) get(id).value = "";
-  await drawEvening(state.subject, true);
+  await drawEvening(state.subject);
 }
 
-async function drawEvening(subject, fill = false) {
-  const one = view.ended = await read(`/panel/animal?name=${encodeURIComponent(subject)}`), last = one.last_weight;
+async function drawEvening(subject) {
+  const one = await read(`/panel/animal?name=${encodeURIComponent(subject)}`), last = one.last_weight;
   text("evening_title", `${subject}, after the session`);
   big("end_grams", last ? `${last.grams.toFixed(1)} g` : "-", last && one.restricted ? shareClass(last.share) : "");
   text("end_grams_of", last ? `${(100 * last.share).toFixed(1)} % of ${one.baseline_g} g${last.after ? ", after a session" : ", before"}` : "never weighed");
   text("end_water", `${one.water_ul.toFixed(0)} µl`);
   big("end_due", one.restricted ? `${one.due_ml.toFixed(2)} ml` : "free", one.due_ml > 0 ? "near" : "fine");
-  if (fill && one.due_ml > 0) get("end_ml").placeholder = one.due_ml.toFixed(2);
+  get("end_ml").placeholder = one.due_ml > 0 ? one.due_ml.toFixed(2) : "";
   for (const input of document.querySelectorAll("#evening input, #evening button")) input.disabled = !token;
 }
 

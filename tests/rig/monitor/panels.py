@@ -73,12 +73,14 @@ class Panel:
         found = re.search(r"panel: (\S+)", first)
         assert found, first + self.process.stdout.read()
         self.address = found[1]
-        self.page, _, self.token = self.address.partition("/#token=")
+        self.page: str = self.address.partition("/#token=")[0]
+        self.token: str = self.address.partition("/#token=")[2]
+        self._count = 0
         self.port = int(self.page.rpartition(":")[2])
 
     def act(self, verb: str, number: str = "", **values: Any) -> tuple[int, dict[str, Any]]:
         """POST what an operator does; return the status and the answer."""
-        self._count = getattr(self, "_count", 0) + 1
+        self._count += 1
         body = {"id": number or f"request-{self._count}", "verb": verb, **values}
         headers = {"Authorization": f"Bearer {self.token}"}
         request = urllib.request.Request(
