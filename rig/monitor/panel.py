@@ -80,7 +80,14 @@ class Shown:
         monitor = await asyncio.to_thread(self._open, folder)
         self.close()
         self.folder, self.monitor, self.page = folder, monitor, Endpoints(monitor)
-        self._tasks.add(asyncio.create_task(monitor.run()))
+        running = asyncio.create_task(monitor.run())
+        running.add_done_callback(self._fail)
+        self._tasks.add(running)
+
+    def _fail(self, running: "asyncio.Task[None]") -> None:
+        """Let go of a session that cannot be followed: it is then opened anew, from its start."""
+        if not running.cancelled() and running.exception() is not None:
+            self.close()
 
     async def send(self, socket: WebSocket) -> None:
         """Send a browser the session, until another one is shown; it then connects anew."""

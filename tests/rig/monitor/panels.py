@@ -78,14 +78,15 @@ class Panel:
         self._count = 0
         self.port = int(self.page.rpartition(":")[2])
 
-    def act(self, verb: str, number: str = "", **values: Any) -> tuple[int, dict[str, Any]]:
-        """POST what an operator does; return the status and the answer."""
+    def act(self, verb: str, **values: Any) -> tuple[int, dict[str, Any]]:
+        """Do what an operator does on the panel; return the status and the answer."""
         self._count += 1
-        body = {"id": number or f"request-{self._count}", "verb": verb, **values}
+        return self.post("/panel/act", {"id": f"request-{self._count}", "verb": verb, **values})
+
+    def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """POST a request with the operator's token; return the status and the answer."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        request = urllib.request.Request(
-            f"{self.page}/panel/act", json.dumps(body).encode(), headers
-        )
+        request = urllib.request.Request(self.page + path, json.dumps(body).encode(), headers)
         try:
             with urllib.request.urlopen(request) as response:
                 return response.status, json.load(response)
@@ -96,6 +97,14 @@ class Panel:
         """Return what the panel shows at a path, as JSON."""
         with urllib.request.urlopen(self.page + path) as response:
             return json.load(response)
+
+    def child(self, command: str) -> int:
+        """Return the process id of a `rig` command that it started."""
+        for line in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            for child in line.read_text().split():
+                if command.encode() in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                    return int(child)
+        raise AssertionError(f"rig {command} does not run")
 
     def kill(self) -> None:
         """Kill it as the system would."""

@@ -135,7 +135,7 @@ def test_an_animal_is_added_edited_and_retired(panel: Panel, tab: Page, tmp_path
     tab.locator("#edit").click()
     expect(tab.locator("#f_name")).to_be_disabled()
     tab.locator("#f_sex").select_option("F")
-    tab.keyboard.press("Enter")
+    tab.get_by_role("button", name="Save").click()
     expect(tab.locator("#facts")).to_contain_text("task · train2 · female")
     tab.locator("#retire").click()
     tab.keyboard.press("Enter")
