@@ -24,6 +24,6 @@ def last_header(session_folder: Path) -> Header | None:
     for folder in reversed(earlier):
         try:
             return msgspec.json.decode((folder / SCAN_FILE).read_bytes(), type=Header)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             continue  # it had no imaging, or was written by another version of the rig
     return None

@@ -88,4 +88,6 @@ def learning_arrays(session: Session, row: int = -1) -> LearningArrays | None:
 
 
 def _values(data: bytes, *shape: int) -> Values:
+    if not data and min(shape) > 0:  # the log is older than this signal
+        return np.full(shape, np.nan)
     return np.frombuffer(data, "<f4").astype(np.float64).reshape(shape)

@@ -142,7 +142,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     """Return the settings of a session folder; empty if it has none."""
     try:
         return msgspec.json.decode((folder / SETTINGS_FILE).read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return {}
 
 

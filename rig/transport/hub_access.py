@@ -81,7 +81,7 @@ def read_access(port: int, name: str) -> Access:
     """Return what the process of that name needs to connect to a hub. Raises Refused."""
     try:
         return msgspec.json.decode((hub_folder(port) / f"{name}.key").read_bytes(), type=Access)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(
             f"no hub with the number {port} admits {name} ({error}); the session has ended"
         ) from error

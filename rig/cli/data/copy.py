@@ -19,10 +19,10 @@ from rig.cli.data.manifest import (
     sha256_of,
     write_manifest,
 )
+from rig.cli.sessions.completeness_notice import check_log
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
-from rig.transport.log import LOG_FILE, read_completeness
 
 _IMAGING_SUFFIXES = (".tif", ".tiff")
 
@@ -40,7 +40,7 @@ def copy(
     Nothing is deleted. MANIFEST.json is written last: without it, a copy is unfinished.
     """
     folder = session_in(folder)
-    _check_closed(folder)
+    check_log(folder, new_console())
     check_manifest(folder)
     target = destination / folder.parent.name / folder.name
     if target.resolve() == folder:
@@ -102,12 +102,6 @@ def prune(
     write_manifest(folder, {k: v for k, v in manifest.items() if (folder / k).is_file()})
     text = f"deleted {len(tiffs)} TIFFs ({size / 1e6:.1f} MB); they are in {copied}"
     new_console().print(Text(text), soft_wrap=True)
-
-
-def _check_closed(folder: Path) -> None:
-    log = folder / LOG_FILE
-    if not log.is_file() or read_completeness(log) is None:
-        raise Refused(f"{folder} is not closed; unless it still runs, run: rig recover {folder}")
 
 
 def _copied(source: Path, target: Path) -> Entry:

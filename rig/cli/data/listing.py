@@ -74,7 +74,7 @@ def _continued(folder: Path, id_: str) -> str:
 def _summary(folder: Path) -> dict[str, Any] | None:
     try:
         return msgspec.json.decode((folder / SUMMARY_FILE).read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 

@@ -100,7 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise Refused(
             f"{folder} has no {MANIFEST_FILE}: its copy was not finished; run rig copy again"
         ) from None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(
             f"{path} is damaged ({error}); run rig copy again, or rig recover after deleting it"
         ) from error

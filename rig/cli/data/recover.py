@@ -42,6 +42,7 @@ def recover(folder: SessionDir) -> None:
         sweep(session)
         if not (folder / SETTINGS_FILE).exists():
             save_settings(folder, session)
+        _print_state(folder, completeness, console)
         repaired = _repair(folder, console)
         if not ended_by_itself or repaired:
             _mark(folder, completeness, repaired)
@@ -54,7 +55,6 @@ def recover(folder: SessionDir) -> None:
         lock.release()
     if due := water_due(data, session.subject, booking):
         console.print(due, soft_wrap=True)
-    _print_state(folder, completeness, console)
 
 
 def _enter_water(folder: Path, session: SessionSettings, data: Path, console: Console) -> Booking:

@@ -5,6 +5,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -34,6 +35,8 @@ _FRAMES = {"frames_written", "frames_streamed", "frames_analysed"}
 def end(folder: Path, reason: str | None, console: Console) -> None:
     """Write summary.json from the log and the TIFFs, and print the end table.
 
+    A summary that was written while the log was whole is kept if the log is damaged now.
+
     Args:
         folder: The session folder.
         reason: Why the session ended, as the launching process knows it; None if it died, then
@@ -46,12 +49,32 @@ def end(folder: Path, reason: str | None, console: Console) -> None:
     written = sum(_pages(path, console) for path in tiffs)
     _write_suite2p_ops(tiffs, console)
     summary = summarise(folder, written, reason)
-    text = json.dumps(summary, indent=2, allow_nan=False)
-    (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
+    before = _readable(folder / SUMMARY_FILE)
+    if before is not None and _is_of_whole_log(before) and not _is_of_whole_log(summary):
+        summary = before
+        text = f"{SUMMARY_FILE} is kept as it was written while the log was whole"
+        console.print(Text(text, "yellow"))
+    else:
+        text = json.dumps(summary, indent=2, allow_nan=False)
+        (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
     print_table(summary, console)
     console.print(f"session folder: {folder}", soft_wrap=True)
     console.print(f"verify it by a replay: rig replay {folder} --verify", soft_wrap=True)
     console.print(f"make a page of it: rig report {folder}", soft_wrap=True)
+
+
+def _readable(path: Path) -> dict[str, Any] | None:
+    """Return the summary in a file; None if there is none, or it is damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _is_of_whole_log(summary: dict[str, Any]) -> bool:
+    return "end_reason" in summary and all(
+        one.get("name") != "log incomplete" for one in summary.get("findings", [])
+    )
 
 
 def _write_suite2p_ops(tiffs: list[Path], console: Console) -> None:

@@ -57,7 +57,7 @@ def info(
 def _summary(path: Path) -> dict[str, Any]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(
             f"{path} is damaged ({error}); write it again from the log: rig recover {path.parent}"
         ) from error

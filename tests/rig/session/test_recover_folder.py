@@ -145,3 +145,31 @@ def test_a_folder_that_is_no_session_is_refused_in_a_sentence(tmp_path: Path) ->
     rest: dict[str, list[object]] = {"recover": [], "copy": [tmp_path / "b"], "export": ["csv"]}
     for command, others in rest.items():
         assert "is not a session folder" in refusal(command, tmp_path / "a", *others)
+
+
+def test_a_summary_of_the_whole_log_is_kept_after_the_log_was_damaged(folder: Path) -> None:
+    assert rig("recover", folder).exit_code == 0
+    (folder / MANIFEST_FILE).unlink()  # as after a session that ended by itself
+    summary = (folder / "summary.json").read_bytes()
+    log = bytearray((folder / LOG_FILE).read_bytes())
+    log[len(log) // 2] ^= 4
+    (folder / LOG_FILE).write_bytes(log)
+    done = rig("recover", folder)
+    assert done.exit_code == 0, done.output
+    assert (folder / "summary.json").read_bytes() == summary
+    said = done.output
+    assert said.index("the log is not whole") < said.index("the session") < said.index("faults")
+    assert "summary.json is kept as it was written while the log was whole" in said
+    (folder / MANIFEST_FILE).unlink()
+    (folder / "summary.json").write_bytes(b"{")
+    assert rig("recover", folder).exit_code == 0
+    assert json.loads((folder / "summary.json").read_text())["findings"]
+
+
+def test_a_copy_of_a_damaged_log_says_what_is_missing(folder: Path, tmp_path: Path) -> None:
+    log = bytearray((folder / LOG_FILE).read_bytes())
+    log[len(log) // 2] ^= 4
+    (folder / LOG_FILE).write_bytes(log)
+    done = rig("copy", folder, tmp_path / "safe")
+    assert done.exit_code == 0, done.output
+    assert "the log is not whole; missing: " in done.output

@@ -25,7 +25,7 @@ def _row(folder: Path) -> dict[str, Any] | None:
     try:
         read = (folder / SUMMARY_FILE).read_bytes()
         summary = msgspec.json.decode(read, type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return {
         "day": folder.name.removeprefix("ses-"),
