@@ -23,6 +23,7 @@ from rig.cli.bringup.check import check
 from rig.cli.bringup.doctor import doctor
 from rig.cli.bringup.flush import flush
 from rig.cli.bringup.preview import preview
+from rig.cli.bringup.schema import schema
 from rig.cli.chaos.chaos import chaos
 from rig.cli.data.copy import copy, prune
 from rig.cli.data.export import export
@@ -54,7 +55,7 @@ _SESSIONS, _RIG, _IMAGING, _ANIMALS = "Sessions", "The rig", "Imaging", "Animals
 _RECORDINGS = "Recorded sessions"
 COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     (_SESSIONS, (run, demo, simulate, preview, panel, monitor, info, report, replay, recover)),
-    (_RIG, (doctor, flush, chaos)),
+    (_RIG, (doctor, flush, schema, chaos)),
     (_RECORDINGS, (ls, export, copy, prune)),
     (_IMAGING, (align,)),
 )

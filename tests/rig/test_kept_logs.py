@@ -8,9 +8,14 @@ from analysis.session.session import Session
 from analysis.session.summary import summarise
 from rig.errors import Refused
 from rig.replay.replay import replay
-from rig.session.provenance import about
+from rig.session.provenance import SCHEMA, about
 from rig.transport.log import LOG_FILE, read_completeness
 from tests.kept_sessions import SCHEMAS, kept_session
+
+
+def test_this_version_of_the_messages_is_kept() -> None:
+    """A change of the schema needs a new session: see tests/data/logs/README.md."""
+    assert SCHEMAS[-1] == f"schema{SCHEMA}"
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -160,7 +160,7 @@ def test_a_file_names_the_devices_the_software_and_the_running_signals(tmp_path:
         about = contents.session.settings["about"]
         assert (versions["rig"], versions["commit"]) == (about["rig"], about["commit"])
         signals = file.processing["ophys"]
-        assert signals["selective_fractions_by_area"].data.shape == (12, 5, 3, 10)
+        assert signals["selective_fractions_by_area"].data.shape == (11, 5, 3, 10)
         assert {"reward_prediction", "selective_fraction"} <= set(signals.data_interfaces)
         cells = signals["ImageSegmentation"]["PlaneSegmentation0"]
         mask = cells["pixel_mask"][7]
