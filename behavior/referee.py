@@ -4,11 +4,15 @@ It shares no code with the task, so that the same mistake is not made twice with
 """
 
 from collections import deque
+from contextlib import suppress
+from typing import Any
+
+import msgspec
 
 from behavior.judging.manual_reward_judge import ManualRewardJudge
 from behavior.judging.odometry import Odometer
 from behavior.judging.order_judge import OrderJudge
-from behavior.judging.rules import LATE_NS, Rules, read_rules
+from behavior.judging.rules import LATE_NS, Rules, read_rules, with_setting
 from behavior.judging.trial_judge import TrialJudge, cause_t
 from rig.messages import (
     Arm,
@@ -18,6 +22,7 @@ from rig.messages import (
     Message,
     OperatorRequest,
     Position,
+    SettingChange,
     Start,
     TrialEnd,
     TrialStart,
@@ -59,6 +64,7 @@ class Referee(Node):
         TrialEnd,
         Cue,
         Arm,
+        SettingChange,
     )
     publishes = (TrialVerdict,)
     max_batch_delay_s = 0.01
@@ -70,7 +76,10 @@ class Referee(Node):
         self._known_t = 0
         """The time of the last Position: what was earlier can be judged."""
         self._wheels: deque[Wheel] = deque()
-        self._borders: list[TrialStart | TrialEnd] = []
+        self._task: dict[str, Any] = {}
+        """The settings of the task, with the changes so far."""
+        self._set_requests: dict[int, OperatorRequest] = {}
+        self._borders: list[TrialStart | TrialEnd | SettingChange] = []
         self._licks: list[int] = []
         self._recent_licks: deque[int] = deque(maxlen=_KEPT_LICKS)
         self._valves: list[Valve] = []
@@ -82,7 +91,8 @@ class Referee(Node):
 
     def handle(self, message: Message) -> None:
         if isinstance(message, Start):
-            self._rules = read_rules(message.session["task"])
+            self._task = message.session["task"]
+            self._rules = read_rules(self._task)
             self._odometer = Odometer(self._rules)
             self._manual_rewards = ManualRewardJudge(self._rules)
             self._order = OrderJudge(self._rules, message.t)
@@ -93,7 +103,7 @@ class Referee(Node):
                 self._wheels.append(message)
             case Position():
                 self._handle_position(message, self._rules)
-            case TrialStart() | TrialEnd():
+            case TrialStart() | TrialEnd() | SettingChange():
                 self._borders.append(message)
             case Cue():
                 self._handle_cue(message)
@@ -108,6 +118,8 @@ class Referee(Node):
             case OperatorRequest():
                 self._order.add_request(message)
                 self._manual_rewards.add_request(message)
+                if message.verb == "set":
+                    self._set_requests[message.id] = message
 
     def close(self) -> None:
         # messages that never came are not held against the task
@@ -143,6 +155,9 @@ class Referee(Node):
         """Take the starts and ends of trials at this Wheel; return a trial that was completed."""
         completed = None
         for border in self._borders:
+            if isinstance(border, SettingChange):
+                rules = self._change_rules(border, rules)
+                continue
             if isinstance(border, TrialStart):
                 self._start_trial(border, rules, completed)
                 continue
@@ -151,6 +166,22 @@ class Referee(Node):
                 completed = ended if border.outcome == "done" else None
         self._borders.clear()
         return completed
+
+    def _change_rules(self, change: SettingChange, rules: Rules) -> Rules:
+        """Judge by a changed setting from now on, if the operator asked for it."""
+        if change.refused:
+            return rules
+        request = self._set_requests.pop(change.id, None)
+        name, _, text = (request.text if request else "").partition("=")
+        new = msgspec.json.decode(change.new)
+        if change.name not in self._task["live"] or not _is_asked(change.name, new, name, text):
+            text = f"{change.name} was set to {change.new}, but nobody asked for it"
+            self.publish(Fault(change.t, f"{text}; find out what changes settings"))
+            return rules
+        self._task = with_setting(self._task, change.name, new)
+        self._rules = read_rules(self._task)
+        self._manual_rewards.change_rules(self._rules)
+        return self._rules
 
     def _judge_known(self) -> None:
         """Judge everything up to the last Position."""
@@ -267,6 +298,14 @@ class Referee(Node):
         trial.judge_duration()
         t = self._known_t if trial.end is None else trial.end.t
         self.publish(TrialVerdict(t, trial.start.trial, tuple(trial.violations)))
+
+
+def _is_asked(name: str, value: Any, asked_name: str, asked_text: str) -> bool:
+    """Return True if a setting has the value that the operator asked for."""
+    asked: Any = asked_text.strip()
+    with suppress(msgspec.DecodeError):
+        asked = msgspec.json.decode(asked)
+    return bool(name == asked_name.strip() and value == asked)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from behavior.trials.corridor import Corridor, RunningDetector
 from behavior.trials.counts import SessionCounts
 from behavior.trials.frame_clock_monitor import FrameClockMonitor, ImagingSettings
+from behavior.trials.live_settings import LiveSettings
 from behavior.trials.plan import TrialPlan
 from behavior.trials.replay_counts import TaskCounts
 from behavior.trials.resume import ResumePoint
@@ -26,6 +27,7 @@ from rig.messages import (
     Message,
     OperatorRequest,
     Position,
+    SettingChange,
     Start,
     TrialEnd,
     TrialStart,
@@ -77,7 +79,7 @@ class Task(Node):
 
     name = "task"
     subscribes = (Start, Wheel, Lick, Valve, OperatorRequest, Edge)
-    publishes = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire)
+    publishes = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire, SettingChange)
     settings_from_task = True
     replay_counts = TaskCounts
 
@@ -93,6 +95,7 @@ class Task(Node):
         super().__init__(settings, publish)
         check(settings)
         self._plan = TrialPlan(settings)
+        self._live = LiveSettings(settings)
         self._running = RunningDetector(
             settings.speed_window_ms, settings.run_threshold_cm_s, settings.stop_cm_s
         )
@@ -242,10 +245,23 @@ class Task(Node):
         return self._frame_clock.is_grey_over(t - self._block_t, self._plan.block.grey_before_s)
 
     def _start_trial(self, t: int) -> None:
+        self._change_settings(t)
         start = self._plan.draw_trial(t, self._counts.misses)
         self._phase = "trial"
         self._trial = Trial(start, self._reward, self._request_ids)
         self.publish(start)
+
+    def _change_settings(self, t: int) -> None:
+        """Carry out the operator's changes of settings, for the trial that starts at t (ns)."""
+        changes = self._live.apply(t, self._plan.next_number, self._plan.number)
+        if changes:
+            self._plan.change(self._live.settings)
+            self._set_reward()
+            self._publish_all(changes)
+
+    def _set_reward(self) -> None:
+        settings, reward_ul = self.settings, self._plan.block.reward_ul
+        self._reward = RewardSettings(settings.spout, reward_ul, settings.decided_by)
 
     def _is_trial_over(self, t: int) -> bool:
         return self._trial is not None and self._trial.is_over(t, self._corridor.position_m)
@@ -284,7 +300,7 @@ class Task(Node):
         """Start the plan's current block at t (ns), with its grey."""
         block, settings = self._plan.block, self.settings
         self._block_t, self._block_before_ns = t, 0
-        self._reward = RewardSettings(settings.spout, block.reward_ul, settings.decided_by)
+        self._set_reward()
         self._corridor = Corridor(block, settings.speed_window_ms)
         self._phase = "grey"
 
@@ -325,6 +341,10 @@ class Task(Node):
                 self._start_last_grey(self._now, request.text or _OPERATOR)
             case "water":
                 self._give_manual_reward()
+            case "set":
+                refused = self._live.request(request, self._now)
+                if refused is not None:
+                    self.publish(refused)
             case _:
                 pass
 

@@ -79,14 +79,18 @@ class Stop(Message, frozen=True, tag="Stop"):
 class OperatorRequest(Message, frozen=True, tag="OperatorRequest"):
     """The operator pressed a key; answered by Position.order.
 
-    "pause" aborts the trial, "stop" ends the session after the trial, "water" is one manual reward.
+    "pause" aborts the trial, "stop" ends the session after the trial, "water" is one manual reward,
+    "set" changes a setting that the task file lists in `live`, and is answered by SettingChange.
     """
 
     id: int
     deadline: int
     """Session time (ns) after which the request does nothing."""
-    verb: Literal["pause", "resume", "note", "stop", "water"]
+    verb: Literal["pause", "resume", "note", "stop", "water", "set"]
     text: str = ""
+    """The note; of "set", the setting and its new value, as in "reward_ul=2.5"."""
+    by: str = ""
+    """Who asked: the terminal and its user, or the page and its address."""
 
 
 # -- hardware ---------------------------------------------------------------------------------
@@ -257,6 +261,27 @@ class Acquire(Message, frozen=True, tag="Acquire"):
     """The microscope is to scan from now on, or to stop after the current frame."""
 
     on: bool
+
+
+class SettingChange(Message, frozen=True, tag="SettingChange"):
+    """A live setting of the task has another value from this trial on, or may not have it.
+
+    It applies to every block of the task. It is published at the start of the first such trial,
+    before its TrialStart; a refusal is published at once.
+    """
+
+    id: int
+    """The id of the OperatorRequest."""
+    name: str
+    old: str
+    """The value before, as JSON."""
+    new: str
+    """The value from now on, as JSON; of a refusal, what was asked for."""
+    by: str
+    trial: int
+    """The first trial with the new value; -1 if it was refused."""
+    refused: str = ""
+    """Why it was refused; "" if it was not."""
 
 
 # -- referee ----------------------------------------------------------------------------------
@@ -557,7 +582,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     Heartbeat, Fault, Ended,
     Start, Stop, OperatorRequest,
     Wheel, Lick, Edge, Valve, TriggerOutput, Exposures, DeviceTime,
-    Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire,
+    Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire, SettingChange,
     TrialVerdict,
     Flip, TextureHashes, CueOnset,
     Pulse,

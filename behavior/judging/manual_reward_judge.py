@@ -9,6 +9,7 @@ class ManualRewardJudge:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
+        self._rewards_ul = set(rules.rewards_ul)
         self._pending: list[OperatorRequest] = []
         self._arm_ids: set[int] = set()
 
@@ -16,6 +17,11 @@ class ManualRewardJudge:
         """Keep a request for water; other requests are ignored."""
         if request.verb == "water":
             self._pending.append(request)
+
+    def change_rules(self, rules: Rules) -> None:
+        """Allow the volumes of changed settings too; rewards of before may still be under way."""
+        self._rules = rules
+        self._rewards_ul |= rules.rewards_ul
 
     def judge_arm(self, arm: Arm) -> str:
         """Return what is wrong with a manual Arm; "" if nothing is. It uses up one request."""
@@ -33,6 +39,6 @@ class ManualRewardJudge:
             return "nobody requested it; find out what opens the valve"
         if not self._rules.watered:
             return f"cohort {self._rules.cohort} gets no water"
-        if message.line != self._rules.spout or message.volume_ul not in self._rules.rewards_ul:
+        if message.line != self._rules.spout or message.volume_ul not in self._rewards_ul:
             return f"{message.volume_ul:g} ul from {message.line} is not a reward of this task"
         return ""

@@ -150,6 +150,12 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             yield "wrong mode", f"{found}, but the task has {mode} after {delay_ms:g} ms"
 
 
+def with_setting(task: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """Return task settings, as Start carries them, with one setting changed in all blocks."""
+    blocks = [{key: own for key, own in table.items() if key != name} for table in task["blocks"]]
+    return {**task, name: value, "blocks": blocks}
+
+
 def read_rules(task: dict[str, Any]) -> Rules:
     """Read the rules from the task settings, as Start carries them."""
     tables = task["blocks"] or [{}]

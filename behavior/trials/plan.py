@@ -32,6 +32,15 @@ class TrialPlan:
         return self._blocks[self.number]
 
     @property
+    def next_number(self) -> int:
+        """The number of the next trial."""
+        return self._started
+
+    def change(self, settings: TaskSettings) -> None:
+        """Go on with changed settings; the order that was drawn stays."""
+        self._settings, self._blocks = settings, settings.in_blocks()
+
+    @property
     def is_block_over(self) -> bool:
         """True if all trials of the block are completed."""
         return self._completed == len(self._order)

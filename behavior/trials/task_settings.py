@@ -18,6 +18,17 @@ Cohort = Literal[
     "task", "unrewarded", "naive", "grating", "pretrained", "grating_pretrained", "not_pretrained"
 ]
 COHORTS: tuple[str, ...] = get_args(Cohort)
+Live = Literal[
+    "reward_ul",
+    "reward_mode",
+    "reward_delay_ms",
+    "rescue_after_misses",
+    "zone_from_m",
+    "zone_to_m",
+    "cue_from_m",
+    "cue_to_m",
+]
+"""Settings that may be changed while a session runs: what a trial reads when it starts."""
 Contrast = tuple[str, str]
 """Two stimuli (A, B): d' is positive for a cell that prefers A."""
 
@@ -140,6 +151,8 @@ class TaskSettings(Block, frozen=True, kw_only=True):
     triggers: Annotated[list[dict[str, Any]], Meta(max_length=20)] = field(default_factory=list)
     """[[triggers]]: rules that raise a line; the closed loop carries them out, not the task."""
     signals: SignalSettings = field(default_factory=SignalSettings)
+    live: list[Live] = field(default_factory=list)
+    """Settings that the operator may change while the session runs."""
     seed: Annotated[int, Meta(ge=0)]
     resume: ResumePoint | None = None
     """Where to continue; set by `rig run --continue`, never by a task's file."""

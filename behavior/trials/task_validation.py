@@ -1,6 +1,7 @@
 """Refuse task settings that contradict each other: one function for each rule."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from behavior.trials.order import draw_order
 from behavior.trials.task_settings import Block, TaskSettings
@@ -15,20 +16,35 @@ FASTEST_CM_S = 200.0
 
 def check(settings: TaskSettings) -> None:
     """Raise Refused, with one sentence, if the settings contradict each other."""
+    check_without_order(settings)
+    blocks = settings.in_blocks()
+    for number, block in enumerate(blocks):
+        with _named(number, blocks):
+            draw_order(block, settings.seed, number)
+
+
+def check_without_order(settings: TaskSettings) -> None:
+    """Raise Refused as `check` does, but draw no order of trials, which takes longer."""
     check_units(settings)
     _check_cohort(settings)
     _check_dry_cohorts(settings)
     _check_speeds(settings)
     blocks = settings.in_blocks()
     for number, block in enumerate(blocks):
-        where = f"block {number}: " if len(blocks) > 1 else ""
-        for check_block in _BLOCK_CHECKS:
-            try:
+        with _named(number, blocks):
+            for check_block in _BLOCK_CHECKS:
                 check_block(block)
-                draw_order(block, settings.seed, number)
-            except Refused as refusal:
-                raise Refused(f"{where}{refusal}") from refusal
     _check_contrasts(settings, blocks)
+
+
+@contextmanager
+def _named(number: int, blocks: Sequence[Block]) -> Iterator[None]:
+    """Name the block in a refusal, if there are several."""
+    try:
+        yield
+    except Refused as refusal:
+        where = f"block {number}: " if len(blocks) > 1 else ""
+        raise Refused(f"{where}{refusal}") from refusal
 
 
 def _check_cohort(settings: TaskSettings) -> None:

@@ -39,13 +39,13 @@ _PAGES_EVERY = 5
 """Imaging pages are read at every fifth update: twice a second."""
 _MOST_ANSWERS = 1000
 """Answers that are remembered, for requests that are sent again."""
-_VERBS = ("pause", "resume", "stop", "quit", "water", "note", "acknowledge")
+_VERBS = ("pause", "resume", "stop", "quit", "water", "note", "set", "acknowledge")
 _MOST_NOTE = 500
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _IMAGE_NUMBERS = ("plane", "top", "left", "height", "width")
 _BYTES = "application/octet-stream"
-Accept = Callable[[str, str], None]
-"""Takes an operator's request: the verb, and a text (of a note)."""
+Accept = Callable[[str, str, str], None]
+"""Takes an operator's request: the verb, a text (a note, or a setting and its value), who asked."""
 
 
 class Screens(Protocol):
@@ -129,8 +129,8 @@ class Monitor:
             state = self.state
             revision = 0 if snapshot else revision
 
-    def take_request(self, body: dict[str, Any]) -> tuple[int, str]:
-        """Act on an operator's request; return the HTTP status and a sentence.
+    def take_request(self, body: dict[str, Any], by: str) -> tuple[int, str]:
+        """Act on an operator's request, from `by`; return the HTTP status and a sentence.
 
         A request that is sent again under the same id is answered, and not repeated.
         """
@@ -147,7 +147,7 @@ class Monitor:
         elif self._accept is None or self.state.ended or not self.state.session:
             return 409, "no session can be controlled from this page; use its terminal"
         else:
-            self._accept(verb, text)
+            self._accept(verb, text, by)
             answer = f"{verb} was sent"
         self._answers[number] = answer
         if len(self._answers) > _MOST_ANSWERS:
@@ -200,6 +200,8 @@ def _wrong(number: str, verb: str, text: str) -> str:
         return f"{verb[:20]!r} is not a request; use one of {', '.join(_VERBS)}"
     if verb == "note" and not 0 < len(text) <= _MOST_NOTE:
         return f"a note has 1 to {_MOST_NOTE} characters"
+    if verb == "set" and not re.fullmatch(r"[a-z_]{1,40}=[^\x00-\x1f]{1,40}", text):
+        return "write a setting and its value, for example reward_ul=2.5"
     if verb == "acknowledge" and not (text.isascii() and text.isdecimal()):
         return "name the fault by its number"
     return ""
@@ -245,7 +247,8 @@ class Endpoints:
         body = await read_body(request)
         if not isinstance(body, dict):
             return answer("the request cannot be read; reload the page", 400)
-        status, text = self._monitor.take_request(body)
+        browser = request.client.host if request.client else "an unknown address"
+        status, text = self._monitor.take_request(body, f"page at {browser}")
         return answer(text, status)
 
     async def replay(self, request: Request) -> Response:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ from rig.messages import (
     Message,
     OperatorRequest,
     Position,
+    SettingChange,
     Start,
     Stop,
     TrialEnd,
@@ -201,6 +203,7 @@ class MonitorState:
             Flip: lambda _, flip: self._flip(flip),
             Fault: lambda envelope, fault: self._fault(envelope.sender, fault),
             OperatorRequest: lambda _, request: self._note(request),
+            SettingChange: lambda _, change: self._change_setting(change),
             CellSignals: self._cells,
             LearningSignals: lambda _, signals: self._learn(signals),
             Integrity: lambda _, integrity: self._integrity_of(integrity),
@@ -228,6 +231,7 @@ class MonitorState:
             "contrast": _contrast(task, online),
             "nodes": list(nodes),
             "override": session.get("override", ""),
+            "live": {name: task.get(name) for name in task.get("live", ())},
         }
         for name in nodes:
             self.processes.setdefault(name, {"sent": 0, "state": "running"})
@@ -297,8 +301,17 @@ class MonitorState:
             text = f"a {name} cannot be shown ({error!r}); the session is not affected"
             self._fault("live page", Fault(t, text))
 
+    def _change_setting(self, change: SettingChange) -> None:
+        if change.refused:
+            text = f"not changed: {change.refused}"
+        else:
+            text = f"{change.name}: {change.old} to {change.new} from trial {change.trial + 1}"
+            self.session["live"][change.name] = msgspec.json.decode(change.new)
+        note = {"t_s": _s(change.t), "verb": "setting", "text": text, "by": change.by}
+        self.notes.append({**note, "revision": self._revise()})
+
     def _note(self, request: OperatorRequest) -> None:
-        note = {"t_s": _s(request.t), "verb": request.verb, "text": request.text}
+        note = {"t_s": _s(request.t), "verb": request.verb, "text": request.text, "by": request.by}
         self.notes.append({**note, "revision": self._revise()})
 
     def _cells(self, envelope: Envelope, signals: CellSignals) -> None:

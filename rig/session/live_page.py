@@ -42,8 +42,8 @@ class LivePage:
         self.address = ""
         """Where the page is, with the operator's token; empty until it is there."""
 
-    def poll(self) -> list[tuple[str, str]]:
-        """Return what the operator asked for on the page: (verb, text of a note).
+    def poll(self) -> list[tuple[str, str, str]]:
+        """Return what the operator asked for on the page: (verb, text, who).
 
         Starts the page if it is not there.
         """
@@ -89,7 +89,7 @@ class LivePage:
             os.set_blocking(self._process.stdout.fileno(), False)
         self._started, self._next_ns, self._rest = self._started + 1, now + _RESTART_NS, b""
 
-    def _asked(self, line: bytes) -> tuple[str, str] | None:
+    def _asked(self, line: bytes) -> tuple[str, str, str] | None:
         try:
             update = json.loads(line)
         except ValueError:
@@ -99,4 +99,5 @@ class LivePage:
         if "address" in update:
             self.address = str(update["address"])
             return None
-        return str(update.get("verb", "")), str(update.get("text", ""))
+        verb, text, by = (str(update.get(key, "")) for key in ("verb", "text", "by"))
+        return verb, text, by

@@ -1,7 +1,9 @@
 """What the operator asks for, by the terminal's keys and on the live page, in one place."""
 
+import getpass
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -9,8 +11,19 @@ from rich.text import Text
 from rig.session.live_page import LivePage
 from rig.session.operator_keys import OperatorKeys
 
-_VERBS = frozenset({"pause", "resume", "note", "stop", "water", "quit"})
+_VERBS = frozenset({"pause", "resume", "note", "stop", "water", "quit", "set"})
 _MOST_NOTE = 500
+_MOST_BY = 100
+
+
+class Asked(NamedTuple):
+    """What the operator asked for."""
+
+    verb: str
+    text: str
+    """A note, or a setting and its value."""
+    by: str
+    """Who asked: the terminal and its user, or the page and its address."""
 
 
 class OperatorInput(AbstractContextManager["OperatorInput"]):
@@ -20,6 +33,7 @@ class OperatorInput(AbstractContextManager["OperatorInput"]):
         """Take the keys of this terminal, and the requests of a page."""
         self._keys, self._page, self._console = OperatorKeys(), page, console
         self._address = ""
+        self._user = f"terminal of {_user()}"
 
     @property
     def is_there(self) -> bool:
@@ -31,12 +45,12 @@ class OperatorInput(AbstractContextManager["OperatorInput"]):
         """What the next key answers; empty if it is a command."""
         return self._keys.question
 
-    def poll(self) -> list[tuple[str, str]]:
-        """Return what was asked for since the last call: (verb, text of a note)."""
-        asked = self._keys.poll()
-        for verb, text in self._page.poll():
+    def poll(self) -> list[Asked]:
+        """Return what was asked for since the last call."""
+        asked = [Asked(verb, text, self._user) for verb, text in self._keys.poll()]
+        for verb, text, by in self._page.poll():
             if verb in _VERBS and len(text) <= _MOST_NOTE:
-                asked.append((verb, text))
+                asked.append(Asked(verb, text, by[:_MOST_BY]))
         if self._page.address != self._address:
             self._address = self._page.address
             self._console.print(Text(f"live page: {self._address}"), soft_wrap=True)
@@ -54,3 +68,10 @@ class OperatorInput(AbstractContextManager["OperatorInput"]):
     ) -> None:
         self._keys.__exit__(kind, error, at)
         self._page.end()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user: a container
+        return "unknown user"

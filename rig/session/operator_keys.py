@@ -1,4 +1,4 @@
-"""The operator's keys: p pause or resume, w manual reward, n note, s and q stop."""
+"""The operator's keys: p pause or resume, w manual reward, n note, t setting, s and q stop."""
 
 import os
 import select
@@ -6,7 +6,8 @@ import sys
 from types import TracebackType
 
 HELP = (
-    "p pause (ends the trial) or resume   w water   n note   s stop after this trial   q stop now"
+    "p pause (ends the trial) or resume   w water   n note   t task setting   "
+    "s stop after this trial   q stop now"
 )
 """What is shown below the status line."""
 _ESCAPE, _ERASE = "\x1b", "\b\x7f"
@@ -17,7 +18,9 @@ class OperatorKeys:
 
     def __init__(self) -> None:
         self.note: str | None = None
-        """The note so far; None while none is being typed."""
+        """The note or setting so far; None while none is being typed."""
+        self._verb = "note"
+        """What is being typed: a "note", or a setting to "set"."""
         self.pouring = False
         """True if a manual reward was requested and Enter has to confirm it."""
         self._saved: list[object] | None = None
@@ -32,7 +35,11 @@ class OperatorKeys:
         """The question that the next key answers; "" if the next key is a command."""
         if self.pouring:
             return "WATER NOW?  Enter gives one manual reward; any other key cancels"
-        return "" if self.note is None else f"note: {self.note}▌  (Enter saves it, Esc cancels)"
+        if self.note is None:
+            return ""
+        if self._verb == "set":
+            return f"NAME=VALUE: {self.note}▌  (Enter changes it from the next trial, Esc cancels)"
+        return f"note: {self.note}▌  (Enter saves it, Esc cancels)"
 
     def __enter__(self) -> "OperatorKeys":
         if sys.stdin is not None and sys.stdin.isatty() and sys.platform != "win32":
@@ -73,12 +80,12 @@ class OperatorKeys:
             self.pouring = key == "w"
             if confirmed:
                 return [("water", "")]
-            if key == "n":
-                self.note = ""
+            if key in ("n", "t"):
+                self.note, self._verb = "", "note" if key == "n" else "set"
             return [(verbs[key], "")] if key in verbs else []
         if key in "\r\n":
             text, self.note = self.note, None
-            return [("note", text)] if text else []
+            return [(self._verb, text)] if text else []
         if key == _ESCAPE:
             self.note = None
         elif key in _ERASE:

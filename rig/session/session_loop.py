@@ -143,8 +143,8 @@ class SessionLoop:
                 if now - shown > _SHOW_NS:
                     live.update(self._line.text(now, self._keys.question), refresh=True)
                     shown = now
-                for verb, text in self._keys.poll():
-                    self._request(verb, text)
+                for verb, text, by in self._keys.poll():
+                    self._request(verb, text, by)
                 if (end := self._end()) is not None:
                     self._watching = False
                     return end
@@ -160,7 +160,7 @@ class SessionLoop:
         failure = self._failure or self._folder_watch.lost() or self._processes.end_hanging()
         return (failure, True) if failure else None
 
-    def _request(self, verb: str, text: str) -> None:
+    def _request(self, verb: str, text: str, by: str) -> None:
         """Publish what the operator asks for, or end the session."""
         if verb == "quit":
             self._interrupted = "stopped by the operator"
@@ -173,20 +173,21 @@ class SessionLoop:
         if verb == "note":
             self._console.print(Text(f"note at {now / 1e9:.1f} s: {text}"))
         self._line.stopping |= verb == "stop"
-        self._publish_request(verb, text or "stopped by the operator" * (verb == "stop"))
+        self._publish_request(verb, text or "stopped by the operator" * (verb == "stop"), by)
 
-    def _publish_request(self, verb: str, text: str) -> None:
+    def _publish_request(self, verb: str, text: str, by: str) -> None:
         self._requests += 1
         now = self._clock.now()
-        known = cast(Literal["pause", "resume", "note", "stop", "water"], verb)
-        self._bus.publish(OperatorRequest(now, self._requests, now + _REQUEST_NS, known, text))
+        known = cast(Literal["pause", "resume", "note", "stop", "water", "set"], verb)
+        deadline = now + _REQUEST_NS
+        self._bus.publish(OperatorRequest(now, self._requests, deadline, known, text, by))
 
     def _pause(self, fault: str) -> None:
         """Pause the session until the operator answers; without an operator it must end."""
         if not self._keys.is_there:
             self._failure = self._failure or fault
         elif not self._line.paused:
-            self._publish_request("pause", fault)
+            self._publish_request("pause", fault, LAUNCH)
             text = "the session pauses: p goes on without that, s or q stops it"
             self._console.print(Text(text, "bold yellow"))
 

@@ -2,7 +2,17 @@
 
 from rich.text import Text
 
-from rig.messages import Fault, Integrity, Lick, Message, Position, Scan, TrialStart, Valve
+from rig.messages import (
+    Fault,
+    Integrity,
+    Lick,
+    Message,
+    Position,
+    Scan,
+    SettingChange,
+    TrialStart,
+    Valve,
+)
 from rig.session.operator_keys import HELP
 from rig.transport.envelope import Envelope
 
@@ -10,7 +20,7 @@ from rig.transport.envelope import Envelope
 class StatusLine:
     """Shows the newest of everything that a session publishes, in one line."""
 
-    subscribes = (Position, TrialStart, Lick, Valve, Fault, Integrity, Scan)
+    subscribes = (Position, TrialStart, Lick, Valve, Fault, Integrity, Scan, SettingChange)
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -49,6 +59,11 @@ class StatusLine:
                 self._findings.append(message.text)
             case Scan(changed=(_, *_)):
                 self.remarks.append(f"ScanImage's settings changed: {'; '.join(message.changed)}")
+            case SettingChange(refused=""):
+                change = f"{message.name} changes from {message.old} to {message.new}"
+                self.remarks.append(f"{change} in trial {message.trial}, by {message.by}")
+            case SettingChange():
+                self.remarks.append(f"setting not changed: {message.refused}")
             case _:
                 pass
 

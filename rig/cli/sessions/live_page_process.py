@@ -22,7 +22,7 @@ def main() -> None:
     """Serve the page until standard input is closed."""
     folder, browser = Path(sys.argv[1]), sys.argv[2] == "1"
     token = read_token(token_file())
-    monitor = live_monitor(folder, token, lambda verb, text: _write({"verb": verb, "text": text}))
+    monitor = live_monitor(folder, token, _accept)
     listening = bind(LOOPBACK, None)
     address = address_of(listening, False, token)
     _write({"address": address})
@@ -31,6 +31,10 @@ def main() -> None:
     if browser:
         threading.Thread(target=open_browser, args=(address,), daemon=True).start()
     serve(application(monitor), listening, started=_end_with_input)
+
+
+def _accept(verb: str, text: str, by: str) -> None:
+    _write({"verb": verb, "text": text, "by": by})
 
 
 def _write(update: dict[str, str]) -> None:

@@ -103,6 +103,7 @@ function drawSlow() {
   panels.notes(model);
   const acting = Boolean(model.can_act && token);
   for (const button of document.querySelectorAll("#actions button")) button.disabled = !acting;
+  panels.settings(model, acting, changeSetting);
   get("actions").hidden = Boolean(model.replay && model.replay.speed);
   get("replay").hidden = !(model.replay && model.replay.speed);
   if (model.replay && model.replay.speed && document.activeElement !== get("seek")) {
@@ -144,19 +145,26 @@ async function ask(verb, text = "") {
   panels.text("answer", "no answer; use the terminal of the session");
 }
 
-function confirm(verb) {
+// Ask for confirmation, and for the text of a note or the value of a setting.
+function confirm(verb, question = QUESTIONS[verb], value = "", written = (text) => text) {
   if (verb === "pause") return ask(verb);
-  const dialog = get("ask");
-  panels.text("question", QUESTIONS[verb]);
-  get("text").hidden = verb !== "note";
-  get("text").value = "";
+  const dialog = get("ask"), typed = verb === "note" || verb === "set";
+  panels.text("question", question);
+  get("text").hidden = !typed;
+  get("text").value = value;
   dialog.returnValue = "no";
   dialog.onclose = () => {
-    if (dialog.returnValue === "yes" && (verb !== "note" || get("text").value)) ask(verb, verb === "note" ? get("text").value : "");
+    const text = get("text").value.trim();
+    if (dialog.returnValue === "yes" && (!typed || text)) ask(verb, typed ? written(text) : "");
   };
   dialog.showModal();
-  (verb === "note" ? get("text") : get("yes")).focus();
+  (typed ? get("text") : get("yes")).focus();
+  if (typed) get("text").select();
   return undefined;
+}
+
+function changeSetting(name, value) {
+  confirm("set", `${name}: new value, from the next trial on`, value, (text) => `${name}=${text}`);
 }
 
 function acknowledge() {

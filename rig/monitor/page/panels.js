@@ -324,11 +324,31 @@ export function faults(model) {
   return open;
 }
 
+// The settings that the task file lets the operator change; a click asks for another value.
+export function settings(model, acting, change) {
+  const live = Object.entries(model.session.live || {});
+  get("settings_panel").hidden = !live.length;
+  const known = JSON.stringify([live, acting]);
+  if (get("settings").dataset.known === known) return;
+  get("settings").dataset.known = known;
+  get("settings").replaceChildren(...live.map(([name, value]) => {
+    const row = document.createElement("div"), button = document.createElement("button"), shown = document.createElement("b");
+    shown.textContent = String(value);
+    button.textContent = "change";
+    button.disabled = !acting;
+    button.onclick = () => change(name, String(value));
+    row.append(`${name} `, shown, button);
+    return row;
+  }));
+}
+
 export function notes(model) {
   get("notes").replaceChildren(...model.notes.slice(-40).reverse().map((note) => {
     const item = document.createElement("li"), when = document.createElement("small");
     when.textContent = clock(note.t_s);
-    item.append(when, note.verb === "note" ? note.text : note.verb);
+    const text = note.verb === "note" ? note.text : note.verb === "setting" ? note.text : [note.verb, note.text].filter(Boolean).join(": ");
+    item.append(when, text);
+    if (note.by) item.title = note.by;
     return item;
   }));
 }

@@ -47,7 +47,7 @@ class Page:
 
     def __init__(self, folder: Path, feed: Feed, watches: bool, port: int) -> None:
         self.accepted: list[tuple[str, str]] = []
-        accept = None if watches else lambda verb, text: self.accepted.append((verb, text))
+        accept = None if watches else lambda verb, text, _: self.accepted.append((verb, text))
         self.monitor = Monitor(feed, ImagingView(folder), Usage(folder, False), TOKEN, accept)
         self._socket = bind("127.0.0.1", port)
         self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -11,7 +13,15 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from rig.cli.chaos.session_process import behavior_alone
-from rig.messages import OperatorRequest, Position, TrialStart, Valve
+from rig.messages import (
+    Arm,
+    OperatorRequest,
+    Position,
+    SettingChange,
+    TrialEnd,
+    TrialStart,
+    Valve,
+)
 from rig.transport.log import LOG_FILE, read
 from tests.live import Live
 
@@ -73,6 +83,30 @@ def test_it_shows_the_session_and_its_requests_are_in_the_log(tmp_path: Path) ->
             ("note", "drinks [/b] <i>well</i>"),
             ("water", ""),
         ]
+
+
+def test_a_setting_changed_on_the_page_is_logged_applied_and_replayed(tmp_path: Path) -> None:
+    with session(tmp_path) as live:
+        address = live.page_address()
+        live.until(TrialStart)
+        ask(address, "set", "reward_ul=2", "request-set")
+        ask(address, "set", "reward_ul=20", "request-large")
+        _, refused = live.until(SettingChange, trial=-1)
+        assert "up to 3 ul" in refused.refused
+        _, change = live.until(SettingChange, new="2.0")
+        assert (change.old, change.by) == ("3.0", "page at 127.0.0.1")
+        live.until(TrialEnd, trial=change.trial)
+        ask(address, "quit", number="request-quit")
+        code, output = live.end()
+        assert code == 0, output
+        text = f"reward_ul changes from 3.0 to 2.0 in trial {change.trial}, by page at 127.0.0.1"
+        assert text in output
+        arms = [w for _, w in read(live.folder / LOG_FILE) if isinstance(w, Arm)]
+        assert all(arm.volume_ul == 2.0 for arm in arms if arm.t >= change.t)
+        program = "from rig.cli.main import main; main()"
+        command = [sys.executable, "-c", program, "replay", str(live.folder), "--verify"]
+        verified = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_killed_it_comes_back_whole_and_the_session_goes_on(tmp_path: Path) -> None:

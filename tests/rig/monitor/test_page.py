@@ -14,7 +14,17 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from rig.messages import Fault, Flip, Frame, Lick, Message, OperatorRequest, Start, TrialEnd
+from rig.messages import (
+    Fault,
+    Flip,
+    Frame,
+    Lick,
+    Message,
+    OperatorRequest,
+    SettingChange,
+    Start,
+    TrialEnd,
+)
 from rig.monitor.feeds import ReplayFeed
 from rig.monitor.state import Row
 from rig.transport.frame_ring import Ring, RingPlan
@@ -205,6 +215,23 @@ def test_a_recorded_session_is_played_paused_and_sought(tmp_path: Path, tab: Tab
         tab.locator("#seek").fill("100")
         tab.locator("#seek").dispatch_event("change")
         expect(tab.locator("#trial")).to_have_text("2")
+
+
+def test_a_live_setting_is_changed_and_shown(tmp_path: Path, feed: Handed, tab: Tab) -> None:
+    task = {**STARTED.session["task"], "live": ["reward_ul"], "reward_ul": 3.0}
+    with served(tmp_path, feed) as page:
+        feed.hand(enveloped([Start(0, {**STARTED.session, "task": task})]))
+        tab.goto(f"{page.address}/#token={TOKEN}")
+        expect(tab.locator("#settings")).to_contain_text("reward_ul 3")
+        tab.locator("#settings button").click()
+        tab.keyboard.type("2.5")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#answer")).to_have_text("set was sent")
+        assert page.accepted == [("set", "reward_ul=2.5")]
+        change = SettingChange(9 * MS, 1, "reward_ul", "3.0", "2.5", "page at 127.0.0.1", 4)
+        feed.hand(enveloped([("task", change)]))
+        expect(tab.locator("#settings")).to_contain_text("reward_ul 2.5")
+        expect(tab.locator("#notes li").first).to_contain_text("reward_ul: 3.0 to 2.5 from trial 5")
 
 
 def test_performance_is_shown_beside_the_last_days(tmp_path: Path, feed: Handed, tab: Tab) -> None:

@@ -76,6 +76,8 @@ def test_a_request_that_is_sent_again_is_done_once(page: Page) -> None:
         ({"id": ID, "verb": "open"}, "is not a request"),
         ({"id": ID, "verb": "note", "text": ""}, "1 to 500 characters"),
         ({"id": ID, "verb": "note", "text": "x" * 501}, "1 to 500 characters"),
+        ({"id": ID, "verb": "set", "text": "reward_ul"}, "a setting and its value"),
+        ({"id": ID, "verb": "set", "text": "reward_ul=1\n2"}, "a setting and its value"),
         ({"id": ID, "verb": "acknowledge", "text": "7"}, "no such fault"),
         ({"id": ID, "verb": "acknowledge", "text": "first"}, "by its number"),
         (b"not json", "cannot be read"),

@@ -61,3 +61,9 @@ def test_the_line_shows_the_newest_of_everything() -> None:
 def test_the_line_says_pause_and_faults() -> None:
     assert "PAUSED" in shown(Position(1, -1, 0.0, 0.0, False, "paused"))
     assert "1 FAULTS: task: the spout is wet" in shown(Fault(1, "the spout is wet"))
+
+
+def test_a_setting_is_typed_as_name_and_value() -> None:
+    assert typed("treward_ul=2.5\n") == [("set", "reward_ul=2.5")]
+    assert typed("t\x1b") == []
+    assert typed("t\nnx\n") == [("note", "x")]
