@@ -181,7 +181,7 @@ class _Panel:
         if not isinstance(body, dict) or monitor is None:
             return answer(_NO_SESSION, 409)
         if body.get("verb") == "acknowledge":
-            status, text = monitor.take_request(body)
+            status, text = monitor.take_request(body, "panel")
             return answer(text, status)
         address = "" if self._shown.folder is None else self._address(self._shown.folder)
         return answer(*(await asyncio.to_thread(_pass_on, address, body)))
@@ -193,6 +193,10 @@ class _Panel:
     async def cells(self, request: Request) -> Response:
         page = self._shown.page
         return answer(_NO_SESSION, 409) if page is None else await page.cells(request)
+
+    async def screens(self, request: Request) -> Response:
+        page = self._shown.page
+        return answer(_NO_SESSION, 409) if page is None else await page.screens(request)
 
     async def live(self, socket: WebSocket) -> None:
         if not same_origin(socket) or self._shown.page is None:
@@ -242,6 +246,7 @@ def panel_application(
         Route("/report", at.report),
         Route("/image", at.image),
         Route("/cells", at.cells),
+        Route("/screens", at.screens),
         Route("/request", at.ask, methods=["POST"]),
         WebSocketRoute("/live", at.live),
         Route("/{name}", at.page),
