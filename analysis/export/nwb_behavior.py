@@ -104,6 +104,10 @@ def _events(contents: Contents) -> dict[str, tuple[str, pd.DataFrame]]:
             "imaging frames as they arrived",
             session.frames[["t_s", "index", "plane", "channel"]],
         ),
+        "triggers": (
+            "triggers of the closed loop: when the rule became true; line_s: when the line rose",
+            session.triggers.drop(columns=["frame", "hold"]),
+        ),
         "operator_requests": ("what the operator asked for", session.orders),
         "faults": ("what was wrong", session.faults[["t_s", "text"]]),
     }

@@ -111,8 +111,8 @@ def _check_source(settings: TriggerSettings, rule: Rule, session: SessionSetting
     online = session.nodes.get(_ONLINE)
     if online is None:
         raise Refused(
-            f"{_where(settings)}: its rule needs the signals of [nodes.{_ONLINE}], which this "
-            "setup does not have; add that table, or use signals of behavior"
+            f"{_where(settings)}: its rule needs the signals of [nodes.{_ONLINE}], which is not in "
+            "this session; use a setup with that table, or signals of behavior"
         )
     learned = [s for s in sorted(rule.signals) if s == RAMP or s.startswith("projection.")]
     if learned and not online.get("learning", True):

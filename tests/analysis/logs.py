@@ -22,6 +22,8 @@ from rig.messages import (
     Stop,
     TrialEnd,
     TrialStart,
+    Trigger,
+    TriggerOutput,
     Valve,
     Wheel,
     kind,
@@ -45,6 +47,8 @@ SPEAKERS: dict[type[Message], str] = {
     Integrity: "integrity",
     CellSignals: "online",
     LearningSignals: "online",
+    Trigger: "closed_loop",
+    TriggerOutput: "hardware",
 }
 START = Start(
     0,

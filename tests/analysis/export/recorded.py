@@ -15,6 +15,8 @@ from rig.messages import (
     Start,
     TrialEnd,
     TrialStart,
+    Trigger,
+    TriggerOutput,
     Valve,
     Wheel,
 )
@@ -116,8 +118,9 @@ def write(folder: Path, messages: list[Message], first: Start, imaging: bool = T
 
 
 def whole_session(folder: Path) -> Path:
-    """Four corridors and, between the second and the third, an aborted one."""
-    messages: list[Message] = []
+    """Four corridors and, between the second and the third, an aborted one; one trigger."""
+    line = (6_500 * MS, 1, 10**12, "one", "laser", 20.0, False, False, 0, "leaf1", 0.5)
+    messages: list[Message] = [Trigger(*line), TriggerOutput(6_501 * MS, 1, "laser", 20.0)]
     begin_ms = 6_000
     drawn = [*STIMULI[:2], "leaf1", *STIMULI[2:]]
     for number, stimulus in enumerate(drawn):

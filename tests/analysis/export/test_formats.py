@@ -106,6 +106,7 @@ def test_an_nwb_file_holds_what_was_recorded(tmp_path: Path) -> None:
         assert list(file.trials.outcome[:]) == ["done", "done", "aborted", "done", "done"]
         assert len(file.events["licks"]) == 10
         assert list(file.events["rewards"]["volume_ul"][:]) == [3.0, 3.0, 3.0]
+        assert list(file.events["triggers"]["line_s"][:]) == [6.501]
         activity = file.processing["ophys"]["Deconvolved"]["Plane0"]
         np.testing.assert_array_equal(activity.data[:], contents.session.traces)
         assert activity.data.shape == (5 * TRIAL_FRAMES, CELLS)

@@ -36,7 +36,7 @@ TASKS = ROOT / "behavior" / "tasks"
         (rule(sham_fraction=1.5), "`triggers[0].sham_fraction` must be a number <= 1"),
         (rule(puls_ms=1.0), "`triggers[0].puls_ms`; did you mean `pulse_ms`"),
         (rule(name="two words"), "`triggers[0].name` must be text matching"),
-        (rule("ramp > 1"), "needs the signals of [nodes.online], which this setup does not have"),
+        (rule("ramp > 1"), "needs the signals of [nodes.online], which is not in this session"),
     ],
 )
 def test_a_wrong_trigger_is_refused(table: dict[str, Any], expected: str) -> None:
