@@ -53,7 +53,7 @@ class Report(msgspec.Struct, frozen=True):
     unreached: list[str] = []
     """The --set texts that no decider reads, so that they cannot change the replay."""
     what_if: WhatIf | None = None
-    """With --set: where each trial of the task first parts from the recording."""
+    """With --set: where each trial of the task first diverges from the recording."""
 
 
 def read_recording(

@@ -1,4 +1,4 @@
-"""What another rule would have done with the recorded session: where each trial first parts.
+"""What another rule would have done with the recorded session: where each trial first diverges.
 
 The recorded mouse does not react to the new rule. So within a trial only the first message that
 differs is evidence; what follows it would have been another trial.
@@ -23,7 +23,7 @@ from rig.messages import (
 COMPARED = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Fault)
 
 
-class Parting(msgspec.Struct, frozen=True):
+class Divergence(msgspec.Struct, frozen=True):
     """The first difference of one trial; None where one side published nothing at that time."""
 
     trial: int
@@ -42,12 +42,12 @@ class WhatIf:
     """Compares the recorded and the replayed messages of a task, trial by trial."""
 
     def __init__(self) -> None:
-        self.partings: list[Parting] = []
+        self.divergences: list[Divergence] = []
         self.trials = 0
         """Number of trials that both have."""
         self._queues: tuple[deque[Message], deque[Message]] = (deque(), deque())
         self._skips = [False, False]
-        """Whether a side has parted, and is skipped up to its next trial."""
+        """Whether a side has diverged and is skipped until its next trial."""
         self._trial: TrialStart | None = None
 
     def add(self, side: int, message: Message) -> None:
@@ -60,10 +60,10 @@ class WhatIf:
             self._compare(self._queues[0].popleft(), self._queues[1].popleft())
 
     def end(self) -> None:
-        """Take in that both have ended: one may have gone on longer."""
+        """Compare the ends: one side may have continued longer than the other."""
         old, new = (next(iter(queue), None) for queue in self._queues)
         if (old is None) != (new is None):
-            self._part(old, new)
+            self._diverge(old, new)
 
     def _compare(self, old: Message, new: Message) -> None:
         if isinstance(old, TrialStart) and isinstance(new, TrialStart):
@@ -72,10 +72,10 @@ class WhatIf:
                 return  # what was drawn differs with the settings; what follows from it is compared
         elif _same(old, new):
             return
-        self._part(old, new)
+        self._diverge(old, new)
 
-    def _part(self, old: Message | None, new: Message | None) -> None:
-        """Note where this trial parts, and skip to the next one on both sides."""
+    def _diverge(self, old: Message | None, new: Message | None) -> None:
+        """Record where this trial diverges, and skip to the next one on both sides."""
         if old is not None and new is not None and type(old) is not type(new) and old.t != new.t:
             old, new = (old, None) if old.t < new.t else (None, new)
         first = old or new
@@ -83,7 +83,7 @@ class WhatIf:
         if first is not None:
             t_s = (first.t - (start.t if start else 0)) / 1e9
             trial, stimulus = (start.trial, start.stimulus) if start else (-1, "")
-            self.partings.append(Parting(trial, stimulus, t_s, old, new))
+            self.divergences.append(Divergence(trial, stimulus, t_s, old, new))
         for side, queue in enumerate(self._queues):
             while queue and not self._resumes(queue[0]):
                 queue.popleft()

@@ -1,4 +1,4 @@
-"""A changed rule on recorded licks: the first parting of each trial, and nothing after it."""
+"""A changed rule on recorded licks: the first divergence of each trial, and nothing after it."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from rig.messages import (
 )
 from rig.process import completed
 from rig.replay.replay import replay
-from rig.replay.what_if import Parting, WhatIf
+from rig.replay.what_if import Divergence, WhatIf
 from rig.session.provenance import about
 from rig.transport.log import LOG_FILE, read
 from tests.analysis.logs import MS, corridor, standing, write_log
@@ -44,7 +44,7 @@ def trial(number: int, *more: Message) -> list[Message]:
     ]
 
 
-def partings(old: list[Message], new: list[Message], turns: int = 1) -> list[Parting]:
+def divergences(old: list[Message], new: list[Message], turns: int = 1) -> list[Divergence]:
     what_if = WhatIf()
     sides = [list(old), list(new)]
     while any(sides):
@@ -53,30 +53,30 @@ def partings(old: list[Message], new: list[Message], turns: int = 1) -> list[Par
                 if sides[side]:
                     what_if.add(side, sides[side].pop(0))
     what_if.end()
-    return what_if.partings
+    return what_if.divergences
 
 
 @pytest.mark.parametrize("turns", [1, 3, 1000])
 def test_only_the_first_parting_of_each_trial_counts(turns: int) -> None:
     old = trial(0, arm(100, 1), Disarm(200 * MS, 1)) + trial(1) + trial(2, arm(2100, 2))
     new = trial(0, arm(100, 1, "now")) + trial(1) + trial(2, arm(2100, 7))
-    (one,) = partings(old, new, turns)  # in trial 2 only the id differs
+    (one,) = divergences(old, new, turns)  # in trial 2 only the id differs
     assert (one.trial, one.stimulus, one.t_s) == (0, "leaf1", 0.1)
     assert one.texts() == ("reward requested for a lick, 3 ul", "reward requested at once, 3 ul")
 
 
 def test_a_message_of_one_side_alone_is_named_with_its_time() -> None:
-    (one,) = partings(trial(0, Cue(100 * MS, 0, 1.0)), trial(0))
+    (one,) = divergences(trial(0, Cue(100 * MS, 0, 1.0)), trial(0))
     assert (one.t_s, one.texts()) == (0.1, ("cue at 1.000 m", "nothing"))
 
 
 def test_a_side_that_goes_on_longer_parts_there() -> None:
-    (one,) = partings(trial(0), trial(0) + trial(1))
+    (one,) = divergences(trial(0), trial(0) + trial(1))
     assert one.texts() == ("nothing", "trial 1 begins: leaf1")
 
 
-def test_equal_sides_do_not_part() -> None:
-    assert partings(trial(0) + trial(1), trial(0) + trial(1), turns=4) == []
+def test_equal_sides_do_not_diverge() -> None:
+    assert divergences(trial(0) + trial(1), trial(0) + trial(1), turns=4) == []
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +101,8 @@ def test_a_shorter_zone_parts_where_the_mouse_leaves_it(tmp_path: Path) -> None:
     starts = {start.trial: start for start in of(TrialStart, messages)}
     rewarded = [start.trial for start in starts.values() if start.rewarded]
     assert report.what_if.trials == 6
-    assert [one.trial for one in report.what_if.partings] == rewarded
-    for one in report.what_if.partings:
+    assert [one.trial for one in report.what_if.divergences] == rewarded
+    for one in report.what_if.divergences:
         assert one.texts() == ("nothing", "request withdrawn")
         t = starts[one.trial].t + round(one.t_s * 1e9)
         place = max((p for p in of(Position, messages) if p.t <= t), key=lambda p: p.t)
@@ -114,9 +114,9 @@ def test_a_passive_reward_parts_at_the_cue_of_every_rewarded_trial(folder: Path)
     assert report.what_if is not None
     messages = [m for _, m in read(folder / LOG_FILE)]
     rewarded = [start for start in of(TrialStart, messages) if start.rewarded]
-    assert [one.trial for one in report.what_if.partings] == [start.trial for start in rewarded]
+    assert [one.trial for one in report.what_if.divergences] == [start.trial for start in rewarded]
     cues = {cue.trial: cue.t for cue in of(Cue, messages)}
-    for one, start in zip(report.what_if.partings, rewarded, strict=True):
+    for one, start in zip(report.what_if.divergences, rewarded, strict=True):
         assert start.t + round(one.t_s * 1e9) == cues[one.trial]
         assert one.texts()[1] == "reward requested at once, 3 ul"
 
@@ -125,9 +125,9 @@ def test_the_report_says_what_is_evidence(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("COLUMNS", "160")
     change = ["--set", "task.reward_mode=passive", "--set", "task.reward_delay_ms=0"]
     output = CliRunner().invoke(app, ["replay", str(folder), *change]).output
-    assert "where each trial first parts from the recording" in output
-    assert "Only the first parting of each trial is evidence" in output
-    assert "trials part" in output
+    assert "where each trial first diverges from the recording" in output
+    assert "Only the first divergence of each trial is evidence" in output
+    assert "trials diverge" in output
     assert "reward requested at once, 3 ul" in output
     plain = CliRunner().invoke(app, ["replay", str(folder)]).output
-    assert "parting" not in plain
+    assert "divergence" not in plain

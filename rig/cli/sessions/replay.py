@@ -28,7 +28,7 @@ from rig.settings.setting_errors import blamed_on
 
 _MAX_CHARACTERS = 120
 """Longer values are cut to this many characters."""
-_MAX_PARTINGS = 30
+_MAX_DIVERGENCES = 30
 """More trials than this are counted, not listed."""
 _SLOWEST, _FASTEST = 0.01, 1000.0
 """Speeds at which a session can be played."""
@@ -168,7 +168,7 @@ def compare(folder: Path, names: list[str], sets: list[str], verify: bool) -> No
         _show_counts(report.outcome_counts, console)
         _show_differences(report.differences, console)
         if report.what_if is not None:
-            _show_partings(report.what_if, console)
+            _show_divergences(report.what_if, console)
     raise typer.Exit(1 if verify else 0)
 
 
@@ -246,23 +246,23 @@ def _show_counts(outcome_counts: dict[str, tuple[str, str]], console: Console) -
     console.print("The recorded mouse does not react to the new settings.")
 
 
-def _show_partings(what_if: WhatIf, console: Console) -> None:
-    """Print where each trial first parts from the recording."""
-    partings = what_if.partings
-    table = Table(title="where each trial first parts from the recording")
+def _show_divergences(what_if: WhatIf, console: Console) -> None:
+    """Print where each trial first diverges from the recording."""
+    divergences = what_if.divergences
+    table = Table(title="where each trial first diverges from the recording")
     for name in ("trial", "stimulus", "s from its start", "recorded", "with the new settings"):
         table.add_column(name)
-    for one in partings[:_MAX_PARTINGS]:
+    for one in divergences[:_MAX_DIVERGENCES]:
         trial = "before the first" if one.trial < 0 else str(one.trial)
         table.add_row(trial, one.stimulus, f"{one.t_s:.3f}", *map(Text, one.texts()))
-    if partings:
+    if divergences:
         console.print(table)
-    if len(partings) > _MAX_PARTINGS:
-        console.print(f"and {len(partings) - _MAX_PARTINGS} more trials")
-    same = what_if.trials - len({one.trial for one in partings if one.trial >= 0})
-    console.print(f"{len(partings)} trials part, {same} run as recorded")
+    if len(divergences) > _MAX_DIVERGENCES:
+        console.print(f"and {len(divergences) - _MAX_DIVERGENCES} more trials")
+    same = what_if.trials - len({one.trial for one in divergences if one.trial >= 0})
+    console.print(f"{len(divergences)} trials diverge, {same} run as recorded")
     console.print(
-        "Only the first parting of each trial is evidence: the recorded mouse did not react to it, "
-        "so what would have followed is not known.",
+        "Only the first divergence of each trial is evidence: the recorded mouse did not react to "
+        "it, so what would have followed is not known.",
         soft_wrap=True,
     )
