@@ -22,7 +22,7 @@ from behavior.water.arming import Arming, Fire, Rejection
 from behavior.water.guard import Guard, Limits
 from behavior.water.water_checks import reward_volumes_ul
 from rig.messages import Arm, Disarm, Fault, Message, Valve
-from rig.subjects.water_reserve import Reservation
+from rig.subjects.water_reserve import BegunWater, Reservation
 
 _LOW_REWARDS = 2
 """Reserve the next block on disk when fewer than this many rewards remain."""
@@ -69,6 +69,7 @@ class RewardDelivery:
         self._untrusted: set[str] = set()
         self._guard: Guard | None = None
         self._reservation: Reservation | None = None
+        self._begun: BegunWater | None = None
         self._held: _Held | None = None
         self._closed = False
 
@@ -83,6 +84,7 @@ class RewardDelivery:
         if session.get("began"):  # otherwise it runs in virtual time and has no folder
             reward_ul = max(reward_volumes_ul(session["task"]))
             block_ul = self._limits.reserve_rewards * reward_ul
+            self._begun = BegunWater(Path())
             self._reservation = Reservation(Path(), block_ul, _LOW_REWARDS * reward_ul)
 
     def handle(self, message: Arm | Disarm, now: int) -> None:
@@ -129,6 +131,8 @@ class RewardDelivery:
         with ExitStack() as stack:  # runs in reverse order, each even if another raises
             if self._reservation is not None:
                 stack.callback(self._reservation.close)
+            if self._begun is not None:
+                stack.callback(self._begun.close)
             for valve in self._valves.values():
                 stack.callback(valve.close)
             stack.callback(self._take_back, now)
@@ -162,6 +166,7 @@ class RewardDelivery:
         open_ms = valve.settings.open_ms(arm.volume_ul)
         self._update_reserved(guard)
         if guard.reserve_pulse(arm.id, now, open_ms, arm.volume_ul) is None:
+            self._note_begun(guard)
             self._held = _Held(arm, valve, open_ms, until)
             valve.arm(now, open_ms, until)
 
@@ -237,6 +242,7 @@ class RewardDelivery:
         message = Valve(
             now, arm.id, arm.line, open_ms, arm.volume_ul, fire.lick_t, manual=arm.manual
         )
+        self._note_begun(self._guard)
         try:
             opened_t = valve.pulse(now, open_ms)
         except BaseException:
@@ -248,6 +254,11 @@ class RewardDelivery:
     def _update_reserved(self, guard: Guard) -> None:
         if self._reservation is not None:
             guard.reserved_ul = self._reservation.durable_ul
+
+    def _note_begun(self, guard: Guard) -> None:
+        """Note the water that is about to be given; a kill from now on cannot hide it."""
+        if self._begun is not None:
+            self._begun.note(guard.committed_ul)
 
     def _publish_uncertain(self, message: Valve) -> None:
         self._publish(message)

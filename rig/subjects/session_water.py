@@ -2,7 +2,8 @@
 
 It is exact if the driver published its Ended and every Valve that it counts was read. Otherwise
 the driver was killed or a file is damaged, and what had been reserved on disk bounds it: nothing
-is given before it is reserved.
+is given before it is reserved. Until the computer restarts, what was begun bounds it more closely:
+to one reward.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 from rig.messages import Ended, Message, Valve, Wheel, kind
 from rig.settings.config import SETTINGS_FILE
 from rig.settings.device_factory import HARDWARE
-from rig.subjects.water_reserve import RESERVE_FILE, Unreadable, read_reserved
+from rig.subjects.water_reserve import RESERVE_FILE, Unreadable, read_begun, read_reserved
 from rig.transport.envelope import Envelope
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read, read_completeness, read_kinds
 
@@ -123,12 +124,22 @@ def _water(folder: Path, count: WaterCount) -> SessionWater:
 
 
 def _unknown_ul(folder: Path, count: WaterCount, given_ul: float) -> float | None:
-    """Return what was reserved beyond the pulses that were read; None if nothing bounds it."""
+    """Return what may have been given beyond the pulses that were read; None if nothing bounds it.
+
+    More pulses than were begun or reserved show that the file is damaged.
+    """
+    begun_ul = read_begun(folder)
+    if begun_ul is not None and given_ul <= begun_ul + _ROUNDING_UL:
+        return _beyond(begun_ul, given_ul)
     try:
         reserved_ul = read_reserved(folder)
     except Unreadable:
         return None
     if reserved_ul is None:  # the driver reserves as it begins, before it can give any
         return 0.0 if count.never_ran else None
-    # what was given without a reserve shows that the reserve file is damaged
-    return None if given_ul > reserved_ul + _ROUNDING_UL else max(0.0, reserved_ul - given_ul)
+    return None if given_ul > reserved_ul + _ROUNDING_UL else _beyond(reserved_ul, given_ul)
+
+
+def _beyond(total_ul: float, given_ul: float) -> float:
+    """Return what of a total was not given for certain; 0 if that is only the total's rounding."""
+    return total_ul - given_ul if total_ul > given_ul + _ROUNDING_UL else 0.0

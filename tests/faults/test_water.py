@@ -1,4 +1,4 @@
-"""Whatever is killed, the ledger never holds less than was given, and bounds it by a block."""
+"""Whatever is killed, the ledger never holds less than was given, and one reward more at most."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.data.recover import recover
 from rig.messages import Stop, Valve
 from rig.subjects.booking import water_of_day
-from rig.subjects.water_reserve import read_reserved
+from rig.subjects.water_reserve import read_begun, read_reserved
 from rig.transport.log import JOURNAL_FOLDER, read
 from tests.faults.test_death import BRIEF, NODES
 from tests.live import Live
@@ -25,7 +25,7 @@ WATER = (
     "task.signals={}",
     "task.cue_to_m=0.6",
 )
-BLOCK_UL = 15.001
+REWARD_UL, BLOCK_UL = 3.001, 15.001
 
 
 def watered(folder: Path) -> Live:
@@ -43,7 +43,7 @@ def in_ledger(data: Path) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("order", [("launch", "hardware"), ("hardware", "launch")])
-def test_after_kill_9_of_both_the_water_is_known_to_a_block(
+def test_after_kill_9_of_both_the_water_is_known_to_a_reward(
     tmp_path: Path, order: tuple[str, str]
 ) -> None:
     with watered(tmp_path) as live:
@@ -57,10 +57,11 @@ def test_after_kill_9_of_both_the_water_is_known_to_a_block(
         live.end()
         folder = live.folder
     given_ul = published_ul(folder / JOURNAL_FOLDER / "hardware.mcap")
-    reserved_ul = read_reserved(folder)
-    assert reserved_ul is not None and given_ul >= valve.volume_ul
-    bounds = pytest.approx((given_ul, reserved_ul), abs=0.01)
-    assert given_ul <= reserved_ul <= given_ul + BLOCK_UL
+    begun_ul, reserved_ul = read_begun(folder), read_reserved(folder)
+    assert begun_ul is not None and reserved_ul is not None and given_ul >= valve.volume_ul
+    bounds = pytest.approx((given_ul, begun_ul), abs=0.01)
+    assert given_ul <= begun_ul <= given_ul + REWARD_UL
+    assert begun_ul <= reserved_ul <= given_ul + BLOCK_UL
     assert in_ledger(tmp_path) == bounds
     assert water_of_day(tmp_path, "test").open_folders == (folder,)
     recover(folder)
@@ -83,7 +84,7 @@ def test_killed_and_removed_before_it_was_closed_counts_as_the_rest_of_the_day(
     assert in_ledger(tmp_path) == (0.0, 1000.0)
 
 
-def test_after_kill_9_of_the_driver_alone_it_is_known_to_a_block(tmp_path: Path) -> None:
+def test_after_kill_9_of_the_driver_alone_it_is_known_to_a_reward(tmp_path: Path) -> None:
     with watered(tmp_path) as live:
         live.until(Valve)
         live.signal(NODES["hardware"], signal.SIGKILL)
@@ -94,7 +95,7 @@ def test_after_kill_9_of_the_driver_alone_it_is_known_to_a_block(tmp_path: Path)
     given_ul = published_ul(folder / "log.mcap")
     least_ul, most_ul = in_ledger(tmp_path)
     assert least_ul == pytest.approx(given_ul) and given_ul > 0
-    assert least_ul <= most_ul <= given_ul + BLOCK_UL
+    assert least_ul <= most_ul <= given_ul + REWARD_UL
     assert (folder / JOURNAL_FOLDER / "hardware.mcap").exists()
 
 

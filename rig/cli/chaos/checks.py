@@ -18,7 +18,6 @@ from rig.transport.log import LOG_FILE, read_bytes
 _MAX_OPEN_MS, _MIN_GAP_MS, _MAX_PER_MINUTE = 150.0, 200.0, 30
 _LATE_MS = 50.0
 """How much later than the guard's time a valve may open on a loaded machine."""
-_BLOCK_UL = 5 * REWARD_UL
 _ROUNDING_UL = 0.01
 _NOT_KEPT = ("Heartbeat",)
 """Published before everybody listens, so the first ones may be missing in a log."""
@@ -173,9 +172,7 @@ def check_booking(
         yield f"a row that was settled was changed from {before} to {booking}"
     if not settled and ran.damaged:
         return  # what cannot be read counts as more, and was never less than was given
-    ended = any(key[:2] == ("hardware", "Ended") for key in published(ran))
-    more_ul = REWARD_UL if ended else _BLOCK_UL
-    if _began(published(ran)) and booking.at_most_ul > given_ul + more_ul + _ROUNDING_UL:
+    if _began(published(ran)) and booking.at_most_ul > given_ul + REWARD_UL + _ROUNDING_UL:
         yield f"{given_ul:g} ul were given and the ledger says {booking.text}: too much"
 
 

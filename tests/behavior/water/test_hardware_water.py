@@ -71,6 +71,29 @@ def test_no_water_while_the_disk_stalls(tmp_path: Path, monkeypatch: pytest.Monk
     assert "centre 60 ms" not in rig.board.acts
 
 
+def test_a_reward_is_noted_before_its_valve_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rig = Driven(session={"began": "2026-11-24T10:00:00+00:00", "task": {"reward_ul": 3.0}})
+    reservation = rig.node._rewards._reservation
+    assert reservation is not None
+    while reservation.durable_ul < 9.0:
+        rig.node.tick(rig.clock.now())
+    valve = rig.node.devices.valves["centre"]
+    pulse, noted = valve.pulse, []
+
+    def opened(now: int, open_ms: float) -> int:
+        noted.append(water_reserve.read_begun(tmp_path))
+        return pulse(now, open_ms)
+
+    monkeypatch.setattr(valve, "pulse", opened)
+    for second in (1, 2, 3):
+        rig.at(second * S, armed(second, second * S, "now"))
+    assert noted == pytest.approx([3.0, 6.0, 9.0], abs=0.001)
+    rig.node.close()
+
+
 def _reserved_ul(folder: Path) -> float:
     return water_reserve.read_reserved(folder) or 0.0
 
