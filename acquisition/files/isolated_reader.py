@@ -29,7 +29,7 @@ class IsolatedFile:
         """
         self.path, self._timeout_s = path, timeout_s
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "acquisition.files.isolated_reader", str(path)],
+            [sys.executable, "-P", "-m", "acquisition.files.isolated_reader", str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

@@ -15,7 +15,9 @@ from typing import Any, TextIO, cast
 
 from rich.console import Console
 
+from rig.errors import Refused
 from rig.session.provenance import about
+from rig.transport.private_folder import private_folder
 
 _PLAIN = str.maketrans({"≠": "!=", "≥": ">=", "≤": "<=", "±": "+/-", "µ": "u", "█": "#", "│": "|"})
 """What is printed for a character that the encoding lacks. For others: the letter without its
@@ -51,17 +53,31 @@ def report_error(error: Exception) -> str:
     """Write a report on an unexpected error; return the sentence to print."""
     text = "".join(traceback.format_exception(error))
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "rig"
-    path = folder / f"error-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.txt"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{sys.argv}\n{about()}\n\n{text}", encoding="utf-8")
-    except OSError:
+    path = _saved(f"{sys.argv}\n{about()}\n\n{text}")
+    if path is None:
         return f"unexpected error, a fault of this program ({kind}):\n{text}"
     return (
         f"unexpected error, a fault of this program ({kind}); please send the report {path} to "
         "its authors; if a session was running, run rig recover on its folder"
     )
+
+
+def _saved(text: str) -> Path | None:
+    """Save a report in the user's state folder, else in the private one; None if both are full."""
+    name = f"error-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+    for folder in (_state_folder, private_folder):
+        try:
+            path = folder() / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        except (OSError, RuntimeError, Refused):  # RuntimeError: there is no home folder
+            continue
+        return path
+    return None
+
+
+def _state_folder() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "rig"
 
 
 class _Output:

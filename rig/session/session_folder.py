@@ -6,8 +6,8 @@ import shutil
 import time
 import uuid
 from datetime import date
-from io import BufferedWriter
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -16,7 +16,7 @@ from rig.session import ring_files
 from rig.settings.config import FILES_FOLDER, ResolvedSession, SessionSettings
 from rig.subjects.booking import next_number, save_settings, subject_folder
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
-from rig.transport.private_folder import lock
+from rig.transport.private_folder import lock, open_private
 
 _MARGIN = 1.1
 _LOCK_FILE = ".running"
@@ -34,10 +34,11 @@ class SubjectLock:
         self._made = [p for p in (self.folder, data, *data.parents) if not p.exists()]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._file: BufferedWriter = (self.folder / _LOCK_FILE).open("wb")
+            self._file: IO[bytes] = os.fdopen(open_private(self.folder / _LOCK_FILE), "r+b")
         except OSError as error:
             raise Refused(
-                f"data folder {data} is not writable ({error.strerror}); choose another with --data"
+                f"data folder {data} is not writable ({self.folder}: {error.strerror}); choose "
+                "another with --data"
             ) from error
         try:
             lock(self._file)

@@ -46,7 +46,10 @@ class Hub:
         self._port, self._unix_sockets = port, unix_sockets
         self._process: subprocess.Popen[bytes] | None = None
         path = private_folder() / f"hub-{port}.lock"
-        self._lock: IO[bytes] = os.fdopen(open_private(path), "r+b")
+        try:
+            self._lock: IO[bytes] = os.fdopen(open_private(path), "r+b")
+        except OSError as error:
+            raise Refused(f"{path} cannot be opened ({error.strerror}); remove it") from error
         try:
             lock(self._lock)
         except OSError as error:

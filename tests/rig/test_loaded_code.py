@@ -1,6 +1,7 @@
 """A session runs the installed code, whatever is in the folder it is started from."""
 
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from rig.messages import Ended
 from rig.session import process_monitor
 from tests.hubs import running_hub
 
+ROOT = Path(rig.__file__).parents[1]
 PRINT = "from rig.loaded_code import loaded_code; print(loaded_code())"
 
 
@@ -49,3 +51,10 @@ def test_the_end_of_a_node_names_its_modules() -> None:
         while ended is None:
             ended = next((m for _, m in bus.receive(None) if isinstance(m, Ended)), None)
         assert "rig.transport.bus" in ended.modules
+
+
+def test_every_process_is_started_without_the_current_folder() -> None:
+    """`python -m` alone would put it first: a file of any name there could replace a module."""
+    for room in ("rig", "behavior", "stimuli", "acquisition", "analysis"):
+        for path in (ROOT / room).rglob("*.py"):
+            assert not re.search(r'sys\.executable,\s+"-m"', path.read_text()), path

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rig.cli import main as command
+from rig.cli import terminal
 from rig.cli.terminal import new_console
 from tests.rig.animals import TODAY, known
 
@@ -81,3 +82,15 @@ def test_an_unexpected_error_is_a_sentence_a_report_and_exit_70(
     assert "unexpected error, a fault of this program (KeyError: 'leaf9')" in output
     assert f"please send the report {report} to its authors" in output
     assert "Traceback" in report.read_text()
+
+
+def test_a_report_is_saved_elsewhere_if_there_is_no_room_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(terminal, "private_folder", lambda: tmp_path / "private")
+    sentence = terminal.report_error(ValueError("a name of bytes: \udcff"))
+    (report,) = (tmp_path / "private").iterdir()
+    assert f"please send the report {report} to its authors" in sentence
+    assert "ValueError" in report.read_text()

@@ -99,7 +99,7 @@ def _microscope(
     folder: Path, shape: tuple[int, int], rate_hz: float, pages: int, link: Link, piece_kb: int = 64
 ) -> "subprocess.Popen[str]":
     numbers = [str(v) for v in (folder, *shape, rate_hz, pages, link, piece_kb)]
-    command = [sys.executable, "-m", "rig.cli.bench.imaging.page_source", *numbers]
+    command = [sys.executable, "-P", "-m", "rig.cli.bench.imaging.page_source", *numbers]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 

@@ -57,11 +57,11 @@ def _hour_rows() -> Iterator[Row]:
     from rig.cli.bench.live_page.load import reader_process
 
     module = "rig.cli.bench.live_page"
-    command = [sys.executable, "-m", f"{module}.hour", str(_CELLS), "1", str(_HOUR_S)]
+    command = [sys.executable, "-P", "-m", f"{module}.hour", str(_CELLS), "1", str(_HOUR_S)]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None and server.stdout is not None
     address = server.stdout.readline().strip()
-    look = [sys.executable, "-m", f"{module}.drawn", address, str(_HOUR_S * 1.5)]
+    look = [sys.executable, "-P", "-m", f"{module}.drawn", address, str(_HOUR_S * 1.5)]
     browser = subprocess.Popen(look, stdout=subprocess.PIPE, text=True)
     with reader_process(address, _READERS - 1) as switch:
         switch.write(b"on\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rig.errors import Refused
-from rig.session.session_folder import FolderWatch, make
+from rig.session.session_folder import FolderWatch, SubjectLock, make
 from rig.settings.config import ResolvedSession, read_session
 from tests.rig.animals import session
 
@@ -76,3 +76,13 @@ def test_a_removed_or_moved_folder_is_noticed(
     assert watch.lost() == f"the session folder {folder} was removed"
     assert watch.where() is None
     watch.close()
+
+
+def test_the_lock_of_an_animal_follows_no_link(tmp_path: Path) -> None:
+    victim = tmp_path / "thesis.txt"
+    victim.write_text("three years")
+    (tmp_path / "sub-VR2").mkdir()
+    (tmp_path / "sub-VR2" / ".running").symlink_to(victim)
+    with pytest.raises(Refused, match="is not writable"):
+        SubjectLock(tmp_path, "VR2")
+    assert victim.read_text() == "three years"

@@ -68,7 +68,7 @@ def measure(data: Path, cells: int, seconds: float, readers: int) -> Load:
 @contextmanager
 def reader_process(address: str, number: int) -> Iterator[IO[bytes]]:
     """Run readers; yield where "on" and "off" are written."""
-    command = [sys.executable, "-m", "rig.cli.bench.live_page.readers", address, str(number)]
+    command = [sys.executable, "-P", "-m", "rig.cli.bench.live_page.readers", address, str(number)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert process.stdin is not None
     try:
@@ -130,7 +130,7 @@ def _watched(
     readers: int,
 ) -> Load:
     source.begin(cells)
-    command = [sys.executable, "-m", "rig.cli.bench.live_page.drawn", address, str(seconds)]
+    command = [sys.executable, "-P", "-m", "rig.cli.bench.live_page.drawn", address, str(seconds)]
     browser = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     with reader_process(address, readers - 1) as switch:
         switch.write(b"on\n")
