@@ -89,6 +89,10 @@ class Direction:
     offset: float
     """NaN if the direction is undefined."""
 
+    def among(self, cells: NDArray[np.intp]) -> "Direction":
+        """Return this direction for rows of only these cells, (some cells,), sorted."""
+        return Direction(np.searchsorted(cells, self.cells), self.weights, self.offset)
+
     def project(self, rows: NDArray[np.float32] | Values) -> Values:
         """Return the projection of rows of interpolated activity, (rows, cells): (rows,)."""
         if np.isnan(self.offset):

@@ -87,6 +87,10 @@ class Learning:
         """Take back the latest trial."""
         self._even.drop_trial(trial)
 
+    def add_trial(self, record: TrialRecord) -> None:
+        """Take in a completed trial, without computing the signals of all trials."""
+        self._records.append(record)
+
     def end_trial(self, record: TrialRecord | None, stimulus: Values) -> None:
         """Begin to compute the signals of all trials, now that one has ended.
 
@@ -95,7 +99,7 @@ class Learning:
             stimulus: d' of the reference contrast: (cells,).
         """
         if record is not None:
-            self._records.append(record)
+            self.add_trial(record)
         job = LearningJob(self._snapshot(stimulus))
         self._job = (job, job.steps())
 
@@ -147,7 +151,7 @@ class Learning:
         return float(ramp.project(activity[None, self._anterior])[0])
 
     def _snapshot(self, stimulus: Values) -> Snapshot:
-        pending = self._commit()
+        pending = self.commit()
         texture = {name: moments.copy() for name, moments in self._texture.items()}
         grey, grid = self._grey.copy(), self._grid.copy()
         for index, rows in pending.items():
@@ -177,7 +181,7 @@ class Learning:
             np.array(self._scanned_t, np.int64),
         )
 
-    def _commit(self) -> dict[int, Values]:
+    def commit(self) -> dict[int, Values]:
         """Take the rows of trials that are final into the moments; return those of the others."""
         pending: dict[int, Values] = {}
         for index in range(self._committed, len(self._records)):

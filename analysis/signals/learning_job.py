@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.cells.areas import GROUPS, NAMES
 from analysis.signals import reward_prediction as prediction
 from analysis.signals.coding_direction import (
     BINS_BEFORE,
@@ -32,8 +33,9 @@ Floats = NDArray[np.float32]
 
 VALUES_PER_STEP = 60_000_000
 """Values that a step reads, about; more if the job would take over MAX_STEPS otherwise."""
-MAX_STEPS = 25
-"""A job ends within about this many frames: 9 s at 3 frames per second, less than a trial."""
+MAX_STEPS = 22
+"""The rows of all trials are read within about this many frames; a job ends within a few more, in
+less than the 10 s that a trial takes at least."""
 _SNAPSHOT_ROWS = 1200
 """The snapshot that a job begins with takes as long as reading this many rows of all cells."""
 FORMS: tuple[Form, ...] = ("signed", "absolute")
@@ -140,6 +142,7 @@ class LearningJob:
 
     def steps(self) -> Iterator[None]:
         """Run the job; each item is the end of a step."""
+        self._explain_directions()
         late, early = self._split()
         yield from self._late_early(late, early)
         yield from self._populations(late, early)
@@ -154,6 +157,24 @@ class LearningJob:
             return False
         self._read = 0
         return True
+
+    def _explain_directions(self) -> None:
+        """Say why a coding direction, or all that is compared along it, is undefined."""
+        s, is_even = self._s, self._index % 2 == 0
+        for c, contrast in enumerate(s.contrasts):
+            name = f"coding direction {' - '.join(contrast)}"
+            for parity, own in (("even", is_even), ("odd", ~is_even)):
+                absent = [n for n in contrast if not (own & (self._names == n)).any()]
+                if absent:
+                    why = f"{name}: no {parity} trial of {' and '.join(absent)} yet"
+                    self.result.undefined.append(why)
+            for area, direction in zip(GROUPS, s.directions[c], strict=True):
+                if not (s.groups == NAMES.index(area)).any():
+                    self.result.undefined.append(f"{name}: no cell is in a {area} area")
+                elif np.isnan(direction.offset) and len(set(self._names) & set(contrast)) == 2:
+                    self.result.undefined.append(
+                        f"{name}: no {area} cell is more active in the texture than in grey"
+                    )
 
     def _split(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         cue_m = np.array([record.cue_m for record in self._s.records], np.float64)
@@ -178,7 +199,7 @@ class LearningJob:
             row = self._s.trial_means.read(int(index), 1)[0]
             moments[bool(late[index])].add(row)
             self._means[number] = row[self._s.anterior]
-            if self._step_is_full(6 * cells):
+            if self._step_is_full(12 * cells):
                 yield
         self.result.late_early = d_prime(moments[True], moments[False])
         self.result.predicts = prediction.predicts_reward(self.result.late_early, self._s.stimulus)
@@ -200,6 +221,9 @@ class LearningJob:
             name: np.array([s.frames.read(int(cue_frame[i]), 1)[0] for i in own], np.float64)
             for name, own in pair.items()
         }
+        cue_values = sum(rows.size for rows in at_cue.values())
+        if self._step_is_full(8 * cue_values):
+            yield
         a, b = s.contrasts[0]
         for fold in range(prediction.FOLDS):
             train = self.result.folds != fold
@@ -211,7 +235,7 @@ class LearningJob:
             late_early = prediction.d_prime_of_rows(rows[is_late], rows[~is_late])
             chosen = prediction.population(late_early, stimulus)
             self.result.population[fold] = np.flatnonzero(chosen)
-            if self._step_is_full(8 * rows.size):
+            if self._step_is_full(12 * (rows.size + cue_values)):
                 yield
         empty = [str(f) for f, own in enumerate(self.result.population) if not own.size]
         if empty:
@@ -223,34 +247,45 @@ class LearningJob:
         """Read the rows of all trials once: projections, population signal, mean activity."""
         s = self._s
         ramps = [mean_direction(s.anterior[own], s.grid) for own in self.result.population]
+        needed = self._needed_cells(ramps)
+        ramps = [ramp.among(needed) for ramp in ramps]
+        directions = [[d.among(needed) for d in by_area] for by_area in s.directions]
+        tops = [[np.searchsorted(needed, own.top) for own in by_area] for by_area in s.sets]
+        buffer = np.empty((BINS, s.groups.size), np.float32)
         before: Floats | Values | None = None
         for index, record in enumerate(s.records):
             rows: Floats | Values | None = s.pending.get(index)
             if rows is None:
-                rows = s.rows.read(BINS * index, BINS)
+                rows = s.rows.read(BINS * index, BINS, buffer)
+            rows = rows.take(needed, axis=1)
             self.result.by_position[index] = ramps[self.result.folds[index]].project(rows)
             for c, contrast in enumerate(s.contrasts):
-                for area, direction in enumerate(s.directions[c]):
+                for area, direction in enumerate(directions[c]):
                     if is_shown(record.stimulus, index, contrast):
                         out = self.result.projections[c, area, index]
                         out[BINS_BEFORE:] = direction.project(rows)
                         if before is not None:
                             out[:BINS_BEFORE] = direction.project(before)
-                    self._add_to_sums(c, area, index, rows)
+                    self._add_to_sums(c, area, index, rows[TEXTURE_BINS, tops[c][area]])
             before = rows[BINS - BINS_BEFORE :]
-            if self._step_is_full(rows.size):
+            if self._step_is_full(BINS * s.groups.size):
                 yield
 
-    def _add_to_sums(self, c: int, area: int, index: int, rows: Floats | Values) -> None:
+    def _needed_cells(self, ramps: list[Direction]) -> NDArray[np.intp]:
+        """Return the cells of all sets, sorted: the other columns of the rows are not used."""
+        own = [direction.cells for by_area in self._s.directions for direction in by_area]
+        own += [sets.top for by_area in self._s.sets for sets in by_area]
+        return np.unique(np.concatenate([*own, *(ramp.cells for ramp in ramps)])).astype(np.intp)
+
+    def _add_to_sums(self, c: int, area: int, index: int, texture: Floats | Values) -> None:
         """Add a trial to the mean activity of its set: a half of the odd trials of A, or all."""
         name, a = self._s.records[index].stimulus, self._s.contrasts[c][0]
-        top = self._s.sets[c][area].top
         if name == a:
             if index % 2 == 0:
                 return
             odd = int(np.sum((self._names[:index] == a) & (self._index[:index] % 2 == 1)))
             name = "first half" if odd % 2 == 0 else "second half"
-        texture = rows[TEXTURE_BINS, top].astype(np.float64)
+        texture = texture.astype(np.float64)
         total, count = self._sums.get((c, area, name), (np.zeros_like(texture), 0))
         self._sums[c, area, name] = (total + texture, count + 1)
 
@@ -260,6 +295,7 @@ class LearningJob:
         ramps = self.ramps = [
             mean_direction(own, s.frame_moments) for own in self.result.population
         ]
+        buffer = np.empty((prediction.WINDOW[1] - prediction.WINDOW[0], s.frames.cells), np.float32)
         for name, out in (("cue_t", self.result.from_cue), ("lick_t", self.result.from_lick)):
             times = np.array([getattr(record, name) for record in s.records], np.float64)
             for index, frame in enumerate(prediction.nearest_frames(times, s.scanned_t)):
@@ -269,7 +305,7 @@ class LearningJob:
                 first = frame + prediction.WINDOW[0]
                 begin = max(0, int(first))
                 end = min(s.scanned_t.size, int(frame) + prediction.WINDOW[1])
-                rows = s.frames.read(begin, end - begin)
+                rows = s.frames.read(begin, end - begin, buffer[: end - begin])
                 out[index, begin - first : end - first] = ramp.project(rows)
                 if self._step_is_full(rows.size):
                     yield

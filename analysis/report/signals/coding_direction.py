@@ -29,23 +29,21 @@ def projections(data: ReportData) -> Section | None:
     signals = data.learning
     if signals is None or not data.length_m or not signals.contrasts:
         return None
+    why = [f" Undefined: {text}." for text in signals.undefined if text.startswith("coding")]
     figures = []
     for c in range(len(signals.contrasts)):
         areas = [a for a in range(len(AREAS)) if not np.isnan(signals.projections[c, a]).all()]
         low, high = _range(data, signals, c)
         figures += [_by_position(data, signals, c, area, (low, high)) for area in areas]
     if not figures:
-        return Section(
-            "Coding direction",
-            "No projection is defined: it needs odd and even trials of both stimuli, and cells "
-            "that are more active in the texture than in grey.",
-        )
+        return Section("Coding direction", "No projection is defined." + "".join(why))
     text = (
         "Activity along the coding direction: cells that prefer the first stimulus minus cells "
         "that prefer the second (5 % each, selected in even trials); odd trials of these two "
         "stimuli and all trials of others, from 1 m before the corridor. Bands: standard error "
         "over trials."
     )
+    text += "".join(why)
     return Section("Coding direction, projections", text, figures, columns=4)
 
 

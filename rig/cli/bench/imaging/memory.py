@@ -42,7 +42,7 @@ def _run(cells: int, answer: Connection) -> None:
         for trial in range(_TRIALS):
             for message in _trial(trial):
                 node.handle(message)
-            held.append(_held_mb())
+            held.append(resident_mb_now())
         node.close()
     answer.send(held)
 
@@ -76,7 +76,7 @@ def _trial(trial: int) -> Iterator[Message]:
     yield TrialEnd(t, trial, "done")
 
 
-def _held_mb() -> float:
+def resident_mb_now() -> float:
     """Return the resident memory of this process."""
     status = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in status if line.startswith("VmRSS:"))
