@@ -25,9 +25,9 @@ accent, else "?"."""
 _HANDLER = "rig.plain"
 
 
-def new_console(stderr: bool = False) -> Console:
+def new_console(stderr: bool = False, file: TextIO | None = None) -> Console:
     """Return a console that prints text as it is: colours are given by `Text` and `style`."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    return Console(stderr=stderr, file=file, markup=False, emoji=False, highlight=False)
 
 
 def make_printable() -> None:

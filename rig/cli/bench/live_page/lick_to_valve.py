@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
 
 from rig.cli.bench.behavior import SETUPS, session_of
 from rig.cli.bench.live_page.load import reader_process
+from rig.cli.terminal import new_console
 from rig.clock import RealClock
 from rig.errors import Refused
 from rig.messages import Lick, Valve
@@ -53,7 +53,7 @@ def measure(minutes: float, readers: int) -> Comparison:
         switching = threading.Thread(target=turns.run, args=(said, Path(data)), daemon=True)
         switching.start()
         session = session_of(SETUPS[0], "task", minutes)
-        outcome = launch(session, Path(data), Console(file=said), page=Page.SERVED)
+        outcome = launch(session, Path(data), new_console(file=said), page=Page.SERVED)
         turns.ending.set()
         switching.join()
         if outcome.failed:
