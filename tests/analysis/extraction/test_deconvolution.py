@@ -119,3 +119,17 @@ def test_a_gap_of_ten_minutes_leaves_a_baseline_that_finds_its_level_again() -> 
         values = np.full(1, 900.0, np.float32)
         baseline.subtract(values, 800 + at / 3)
     assert values[0] == pytest.approx(0.0, abs=1.0)
+
+
+def test_a_smaller_lag_makes_values_less_exact() -> None:
+    """How exact, for a closed loop that is to be fast: `pytest -s` prints it."""
+    rng = np.random.default_rng(3)
+    traces = np.stack([calcium(rng, 900, 30.0) for _ in range(50)])
+    times_s = np.arange(900) / 3.0
+    final = streamed(traces, times_s, MOST_LAG).ravel()
+    lags = (0, 1, 2, 3, 5)
+    found = [np.corrcoef(streamed(traces, times_s, lag).ravel(), final)[0, 1] for lag in lags]
+    print({lag: round(float(value), 4) for lag, value in zip(lags, found, strict=True)})
+    assert found == sorted(found)
+    assert found[0] < 0.99
+    assert found[-1] > 0.999

@@ -1,10 +1,13 @@
 """A closed loop raises its lines when the rules of the task say so, and a replay proves it."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.session.session import Session
 from analysis.triggers import rule as rules
@@ -260,3 +263,36 @@ def test_the_table_of_triggers_says_what_was_done(tmp_path: Path) -> None:
         assert row.refused == ("the line is up" if line_is_up else "")
         assert row.up_ms == pytest.approx(0.0 if one.sham or line_is_up else 20.0)
     assert list(table.line_s.isna()) == list(table.refused != "")
+
+
+steps = st.lists(
+    st.tuples(st.integers(1, 60), st.booleans(), st.sampled_from(["walk", "walk", "start", "end"])),
+    max_size=60,
+)
+
+
+@given(steps=steps, once=st.booleans(), refractory_ms=st.sampled_from([0, 35, 100]))
+def test_the_limits_hold_whatever_the_mouse_does(
+    steps: list[tuple[int, bool, str]], once: bool, refractory_ms: int
+) -> None:
+    """Every hold is released, once; every trigger is in a trial, and follows the limits."""
+    limits = {"once_per_trial": once, "refractory_s": refractory_ms / 1e3, "hold_ms": 500.0}
+    loop = Loop(rule("moving", **limits))
+    t_ms, trial = 0, -1
+    for wait_ms, moving, what in steps:
+        t_ms += wait_ms
+        if what != "walk" and loop.trial >= 0:
+            loop.node.handle(TrialEnd(t_ms * MS, loop.trial, "done"))
+            loop.trial = -1
+        if what == "start":
+            trial += 1
+            loop.start(t_ms, trial)
+        held = loop.walk(t_ms, 1.0, moving)
+        assert not [m for m in held if isinstance(m, Trigger) and (loop.trial < 0 or not moving)]
+    asked = of(Trigger, loop.published)
+    assert all(b.t - a.t >= refractory_ms * MS for a, b in pairwise(asked))
+    if once:
+        assert len({one.trial for one in asked}) == len(asked)
+    released = [one.id for one in of(TriggerRelease, loop.published)]
+    still_held = [] if not asked or asked[-1].id in released else [asked[-1].id]
+    assert [*released, *still_held] == [one.id for one in asked]
