@@ -11,6 +11,7 @@ os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLA
 import typer
 from rich.text import Text
 
+from rig.cli.alerts.command import alerts
 from rig.cli.bench.analysis import analysis
 from rig.cli.bench.behavior import behavior
 from rig.cli.bench.bus import bus
@@ -35,6 +36,7 @@ from rig.cli.panel.command import panel
 from rig.cli.sessions.demo import demo
 from rig.cli.sessions.info import info
 from rig.cli.sessions.monitor import monitor
+from rig.cli.sessions.page.overview import overview
 from rig.cli.sessions.replay import replay
 from rig.cli.sessions.report import report
 from rig.cli.sessions.run import run
@@ -54,7 +56,10 @@ app = typer.Typer(
 _SESSIONS, _RIG, _IMAGING, _ANIMALS = "Sessions", "The rig", "Imaging", "Animals"
 _RECORDINGS = "Recorded sessions"
 COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
-    (_SESSIONS, (run, demo, simulate, preview, panel, monitor, info, report, replay, recover)),
+    (
+        _SESSIONS,
+        (run, demo, simulate, preview, panel, monitor, overview, info, report, replay, recover),
+    ),
     (_RIG, (doctor, flush, schema, chaos)),
     (_RECORDINGS, (ls, export, copy, prune)),
     (_IMAGING, (align,)),
@@ -74,6 +79,7 @@ for part in (bus, behavior, frames, display, analysis, ground_truth):
 bench.command("monitor")(bench_monitor)
 app.add_typer(bench, name="bench", rich_help_panel=_RIG)
 app.add_typer(tiff, name="tiff", rich_help_panel=_IMAGING)
+app.add_typer(alerts, name="alerts", rich_help_panel=_ANIMALS)
 app.add_typer(subject, name="subject", rich_help_panel=_ANIMALS)
 
 

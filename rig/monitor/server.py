@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -226,6 +226,9 @@ class Endpoints:
         found = self._monitor.imaging.image(kind, numbers["plane"], crop)
         return Response(found, media_type=_BYTES)
 
+    async def status(self, _: Request) -> Response:
+        return JSONResponse(self._monitor.state.status())
+
     async def screens(self, request: Request) -> Response:
         screens, state = self._monitor.screens, self._monitor.state
         if screens is None:
@@ -306,6 +309,7 @@ def application(monitor: Monitor) -> Starlette:
         Route("/", at.page),
         Route("/image", at.image),
         Route("/cells", at.cells),
+        Route("/status", at.status),
         Route("/screens", at.screens),
         Route("/request", at.ask, methods=["POST"]),
         Route("/replay", at.replay, methods=["POST"]),

@@ -151,6 +151,24 @@ class MonitorState:
             "ended": self.ended,
         }
 
+    def status(self) -> Row:
+        """Return the line of this session in an overview of several rigs."""
+        session, place = self.session, self.position
+        unseen = [fault["text"] for fault in self.faults if not fault["acknowledged"]]
+        since_lick = None if self._last_lick_t is None else _s(self.t - self._last_lick_t)
+        return {
+            **{name: session.get(name, "") for name in ("subject", "cohort", "stage")},
+            "phase": place.phase,
+            "trial": place.trial,
+            "t_s": _s(self.t),
+            "today_ul": session.get("given_today_ul", 0.0) + self._water_ul,
+            "day_limit_ul": session.get("day_limit_ul"),
+            "since_lick_s": since_lick,
+            "faults": len(unseen),
+            "last_fault": unseen[-1] if unseen else "",
+            "ended": self.ended,
+        }
+
     def rows_since(self, revision: int) -> dict[str, list[Row]]:
         """Return the trials, faults and notes that have changed after a revision."""
         rows = {"trials": self.trials.values(), "faults": self.faults, "notes": self.notes}

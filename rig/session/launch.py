@@ -15,6 +15,7 @@ from rig.messages import Ended, Heartbeat
 from rig.priority import prioritise
 from rig.process import RECORDER, completed, publishers
 from rig.session import session_folder as folders
+from rig.session.alert_process import AlertProcess
 from rig.session.live_page import LivePage, Page
 from rig.session.locks import RigLock
 from rig.session.operator_input import OperatorInput
@@ -209,7 +210,8 @@ def _run(folder: Path, session: SessionSettings, data: Path, console: Console, p
         try:
             live_page = LivePage(folder, clock, page)
             operator = OperatorInput(live_page, console)
-            with Journal(folder, LAUNCH) as journal, operator:
+            alerts = AlertProcess(folder, console)
+            with Journal(folder, LAUNCH) as journal, operator, alerts:
                 subscribes = (*StatusLine.subscribes, Heartbeat, Ended)
                 sender = Sender(LAUNCH, clock, session=session.id)
                 bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, _PACE)

@@ -1,0 +1,1 @@
+"""Alerts that leave the room: a fault, a session's end, missing water."""
