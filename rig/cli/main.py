@@ -36,7 +36,7 @@ from rig.cli.panel.command import panel
 from rig.cli.sessions.demo import demo
 from rig.cli.sessions.info import info
 from rig.cli.sessions.monitor import monitor
-from rig.cli.sessions.page.overview import overview
+from rig.cli.sessions.overview import overview
 from rig.cli.sessions.replay import replay
 from rig.cli.sessions.report import report
 from rig.cli.sessions.run import run
