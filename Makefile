@@ -1,6 +1,7 @@
 # make demo        set up, then run one simulated imaging session (about a minute)
 # make test        set up, then run the whole test suite
 # make test-fast   the tests that start no whole session (about five minutes on two cores)
+# make screenshots  the pictures of the panel and the live page in docs/images (four minutes)
 # make check       ruff, mypy for Linux, Windows and macOS, import layers
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ READY := $(VENV)/.ready
 SYSTEM := libgl1 libglu1-mesa libegl1
 PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-deps
 
-.PHONY: demo test test-fast check setup system clean
+.PHONY: demo test test-fast screenshots check setup system clean
 
 demo: setup
 	@$(BIN)/rig demo --data data
@@ -23,6 +24,9 @@ test: setup
 
 test-fast: setup
 	$(BIN)/python -m pytest -n 2 -m "not session"
+
+screenshots: setup
+	$(BIN)/python -m tests.rig.monitor.screenshots docs/images
 
 # names that only Linux has are used only on Linux
 PRODUCT := $(addprefix -p ,rig behavior stimuli acquisition analysis)
