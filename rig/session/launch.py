@@ -1,6 +1,7 @@
 """Run one session: the hub, the processes, Start, the operator's keys, and the end."""
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -87,13 +88,13 @@ def launch(
 
 
 def why_not(answers: ResolvedSession, data: Path) -> list[Objection]:
-    """Return everything for which `launch` would refuse a session now; nothing moves.
+    """Return everything for which `launch` would refuse a session now, and its warnings.
 
-    The rig and the animal are held while it looks, which takes a fraction of a second.
+    Nothing moves. The rig and the animal are held while it looks, for a fraction of a second.
     """
-    data, quiet = data.absolute(), Console(quiet=True)
+    data, warnings = data.absolute(), list[str]()
     try:
-        answers = _completed(answers, data, quiet)
+        answers = _completed(answers, data, Console(quiet=True), warnings.append)
     except Refused as refusal:
         return [Objection(str(refusal), "setup", final=True)]
     found: list[Objection] = []
@@ -107,7 +108,7 @@ def why_not(answers: ResolvedSession, data: Path) -> list[Objection]:
                 lock.release()
     except Refused as refusal:
         found.append(Objection(str(refusal), "rig", final=True))
-    return found
+    return [*found, *(Objection(text, "setup", warning=True) for text in warnings)]
 
 
 def _on_rig(
@@ -125,15 +126,21 @@ def _on_rig(
         lock.release()
 
 
-def _completed(answers: ResolvedSession, data: Path, console: Console) -> ResolvedSession:
+def _completed(
+    answers: ResolvedSession,
+    data: Path,
+    console: Console,
+    warn: Callable[[str], None] | None = None,
+) -> ResolvedSession:
+    """Return the session with all defaults; `warn` takes warnings, which else are printed."""
     nodes = {RECORDER: {"run": "rig.recorder"}, **answers.session.nodes}
     session = with_recorded_cohort(answers.session, data, console)
     session = msgspec.structs.replace(session, nodes=nodes)
 
-    def warn(text: str) -> None:
+    def print_warning(text: str) -> None:
         console.print(Text(f"WARNING: {text}", "bold yellow"))
 
-    return ResolvedSession(completed(session, warn), answers.files)
+    return ResolvedSession(completed(session, warn or print_warning), answers.files)
 
 
 def _in_folder(

@@ -39,6 +39,8 @@ class Objection(msgspec.Struct, frozen=True):
     """What it is about: "animal", "weight", "water", "setup", "session", "clock" or "disk"."""
     final: bool = False
     """True if no reason overrides it."""
+    warning: bool = False
+    """True if it speaks against nothing, and should only be known."""
 
 
 def admit(session: SessionSettings, data: Path, override: str, console: Console) -> SessionSettings:

@@ -16,7 +16,7 @@ from rig.subjects.record import RECORD_FILE, Subject, Weighing, open_record
 from rig.subjects.welfare import MIN_WEIGHT_SHARE, supplement_ml
 
 _MOST_WEIGHTS = 60
-_MOST_SESSIONS = 7
+_MOST_SESSIONS = 5
 Row = dict[str, Any]
 
 
@@ -65,13 +65,11 @@ def _weight(one: Weighing, animal: Subject) -> Row:
 
 def _session(data: Path, booking: Booking) -> Row:
     summary = summary_of(data / f"sub-{booking.subject}" / booking.folder) or {}
-    trials = summary.get("trials")
-    done = None if trials is None else sum(one.get("outcome") == "done" for one in trials)
     return {
         "folder": booking.folder,
         "task": booking.task,
         "began": datetime.fromtimestamp(booking.began).isoformat(" ", "minutes"),
-        "trials": done,
+        "trials": summary.get("trials_done"),
         "water": booking.text if booking.closed else "never closed",
         "reason": booking.reason,
     }

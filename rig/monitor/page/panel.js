@@ -81,6 +81,10 @@ async function refresh() {
 
 // ---- the animals ----
 
+function dayOf(day) {
+  return new Date(`${day}T12:00`).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+}
+
 function shareClass(share) {
   return share < 0.8 ? "low" : share < 0.85 ? "near" : "fine";
 }
@@ -98,7 +102,7 @@ function animalButton(one) {
   const button = element("button", "", "one");
   const last = one.last_weight, share = element("span", last ? `${(100 * last.share).toFixed(0)} %` : "-", "share");
   if (last && one.restricted) share.classList.add(shareClass(last.share));
-  const when = one.weighed ? "weighed today" : last ? `weighed ${last.day}` : "never weighed";
+  const when = one.weighed ? "weighed today" : last ? `weighed ${dayOf(last.day)}` : "never weighed";
   button.append(element("b", one.name), share, element("small", `${one.cohort} · ${one.stage}${one.retired ? " · retired" : ""}`), element("small", when, "when"));
   button.classList.toggle("chosen", one.name === view.name);
   button.classList.toggle("retired", one.retired);
@@ -129,7 +133,7 @@ function drawAnimal() {
   text("retire", one.retired ? "Take back" : "Retire");
   get("edit").disabled = get("retire").disabled = !acting;
   big("grams", last ? `${last.grams.toFixed(1)} g` : "-", last && one.restricted ? shareClass(last.share) : "");
-  text("grams_of", last ? `${(100 * last.share).toFixed(1)} % of ${one.baseline_g} g, ${one.weighed ? "today" : last.day}${last.after ? ", after a session" : ""}` : "never weighed");
+  text("grams_of", last ? `${(100 * last.share).toFixed(1)} % of ${one.baseline_g} g, ${one.weighed ? "today" : dayOf(last.day)}${last.after ? ", after a session" : ""}` : "never weighed");
   big("water", `${one.water_ul.toFixed(0)} µl`);
   text("water_of", one.remarks.join("; ") || "water today");
   big("due", one.restricted ? `${one.due_ml.toFixed(2)} ml` : "free");
@@ -264,18 +268,18 @@ function drawObjections() {
   for (const list of ["about_animal", "about_session"]) {
     const here = view.against.filter((one) => (near[one.about] || "about_session") === list);
     get(list).replaceChildren(...here.map((one) => {
-      const item = element("li", "", one.final ? "final" : "");
-      item.append(element("small", one.final ? `${one.about}; no reason overrides this` : one.about), element("span", one.text));
+      const item = element("li", "", one.final ? "final" : ""), kind = one.final ? "; no reason overrides this" : one.warning ? "; a warning" : "";
+      item.append(element("small", one.about + kind), element("span", one.text));
       return item;
     }));
   }
   const clear = token ? "Nothing speaks against it." : "Only the operator sees the checks.";
-  if (!view.against.length) get("about_session").append(element("li", clear, token ? "clear" : ""));
+  if (view.against.every((one) => one.warning)) get("about_session").append(element("li", clear, token ? "clear" : ""));
 }
 
 function drawStart() {
   const boxes = [...get("checklist").querySelectorAll("input")], open = boxes.filter((box) => !box.checked).length;
-  const final = view.against.some((one) => one.final), any = view.against.length > 0;
+  const final = view.against.some((one) => one.final), any = view.against.some((one) => !one.warning);
   get("override_label").hidden = !any || final;
   const reason = get("override").value.trim();
   const why = !token ? "Open the page with the operator's address to start a session." : final || (any && !reason) ? "See what speaks against it." : open ? `${open} line${open > 1 ? "s" : ""} of the checklist to tick.` : "";

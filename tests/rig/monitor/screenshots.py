@@ -1,9 +1,11 @@
 """Take the pictures of the panel and the live page for README and docs: `make screenshots`.
 
-A day of an invented animal is rehearsed on the simulated rig, in a headless Chromium. It takes about
-four minutes; nothing else should run on the machine meanwhile.
+A day of an invented animal is rehearsed on the simulated rig, in a headless Chromium. It takes
+about four minutes; nothing else should run on the machine meanwhile.
 """
 
+import json
+import re
 import shutil
 import sys
 import tempfile
@@ -11,18 +13,24 @@ from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import msgspec
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
+import rig
+from rig.cli.sessions.end_summary import SUMMARY_FILE
+from rig.settings.config import SessionSettings
+from rig.subjects.booking import close_booking
 from rig.subjects.record import Weighing, open_record, rehearsal
-from tests.rig.animals import TODAY, VR2, begun, closed, ended, in_folder, known, valves
+from tests.rig.animals import REWARD_UL, TODAY, VR2, begun, closed, ended, in_folder, known, valves
 from tests.rig.monitor.browsers import chromium
 from tests.rig.monitor.panels import Panel
 
 MINUTES = 2.5
-SHOWN_AT_S = 140
+SHOWN_AT = re.compile("02:[1-2]")
+"""When the live page is taken: late, and before the end."""
 DAYS = 20
+PAST = 4
 WITHIN_MS = 240_000
-SIZE = {"width": 1920, "height": 1080}
+SIZE = ViewportSize(width=1920, height=1080)
 FEMALE = {"birth_date": "2026-04-13", "sex": "F", "genotype": "tetO-GCaMP6s", "project": "learning"}
 
 
@@ -33,6 +41,8 @@ def main(images: Path) -> None:
     folder.mkdir()
     try:
         _weeks_before(folder / "data")
+        (folder / "lab" / "tasks").mkdir(parents=True)
+        _setups(folder / "lab" / "setups")
         with Panel(folder, "--rehearse") as panel, chromium() as browser:
             _day(browser.new_page(viewport=SIZE), panel, images)
     finally:
@@ -50,10 +60,36 @@ def _weeks_before(data: Path) -> None:
             day = TODAY - timedelta(days=DAYS - n)
             grams = round(25.0 - 3.4 * (1 - 0.85**n) + 0.2 * (n % 3), 1)
             record.weigh("VR2", Weighing(day.isoformat(), grams, "bright", ""))
-    for n in range(4):
+    for n in range(PAST):
         at = datetime.combine(TODAY - timedelta(days=4 - n), time(10, 30 + n))
         past = msgspec.structs.replace(begun(at=at.timestamp()), rehearsal=True)
-        closed(in_folder(practice, past), [*valves(70 + 9 * n), ended(70 + 9 * n)])
+        rewards = 70 + 9 * n
+        folder = in_folder(practice, past)
+        closed(folder, [*valves(rewards), ended(rewards)])
+        _close(practice, past, folder, rewards, PAST - n)
+
+
+def _close(data: Path, past: SessionSettings, folder: Path, rewards: int, days_ago: int) -> None:
+    """End a session: its row in the ledger, and what the live page shows of it."""
+    close_booking(data, past, folder, "time is up")
+    licked = 12 * (days_ago - 1)
+    summary = {
+        "task": past.task_name,
+        "trials_done": 2 * rewards,
+        "responses": {"leaf1": [rewards - days_ago, rewards], "circle1": [licked, rewards]},
+        "water_ul": REWARD_UL * rewards,
+    }
+    (folder / SUMMARY_FILE).write_text(json.dumps(summary))
+
+
+def _setups(folder: Path) -> None:
+    """Write the shipped simulated setup, with a screen that no other load makes late."""
+    folder.mkdir()
+    shipped = Path(rig.__file__).parent / "setups"
+    shutil.copy(shipped / "simulated_cells.csv", folder)
+    text = (shipped / "simulated.toml").read_text()
+    text = text.replace('"stimuli.window:PsychopyScreen"', '"stimuli.window:SimulatedScreen"')
+    (folder / "simulated.toml").write_text(text)
 
 
 def _day(tab: Page, panel: Panel, images: Path) -> None:
@@ -66,6 +102,7 @@ def _day(tab: Page, panel: Panel, images: Path) -> None:
     tab.locator("#setup").select_option("simulated")
     tab.locator("#minutes").fill(str(MINUTES))
     tab.locator("#minutes").blur()
+    expect(tab.locator("#task_text")).to_contain_text("2.5 min")
     expect(tab.locator("#about_animal li")).to_contain_text("was not weighed today")
     take("panel_refusal")
     tab.locator("#weight").fill("22.1")
@@ -85,7 +122,7 @@ def _day(tab: Page, panel: Panel, images: Path) -> None:
     tab.keyboard.press("n")
     tab.keyboard.type("licks early in circle1")
     tab.keyboard.press("Enter")
-    tab.wait_for_timeout(1000 * SHOWN_AT_S)
+    expect(tab.locator("#clock")).to_have_text(SHOWN_AT, timeout=WITHIN_MS)
     take("live_page")
     tab.keyboard.press("r")
     tab.wait_for_timeout(2500)

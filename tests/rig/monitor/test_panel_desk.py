@@ -211,6 +211,18 @@ def test_a_wrong_setting_speaks_against_a_session(
     assert [final for _, text, final in found if sentence in text] == [True], found
 
 
+def test_a_warning_speaks_against_nothing(tmp_path: Path) -> None:
+    known(tmp_path / "data")
+    at = desk(tmp_path, rehearse=True)
+    at.act("weigh", {"name": "VR2", "grams": "24"})
+    tasks = tmp_path / "lab" / "tasks"
+    odd = (tasks / "quick.toml").read_text().replace("reward_ul = 3.0", "reward_ul = 0.3")
+    (tasks / "odd.toml").write_text(odd)
+    (one,) = at.act("check", {**CHOSEN, "task": "odd"})["objections"]
+    assert one.warning and not one.final
+    assert "reward_ul = 0.3 is unusual" in one.text
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "", "train1.toml"])
 def test_only_what_is_on_offer_can_be_chosen(tmp_path: Path, name: str) -> None:
     known(tmp_path / "data")
