@@ -22,6 +22,9 @@ function takeToken() {
   token = sessionStorage.getItem("token") || "";
 }
 
+// A text of the program, with the unit as it is written on paper.
+const micro = (sentence) => sentence.replace(/\bul\b/g, "µl");
+
 function element(tag, content = "", className = "") {
   const made = document.createElement(tag);
   made.textContent = content;
@@ -159,7 +162,7 @@ function sessionRows(sessions) {
   if (!sessions.length) return [rowOf("td", ["none yet"])];
   const head = rowOf("th", ["began", "task", "trials", "water", "end"]);
   return [head, ...sessions.map((s) => {
-    const row = rowOf("td", [s.began, s.task, s.trials ?? "-", s.water, s.reason]);
+    const row = rowOf("td", [s.began, s.task, s.trials ?? "-", micro(s.water), s.reason]);
     row.lastChild.className = "why";
     return row;
   })];
@@ -269,7 +272,7 @@ function drawObjections() {
     const here = view.against.filter((one) => (near[one.about] || "about_session") === list);
     get(list).replaceChildren(...here.map((one) => {
       const item = element("li", "", one.final ? "final" : ""), kind = one.final ? "; no reason overrides this" : one.warning ? "; a warning" : "";
-      item.append(element("small", one.about + kind), element("span", one.text));
+      item.append(element("small", one.about + kind), element("span", micro(one.text)));
       return item;
     }));
   }
@@ -344,7 +347,7 @@ async function drawEnded(state, changed) {
   get("write_report").hidden = state.report === "ready";
   text("write_report", { writing: "Writing the report ...", failed: "The report failed; try again" }[state.report] || "Write the report");
   if (!changed) return;
-  get("table").replaceChildren(...state.rows.map((row) => rowOf("td", row)));
+  get("table").replaceChildren(...state.rows.map(([name, value]) => rowOf("td", [name, name === "notes" ? value : micro(value)])));
   get("entered").replaceChildren();
   for (const id of ["end_weight", "end_ml", "end_condition", "end_note"]) get(id).value = "";
   await drawEvening(state.subject);
