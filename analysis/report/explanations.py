@@ -33,11 +33,11 @@ PROCESSES = {
         "Read NAME.err.txt in the session folder; check memory and load of the computer.",
     ),
     "log incomplete": Explanation(
-        "The log does not hold every message of the session, or a part of its file is damaged.",
+        "Messages of the session are missing from the log, or part of its file is damaged.",
         "Run rig recover on the session; it lists what is still missing.",
     ),
     "messages lost": Explanation(
-        "Numbers are missing in the sequence of a process: the log is incomplete.",
+        "Sequence numbers of a process are missing: the log is incomplete.",
         "Run rig recover on the session; if messages are still missing, leave out those trials.",
     ),
     "fault": Explanation(
@@ -49,46 +49,44 @@ PROCESSES = {
         "Run rig tiff check on the files; run the analysis on the files, not on the log.",
     ),
     "late flip": Explanation(
-        "A screen refresh was missed: the image before it stayed on for too long.",
+        "A screen refresh was missed: the previous image stayed on for too long.",
         _CHECK_LOAD + " A few are normal on a simulated screen.",
     ),
 }
 INTEGRITY = {
     "edge lost": Explanation(
-        "An imaging frame was saved, but its edge of the frame clock did not arrive.",
+        "An imaging frame was saved, but its frame-clock edge did not arrive.",
         f"{_CHECK_LINE} The frame's time is interpolated and can be used.",
     ),
-    "edge doubled": Explanation("A frame has two edges of the frame clock.", _CHECK_LINE),
+    "edge doubled": Explanation("A frame has two frame-clock edges.", _CHECK_LINE),
     "edge late": Explanation(
-        "The frame clock's edge came later than the microscope's own time of the frame.",
-        f"{_CHECK_LOAD} The time by the microscope is used.",
+        "The frame-clock edge came later than the microscope's own time of the frame.",
+        f"{_CHECK_LOAD} The microscope's time is used.",
     ),
     "edge early": Explanation(
-        "The frame clock's edge came earlier than the microscope's own time of the frame.",
+        "The frame-clock edge came earlier than the microscope's own time of the frame.",
         _CHECK_LINE,
     ),
-    "edge too much": Explanation(
-        "An edge of the frame clock belongs to no imaging frame.", _CHECK_LINE
-    ),
+    "edge too much": Explanation("A frame-clock edge belongs to no imaging frame.", _CHECK_LINE),
     "clock step": Explanation(
-        "The microscope's own time of its frames jumped, as when its computer's clock is set.",
-        "Frame times come from the frame clock and can be used; find out what sets that clock.",
+        "The microscope's own frame times jumped, as when its computer's clock is set.",
+        "Use the frame times, which come from the frame clock; find out what sets that clock.",
     ),
     "file lost": Explanation(
         "An imaging file was deleted, renamed or replaced while the session ran.",
-        "Bring it back under its name: frames without it cannot be replayed or analysed again.",
+        "Restore the file under its name; its frames cannot be replayed or analysed without it.",
     ),
     "page lost": Explanation(
-        "The frame clock had an edge, but the frame is not in the files.",
+        "There was a frame-clock edge, but the frame is not in the files.",
         "Check the disk of the ScanImage computer; that frame has no data.",
     ),
     "pages behind": Explanation(
         "For several seconds frames were scanned, but no page was read from the files.",
-        "Check that ScanImage saves into imaging_folder, and the network to it.",
+        "Check that ScanImage saves to imaging_folder, and check the network connection.",
     ),
     "counts differ": Explanation(
-        "At the end the number of frame-clock edges and of saved pages differ.",
-        "Look at the other findings; without any, the first or last frames were not saved.",
+        "At the end, the numbers of frame-clock edges and of saved pages differ.",
+        "Look at the other findings; if there are none, the first or last frames were not saved.",
     ),
     "wheel silent": Explanation(
         "The wheel was not read for a while, so the corridor did not move.",
@@ -108,11 +106,11 @@ INTEGRITY = {
     ),
     "photodiode dead": Explanation(
         "The photodiode saw no change of its patch for more than a second.",
-        "Check that it sits on the patch and has power.",
+        "Check that the photodiode is on the patch and has power.",
     ),
     "photodiode astray": Explanation(
         "The photodiode sees a pattern other than the one that was sent to the screen.",
-        "Check its threshold, and stray light; the screen may drop frames.",
+        "Check the threshold and stray light; the screen may be dropping frames.",
     ),
     "photodiode drifts": Explanation(
         "The delay from flip to light changed during the session.",
@@ -126,35 +124,35 @@ _ORDER = (
     ("grey too short", "A trial began before the grey period was over."),
     ("trial after the end", "A trial began although the session, or its block, should have ended."),
     ("gap between trials", "No trial began where the trial before it ended."),
-    ("trial too long", "A trial went on beyond the end of its corridor or time."),
+    ("trial too long", "A trial continued beyond the end of its corridor or time."),
     ("overlapping trials", "A trial began before the one before it had ended."),
-    ("ended too early", "A trial was counted as done before its end was reached."),
-    ("unrequested abort", "A trial was aborted although nothing asked for it."),
+    ("ended too early", "A trial was counted as completed before its end was reached."),
+    ("unrequested abort", "A trial was aborted without a request."),
 )
 _DRAWN = (
     ("wrong stimulus", "The trial shows a stimulus that is not one of the task's."),
-    ("wrong picture", "The trial shows another kind of picture than the task defines."),
-    ("wrong length", "The length of the corridor, or the time of the picture, is wrong."),
+    ("wrong picture", "The trial shows a different kind of picture than the task defines."),
+    ("wrong length", "The length of the corridor or the duration of the picture is wrong."),
     ("wrong zone", "The reward zone is not that of the task."),
-    ("wrong cohort", "The trial is rewarded for a cohort without water, or the reverse."),
-    ("wrong rescue", "A freely given reward came too early, too late, or not at all."),
+    ("wrong cohort", "The trial is rewarded although the cohort gets no water, or the reverse."),
+    ("wrong rescue", "The passive reward after misses came too early, too late, or not at all."),
     ("wrong mode", "The reward mode or delay is not that of the task."),
     ("wrong cue position", "The cue was drawn outside its range, or in a task without a cue."),
 )
 _MOTION = (
     ("wrong speed", "The speed that the task used is not the wheel's."),
     ("wrong position", "The position of the corridor does not agree with the wheel."),
-    ("wrong cue", "A cue names another trial than the one that runs."),
+    ("wrong cue", "A cue names a trial other than the current one."),
     ("cue twice", "The cue sounded twice in a trial."),
     ("cue too early", "The cue sounded before its position was reached."),
     ("no cue", "The cue did not sound at its position."),
 )
 _WATER = (
     ("two rewards", "A trial gave water twice."),
-    ("reward in unrewarded trial", "Water came in a trial without a reward."),
+    ("reward in unrewarded trial", "Water came in an unrewarded trial."),
     ("wrong volume", "The volume of the water, or its spout, is not that of the task."),
     ("unrequested reward", "A valve opened although the task did not request it."),
-    ("reward without a lick", "Water that needs a lick came without one."),
+    ("reward without a lick", "Water that requires a lick came without one."),
     ("missed reward", "Water was due and did not come."),
     ("reward before the zone", "Water came before the reward zone was reached."),
     ("reward before the cue", "Water came before the cue."),
@@ -172,9 +170,10 @@ EXPLANATIONS = {**PROCESSES, **INTEGRITY, **REFEREE}
 
 _INTRODUCTION = """# Findings
 
-A session is sound if its end table says `faults  0` and its report begins with a green line.
-Otherwise both list what was found: which process found it, its name as below, how often, when
-first, and the text of the first case. `rig info SESSION_DIR` shows the end table again.
+Nothing went wrong in a session if its end table shows `faults  0` and its report begins with a
+green line. Otherwise both list each finding: the process that found it, its name as below, the
+number of occurrences, the time of the first one and its text. `rig info SESSION_DIR` shows the end
+table again.
 
 Each kind of finding counts as one fault, however often it occurred.
 """
@@ -192,8 +191,8 @@ def page() -> str:
         ),
         (
             "Referee",
-            "Violations found by the referee, which checks every trial a second time. In a sound "
-            "rig there is none.",
+            "Violations found by the referee, which checks every trial independently of the task. "
+            "A rig that works has none.",
             REFEREE,
         ),
     ]
