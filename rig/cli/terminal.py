@@ -1,7 +1,8 @@
 """Printing changes nothing: whatever the text, the encoding of the terminal, or the pipe.
 
-Notes, names and file names may hold square brackets, which rich would take for its markup, and
-letters that the encoding lacks; nobody may be reading a pipe any more.
+Notes, names and file names may hold square brackets, which rich would take for its markup, control
+characters, which a terminal would obey, and letters that the encoding lacks; nobody may be reading
+a pipe any more.
 """
 
 import codecs
@@ -9,11 +10,13 @@ import os
 import sys
 import traceback
 import unicodedata
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from rig.errors import Refused
 from rig.session.provenance import about
@@ -23,11 +26,27 @@ _PLAIN = str.maketrans({"≠": "!=", "≥": ">=", "≤": "<=", "±": "+/-", "µ"
 """What is printed for a character that the encoding lacks. For others: the letter without its
 accent, else "?"."""
 _HANDLER = "rig.plain"
+_CONTROL = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "?")
+"""What is printed for a control character, other than a tab or the end of a line."""
+del _CONTROL[ord("\t")], _CONTROL[ord("\n")]
 
 
 def new_console(stderr: bool = False, file: TextIO | None = None) -> Console:
     """Return a console that prints text as it is: colours are given by `Text` and `style`."""
-    return Console(stderr=stderr, file=file, markup=False, emoji=False, highlight=False)
+    return _Console(stderr=stderr, file=file, markup=False, emoji=False, highlight=False)
+
+
+class _Console(Console):
+    """A console whose text holds no control characters; colours and cursor are rich's own."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(segment.text.translate(_CONTROL), segment.style)
 
 
 def make_printable() -> None:

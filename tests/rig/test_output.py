@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
 from rig.cli import main as command
 from rig.cli import terminal
@@ -20,6 +22,21 @@ RIG = [sys.executable, "-c", "from rig.cli.main import main; main()"]
 def test_square_brackets_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     new_console().print(NOTE)
     assert capsys.readouterr().out.strip() == NOTE
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "licks \x1b]0;title\x07\x1b[2J\x9b31m left\tside\r"
+    table = Table("note")
+    table.add_row(hostile)
+    console = new_console()
+    console.print(hostile)
+    console.print(Text(hostile, "bold red"))
+    console.print(table)
+    console.print(Text("two\nlines"))
+    said = capsys.readouterr().out
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", said)
+    assert "licks ?]0;title" in said
+    assert "two\nlines" in said
 
 
 def test_a_note_with_brackets_is_entered_and_shown(tmp_path: Path) -> None:
