@@ -21,7 +21,7 @@ from rig.messages import Arm, Disarm, Ended, Fault, Lick, Message, Start, TrialE
 from rig.process import completed
 from rig.replay.comparison import Comparison
 from rig.replay.replay import replay
-from rig.session.provenance import about
+from rig.session.provenance import SCHEMA, about
 from rig.transport.log import LOG_FILE
 from tests.analysis.logs import MS, corridor, enveloped, standing, write_log
 from tests.behavior.sessions import S, session, task
@@ -193,8 +193,8 @@ def test_a_log_of_another_schema_is_refused(tmp_path: Path) -> None:
         replay(tmp_path, [], about())
     assert str(refused.value) == (
         f"{tmp_path} was recorded by rig 0.1.0, commit 0123456789ab with message schema 3, and "
-        "this version replays only schema 4; replay it with that version: git switch --detach "
-        "0123456789ab"
+        f"this version replays only schema {SCHEMA}; replay it with that version: git switch "
+        "--detach 0123456789ab"
     )
 
 
