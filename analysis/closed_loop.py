@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from analysis.signals.task_signals import task_signals
 from analysis.triggers.moments import Moments
 from analysis.triggers.settings import (
     TriggerSettings,
@@ -22,6 +23,7 @@ from rig.messages import (
     Lick,
     Message,
     Position,
+    Start,
     TrialEnd,
     TrialStart,
     Trigger,
@@ -40,7 +42,7 @@ class ClosedLoop(Node):
     """
 
     name = "closed_loop"
-    subscribes = (Position, TrialStart, TrialEnd, Cue, Lick, CellSignals)
+    subscribes = (Start, Position, TrialStart, TrialEnd, Cue, Lick, CellSignals)
     publishes = (Trigger, TriggerRelease)
     critical = False
     task_keys = ("triggers",)
@@ -82,6 +84,8 @@ class ClosedLoop(Node):
     def handle(self, message: Message) -> None:
         self._t = max(self._t, message.t)
         match message:
+            case Start():
+                self._moments.contrasts = task_signals(message.session.get("task", {})).contrasts
             case TrialStart() | Cue() | Lick():
                 self._moments.add(message)
             case Position():

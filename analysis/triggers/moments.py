@@ -1,10 +1,13 @@
 """From messages to moments: what each signal of a rule is at a tick, or was in a frame's scan."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from analysis.cells.areas import GROUPS, NAMES
 from analysis.signals.position_lookup import PositionLookup
-from analysis.triggers.signals import RAMP, Moment, Value
+from analysis.signals.selectivity import Contrast
+from analysis.triggers.signals import PROJECTION, RAMP, Moment, Value
 from rig.messages import CellSignals, Cue, Lick, Position, TrialStart
 
 _KEPT_TRIALS = 5
@@ -17,6 +20,8 @@ class Moments:
     def __init__(self, of_frames: bool) -> None:
         """`of_frames`: whether moments of frames are asked for."""
         self._of_frames = of_frames
+        self.contrasts: Sequence[Contrast] = ()
+        """The contrasts of CellSignals, the reference first."""
         self._positions = PositionLookup()
         self._starts: dict[int, TrialStart] = {}
         self._cues: dict[int, int] = {}
@@ -43,7 +48,7 @@ class Moments:
         """Return what is known of a frame: activity, and behavior in the middle of its scan."""
         t = signals.scanned_t or signals.t
         moment = self._moment(t, self._positions.at(t), signals.frame)
-        moment.values.update(_activity(signals))
+        moment.values.update(_activity(signals, self.contrasts))
         return moment
 
     def _moment(self, t: int, position: Position, frame: int | None = None) -> Moment:
@@ -86,11 +91,14 @@ def _place(position: Position, start: TrialStart) -> str:
     return "picture" if position.phase == "picture" else "grey"
 
 
-def _activity(signals: CellSignals) -> dict[str, Value]:
-    """Return the values of a frame's signals. Projections are those of the first contrast."""
-    means = np.frombuffer(signals.area_activity, "<f4")
-    projections = np.frombuffer(signals.area_projection, "<f4")
+def _activity(signals: CellSignals, contrasts: Sequence[Contrast]) -> dict[str, Value]:
+    """Return the values of a frame's signals. Without a pair, projections are of the first one."""
     values: dict[str, Value] = {RAMP: signals.ramp}
+    means = np.frombuffer(signals.area_activity, "<f4")
     values |= {f"activity.{name}": float(v) for name, v in zip(NAMES, means, strict=False)}
-    values |= {f"projection.{name}": float(v) for name, v in zip(GROUPS, projections, strict=False)}
+    rows = np.frombuffer(signals.area_projection, "<f4").reshape(-1, len(GROUPS))
+    named = [(f".{a}.{b}", row) for (a, b), row in zip(contrasts, rows, strict=False)]
+    for ending, row in [("", row) for row in rows[:1]] + named:
+        for area, value in zip(GROUPS, row, strict=True):
+            values[f"{PROJECTION}.{area}{ending}"] = float(value)
     return values

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from analysis.triggers.rule import Rule
-from analysis.triggers.signals import RAMP
+from analysis.triggers.signals import PROJECTION, RAMP, contrast_of
 from rig.errors import Refused
 from rig.settings.config import SessionSettings
 
@@ -114,19 +114,32 @@ def _check_source(settings: TriggerSettings, rule: Rule, session: SessionSetting
             f"{_where(settings)}: its rule needs the signals of [nodes.{_ONLINE}], which is not in "
             "this session; use a setup with that table, or signals of behavior"
         )
-    learned = [s for s in sorted(rule.signals) if s == RAMP or s.startswith("projection.")]
+    learned = [s for s in sorted(rule.signals) if s == RAMP or s.startswith(f"{PROJECTION}.")]
     if learned and not online.get("learning", True):
         raise Refused(
             f"{_where(settings)}: {learned[0]} is not computed with learning = false in "
             f"[nodes.{_ONLINE}]; remove that key"
         )
-    signals = session.task.get("signals", {})
-    if learned and not signals.get("contrasts"):
+    for name in learned:
+        _check_contrast(settings, name, session.task.get("signals", {}))
+
+
+def _check_contrast(settings: TriggerSettings, name: str, signals: dict[str, Any]) -> None:
+    """Check that [signals] has the pair of stimuli, or the rewarded one, that a signal needs."""
+    contrasts = [tuple(pair) for pair in signals.get("contrasts", [])]
+    pair = contrast_of(name)
+    if not contrasts:
         raise Refused(
-            f"{_where(settings)}: {learned[0]} needs a pair of stimuli to compare; add contrasts "
-            "to [signals]"
+            f"{_where(settings)}: {name} needs a pair of stimuli to compare; add contrasts to "
+            "[signals]"
         )
-    if RAMP in learned and not signals.get("rewarded"):
+    if pair and pair not in contrasts:
+        known = ", ".join(".".join(one) for one in contrasts)
+        raise Refused(
+            f"{_where(settings)}: {name}: [signals] has no contrast {'.'.join(pair)}; choose one "
+            f"of: {known}"
+        )
+    if name == RAMP and not signals.get("rewarded"):
         raise Refused(f"{_where(settings)}: {RAMP} needs the key `rewarded` in [signals]; add it")
 
 

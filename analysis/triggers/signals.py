@@ -34,8 +34,12 @@ BEHAVIOR: dict[str, Kind] = {
     "rewarded": "flag",
     "cued": "flag",
 }
-AREA_SIGNALS: dict[str, tuple[str, ...]] = {"activity": NAMES, "projection": tuple(GROUPS)}
-"""Signals of imaging frames that need an area, as in projection.medial, and their areas."""
+PROJECTION = "projection"
+AREA_SIGNALS: dict[str, tuple[str, ...]] = {"activity": NAMES, PROJECTION: tuple(GROUPS)}
+"""Signals of imaging frames that need an area, as in projection.medial, and their areas.
+
+A projection is that of the reference contrast, or of another one: projection.medial.leaf2.circle1.
+"""
 RAMP = "ramp"
 """The population signal of reward prediction."""
 PLACES = ("texture", "grey", "picture")
@@ -48,16 +52,27 @@ def find_signal(name: str) -> Signal:
         return Signal(BEHAVIOR[name], of_frames=False)
     if name == RAMP:
         return Signal("number", of_frames=True)
-    base, dot, area = name.partition(".")
+    base, *rest = name.split(".")
     if base not in AREA_SIGNALS:
         known = [*BEHAVIOR, RAMP, *(f"{one}.AREA" for one in AREA_SIGNALS)]
         raise Refused(f'there is no signal "{name}"; {_suggest(base, known)}')
-    if area not in AREA_SIGNALS[base]:
-        areas = AREA_SIGNALS[base]
-        if not dot:
-            raise Refused(f'"{name}" needs an area, as in {base}.{areas[-1]}')
-        raise Refused(f'"{name}": there is no area "{area}"; {_suggest(area, areas)}')
+    areas = AREA_SIGNALS[base]
+    if not rest:
+        raise Refused(f'"{name}" needs an area, as in {base}.{areas[-1]}')
+    if rest[0] not in areas:
+        raise Refused(f'"{name}": there is no area "{rest[0]}"; {_suggest(rest[0], areas)}')
+    if len(rest) > 1 and (base != PROJECTION or len(rest) != 3):
+        raise Refused(
+            f'"{name}" has too many parts; write {base}.AREA, or for another pair of stimuli '
+            f"{PROJECTION}.AREA.A.B"
+        )
     return Signal("number", of_frames=True)
+
+
+def contrast_of(name: str) -> tuple[str, ...]:
+    """Return the pair of stimuli that the name of a projection ends with; () if there is none."""
+    base, *rest = name.split(".")
+    return tuple(rest[1:]) if base == PROJECTION else ()
 
 
 def check_place(name: str) -> None:

@@ -5,6 +5,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,11 +18,13 @@ from analysis.triggers.signals import Moment
 from behavior.hardware import Hardware
 from rig import virtual_session
 from rig.messages import (
+    CellSignals,
     Cue,
     Edge,
     Lick,
     Message,
     Position,
+    Start,
     TrialEnd,
     TrialStart,
     Trigger,
@@ -231,6 +235,22 @@ def test_undefined_signals_raise_nothing() -> None:
     assert loop.frame(10, 0) == []
     assert loop.frame(20, 10, projection=float("nan"), ramp=None) == []
     assert len(loop.frame(30, 20, projection=-1.0, ramp=0.0)) == 2
+
+
+def test_a_projection_may_be_that_of_another_contrast() -> None:
+    pairs = [["leaf1", "circle1"], ["leaf2", "circle1"]]
+    rules_of = {
+        "other": "projection.V1.leaf2.circle1 > 0",
+        "same": "projection.V1.leaf1.circle1 > 0",
+    }
+    loop = Loop(*(rule(when, name=name) for name, when in rules_of.items()))
+    loop.node.handle(Start(0, {"task": {"signals": {"contrasts": pairs, "reference": pairs[0]}}}))
+    loop.start(0, 0)
+    loop.walk(0, 1.0)
+    signals = CellSignals(20 * MS, 0, 0, None, 0.0, True, b"", None, scanned_t=10 * MS)
+    rows = np.array([[-1.0] * 4, [1.0] * 4], "<f4").tobytes()
+    loop.node.handle(msgspec.structs.replace(signals, area_projection=rows))
+    assert [one.rule for one in of(Trigger, loop.published)] == ["other"]
 
 
 def test_a_yoked_session_repeats_the_lines_of_another(tmp_path: Path) -> None:

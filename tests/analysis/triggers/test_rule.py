@@ -94,6 +94,8 @@ def test_a_condition_after_or_counts_on_while_another_decides() -> None:
         ("projection.frontal > 1", 'no area "frontal"; choose one of: V1, medial, lateral'),
         ("projection.all > 1", 'no area "all"'),
         ("activity.madial > 1", 'did you mean "medial"'),
+        ("projection.V1.leaf1 > 1", "has too many parts; write projection.AREA, or"),
+        ("activity.V1.leaf1.leaf2 > 1", "has too many parts; write activity.AREA, or"),
         ("in textur", 'no place "textur" after "in"; did you mean "texture"'),
         ("position_m", 'not compared with anything; add, for example, "> 0"'),
         ("position_m > 0,5", "use a decimal point"),
