@@ -19,6 +19,7 @@ from rig.cli.bench.display import display
 from rig.cli.bench.frames import frames
 from rig.cli.bench.ground_truth import ground_truth
 from rig.cli.bench.monitor import monitor as bench_monitor
+from rig.cli.bench.replay import replay as bench_replay
 from rig.cli.bringup.calibrate import calibrate
 from rig.cli.bringup.check import check
 from rig.cli.bringup.doctor import doctor
@@ -77,6 +78,7 @@ bench = typer.Typer(
 for part in (bus, behavior, frames, display, analysis, ground_truth):
     bench.command()(part)
 bench.command("monitor")(bench_monitor)
+bench.command("replay")(bench_replay)
 app.add_typer(bench, name="bench", rich_help_panel=_RIG)
 app.add_typer(tiff, name="tiff", rich_help_panel=_IMAGING)
 app.add_typer(alerts, name="alerts", rich_help_panel=_ANIMALS)

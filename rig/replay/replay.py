@@ -41,7 +41,7 @@ class Report(msgspec.Struct, frozen=True):
     exact: bool
     """True if compared bit for bit; False if recorded elsewhere and floats have a tolerance."""
     outcome_counts: dict[str, tuple[str, str]] = {}
-    """Node.replay_counts of the deciders, recorded and replayed, by name."""
+    """With --set: Node.replay_counts of the deciders, recorded and replayed, by name."""
     failed: dict[str, str] = {}
     """Why deciders failed on a message in the recording, if they failed in the same way again."""
     ended_outside: dict[str, str] = {}
@@ -95,7 +95,8 @@ def replay(
     transport.comparisons = {
         node.name: Comparison(node, exact, Differences() if sets else None) for node in nodes
     }
-    transport.counts = [_Counts(node) for node in nodes if node.replay_counts is not None]
+    if sets:
+        transport.counts = [_Counts(node) for node in nodes if node.replay_counts is not None]
     running_trials = [node.name for node in nodes if TrialStart in node.publishes]
     if sets and running_trials:
         transport.what_if, transport.trials_by = WhatIf(), running_trials[0]
