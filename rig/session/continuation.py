@@ -14,7 +14,17 @@ from typing import Any
 import msgspec
 
 from rig.errors import Refused
-from rig.messages import Arm, Lick, Message, Position, Start, TrialEnd, TrialStart, Valve
+from rig.messages import (
+    Arm,
+    Lick,
+    Message,
+    Position,
+    SettingChange,
+    Start,
+    TrialEnd,
+    TrialStart,
+    Valve,
+)
 from rig.settings.calibration_overlay import measured_file
 from rig.settings.config import ResolvedSession, SessionSettings, apply_sets, convert
 from rig.settings.lab import read_lab
@@ -52,11 +62,21 @@ def continued(folder: Path, data: Path, sets: list[str]) -> ResolvedSession:
     _check_cohort(old, data)
     point = _resume_point(folder, old)
     point["given_ul"] = _water_before(old) + _given_ul(folder, old, data)
-    task = {**old.task, "resume": point}
+    changes = (message for _, message in read_kinds(folder / LOG_FILE, {SettingChange}))
+    task = {**changed_task(old.task, changes), "resume": point}
     part = msgspec.structs.replace(
         old, task=task, continues=old.id, id="", files={}, ring=None, override="", about={}
     )
     return ResolvedSession(apply_sets(part, sets), {name: folder / name for name in old.files})
+
+
+def changed_task(task: dict[str, Any], messages: Iterable[Message]) -> dict[str, Any]:
+    """Return the task's settings with what the operator changed while the session ran."""
+    for change in messages:
+        if isinstance(change, SettingChange) and not change.refused:
+            own = [{k: v for k, v in block.items() if k != change.name} for block in task["blocks"]]
+            task = {**task, change.name: msgspec.json.decode(change.new), "blocks": own}
+    return task
 
 
 def resume_point(messages: Iterable[Message], task: dict[str, Any]) -> dict[str, Any]:

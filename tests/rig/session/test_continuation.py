@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from behavior.hardware import Hardware
 from rig import virtual_session
 from rig.errors import Refused
-from rig.messages import Fault, Message, TrialEnd, TrialStart, Valve
+from rig.messages import Fault, Message, SettingChange, TrialEnd, TrialStart, Valve
 from rig.process import completed
 from rig.replay.replay import replay
-from rig.session.continuation import resume_point
+from rig.session.continuation import changed_task, resume_point
 from rig.session.provenance import about
 from rig.settings.config import SessionSettings
 from rig.transport.envelope import Envelope
@@ -97,6 +97,18 @@ def test_the_next_part_replays_from_its_own_log(tmp_path: Path) -> None:
     report = replay(write_log(tmp_path, run(part)), [], about())
     assert (report.first, report.unproven) == (None, {})
     assert report.compared["referee"] > 3
+
+
+def test_what_the_operator_changed_stays_changed() -> None:
+    task = whole(**BLOCKS).task | {"blocks": [{}, {"reward_ul": 3.0, "trials": 4}]}
+    changes = [
+        SettingChange(0, 1, "reward_ul", "3.0", "2.0", "VR", 2),
+        SettingChange(0, 2, "reward_ul", "", "9", "VR", -1, "too much"),
+        SettingChange(0, 3, "reward_mode", '"active"', '"passive"', "VR", 3),
+    ]
+    changed = changed_task(task, changes)
+    assert (changed["reward_ul"], changed["reward_mode"]) == (2.0, "passive")
+    assert changed["blocks"] == [{}, {"trials": 4}]
 
 
 def test_water_counts_through_the_parts() -> None:
