@@ -15,6 +15,13 @@ from acquisition.simulation.simulated_cells import table
 from acquisition.simulation.strip_layout import StripLayout
 from analysis.cells.areas import GROUPS, NAMES
 from analysis.session import Session
+from analysis.signals import (
+    coding_direction,
+    learning,
+    learning_job,
+    reward_prediction,
+    trial_records,
+)
 from behavior.hardware import Hardware
 from rig import virtual_session
 from rig.cli.bench.ground_truth import MICE, SETUP, TASK
@@ -102,6 +109,29 @@ def test_another_share_of_neuropil_is_caught_by_the_replay(shipped: Session) -> 
     report = replay(shipped.folder, ["nodes.online.traces.neuropil_share=0.6"], about())
     assert report.first is not None
     assert report.first.sender == "online"
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "planted"),
+    [
+        (reward_prediction, "PERCENTILE", 90.0),
+        (reward_prediction, "PREDICTS_AT", 0.6),
+        (learning, "BINS_BEFORE_CUE", slice(5, 41)),
+        (learning, "GREY_BINS", slice(41, 52)),
+        (coding_direction, "TAIL_PERCENT", 10.0),
+        (learning_job, "TEXTURE_BINS", slice(0, 41)),
+        (trial_records, "ZONE_M", (2.0, 4.0)),
+    ],
+)
+def test_a_planted_change_of_a_rule_is_caught_by_the_replay(
+    shipped: Session, module: Any, name: str, planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unchanged = planted == getattr(module, name)
+    monkeypatch.setattr(module, name, planted)
+    report = replay(shipped.folder, [], about())
+    assert (report.first is None) == unchanged
+    if report.first is not None:
+        assert report.first.sender == "online"
 
 
 def test_strips_and_depths_are_put_together(tmp_path: Path) -> None:

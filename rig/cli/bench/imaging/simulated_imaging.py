@@ -16,6 +16,8 @@ from rig.transport.log import LOG_FILE, Completeness, LogWriter
 
 _NODES = ("hardware", "task", "mesoscope", "stream", "online")
 """What the analysis needs; the screens only take time."""
+_BEGAN = "2026-01-05T12:00:00+00:00"
+"""The date of every such session: the same seed gives the same log on any day."""
 _TICK_S = 0.02
 """Interval between wheel samples; a rig has 1 ms."""
 
@@ -37,7 +39,7 @@ def run_imaging_session(
     """
     resolved = resolve(setup, task, "simulated", seed, changes)
     nodes = {name: dict(resolved.session.nodes[name]) for name in _NODES}
-    session = msgspec.structs.replace(resolved.session, nodes=nodes, about=about())
+    session = msgspec.structs.replace(resolved.session, nodes=nodes, began=_BEGAN, about=about())
     for name, source in resolved.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, folder / name)
