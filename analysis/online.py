@@ -196,7 +196,11 @@ class Online(Node):
             self._store.close()
 
     def _begin(self, cells: Cells) -> RunningSignals:
-        """Make the signals, now that cells are known, and take in the trials so far."""
+        """Make the signals, now that cells are known, and take in the trials so far.
+
+        Trials that began before cells were detected have no signals: their activity would be
+        extrapolated from later frames.
+        """
         settings = self.settings
         self._traces = Traces(len(cells), settings.traces)
         self._store = ScratchRows(None, len(cells)) if settings.learning else None
@@ -208,7 +212,10 @@ class Online(Node):
             settings.fold_seed,
         )
         for message in self._before:
-            self._handle_trial(signals, message)
+            if settings.find is None:
+                self._handle_trial(signals, message)
+            elif isinstance(message, TrialStart):
+                signals.name_trial(message)
         self._before.clear()
         return signals
 

@@ -127,12 +127,13 @@ def tuning(data: ReportData) -> Section | None:
     session = data.session
     if not session.d_prime.size or not data.length_m:
         return None
-    is_odd = np.arange(len(data.done)) % 2 == 1
+    trials = session.analysed_trials
+    is_odd = np.arange(len(trials)) % 2 == 1
     groups = {}
     for name in data.colours:
-        mine = (data.done.stimulus == name).to_numpy()
-        groups[name, "odd"] = data.done.trial[mine & is_odd].tolist()
-        groups[name, "even"] = data.done.trial[mine & ~is_odd].tolist()
+        mine = (trials.stimulus == name).to_numpy()
+        groups[name, "odd"] = trials.trial[mine & is_odd].tolist()
+        groups[name, "even"] = trials.trial[mine & ~is_odd].tolist()
     means = mean_tunings(session, groups)
     shown = [name for name in data.colours if groups[name, "even"]]
     figures = []

@@ -88,11 +88,13 @@ def mean_tuning(session: Session, stimulus: str) -> Floats:
 def mean_tunings(session: Session, groups: Mapping[Key, Sequence[int]]) -> dict[Key, Floats]:
     """Return the mean activity of each cell by position over groups of trials: (60, cells) each.
 
-    The activity is interpolated as online, over all completed corridors. NaN for a group without
-    trials.
+    The activity is interpolated as online, over all completed corridors; if cells were detected
+    during the session, over those that began later. NaN for a group without such trials.
     """
     decoded, traces, trials = session.decoded, session.traces, session.trials
     completed = trials[(trials.outcome == "done") & (trials.picture == "corridor")]
+    if len(session.found):
+        completed = session.analysed_trials
     lengths_m = (completed.texture_m + completed.grey_m).set_axis(completed.trial)
     cells = traces.shape[1] if traces.ndim == 2 else 0
     means = {key: np.full((BINS, cells), np.nan) for key in groups}

@@ -224,6 +224,22 @@ class Session:
         return self._table(LearningSignals).drop(columns=columns)
 
     @cached_property
+    def analysed_trials(self) -> pd.DataFrame:
+        """The trials of the last LearningSignals, in their order: rows of `trials`.
+
+        They are all completed corridors, unless cells were detected during the session: then those
+        that began later.
+        """
+        trials, learning = self.trials, self.learning
+        done = trials[(trials.outcome == "done") & (trials.picture == "corridor")]
+        if not len(learning):
+            return done
+        so_far: pd.DataFrame = done[done.trial <= learning.trial.iloc[-1]]
+        before = len(so_far) - int(learning.trials.iloc[-1])
+        counted: pd.DataFrame = so_far.iloc[max(0, before) :]
+        return counted
+
+    @cached_property
     def d_primes(self) -> NDArray[np.float32]:
         """d' of each cell in each contrast: (rows of learning, contrasts, cells)."""
         rows = self._cell_rows(LearningSignals, "d_prime")

@@ -93,6 +93,11 @@ class RunningSignals:
             self._ended.append(message)
             self._completed.add(message.trial)
 
+    def name_trial(self, start: TrialStart) -> None:
+        """Take in a trial that began before the cells were known: its frames have its stimulus, and
+        no signal counts it."""
+        self._trials[start.trial] = start
+
     def add_frame(
         self, frame: Frame, position: Position, activity: Floats, scanned_t: int
     ) -> list[Message]:

@@ -33,8 +33,8 @@ def projections(data: ReportData) -> Section | None:
     figures = []
     for c in range(len(signals.contrasts)):
         areas = [a for a in range(len(AREAS)) if not np.isnan(signals.projections[c, a]).all()]
-        low, high = _range(data, signals, c)
-        figures += [_by_position(data, signals, c, area, (low, high)) for area in areas]
+        limits = _range(data, signals, c) if areas else (0.0, 0.0)
+        figures += [_by_position(data, signals, c, area, limits) for area in areas]
     if not figures:
         return Section("Coding direction", "No projection is defined." + "".join(why))
     text = (
@@ -87,7 +87,7 @@ def _by_position(
 
 
 def _rows(data: ReportData, signals: LearningArrays, name: str) -> NDArray[np.bool_]:
-    return (data.done.stimulus.iloc[: signals.trials] == name).to_numpy()
+    return (data.session.analysed_trials.stimulus == name).to_numpy()
 
 
 def similarity(data: ReportData) -> Section | None:

@@ -78,7 +78,7 @@ def reward_prediction_trials(data: ReportData) -> Section | None:
 
 def _own(data: ReportData, signals: LearningArrays, name: str) -> Chosen:
     """Return a mask of the completed trials of a stimulus: (trials,)."""
-    return (data.done.stimulus.iloc[: signals.trials] == name).to_numpy()
+    return (data.session.analysed_trials.stimulus == name).to_numpy()
 
 
 def _bands(data: ReportData, x: Any, values: Floats, rows: dict[str, Chosen]) -> list[Any]:
@@ -105,12 +105,12 @@ def _by_position(data: ReportData, signals: LearningArrays) -> Figure:
 
 def _around_cue(data: ReportData, signals: LearningArrays) -> Figure:
     rows = {name: _own(data, signals, name) for name in data.colours}
-    times_s = data.done.cue_s.iloc[: signals.trials].to_numpy()
+    times_s = data.session.analysed_trials.cue_s.to_numpy()
     return _around(data, signals.ramp_from_cue, rows, times_s, "From the cue", "the cue")
 
 
 def _around_lick(data: ReportData, signals: LearningArrays) -> Figure:
-    trials = data.done.iloc[: signals.trials]
+    trials = data.session.analysed_trials
     late = (trials.first_lick_position_m >= _LATE_LICK_M).to_numpy()
     rows = {name: _own(data, signals, name) & late for name in data.colours}
     caption = f"From the first lick, where it is at {_LATE_LICK_M:g} m or beyond"
@@ -135,7 +135,7 @@ def _around(
     """Show the signal around an event, and the lick rate in rewarded trials."""
     x = np.arange(*WINDOW) * frame_period_s(data)
     traces = _bands(data, x, values, rows)
-    rewarded = data.done.rewarded.iloc[: len(values)].to_numpy(dtype=bool)
+    rewarded = data.session.analysed_trials.rewarded.to_numpy(dtype=bool)
     shown = np.any([own & rewarded for own in rows.values()], axis=0)
     events_s = times_s[shown & ~np.isnan(times_s)]
     layout = _layout(f"seconds from {event}", "activity, z")
@@ -216,7 +216,7 @@ def _inside(groups: NDArray[np.uint8], number: int) -> Chosen:
 
 
 def _trials(data: ReportData, signals: LearningArrays, name: str, high: float) -> Figure:
-    trials = data.done.iloc[: signals.trials].reset_index(drop=True)
+    trials = data.session.analysed_trials.reset_index(drop=True)
     trials = trials[trials.stimulus == name].sort_values("cue_position_m", kind="stable")
     heat = {
         "type": "heatmap",

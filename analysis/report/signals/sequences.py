@@ -34,7 +34,7 @@ def sequences(data: ReportData) -> Section | None:
     if signals is None or not data.length_m or not signals.contrasts:
         return None
     a, b = signals.contrasts[0]
-    groups = _groups(data, signals.trials, a)
+    groups = _groups(data, a)
     cells = np.array(sorted({cell for own in signals.top[: len(AREAS)] for cell in own}), int)
     if cells.size < 2 or not groups["first half"] or not groups["second half"]:
         return None
@@ -58,9 +58,9 @@ def sequences(data: ReportData) -> Section | None:
     return Section("Sequences", text, figures, grids=_grids(signals), columns=columns)
 
 
-def _groups(data: ReportData, count: int, a: str) -> dict[str, list[int]]:
+def _groups(data: ReportData, a: str) -> dict[str, list[int]]:
     """Return the trials of each set: the two halves of the odd trials of A, other stimuli."""
-    trials = data.done.iloc[:count]
+    trials = data.session.analysed_trials
     is_odd = np.arange(len(trials)) % 2 == 1
     odd = trials.trial[is_odd & (trials.stimulus == a).to_numpy()].tolist()
     others = [name for name in data.colours if name != a]

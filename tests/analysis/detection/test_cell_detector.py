@@ -75,6 +75,19 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     yield Session(folder)
 
 
+def test_trials_before_the_cells_are_known_do_not_count(found: Session) -> None:
+    begins_s = float(found.found.t_s.iloc[0])
+    done = found.trials[found.trials.outcome == "done"]
+    later = done[done.start_s > begins_s]
+    assert 0 < len(later) < len(done)
+    assert found.analysed_trials.trial.tolist() == later.trial.tolist()
+    last = found.learning.iloc[-1]
+    assert int(last.trials) == len(later)
+    assert len(last.responded) == len(later)
+    tuned = np.concatenate(found.decoded.tuned.tolist())
+    assert int(tuned.max()) < 60 * (len(later) + 1)
+
+
 def matched(cells: Cells, y: Any, x: Any, radius_px: Any) -> dict[int, int]:
     """Return the true cell of each found one: within its radius, nearest pairs first, once each."""
     middle = cells.centres()
