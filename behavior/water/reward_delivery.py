@@ -22,7 +22,8 @@ from behavior.water.arming import Arming, Fire, Rejection
 from behavior.water.guard import Guard, Limits
 from behavior.water.water_checks import reward_volumes_ul
 from rig.messages import Arm, Disarm, Fault, Message, Valve
-from rig.subjects.water_reserve import BegunWater, Reservation
+from rig.subjects.begun_water import BegunWater
+from rig.subjects.water_reserve import Reservation
 
 _LOW_REWARDS = 2
 """Reserve the next block on disk when fewer than this many rewards remain."""
@@ -84,7 +85,7 @@ class RewardDelivery:
         if session.get("began"):  # otherwise it runs in virtual time and has no folder
             reward_ul = max(reward_volumes_ul(session["task"]))
             block_ul = self._limits.reserve_rewards * reward_ul
-            self._begun = BegunWater(Path())
+            self._begun = BegunWater(session.get("id", ""))
             self._reservation = Reservation(Path(), block_ul, _LOW_REWARDS * reward_ul)
 
     def handle(self, message: Arm | Disarm, now: int) -> None:

@@ -14,6 +14,7 @@ from rig.messages import Start
 from rig.settings.config import SETTINGS_FILE, SessionSettings, convert, read_session
 from rig.settings.device_factory import HARDWARE
 from rig.settings.lab import is_rehearsal, read_lab
+from rig.subjects.begun_water import remove_begun
 from rig.subjects.ledger import FUTURE_S, Booking, Ledger, Water, in_words, water_between
 from rig.subjects.record import RECORD_FILE, open_record
 from rig.subjects.session_water import SessionWater, WaterCount, began, is_closed, read_water
@@ -142,6 +143,8 @@ def close_booking(
         closed = _closed(old, _zero(session), water, old.reason if old.closed else reason)
         if not ledger.close(closed):
             return old
+        if not closed.unknown_ul:
+            remove_begun(session.id)
         subject = record.find(session.subject)
         if subject is not None and not old.closed:
             record.edit(msgspec.structs.replace(subject, stage=str(session.task["stage"])))

@@ -13,7 +13,8 @@ import msgspec
 from rig.messages import Ended, Message, Valve, Wheel, kind
 from rig.settings.config import SETTINGS_FILE
 from rig.settings.device_factory import HARDWARE
-from rig.subjects.water_reserve import RESERVE_FILE, Unreadable, read_begun, read_reserved
+from rig.subjects.begun_water import read_begun
+from rig.subjects.water_reserve import RESERVE_FILE, Unreadable, read_reserved
 from rig.transport.envelope import Envelope
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read, read_completeness, read_kinds
 
@@ -34,6 +35,12 @@ class SessionWater(msgspec.Struct, frozen=True):
     def at_least_ul(self) -> float:
         """What it certainly gave, microlitres."""
         return sum(ul for _, ul in self.pulses)
+
+
+class _Settings(msgspec.Struct):
+    """What is needed here of the settings."""
+
+    id: str = ""
 
 
 class WaterCount:
@@ -128,7 +135,7 @@ def _unknown_ul(folder: Path, count: WaterCount, given_ul: float) -> float | Non
 
     More pulses than were begun or reserved show that the file is damaged.
     """
-    begun_ul = read_begun(folder)
+    begun_ul = read_begun(_session_id(folder))
     if begun_ul is not None and given_ul <= begun_ul + _ROUNDING_UL:
         return _beyond(begun_ul, given_ul)
     try:
@@ -138,6 +145,14 @@ def _unknown_ul(folder: Path, count: WaterCount, given_ul: float) -> float | Non
     if reserved_ul is None:  # the driver reserves as it begins, before it can give any
         return 0.0 if count.never_ran else None
     return None if given_ul > reserved_ul + _ROUNDING_UL else _beyond(reserved_ul, given_ul)
+
+
+def _session_id(folder: Path) -> str:
+    """Return the id in the settings of a session; "" if they cannot be read."""
+    try:
+        return msgspec.json.decode((folder / SETTINGS_FILE).read_bytes(), type=_Settings).id
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
 
 
 def _beyond(total_ul: float, given_ul: float) -> float:

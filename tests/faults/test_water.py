@@ -10,8 +10,9 @@ import pytest
 from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.data.recover import recover
 from rig.messages import Stop, Valve
-from rig.subjects.booking import water_of_day
-from rig.subjects.water_reserve import read_begun, read_reserved
+from rig.subjects.begun_water import read_begun
+from rig.subjects.booking import session_of, water_of_day
+from rig.subjects.water_reserve import read_reserved
 from rig.transport.log import JOURNAL_FOLDER, read
 from tests.faults.test_death import BRIEF, NODES
 from tests.live import Live
@@ -57,7 +58,7 @@ def test_after_kill_9_of_both_the_water_is_known_to_a_reward(
         live.end()
         folder = live.folder
     given_ul = published_ul(folder / JOURNAL_FOLDER / "hardware.mcap")
-    begun_ul, reserved_ul = read_begun(folder), read_reserved(folder)
+    begun_ul, reserved_ul = read_begun(session_of(folder).id), read_reserved(folder)
     assert begun_ul is not None and reserved_ul is not None and given_ul >= valve.volume_ul
     bounds = pytest.approx((given_ul, begun_ul), abs=0.01)
     assert given_ul <= begun_ul <= given_ul + REWARD_UL

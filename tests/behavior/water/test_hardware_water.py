@@ -2,12 +2,14 @@
 
 import os
 import threading
+import uuid
 from pathlib import Path
 
 import pytest
 
 from rig.messages import Fault, Valve
 from rig.subjects import water_reserve
+from rig.subjects.begun_water import read_begun, remove_begun
 from tests.behavior.driven import SCRIPTED, Driven, armed, made, scripted_table
 from tests.behavior.scripted import Board
 from tests.behavior.sessions import MS, S, of
@@ -75,7 +77,9 @@ def test_a_reward_is_noted_before_its_valve_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rig = Driven(session={"began": "2026-11-24T10:00:00+00:00", "task": {"reward_ul": 3.0}})
+    id_ = uuid.uuid4().hex
+    began = "2026-11-24T10:00:00+00:00"
+    rig = Driven(session={"id": id_, "began": began, "task": {"reward_ul": 3.0}})
     reservation = rig.node._rewards._reservation
     assert reservation is not None
     while reservation.durable_ul < 9.0:
@@ -84,7 +88,7 @@ def test_a_reward_is_noted_before_its_valve_opens(
     pulse, noted = valve.pulse, []
 
     def opened(now: int, open_ms: float) -> int:
-        noted.append(water_reserve.read_begun(tmp_path))
+        noted.append(read_begun(id_))
         return pulse(now, open_ms)
 
     monkeypatch.setattr(valve, "pulse", opened)
@@ -92,6 +96,7 @@ def test_a_reward_is_noted_before_its_valve_opens(
         rig.at(second * S, armed(second, second * S, "now"))
     assert noted == pytest.approx([3.0, 6.0, 9.0], abs=0.001)
     rig.node.close()
+    remove_begun(id_)
 
 
 def _reserved_ul(folder: Path) -> float:

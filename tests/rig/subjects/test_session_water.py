@@ -13,17 +13,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from rig.messages import Heartbeat, Message, Wheel
-from rig.subjects import water_reserve
 from rig.subjects.session_water import is_closed, read_water
 from rig.subjects.water_reserve import (
-    BEGUN_FILE,
     RESERVE_FILE,
-    BegunWater,
     Reservation,
     Unreadable,
     read_reserved,
 )
-from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
+from rig.transport.log import LOG_FILE
 from tests.rig.animals import REWARD_UL, closed, cut_off, ended, reserve, valves, write
 
 
@@ -181,56 +178,6 @@ def test_a_block_is_reserved_ahead_and_never_more_than_one(tmp_path: Path) -> No
         assert on_disk is not None
         assert given_ul <= reservation.durable_ul <= on_disk <= given_ul + 15.001
     reservation.close()
-
-
-def begin(folder: Path, *totals_ul: float) -> None:
-    begun = BegunWater(folder)
-    for total_ul in totals_ul:
-        begun.note(total_ul)
-    begun.close()
-
-
-def test_what_was_begun_bounds_a_session_that_was_killed_to_a_reward(tmp_path: Path) -> None:
-    cut_off(tmp_path, valves(3))
-    reserve(tmp_path, 15.0)
-    begin(tmp_path, 3.0, 6.0, 9.0)
-    assert bounds(tmp_path) == (9.0, 9.0)
-    (tmp_path / BEGUN_FILE).unlink()
-    begin(tmp_path, 9.0, 12.0)  # opened, or about to be, when it was killed
-    assert bounds(tmp_path) == (9.0, pytest.approx(12.0, abs=0.01))
-
-
-def test_what_was_begun_is_known_until_the_computer_restarts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cut_off(tmp_path, valves(3))
-    reserve(tmp_path, 15.0)
-    block = bounds(tmp_path)
-    begin(tmp_path, 9.0)
-    assert bounds(tmp_path) == (9.0, 9.0)
-    monkeypatch.setattr(water_reserve, "_boot_id", lambda: "another")
-    assert bounds(tmp_path) == block
-    monkeypatch.undo()
-    monkeypatch.setattr(water_reserve, "_BOOT_ID", tmp_path / "not_linux")
-    assert bounds(tmp_path) == block
-
-
-def test_damage_to_what_was_begun_never_counts_less(tmp_path: Path) -> None:
-    cut_off(tmp_path, valves(3))
-    reserve(tmp_path, 15.0)
-    block = bounds(tmp_path)
-    begin(tmp_path, 3.0, 6.0, 9.0)
-    path = tmp_path / BEGUN_FILE
-    whole = path.read_bytes()
-    for at in range(len(whole)):
-        path.write_bytes(whole[:at])
-        assert bounds(tmp_path) in (block, (9.0, 9.0))
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
-        assert bounds(tmp_path) in (block, (9.0, 9.0))
-    path.write_bytes(whole)
-    journal = tmp_path / JOURNAL_FOLDER / "hardware.mcap"
-    journal.write_bytes(journal.read_bytes()[: journal.stat().st_size // 2])
-    assert bounds(tmp_path)[1] == pytest.approx(9.0, abs=0.01)
 
 
 def test_a_torn_line_was_never_used_and_damage_is_refused(tmp_path: Path) -> None:
