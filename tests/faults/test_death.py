@@ -119,8 +119,7 @@ def test_after_the_launching_process_is_killed_all_end_and_the_log_is_recovered(
         live.signal("launch", signal.SIGKILL)
         live.end()
         for pid in pids:
-            while Path(f"/proc/{pid}").exists() and _state(pid) != "Z":
-                pass
+            wait_until_gone(pid)
         ended = {
             envelope.sender
             for journal in (live.folder / "journal").glob("*.mcap")
@@ -130,6 +129,12 @@ def test_after_the_launching_process_is_killed_all_end_and_the_log_is_recovered(
         assert ended == set(NODES)
         complete_log(live.folder)
         check_nothing_is_lost(live)
+
+
+def wait_until_gone(pid: int) -> None:
+    """Return once a process that launch left behind has ended."""
+    while Path(f"/proc/{pid}").exists() and _state(pid) != "Z":
+        pass
 
 
 def _state(pid: int) -> str:

@@ -14,7 +14,7 @@ from rig.subjects.begun_water import read_begun
 from rig.subjects.booking import session_of, water_of_day
 from rig.subjects.water_reserve import read_reserved
 from rig.transport.log import JOURNAL_FOLDER, read
-from tests.faults.test_death import BRIEF, NODES
+from tests.faults.test_death import BRIEF, NODES, wait_until_gone
 from tests.live import Live
 
 WATER = (
@@ -51,11 +51,14 @@ def test_after_kill_9_of_both_the_water_is_known_to_a_reward(
         _, valve = live.until(Valve)
         # stopped first, so that neither can act on the other's death
         pids = {"launch": live.process.pid, "hardware": live.pid(NODES["hardware"])}
+        others = [live.pid(NODES[name]) for name in ("task", "referee", "recorder")]
         for name in order:
             live.signal(name if name == "launch" else NODES[name], signal.SIGSTOP)
         for name in order:
             os.kill(pids[name], signal.SIGKILL)
         live.end()
+        for pid in others:
+            wait_until_gone(pid)
         folder = live.folder
     given_ul = published_ul(folder / JOURNAL_FOLDER / "hardware.mcap")
     begun_ul, reserved_ul = read_begun(session_of(folder).id), read_reserved(folder)
@@ -69,7 +72,8 @@ def test_after_kill_9_of_both_the_water_is_known_to_a_reward(
     assert in_ledger(tmp_path) == bounds
     assert not water_of_day(tmp_path, "test").open_folders
     # what its process did not end is kept
-    assert [path.stem for path in (folder / JOURNAL_FOLDER).iterdir()] == ["hardware", "launch"]
+    kept = sorted(path.stem for path in (folder / JOURNAL_FOLDER).iterdir())
+    assert kept == ["hardware", "launch"]
     folder.rename(tmp_path / "elsewhere")
     assert in_ledger(tmp_path) == bounds
 
