@@ -16,6 +16,10 @@ from starlette.websockets import WebSocket
 _MOST_BYTES = 4096
 _REQUESTS_A_MINUTE = 60
 _ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+PASSED_ON = "X-Forwarded-For"
+"""The header in which a panel names the browser whose request it passes on."""
+_THIS_MACHINE = "127.0.0.1"
+_ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -55,6 +59,13 @@ class Access:
             text = "only the operator may do this; open the page with the operator's address"
             return answer(text, 401)
         return None
+
+
+def browser_of(request: Request) -> str:
+    """Return the address of the browser that asks; of a request that a panel passes on, its own."""
+    asks = request.client.host if request.client else "an unknown address"
+    passed_on = request.headers.get(PASSED_ON, "")
+    return passed_on if asks == _THIS_MACHINE and _ADDRESS.fullmatch(passed_on) else asks
 
 
 def is_id(text: str) -> bool:

@@ -21,7 +21,16 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from rig.errors import Refused
-from rig.monitor.access import Access, answer, is_id, read_body, same_origin, with_headers
+from rig.monitor.access import (
+    PASSED_ON,
+    Access,
+    answer,
+    browser_of,
+    is_id,
+    read_body,
+    same_origin,
+    with_headers,
+)
 from rig.monitor.server import Endpoints, Monitor, page_file
 
 LOOK_S = 0.5
@@ -36,6 +45,7 @@ _REPORT_POLICY = (
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Asks the page of a session, which is on this machine, whatever proxy the system has."""
 _NO_SESSION = "no session is running; start one from the panel"
+_READY = "ready"
 Row = dict[str, Any]
 
 
@@ -184,7 +194,7 @@ class _Panel:
             status, text = monitor.take_request(body, "panel")
             return answer(text, status)
         address = "" if self._shown.folder is None else self._address(self._shown.folder)
-        return answer(*(await asyncio.to_thread(_pass_on, address, body)))
+        return answer(*(await asyncio.to_thread(_pass_on, address, body, browser_of(request))))
 
     async def image(self, request: Request) -> Response:
         page = self._shown.page
@@ -197,6 +207,11 @@ class _Panel:
     async def screens(self, request: Request) -> Response:
         page = self._shown.page
         return answer(_NO_SESSION, 409) if page is None else await page.screens(request)
+
+    async def status(self, request: Request) -> Response:
+        """Return the line of this rig in an overview of several."""
+        page = self._shown.page
+        return _json({"phase": _READY}) if page is None else await page.status(request)
 
     async def live(self, socket: WebSocket) -> None:
         if not same_origin(socket) or self._shown.page is None:
@@ -247,6 +262,7 @@ def panel_application(
         Route("/image", at.image),
         Route("/cells", at.cells),
         Route("/screens", at.screens),
+        Route("/status", at.status),
         Route("/request", at.ask, methods=["POST"]),
         WebSocketRoute("/live", at.live),
         Route("/{name}", at.page),
@@ -268,13 +284,13 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
-def _pass_on(address: str, body: Row) -> tuple[str, int]:
-    """Send a request to the page of a session; return its answer and status."""
+def _pass_on(address: str, body: Row, browser: str) -> tuple[str, int]:
+    """Send a browser's request to the page of a session; return its answer and status."""
     gone = "the session does not answer; use its terminal, or try again"
     page, _, token = address.partition("/#token=")
     if not token:
         return gone, 503
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {token}", PASSED_ON: browser}
     asked = urllib.request.Request(f"{page}/request", msgspec.json.encode(body), headers)
     try:
         with _DIRECT.open(asked, timeout=_PASS_ON_S) as response:

@@ -134,6 +134,7 @@ def serve(
         ws="websockets-sansio",
         ws_per_message_deflate=False,  # it takes more CPU than all the rest
         ws_max_size=4096,
+        proxy_headers=False,  # see access.browser_of
         limit_concurrency=_MOST_BROWSERS,
         timeout_graceful_shutdown=1,
         ssl_certfile=certificate,

@@ -24,7 +24,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from rig.monitor.access import Access, answer, is_id, read_body, same_origin, with_headers
+from rig.monitor.access import (
+    Access,
+    answer,
+    browser_of,
+    is_id,
+    read_body,
+    same_origin,
+    with_headers,
+)
 from rig.monitor.feeds import Feed, ReplayFeed
 from rig.monitor.imaging import Crop, ImagingView
 from rig.monitor.state import MonitorState
@@ -250,8 +258,7 @@ class Endpoints:
         body = await read_body(request)
         if not isinstance(body, dict):
             return answer("the request cannot be read; reload the page", 400)
-        browser = request.client.host if request.client else "an unknown address"
-        status, text = self._monitor.take_request(body, f"page at {browser}")
+        status, text = self._monitor.take_request(body, f"page at {browser_of(request)}")
         return answer(text, status)
 
     async def replay(self, request: Request) -> Response:

@@ -47,7 +47,8 @@ class Page:
 
     def __init__(self, folder: Path, feed: Feed, watches: bool, port: int) -> None:
         self.accepted: list[tuple[str, str]] = []
-        accept = None if watches else lambda verb, text, _: self.accepted.append((verb, text))
+        self.asked_by: list[str] = []
+        accept = None if watches else self._accept
         self.monitor = Monitor(feed, ImagingView(folder), Usage(folder, False), TOKEN, accept)
         self._socket = bind("127.0.0.1", port)
         self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -56,6 +57,10 @@ class Page:
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
         self._ready.wait(10)
+
+    def _accept(self, verb: str, text: str, by: str) -> None:
+        self.accepted.append((verb, text))
+        self.asked_by.append(by)
 
     def ask(
         self, body: Any, token: str = TOKEN, origin: str | None = None, path: str = "/request"

@@ -193,6 +193,12 @@ def test_without_a_session_there_is_no_live_page(panel: Served) -> None:
         pass
 
 
+def test_an_overview_is_told_whether_a_session_runs(panel: Served) -> None:
+    assert json.loads(panel.get("/status")[2]) == {"phase": "ready"}
+    panel.show_session()
+    assert json.loads(panel.get("/status")[2])["subject"] == "VR2"
+
+
 def test_a_session_is_shown_to_this_page_only(panel: Served) -> None:
     panel.show_session()
     assert b"Corridor" in panel.get("/session")[2]
@@ -235,3 +241,4 @@ def test_what_is_asked_of_a_session_is_passed_on_to_its_own_page(
         assert panel.post({**STOP, "verb": "open"}, path="/request")[0] == 400
         assert panel.post(STOP, token="x", path="/request")[0] == 401
         assert session.accepted == [("water", "")]
+        assert session.asked_by == ["page at 127.0.0.1"]

@@ -1,6 +1,7 @@
 """The server of the live page: who may do what, and what it answers."""
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -167,3 +168,21 @@ def test_a_page_that_cannot_follow_its_session_ends(tmp_path: Path) -> None:
     monitor = Monitor(Failing(), ImagingView(tmp_path), Usage(tmp_path, False), TOKEN, None)
     with pytest.raises(OSError, match="the ring is gone"):
         serve(application(monitor), bind("127.0.0.1", 0))
+
+
+@pytest.mark.parametrize(
+    ("named", "logged"),
+    [
+        ("192.168.0.7", "page at 192.168.0.7"),
+        ("", "page at 127.0.0.1"),
+        ("<b>me</b>", "page at 127.0.0.1"),
+        ("1" * 99, "page at 127.0.0.1"),
+    ],
+)
+def test_a_request_that_a_panel_passes_on_is_logged_with_its_browser(
+    page: Page, named: str, logged: str
+) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}", "X-Forwarded-For": named}
+    body = json.dumps({"id": ID, "verb": "water"}).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{page.address}/request", body, headers)).close()
+    assert page.asked_by == [logged]
