@@ -12,6 +12,7 @@ import msgspec
 
 from rig.cli.sessions.end_summary import SUMMARY_FILE, table_rows
 from rig.errors import Refused
+from rig.monitor.serve import announced
 from rig.session.session_folder import SubjectLock
 from rig.settings.config import read_session
 from rig.subjects.booking import session_folders, subject_folder
@@ -21,6 +22,8 @@ RIG = (sys.executable, "-P", "-c", "from rig.cli.main import main; main()")
 """The `rig` command of this installation."""
 _COLUMNS = "1000"
 _REFUSED = 2
+_PAGE_WITHIN_S = 15.0
+"""How long the page of a session may take to answer after its hub is there, seconds."""
 _SUMMARY_WITHIN_S = 15.0
 """How long the end table may take after a session has let go of its animal, seconds."""
 
@@ -45,6 +48,7 @@ class Run:
         self._data, self._process = data, process
         self._before = set(session_folders(subject_folder(data, subject)))
         self._over_since: float | None = None
+        self._hub_since: float | None = None
         self.phase = Phase.STARTING
 
     @classmethod
@@ -79,9 +83,15 @@ class Run:
         if code is not None:
             refused = code == _REFUSED or self.folder is None
             self.phase = Phase.REFUSED if refused else Phase.ENDED
-        elif self.folder is not None and _has_hub(self.folder):
+        elif self.folder is not None and _has_hub(self.folder) and self._can_be_asked(self.folder):
             self.phase = Phase.RUNNING
         return self.phase
+
+    def _can_be_asked(self, folder: Path) -> bool:
+        """Return whether the session's page takes requests, or is not expected any more."""
+        self._hub_since = self._hub_since or time.monotonic()
+        late = time.monotonic() - self._hub_since > _PAGE_WITHIN_S
+        return late or bool(announced(read_session(folder).rig.hub_port))
 
     def _is_over(self) -> bool:
         """Return whether a session that this process did not start is over, and its end written."""
