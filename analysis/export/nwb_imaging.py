@@ -1,6 +1,8 @@
 """The imaging of a session in NWB: planes, cells, activity, running signals, raw pages."""
 
+import mmap
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,9 +122,19 @@ def _facts_of_cells(contents: Contents) -> dict[str, tuple[str, NDArray[Any]]]:
 
 def _activity(traces: NDArray[np.float32], members: NDArray[np.intp]) -> Any:
     """Return activity (frames, cells) that is read from the disk as it is written."""
-    rows = (traces[frame, members] for frame in range(len(traces)))
+    rows = _rows(traces, members)
     shape = (len(traces), len(members))
     return _written_in_pieces(rows, shape, np.dtype(np.float32), _CELLS_A_CHUNK)
+
+
+def _rows(traces: NDArray[np.float32], members: NDArray[np.intp]) -> Iterator[NDArray[np.float32]]:
+    """Yield the activity of some cells, frame by frame, and let go of what was read from disk."""
+    mapped: Any = traces.base
+    for frame in range(len(traces)):
+        yield traces[frame, members]
+        is_due = frame % _FRAMES_AT_ONCE == 0 and isinstance(mapped, mmap.mmap)
+        if sys.platform == "linux" and is_due:  # what stays mapped counts as this process's memory
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _written_in_pieces(

@@ -16,6 +16,7 @@ from rig.cli.bench.analysis import analysis
 from rig.cli.bench.behavior import behavior
 from rig.cli.bench.bus import bus
 from rig.cli.bench.display import display
+from rig.cli.bench.export import export as bench_export
 from rig.cli.bench.frames import frames
 from rig.cli.bench.ground_truth import ground_truth
 from rig.cli.bench.monitor import monitor as bench_monitor
@@ -79,6 +80,7 @@ for part in (bus, behavior, frames, display, analysis, ground_truth):
     bench.command()(part)
 bench.command("monitor")(bench_monitor)
 bench.command("replay")(bench_replay)
+bench.command("export")(bench_export)
 app.add_typer(bench, name="bench", rich_help_panel=_RIG)
 app.add_typer(tiff, name="tiff", rich_help_panel=_IMAGING)
 app.add_typer(alerts, name="alerts", rich_help_panel=_ANIMALS)
