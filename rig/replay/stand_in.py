@@ -278,5 +278,6 @@ class _NewFolder:
         self._writer.close(Completeness(whole, self._writer.count, missing))
 
     def discard(self) -> None:
-        """Close the unfinished log, without the record that makes it complete."""
+        """Remove the unfinished folder."""
         self._writer.close()
+        shutil.rmtree(self._to)

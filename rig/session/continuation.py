@@ -25,6 +25,7 @@ from rig.messages import (
     TrialStart,
     Valve,
 )
+from rig.session.provenance import about
 from rig.settings.calibration_overlay import measured_file
 from rig.settings.config import ResolvedSession, SessionSettings, apply_sets, convert
 from rig.settings.lab import read_lab
@@ -183,6 +184,20 @@ def _check_closed(folder: Path) -> None:
     log = folder / LOG_FILE
     if not log.is_file() or read_completeness(log) is None:
         raise Refused(f"{folder} is not closed; unless it still runs, run: rig recover {folder}")
+
+
+def check_version(folder: Path) -> None:
+    """Refuse the log of a version whose messages this one does not read as they were meant."""
+    log = folder / LOG_FILE
+    for _, message in read_kinds(log, {Start}) if log.is_file() else ():
+        schema = (
+            message.session.get("about", {}).get("schema") if isinstance(message, Start) else None
+        )
+        if schema not in (None, about()["schema"]):
+            raise Refused(
+                f"{folder} was recorded by another version of rig, with message schema {schema}; "
+                "continue it with that version, or start a new session"
+            )
 
 
 def _recorded(folder: Path) -> SessionSettings:

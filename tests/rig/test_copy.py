@@ -26,7 +26,7 @@ def refusal(*arguments: object) -> str:
 @pytest.fixture
 def session(tmp_path: Path) -> Path:
     folder = whole_session(tmp_path / "rig")
-    (folder / "imaging").mkdir()
+    (folder / "imaging").mkdir(exist_ok=True)
     (folder / "imaging" / "a.tif").write_bytes(bytes(range(256)) * 100)
     return folder
 

@@ -105,6 +105,11 @@ def test_the_analysis_runs_again_on_recorded_frames(
     assert [m.traces for m in signals] == [m.traces for m in old]
     assert [m.selective_fraction for m in signals] != [m.selective_fraction for m in old]
     assert Session(other).pixels(0).shape == Session(folder).pixels(0).shape
+    for path in (folder / "imaging").glob("*.tif"):
+        path.unlink()
+    failed = tmp_path / "failed"
+    assert "of frame 0 are missing; restore" in refusal("replay", folder, "--to", failed)
+    assert not failed.exists()
 
 
 def test_a_live_task_moves_the_live_display(folder: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from rig.cli.sessions.post_session import ask, at_a_terminal, water_due
 from rig.cli.sessions.session_argument import data_of, session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
-from rig.session.continuation import continued
+from rig.session.continuation import check_version, continued
 from rig.session.launch import Outcome, launch
 from rig.session.live_page import Page
 from rig.settings.config import ResolvedSession, resolve
@@ -166,6 +166,7 @@ def run_session(
 def continue_session(folder: Path, sets: list[str], override: str, page: Page) -> None:
     """Run the next part of an interrupted session; exit with 1 if it failed."""
     folder = session_in(folder)
+    check_version(folder)
     subject = session_of(folder).subject
     data = data_of(folder, session_of(folder))
     with blamed_on(sets):

@@ -15,10 +15,11 @@ from analysis.session import Session
 from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.main import app
 from rig.errors import Refused
-from rig.messages import TrialEnd, TrialStart, Valve
+from rig.messages import Start, TrialEnd, TrialStart, Valve
 from rig.settings.config import read_session
 from rig.subjects.booking import water_of_day
 from rig.transport.log import LOG_FILE, read_kinds
+from tests.analysis.logs import enveloped, write_log
 from tests.live import PACKAGE, Live
 
 QUICK = (
@@ -109,6 +110,16 @@ def _refusals(first: Path, second: Path, data: Path) -> None:
     measured.write_text("")
     assert "was calibrated again" in refusal(*go_on)
     measured.unlink()
+    newer = first.with_name(f"ses-{time.strftime('%Y%m%d')}_9")
+    newer.mkdir()
+    start = Start(0, {"about": {"schema": "1000"}, "a key": "of another time"})
+    write_log(newer, enveloped([start]))
+    assert "with message schema 1000; continue it with that" in refusal("run", "--continue", newer)
+    shutil.rmtree(newer)
+    log = (first / LOG_FILE).read_bytes()
+    (first / LOG_FILE).write_bytes(log[: len(log) // 2])
+    assert "is not closed; unless it still runs, run: rig recover" in refusal(*go_on)
+    (first / LOG_FILE).write_bytes(log)
     assert "no folder" in refusal("run", "--continue", data / "nothing")
     tomorrow = time.time() + 86_400
     with pytest.MonkeyPatch.context() as patch:
