@@ -30,12 +30,23 @@ function connect() {
   socket.onclose = () => setTimeout(connect, 500);
 }
 
+// The server was updated: load its page, once; a page that is still another one says so.
+function renew(schema) {
+  if (sessionStorage.getItem("renewed") !== schema) {
+    sessionStorage.setItem("renewed", schema);
+    location.reload();
+    return;
+  }
+  panels.text("what", "this page is of another version than the server; close it and open the printed address");
+}
+
 function merge(rows, key, into) {
   for (const row of rows) into.set(row[key], row);
 }
 
 function take(update) {
-  if (update.schema !== SCHEMA) return location.reload();
+  if (update.schema !== SCHEMA) return renew(update.schema);
+  sessionStorage.removeItem("renewed");
   lastMessage = performance.now();
   document.body.dataset.updates = String(1 + Number(document.body.dataset.updates || 0));
   if (update.snapshot) {

@@ -191,6 +191,17 @@ def test_a_page_of_another_origin_is_not_served(page: Page) -> None:
         assert '"snapshot":true' in str(socket.recv())
 
 
+def test_a_page_of_another_version_reloads_once_and_then_says_so(
+    page: Page, tab: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rig.monitor.server.SCHEMA", "another")
+    loads: list[str] = []
+    tab.on("request", lambda request: loads.append(request.resource_type))
+    tab.goto(page.address)
+    expect(tab.locator("#what")).to_contain_text("of another version than the server")
+    assert loads.count("document") == 2
+
+
 def test_red_light_is_red(page: Page, tab: Tab) -> None:
     tab.goto(page.address)
     tab.keyboard.press("r")
