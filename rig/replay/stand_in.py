@@ -77,13 +77,7 @@ def play(
     )
     began = time.monotonic()
     try:
-        nodes = [
-            make(located(session, folder), n, partial(transport.publish, n)) for n in transport.live
-        ]
-        for node in nodes:
-            node.check(session.task)
-        transport.reads_pixels = any(Frame in n.subscribes and n.reads_pixels for n in nodes)
-        drive(nodes, transport, clock, alone=True)
+        _run(transport, located(session, folder), clock)
     except BaseException:
         if keep is not None:
             keep.discard()
@@ -91,6 +85,15 @@ def play(
     if keep is not None:
         keep.close()
     return transport.played(time.monotonic() - began)
+
+
+def _run(transport: "_StandIn", session: SessionSettings, clock: Clock) -> None:
+    """Make the live processes, and run them until the log ends."""
+    nodes = [make(session, name, partial(transport.publish, name)) for name in transport.live]
+    for node in nodes:
+        node.check(session.task)
+    transport.reads_pixels = any(Frame in n.subscribes and n.reads_pixels for n in nodes)
+    drive(nodes, transport, clock, alone=True)
 
 
 def _check_live(live: Sequence[str], session: SessionSettings, deciders: Sequence[str]) -> None:
