@@ -85,7 +85,7 @@ def edit(
         float | None, typer.Option(parser=number(*NEED_ML), help="Water per day, ml.")
     ] = None,
     active: Annotated[
-        bool | None, typer.Option("--active", help="Take it back from retirement.")
+        bool | None, typer.Option("--active", help="Mark a retired animal as active again.")
     ] = None,
     birth_date: BirthDate = None,
     sex: Sex = None,
@@ -154,7 +154,7 @@ def weigh(
 @subject.command()
 def give(
     name: Name,
-    ml: Annotated[str, typer.Argument(metavar="ML", help="What it was given, ml, e.g. 0.75.")],
+    ml: Annotated[str, typer.Argument(metavar="ML", help="Amount of water, ml, e.g. 0.75.")],
     data: Data,
     note: Note = "",
     rehearse: Rehearse = False,

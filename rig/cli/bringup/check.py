@@ -42,7 +42,10 @@ def devices(
     setup: SetupFile,
     loopback: Annotated[
         bool,
-        typer.Option("--loopback", help="Only time the valve line, wired back to the lick line."),
+        typer.Option(
+            "--loopback",
+            help="Only measure the delay of the valve line, wired back to the lick line.",
+        ),
     ] = False,
     yes: NoAnimal = False,
 ) -> None:

@@ -76,7 +76,7 @@ def prune(
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete a session's TIFFs from the rig, after verifying that the copy has them.
+    """Delete a session's TIFFs from the rig after verifying that the copy has them.
 
     Log, settings and summary stay. The copy is read whole and compared with its manifest first.
     """

@@ -37,13 +37,13 @@ def align(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Save that day's masks, moved to today's field (.npz), to use as cells_file.",
+            help="Save the earlier day's masks, moved to today's field (.npz), for cells_file.",
         ),
     ] = None,
     save_mean: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Save that day's mean page (.npy), to use as a reference_file."
+            metavar="FILE", help="Save the earlier day's mean page (.npy), for reference_file."
         ),
     ] = None,
 ) -> None:
@@ -85,7 +85,7 @@ def align(
 
 
 def _save_moved(folder: Path, found: "DayAlignment", path: Path) -> str:
-    """Save that day's masks, moved to today's field; return what was saved. Raises Refused."""
+    """Save the earlier day's masks, moved to today's field; return a summary. Raises Refused."""
     from dataclasses import replace
 
     from analysis.cells.mask_file import write_masks

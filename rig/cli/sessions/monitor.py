@@ -40,7 +40,7 @@ def monitor(
     key: Key = None,
     browser: Browser = True,
 ) -> None:
-    """Show a running session on a live page. It only watches: the session never waits for it."""
+    """Show a running session on a live page; the session never waits for the page."""
     from rig.monitor.serve import check_reach
 
     check_reach(host, certificate, key)

@@ -54,11 +54,13 @@ def replay(
         bool, typer.Option("--display", help="Run the display live: the corridor on the screens.")
     ] = False,
     to: Annotated[
-        Path | None, typer.Option(help="Write what comes of it as a session to this new folder.")
+        Path | None, typer.Option(help="Write the result as a session to this new folder.")
     ] = None,
     monitor: Annotated[
         bool,
-        typer.Option("--monitor", help="Show the session, or what comes of it, on the live page."),
+        typer.Option(
+            "--monitor", help="Show the session, or the result of the replay, on the live page."
+        ),
     ] = False,
     browser: Browser = True,
 ) -> None:
@@ -66,7 +68,7 @@ def replay(
 
     With --set, see how the decisions would differ with other settings. With --speed, --display or
     --to, the recorded session stands in for the rig, and the processes run live on it; with --set,
-    --only or --speed, --monitor shows what came of them.
+    --only or --speed, --monitor shows the result.
     """
     folder = session_in(folder)
     names = [name.strip() for name in only.split(",") if name.strip()]
