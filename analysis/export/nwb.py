@@ -72,8 +72,16 @@ def write_nwb(
         Refused: pynwb is not installed, the animal was born after the session, a TIFF is missing,
             or the file fails a check.
     """
+    _check(contents, subject, pages, partial)
+    path = folder / nwb_name(contents)
+    write_whole(path, lambda part: _write(part, path, _build(contents, folder, subject, pages)))
+    return path
+
+
+def _check(contents: Contents, subject: SubjectFacts, pages: RawPages, partial: bool) -> None:
+    """Refuse what cannot become an NWB file, before anything is written."""
     try:
-        from pynwb import NWBHDF5IO
+        import pynwb  # noqa: F401
     except ImportError as error:
         raise Refused("NWB files need pynwb; install it: pip install rig[export]") from error
     if subject.birth_date > contents.began.date():
@@ -87,21 +95,21 @@ def write_nwb(
             f"{contents.session.folder / absent[0]} is missing; restore it, or export without raw "
             "pages: --tiffs none"
         )
-    path = folder / nwb_name(contents)
 
-    def write(part: Path) -> None:
-        with NWBHDF5IO(str(part), "w") as io:
-            io.write(_build(contents, folder, subject, pages))
-        with NWBHDF5IO(str(part), "r") as io:
-            problems = list(check_times(io.read()))
-        problems += inspect(part)
-        if problems:
-            raise Refused(f"{path} was not written: {problems[0]}")
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
 
-    write_whole(path, write)
-    return path
+def _write(part: Path, path: Path, nwb: Any) -> None:
+    """Write a file under its temporary name, read it back, check and inspect it, and sync it."""
+    from pynwb import NWBHDF5IO
+
+    with NWBHDF5IO(str(part), "w") as io:
+        io.write(nwb)
+    with NWBHDF5IO(str(part), "r") as io:
+        problems = list(check_times(io.read()))
+    problems += inspect(part)
+    if problems:
+        raise Refused(f"{path} was not written: {problems[0]}")
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def check_times(nwb: Any) -> Iterator[str]:
