@@ -193,10 +193,9 @@ def _recorder_share(data: Path) -> float:
         task={},
         nodes={"recorder": {"run": "rig.recorder"}},
     )
-    subject = data / "sub-recorder"
-    subject.mkdir()
+    (data / "sub-recorder").mkdir()
     t0_ns = monotonic_ns()
-    folder, session = folders.make(ResolvedSession(session, {}), subject, t0_ns, "", {})
+    folder, session = folders.make(ResolvedSession(session, {}), data, t0_ns, "", {})
     hub = Hub(_PORT)
     types = tuple(kind(message) for message in (Start, Stop, Wheel, *COMMON_MESSAGES))
     hub.start(session.id, t0_ns, {"sender": Publisher(types), **publishers(session)})
