@@ -60,6 +60,7 @@ async function develop(of) {
 }
 
 function draw() {
+  document.querySelector(".tools").hidden = !picture;
   if (!changed && layerKey) return;
   changed = false;
   const { context, width, height } = prepared(get("image"));

@@ -78,7 +78,7 @@ export function corridor(model) {
   context.fillStyle = css("--dim");
   context.textAlign = "center";
   for (let metre = 0; metre <= length; metre += 1) context.fillText(`${metre} m`, x(metre), height - 10);
-  const mark = (metres, label, colour) => {
+  const mark = (metres, label, colour, side) => {
     if (metres === null || metres === undefined) return;
     context.fillStyle = context.strokeStyle = colour;
     context.lineWidth = 2;
@@ -86,11 +86,12 @@ export function corridor(model) {
     context.moveTo(x(metres), top - 2);
     context.lineTo(x(metres), top + tall);
     context.stroke();
-    context.fillText(label, x(metres), top - 8);
+    context.textAlign = side;
+    context.fillText(label, x(metres) + (side === "right" ? 3 : -3), top - 8);
   };
   if (trial) {
-    mark(trial.cue_m ?? trial.drawn_cue_m, trial.cue_m === undefined ? "cue due" : "cue", css("--ink"));
-    mark(trial.reward_m, "reward", css("--water"));
+    mark(trial.cue_m ?? trial.drawn_cue_m, trial.cue_m === undefined ? "cue due" : "cue", css("--ink"), "right");
+    mark(trial.reward_m, "reward", css("--water"), "left");
     context.fillStyle = css("--ink");
     for (const lick of trial.licks_m) context.fillRect(x(lick) - 1, top + tall / 2 + 14, 2, 8);
   }
@@ -168,9 +169,11 @@ function dayOf(name) {
   return `${Number(found[2])} ${month}${number && number !== "1" ? ` (${number})` : ""}`;
 }
 
+const brief = (ms) => ms.toFixed(ms < 10 ? 2 : 0);
+
 export function checks(model) {
   const { head } = model;
-  const latency = Object.entries(head.latency_ms).map(([name, v]) => ({ cells: [name, [v ? `p50 ${v.p50}` : "-", "number"], [v ? `p99 ${v.p99}` : "", "number"], [v ? `n ${v.n}` : "", "number"]] }));
+  const latency = Object.entries(head.latency_ms).map(([name, v]) => ({ cells: [name, [v ? `p50 ${brief(v.p50)}` : "-", "number"], [v ? `p99 ${brief(v.p99)}` : "", "number"], [v ? `n ${v.n}` : "", "number"]] }));
   fill(get("latency"), null, latency);
   const { integrity, referee } = head;
   const share = head.flips ? ((100 * head.late_flips) / head.flips).toFixed(2) : "0";
@@ -254,7 +257,7 @@ export function learning(model) {
   if (!s) return;
   const all = session.stimuli || [];
   const share = s.predicting.length ? s.predicting[0] : null;
-  text("ramp_note", s.ramp.means ? `population signal by position${share === null ? "" : `; ${(100 * share).toFixed(0)} % of cells`}` : "after the first trials");
+  text("ramp_note", s.ramp.means ? `population signal${share === null ? "" : `; ${(100 * share).toFixed(0)} % of cells`}` : "after the first trials");
   const ramp = s.ramp.means ? [...Object.values(s.ramp.means), s.ramp.last] : [];
   const [low, high] = reachOf(ramp);
   const chart = axes(get("ramp"), [0, 6], [low, high], { xTicks: [0, 1, 2, 3, 4, 5, 6], yTicks: [Math.round(low * 10) / 10, 0, Math.round(high * 10) / 10], xLabel: "m" });

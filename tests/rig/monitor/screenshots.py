@@ -23,6 +23,7 @@ from rig.subjects.record import Weighing, open_record, rehearsal
 from tests.rig.animals import REWARD_UL, TODAY, VR2, begun, closed, ended, in_folder, known, valves
 from tests.rig.monitor.browsers import chromium
 from tests.rig.monitor.panels import Panel
+from tests.rig.monitor.state_screenshots import take_states
 
 MINUTES = 2.5
 SHOWN_AT = re.compile("02:[1-2]")
@@ -45,6 +46,9 @@ def main(images: Path) -> None:
         _setups(folder / "lab" / "setups")
         with Panel(folder, "--rehearse") as panel, chromium() as browser:
             _day(browser.new_page(viewport=SIZE), panel, images)
+            recorded = rehearsal(folder / "data", "VR2") / "sub-VR2"
+            newest = max(recorded.glob("ses-*"), key=lambda path: path.stat().st_mtime)
+            take_states(browser, newest, images)
     finally:
         shutil.rmtree(folder)
 
