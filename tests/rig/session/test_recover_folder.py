@@ -39,6 +39,7 @@ def refusal(*arguments: object) -> str:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A session folder with a whole log and one closed imaging file."""
+    monkeypatch.chdir(tmp_path)  # the driver reserves water where it runs
     monkeypatch.setattr(Hardware, "period_s", 0.01)
     monkeypatch.setenv("COLUMNS", "200")
     began = datetime.now().astimezone().isoformat(timespec="milliseconds")
