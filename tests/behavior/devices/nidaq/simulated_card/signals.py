@@ -65,7 +65,7 @@ class Signals:
         with self.lock:
             if t is None:
                 t = monotonic_ns()
-                self._catch_up(t)
+                self.catch_up(t)
             if line in self.forced_down:
                 up = False
             if self.level[line] != up:
@@ -91,7 +91,7 @@ class Signals:
             self._news.notify()
         return event
 
-    def _catch_up(self, now: int) -> None:
+    def catch_up(self, now: int) -> None:
         """Carry out all events that are due, so that a late thread does not change their order."""
         while self._due and self._due[0][0] <= now:
             t, _, event = heapq.heappop(self._due)
@@ -101,7 +101,7 @@ class Signals:
     def _run(self) -> None:
         with self._news:
             while True:
-                self._catch_up(monotonic_ns())
+                self.catch_up(monotonic_ns())
                 wait_s = (self._due[0][0] - monotonic_ns()) / 1e9 if self._due else None
                 if wait_s is None or wait_s > 0:
                     self._news.wait(wait_s)
