@@ -1,6 +1,6 @@
 # make demo        set up, then run one simulated imaging session (about a minute)
 # make test        set up, then run the whole test suite
-# make test-fast   the tests that start no whole session (about five minutes on two cores)
+# make test-fast   the tests that run no whole session and no large program
 # make screenshots  the pictures of the panel and the live page in docs/images (four minutes)
 # make check       ruff, mypy for Linux, Windows and macOS, import layers
 
@@ -22,8 +22,9 @@ test: setup
 	$(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest -n 2 -m "not session"
 	$(BIN)/python -m pytest -m session
 
+# three workers for two cores: many tests wait for a device
 test-fast: setup
-	$(BIN)/python -m pytest -n 2 -m "not session"
+	$(BIN)/python -m pytest -n 3 -m "not session and not slow"
 
 screenshots: setup
 	$(BIN)/python -m tests.rig.monitor.screenshots docs/images

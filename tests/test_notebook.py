@@ -11,6 +11,8 @@ from PIL import Image
 
 from tests.kept_sessions import SCHEMAS, kept_session
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "examples" / "first_session.ipynb"
 PLOTS = ("licks", "activity", "selectivity", "position tuning", "reward prediction")

@@ -40,7 +40,7 @@ class Objection(msgspec.Struct, frozen=True):
     final: bool = False
     """True if no reason overrides it."""
     warning: bool = False
-    """True if it speaks against nothing, and should only be known."""
+    """True if it is only a warning and does not prevent the session."""
 
 
 def admit(session: SessionSettings, data: Path, override: str, console: Console) -> SessionSettings:
@@ -71,7 +71,7 @@ def admit(session: SessionSettings, data: Path, override: str, console: Console)
 
 
 def objections(session: SessionSettings, data: Path) -> list[Objection]:
-    """Return everything that speaks against a session now: the animal, its weight, its water."""
+    """Return every reason against a session now: the animal, its weight, its water."""
     subject = find(data, session.subject)
     if never := list(_about_animal(session, subject)):
         return never

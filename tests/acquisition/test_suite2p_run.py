@@ -16,6 +16,8 @@ from rig.cli.bench.imaging.simulated_imaging import run_imaging_session
 from tests.checkers import checker
 from tests.live import SETUP, TASK
 
+pytestmark = pytest.mark.slow
+
 SUITE2P = """
 import json, sys
 from pathlib import Path

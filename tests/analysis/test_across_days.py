@@ -22,6 +22,8 @@ from rig.cli.bench.imaging.simulated_imaging import run_imaging_session
 from rig.errors import Refused
 from tests.analysis.test_ground_truth import SHIPPED
 
+pytestmark = pytest.mark.slow
+
 SETUP = Path(rig.__file__).parent / "setups" / "simulated.toml"
 MOVED = DayAlignment(5.0, -6.0, 0.0, 1.0)
 

@@ -34,6 +34,8 @@ from tests.analysis.logs import write_log
 from tests.analysis.nodes import SIGNALS
 from tests.behavior.sessions import session
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = Path(__file__).parents[2] / "rig" / "setups" / "simulated_cells.csv"
 
 

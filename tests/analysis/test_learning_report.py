@@ -15,6 +15,8 @@ from analysis.session.learning_arrays import AREAS, LearningArrays
 from rig.cli.bench.ground_truth import SETUP
 from rig.cli.bench.imaging.simulated_imaging import run_imaging_session
 
+pytestmark = pytest.mark.slow
+
 TEST3 = Path(__file__).parents[2] / "behavior" / "tasks" / "test3.toml"
 
 

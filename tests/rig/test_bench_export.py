@@ -7,6 +7,8 @@ import pytest
 from analysis.session.session import Session
 from rig.cli.bench.export import export_in_process, write_session
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_session_of_the_bench_is_exported_and_measured(tmp_path: Path) -> None:
     pytest.importorskip("pynwb", reason="pynwb is not installed")

@@ -13,6 +13,8 @@ from rig.replay.replay import replay
 from rig.session.provenance import about
 from tests.rig.test_replay import recorded
 
+pytestmark = pytest.mark.slow
+
 
 def signals(t: int, *d_prime: float) -> Message:
     values = np.array(d_prime, "<f4").tobytes()

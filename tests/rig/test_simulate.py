@@ -10,6 +10,8 @@ from rig.cli.main import app
 from rig.errors import Refused
 from tests.live import TASK
 
+pytestmark = pytest.mark.slow
+
 
 def simulated(*arguments: str) -> str:
     done = CliRunner().invoke(app, ["simulate", str(TASK), "--minutes", "1", *arguments])

@@ -172,7 +172,7 @@ class Desk:
             )
 
     def _check(self, values: Row) -> Row:
-        """Return what speaks against a session: what `rig run` would refuse it for."""
+        """Return the reasons for which `rig run` would refuse a session."""
         if self._is_busy():
             return {"objections": [], "task": {}}
         name = _text(values, "name")

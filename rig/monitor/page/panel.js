@@ -276,7 +276,7 @@ function drawObjections() {
       return item;
     }));
   }
-  const clear = token ? "Nothing speaks against it." : "Only the operator sees the checks.";
+  const clear = token ? "Ready to start." : "Only the operator sees the checks.";
   if (view.against.every((one) => one.warning)) get("about_session").append(element("li", clear, token ? "clear" : ""));
 }
 
@@ -285,7 +285,7 @@ function drawStart() {
   const final = view.against.some((one) => one.final), any = view.against.some((one) => !one.warning);
   get("override_label").hidden = !any || final;
   const reason = get("override").value.trim();
-  const why = !token ? "Open the page with the operator's address to start a session." : final || (any && !reason) ? "See what speaks against it." : open ? `${open} line${open > 1 ? "s" : ""} of the checklist to tick.` : "";
+  const why = !token ? "Open the page with the operator's address to start a session." : final || (any && !reason) ? "See the problems listed above." : open ? `${open} line${open > 1 ? "s" : ""} of the checklist to tick.` : "";
   get("start").disabled = Boolean(why);
   get("start").textContent = any && !final && reason ? "Start against the checks" : "Start";
   text("start_note", why);

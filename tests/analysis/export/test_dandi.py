@@ -4,12 +4,16 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from analysis.export.contents import read_contents
 from analysis.export.nwb import write_nwb
 from analysis.export.raw_pages import RawPages
 from tests.analysis.export.recorded import start, trial, whole_session, write
 from tests.analysis.export.test_formats import SUBJECT
 from tests.checkers import checker
+
+pytestmark = pytest.mark.slow
 
 DANDISET = 'identifier: "000027"\nname: sessions of a test\n'
 

@@ -20,6 +20,8 @@ from rig.settings.calibration_overlay import measured_file
 from rig.settings.toml import read_toml
 from tests.behavior.manual.shipped_setups import BENCHES, Bench, moved
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 Make = Callable[..., Bench]
 OTHERS = tuple(f"[nodes.hardware.{kind}" for kind in ("wheel", "lick", "lines", "cameras"))

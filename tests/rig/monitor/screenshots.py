@@ -111,7 +111,7 @@ def _day(tab: Page, panel: Panel, images: Path) -> None:
     take("panel_refusal")
     tab.locator("#weight").fill("22.1")
     tab.keyboard.press("Enter")
-    expect(tab.locator("#about_session li")).to_have_text("Nothing speaks against it.")
+    expect(tab.locator("#about_session li")).to_have_text("Ready to start.")
     for box in tab.locator("#checklist input").all():
         box.check()
     tab.locator("#start").focus()

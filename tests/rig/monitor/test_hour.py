@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 
 from tests.rig.monitor.browsers import chromium
 
+pytestmark = pytest.mark.slow
+
 _MODULE = "rig.cli.bench.live_page.hour"
 _HOURS, _SECONDS, _CELLS = "1", "20", "2000"
 _SERVER_MB, _BROWSER_MB = 12.0, 4.0

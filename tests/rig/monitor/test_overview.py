@@ -19,6 +19,8 @@ from tests.rig.monitor.browsers import chromium
 from tests.rig.monitor.pages import TOKEN, Handed, served
 from tests.rig.monitor.test_state import one_trial
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<img src=x onerror=document.title=1>"
 
 

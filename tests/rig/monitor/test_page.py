@@ -33,6 +33,8 @@ from tests.rig.monitor.browsers import chromium
 from tests.rig.monitor.pages import TOKEN, Handed, Page, served
 from tests.rig.monitor.test_state import STARTED, one_trial
 
+pytestmark = pytest.mark.slow
+
 SEVERAL = re.compile(r"1[5-9]|[2-9]\d|\d{3,}")
 HOSTILE = '<img src=x onerror="document.title=1">'
 

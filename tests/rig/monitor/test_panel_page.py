@@ -13,6 +13,8 @@ from tests.rig.animals import TODAY, VR2, known
 from tests.rig.monitor.browsers import chromium
 from tests.rig.monitor.panels import Panel, lab
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = '<img src=x onerror="document.title=1">'
 
 
@@ -53,7 +55,7 @@ def choose(tab: Page, address: str, name: str = "VR2") -> None:
     expect(tab.locator("#name")).to_have_text(name)
 
 
-def test_an_animal_is_shown_with_what_speaks_against_its_session(panel: Panel, tab: Page) -> None:
+def test_an_animal_is_shown_with_the_reasons_against_its_session(panel: Panel, tab: Page) -> None:
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
     choose(tab, panel.address)

@@ -84,7 +84,7 @@ def test_a_whole_day_is_begun_and_ended_from_the_panel(
         expect(tab.locator("#start")).to_be_disabled()
         tab.locator("#weight").fill("21.4")
         tab.keyboard.press("Enter")
-        expect(tab.locator("#about_session li")).to_have_text("Nothing speaks against it.")
+        expect(tab.locator("#about_session li")).to_have_text("Ready to start.")
         for box in tab.locator("#checklist input").all():
             expect(tab.locator("#start")).to_be_disabled()
             box.check()
