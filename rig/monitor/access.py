@@ -34,31 +34,38 @@ class Access:
     def __init__(self, token: str) -> None:
         """Let those act who have `token`; nobody if it is empty."""
         self._token = token
-        self._asked: deque[float] = deque(maxlen=_REQUESTS_A_MINUTE)
+        self._asked: dict[bool, deque[float]] = {
+            is_operator: deque(maxlen=_REQUESTS_A_MINUTE) for is_operator in (False, True)
+        }
+        """When the last requests came (s): of others, and of the operator."""
 
     def may(self, header: str) -> bool:
         """Return whether an Authorization header carries the operator's token."""
         given = header.removeprefix("Bearer ").encode()
         return bool(self._token) and hmac.compare_digest(given, self._token.encode())
 
-    def is_flood(self) -> bool:
-        """Return whether more requests came within the last minute than a person makes."""
-        now = time.monotonic()
-        full = len(self._asked) == _REQUESTS_A_MINUTE and now - self._asked[0] < 60
-        if not full:
-            self._asked.append(now)
-        return full
-
     def refusal(self, request: Request) -> Response | None:
-        """Return the answer to a request that may not be made; None if it may."""
-        if self.is_flood():
+        """Return the answer to a request that may not be made; None if it may.
+
+        The operator's requests are counted apart: a flood of others does not hold them off.
+        """
+        is_operator = self.may(request.headers.get("authorization", ""))
+        if self._is_flood(is_operator):
             return answer("too many requests; wait a minute", 429)
         if not same_origin(request):
             return answer("requests are taken from this page only", 403)
-        if not self.may(request.headers.get("authorization", "")):
+        if not is_operator:
             text = "only the operator may do this; open the page with the operator's address"
             return answer(text, 401)
         return None
+
+    def _is_flood(self, is_operator: bool) -> bool:
+        """Return whether more requests came within the last minute than a person makes."""
+        asked, now = self._asked[is_operator], time.monotonic()
+        full = len(asked) == _REQUESTS_A_MINUTE and now - asked[0] < 60
+        if not full:
+            asked.append(now)
+        return full
 
 
 def browser_of(request: Request) -> str:
