@@ -5,12 +5,16 @@ import json
 import re
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.middleware.base import RequestResponseEndpoint
+from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+from starlette.types import Lifespan
 from starlette.websockets import WebSocket
 
 _MOST_BYTES = 4096
@@ -94,6 +98,13 @@ async def with_headers(request: Request, call_next: RequestResponseEndpoint) -> 
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     return response
+
+
+def web_application(routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> Starlette:
+    """Return a web application whose responses all have the headers that restrict a page."""
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=with_headers)
+    return app
 
 
 def same_origin(request: Request | WebSocket) -> bool:

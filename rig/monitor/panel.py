@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -29,7 +28,7 @@ from rig.monitor.access import (
     is_id,
     read_body,
     same_origin,
-    with_headers,
+    web_application,
 )
 from rig.monitor.server import Endpoints, Monitor, page_file
 
@@ -267,9 +266,7 @@ def panel_application(
         WebSocketRoute("/live", at.live),
         Route("/{name}", at.page),
     ]
-    app = Starlette(routes=routes, lifespan=at.lifespan)
-    app.add_middleware(BaseHTTPMiddleware, dispatch=with_headers)
-    return app
+    return web_application(routes, at.lifespan)
 
 
 async def _seen(view: Callable[..., Any], *values: str) -> Response:

@@ -18,7 +18,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from starlette.applications import Starlette
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -31,7 +30,7 @@ from rig.monitor.access import (
     is_id,
     read_body,
     same_origin,
-    with_headers,
+    web_application,
 )
 from rig.monitor.feeds import Feed, ReplayFeed
 from rig.monitor.imaging import Crop, ImagingView
@@ -323,6 +322,4 @@ def application(monitor: Monitor) -> Starlette:
         WebSocketRoute("/live", at.live),
         Route("/{name}", at.page),
     ]
-    app = Starlette(routes=routes, lifespan=at.lifespan)
-    app.add_middleware(BaseHTTPMiddleware, dispatch=with_headers)
-    return app
+    return web_application(routes, at.lifespan)

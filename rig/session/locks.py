@@ -38,7 +38,7 @@ class RigLock:
         Args:
             session: What is locked: its rig and the boards of its hardware.
             user: The command that takes the lock, for the refusal of the next one.
-            by_hand: Whether a person operates the devices, and there is no session.
+            by_hand: Whether a person operates the devices outside a session.
         """
         self._files: list[IO[str]] = []
         rig = session.rig.name

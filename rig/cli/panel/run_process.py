@@ -35,7 +35,7 @@ class Phase(StrEnum):
     RUNNING = "running"
     ENDED = "ended"
     REFUSED = "refused"
-    """It was refused: nothing moved, and there is no session."""
+    """The session was refused before any device was used."""
 
 
 class Run:

@@ -42,6 +42,17 @@ class Handed:
         pass
 
 
+def post(url: str, body: Any, token: str, origin: str | None) -> tuple[int, str]:
+    """POST JSON, or bytes as they are; return the status and the answer."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"Authorization": f"Bearer {token}"} | ({"Origin": origin} if origin else {})
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as response:
+            return response.status, json.load(response)["answer"]
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)["answer"]
+
+
 class Page:
     """A served page: its address, and the requests that came through."""
 
@@ -66,14 +77,7 @@ class Page:
         self, body: Any, token: str = TOKEN, origin: str | None = None, path: str = "/request"
     ) -> tuple[int, str]:
         """POST a request; return the status and the answer."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {token}"} | ({"Origin": origin} if origin else {})
-        request = urllib.request.Request(self.address + path, data, headers)
-        try:
-            with urllib.request.urlopen(request) as response:
-                return response.status, json.load(response)["answer"]
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)["answer"]
+        return post(self.address + path, body, token, origin)
 
     def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """GET a path; return the status, the headers and the body."""

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Error, expect
+from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -29,7 +29,7 @@ from rig.monitor.feeds import ReplayFeed
 from rig.monitor.state import Row
 from rig.transport.frame_ring import Ring, RingPlan
 from tests.analysis.logs import MS, corridor, enveloped, standing, write_log
-from tests.rig.monitor.browsers import chromium
+from tests.rig.monitor.browsers import chromium, open_tab
 from tests.rig.monitor.pages import TOKEN, Handed, Page, served
 from tests.rig.monitor.test_state import STARTED, one_trial
 
@@ -59,17 +59,7 @@ def page(tmp_path: Path, feed: Handed) -> Iterator[Page]:
 
 @pytest.fixture
 def tab(browser: Browser) -> Iterator[Tab]:
-    context = browser.new_context(viewport={"width": 1920, "height": 1080})
-    tab = context.new_page()
-    wrong: list[str] = []
-
-    def note(error: Error) -> None:
-        wrong.append(str(error))
-
-    tab.on("pageerror", note)
-    yield tab
-    assert wrong == []
-    context.close()
+    yield from open_tab(browser)
 
 
 def until_pixel(tab: Tab, canvas: str, x: int, y: int, value: int) -> None:

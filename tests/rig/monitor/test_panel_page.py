@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from rig.subjects.record import find, open_record
 from tests.rig.animals import TODAY, VR2, known
-from tests.rig.monitor.browsers import chromium
+from tests.rig.monitor.browsers import chromium, open_tab
 from tests.rig.monitor.panels import Panel, lab
 
 pytestmark = pytest.mark.slow
@@ -36,17 +36,7 @@ def panel(tmp_path: Path) -> Iterator[Panel]:
 
 @pytest.fixture
 def tab(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1920, "height": 1080})
-    tab = context.new_page()
-    wrong: list[str] = []
-
-    def note(error: Error) -> None:
-        wrong.append(str(error))
-
-    tab.on("pageerror", note)
-    yield tab
-    assert wrong == []
-    context.close()
+    yield from open_tab(browser)
 
 
 def choose(tab: Page, address: str, name: str = "VR2") -> None:

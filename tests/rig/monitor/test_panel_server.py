@@ -22,7 +22,7 @@ from rig.monitor.serve import bind, serve
 from rig.monitor.server import Monitor
 from rig.monitor.usage import Usage
 from tests.analysis.logs import enveloped
-from tests.rig.monitor.pages import TOKEN, Handed, served
+from tests.rig.monitor.pages import TOKEN, Handed, post, served
 from tests.rig.monitor.test_state import STARTED
 
 WEIGH = {"id": "0123456789", "verb": "weigh", "name": "VR2", "grams": "21.4"}
@@ -86,14 +86,7 @@ class Served:
     def post(
         self, body: Any, token: str = TOKEN, origin: str | None = None, path: str = "/panel/act"
     ) -> tuple[int, str]:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {token}"} | ({"Origin": origin} if origin else {})
-        request = urllib.request.Request(self.address + path, data, headers)
-        try:
-            with urllib.request.urlopen(request) as response:
-                return response.status, json.load(response)["answer"]
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)["answer"]
+        return post(self.address + path, body, token, origin)
 
     def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
         try:
