@@ -38,6 +38,7 @@ _DRAIN_BATCH = 2000
 """Messages taken at a time by a node that batches, so that a slow one still reaches the newest."""
 _MEET_NS = 20_000_000
 _MEET_WITHIN_NS = 60_000_000_000
+_SILENT = "the hub is silent: its process has died or hangs"
 
 
 class Batching(NamedTuple):
@@ -132,7 +133,7 @@ class Bus:
         while not self._ready:
             now = self._clock.now()
             if now > deadline:
-                raise BusError("no hub answers: the launching process is gone")
+                raise BusError(_SILENT)
             self.publish(Heartbeat(now, ready=False))
             self._early += self._take(now + _MEET_NS)
 
@@ -177,7 +178,7 @@ class Bus:
     def _beat(self, now: int) -> None:
         waited_ns = 0 if self._unheard_beat_t is None else now - self._unheard_beat_t
         if waited_ns > SILENCE_NS and not self._catches_up():
-            raise BusError("the hub is silent: its process has died or hangs")
+            raise BusError(_SILENT)
         if self._unheard_beat_t is None:
             self._unheard_beat_t = now
         self.publish(Heartbeat(now, self._ready, self._longest_turn_ns / 1e6))
