@@ -30,11 +30,10 @@ from analysis.extraction.z_drift import ZDrift
 from analysis.registration.reference_images import read_reference_images
 from analysis.registration.rigid import MotionSettings
 from analysis.signals.frame_timing import FrameTiming
-from analysis.signals.position_lookup import PositionLookup
+from analysis.signals.position_lookup import PositionLookup, UnplacedLicks
 from analysis.signals.running_signals import RunningSignals
 from analysis.signals.scratch import ScratchRows
 from analysis.signals.task_signals import TaskSignals, task_signals
-from analysis.signals.trial_records import PlacedLick
 from analysis.warm_up import compile_loops
 from rig.errors import Refused
 from rig.messages import (
@@ -123,7 +122,7 @@ class Online(Node):
         self._shape: tuple[int, int] | None = None
         self._before: list[TrialStart | TrialEnd | Cue] = []
         """Trials before the first frame with known cells."""
-        self._licks: list[int] = []
+        self._licks = UnplacedLicks()
         """Times of licks whose position is not certain yet."""
         self._no_cells = False
         self._scan: Scan | None = None
@@ -173,7 +172,7 @@ class Online(Node):
                 else:
                     self._handle_trial(self._signals, message)
             case Lick():
-                self._licks.append(message.t)
+                self._licks.add(message.t)
             case Start():
                 self._task = task_signals(message.session.get("task", {}))
 
@@ -351,13 +350,9 @@ class Online(Node):
 
     def _place_licks(self, t: int | None) -> None:
         """Look up the position of the licks before t; None: of all."""
-        ready = [lick for lick in self._licks if t is None or lick < t]
-        if self._signals is None or not ready:
-            return
-        self._licks = [lick for lick in self._licks if lick not in ready]
-        for lick in ready:
-            position = self._positions.at(lick)
-            self._signals.add_lick(PlacedLick(lick, position.trial, position.position_m))
+        if self._signals is not None:
+            for lick in self._licks.take(t, self._positions):
+                self._signals.add_lick(lick)
 
     def _publish_ready(self) -> None:
         """Publish the signals of frames that have both their position and their final values."""

@@ -5,30 +5,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from acquisition.scanimage.matlab_literals import Value, read_lines, without_prefix
+from acquisition.scanimage.matlab_literals import LazyValues, Value, read_lines, without_prefix
 from acquisition.scanimage.preamble import NotScanImage
 
 _NUMBERS = {"_Inf_": math.inf, "-_Inf_": -math.inf, "_NaN_": math.nan, "Inf": math.inf}
 """How JSON of MATLAB writes what JSON has no number for."""
-
-
-class _Leaves(Mapping[str, Value]):
-    """The values of nested objects under their dotted keys; each is read when it is asked for."""
-
-    def __init__(self, tree: dict[str, Any]) -> None:
-        self._raw = {without_prefix(key): value for key, value in _leaves("", tree)}
-
-    def __getitem__(self, key: str) -> Value:
-        return _value(self._raw[key])
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._raw
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._raw)
-
-    def __len__(self) -> int:
-        return len(self._raw)
 
 
 def read_settings(text: str) -> Mapping[str, Value]:
@@ -39,9 +20,13 @@ def read_settings(text: str) -> Mapping[str, Value]:
     if not text.lstrip().startswith("{"):
         return read_lines(text)
     try:
-        return _Leaves(json.loads(text))
+        leaves = {
+            without_prefix(key): value
+            for key, value in _leaves("", json.loads(text, parse_int=float))
+        }
     except (ValueError, RecursionError) as error:
         raise NotScanImage(f"has a header in JSON that cannot be read ({error})") from error
+    return LazyValues(leaves, _value)
 
 
 def json_object(text: str) -> dict[str, Any]:

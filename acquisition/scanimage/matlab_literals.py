@@ -2,27 +2,30 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, TypeVar
 
 Value = float | str | tuple["Value", ...]
 """A number (true is 1), a text, a row of numbers, or rows of numbers."""
+
+_Raw = TypeVar("_Raw")
 
 _KEY = re.compile(r"[A-Za-z][\w.]*")
 _PREFIX = re.compile(r"^(scanimage\.)?SI[45]?\.")
 _WORDS = {"true": 1.0, "false": 0.0, "Inf": math.inf, "-Inf": -math.inf, "NaN": math.nan}
 
 
-class Lines(Mapping[str, Value]):
-    """The values of `key = value` lines; a value is read when it is asked for.
+class LazyValues(Mapping[str, Value], Generic[_Raw]):
+    """The values of a header by key; each is converted when it is asked for.
 
     A header may contain 23 MB of waveforms that are never used.
     """
 
-    def __init__(self, raw: dict[str, str]) -> None:
-        self._raw = raw
+    def __init__(self, raw: dict[str, _Raw], convert: Callable[[_Raw], Value]) -> None:
+        self._raw, self._convert = raw, convert
 
     def __getitem__(self, key: str) -> Value:
-        return value_of(self._raw[key])
+        return self._convert(self._raw[key])
 
     def __contains__(self, key: object) -> bool:
         return key in self._raw
@@ -34,7 +37,7 @@ class Lines(Mapping[str, Value]):
         return len(self._raw)
 
 
-def read_lines(text: str) -> Lines:
+def read_lines(text: str) -> Mapping[str, Value]:
     """Return every `key = value` line, the keys without the prefix that names the version."""
     raw = {}
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
@@ -42,7 +45,7 @@ def read_lines(text: str) -> Lines:
         key = key.strip(" \t")
         if equals and _KEY.fullmatch(key):
             raw[without_prefix(key)] = value.strip(" \t")
-    return Lines(raw)
+    return LazyValues(raw, value_of)
 
 
 def without_prefix(key: str) -> str:

@@ -14,11 +14,10 @@ import numpy as np
 
 from analysis.cells.areas import groups_of
 from analysis.cells.read_cells import read_cells
-from analysis.signals.position_lookup import PositionLookup
+from analysis.signals.position_lookup import PositionLookup, UnplacedLicks
 from analysis.signals.running_signals import RunningSignals
 from analysis.signals.scratch import ScratchRows
 from analysis.signals.task_signals import task_signals
-from analysis.signals.trial_records import PlacedLick
 from rig.messages import (
     CellSignals,
     Cue,
@@ -74,7 +73,7 @@ class _Join:
         self._store: ScratchRows | None = None
         self._before: list[TrialStart | TrialEnd | Cue] = []
         self._running: int | None = None
-        self._positions, self._licks = PositionLookup(), list[int]()
+        self._positions, self._licks = PositionLookup(), UnplacedLicks()
         self._t = 0
 
     def take(self, message: Message) -> list[Message]:
@@ -84,7 +83,7 @@ class _Join:
                 self._positions.add(message)
                 self._place_licks(message.t)
             case Lick():
-                self._licks.append(message.t)
+                self._licks.add(message.t)
             case TrialStart():
                 if self._running is not None:  # the part before it was cut off inside a trial
                     self._handle(TrialEnd(message.t, self._running, "aborted"))
@@ -156,10 +155,6 @@ class _Join:
 
     def _place_licks(self, t: int | None) -> None:
         """Look up the position of the licks before t; None: of all."""
-        ready = [lick for lick in self._licks if t is None or lick < t]
-        if self._signals is None or not ready:
-            return
-        self._licks = [lick for lick in self._licks if lick not in ready]
-        for lick in ready:
-            position = self._positions.at(lick)
-            self._signals.add_lick(PlacedLick(lick, position.trial, position.position_m))
+        if self._signals is not None:
+            for lick in self._licks.take(t, self._positions):
+                self._signals.add_lick(lick)

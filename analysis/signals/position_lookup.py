@@ -2,6 +2,7 @@
 
 from bisect import bisect_right, insort
 
+from analysis.signals.trial_records import PlacedLick
 from rig.messages import Position
 
 _KEPT_NS = 10_000_000_000
@@ -30,6 +31,27 @@ class PositionLookup:
     def latest_t(self) -> int | None:
         """Time of the latest Position (ns); None before the first one."""
         return self._positions[-1].t if self._positions else None
+
+
+class UnplacedLicks:
+    """Licks that wait for the Position after them: only then is it known where they happened."""
+
+    def __init__(self) -> None:
+        self._times: list[int] = []
+
+    def add(self, t: int) -> None:
+        """Add a lick at that time (ns)."""
+        self._times.append(t)
+
+    def take(self, before: int | None, positions: PositionLookup) -> list[PlacedLick]:
+        """Return, and no longer keep, the licks before that time (ns), or all, with positions."""
+        ready = [t for t in self._times if before is None or t < before]
+        self._times = [t for t in self._times if not (before is None or t < before)]
+        places = [positions.at(t) for t in ready]
+        return [
+            PlacedLick(t, place.trial, place.position_m)
+            for t, place in zip(ready, places, strict=True)
+        ]
 
 
 def _t(position: Position) -> int:

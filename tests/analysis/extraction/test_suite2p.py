@@ -1,5 +1,8 @@
 """Beside Suite2p's own functions, on the same frames: the same cells do the same."""
 
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,17 +13,29 @@ from analysis.extraction.volume import Volume
 from analysis.registration.reference_images import ReferenceImages
 from analysis.registration.rigid import MotionSettings
 from rig.messages import Frame
+from tests.checkers import checker
 
+pytestmark = pytest.mark.slow
 FRAMES, RATE_HZ, SIZE = 900, 3.0, 128
+SUITE2P = """
+import sys
+import numpy as np, torch
+from suite2p.extraction import dcnv, masks
+from suite2p.extraction.extract import extract_traces
+
+here, size, rate_hz = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+cpu = torch.device("cpu")
+stat = np.load(f"{here}/stat.npy", allow_pickle=True)
+pages = np.load(f"{here}/pages.npy").astype(np.float32)
+cell_masks, rings = masks.create_masks(stat, size, size)
+bright, around, *_ = extract_traces(pages, cell_masks, rings, device=cpu)
+off = dcnv.preprocess(bright - 0.7 * around, "maximin", 60.0, 10.0, rate_hz, device=cpu)
+np.save(f"{here}/spks.npy", dcnv.oasis(off.astype(np.float32), 100, 0.75, rate_hz))
+"""
 
 
-@pytest.mark.filterwarnings("default:Sparse:UserWarning")  # a warning of torch
-def test_deconvolved_traces_are_those_of_suite2p() -> None:
-    pytest.importorskip("suite2p", reason="Suite2p is not here: pip install suite2p (GPL, torch)")
-    torch = pytest.importorskip("torch", reason="Suite2p needs torch: pip install torch")
-    from suite2p.extraction import dcnv, masks
-    from suite2p.extraction.extract import extract_traces
-
+def test_deconvolved_traces_are_those_of_suite2p(tmp_path: Path) -> None:
+    python = checker("suite2p")
     rng = np.random.default_rng(3)
     places = np.stack(np.meshgrid(*[np.arange(12, 120, 14)] * 2, indexing="ij"), -1).reshape(-1, 2)
     cells = make_cells(
@@ -55,11 +70,12 @@ def test_deconvolved_traces_are_those_of_suite2p() -> None:
         alone = np.zeros(own.stop - own.start, bool)
         stat.append({"ypix": cells.y[own], "xpix": cells.x[own], "lam": cells.weight[own],
                      "radius": 3.7, "overlap": alone})  # fmt: skip
-    cpu = torch.device("cpu")
-    cell_masks, rings = masks.create_masks(stat, SIZE, SIZE)
-    bright, around, *_ = extract_traces(pages.astype(np.float32), cell_masks, rings, device=cpu)
-    off = dcnv.preprocess(bright - 0.7 * around, "maximin", 60.0, 10.0, RATE_HZ, device=cpu)
-    theirs = dcnv.oasis(off.astype(np.float32), 100, 0.75, RATE_HZ)
+    np.save(tmp_path / "stat.npy", np.array(stat, dtype=object), allow_pickle=True)
+    np.save(tmp_path / "pages.npy", pages)
+    command = [str(python), "-W", "ignore", "-c", SUITE2P, str(tmp_path), str(SIZE), str(RATE_HZ)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    theirs = np.load(tmp_path / "spks.npy")
     alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(ours, theirs, strict=True)]
     print(f"median correlation with Suite2p {np.median(alike):.4f}, least {np.min(alike):.4f}")
     assert np.median(alike) > 0.95
