@@ -17,8 +17,8 @@ from analysis.export.contents import Contents, write_whole
 Arrays = dict[str, NDArray[Any]]
 
 _NUMBER_DIGITS = 3
-_INCOMPLETE_FILE = "_rig_session.incomplete.txt"
-"""Says what the log of an incomplete session lacks."""
+_REMARKS_FILE = "_rig_session.remarks.txt"
+"""Says that a session was recovered, and what an incomplete one lacks."""
 
 
 def alf_arrays(contents: Contents) -> Arrays:
@@ -81,10 +81,12 @@ def write_alf(contents: Contents, root: Path) -> list[Path]:
         path = folder / f"{name}.npy"
         write_whole(path, _saver(values))
         written.append(path)
-    if contents.missing:
-        path = folder / _INCOMPLETE_FILE
-        write_whole(path, lambda part: _write_text(part, f"INCOMPLETE: {contents.missing}\n"))
+    path, remarks = folder / _REMARKS_FILE, contents.remarks()
+    if remarks:
+        write_whole(path, lambda part: _write_text(part, "".join(f"{one}\n" for one in remarks)))
         written.append(path)
+    else:
+        path.unlink(missing_ok=True)  # of an earlier, partial export
     return written
 
 

@@ -1,6 +1,6 @@
 """What every export is made from: completed trials, frames and events of one session."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.cells.model import Cells
-from analysis.session.offline_tuning import imaged_cells
+from analysis.session.offline_tuning import placed_cells
 from analysis.session.session import Session
 from rig.errors import Refused
 
@@ -89,8 +89,9 @@ class Contents:
 
     @cached_property
     def cells(self) -> Cells | None:
-        """The cells of the traces, in their order; None if nothing was imaged."""
-        return imaged_cells(self.session) if len(self.session.decoded) else None
+        """The cells of the traces, in their order, as they are on the pages of their depth; None if
+        nothing was imaged."""
+        return placed_cells(self.session) if len(self.session.decoded) else None
 
     @cached_property
     def by_plane(self) -> list[NDArray[np.intp]]:
@@ -101,16 +102,9 @@ class Contents:
         return [np.flatnonzero(cells.plane == plane) for plane in np.unique(cells.plane)]
 
     @cached_property
-    def atlas(self) -> tuple[Floats, NDArray[np.int16]]:
-        """Each cell's atlas position (cells, 2) and area id (cells,).
-
-        The positions are xy_t of the session's areas_file if it has them, and otherwise the
-        cell's centre in pixels, as (y, x).
-        """
-        cells = self.cells
-        if cells is None:
-            return np.empty((0, 2)), np.empty(0, np.int16)
-        return cells.centres() if cells.atlas is None else cells.atlas, cells.area
+    def area(self) -> NDArray[np.int16]:
+        """Id of each cell's retinotopic area, -1 if unknown: (cells,)."""
+        return np.empty(0, np.int16) if self.cells is None else self.cells.area
 
     @cached_property
     def d_prime(self) -> NDArray[np.float32]:
@@ -119,6 +113,25 @@ class Contents:
         if not d_prime.size:
             return np.full(self.session.traces.shape[1], np.nan, np.float32)
         return np.asarray(d_prime[-1])
+
+    def remarks(self, also_missing: Sequence[str] = ()) -> list[str]:
+        """Return what a reader of the exported files must know: whether the session was recovered
+        or is incomplete. Empty for a session that ended by itself and of which nothing is missing.
+
+        Args:
+            also_missing: What is missing beside the messages of the log.
+        """
+        found = []
+        if names := self.session.recovered_parts:
+            did = (
+                "did not end by itself and was"
+                if len(names) == 1
+                else ("did not end by themselves and were")
+            )
+            found.append(f"RECOVERED: {' and '.join(names)} {did} closed by rig recover")
+        if missing := [*filter(None, [self.missing]), *also_missing]:
+            found.append(f"INCOMPLETE: {'; '.join(missing)}")
+        return found
 
     def frame_at(self, t_s: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return the frame that was being scanned at each time: the one whose middle is nearest.

@@ -13,7 +13,7 @@ KEY is MOUSE_YYYY_MM_DD_BLOCK. In Beh_EXPTYPE.npy it is followed by _swap1 or _s
 by _dayN for the behavior-only cohorts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from pickle import UnpicklingError
@@ -21,11 +21,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull, QhullError
 
 from analysis.export.contents import Contents, Floats, write_whole
+from analysis.export.retinotopy import atlas_positions, retinotopy_arrays
 from rig.errors import Refused
+from rig.messages import TrialEnd
 from rig.settings.config import read_session
+from rig.transport.log import LOG_FILE, read_kinds
 
 STIMULUS_IDS = {
     "circle1": 0,
@@ -42,7 +44,6 @@ WINDOW_FRAMES = 15
 """Frames that the scripts take before and after each cue and first lick."""
 _DM = 10.0
 """Decimetres in a metre."""
-_AREAS = 10
 _SWAP = "leaf1_"
 """What follows it in the name of a swapped corridor is its STIMTYPE."""
 _COHORTS = {"task": "sup", "unrewarded": "unsup", "naive": "naive"}
@@ -78,7 +79,9 @@ def session_key(contents: Contents) -> str:
     return "_".join(_parts(contents))
 
 
-def write_lab(contents: Contents, root: Path, exp_type: str = "", day: int = 0) -> list[Path]:
+def write_lab(
+    contents: Contents, root: Path, exp_type: str = "", day: int | None = None
+) -> list[Path]:
     """Write or extend the study's files under `root`, and return the files written.
 
     Sessions that are already there stay; this one's entry is replaced if it is there.
@@ -87,7 +90,7 @@ def write_lab(contents: Contents, root: Path, exp_type: str = "", day: int = 0) 
         contents: The session.
         root: The folder of beh/, spk/ and retinotopy/.
         exp_type: EXPTYPE; empty: that of experiment_type.
-        day: N of _dayN for a behavior-only cohort; 0: counted from the animal's other sessions.
+        day: N of _dayN for a behavior-only cohort; None: counted from the animal's other sessions.
 
     Raises:
         Refused: No corridor was completed, corridors differ in length, or a file that is there
@@ -95,14 +98,21 @@ def write_lab(contents: Contents, root: Path, exp_type: str = "", day: int = 0) 
     """
     exp_type = exp_type or experiment_type(contents)
     name = f"beh/Beh_{exp_type}.npy"
-    held = _read_dict(root / name) | _entries(contents, day)
+    held = _read_dict(root / name)
+    others = {key: held[key] for key in held if not key.startswith(f"{session_key(contents)}_day")}
+    entries = others | _entries(contents, day, others)
     # the scripts take the five days of each behavior-only mouse by their place
-    files = {name: _saver(dict(sorted(held.items())))}
+    files = {name: _saver(dict(sorted(entries.items())))}
     if contents.cells is not None:
         files |= _imaging_files(contents, root, exp_type)
     for name, write in files.items():
         write_whole(root / name, write)
     return [root / name for name in files]
+
+
+def warnings(contents: Contents) -> list[str]:
+    """Return in a sentence each what the study's scripts cannot do with the files of a session."""
+    return [text for text in (atlas_positions(contents)[1], incomplete_windows(contents)) if text]
 
 
 def incomplete_windows(contents: Contents) -> str:
@@ -121,11 +131,11 @@ def incomplete_windows(contents: Contents) -> str:
     )
 
 
-def _entries(contents: Contents, day: int) -> dict[str, Any]:
+def _entries(contents: Contents, day: int | None, held: Iterable[str]) -> dict[str, Any]:
     """Return the entries of a session in Beh_EXPTYPE.npy: one, or one for each swapped corridor."""
     key, behavior = session_key(contents), behavior_dict(contents)
     if _is_pretraining(contents):
-        return {f"{key}_day{day or _day(contents)}": behavior}
+        return {f"{key}_day{_day(contents, held) if day is None else day}": behavior}
     swaps = _swaps(contents)
     return {f"{key}_{swap}": _with_one_swap(behavior, swap) for swap in swaps} or {key: behavior}
 
@@ -160,15 +170,17 @@ def _imaging_files(contents: Contents, root: Path, exp_type: str) -> dict[str, W
     ]
     listed = _read_dict(root / "beh/Imaging_Exp_info.npy")
     others = [one for one in listed.get(exp_type, []) if one not in facts]
-    xy_t, area = contents.atlas
-    order = np.concatenate(contents.by_plane)
+    sessions = [one for each in listed.values() for one in each]
+    shared = any(
+        (one["mname"], one["datexp"]) == (mouse, date) and one["blk"] != block for one in sessions
+    )
+    maps = retinotopy_arrays(contents, root, f"retinotopy/{mouse}_{date}_trans.npz", shared)
     traces = contents.session.traces
     spikes = [np.ascontiguousarray(traces[:, cells].T) for cells in contents.by_plane]
     return {
         "beh/Imaging_Exp_info.npy": _saver(listed | {exp_type: [*others, *facts]}),
         f"spk/{session_key(contents)}_neural_data.npy": _saver({"spks": spikes}),
-        f"retinotopy/{mouse}_{date}_trans.npz": _npz_saver(xy_t=xy_t[order], iarea=area[order]),
-        "retinotopy/areas.npz": _npz_saver(out=outlines(xy_t, area)),
+        **{name: _npz_saver(**arrays) for name, arrays in maps.items()},
     }
 
 
@@ -185,7 +197,8 @@ def behavior_dict(contents: Contents) -> dict[str, Any]:
         raise Refused(f"{contents.session.folder}: no corridor was completed; nothing to export")
     corridor_dm = _corridor_dm(contents)
     days = _day_numbers(contents.began)
-    notes = {"Notes": f"incomplete: {contents.missing}"} if contents.missing else {}
+    remarks = contents.remarks()
+    notes = {"Notes": ". ".join(remarks)} if remarks else {}
     frames = _frame_arrays(contents, corridor_dm)
     trials = _trial_arrays(contents, corridor_dm, days)
     return {**notes, **frames, **trials, **_lick_arrays(contents, days)}
@@ -247,21 +260,6 @@ def _lick_arrays(contents: Contents, days: Callable[[Floats], Floats]) -> dict[s
     }
 
 
-def outlines(xy_t: Floats, area: NDArray[np.int16]) -> NDArray[Any]:
-    """Return the convex outline (points, 2) of the cells of each area id 0-9, as an object array.
-
-    The study's file holds outlines of a reference atlas; a session knows only where its cells are.
-    """
-    found = np.empty(_AREAS, object)
-    for number in range(_AREAS):
-        points = xy_t[area == number]
-        try:
-            found[number] = points[ConvexHull(points).vertices]
-        except (QhullError, ValueError):  # too few cells, or all on one line
-            found[number] = points
-    return found
-
-
 def _parts(contents: Contents) -> tuple[str, str, str]:
     block = contents.session.folder.name.rpartition("_")[2]
     return contents.subject, f"{contents.began:%Y_%m_%d}", block
@@ -272,25 +270,33 @@ def _is_pretraining(contents: Contents) -> bool:
     return contents.task["cohort"] in _PRETRAINED and contents.task["stage"] in _PRETRAINING_STAGES
 
 
-def _day(contents: Contents) -> int:
+def _day(contents: Contents, held: Iterable[str]) -> int:
     """Return on which of its days a behavior-only mouse ran, from 1: the passive day is the first.
 
-    Days are counted in the folder of the animal's sessions.
+    A day counts if a corridor was completed in one of its sessions, which is beside this one or
+    among the keys of the file.
     """
-    own = contents.session.folder.resolve()
-    days = {own.name.partition("_")[0]}
-    for folder in own.parent.glob("ses-*"):
-        name = folder.name.partition("_")[0]
-        if name < own.name and _stage(folder) in _PRETRAINING_STAGES:
-            days.add(name)
-    return len(days)
+    own = f"{contents.began:%Y-%m-%d}"
+    beside = contents.session.folder.resolve().parent.glob("ses-*")
+    days = {_pretraining_day(folder) for folder in beside}
+    of_mouse = f"{contents.subject}_"
+    days |= {
+        "-".join(k.removeprefix(of_mouse).split("_")[:3]) for k in held if k.startswith(of_mouse)
+    }
+    return len({own, *(day for day in days if day and day < own)})
 
 
-def _stage(folder: Path) -> str:
+def _pretraining_day(folder: Path) -> str:
+    """Return the date of a session, YYYY-MM-DD; "" unless it has a corridor of pretraining."""
     try:
-        return str(read_session(folder).task.get("stage", ""))
-    except Refused:
+        session = read_session(folder)
+        if session.task.get("stage") not in _PRETRAINING_STAGES:
+            return ""
+        ends = (message for _, message in read_kinds(folder / LOG_FILE, {TrialEnd}))
+        is_run = any(isinstance(end, TrialEnd) and end.outcome == "done" for end in ends)
+    except (Refused, OSError):
         return ""
+    return session.began[: len("YYYY-MM-DD")] if is_run else ""
 
 
 def _corridor_dm(contents: Contents) -> float:

@@ -162,8 +162,7 @@ def _new_file(contents: Contents, subject: SubjectFacts) -> Any:
     from pynwb import NWBFile
 
     settings = contents.session.settings
-    missing = [contents.missing, *(f"{name} is missing" for name in missing_tiffs(contents))]
-    notes = "; ".join(filter(None, missing))
+    notes = contents.remarks([f"{name} is missing" for name in missing_tiffs(contents)])
     return NWBFile(
         session_description=f"{settings['task_name']}: a head-fixed mouse runs through virtual "
         "corridors of naturalistic texture",
@@ -173,7 +172,7 @@ def _new_file(contents: Contents, subject: SubjectFacts) -> Any:
         experimenter=[subject.experimenter] if subject.experimenter else None,
         institution=subject.institution or None,
         lab=subject.lab or None,
-        notes=f"INCOMPLETE: {notes}" if notes else None,
+        notes=". ".join(notes) or None,
         experiment_description="Virtual-reality corridors with and without water reward, after "
         f"Zhong et al. 2025, {_STUDY}",
         related_publications=[_STUDY],

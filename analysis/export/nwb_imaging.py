@@ -108,7 +108,7 @@ def _cell_table(
 
 def _facts_of_cells(contents: Contents) -> dict[str, tuple[str, NDArray[Any]]]:
     """Return the columns of the tables of cells: description, and a value for each cell."""
-    area = contents.atlas[1].astype(np.int64)
+    area = contents.area.astype(np.int64)
     facts: dict[str, tuple[str, NDArray[Any]]] = {
         "area": ("id of the retinotopic area; -1 unknown", area),
         "d_prime": ("d' of the reference contrast at the end of the session", contents.d_prime),

@@ -9,7 +9,7 @@ from analysis.export.contents import Contents, write_whole
 from rig.errors import Refused
 
 README = """Tables of one session. Times are seconds of the session clock; it was zero at {began}.
-{missing}
+{remarks}
 trials      one row a trial, aborted ones too (outcome)
 licks       lick onsets
 rewards     openings of a valve; manual: asked for by the operator
@@ -70,9 +70,9 @@ def write_tables(contents: Contents, folder: Path, kind: str) -> list[Path]:
         path = folder / f"{name}.{kind}"
         write_whole(path, partial(_write, table, kind))
         written.append(path)
-    missing = f"INCOMPLETE: {contents.missing}.\n" if contents.missing else ""
+    remarks = "".join(f"{one}.\n" for one in contents.remarks())
     readme = folder / "README.txt"
-    text = README.format(began=contents.began.isoformat(), missing=missing)
+    text = README.format(began=contents.began.isoformat(), remarks=remarks)
     readme.write_text(text, encoding="utf-8")
     return [*written, readme]
 

@@ -1,7 +1,6 @@
 """Maps of the cells in a report: each cell's d' over the mean image, in micrometres."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,8 @@ from analysis.registration.day_alignment import mean_page
 from analysis.report.data import ReportData
 from analysis.report.html import Figure
 from analysis.report.plots import plain
-from analysis.session.offline_tuning import imaged_cells
+from analysis.session.cell_places import Region, page_regions, placed
+from analysis.session.offline_tuning import placed_cells
 from rig.errors import Refused
 
 Floats = NDArray[np.float64]
@@ -24,32 +24,10 @@ _MOST_PX = 256
 _MOST_CELLS = 6000
 
 
-class _Region(NamedTuple):
-    """A rectangle of the page, and the position of its first pixel."""
-
-    rows: slice
-    left: float
-    top: float
-    step_x: float
-    step_y: float
-    """Size of a pixel, in the unit of the map."""
-
-
 def cells_of(data: ReportData, count: int) -> Cells | None:
     """Return the cells that were imaged; None if their file is missing or does not fit."""
-    cells = imaged_cells(data.session)
+    cells = placed_cells(data.session)
     return cells if cells is not None and len(cells) == count else None
-
-
-def places_of(data: ReportData, cells: Cells) -> tuple[Floats, Floats, str]:
-    """Return x and y of each cell in the field, and their unit: µm, else px."""
-    x, y, unit = np.full(len(cells), np.nan), np.full(len(cells), np.nan), "px"
-    centres = cells.centres()
-    for plane in np.unique(cells.plane).tolist():
-        regions, unit = _regions(data, plane)
-        mine = cells.plane == plane
-        x[mine], y[mine] = _placed(centres[mine], regions)
-    return x, y, unit
 
 
 def cell_maps(data: ReportData, d_prime: Floats, compared: tuple[str, str]) -> list[Figure]:
@@ -74,10 +52,10 @@ def _map(
     data: ReportData, cells: Cells, d_prime: Floats, plane: int, scale: dict[str, Any]
 ) -> Figure:
     mean = _mean_image(data, plane)
-    regions, unit = _regions(data, plane)
+    regions, unit = page_regions(data.session, plane)
     mine = np.flatnonzero(cells.plane == plane)
     mine = mine[:: max(1, -(-mine.size // _MOST_CELLS))]
-    x, y = _placed(cells.centres()[mine], regions)
+    x, y = placed(cells.centres()[mine], regions)
     areas = [NAMES[group] for group in groups_of(cells.area)[mine]]
     cell_dots = {
         "type": "scatter",
@@ -118,37 +96,7 @@ def _mean_image(data: ReportData, plane: int) -> Floats | None:
     return np.asarray(mean, np.float64)
 
 
-def _regions(data: ReportData, plane: int) -> tuple[list[_Region], str]:
-    """Return the regions of a depth's page and the unit of their places: µm, else px."""
-    scans = data.session.scans
-    if len(scans):
-        um_per_degree = scans.header.iloc[-1].get("um_per_degree")
-        regions = [region for region in scans.regions.iloc[-1] if region["plane"] == plane]
-        if um_per_degree and regions:
-            return [_in_um(region, float(um_per_degree)) for region in regions], "µm"
-    return [_Region(slice(0, 1 << 30), 0.0, 0.0, 1.0, 1.0)], "px"
-
-
-def _in_um(region: Mapping[str, Any], um_per_degree: float) -> _Region:
-    size_x, size_y = (um_per_degree * value for value in region["size_deg"])
-    centre_x, centre_y = (um_per_degree * value for value in region["centre_deg"])
-    first, height, width = region["first_row"], region["height_px"], region["width_px"]
-    step_x, step_y = size_x / width, size_y / height
-    left, top = centre_x - size_x / 2 + step_x / 2, centre_y - size_y / 2 + step_y / 2
-    return _Region(slice(first, first + height), left, top, step_x, step_y)
-
-
-def _placed(centres: Floats, regions: list[_Region]) -> tuple[Floats, Floats]:
-    """Return x and y of page pixels (y, x) in the unit of the map; NaN outside every region."""
-    x, y = np.full(len(centres), np.nan), np.full(len(centres), np.nan)
-    for region in regions:
-        inside = (centres[:, 0] >= region.rows.start) & (centres[:, 0] < region.rows.stop)
-        x[inside] = region.left + region.step_x * centres[inside, 1]
-        y[inside] = region.top + region.step_y * (centres[inside, 0] - region.rows.start)
-    return x, y
-
-
-def _image(mean: Floats, region: _Region) -> dict[str, Any]:
+def _image(mean: Floats, region: Region) -> dict[str, Any]:
     """Return a region's part of the mean image as a grey heat map."""
     part = mean[region.rows]
     every = max(1, -(-max(part.shape) // _MOST_PX))

@@ -49,6 +49,12 @@ def cells_on_pages(session: Session) -> Cells | None:
     return to_pages(cells, regions, depths, shape, online.get("cells_layout", "auto"))
 
 
+def placed_cells(session: Session) -> Cells | None:
+    """Return `cells_on_pages`, or if no page was streamed `imaged_cells`."""
+    cells = cells_on_pages(session)
+    return imaged_cells(session) if cells is None else cells
+
+
 def scanned_pixels(session: Session) -> NDArray[np.bool_]:
     """Return which pixels of a page are scanned, not rows between strips: (height, width)."""
     frames, scans = session.frames, session.scans

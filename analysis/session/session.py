@@ -298,9 +298,15 @@ class Session:
         return parts_completeness(self.parts)
 
     @property
+    def recovered_parts(self) -> list[str]:
+        """Folder names of the parts that did not end by themselves and were recovered."""
+        folders = [part.folder for part in self.parts]
+        return [folder.name for folder in folders if (folder / RECOVERED_FILE).is_file()]
+
+    @property
     def recovered(self) -> bool:
         """True if a part of the session did not end by itself and was closed by `rig recover`."""
-        return any((part.folder / RECOVERED_FILE).is_file() for part in self.parts)
+        return bool(self.recovered_parts)
 
     @cached_property
     def gaps(self) -> Counter[tuple[str, str, int]]:

@@ -224,10 +224,14 @@ def _check_not_continued(folder: Path, old: SessionSettings) -> None:
             continues = session_of(other).continues
         except Refused:  # a damaged folder; admit() deals with its water
             continue
-        log = other / LOG_FILE
-        never_ran = log.is_file() and next(read_kinds(log, {Start}), None) is None
-        if continues == old.id and not never_ran:
+        if continues == old.id and not never_began(other):
             raise Refused(f"{folder} was continued already; continue its next part: {other}")
+
+
+def never_began(folder: Path) -> bool:
+    """Return True if the log of a session folder shows that the session ended before it began."""
+    log = folder / LOG_FILE
+    return log.is_file() and next(read_kinds(log, {Start}), None) is None
 
 
 def _check_calibration(folder: Path, old: SessionSettings) -> None:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from analysis.cells.areas import GROUPS
 from analysis.cells.model import Cells
-from analysis.report.cell_map import cells_of, places_of
+from analysis.report.cell_map import cells_of
 from analysis.report.data import ReportData
 from analysis.report.html import Figure
+from analysis.session.cell_places import places_of
 
 Floats = NDArray[np.float64]
 
@@ -75,7 +76,7 @@ def _places(data: ReportData, cells: Cells) -> tuple[Floats, Floats, str]:
     """Return x and y of each cell, and their unit."""
     if cells.atlas is not None:  # drawn as in the study: the second coordinate to the right
         return cells.atlas[:, 1], cells.atlas[:, 0], "µm"
-    return places_of(data, cells)
+    return places_of(data.session, cells)
 
 
 def local_fraction(

@@ -16,6 +16,7 @@ from rig.cli.sessions.run import Data
 from rig.cli.sessions.session_argument import session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
+from rig.session.continuation import never_began
 from rig.settings.config import read_session
 from rig.subjects.record import Subject, find
 
@@ -40,7 +41,7 @@ class _Options(NamedTuple):
 
     data: Path
     exp_type: str
-    day: int
+    day: int | None
     birth_date: str
     sex: str
     genotype: str
@@ -67,7 +68,7 @@ ExpType = Annotated[
     str, typer.Option(help="lab: the study's session type, such as sup_train1_after_learning.")
 ]
 Day = Annotated[
-    int,
+    int | None,
     typer.Option(
         help="lab: N of _dayN, behavior-only cohorts; default: counted from earlier sessions.",
         min=0,
@@ -101,7 +102,7 @@ def export(
     subject: OfSubject = "",
     to: To = None,
     exp_type: ExpType = "",
-    day: Day = 0,
+    day: Day = None,
     birth_date: BirthDate = "",
     sex: Sex = "",
     genotype: Genotype = "",
@@ -145,15 +146,17 @@ def _named(named: list[str]) -> Path:
 def _sessions_of(subject: str, data: Path) -> list[Path]:
     """Return the session folders of an animal, the oldest first. Raises Refused if it has none.
 
-    Of a continued session it is the last part, which is read with those before it.
+    Of a continued session it is the last part, which is read with those before it. A part that
+    ended before it began is left out.
     """
     folders = (data / f"sub-{subject}").glob("ses-*")
     found = sorted(folders, key=lambda path: (len(path.name), path.name))
     if not found:
         raise Refused(f"{data} has no session of {subject}; check the name, or give --data")
-    ids = [_ids(folder) for folder in found]
-    continued = {earlier for _, earlier in ids if earlier}
-    return [session_in(f) for f, (own, _) in zip(found, ids, strict=True) if own not in continued]
+    ids = {folder: _ids(folder) for folder in found}
+    begun = {f: own for f, (own, earlier) in ids.items() if not (earlier and never_began(f))}
+    continued = {ids[folder][1] for folder in begun} - {""}
+    return [session_in(folder) for folder, own in begun.items() if own not in continued]
 
 
 def _ids(folder: Path) -> tuple[str, str]:
@@ -170,9 +173,11 @@ def _export(
 ) -> None:
     """Write one session in one format, and print where."""
     from analysis.export.contents import read_contents
+    from analysis.session.parts import parts_of
 
     if not options.partial:
-        check_manifest(session)
+        for part in parts_of(session):
+            check_manifest(part.folder)
     contents = read_contents(session, options.partial)
     folder = (to or session / EXPORT_FOLDER / kind).resolve()
     written = _WRITERS[kind](contents, folder, options)
@@ -180,9 +185,9 @@ def _export(
     text = f"{session.name}: {len(written)} {files} in {escape(str(folder))}"
     console.print(text, soft_wrap=True)
     if kind == Format.LAB:
-        from analysis.export.lab import incomplete_windows
+        from analysis.export.lab import warnings
 
-        if warning := incomplete_windows(contents):
+        for warning in warnings(contents):
             console.print(f"{session.name}: {warning}", style="yellow", soft_wrap=True)
 
 

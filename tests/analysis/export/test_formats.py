@@ -20,7 +20,8 @@ from rig.cli.main import app
 from rig.errors import Refused
 from rig.messages import Message, Position
 from rig.session.provenance import SCHEMA
-from rig.session.recover import complete_log
+from rig.session.recover import Recovery, complete_log, mark_recovered
+from rig.settings.config import RECOVERED_FILE
 from rig.transport.envelope import pack
 from rig.transport.log import LOG_FILE, Completeness, LogWriter
 from tests.analysis.export.recorded import (
@@ -245,11 +246,32 @@ def test_an_incomplete_session_is_exported_only_on_demand_and_says_so(tmp_path: 
     write_tables(contents, tmp_path / "tables", "csv")
     assert "INCOMPLETE: 2 Lick" in (tmp_path / "tables" / "README.txt").read_text()
     alf = {path.name: path for path in write_alf(contents, tmp_path / "one")}
-    assert "INCOMPLETE: 2 Lick" in alf["_rig_session.incomplete.txt"].read_text()
-    assert behavior_dict(contents)["Notes"] == "incomplete: 2 Lick of hardware are missing"
+    assert "INCOMPLETE: 2 Lick" in alf["_rig_session.remarks.txt"].read_text()
+    assert behavior_dict(contents)["Notes"] == "INCOMPLETE: 2 Lick of hardware are missing"
     path = write_nwb(contents, tmp_path / "nwb", SUBJECT)
     with NWBHDF5IO(str(path), "r") as io:
         assert io.read().notes == "INCOMPLETE: 2 Lick of hardware are missing"
+
+
+def test_every_format_says_that_a_session_was_recovered(tmp_path: Path) -> None:
+    from pynwb import NWBHDF5IO
+
+    folder = whole_session(tmp_path)
+    mark_recovered(folder, Recovery("2026-03-04T11:00:00+01:00", "0.2.0", ""))
+    contents = read_contents(folder)
+    remark = f"RECOVERED: {folder.name} did not end by itself and was closed by rig recover"
+    write_tables(contents, tmp_path / "tables", "csv")
+    assert f"\n{remark}.\n" in (tmp_path / "tables" / "README.txt").read_text()
+    alf = {path.name: path for path in write_alf(contents, tmp_path / "one")}
+    assert alf["_rig_session.remarks.txt"].read_text() == f"{remark}\n"
+    assert behavior_dict(contents)["Notes"] == remark
+    path = write_nwb(contents, tmp_path / "nwb", SUBJECT)
+    with NWBHDF5IO(str(path), "r") as io:
+        assert io.read().notes == remark
+    (folder / RECOVERED_FILE).unlink()
+    again = [path.name for path in write_alf(read_contents(folder), tmp_path / "one")]
+    assert "_rig_session.remarks.txt" not in again
+    assert not alf["_rig_session.remarks.txt"].exists()
 
 
 def test_a_damaged_log_is_exported_only_on_demand(tmp_path: Path) -> None:

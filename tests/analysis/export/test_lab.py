@@ -193,13 +193,7 @@ def test_the_days_of_a_behavior_only_mouse_are_in_one_file_in_their_order(tmp_pa
     messages = trial(0, "leaf1", 6000) + trial(1, "circle1", 14_000)
     for day in (4, 3, 5):  # exported in any order
         stage = "pretraining_passive" if day == 3 else "pretraining_active"
-        first = start(False, "pretrained", stage)
-        first.session["began"] = f"2026-03-0{day}T10:00:00+01:00"
-        folder = write(tmp_path, messages, first, imaging=False)
-        folder = folder.rename(folder.with_name(f"ses-2026030{day}_1"))
-        settings = {"subject": "VR2", "seed": 1, "task_name": stage, "nodes": {}}
-        settings |= {"rig": {"name": "r", "disk_mb_s": 1.0}, "task": first.session["task"]}
-        (folder / "settings.json").write_text(json.dumps(settings))
+        folder = pretraining_session(tmp_path, day, stage, messages)
     for folder in (tmp_path / "sub-VR2").iterdir():
         write_lab(read_contents(folder), tmp_path / "lab")
     held = loaded(tmp_path / "lab" / "beh" / "Beh_pretrain_on_nat_image.npy")
@@ -211,6 +205,34 @@ def test_the_days_of_a_behavior_only_mouse_are_in_one_file_in_their_order(tmp_pa
     write_lab(read_contents(folder), tmp_path / "given", day=4)
     (key,) = loaded(tmp_path / "given" / "beh" / "Beh_pretrain_on_nat_image.npy")
     assert key == f"{session_key(read_contents(folder))}_day4"
+
+
+def test_a_day_counts_if_a_corridor_was_completed_or_the_file_has_it(tmp_path: Path) -> None:
+    """Day 1 came to nothing, and the session of day 2 was moved away after its export."""
+    for day, stage in ((2, "passive"), (3, "passive"), (4, "active")):
+        messages = trial(0, "leaf1", 6000, "aborted" if day == 2 else "done")
+        pretraining_session(tmp_path, day, f"pretraining_{stage}", messages)
+    folders = sorted((tmp_path / "sub-VR2").iterdir())
+    path = tmp_path / "lab" / "beh" / "Beh_pretrain_on_nat_image.npy"
+    write_lab(read_contents(folders[1]), tmp_path / "lab")
+    folders[1].rename(tmp_path / "moved")
+    write_lab(read_contents(folders[2]), tmp_path / "lab")
+    assert list(loaded(path)) == ["VR2_2026_03_03_1_day1", "VR2_2026_03_04_1_day2"]
+    write_lab(read_contents(folders[2]), tmp_path / "lab", day=4)
+    assert list(loaded(path)) == ["VR2_2026_03_03_1_day1", "VR2_2026_03_04_1_day4"]
+
+
+def pretraining_session(data: Path, day: int, stage: str, messages: list[Message]) -> Path:
+    """Write the first session of a day in March of a behavior-only mouse."""
+    first = start(False, "pretrained", stage)
+    first.session["began"] = f"2026-03-0{day}T10:00:00+01:00"
+    folder = write(data, messages, first, imaging=False)
+    folder = folder.rename(folder.with_name(f"ses-2026030{day}_1"))
+    settings = {"subject": "VR2", "seed": 1, "task_name": stage, "nodes": {}}
+    settings |= {"rig": {"name": "r", "disk_mb_s": 1.0}, "task": first.session["task"]}
+    settings |= {"began": first.session["began"]}
+    (folder / "settings.json").write_text(json.dumps(settings))
+    return folder
 
 
 def test_a_session_with_both_swaps_has_an_entry_for_each_with_four_walls(tmp_path: Path) -> None:

@@ -9,10 +9,13 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner, Result
 
 from analysis.export.contents import read_contents
 from analysis.session import Session
 from analysis.session.parts import parts_of
+from rig.cli.data.manifest import manifest_of, write_manifest
+from rig.cli.main import app
 from rig.errors import Refused
 from rig.messages import (
     CellSignals,
@@ -92,6 +95,7 @@ def two_parts(tmp_path: Path, cut_trial: bool = False, **second: Any) -> tuple[P
     found = messages(cut_trial)
     border = next(m.t for m in found if isinstance(m, TrialStart) and m.trial == CUT)
     session = dict(recorded.start().session) | {"t0_ns": 5_000_000_000}
+    session |= {"rig": {"name": "r", "disk_mb_s": 1.0}}
     later = BEGAN + timedelta(milliseconds=LATER_MS)
     part = session | {"id": "second", "continues": session["id"], "began": later.isoformat()}
     part |= {"t0_ns": 5_000_000_000 + LATER_MS * MS} | second
@@ -155,6 +159,39 @@ def test_an_export_holds_all_parts(tmp_path: Path) -> None:
     contents = read_contents(folder)
     assert list(contents.trials.trial) == [0, 1, 3, 4]
     assert contents.began == BEGAN
+
+
+def test_all_sessions_of_an_animal_have_a_continued_one_once(tmp_path: Path) -> None:
+    """Also if it was continued twice, because the first attempt ended before it began."""
+    folder, _ = two_parts(tmp_path)
+    settings = json.loads((folder / "settings.json").read_text()) | {"id": "attempt"}
+    attempt = folder.with_name("ses-20260304_4")
+    attempt.mkdir()
+    (attempt / "settings.json").write_text(json.dumps(settings))
+    write_log(attempt, [])
+    done = export(tmp_path, "csv", "--subject", "VR2", "--to", tmp_path / "all")
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in (tmp_path / "all").iterdir()] == [folder.name]
+    trials = pd.read_csv(tmp_path / "all" / folder.name / "trials.csv")
+    assert list(trials.trial) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["ses-20260304_2", "ses-20260304_3"])
+def test_an_export_checks_the_manifest_of_every_part(tmp_path: Path, name: str) -> None:
+    folder, _ = two_parts(tmp_path)
+    changed = folder.with_name(name)
+    write_manifest(changed, manifest_of(changed))
+    assert export(tmp_path, folder, "csv").exit_code == 0
+    with (changed / "cells.csv").open("a") as file:
+        file.write("\n")
+    done = export(tmp_path, folder, "csv")
+    assert isinstance(done.exception, Refused)
+    assert f"{changed}: cells.csv was changed" in str(done.exception)
+    assert export(tmp_path, folder, "csv", "--partial").exit_code == 0
+
+
+def export(data: Path, *arguments: object) -> Result:
+    return CliRunner().invoke(app, ["export", *map(str, arguments), "--data", str(data)])
 
 
 def test_a_part_can_be_read_alone(tmp_path: Path) -> None:

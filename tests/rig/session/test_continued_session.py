@@ -92,6 +92,9 @@ def test_a_killed_session_is_continued(tmp_path: Path, monkeypatch: pytest.Monke
     assert rig("export", second, "csv").exit_code == 0
     rows = (second / "export" / "csv" / "trials.csv").read_text().splitlines()
     assert len(rows) == 1 + len(trials)
+    exported = rig("export", "csv", "--subject", "test", "--data", data, "--to", tmp_path / "all")
+    assert exported.exit_code == 0, exported.output
+    assert [path.name for path in (tmp_path / "all").iterdir()] == [second.name]
     assert f"continues {first.name}" in rig("ls", "--data", data).output
 
     assert f"continue its next part: {second}" in refusal("run", "--continue", first)
