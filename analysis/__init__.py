@@ -1,1 +1,1 @@
-"""Signals while the mouse runs, and the session read back afterwards."""
+"""Compute signals while the mouse runs, and read and analyse recorded sessions."""

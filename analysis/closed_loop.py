@@ -34,11 +34,11 @@ from rig.settings.config import SessionSettings
 
 
 class ClosedLoop(Node):
-    """Publishes a Trigger when a rule of the task becomes true.
+    """A decider that publishes a Trigger when a rule of the task becomes true.
 
-    A rule on behavior is judged at each tick of the wheel. A rule with a signal of imaging frames
-    is judged at each CellSignals, for the moment of the frame's scan, and raises its line only if
-    that trial still runs.
+    A rule on behavior is evaluated at each tick of the wheel. A rule with a signal of imaging
+    frames is evaluated at each CellSignals, with the behavior at the time of the frame's scan. It
+    raises its line only if the trial that was running then is still running.
     """
 
     name = "closed_loop"
@@ -56,7 +56,7 @@ class ClosedLoop(Node):
     settings: Settings
 
     def __init__(self, settings: Settings, publish: Publish) -> None:
-        """Parse the rules. Raises Refused, with one sentence, if one is wrong."""
+        """Parse the rules. Raises Refused if a rule is not valid."""
         super().__init__(settings, publish)
         check_names(settings.triggers)
         self._rules = [parse_rule(one) for one in settings.triggers]

@@ -11,6 +11,6 @@ F = TypeVar("F", bound=Callable[..., None])
 def compiled(function: F) -> F:
     """Return the function as machine code, compiled at its first call and cached on disk.
 
-    One thread and no fast mathematics: the same numbers give the same bits.
+    It uses one thread and no fast-math, so that the same input gives the same bits.
     """
     return cast(F, njit(function, cache=True, error_model="numpy"))

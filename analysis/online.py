@@ -55,15 +55,15 @@ from rig.node import Node, Publish
 
 
 class Online(Node):
-    """Publishes CellSignals for every imaging frame, and LearningSignals after each trial.
+    """A decider that publishes CellSignals for each frame and LearningSignals after each trial.
 
-    A frame waits for two things. Its deconvolved values are final only some frames later. And as
-    messages are not in order of time, the position at the middle of its scan is certain only at
-    the first Position after it.
+    The CellSignals of a frame are published when two values are final: its deconvolved activity,
+    some frames later, and the position of the mouse at the middle of its scan. As messages can
+    arrive out of time order, that position is final at the first Position after the middle.
 
     A frame has no CellSignals if its pixels are lost, if the field is not found in it, or while
-    cells are still searched (`find`); a Fault reports the first two cases. The CellSignals of
-    an aborted trial stay in the log; signals are computed without them from its TrialEnd on.
+    cells are still being detected (`find`); a Fault reports the first two cases. The CellSignals
+    of an aborted trial stay in the log; from its TrialEnd on, signals are computed without them.
     """
 
     name = "online"
@@ -80,14 +80,14 @@ class Online(Node):
         """A CSV of discs (cell, y_px, x_px, radius_px, area, plane), Suite2p's stat.npy, a label
         image (.tif or .npy), or masks that rig align moved from another day (.npz)."""
         use_iscell: bool = True
-        """Take only the cells that Suite2p's iscell.npy in the folder of cells_file accepts."""
+        """Use only the cells that Suite2p's iscell.npy, in the folder of cells_file, accepts."""
         cells_layout: Layout = "auto"
         """Whether the pixels of stat.npy are those of pages ("page") or of Suite2p's combined view
         ("combined"). "auto" decides by where they are, and refuses a file that fits both."""
         find: FindSettings | None = None
         """Detect cells in the first minutes of the session instead of reading cells_file."""
         areas_file: str = ""
-        """One area id per cell: an .npy, or a retinotopy .npz; otherwise those of cells_file."""
+        """One area id per cell: an .npy, or a retinotopy .npz. Default: the areas in cells_file."""
         selective_at: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 0.3
         """A cell is selective if |d'| is at least this."""
         learning: bool = True
@@ -97,7 +97,7 @@ class Online(Node):
         fold_seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
         """Seed of the folds of the cross-validated population signal."""
         channel: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
-        """The channel of the microscope that shows the cells."""
+        """Number of the microscope's channel that shows the cells, from 1."""
         traces: TraceSettings = TraceSettings()
         motion: MotionSettings = MotionSettings()
 
@@ -106,7 +106,7 @@ class Online(Node):
     def __init__(self, settings: Settings, publish: Publish) -> None:
         super().__init__(settings, publish)
         if bool(settings.cells_file) == (settings.find is not None):
-            raise Refused("[nodes.online]: give either cells_file, or a table find to detect cells")
+            raise Refused("[nodes.online]: set cells_file, or add a table `find` to detect cells")
         if settings.find is not None and settings.areas_file:
             raise Refused(
                 "[nodes.online]: areas_file gives the areas of the cells of cells_file; remove it"
@@ -114,16 +114,16 @@ class Online(Node):
         self._task = TaskSignals()
         self._cells: Cells | None = None
         self._left_out: tuple[str, ...] = ()
-        """Sentences about entries of cells_file that are not used, until they are published."""
+        """Sentences, not published yet, about entries of cells_file that are not used."""
         self._signals: RunningSignals | None = None
         self._store: ScratchRows | None = None
         self._traces: Traces
         self._pipeline: PipelineSettings
         self._shape: tuple[int, int] | None = None
         self._before: list[TrialStart | TrialEnd | Cue] = []
-        """Trials before the first frame with known cells."""
+        """Messages of the trials before the first frame with known cells."""
         self._licks = UnplacedLicks()
-        """Times of licks whose position is not certain yet."""
+        """Licks whose position is not final yet."""
         self._no_cells = False
         self._scan: Scan | None = None
         self._search: DetectionRun | None = None
@@ -135,8 +135,9 @@ class Online(Node):
         self._positions = PositionLookup()
         self._times = FrameTiming()
         self._began = 0
-        """Middle of the scan of the volume's first page."""
-        # A frame moves from the first queue to the second, and is published with its final values:
+        """Middle of the scan of the volume's first page, ns."""
+        # A frame moves to the second queue when its position is final, and is published from
+        # there when its activity is final.
         self._unplaced: deque[tuple[int, Frame, tuple[Motion, ...]]] = deque()
         self._placed: deque[tuple[int, Frame, tuple[Motion, ...], Position]] = deque()
         self._final: deque[Floats] = deque()
@@ -195,7 +196,7 @@ class Online(Node):
             self._store.close()
 
     def _begin(self, cells: Cells) -> RunningSignals:
-        """Make the signals, now that cells are known, and take in the trials so far.
+        """Create the signals once the cells are known, and add the trials so far.
 
         Trials that began before cells were detected have no signals: their activity would be
         extrapolated from later frames.
@@ -273,7 +274,7 @@ class Online(Node):
         self._measure(frame, self._volume, middle)
 
     def _measure(self, frame: Frame, volume: Volume, middle: int) -> None:
-        """Take in a page; queue the frame if it completes a volume."""
+        """Measure the cells in a page; queue the frame if it completes a volume."""
         values = volume.add_page(frame, self._elapsed_s)
         if volume.pages == 1:
             self._began = middle
@@ -295,7 +296,7 @@ class Online(Node):
             self._place_frames(self._positions.latest_t)
 
     def _find_cells(self, frame: Frame) -> Cells | None:
-        """Search cells in a page; return and publish them once the time for it is over."""
+        """Search a page for cells; return and publish the cells when the search time is over."""
         find = self.settings.find
         if find is None or self._no_cells:
             return None
@@ -336,20 +337,23 @@ class Online(Node):
         )
 
     def _step_s(self, frame: Frame) -> float:
-        """Return the time since the last frame, by the microscope unless it has begun anew."""
+        """Return the time since the last frame, s.
+
+        It is that of the microscope's timestamps, or of arrival if the timestamps started again.
+        """
         if self._last is None:
             return 0.0
         step_s = frame.timestamp_s - self._last.timestamp_s
         return step_s if step_s > 0.0 else max(0.0, (frame.t - self._last.t) / 1e9)
 
     def _place_frames(self, t: int | None) -> None:
-        """Look up the position of the frames before t; None: of all, nothing more will come."""
+        """Look up the position at each frame before t; None: at all frames (end of session)."""
         while self._unplaced and (t is None or self._unplaced[0][0] < t):
             scanned_t, frame, motion = self._unplaced.popleft()
             self._placed.append((scanned_t, frame, motion, self._positions.at(scanned_t)))
 
     def _place_licks(self, t: int | None) -> None:
-        """Look up the position of the licks before t; None: of all."""
+        """Look up the position at each lick before t; None: at all licks."""
         if self._signals is not None:
             for lick in self._licks.take(t, self._positions):
                 self._signals.add_lick(lick)

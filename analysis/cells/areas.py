@@ -38,6 +38,9 @@ def read_areas(path: Path, *counts: int) -> Ids:
         path: The file.
         counts: The numbers of ids that are accepted.
 
+    Returns:
+        The area ids: (cells,).
+
     Raises:
         Refused: The file cannot be read, or has another number of ids, or other ids than -1 to 9.
     """

@@ -1,4 +1,7 @@
-"""Read NumPy files of others: a damaged file is an error of one type, and allocates no memory."""
+"""Read NumPy files of other programs; every damaged file raises the same type of error.
+
+A damaged file never makes NumPy allocate memory for an array that the file cannot contain.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +11,14 @@ from numpy.typing import NDArray
 
 
 class UnreadableFileError(Exception):
-    """A file cannot be read; the text gives the reason in one line."""
+    """Raised if a file cannot be read; the text gives the reason in one line."""
 
 
 def unreadable(error: BaseException) -> UnreadableFileError:
-    """Return an error with the first line of another's text, or its type if it has none."""
+    """Convert any exception to UnreadableFileError, with one line of text.
+
+    The line is the first of the exception's text, or the name of its type if it has no text.
+    """
     if isinstance(error, OSError) and error.strerror:
         return UnreadableFileError(error.strerror)
     lines = str(error).strip().splitlines()
@@ -20,9 +26,9 @@ def unreadable(error: BaseException) -> UnreadableFileError:
 
 
 def read_array(path: Path, name: str = "") -> NDArray[Any]:
-    """Read an array from an .npy, or the array of a name from an .npz, without unpickling.
+    """Read the array in an .npy, or the array called `name` in an .npz, without unpickling.
 
-    An .npy is taken whatever the name; an .npz needs one.
+    For an .npy, `name` is ignored.
 
     Raises:
         UnreadableFileError: The file cannot be read.

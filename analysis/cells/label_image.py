@@ -1,4 +1,4 @@
-"""Read cells from label images as Cellpose and ImageJ save them: integers, 0 where no cell is."""
+"""Read cells from label images as Cellpose and ImageJ save them: integers, 0 is background."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from analysis.cells.model import Cells, make_cells
 from rig.errors import Refused
 
 _DEFLATE_RATIO = 1100
-"""Deflate makes data at most this many times smaller."""
+"""Highest compression ratio of Deflate, rounded up."""
 
 
 def read_tiff(path: Path) -> Cells:
@@ -38,7 +38,7 @@ def read_tiff(path: Path) -> Cells:
 
 
 def _check_pages(file: Any, file_bytes: int) -> None:
-    """Raise ValueError for a damaged file whose pages form a loop, or are larger than it can be."""
+    """Raise ValueError if the pages of a damaged file form a loop, or cannot fit in the file."""
     offsets: set[int] = set()
     size = 0
     for page in file.pages:
@@ -54,8 +54,8 @@ def label_cells(labels: NDArray[Any], path: Path) -> Cells:
     """Return the cells of a label image, named by their labels.
 
     Args:
-        labels: (height_px, width_px), or (depths, height_px, width_px), where a label is another
-            cell in each depth.
+        labels: (height_px, width_px), or (depths, height_px, width_px); the same label in two
+            depths is two cells.
         path: The file, for error messages.
 
     Raises:
@@ -75,7 +75,7 @@ def label_cells(labels: NDArray[Any], path: Path) -> Cells:
     values = labels.reshape(-1)[flat].astype(np.int64)
     shape = labels.shape[-2], labels.shape[-1]
     plane, place = np.divmod(flat, shape[0] * shape[1])
-    # Sorted by depth and label, the pixels of a cell follow each other.
+    # Sort by depth and label, so that the pixels of each cell are consecutive.
     order = np.lexsort((values, plane))
     plane, values, places = plane[order], values[order], np.divmod(place[order], shape[1])
     begins = np.flatnonzero(np.diff(values, prepend=-1) | np.diff(plane, prepend=-1))

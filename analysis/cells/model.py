@@ -1,4 +1,4 @@
-"""The cells of a field: the pixels, weights, brain area and depth of each."""
+"""The cells of a field: the pixels, weights, brain area and depth of each cell."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from rig.errors import Refused
 
 @dataclass(frozen=True)
 class Cells:
-    """The pixels of all cells, one cell after the other; pixel (0, 0) is the first of a page."""
+    """The pixels of all cells, one cell after the other; (0, 0) is the first pixel of a page."""
 
     names: tuple[str, ...]
     first: NDArray[np.int64]
@@ -30,17 +30,17 @@ class Cells:
     drawn_on: tuple[int, int] | None = None
     """Size of the pages or of the label image that the cells come from, (height_px, width_px)."""
     from_suite2p: bool = False
-    """True if the pixels may be those of Suite2p's combined view instead of a page."""
+    """True if the pixels may be coordinates in Suite2p's combined view instead of a page."""
     left_out: tuple[str, ...] = ()
     """One sentence for each entry of the file that cannot be used as a cell."""
     rows: NDArray[np.int64] | None = None
-    """Index of each cell's entry in its file, (cells,); None: the file has no other entries."""
+    """Index of each cell's entry in its file, (cells,); None if every entry is a cell."""
     file_rows: int = 0
     """Number of entries in the file."""
     atlas: NDArray[np.float64] | None = None
     """Position of each cell in the retinotopic atlas, um (`xy_t` of the areas file): (cells, 2)."""
     origin: str = ""
-    """The session that these cells were moved from, by the name of its folder; empty: none."""
+    """Folder name of the session that these cells were moved from; empty if they were not moved."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -52,7 +52,10 @@ class Cells:
         return np.stack(sums, axis=1) / weights[:, None]
 
     def boxes(self) -> NDArray[np.int64]:
-        """Return top, left, bottom, right (exclusive) of each cell: (cells, 4)."""
+        """Return the bounding box of each cell: (cells, 4), as top, left, bottom, right.
+
+        Bottom and right are exclusive.
+        """
         low = [np.minimum.reduceat(v, self.first[:-1]) for v in self._yx()]
         high = [np.maximum.reduceat(v, self.first[:-1]) + 1 for v in self._yx()]
         return np.stack([*low, *high], axis=1).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Read `cells_file`: the suffix of its name chooses the reader."""
+"""Read `cells_file` with the reader for its suffix."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ def read_cells(path: Path, areas: Path | None = None, use_iscell: bool = True) -
     Args:
         path: The file.
         areas: A file with one area id for each entry of `path`, or for each cell that is used.
-        use_iscell: Take only the cells that Suite2p's iscell.npy beside `path` accepts.
+        use_iscell: Use only the cells that Suite2p's iscell.npy, in the folder of `path`, accepts.
 
     Raises:
         Refused: A file cannot be used.

@@ -1,4 +1,4 @@
-"""Masks of found cells as runs of pixels along rows, short enough for a message."""
+"""Encode the masks of detected cells as runs of pixels along rows, to fit in a message."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ def encode_runs(labels: NDArray[np.int32]) -> Runs:
     """Return the runs of a label image, ordered by cell: (runs, 4) as cell (from 0), y, x, length.
 
     Args:
-        labels: (height_px, width_px); cells from 1, 0 where no cell is.
+        labels: (height_px, width_px); cells are numbered from 1, 0 is background.
     """
     padded = np.pad(labels, ((0, 0), (1, 1)))
     changes = padded[:, 1:] != padded[:, :-1]

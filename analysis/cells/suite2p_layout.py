@@ -1,8 +1,8 @@
 """Find where the cells of Suite2p's combined view are on the pages of the microscope.
 
 Suite2p processes each region of each depth as a plane of its own, and then writes
-combined/stat.npy: `iplane` counts regions within depths (depth * regions + region), and the pixels
-of a plane are moved by the corner of that plane in a picture of all planes:
+combined/stat.npy. There `iplane` is depth * regions + region, and the pixels of a plane are moved
+by the corner of that plane in the combined view, an image of all planes:
 
     one region, three depths            two regions (corners dy, dx from ops.json), two depths
 
@@ -11,8 +11,8 @@ of a plane are moved by the corner of that plane in a picture of all planes:
     +---------+---------+               | depth 0     | depth 1     |
     | depth 2 |                         +-------+-----+-------+-----+
 
-A stat.npy may also hold pixels of whole pages (Suite2p run without ops.json). Which of these it is
-follows from where the cells are; where it does not, the file is refused.
+A stat.npy may instead contain pixels of whole pages (Suite2p run without ops.json). The positions
+of the cells show which of the two it is; if they fit both, the file is refused.
 """
 
 import math
@@ -31,7 +31,7 @@ Layout = Literal["auto", "page", "combined"]
 
 @dataclass(frozen=True)
 class _Box:
-    """A region of a depth: its rows in the page, and its corner in a picture of all regions."""
+    """A region of a depth: its rows in the page, and its corner in an image of all regions."""
 
     plane: int
     first_row: int
@@ -43,7 +43,7 @@ class _Box:
 
 @dataclass(frozen=True)
 class _Placed:
-    """One way to read the file: depth of each cell, and how far its pixels move: (cells,)."""
+    """One interpretation of the file: depth of each cell, and shift of its pixels: (cells,)."""
 
     plane: NDArray[np.int64]
     down: NDArray[np.int64]
@@ -64,14 +64,14 @@ def to_pages(
     """Return cells of Suite2p with the pixels and depths that they have on the pages.
 
     Args:
-        cells: Cells from any file; those from other files than stat.npy are returned as they are.
+        cells: Cells from any file; cells that are not from a stat.npy are returned unchanged.
         regions: Scan.regions; empty if a page is one region.
         depths: Number of depths scanned.
         shape: Size of a page, (height_px, width_px).
         layout: Whether pixels are those of pages, or of Suite2p's combined view.
 
     Raises:
-        Refused: No reading of the file fits the scan, or several do and differ.
+        Refused: No interpretation of the file fits the scan, or several that differ do.
     """
     if not cells.from_suite2p:
         return cells
@@ -119,7 +119,7 @@ def _readings(cells: Cells, boxes: Sequence[_Box], layout: Layout) -> list[_Plac
 
 
 def _on_pages(cells: Cells, boxes: Sequence[_Box]) -> _Placed | None:
-    """Read the pixels as those of whole pages, and iplane as the depth."""
+    """Interpret the pixels as those of whole pages, and iplane as the depth."""
     depths = {box.plane for box in boxes}
     if len(depths) > 1 and not cells.has_planes:
         return None
@@ -136,7 +136,7 @@ def _on_pages(cells: Cells, boxes: Sequence[_Box]) -> _Placed | None:
 def _in_view(
     cells: Cells, boxes: Sequence[_Box], corners: Sequence[tuple[int, int]]
 ) -> _Placed | None:
-    """Read the pixels as those of a picture in which each box has its corner."""
+    """Interpret the pixels as those of an image in which each box begins at its corner."""
     top, left, bottom, right = cells.boxes().T
     inside = np.zeros((len(boxes), len(cells)), bool)
     for number, (box, (y, x)) in enumerate(zip(boxes, corners, strict=True)):

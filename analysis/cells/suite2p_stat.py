@@ -1,4 +1,4 @@
-"""Read cells from Suite2p's stat.npy without running anything that its pickle may contain."""
+"""Read cells from Suite2p's stat.npy without running any code that its pickle may contain."""
 
 import contextlib
 import pickle
@@ -67,7 +67,7 @@ def read_npy(path: Path, use_iscell: bool = True) -> Cells:
 
     Args:
         path: The file.
-        use_iscell: Take only the cells that iscell.npy in the same folder accepts, if it is there.
+        use_iscell: Use only the cells that iscell.npy in the same folder accepts, if it exists.
 
     Raises:
         Refused: The file cannot be used.
@@ -135,7 +135,7 @@ def _stat_cells(stat: NDArray[Any], path: Path) -> Cells:
 
 
 class _NotStat(Exception):
-    """An entry is not one of Suite2p's."""
+    """Raised for an entry that is not from Suite2p."""
 
 
 def _pixels(entry: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -164,7 +164,7 @@ def _pixels(entry: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 
 
 def _plane(iplane: Any, path: Path) -> int:
-    """Return the depth or part of the combined view that an entry names."""
+    """Return the index of the depth, or of the part of the combined view, in an entry's iplane."""
     try:
         number = float(np.asarray(iplane).reshape(()))
     except (TypeError, ValueError, OverflowError):

@@ -1,11 +1,12 @@
 """Detect cells in a strip by the fluctuations of their brightness.
 
-A page, moved to where the reference is, is smoothed with a Gaussian of 0.4 cell radii, and the
-mean over a square of 5 radii is subtracted: what remains fluctuates where a cell does. For each
-pixel the detector accumulates the product of this difference with the smoothed page one time bin
-earlier. Shot noise is independent between bins and adds nothing on average, whereas calcium lasts.
-Pixels beside a cell only lose what the square subtracts. A cell is a local maximum of the square
-root of this covariance, and the pixels around it that reach half of the maximum.
+Each page is registered to the reference and smoothed with a Gaussian of 0.4 cell radii, and the
+mean over a square of 5 radii is subtracted: the difference fluctuates where a cell fluctuates. For
+each pixel the detector accumulates the product of this difference with the smoothed page one time
+bin earlier. Shot noise is independent between bins and adds nothing on average, whereas a calcium
+transient lasts for several bins. Beside a cell the difference contains only the subtracted mean,
+so its product is not positive there. Each local maximum of the square root of this covariance is
+the centre of a cell; its pixels are those around it that reach half of the maximum.
 """
 
 from typing import Annotated, Any
@@ -24,11 +25,11 @@ Sums = NDArray[np.float64]
 _BIN_S = 0.25
 """Pages are averaged in bins of this many seconds, twice that in a large strip."""
 _LARGE_PX = 600_000
-"""A strip of more pixels is large."""
+"""A strip with more pixels than this counts as large."""
 _SLOW_S = 10.0
-"""Time constant of the mean that is subtracted; slower changes are drift and bleaching."""
+"""Time constant of the subtracted mean, seconds; slower changes are drift and bleaching."""
 _SETTLE_BINS = 10
-"""Bins before anything is accumulated, while the slow mean settles."""
+"""Number of bins that only update the slow mean, before products are accumulated."""
 _MIN_AUTOCORRELATION = 0.3
 """Smallest autocorrelation of a cell's fluctuations from one bin to the next."""
 _MIN_STANDARD_ERRORS = 4.0
@@ -36,18 +37,18 @@ _MIN_STANDARD_ERRORS = 4.0
 
 
 class FindSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How cells are detected in the first minutes of a session, which have no signals."""
+    """How cells are detected in the first minutes of a session; there are no signals until then."""
 
     after_s: Annotated[float, msgspec.Meta(ge=10.0, le=3600.0)] = 180.0
-    """Seconds of imaging in which cells are searched."""
+    """Seconds of imaging that are searched for cells."""
     radius_px: Annotated[float, msgspec.Meta(ge=1.5, le=30.0)] = 4.0
-    """Approximate radius of a cell."""
+    """Approximate radius of a cell, px."""
     contrast: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 0.1
     """Smallest standard deviation of a cell's fluctuations, as a fraction of its brightness."""
 
 
 class CellDetector:
-    """Accumulates the pages of one strip in constant memory, then finds its cells."""
+    """The accumulated pages of one strip, in constant memory, from which cells are detected."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class CellDetector:
         motion: MotionSettings,
         mean: NDArray[Any] | None = None,
     ) -> None:
-        """Begin.
+        """Start without pages.
 
         Args:
             shape: (height_px, width_px) of the strip.
@@ -97,7 +98,7 @@ class CellDetector:
         return np.asarray(self._brightness / max(1, self._bins), np.float32)
 
     def find_cells(self) -> NDArray[np.int32]:
-        """Return a label image, (height_px, width_px): cells from 1, 0 where none is."""
+        """Return a label image, (height_px, width_px): cells from 1, 0 is background."""
         bins = max(1, self._bins - _SETTLE_BINS - 1)
         covariance, lasting, squares = self._sums
         strength = np.sqrt(np.maximum(covariance / bins, 0.0)).astype(np.float32)
@@ -136,7 +137,7 @@ def _accumulate(
     before: Image,
     sums: Sums,
 ) -> None:
-    """Subtract the slow means, and add the products with the bin before."""
+    """Subtract and update the slow means, and add the products with the previous bin to sums."""
     for y in range(difference.shape[0]):
         for x in range(difference.shape[1]):
             h, g = difference[y, x] - slow[0, y, x], smooth[y, x] - slow[1, y, x]
@@ -157,7 +158,10 @@ def _disc(radius_px: float) -> NDArray[np.bool_]:
 
 
 def _away_from_edge(shape: tuple[int, ...], edge_px: int) -> NDArray[np.bool_]:
-    """Return True for pixels off the edge, which enters and leaves the page with motion."""
+    """Return True for pixels farther than edge_px from the edge: (height_px, width_px).
+
+    Pixels at the edge enter and leave the page with the motion of the brain.
+    """
     inner = np.zeros(shape, bool)
     inner[edge_px : shape[0] - edge_px, edge_px : shape[1] - edge_px] = True
     return inner
@@ -166,7 +170,7 @@ def _away_from_edge(shape: tuple[int, ...], edge_px: int) -> NDArray[np.bool_]:
 def _grow(
     strength: Image, y: NDArray[np.intp], x: NDArray[np.intp], radius_px: float
 ) -> NDArray[np.int32]:
-    """Give each pixel to the nearest peak within 1.5 radii of which it has half the strength."""
+    """Assign pixels to the nearest peak within 1.5 radii of which they have half the strength."""
     labels = np.zeros(strength.shape, np.int32)
     inside = _disc(1.5 * radius_px)
     offsets = np.argwhere(inside) - inside.shape[0] // 2

@@ -16,7 +16,7 @@ from rig.messages import CellsFound, Frame
 
 
 class DetectionRun:
-    """Searches the pages of a given time for cells; also makes a reference image of them."""
+    """A search for cells in the pages of a given time; their means become reference images."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class DetectionRun:
         shape: tuple[int, int],
         pipeline: PipelineSettings,
     ) -> None:
-        """Begin, for pages of shape (height_px, width_px)."""
+        """Start without pages; pages have the shape (height_px, width_px)."""
         self.shape = shape
         self._settings, self._pipeline = settings, pipeline
         self._rows = [StripRows(r["plane"], r["first_row"], r["height_px"]) for r in regions]
@@ -33,7 +33,7 @@ class DetectionRun:
         self._began_s: float | None = None
 
     def add_page(self, frame: Frame, time_s: float) -> bool:
-        """Use a page for the search. Returns True, without using it, if the time is over."""
+        """Search a page. If the time of the search is over, ignore the page and return True."""
         if self._began_s is None:
             self._began_s = time_s
         if time_s - self._began_s >= self._settings.after_s:
@@ -45,7 +45,7 @@ class DetectionRun:
         return False
 
     def find_cells(self, frame: Frame) -> list[CellsFound]:
-        """Return a message per depth, shallowest first, with the t of a frame."""
+        """Return one message per depth, shallowest first, with the `t` of this frame."""
         messages = []
         for plane, strips in sorted(self._strips.items()):
             labels, cells = np.zeros(self.shape, np.int32), 0
@@ -58,7 +58,7 @@ class DetectionRun:
         return messages
 
     def reference(self) -> ReferenceImages:
-        """Return the mean pages in which the cells were found, unless there was a reference."""
+        """Return the reference images of the session, or else the mean of the searched pages."""
         if self._pipeline.reference.means is not None:
             return self._pipeline.reference
         means = np.zeros((max(self._strips) + 1, *self.shape), np.float32)

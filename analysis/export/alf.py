@@ -1,8 +1,8 @@
 """Export to ALF files, the names of the International Brain Laboratory's ONE convention.
 
 A file is named object.attribute.extension, and all files of an object have as many rows. The folder
-is SUBJECT/DATE/NUMBER/alf. An attribute has no underscore, except in _times: ONE takes what follows
-one for the name of a clock.
+is SUBJECT/DATE/NUMBER/alf. An attribute has no underscore, except in _times: ONE reads the text
+after an underscore as the name of a clock.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ Arrays = dict[str, NDArray[Any]]
 
 _NUMBER_DIGITS = 3
 _REMARKS_FILE = "_rig_session.remarks.txt"
-"""Says that a session was recovered, and what an incomplete one lacks."""
+"""Name of the file that says if a session was recovered, and what is missing from its log."""
 
 
 def alf_arrays(contents: Contents) -> Arrays:
     """Return the arrays of a session by ALF name: times in s, positions in m, volumes in ul.
 
-    Trials are those that were completed. An object without any event is left out.
+    Only completed trials are exported. An object without events is left out.
     """
     arrays = _trials(contents) | _events(contents) | _cells(contents)
     return {name: values for name, values in arrays.items() if len(values)}

@@ -1,4 +1,4 @@
-"""What every export is made from: completed trials, frames and events of one session."""
+"""The data that all exports share: completed trials, frames and events of one session."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Contents:
 
     session: Session
     missing: str = ""
-    """What the log lacks, in a sentence; empty if it is complete."""
+    """What is missing from the log, in a sentence; empty if it is complete."""
 
     @cached_property
     def task(self) -> dict[str, Any]:
@@ -45,14 +45,14 @@ class Contents:
 
     @cached_property
     def began(self) -> datetime:
-        """When the session's clock was zero, with the time zone of the rig."""
+        """Date and time of the session clock's zero, with the time zone of the rig."""
         return datetime.fromisoformat(str(self.session.settings["began"]))
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """Completed corridors, a row each, numbered from 0: see Session.trials.
+        """One row per completed corridor, numbered from 0: see Session.trials.
 
-        grey_s is when the animal entered the grey space after the texture.
+        grey_s is the time at which the animal entered the grey space after the texture.
         """
         table = self.session.trials
         done: pd.DataFrame = table[(table.outcome == "done") & (table.picture == CORRIDOR)]
@@ -144,7 +144,7 @@ class Contents:
         return np.searchsorted((middles[1:] + middles[:-1]) / 2, t_s).astype(np.intp)
 
     def _entered_grey_s(self, trials: pd.DataFrame) -> Floats:
-        """Return when each trial's animal came to the end of the texture: the first Position."""
+        """Return the time (s) of each trial's first Position beyond its texture: (trials,)."""
         position = self.session.position
         trial, t_s, position_m = (position[name].to_numpy() for name in _WHERE)
         entered = []
@@ -181,7 +181,7 @@ def _missing(session: Session) -> str:
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Have a file written under a temporary name, then give it its own: it is whole or absent."""
+    """Write a file under a temporary name, then rename it: it is either complete or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".part.{path.name}")
     try:

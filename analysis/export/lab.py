@@ -43,19 +43,20 @@ UNKNOWN_STIMULUS = -1
 WINDOW_FRAMES = 15
 """Frames that the scripts take before and after each cue and first lick."""
 _DM = 10.0
-"""Decimetres in a metre."""
+"""Decimetres per metre."""
 _SWAP = "leaf1_"
-"""What follows it in the name of a swapped corridor is its STIMTYPE."""
+"""Prefix of the name of a swapped corridor; the rest of the name is its STIMTYPE."""
 _COHORTS = {"task": "sup", "unrewarded": "unsup", "naive": "naive"}
 _PRETRAINED = {
     "pretrained": "pretrain_on_nat_image",
     "grating_pretrained": "pretrain_on_grat_image",
     "not_pretrained": "no_pretrain",
 }
-"""The experiment types of the behavior-only cohorts; a file has all days of their mice."""
+"""Experiment type of each behavior-only cohort; its file contains all days of all its mice."""
 _PRETRAINING_STAGES = ("pretraining_passive", "pretraining_active")
 _MODES = {"active": "Active after cue", "passive": "Passive", "none": "Passive"}
-"""The scripts' reward modes. With Passive they count licks before the cue, also without water."""
+"""Reward mode of the study's scripts for each of ours. For Passive, the scripts count licks before
+the cue; this is also right for sessions without water."""
 
 Write = Callable[[Path], None]
 
@@ -63,8 +64,8 @@ Write = Callable[[Path], None]
 def experiment_type(contents: Contents) -> str:
     """Return the study's name for this kind of session, such as "sup_test1".
 
-    Whether a train1 or train2 session came before or after learning is not in the session; give
-    the whole name (sup_train1_before_learning) to write_lab instead.
+    A session does not record whether train1 or train2 was before or after learning; for these,
+    give write_lab the whole name, such as sup_train1_before_learning.
     """
     cohort, stage = str(contents.task["cohort"]), str(contents.task["stage"])
     if cohort == "grating":
@@ -84,13 +85,13 @@ def write_lab(
 ) -> list[Path]:
     """Write or extend the study's files under `root`, and return the files written.
 
-    Sessions that are already there stay; this one's entry is replaced if it is there.
+    Entries of other sessions are kept; an older entry of this session is replaced.
 
     Args:
         contents: The session.
         root: The folder of beh/, spk/ and retinotopy/.
-        exp_type: EXPTYPE; empty: that of experiment_type.
-        day: N of _dayN for a behavior-only cohort; None: counted from the animal's other sessions.
+        exp_type: EXPTYPE; if empty, the result of experiment_type.
+        day: N of _dayN for a behavior-only cohort; None: count the animal's sessions.
 
     Raises:
         Refused: No corridor was completed, corridors differ in length, or a file that is there
@@ -101,7 +102,7 @@ def write_lab(
     held = _read_dict(root / name)
     others = {key: held[key] for key in held if not key.startswith(f"{session_key(contents)}_day")}
     entries = others | _entries(contents, day, others)
-    # the scripts take the five days of each behavior-only mouse by their place
+    # The scripts find the five days of each behavior-only mouse by their order in the file.
     files = {name: _saver(dict(sorted(entries.items())))}
     if contents.cells is not None:
         files |= _imaging_files(contents, root, exp_type)
@@ -111,12 +112,15 @@ def write_lab(
 
 
 def warnings(contents: Contents) -> list[str]:
-    """Return in a sentence each what the study's scripts cannot do with the files of a session."""
+    """Return sentences on what the study's scripts cannot do with a session's files."""
     return [text for text in (atlas_positions(contents)[1], incomplete_windows(contents)) if text]
 
 
 def incomplete_windows(contents: Contents) -> str:
-    """Return a sentence if the scripts cannot cut their frames around some cue or first lick."""
+    """Return a warning if a cue or first lick is too near the first or last frame for the scripts.
+
+    Empty if the scripts can take WINDOW_FRAMES on both sides of each.
+    """
     if contents.cells is None:
         return ""
     first_licks = contents.licks.drop_duplicates("number").t_s.to_numpy(np.float64)
@@ -147,9 +151,9 @@ def _swaps(contents: Contents) -> list[str]:
 
 
 def _with_one_swap(behavior: dict[str, Any], swap: str) -> dict[str, Any]:
-    """Return the dict with one swapped corridor among its walls; its trials and frames all stay.
+    """Return the dict with only one swapped corridor in UniqWalls; all trials and frames are kept.
 
-    The scripts take the walls of test3 by their place in UniqWalls: one swapped corridor of four.
+    For test3, the scripts index UniqWalls by position, and expect four walls, one of them swapped.
     """
     walls = behavior["UniqWalls"]
     kept = np.array([_SWAP not in wall or wall == _SWAP + swap for wall in walls])
@@ -185,7 +189,7 @@ def _imaging_files(contents: Contents, root: Path, exp_type: str) -> dict[str, W
 
 
 def behavior_dict(contents: Contents) -> dict[str, Any]:
-    """Return the session as the study's dict; see the last section of the science notes.
+    """Return the session as the dict that the study's scripts read.
 
     Frame arrays have one value for each frame with signals; trial arrays one for each completed
     trial; lick arrays one for each lick in a completed trial.
@@ -271,10 +275,10 @@ def _is_pretraining(contents: Contents) -> bool:
 
 
 def _day(contents: Contents, held: Iterable[str]) -> int:
-    """Return on which of its days a behavior-only mouse ran, from 1: the passive day is the first.
+    """Return the day number of a behavior-only mouse's session; day 1 is the passive day.
 
-    A day counts if a corridor was completed in one of its sessions, which is beside this one or
-    among the keys of the file.
+    A day counts if a corridor was completed in one of its sessions. The sessions are those in the
+    folder of this one, and those in the keys of the file.
     """
     own = f"{contents.began:%Y-%m-%d}"
     beside = contents.session.folder.resolve().parent.glob("ses-*")

@@ -1,7 +1,7 @@
 """Export to Neurodata Without Borders (NWB 2): one file a session, with core types only.
 
-The file is written under a temporary name, read back, checked, inspected, and only then given its
-name: an HDF5 file that was interrupted cannot be read at all.
+The file is written under a temporary name, read back, checked and inspected, and only then renamed,
+because an HDF5 file whose writing was interrupted cannot be read at all.
 """
 
 import json
@@ -22,12 +22,12 @@ from rig.errors import Refused
 
 _SEXES = ("M", "F", "U", "O")
 _GRAVE = ("CRITICAL", "ERROR", "PYNWB_VALIDATION")
-"""Importances of the NWB inspector with which a file is not kept."""
+"""Importance levels of the NWB inspector that make a file unacceptable."""
 _STUDY = "doi:10.1038/s41586-025-09180-y"
 
 
 class SubjectFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What NWB and DANDI ask of an animal beyond its name."""
+    """Facts about an animal that NWB and DANDI require in addition to its name."""
 
     birth_date: date
     sex: str = "U"
@@ -65,8 +65,8 @@ def write_nwb(
         contents: The session.
         folder: Where the file goes.
         subject: Facts about the animal that are not in the session.
-        pages: What becomes of the raw pages of the microscope.
-        partial: Write the file although TIFFs are missing; its notes say which.
+        pages: How the raw pages of the microscope are included.
+        partial: Write the file even if TIFFs are missing; its notes list them.
 
     Raises:
         Refused: pynwb is not installed, the animal was born after the session, a TIFF is missing,
@@ -79,7 +79,7 @@ def write_nwb(
 
 
 def _check(contents: Contents, subject: SubjectFacts, pages: RawPages, partial: bool) -> None:
-    """Refuse what cannot become an NWB file, before anything is written."""
+    """Raise Refused, before anything is written, if the session cannot become an NWB file."""
     try:
         import pynwb  # noqa: F401
     except ImportError as error:
@@ -133,7 +133,7 @@ def check_times(nwb: Any) -> Iterator[str]:
 
 
 def inspect(path: Path) -> list[str]:
-    """Return the grave findings of the NWB inspector, with DANDI's rules; none without it."""
+    """Return the serious findings of the NWB inspector (DANDI's rules); none if not installed."""
     try:
         from nwbinspector import inspect_nwbfile, load_config
     except ImportError:

@@ -12,13 +12,13 @@ _EVENT_S = 1e-4
 """Resolution of the times of events, seconds."""
 _TRIAL_COLUMNS = {
     "stimulus": "name of the wall texture or image",
-    "rewarded": "whether water could be had",
+    "rewarded": "True if the trial could give water",
     "outcome": "done or aborted",
-    "reward_mode": "active: at a lick; passive: without one; none",
-    "cue_position_m": "where the sound cue was, metres; NaN if there was none",
-    "cue_s": "when the sound cue was",
-    "reward_s": "when the first reward was",
-    "reward_position_m": "where the first reward was, metres",
+    "reward_mode": "active: at a lick; passive: without a lick; none",
+    "cue_position_m": "position of the sound cue, metres; NaN if there was none",
+    "cue_s": "time of the sound cue",
+    "reward_s": "time of the first reward",
+    "reward_position_m": "position of the first reward, metres",
     "licks": "number of licks in the trial",
 }
 

@@ -21,7 +21,7 @@ from analysis.signals.selectivity import SIGNS, THRESHOLDS
 _FRAMES_AT_ONCE = 64
 """Frames of activity or pages in memory while the file is written."""
 _CELLS_A_CHUNK = 4096
-"""Cells in a piece of the file: what is read to get the activity of one cell."""
+"""Cells per chunk of the file; reading the activity of one cell reads whole chunks."""
 _PIXEL = np.dtype([("x", "u4"), ("y", "u4"), ("weight", "f4")])
 
 
@@ -59,7 +59,7 @@ def add_imaging(nwb: Any, contents: Contents, cells: Cells, folder: Path, pages:
 
 
 def missing_tiffs(contents: Contents) -> list[str]:
-    """Return the imaging files that the session names and that are not there."""
+    """Return the imaging files that the session names but that do not exist."""
     files = dict.fromkeys(contents.session.frames.file)
     return [name for name in files if not (contents.session.folder / name).is_file()]
 
@@ -85,7 +85,10 @@ def _imaging_plane(nwb: Any, device: Any, contents: Contents, number: int) -> An
 def _cell_table(
     contents: Contents, cells: Cells, members: NDArray[np.intp], plane: Any, number: int
 ) -> Any:
-    """Return the cells of a depth as whole columns: one row at a time needs a minute for 90,000."""
+    """Return the table of the cells of a depth.
+
+    It is made of whole columns: adding 90,000 cells row by row takes a minute.
+    """
     from hdmf.common import VectorData, VectorIndex
     from pynwb.ophys import PlaneSegmentation
 
@@ -107,7 +110,7 @@ def _cell_table(
 
 
 def _facts_of_cells(contents: Contents) -> dict[str, tuple[str, NDArray[Any]]]:
-    """Return the columns of the tables of cells: description, and a value for each cell."""
+    """Return the columns of the tables of cells by name: description, and a value per cell."""
     area = contents.area.astype(np.int64)
     facts: dict[str, tuple[str, NDArray[Any]]] = {
         "area": ("id of the retinotopic area; -1 unknown", area),
@@ -128,7 +131,7 @@ def _activity(traces: NDArray[np.float32], members: NDArray[np.intp]) -> Any:
 
 
 def _rows(traces: NDArray[np.float32], members: NDArray[np.intp]) -> Iterator[NDArray[np.float32]]:
-    """Yield the activity of some cells, frame by frame, and let go of what was read from disk."""
+    """Yield the activity of some cells, frame by frame, and release the memory of read frames."""
     mapped: Any = traces.base
     for frame in range(len(traces)):
         yield traces[frame, members]
@@ -192,7 +195,7 @@ def _read_pages(contents: Contents, frames: pd.DataFrame) -> Any:
 
 
 def _running_signals(contents: Contents) -> Iterator[Any]:
-    """Yield the signals that were computed after each frame, as series of its scan's middle."""
+    """Yield the signals computed after each frame, as series at the middle of the frame's scan."""
     from pynwb import TimeSeries
 
     session = contents.session

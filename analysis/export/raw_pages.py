@@ -1,10 +1,10 @@
-"""What an NWB file has of the microscope's raw pages: imports nothing, for a command's help."""
+"""How an NWB file includes raw pages; has no imports, so that a command's help loads fast."""
 
 from enum import StrEnum
 
 
 class RawPages(StrEnum):
-    """What an NWB file has of the raw pages of the microscope."""
+    """How an NWB file includes the raw pages of the microscope."""
 
     LINK = "link"
     """The paths of the TIFFs, relative to the file."""

@@ -10,10 +10,10 @@ from rig.errors import Refused
 
 README = """Tables of one session. Times are seconds of the session clock; it was zero at {began}.
 {remarks}
-trials      one row a trial, aborted ones too (outcome)
+trials      one row per trial, including aborted trials (outcome)
 licks       lick onsets
 rewards     openings of a valve; manual: asked for by the operator
-cues        trial, and when and where the sound cue was due
+cues        sound cues: trial, and time and position at which the cue was due
 wheel       the wheel at every tick: encoder counts, and centimetres forward
 position    position in the corridor at every tick of the wheel
 flips       frames shown on the screens, with the position that they show

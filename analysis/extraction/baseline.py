@@ -8,19 +8,26 @@ from analysis.jit import compiled
 Floats = NDArray[np.float32]
 
 _BLOCKS = 6
-"""Number of blocks in a window: a value leaves the window at most one block late."""
+"""Number of blocks per window. A value leaves the window with its block, at most one block late."""
 
 
 class Baseline:
     """Suite2p's maximin baseline, from past frames only.
 
-    The trace is smoothed, and the baseline is the maximum over the last window of the minimum over
-    the window before each moment. The smoothing is exponential, with the noise of a Gaussian of
-    smooth_frames; minima and maxima are kept by blocks of a sixth of a window.
+    The trace is smoothed. At each frame, the minimum over the preceding window is taken; the
+    baseline is the maximum of these minima over the last window. The smoothing is exponential and
+    reduces noise as much as a Gaussian with a standard deviation of smooth_frames. Minima and
+    maxima are stored per block of a sixth of a window.
     """
 
     def __init__(self, cells: int, window_s: float, smooth_frames: float) -> None:
-        """Begin before the first frame."""
+        """Start before the first frame.
+
+        Args:
+            cells: Number of cells.
+            window_s: Length of the window, s.
+            smooth_frames: Standard deviation of the equivalent Gaussian, frames.
+        """
         noise = 1.0 / (2.0 * np.sqrt(np.pi) * smooth_frames)
         self._share = 2.0 * noise / (1.0 + noise)
         self._block_s = window_s / _BLOCKS
@@ -34,7 +41,7 @@ class Baseline:
         self._high = np.full(cells, -np.inf, np.float32)
 
     def subtract(self, values: Floats, time_s: float) -> None:
-        """Take in the values of a frame, (cells,), and subtract the baseline from them in place."""
+        """Update the baseline with a frame, (cells,), and subtract it from the frame in place."""
         if not self._frames:
             self._block_began_s = time_s
         elif time_s - self._block_began_s >= self._block_s:

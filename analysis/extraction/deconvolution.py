@@ -1,9 +1,9 @@
 """Online deconvolution: non-negative activity from the brightness of each cell.
 
 OASIS (Friedrich, Zhou & Paninski, PLoS Comput Biol 2017) without a sparsity penalty and with a
-fixed decay. The trace is divided into pools within which calcium only decays. A new value opens a
-pool; the last two pools merge as long as the last one begins below what the decay of the one
-before it leaves:
+fixed decay. The trace is divided into pools within which calcium only decays. Each new value opens
+a pool. The last two pools are merged while the last one begins below the value to which the pool
+before it has decayed:
 
     brightness      x        x  x             a pool: value at its start, then exponential decay
                  x     x  x       x           activity: how far a pool starts above the decay of
@@ -24,22 +24,22 @@ _PLACE = DEPTH - 1
 MOST_LAG = DEPTH - 6
 """Largest lag, in frames."""
 _AGES = 1024
-"""Number of frames for which the decay is kept; after them nothing is left."""
+"""Number of frames for which the decay is stored; after that many frames it is taken as 0."""
 
 
 class Deconvolution:
-    """Gives the deconvolved value of a frame `lag` frames later; it is then final.
+    """Online deconvolution: the value of a frame is returned `lag` frames later, and is final.
 
-    Frames may be unevenly spaced: the decay between two frames follows from the time between them.
+    Frames may be unevenly spaced: the decay between two frames depends on the time between them.
     """
 
     def __init__(self, cells: int, tau_s: float, lag: int) -> None:
-        """Begin before the first frame.
+        """Start before the first frame.
 
         Args:
             cells: Number of cells.
             tau_s: Time constant of the decay, seconds.
-            lag: Frames, 0 to MOST_LAG.
+            lag: Number of frames after which a value is final, 0 to MOST_LAG.
         """
         self._tau_s, self._lag = tau_s, lag
         self._frame = -1
@@ -52,7 +52,7 @@ class Deconvolution:
         self._decay = np.zeros((cells, DEPTH), np.float32)
 
     def add(self, values: Floats, time_s: float) -> Floats | None:
-        """Take in the next frame, (cells,); return the values of the frame `lag` before it."""
+        """Add the next frame, (cells,); return the values of the frame `lag` frames before it."""
         self._frame += 1
         self._times_s = np.concatenate(([time_s], self._times_s[:-1]))
         decays = np.exp((self._times_s - time_s) / self._tau_s)
@@ -84,8 +84,8 @@ def _add(
 ) -> None:
     """Open a pool with each cell's new value, then merge pools while they violate the decay.
 
-    decay[c, k] is the fraction of calcium at the start of a pool that is left at the start of the
-    next one, k.
+    decay[c, k] is the fraction of the calcium at the start of the pool before pool k that is left
+    at the start of pool k.
     """
     for c in range(values.size):
         v, w, began = np.float64(values[c]), 1.0, frame

@@ -1,4 +1,4 @@
-"""Report once when the field is not found in the pages any more, and once when it is back."""
+"""Report once when the field is no longer found in the pages, and once when it is found again."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,15 @@ from analysis.extraction.strip import Motion
 
 
 class LostField:
-    """Follows whether the field of each volume was found within the reach of registration."""
+    """Whether the field was found in the last volumes, within the largest measured shift."""
 
     def __init__(self, max_shift_px: int) -> None:
-        """Begin with the field in place."""
+        """Start with the field found; max_shift_px is the largest shift that is measured."""
         self._max_shift_px = max_shift_px
         self._frames = 0
 
     def changed(self, index: int, motion: Sequence[Motion]) -> str:
-        """Take in the motion of a volume; return a sentence if the field is lost or back, or "".
+        """Use the motion of a volume; return a sentence if the field is lost or back, else "".
 
         Args:
             index: Index of the volume's last frame.

@@ -13,7 +13,7 @@ Shift = tuple[int, int]
 
 
 class Masks:
-    """Measures the weighted mean of each cell's pixels in a page, wherever motion has moved them.
+    """The masks of all cells, moved with the brain, for the weighted mean of each cell in a page.
 
     The pixels of a cell are stored as runs of eight along a row, with weight 0 for pixels that are
     not the cell's:
@@ -22,9 +22,9 @@ class Masks:
                     . # # # # # . .        run of row 1:  0 w w w w w 0 0
 
     One index then addresses eight pixels, and eight sums are accumulated at once, which the
-    compiler turns into vector instructions: with a single sum each addition would wait for the
-    one before it. Cells are visited in the order of their rows, so that the page is read nearly
-    from front to back.
+    compiler turns into vector instructions; with a single sum, each addition would wait for the
+    previous one. Cells are processed in the order of their rows, so that the page is read almost
+    sequentially.
     """
 
     def __init__(self, cells: Cells, shape: tuple[int, int]) -> None:
@@ -97,7 +97,7 @@ def _means(
 ) -> None:
     height, width = page.shape
     flat = page.reshape(-1)
-    sums = np.zeros(_RUN_PX)  # one for each pixel of a run: they are added in vector registers
+    sums = np.zeros(_RUN_PX)  # one sum per pixel of a run, so that they fit in vector registers
     for c in range(to.size):
         down, right = np.int64(shifts[to[c], 0]), np.int64(shifts[to[c], 1])
         # Cells at the edge of the page are read pixel by pixel, the others run by run.
@@ -111,7 +111,7 @@ def _means(
                     column = min(max(place % width + right + j, 0), width - 1)
                     sums[0] += np.float64(page[row, column]) * weight[run, j]
         else:
-            # Unsigned: a negative shift wraps, and the sum wraps back.
+            # The offset is unsigned: a negative shift wraps around, and adding it wraps back.
             offset = np.uint64(down * width + right)
             for run in range(first[c], first[c + 1]):
                 begin = at[run] + offset
@@ -125,11 +125,11 @@ def _means(
 
 
 class Neuropil:
-    """Measures the mean brightness of a ring around each cell, of pixels that belong to no cell.
+    """Rings around the cells, of pixels that belong to no cell, and their mean brightness.
 
     The page is divided into tiles of 4 x 4 px. A ring is the difference of two boxes of tiles: the
-    inner one holds the bounding box of the cell and a margin, the outer one is widened until there
-    are enough pixels between them:
+    inner box contains the bounding box of the cell and a margin; the outer box is widened until
+    there are enough pixels between the two:
 
         outer  + - - - - - - +
                |   + - - +   |         sum of a box from a summed-area table T of the tiles:
@@ -137,8 +137,8 @@ class Neuropil:
                |   + - - +   |           - T[bottom, left] + T[top, left]
                + - - - - - - +
 
-    The table is small enough to stay in a core's cache. For pages of 16-bit integers it counts
-    modulo 2**32, which leaves the differences exact.
+    The table is small enough for the cache of one core. For pages of 16-bit integers it is
+    computed modulo 2**32, with which the differences are still exact.
     """
 
     def __init__(
@@ -238,7 +238,7 @@ def _sum_tiles(
             for x in range(max(first, last), width):
                 columns[x] += page[row, width - 1] * free[y, x]
         above, along = table[tile], table[tile + 1]
-        left = table[0, 0]  # always 0, and of the type of the table
+        left = table[0, 0]  # always 0; this gives it the type of the table
         for j in range(along.size - 1):
             for x in range(_TILE_PX * j, _TILE_PX * (j + 1)):
                 left += columns[x]

@@ -1,4 +1,4 @@
-"""Check that the cells can be seen in what is scanned, and that the scan stays the same."""
+"""Check that the scan contains the depths and the channel of the cells, and does not change."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from rig.messages import Frame, Scan
 
 
 def depths_at_once(scan: Scan) -> int:
-    """Return the number of depths scanned simultaneously, each in a channel of its own."""
+    """Return the number of depths scanned simultaneously, each in its own channel."""
     return max(1, len(scan.depths_um) // max(1, len(scan.header.get("zs_um", ()))))
 
 
@@ -29,7 +29,7 @@ def page_shape(frame: Frame, before: tuple[int, int] | None) -> tuple[int, int]:
     shape = (frame.height_px, frame.width_px)
     if before is not None and before != shape:
         raise Refused(
-            f"frame {frame.index} has {shape[0]} x {shape[1]} px, the frames before it "
+            f"frame {frame.index} has {shape[0]} x {shape[1]} px, but the frames before it "
             f"{before[0]} x {before[1]} px; image the same field during a session"
         )
     return shape

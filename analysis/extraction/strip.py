@@ -28,7 +28,7 @@ class StripRows:
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """How pages become brightness."""
+    """How the brightness of cells is measured in pages."""
 
     traces: TraceSettings
     motion: MotionSettings
@@ -37,20 +37,20 @@ class PipelineSettings:
 
 @dataclass(frozen=True)
 class Motion:
-    """How a strip has moved."""
+    """How far a strip has moved from its reference."""
 
     down_px: float
     right_px: float
     correlation: float
     """Correlation with the reference, 1 at best."""
     z_um: float | None
-    """Drift of the focus, where there is a z-stack."""
+    """Drift of the focus, um; None without a z-stack."""
     found: bool = True
     """False if the strip was not found within max_shift_px of its reference."""
 
 
 class Strip:
-    """Measures the motion of a strip and the brightness of its cells, wherever they have moved."""
+    """One strip: measures its motion, and the brightness of its cells at their moved positions."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Strip:
             members: Indices of the cells in this strip.
             rows: Where the strip is in the page.
             width: Width of the page, px.
-            settings: How pages become brightness.
+            settings: How brightness is measured.
 
         Raises:
             Refused: A cell extends beyond the strip, or a reference image does not fit.
@@ -89,7 +89,7 @@ class Strip:
         self._depth = None if stack is None else ZEstimate(shape, motion, *stack)
 
     def measure(self, page: NDArray[Any], time_s: float) -> tuple[Floats, Motion | None]:
-        """Return the brightness of the strip's cells less neuropil, (members,), and its motion.
+        """Return the brightness of the strip's cells minus neuropil, (members,), and its motion.
 
         Args:
             page: The whole page, (height_px, width_px).
@@ -134,10 +134,10 @@ def make_strips(
         cells: All cells of the field.
         regions: Scan.regions; empty if each page is one strip.
         shape: Size of the pages, (height_px, width_px).
-        settings: How pages become brightness.
+        settings: How brightness is measured.
 
     Raises:
-        Refused: A cell is in no strip, or extends beyond its own.
+        Refused: A cell is in no strip, or extends beyond its strip.
     """
     rows = [StripRows(r["plane"], r["first_row"], r["height_px"]) for r in regions]
     rows = rows or [StripRows(int(plane), 0, shape[0]) for plane in np.unique(cells.plane)]

@@ -13,7 +13,8 @@ Floats = NDArray[np.float32]
 
 
 class TraceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How brightness becomes activity. Defaults are those of Suite2p; tau is for GCaMP6s."""
+    """How activity is computed from brightness. Defaults are those of Suite2p; tau_s is for
+    GCaMP6s."""
 
     neuropil_share: Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] = 0.7
     """Fraction of the neuropil's brightness that is subtracted from a cell."""
@@ -28,14 +29,14 @@ class TraceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     tau_s: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 0.75
     """Time constant of the calcium signal, seconds."""
     deconvolution_lag_frames: Annotated[int, msgspec.Meta(ge=0, le=MOST_LAG)] = 5
-    """A frame's activity is published this many frames later, and is then final."""
+    """Number of frames after which the activity of a frame is final and is published."""
 
 
 class Traces:
-    """Subtracts the baseline from brightness and deconvolves it."""
+    """Baseline subtraction and deconvolution of the brightness of all cells."""
 
     def __init__(self, cells: int, settings: TraceSettings) -> None:
-        """Begin before the first frame."""
+        """Start before the first frame."""
         window_s, smooth_frames = settings.baseline_window_s, settings.baseline_smooth_frames
         self._baseline = Baseline(cells, window_s, smooth_frames)
         self._deconvolution = Deconvolution(
@@ -43,7 +44,7 @@ class Traces:
         )
 
     def add(self, values: Floats, time_s: float) -> Floats | None:
-        """Take in the brightness of a frame, (cells,), which is changed in place.
+        """Add the brightness of a frame, (cells,), which is changed in place.
 
         Returns:
             The activity of the frame `deconvolution_lag_frames` before it, (cells,), if any.

@@ -1,4 +1,4 @@
-"""A volume: the pages of all depths, which together give one value of every cell."""
+"""A volume: the pages of all depths, which together give one value per cell."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from rig.messages import Frame
 
 
 class Volume:
-    """Puts the pages of a volume together.
+    """The pages of the current volume, and the brightness of all cells in it.
 
     A volume gives no values if one of its pages is missing, or if one of its strips was not found.
     """
@@ -33,7 +33,7 @@ class Volume:
             cells: All cells of the field.
             regions: Scan.regions.
             shape: Size of the pages, (height_px, width_px).
-            settings: How pages become brightness.
+            settings: How brightness is measured.
             averaged: Number of scanned frames that are averaged into a page.
             at_once: Number of depths scanned simultaneously; they share one frame number.
             frames_per_slice: Number of scanned frames of each slice of a volume; the brightness of
@@ -45,7 +45,7 @@ class Volume:
         cells.check_page(shape)
         self.shape = shape
         self.motion: tuple[Motion, ...] = ()
-        """Motion of each strip in the last volume, by plane and row."""
+        """Motion of each strip in the last volume, sorted by plane and row."""
         self._strips = make_strips(cells, regions, shape, settings)
         self._planes = sorted({strip.rows.plane for strip in self._strips})
         self._values = np.zeros(len(cells), np.float32)
@@ -67,14 +67,14 @@ class Volume:
         return all(motion.found for motion in self.motion)
 
     def add_page(self, frame: Frame, time_s: float) -> Floats | None:
-        """Take in a page; return the brightness of all cells, (cells,), if it is the last one.
+        """Add a page; return the brightness of all cells, (cells,), if it completes a volume.
 
         If a strip was not found, `found` is False and all values are NaN.
         """
         if frame.plane not in self._planes:
             return None
         if not self._is_next(frame):
-            # Pages are missing, or this is the first one: only a first plane begins a volume.
+            # Pages are missing, or this is the first page: a volume begins only at the first plane.
             self._next, self._moved, self._first = 0, [], frame.number
             self._values[:] = 0.0
             if frame.plane != self._planes[0]:

@@ -1,4 +1,4 @@
-"""Report once when the focus has drifted, and once when it is back."""
+"""Report once when the focus has drifted, and once when it has returned."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from analysis.extraction.strip import Motion
 
 
 class ZDrift:
-    """Follows the depth of each volume; it is known only if there is a z-stack."""
+    """Whether the focus has drifted in the last volumes; known only with a z-stack."""
 
     def __init__(self, limit_um: float) -> None:
-        """Begin in focus; a drift of at least limit_um is reported."""
+        """Start in focus; a drift of at least limit_um is reported."""
         self._limit_um, self._drifted = limit_um, False
 
     def changed(self, motion: Sequence[Motion]) -> str:
-        """Take in the motion of a volume; return a sentence if the drift begins or ends, or ""."""
+        """Use the motion of a volume; return a sentence if a drift begins or ends, else ""."""
         depths = [m.z_um for m in motion if m.z_um is not None]
         if not depths:
             return ""

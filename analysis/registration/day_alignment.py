@@ -17,11 +17,11 @@ from rig.errors import Refused
 Floats = NDArray[np.float32]
 
 _MAX_DEGREES = 4.0
-"""Rotations are searched up to this in both directions."""
+"""Largest rotation that is searched, in both directions, degrees."""
 _STEP_DEGREES = 0.5
 _SIGNIFICANT = 7.0
-"""Smallest peak that counts as found, in standard deviations of those of unrelated images: with
-every rotation the shift is searched again, so chance has many more tries than in one search."""
+"""Smallest peak that counts as a match, in standard deviations of the correlations of unrelated
+images. It is larger than for a single search, because every rotation is a search of its own."""
 _CLOSE_PX = 3.0
 """Largest distance between the centres of one cell on two days."""
 _OVERLAP = 0.3
@@ -30,7 +30,7 @@ _OVERLAP = 0.3
 
 @dataclass(frozen=True)
 class DayAlignment:
-    """Where today's image is, seen from the reference: rotated about its middle, then moved."""
+    """How today's image differs from the reference: rotated about its middle, then shifted."""
 
     down_px: float
     right_px: float
@@ -43,7 +43,7 @@ class DayAlignment:
 
 
 def mean_page(pages: Iterable[NDArray[Any]]) -> Floats:
-    """Return the mean of pages, each moved to where it fits: (height_px, width_px)."""
+    """Return the mean of pages, each registered to those before it: (height_px, width_px)."""
     rigid: Rigid | None = None
     total, count = np.zeros(0), 0
     for at, page in enumerate(pages):
@@ -57,15 +57,15 @@ def mean_page(pages: Iterable[NDArray[Any]]) -> Floats:
 
 
 def align(today: NDArray[Any], reference: NDArray[Any], max_shift_px: int = 60) -> DayAlignment:
-    """Find how today's mean image has moved and turned from the reference.
+    """Find how today's mean image is shifted and rotated from the reference.
 
     The rotation with the highest correlation is searched in steps of half a degree, and then in
-    steps of a tenth around the best.
+    steps of a tenth of a degree around the best one.
 
     Args:
-        today: (height_px, width_px)
-        reference: (height_px, width_px)
-        max_shift_px: Largest shift that is found.
+        today: Mean image of today, (height_px, width_px).
+        reference: Mean image of the other day, (height_px, width_px).
+        max_shift_px: Largest shift that is searched.
     """
     correlator = Correlator(reference.shape, max_shift_px)
     spectrum = correlator.reference(correlator.window(np.asarray(reference, np.float32)))
@@ -90,7 +90,7 @@ def _locate(correlator: Correlator, reference: Any, image: NDArray[Any], degrees
 
 
 def rotate(image: NDArray[Any], degrees: float) -> Floats:
-    """Return an image rotated about its middle; pixels from outside repeat its edge."""
+    """Return an image rotated about its middle; pixels from outside it repeat its edge."""
     flat = np.asarray(image, np.float32)
     if not degrees:
         return flat
@@ -99,7 +99,7 @@ def rotate(image: NDArray[Any], degrees: float) -> Floats:
 
 
 def undo(image: NDArray[Any], alignment: DayAlignment) -> Floats:
-    """Return today's image moved and turned back to where the reference is."""
+    """Return today's image shifted and rotated back to the reference."""
     back = (-alignment.down_px, -alignment.right_px)
     turned = rotate(image, -alignment.degrees)
     moved = scipy.ndimage.shift(turned, back, order=1, mode="nearest")
@@ -111,13 +111,13 @@ def same_cells(
 ) -> NDArray[np.int64]:
     """Return the pairs (cell today, cell of the reference) that are one cell: (pairs, 2).
 
-    Each is the other's nearest neighbour in the same depth, their centres are close, and their
-    pixels overlap.
+    Two cells are one if each is the other's nearest neighbour in the same depth, their centres are
+    close, and their pixels overlap.
 
     Args:
         today: The cells of today.
         reference: The cells of the other day.
-        alignment: Where today's field is, seen from the reference.
+        alignment: How today's field differs from the reference.
         shape: Size of the page, (height_px, width_px).
     """
     y, x = _undo_pixels(today.y, today.x, alignment, shape)
@@ -135,13 +135,13 @@ def same_cells(
 
 
 def move_cells(cells: Cells, alignment: DayAlignment, inside: NDArray[np.bool_]) -> Cells:
-    """Return cells of the reference where they are today; those that leave the page are left out.
+    """Return the cells of the reference at their positions today, without those outside the page.
 
-    A pixel of today gets the weight of the pixel of the reference that it shows.
+    A pixel of today gets the weight of the pixel of the reference that shows the same place.
 
     Args:
         cells: The cells of the reference.
-        alignment: Where today's field is, seen from the reference.
+        alignment: How today's field differs from the reference.
         inside: True for pixels of a page that the microscope scans: (height_px, width_px).
 
     Raises:
@@ -170,7 +170,7 @@ def _moved_mask(
     alignment: DayAlignment,
     inside: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the pixels (n, 2) and weights (n,) of a mask today; none if it leaves the page."""
+    """Return the pixels (n, 2) and weights (n,) of a mask today; none if it is off the page."""
     shape = inside.shape
     to_y, to_x = _do_pixels(y, x, alignment, (shape[0], shape[1]))
     top, left = int(np.floor(to_y.min())), int(np.floor(to_x.min()))
@@ -178,7 +178,7 @@ def _moved_mask(
     box = np.mgrid[top:bottom, left:right].reshape(2, -1)
     back_y, back_x = _undo_pixels(box[0], box[1], alignment, (shape[0], shape[1]))
     shows = np.stack([np.rint(back_y) - y.min() + 1, np.rint(back_x) - x.min() + 1]).astype(int)
-    picture = np.zeros((np.ptp(y) + 3, np.ptp(x) + 3), np.float32)  # with an edge of no weight
+    picture = np.zeros((np.ptp(y) + 3, np.ptp(x) + 3), np.float32)  # with a border of weight 0
     picture[y - y.min() + 1, x - x.min() + 1] = weight
     found = picture[tuple(np.clip(shows, 0, np.array([picture.shape]).T - 1))]
     own = box[:, found > 0]
@@ -191,7 +191,7 @@ def _moved_mask(
 def _do_pixels(
     y: NDArray[Any], x: NDArray[Any], alignment: DayAlignment, shape: tuple[int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return where pixels of the reference are today: the inverse of _undo_pixels."""
+    """Return the positions today of pixels of the reference; the inverse of _undo_pixels."""
     middle = (np.array(shape) - 1) / 2
     angle = np.deg2rad(alignment.degrees)
     off_y, off_x = y + alignment.down_px - middle[0], x + alignment.right_px - middle[1]
@@ -203,7 +203,7 @@ def _do_pixels(
 def _undo_pixels(
     y: NDArray[Any], x: NDArray[Any], alignment: DayAlignment, shape: tuple[int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return where pixels of today are in the reference."""
+    """Return the positions in the reference of pixels of today."""
     middle = (np.array(shape) - 1) / 2
     angle = np.deg2rad(alignment.degrees)
     off_y, off_x = y - middle[0], x - middle[1]

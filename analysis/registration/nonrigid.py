@@ -9,15 +9,15 @@ from analysis.registration.phase_correlation import Correlator, Spectrum
 from analysis.registration.rigid import MotionSettings
 
 _BLOCK_REACH_PX = 6
-"""Largest shift of a block relative to its strip."""
+"""Largest shift of a block relative to its strip, px."""
 
 
 class Nonrigid:
-    """Measures how far each cell has moved beyond the shift of its strip.
+    """Nonrigid registration: how far each cell has moved in addition to the shift of its strip.
 
     The strip is covered with blocks; each block is located in the reference, and the shifts of the
-    blocks are interpolated between their centres. Pages are not warped: cells are read where they
-    are.
+    blocks are interpolated between their centres. Pages are not warped: the masks of the cells are
+    moved instead.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Nonrigid:
         return bool(self._references)
 
     def build_reference(self, page: NDArray[Any], shift: tuple[int, int], building: bool) -> None:
-        """Add a page to the reference, and use it once it is no longer being built."""
+        """Add a page to the reference; the reference is used once `building` is False."""
         self._sum += np.roll(page, (-shift[0], -shift[1]), (0, 1))
         self._count += 1
         if not building:
@@ -82,7 +82,7 @@ class Nonrigid:
 
 
 def _block_starts(size: int, side: int) -> NDArray[np.int64]:
-    """Return where blocks of a side begin that cover a size evenly."""
+    """Return the first pixels of blocks of length `side` that cover `size` evenly: (blocks,)."""
     count = max(1, round(size / side))
     return np.linspace(0, size - side, count).round().astype(np.int64)
 
@@ -92,7 +92,7 @@ def _smooth(
 ) -> NDArray[np.float64]:
     """Average each block's shift with its four neighbours', weighted by their correlations.
 
-    The block itself has weight 1, each neighbour 0.25:  (rows, columns, 2)
+    The block itself has weight 1, each neighbour 0.25. The result is (rows, columns, 2).
     """
     weight = np.pad(np.maximum(correlation, 1e-6).reshape(grid), 1)
     weighted = np.pad(moved.reshape(*grid, 2), ((1, 1), (1, 1), (0, 0))) * weight[..., None]
@@ -109,7 +109,7 @@ def _smooth(
 def _neighbours(
     middles: NDArray[np.float64], at: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Return the blocks before and after each place, and its fraction of the way between them."""
+    """Return the blocks before and after each position, and the fraction of the way between."""
     upper = np.clip(np.searchsorted(middles, at), 1, max(1, middles.size - 1))
     lower = upper - 1
     upper = np.minimum(upper, middles.size - 1)

@@ -1,4 +1,4 @@
-"""Phase correlation: how far an image has moved from a reference, and how surely."""
+"""Phase correlation: how far an image has moved from a reference, and whether that is certain."""
 
 import math
 from typing import Any, NamedTuple
@@ -20,8 +20,8 @@ _EDGE_PX = 24
 _LARGE_PX = 600_000
 """Images of more pixels are binned 2 x 2; a shift is then still known to 0.05 px."""
 _SIGNIFICANT = 5.0
-"""Smallest peak, in standard deviations of the correlations of unrelated images, that is not chance
-in one search."""
+"""Smallest significant peak of one search, in standard deviations of the correlations of unrelated
+images."""
 
 
 class Located(NamedTuple):
@@ -36,7 +36,7 @@ class Located(NamedTuple):
 
 
 class Correlator:
-    """Locates pages in a reference by the phases of their spectra, in a window of the page.
+    """Phase correlation of pages with a reference, in a window of the page.
 
     Known shifts of a real recording are found to the pixel, and to 0.05 px between pixels
     (tests/analysis/registration/test_registration.py).
@@ -81,7 +81,7 @@ class Correlator:
         return np.asarray(scipy.fft.rfft2(tapered, workers=1), np.complex64)
 
     def reference(self, window: Floats) -> Spectrum:
-        """Return what spectra are compared with, so that they are located in this window."""
+        """Return a window's spectrum in the form that `locate` takes as reference."""
         spectrum = self.spectrum(window)
         size = np.maximum(np.abs(spectrum), np.finfo(np.float32).tiny)
         return np.asarray(np.conj(spectrum) / size * self._smooth, np.complex64)
@@ -89,9 +89,10 @@ class Correlator:
     def locate(
         self, spectrum: Spectrum, reference: Spectrum, significant: float = _SIGNIFICANT
     ) -> Located:
-        """Find how far an image has moved, in px of the page.
+        """Find how far an image has moved from the reference, in px of the page.
 
-        A peak below `significant` standard deviations of unrelated images is chance.
+        A peak below `significant` standard deviations of the correlations of unrelated images
+        counts as chance: the image is then not found.
         """
         product = np.empty_like(spectrum)
         _multiply_phases(spectrum, reference, product)
@@ -108,19 +109,19 @@ class Correlator:
 
 
 def _within(surface: Floats, reach: int) -> Floats:
-    """Return the values up to `reach` from place (0, 0), which is in the four corners."""
+    """Return the values for shifts up to `reach`; shift 0 is in the four corners of the surface."""
     near = np.concatenate([surface[-reach:], surface[: reach + 1]])
     return np.concatenate([near[:, -reach:], near[:, : reach + 1]], axis=1)
 
 
 def _taper(size: int, edge: float) -> NDArray[np.float64]:
-    """Return weights that rise from 0 to 1 over an edge at both ends."""
+    """Return `size` weights that rise from 0 to 1 over `edge` pixels at both ends."""
     inside = np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5
     return np.where(inside < edge, 0.5 - 0.5 * np.cos(np.pi * inside / edge), 1.0)
 
 
 def _peak_offset(three: Floats) -> float:
-    """Return where a peak is between its neighbours, -0.5 to 0.5, by a Gaussian through them."""
+    """Return a peak's position between its neighbours, -0.5 to 0.5, by a Gaussian through all 3."""
     if three.size < 3 or (three <= 0).any():
         return 0.0
     before, at, after = (math.log(value) for value in three.tolist())

@@ -16,17 +16,17 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ReferenceImages:
-    """What is known of the field before anything is imaged."""
+    """Images of the field from before the session: mean pages and a z-stack, if there are any."""
 
     means: Floats | None = None
     """Mean pages: (planes, height_px, width_px)."""
     stack: Floats | None = None
     """A z-stack: (depths, height_px, width_px)."""
     z_um: Floats | None = None
-    """The depths of the stack, increasing: (depths,)."""
+    """The depths of the stack, um, increasing: (depths,)."""
 
     def mean(self, plane: int, first_row: int, shape: tuple[int, int]) -> Floats | None:
-        """Return a strip of the mean page of a plane, if there is one. Raises Refused."""
+        """Return a strip of the mean page of a plane, if any. Raises Refused if it is too small."""
         if self.means is None:
             return None
         rows = self.means[plane : plane + 1, first_row : first_row + shape[0]]
@@ -38,7 +38,11 @@ class ReferenceImages:
         return np.asarray(rows[0])
 
     def depths(self, first_row: int, shape: tuple[int, int]) -> tuple[Floats, Floats] | None:
-        """Return a strip of the z-stack and its depths (um), if there is one. Raises Refused."""
+        """Return a strip of the z-stack and its depths (um), if any.
+
+        Raises:
+            Refused: The images of the stack are too small.
+        """
         if self.stack is None or self.z_um is None:
             return None
         rows = self.stack[:, first_row : first_row + shape[0]]

@@ -11,21 +11,22 @@ from analysis.registration.phase_correlation import Correlator, Located, Spectru
 Px = Annotated[int, msgspec.Meta(ge=0, le=8192)]
 
 _TRUSTED_PAGES = 16
-"""A reference of fewer pages is too noisy to decide that a page does not match it."""
+"""Number of pages from which a reference is good enough to decide that a page does not match."""
 
 
 class MotionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How motion is measured."""
 
     method: Literal["none", "rigid", "blocks"] = "rigid"
-    """none: motion is ignored; rigid: a strip moves as one; blocks: parts of it move a little on
-    their own as well."""
+    """none: motion is ignored; rigid: each strip moves as a whole; blocks: in addition, parts of a
+    strip move a little relative to it."""
     window_px: Px = 0
-    """Side of the window in the middle of a strip that is used; 0: the whole strip."""
+    """Side of the window in the middle of a strip in which motion is measured, px; 0: the whole
+    strip."""
     max_shift_px: Annotated[int, msgspec.Meta(ge=1, le=200)] = 20
-    """Largest shift that is measured. Frames that have moved farther have no signals."""
+    """Largest shift that is measured, px. Frames that have moved farther have no signals."""
     block_px: Annotated[int, msgspec.Meta(ge=32, le=1024)] = 128
-    """Side of a block."""
+    """Side of a block, px."""
     reference_s: Annotated[float, msgspec.Meta(gt=0.0, le=600.0)] = 60.0
     """Seconds of imaging from which the reference is made; these frames are analysed too."""
     reference_file: str = ""
@@ -33,21 +34,21 @@ class MotionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     stack_file: str = ""
     """A z-stack of the field, .npz: stack (depths, height_px, width_px) and z_um (depths,)."""
     z_drift_um: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 5.0
-    """A drift of the focus beyond this is reported."""
+    """Drift of the focus from which on it is reported, um."""
 
 
 class Rigid:
-    """Measures the motion of a strip against a reference.
+    """Rigid registration of a strip: its shift from a reference.
 
-    The reference is the mean page of an earlier day, or the mean of the first pages of the session,
-    each moved to where it fits. Such a reference is renewed whenever the number of its pages has
-    doubled, and its position is the median of the positions of these pages.
+    The reference is the mean page of an earlier day, or else the mean of the first pages of the
+    session, each registered first. A reference from the session is updated whenever the number of
+    its pages has doubled; its position is the median of the positions of these pages.
     """
 
     def __init__(
         self, shape: tuple[int, int], settings: MotionSettings, mean: NDArray[Any] | None = None
     ) -> None:
-        """Begin.
+        """Start before the first page.
 
         Args:
             shape: (height_px, width_px) of the strip.

@@ -9,16 +9,16 @@ from analysis.registration.phase_correlation import Correlator, Floats
 from analysis.registration.rigid import MotionSettings
 
 _STACK_WINDOW_PX = 512
-"""Side of the window that is compared with the stack."""
+"""Side of the window that is compared with the stack, px."""
 _STACK_SHARE = 0.05
-"""Weight of the newest page in the running mean, which so spans about 20 pages."""
+"""Weight of the newest page in the running mean; the mean spans about 20 pages."""
 
 
 class ZEstimate:
-    """Estimates how far the focus is above or below the reference.
+    """Estimator of the drift of the focus from the reference.
 
-    A running mean of the last pages is compared with one depth of the stack per page, by the peak
-    of the phase correlation.
+    At each page, a running mean of the last pages is compared with one depth of the stack, by the
+    peak of the phase correlation.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ZEstimate:
         self._next = 0
 
     def add(self, page: NDArray[Any], shift: tuple[int, int]) -> float | None:
-        """Take in a page that has moved by shift; return z in um, None before all depths."""
+        """Add a page that has moved by shift, px; return z, um, None until all depths are used."""
         window = np.roll(self._correlator.window(page), (-shift[0], -shift[1]), (0, 1))
         if self._mean is None:
             self._mean = window
@@ -66,7 +66,7 @@ def z_of(image: Floats, stack: Floats, z_um: Floats) -> float:
 
 
 def _between_depths(peaks: NDArray[np.float64], z_um: NDArray[np.float64]) -> float:
-    """Return the z of the highest peak, between depths by a parabola through its neighbours."""
+    """Return the z (um) of the highest peak, interpolated by a parabola through its neighbours."""
     at = int(np.argmax(peaks))
     if not 0 < at < peaks.size - 1:
         return float(z_um[at])

@@ -1,1 +1,1 @@
-"""The report of a session: what it was, as one self-contained page."""
+"""Write the report of a session: one self-contained HTML page."""

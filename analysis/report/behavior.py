@@ -1,4 +1,4 @@
-"""What the mouse did over a session, in its report: speed, performance and water."""
+"""The mouse's behavior in the report of a session: speed, performance and water."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from analysis.report.plots import bars, dots, line, separate
 from analysis.session import lick_metrics
 
 _WINDOW = 20
-"""Trials over which the running response rate looks back."""
+"""Number of trials in the running response rate."""
 
 
 def overview(data: ReportData) -> Section | None:
@@ -102,7 +102,7 @@ def _over_trials(data: ReportData, counted: pd.DataFrame, responded: NDArray[np.
 
 
 def water(data: ReportData) -> Section | None:
-    """Show the water over time, and what of it was given manually."""
+    """Show the water over time, and how much of it was given manually."""
     drops = data.session.rewards
     before_ul = float(data.session.settings.get("given_today_ul", 0.0))
     if not len(drops):

@@ -18,9 +18,9 @@ from rig.errors import Refused
 Floats = NDArray[np.float64]
 
 _MEAN_OF = 30
-"""Pages in a mean image."""
+"""Number of pages in a mean image."""
 _MOST_PX = 256
-"""Larger mean images are drawn with fewer pixels: a page must open."""
+"""Longest side of a drawn mean image, px; larger ones are binned, to keep the report small."""
 _MOST_CELLS = 6000
 
 
@@ -82,7 +82,7 @@ def _map(
 
 
 def _mean_image(data: ReportData, plane: int) -> Floats | None:
-    """Return the mean of pages from all over the session; None if the files are gone."""
+    """Return the mean of pages spread over the session; None if the files are missing."""
     frames = data.session.frames
     first_channel = frames.channel == frames.channel.min()
     indices = frames["index"][(frames.plane == plane) & first_channel].to_numpy()

@@ -10,7 +10,7 @@ INK, DIM, RULE, GREY = "#1c2733", "#66727f", "#e3e8ed", "rgba(110,120,130,0.13)"
 BAD, GOOD = "#c62f3b", "#2b8a57"
 CUE, WATER, LICK, SPEED = "#111111", "#00997a", "#2b3946", "#9fb0bf"
 DATA = "#5b6b7b"
-"""Of values that belong to no stimulus and no area."""
+"""Colour of values that belong to no stimulus and no area."""
 
 STIMULI = {
     "leaf1": "#1f4fd8",
@@ -36,7 +36,7 @@ AREAS = {
 def stimulus_colours(names: Iterable[str]) -> dict[str, str]:
     """Return a colour for each stimulus, in the given order.
 
-    Stimuli of the study keep their colours; others get, in order, those that are not in use.
+    Stimuli of the study have fixed colours; the others get the unused colours, in order.
     """
     names = list(names)
     taken = {STIMULI[name] for name in names if name in STIMULI}

@@ -1,4 +1,4 @@
-"""What the sections of a report are made from, read once."""
+"""The data of a report, read once for all its sections."""
 
 from pathlib import Path
 
@@ -16,19 +16,19 @@ from rig.errors import Refused
 
 
 class ReportData(msgspec.Struct, frozen=True):
-    """A session as its report needs it; aborted trials are in `session` alone."""
+    """The data of a session that its report needs; aborted trials are only in `session`."""
 
     session: Session
     findings: list[Finding]
     """Everything that went wrong."""
     done: pd.DataFrame
-    """Corridors that were run to their end: rows of Session.trials."""
+    """Completed corridors: rows of Session.trials."""
     run: pd.DataFrame
-    """Corridors that were done or cut off by the end of the session, for speed."""
+    """Corridors that were completed, or cut off by the end of the session, for speed."""
     licks: pd.DataFrame
     """The licks in `done`."""
     colours: dict[str, str]
-    """Of each stimulus, rewarded ones first."""
+    """Colour of each stimulus; rewarded stimuli come first."""
     performance: lick_metrics.Performance
     minutes: float
     distance_m: float
@@ -39,11 +39,11 @@ class ReportData(msgspec.Struct, frozen=True):
 
     @property
     def length_m(self) -> float:
-        """The longest corridor, with its grey; 0 if there was none."""
+        """Length of the longest corridor with its grey space, m; 0 if there was no corridor."""
         return float((self.run.texture_m + self.run.grey_m).max()) if len(self.run) else 0.0
 
     def of(self, stimulus: str) -> pd.DataFrame:
-        """Return the done corridors of a stimulus."""
+        """Return the completed corridors of a stimulus."""
         return self.done[self.done.stimulus == stimulus]
 
 
@@ -68,8 +68,8 @@ def read_data(folder: Path, other: Path | None = None) -> ReportData:
     distance_m = float(wheel.cm.iloc[-1]) / 100 if len(wheel) else 0.0
     if not len(trials) and not len(session.licks) and not len(session.rewards) and not distance_m:
         raise Refused(
-            f"{folder}: there was no trial, no lick, no water and no step, so there is nothing "
-            "to report"
+            f"{folder}: there were no trials, licks, rewards or steps, so there is nothing to "
+            "report"
         )
     return ReportData(
         session,

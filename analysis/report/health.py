@@ -13,7 +13,7 @@ from analysis.report.plots import steps
 from analysis.session.summary import latencies_s
 
 _ROWS = 100
-"""Rows of the longest table; a longer one gives the number of the others."""
+"""Largest number of rows of a table; the number of further rows is given below them."""
 
 
 def findings(data: ReportData) -> Section:
@@ -46,7 +46,7 @@ def _checked(data: ReportData) -> str:
 
 
 def latencies(data: ReportData) -> Section | None:
-    """Show how fast the rig answered: percentiles and a histogram of each latency there is."""
+    """Show the latencies of the rig that were measured: percentiles and a histogram of each."""
     measured = {
         name.replace("_", " "): values_s * 1e3
         for name, values_s in latencies_s(data.session).items()
@@ -61,7 +61,7 @@ def latencies(data: ReportData) -> Section | None:
         rows.append([name, *numbers, f"{ms.size}"])
     grid = Grid(["ms", "median", "99 %", "99.9 %", "maximum", "n"], rows)
     figures = [_histogram(name, ms) for name, ms in measured.items()]
-    text = "Flip to photodiode is the delay from the flip of the screen to its light."
+    text = "Flip to photodiode: from the flip of the screen to the light at the photodiode."
     return Section(
         "Latencies",
         text if "flip to photodiode" in measured else "",
@@ -83,7 +83,7 @@ def _histogram(name: str, ms: NDArray[np.float64]) -> Figure:
 
 
 def referee(data: ReportData) -> Section:
-    """Show what the referee found, trial by trial where something was wrong."""
+    """Show the number of trials that the referee checked, and each trial with violations."""
     verdicts = data.session.verdicts
     if not len(verdicts):
         return Section("Referee", "There was no referee in this session.")
@@ -120,7 +120,7 @@ def record(data: ReportData) -> Section:
 
 
 def _cut(rows: list[list[str]]) -> list[list[str]]:
-    """Return the first rows, and a last one with the number of the others."""
+    """Return the first _ROWS rows; if there are more, a last row gives their number."""
     if len(rows) <= _ROWS:
         return rows
     more = [f"and {len(rows) - _ROWS} more", *[""] * (len(rows[0]) - 1)]

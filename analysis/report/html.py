@@ -13,7 +13,7 @@ _TEMPLATE = "page.html.jinja"
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """Plotly traces and a layout (which overrides the page's own), under a caption."""
+    """Plotly traces with a caption, and a layout that overrides that of the page."""
 
     caption: str
     traces: list[dict[str, Any]]

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 SELECTIVE = 0.3
 """Cells with |d'| of at least this are selective."""
 _MOST_ROWS = 1000
-"""A heat map of more cells shows every second, third ... one: a page must open."""
+"""Largest number of rows of a heat map; of more cells, every second, third ... is shown."""
 _Z_RANGE = (-1.0, 3.0)
 """Range of the colour scale of all tuning maps, in standard deviations."""
 
@@ -80,7 +80,7 @@ def _histogram(d_prime: Floats) -> Figure:
 
 
 def _by_area(data: ReportData, d_prime: Floats) -> Figure:
-    """Show the share of each area's cells that prefer either stimulus, with n and interval."""
+    """Show the fraction of each area's cells that prefer each stimulus, with n and interval."""
     cells = cells_of(data, d_prime.size)
     area = np.full(d_prime.size, -1) if cells is None else cells.area
     members = {ALL: np.ones(d_prime.size, bool)}
@@ -121,8 +121,8 @@ def _by_threshold(data: ReportData) -> Figure:
 def tuning(data: ReportData) -> Section | None:
     """Show each selective cell's activity by position in every stimulus, cross-validated.
 
-    Cells are sorted by their peak in the odd trials of the stimulus that they prefer; shown is
-    the mean of the even trials, so the order of the rows cannot come from noise.
+    Cells are sorted by their peak in the odd trials of the stimulus that they prefer. The figures
+    show the mean of the even trials, so the order of the rows cannot come from noise.
     """
     session = data.session
     if not session.d_prime.size or not data.length_m:
@@ -150,11 +150,13 @@ def tuning(data: ReportData) -> Section | None:
             figures.append(_heat_map(data, values, name, caption))
     text = (
         "Mean activity of the even trials, interpolated by position; cells are sorted by their "
-        "peak in the odd trials of the stimulus that they prefer (counted over the trials that "
-        "were done, from 0). Each cell is z-scored over all positions of all stimuli shown."
+        "peak in the odd trials of the stimulus that they prefer (completed trials, counted from "
+        "0). Each cell is z-scored over all positions of all stimuli shown."
     )
     few = [name for name in compared(data) if name in data.colours and not groups[name, "odd"]]
-    text += f" Not shown, as no odd trial was done: cells of {' and '.join(few)}." if few else ""
+    if few:
+        names = " or ".join(few)
+        text += f" Not shown, as no odd trial was completed: cells that prefer {names}."
     columns = 3 if len(shown) > 2 else 2
     return Section("Tuning by position", text, figures, columns=columns) if figures else None
 

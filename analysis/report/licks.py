@@ -97,7 +97,7 @@ def aligned_licks(data: ReportData) -> Section | None:
                 traces += band(lick_metrics.AROUND_S, mean, error, colour, label)
         if traces:
             figures.append(Figure(f"Around the {what}", traces, _time_layout(what)))
-    text = "Mean over trials with its standard error, in bins of 100 ms; trials that were done."
+    text = "Mean over completed trials with its standard error, in bins of 100 ms."
     return Section("Lick rate around cue and water", text, figures) if figures else None
 
 
@@ -164,8 +164,8 @@ def speed(data: ReportData) -> Section | None:
     layout = _position_layout(data, "speed, cm/s")
     figure = Figure("", traces, layout, 300, wide=True)
     text = (
-        "Mean over trials with its standard error, in bins of 10 cm. A trial that the end of the "
-        "session cut off counts as far as it went."
+        "Mean over trials with its standard error, in bins of 10 cm. A trial that was cut off by "
+        "the end of the session is included up to its last position."
     )
     return Section("Speed by position", text, [figure])
 
@@ -181,7 +181,7 @@ def _position_layout(data: ReportData, what: str) -> dict[str, Any]:
 
 
 def _grey(data: ReportData) -> list[dict[str, Any]]:
-    """Return the shade of the grey space, where all corridors have one."""
+    """Return the shading of the space beyond the longest texture, where all corridors are grey."""
     begins_m = float(data.run.texture_m.max())
     shade = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 0}}
     return [{**shade, "x0": begins_m, "x1": data.length_m, "fillcolor": GREY, "layer": "below"}]

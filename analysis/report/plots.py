@@ -33,14 +33,14 @@ def line(
 def dots(
     x: Any, y: Any, colour: str, name: str, size: float, symbol: str = "circle"
 ) -> dict[str, Any]:
-    """Return a mark at each place."""
+    """Return a marker at each point (x, y)."""
     marker = {"color": colour, "size": size, "symbol": symbol, "line": {"width": 0}}
     places = {"x": plain(x), "y": plain(y)}
     return {"type": "scatter", "mode": "markers", "name": name, "marker": marker, **places}
 
 
 def steps(edges: Any, heights: Any, colour: str, name: str) -> dict[str, Any]:
-    """Return a histogram: one height between each two edges."""
+    """Return a histogram: one height for each bin between two edges."""
     y = np.concatenate((heights, heights[-1:]))
     return line(edges, y, colour, name=name, width=2.0, shape="hv", fill="tozeroy")
 
@@ -48,7 +48,7 @@ def steps(edges: Any, heights: Any, colour: str, name: str) -> dict[str, Any]:
 def band(x: Any, mean: Any, error: Any, colour: str, name: str) -> list[dict[str, Any]]:
     """Return a line with its error on both sides."""
     edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "showlegend": False}
-    error = np.nan_to_num(error)  # of a single value there is none
+    error = np.nan_to_num(error)  # the error of a single value is NaN
     low = {**edge, "x": plain(x), "y": plain(mean - error), "hoverinfo": "skip"}
     high = {**edge, "x": plain(x), "y": plain(mean + error), "hoverinfo": "skip"}
     high |= {"fill": "tonexty", "fillcolor": _pale(colour, 0.18)}
@@ -77,7 +77,10 @@ def bars(
 
 
 def separate(begins: Any, ends: Any) -> NDArray[np.float64]:
-    """Return pairs of values with a gap after each: the ends of many short lines."""
+    """Return the ends of many short lines, with NaN, which plotly draws as a gap, after each line.
+
+    The result is (3 * lines,).
+    """
     pairs = (np.asarray(begins, np.float64), np.asarray(ends, np.float64))
     return np.stack([*pairs, np.full(len(pairs[0]), np.nan)], axis=1).ravel()
 

@@ -1,4 +1,4 @@
-"""The triggers of the closed loop in the report: where their lines rose, and how fast."""
+"""The triggers of the closed loop in the report: where their lines rose, and with what latency."""
 
 from collections import Counter
 
@@ -30,8 +30,8 @@ def triggers(data: ReportData) -> Section | None:
         if len(own):
             figures.append(_raster(data, name, own))
     text = (
-        "Where the mouse was when a line rose (filled) or would have risen if the trial had not "
-        "been a sham (open). A held line is drawn as long as it was up."
+        "Position of the mouse when a line rose (filled), or would have risen if the trial had not "
+        "been a sham (open). A held line is drawn for as long as it was up."
     )
     return Section("Triggers", text if figures else "No rule became true.", figures,
                    [Grid(_HEAD, rows)])  # fmt: skip
@@ -79,7 +79,7 @@ def _raster(data: ReportData, name: str, own: pd.DataFrame) -> Figure:
 
 
 def _ends_m(data: ReportData, held: pd.DataFrame) -> NDArray[np.float64]:
-    """Return where the mouse was when each held line was lowered, not beyond its trial."""
+    """Return the position (m) at which each held line was lowered, at most the end of its trial."""
     at = data.session.at(held.line_s + held.up_ms / 1e3)
     same = at.trial.to_numpy() == held.trial.to_numpy()
     return np.where(same, at.position_m, data.length_m)

@@ -1,4 +1,4 @@
-"""Write the report of a session: one page, each of its parts made by one function of a list."""
+"""Write the report of a session: one page; each of its sections is made by one function."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,18 +43,19 @@ SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     referee,
     record,
 )
-"""The parts of the page below the findings, in order; each returns None if it has nothing to
-show."""
+"""Functions that make the sections below the findings, in order; each returns None if it has
+nothing to show."""
 
 
 def report(folder: Path, path: Path, other: Path | None = None) -> None:
     """Write the report of a session's folder to a file.
 
-    The cells are compared with those of `other`, or else of the session that their masks were
-    moved from by rig align.
-    If cells were found in the session, their label image is written next to the report.
-    Raises Refused if the folder holds no session that was run and closed, or the file cannot be
-    written.
+    The cells are compared with those of `other`, or else with those of the session from which
+    rig align moved their masks. If cells were detected in the session, their label image is
+    written next to the report.
+
+    Raises Refused if the folder contains no session that was run and closed, or the file cannot
+    be written.
     """
     data = read_data(folder, other)
     sections = [section for make in SECTIONS if (section := make(data)) is not None]

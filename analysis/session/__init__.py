@@ -1,4 +1,4 @@
-"""Read a recorded session back as NumPy arrays and pandas tables."""
+"""Read a recorded session as NumPy arrays and pandas tables."""
 
 from analysis.session.session import Session
 

@@ -13,12 +13,12 @@ from rig.errors import Refused
 from rig.transport.log import LOG_FILE
 
 _PAGES = 60
-"""Pages in a mean image."""
+"""Number of pages in a mean image."""
 
 
 @dataclass(frozen=True)
 class OtherDay:
-    """Another session, and which of its cells are in this one."""
+    """Another session, and which of its cells are in this session."""
 
     session: Session
     pairs: NDArray[np.int64]
@@ -26,7 +26,7 @@ class OtherDay:
     names: tuple[str, ...]
     """Names of the other session's cells."""
     alignment: DayAlignment | None
-    """Where this field is, seen from the other one; None if masks were moved from there."""
+    """How this field differs from the other one; None if the masks were moved from there."""
 
 
 def other_day(session: Session, folder: Path | None = None) -> OtherDay | None:
@@ -34,11 +34,11 @@ def other_day(session: Session, folder: Path | None = None) -> OtherDay | None:
 
     Args:
         session: The session.
-        folder: The other session. None: the one that this session's masks were moved from by
-            rig align, if it is in the same folder.
+        folder: The other session. None: the session from which rig align moved this session's
+            masks, if it is in the same folder.
 
     Returns:
-        None if no other session is named, or if it is not there.
+        The other session and the matched cells; None if no other session is given or found.
 
     Raises:
         Refused: One of the sessions has no cells, or their fields do not match.
@@ -73,7 +73,7 @@ def other_day(session: Session, folder: Path | None = None) -> OtherDay | None:
 
 
 def _origin(session: Session) -> Path | None:
-    """Return the session that the masks were moved from; None if there is none, or not here."""
+    """Return the session that the masks were moved from; None if there is none, or is not found."""
     cells = imaged_cells(session)
     if cells is None or not cells.origin:
         return None
@@ -82,7 +82,7 @@ def _origin(session: Session) -> Path | None:
 
 
 def _mean_image(session: Session) -> NDArray[np.float32]:
-    """Return the mean of pages of the first depth, from all over the session."""
+    """Return the mean of pages of the first depth, spread over the session."""
     frames = session.frames
     indices = frames["index"][(frames.plane == 0) & (frames.channel == frames.channel.min())]
     chosen = indices.iloc[:: max(1, -(-len(indices) // _PAGES))]

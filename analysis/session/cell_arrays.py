@@ -16,7 +16,7 @@ CELL_FIELDS: dict[type[Message], tuple[str, ...]] = {
     CellSignals: ("traces",),
     LearningSignals: ("d_prime",),
 }
-"""The fields of messages that hold float32 values of each cell."""
+"""The fields of messages that contain float32 values of each cell."""
 
 
 def read_rows(
@@ -28,7 +28,7 @@ def read_rows(
     """Read a field of all messages of a type: (messages, values), read-only.
 
     The scratch file needs 4 bytes per value, in the folder for temporary files (TMPDIR), and is
-    gone with this process. A message of another length than the longest is a row of NaN.
+    deleted when this process ends. A message that is shorter than the longest gives a row of NaN.
 
     Args:
         messages: The messages of the log.
@@ -37,7 +37,7 @@ def read_rows(
         sizes: Length of the field in bytes in each message, in the order of the log.
 
     Raises:
-        Refused: There is no room for the scratch file.
+        Refused: There is not enough disk space for the scratch file.
     """
     values = int(sizes.max(initial=0)) // 4
     if not values:
@@ -54,5 +54,5 @@ def read_rows(
         need_gb = 4 * len(sizes) * values / 1e9
         raise Refused(
             f"{tempfile.gettempdir()} has no room for the {need_gb:.1f} GB of this session's "
-            f"signals ({error.strerror}); make room, or set TMPDIR to another folder"
+            f"signals ({error.strerror}); free disk space, or set TMPDIR to another folder"
         ) from error

@@ -9,12 +9,12 @@ import pandas as pd
 from analysis.session.session import Session
 
 LAUNCH_DIED = "the launching process died"
-"""The reason of an end for which the log has none."""
+"""The reason that is given if the log contains no reason for the end of the session."""
 _OPERATOR_ENDS = {"Ctrl-C", "SIGTERM", "SIGHUP", "stopped by the operator"}
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One kind of thing that went wrong, however often it did."""
+    """One kind of problem in a session, and how often it occurred."""
 
     process: str
     """The process that found it, or that failed."""
@@ -22,20 +22,20 @@ class Finding(msgspec.Struct, frozen=True):
     """As listed in docs/reference/findings.md."""
     count: int
     t_s: float | None
-    """When it was first found, seconds of the session; None if it has no moment."""
+    """Session time of its first occurrence, s; None if it has no time."""
     text: str
-    """The text of the first one."""
+    """The text of its first occurrence."""
 
 
 def findings(
     session: Session, frames_written: int | None = None, reason: str | None = None
 ) -> list[Finding]:
-    """Return all that went wrong in a session, the gravest first; empty if nothing did.
+    """Return everything that went wrong in a session, most serious first; empty if nothing did.
 
     Args:
         session: The session.
         frames_written: Imaging pages in the files; None if that is not known.
-        reason: Why the session ended, as the launching process knows it; None: as logged.
+        reason: Why the session ended, according to the launching process; None: as logged.
     """
     return [
         *_failed_end(session, reason or session.end_reason),
@@ -49,7 +49,7 @@ def findings(
 
 
 def _failed_end(session: Session, reason: str | None) -> Iterator[Finding]:
-    """Yield the reason of an end that was a failure, and the processes that did not end orderly."""
+    """Yield the reason if the session failed, and the processes that did not end normally."""
     ends = session.ends
     failed = ends[ends.failed.astype(bool)]
     expected = [name for name in session.settings.get("nodes", {}) if name != "recorder"]
@@ -67,7 +67,7 @@ def _failed_end(session: Session, reason: str | None) -> Iterator[Finding]:
 
 
 def _is_orderly(reason: str, ends: pd.DataFrame) -> bool:
-    """Return whether the operator, or a process that ended without a failure, gave this reason."""
+    """Return True if the reason comes from the operator or from a process that did not fail."""
     own = ends.reason[~ends.failed.astype(bool)]
     return not len(ends) or reason in _OPERATOR_ENDS or bool((own == reason).any())
 
@@ -85,7 +85,7 @@ def _lost_messages(session: Session) -> Iterator[Finding]:
 
 
 def _faults(session: Session) -> Iterator[Finding]:
-    """Yield the faults of each process; not those that a verdict or a finding names as well."""
+    """Yield the faults of each process, without those that a verdict or another finding repeats."""
     named = {
         f"trial {trial}: {name}:"
         for trial, names in zip(session.verdicts.trial, session.verdicts.violations, strict=True)

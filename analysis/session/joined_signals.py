@@ -1,7 +1,7 @@
-"""The running signals of a continued session, computed anew over all its parts.
+"""Compute the running signals of a continued session again, over all its parts.
 
-The online process of each part began without the trials before it. The recorded traces of the
-parts are fed to the same RunningSignals again, as one session.
+The online process of each part began without the trials of the parts before. Here, one
+RunningSignals gets the recorded traces of all parts, as if they were one session.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ Messages = Iterator[tuple[Envelope, Message]]
 
 
 def with_joined_signals(messages: Messages, folder: Path) -> Messages:
-    """Yield the messages of all parts, with the signals of one session instead of those of each.
+    """Yield the messages of all parts, with signals over all parts instead of those of each part.
 
     Args:
         messages: The messages of the parts, as `parts.read_parts` returns them.
@@ -64,7 +64,7 @@ def with_joined_signals(messages: Messages, folder: Path) -> Messages:
 
 
 class _Join:
-    """Feeds recorded messages to RunningSignals, in the order in which online handled them."""
+    """One RunningSignals for all parts, and the order in which `online` passes messages to it."""
 
     def __init__(self, session: dict[str, Any], folder: Path) -> None:
         self._online = session.get("nodes", {}).get("online", {})
@@ -77,7 +77,7 @@ class _Join:
         self._t = 0
 
     def take(self, message: Message) -> list[Message]:
-        """Process a message; return it, or the messages that are computed in place of it."""
+        """Process a message; return it, or the messages that replace it."""
         match message:
             case Position():
                 self._positions.add(message)
@@ -154,7 +154,7 @@ class _Join:
         return np.zeros(cells, np.uint8)
 
     def _place_licks(self, t: int | None) -> None:
-        """Look up the position of the licks before t; None: of all."""
+        """Look up the position at each lick before t; None: at all licks."""
         if self._signals is not None:
             for lick in self._licks.take(t, self._positions):
                 self._signals.add_lick(lick)

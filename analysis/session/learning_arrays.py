@@ -1,4 +1,4 @@
-"""The signals of all trials of a session, as arrays with names."""
+"""The signals of all trials of a session, as named arrays."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +21,9 @@ AREAS = tuple(GROUPS)
 
 @dataclass(frozen=True)
 class LearningArrays:
-    """A LearningSignals message, decoded; undefined values are NaN.
+    """A LearningSignals message as arrays; undefined values are NaN.
 
-    Trials are the completed ones, in their order; contrasts are those of the message.
+    Trials are completed trials in order of time; contrasts are those of the message.
     """
 
     contrasts: tuple[tuple[str, str], ...]
@@ -36,22 +36,22 @@ class LearningArrays:
     ramp_by_position: Values
     """Population signal: (trials, 60)."""
     ramp_from_cue: Values
-    """(trials, 30), from 15 frames before the cue."""
+    """Population signal around the cue: (trials, 30), from 15 frames before it."""
     ramp_from_lick: Values
-    """(trials, 30), from 15 frames before the first lick."""
+    """Population signal around the first lick: (trials, 30), from 15 frames before it."""
     ramp_by_lick: Values
-    """Mean in trials without and with a lick in the texture: (stimuli, 2)."""
+    """Mean population signal in trials without and with a lick in the texture: (stimuli, 2)."""
     licked: NDArray[np.bool_]
-    """Whether a trial had such a lick: (trials,)."""
+    """True for trials with a lick in the texture: (trials,)."""
     projections: Values
-    """(contrasts, AREAS, trials, 70), from 1 m before the corridor."""
+    """Projections by position: (contrasts, AREAS, trials, 70), from 1 m before the corridor."""
     similarity: Values
-    """(contrasts, AREAS, stimuli, FORMS)."""
+    """Similarity index: (contrasts, AREAS, stimuli, FORMS)."""
     comparisons: tuple[tuple[str, ...], ...]
     sequence: tuple[Values, ...]
-    """For each contrast: (AREAS, comparisons)."""
+    """Sequence similarity; for each contrast: (AREAS, comparisons)."""
     top: tuple[tuple[int, ...], ...]
-    """The cells that prefer A: contrasts x AREAS."""
+    """Indices of the cells that prefer A, for each contrast and area (contrasts x AREAS)."""
     undefined: tuple[str, ...]
 
 
@@ -60,7 +60,7 @@ def learning_arrays(session: Session, row: int = -1) -> LearningArrays | None:
 
     Args:
         session: The session.
-        row: Which message; the last one holds the signals at the end of the session.
+        row: Index of the row; the last one contains the signals at the end of the session.
     """
     if not len(session.learning) or not session.learning.iloc[row].ramp_by_position:
         return None

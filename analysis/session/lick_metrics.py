@@ -1,9 +1,10 @@
 """Lick responses, performance, and licks and speed by position.
 
-A trial's lick response is any lick from its start to the cue and the reward delay (passive), or to
-the grey space (any other mode). Where no cue was drawn (behaviour-only cohorts) it is any lick in
-the reward zone, bins 20-40 of 10 cm, and the first 200 trials count. Performance is the response
-rate in rewarded corridors minus that in the others. Only completed trials count.
+A trial has a lick response if there is a lick between its start and the end of the reward delay
+after the cue (passive mode), or the grey space (any other mode). In a trial without a cue
+(behavior-only cohorts) the lick must be in the reward zone, bins 20-40 of 10 cm, and only the first
+200 trials count. Performance is the response rate in rewarded corridors minus that in the others.
+Only completed trials count.
 Source: Zhong et al., Nature 2025, and its published code.
 """
 
@@ -17,14 +18,14 @@ from numpy.typing import NDArray
 
 BIN_M = 0.1
 ZONE_M = (2.0, 4.0)
-"""Bins 20-40, in m: the reward zone of a corridor without a cue."""
+"""Reward zone of a corridor without a cue, m: bins 20-40."""
 FIRST_TRIALS = 200
-"""Number of trials of a behaviour-only session that count, all stimuli together."""
+"""Number of trials of a behavior-only session that count, over all stimuli."""
 Table = pd.DataFrame
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """The number of trials with a lick response, of all trials."""
+    """The number of trials with a lick response, and the number of all trials."""
 
     responses: int
     trials: int
@@ -49,17 +50,18 @@ class Performance(msgspec.Struct, frozen=True):
 
 
 def counted(trials: Table) -> Table:
-    """Return the corridors that count: completed ones; in a session without cues the first 200."""
+    """Return the completed corridors; in a session without cues only the first 200 of them."""
     done = trials[(trials.outcome == "done") & (trials.picture == "corridor")]
     cueless = len(done) > 0 and bool(done.drawn_cue_m.isna().all())
     return done.head(FIRST_TRIALS) if cueless else done
 
 
 def responses(trials: Table, licks: Table) -> NDArray[np.bool_]:
-    """Return whether each trial got a lick response: (rows of trials,).
+    """Return True for trials with a lick response: (rows of trials,).
 
-    Of trials: trial, start_s, cue_s, drawn_cue_m, reward_mode, reward_delay_ms, texture_m; of
-    licks: trial, t_s, position_m.
+    Args:
+        trials: Has trial, start_s, cue_s, drawn_cue_m, reward_mode, reward_delay_ms, texture_m.
+        licks: Has trial, t_s, position_m.
     """
     columns = ["trial", "start_s", "cue_s", "drawn_cue_m", "reward_mode", "reward_delay_ms"]
     both = licks.merge(trials[[*columns, "texture_m"]], on="trial")
@@ -72,7 +74,7 @@ def responses(trials: Table, licks: Table) -> NDArray[np.bool_]:
 
 
 def performance(trials: Table, licks: Table) -> Performance:
-    """Return the session's response rates, of the trials that count."""
+    """Return the session's response rates in the trials that count."""
     chosen = counted(trials)
     responded = responses(chosen, licks)
     rewarded = chosen.rewarded.to_numpy(dtype=bool)
@@ -98,7 +100,7 @@ def after_cue(trials: Table, licks: Table) -> NDArray[np.float64]:
 
 
 AROUND_S = np.arange(-2.0, 3.0, 0.1) + 0.05
-"""Middles of the bins of rate_around, s: from 2 s before an event to 3 s after it."""
+"""Centres of the bins of rate_around, s: from 2 s before an event to 3 s after it."""
 
 
 def rate_around(events_s: NDArray[Any], licks_s: NDArray[Any]) -> NDArray[np.float64]:
@@ -114,7 +116,7 @@ def rate_around(events_s: NDArray[Any], licks_s: NDArray[Any]) -> NDArray[np.flo
 def by_position(
     values_m: NDArray[Any], trials: int, edges_m: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the number of positions between two edges per trial: (bins,); NaN without trials."""
+    """Return the number of values per trial in each bin: (bins,); NaN without trials."""
     counts, _ = np.histogram(values_m[~np.isnan(values_m)], edges_m)
     a_trial: NDArray[np.float64] = counts / (trials or np.nan)
     return a_trial
@@ -123,7 +125,8 @@ def by_position(
 def speed_by_position(position: Table, trials: Table, length_m: float) -> NDArray[np.float64]:
     """Return the mean speed of each trial in each bin, cm/s: (rows of trials, bins).
 
-    A mean over time; NaN where a trial has no sample. Of position: trial, position_m, speed_cm_s.
+    The mean is over time; NaN where a trial has no sample. `position` has the columns trial,
+    position_m and speed_cm_s.
     """
     row = pd.Index(trials.trial).get_indexer(position.trial)
     column = np.floor(position.position_m / BIN_M + 1e-9).astype(np.int64).to_numpy()
@@ -139,7 +142,7 @@ def speed_by_position(position: Table, trials: Table, length_m: float) -> NDArra
 
 
 def mean_and_error(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and standard error over rows, without NaNs: (columns,) each; NaN of no value."""
+    """Return mean and standard error over rows, ignoring NaN: (columns,) each; NaN if no value."""
     there = ~np.isnan(values)
     n = there.sum(axis=0)
     filled = np.where(there, values, 0.0)
@@ -152,7 +155,7 @@ def mean_and_error(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
 
 
 def interval(rate: Rate, z: float = 1.96) -> tuple[float, float]:
-    """Return the 95 % interval of a rate (Wilson, 1927); NaNs of no trials."""
+    """Return the 95 % confidence interval of a rate (Wilson, 1927); NaN without trials."""
     n, share = rate.trials, rate.share
     if n == 0:
         return share, share
@@ -162,7 +165,7 @@ def interval(rate: Rate, z: float = 1.96) -> tuple[float, float]:
 
 
 def running_share(hits: NDArray[np.bool_], width: int) -> NDArray[np.float64]:
-    """Return the share of hits in the last `width` entries, at each of them: (entries,)."""
+    """Return, at each entry, the fraction of hits in the last `width` entries: (entries,)."""
     padded = np.concatenate(([0], np.cumsum(hits)))
     ends = np.arange(1, len(hits) + 1)
     begins = np.maximum(0, ends - width)

@@ -1,6 +1,6 @@
 """The messages of a log as columns: one pass over the file, one array per field.
 
-Fields with a value per cell are not kept, only their lengths in bytes: see cell_arrays.
+Of fields with a value per cell only the length in bytes is kept: see cell_arrays.
 """
 
 import math
@@ -50,8 +50,8 @@ class Columns:
     def table(self) -> pd.DataFrame:
         """Return one row per message: its fields, and sent_s.
 
-        Times (t, wheel_t ...) are in seconds of the session clock and get the ending _s. Numbers
-        that are None become NaN. Messages of every node have a column `speaker`.
+        Times (t, wheel_t ...) are converted to seconds of the session clock and renamed to end in
+        _s. Numbers that are None become NaN.
         """
         columns: dict[str, Any] = {}
         for name, held in self._types.items():
@@ -71,7 +71,7 @@ class MessageTables:
         """Read the messages of a log."""
         self.columns = {message: Columns(message) for message in MESSAGE_TYPES}
         self.gaps: Counter[tuple[str, str, int]] = Counter()
-        """Missing messages by sender, type and incarnation."""
+        """Number of missing messages of each (sender, type, incarnation)."""
         tracker = SequenceTracker()
         for envelope, message in messages:
             name = kind(message)
@@ -86,7 +86,7 @@ def _column(held: Any) -> Any:
 
 
 def _values(values: Any, held: Any) -> Any:
-    """Return a column's values as an array or Series, by the type of its field."""
+    """Return a column's values as an array or Series, depending on the type of its field."""
     if held in _CODES:
         return np.array(values, dtype=held)
     if held in (int | None, float | None):

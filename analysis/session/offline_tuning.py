@@ -1,4 +1,4 @@
-"""The cells of a recorded session, and the tuning of each, from its folder alone."""
+"""The cells of a recorded session and their tuning, computed from its folder."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def imaged_cells(session: Session) -> Cells | None:
-    """Return the cells of a session, read or detected; None if there are none, or no file."""
+    """Return the cells of a session, from its file or detected; None if there are none."""
     rows: list[Any] = session.found.to_dict("records")
     messages = [
         CellsFound(0, *(row[name] for name in CellsFound.__struct_fields__[1:])) for row in rows
@@ -38,7 +38,7 @@ def imaged_cells(session: Session) -> Cells | None:
 
 
 def cells_on_pages(session: Session) -> Cells | None:
-    """Return `imaged_cells` with the pixels and depths that they have on the pages of the scan."""
+    """Return `imaged_cells` with their pixels and depths on the pages of the scan."""
     cells, frames, scans = imaged_cells(session), session.frames, session.scans
     if cells is None or not len(frames):
         return None
@@ -56,7 +56,7 @@ def placed_cells(session: Session) -> Cells | None:
 
 
 def scanned_pixels(session: Session) -> NDArray[np.bool_]:
-    """Return which pixels of a page are scanned, not rows between strips: (height, width)."""
+    """Return True for scanned pixels of a page, False between strips: (height_px, width_px)."""
     frames, scans = session.frames, session.scans
     shape = int(frames.height_px.iloc[0]), int(frames.width_px.iloc[0])
     regions = list(scans.regions.iloc[-1]) if len(scans) else []
@@ -94,8 +94,9 @@ def mean_tuning(session: Session, stimulus: str) -> Floats:
 def mean_tunings(session: Session, groups: Mapping[Key, Sequence[int]]) -> dict[Key, Floats]:
     """Return the mean activity of each cell by position over groups of trials: (60, cells) each.
 
-    The activity is interpolated as online, over all completed corridors; if cells were detected
-    during the session, over those that began later. NaN for a group without such trials.
+    The activity is interpolated in the same way as online, over all completed corridors; if cells
+    were detected during the session, over those that began after the detection. NaN for a group
+    without such trials.
     """
     decoded, traces, trials = session.decoded, session.traces, session.trials
     completed = trials[(trials.outcome == "done") & (trials.picture == "corridor")]

@@ -1,7 +1,8 @@
 """Read the parts of a continued session as the log of one session.
 
-Times count from the zero of the first part. What each part numbers anew (frames, flips, requests,
-the distance of the wheel) goes on from the part before; trials already do.
+Times count from the zero of the first part. Numbers that start again in each part (frames, flips,
+requests, the distance of the wheel) are shifted to continue those of the part before; the numbers
+of trials already continue.
 """
 
 import os
@@ -56,14 +57,14 @@ _COUNTERS: dict[type[Message], dict[str, str]] = {
     TriggerRelease: {"id": "trigger"},
     Integrity: {"frame": "frame", "edges": "edges", "pages": "pages"},
 }
-"""The fields that are numbered anew in each part, and the name of their count."""
+"""The fields whose numbers start again in each part, and the name of the count of each."""
 _COUNTED_BY: dict[str, type[Message]] = {
     "order": OperatorRequest,
     "frame": Frame,
     "request": Arm,
     "trigger": Trigger,
 }
-"""The message that advances a count which several types have."""
+"""The message type that advances a count, for counts that several types contain."""
 _FROM_ZERO = ("frame",)
 """Counts whose first number is 0, not 1."""
 _OF_WHEEL = ("counts", "cm")
@@ -77,11 +78,11 @@ class Part(NamedTuple):
 
     folder: Path
     offset_ns: int
-    """How much later than the zero of the first part its own zero is."""
+    """Time from the zero of the first part to the zero of this part, ns."""
 
 
 def parts_of(folder: Path) -> list[Part]:
-    """Return a session folder, and before it the parts that it continues.
+    """Return the parts that a session folder continues, in order of time, and the folder itself.
 
     Raises Refused if one of them is missing.
     """
@@ -101,8 +102,8 @@ def parts_of(folder: Path) -> list[Part]:
 def read_parts(parts: list[Part]) -> Messages:
     """Yield the messages of all parts, with the times and numbers of one session.
 
-    If cells were detected in the session, those of its parts differ: then only the last part has
-    signals.
+    If cells were detected during the session, each part has other cells; then only the signals of
+    the last part are yielded.
     """
     if len(parts) == 1:
         yield from read(parts[0].folder / LOG_FILE)
@@ -118,13 +119,13 @@ def read_parts(parts: list[Part]) -> Messages:
             joined = _numbered(_shifted(message, part.offset_ns), before) if number else message
             _count(counts, joined)
             sent = envelope.sent + part.offset_ns
-            # the parts are told apart by their incarnations, as each numbers its messages from 0
+            # Each part numbers its messages from 0; a different incarnation distinguishes them.
             stamped = msgspec.structs.replace(envelope, incarnation=number, sent=sent)
             yield stamped, _located(joined, where)
 
 
 def parts_completeness(parts: list[Part]) -> Completeness | None:
-    """Return whether the logs of all parts are whole; None if one was never closed."""
+    """Return whether the logs of all parts are complete; None if one was never closed."""
     found = [(part, read_completeness(part.folder / LOG_FILE)) for part in parts]
     named = len(parts) > 1
     missing = []
@@ -147,7 +148,10 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 
 def _offset_ns(first: dict[str, Any], start: dict[str, Any]) -> int:
-    """Return the time between two zeros: by the monotonic clock, unless the machine restarted."""
+    """Return the time (ns) between the zeros of two parts.
+
+    It is that of the monotonic clock, or of the wall clock if the computer restarted in between.
+    """
     if start is first:
         return 0
     began = (datetime.fromisoformat(one["began"]) for one in (start, first))
@@ -172,7 +176,7 @@ def _shifted(message: Message, offset_ns: int) -> Message:
 
 
 def _numbered(message: Message, before: dict[str, float]) -> Message:
-    """Return the message with its numbers going on from the parts before."""
+    """Return the message with numbers that continue those of the parts before."""
     fields = {}
     for field, count in _COUNTERS.get(type(message), {}).items():
         value = getattr(message, field)

@@ -1,4 +1,4 @@
-"""How long after each flip its light reached the photodiode."""
+"""Measure the delay from each flip to its light at the photodiode."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,19 +8,20 @@ from analysis.session.session import Session
 Floats = NDArray[np.float64]
 
 _EARLIEST_S, _LATEST_S = -0.02, 0.15
-"""Bounds of the delay from flip to light."""
+"""Bounds of the delay from flip to light, seconds."""
 _CLUSTER_S = 0.005
-"""Width of the window in which the delays of one session cluster."""
+"""Width of the window that contains most delays of one session, seconds."""
 _NEAR_S = 0.008
-"""An edge belongs to a flip if it is within half a 60 Hz refresh of the usual delay."""
+"""Largest difference from the usual delay, seconds: half a refresh at 60 Hz."""
 
 
 def photodiode_delays_s(session: Session) -> Floats:
     """Return the time from each flip that changed the photodiode's patch to its light, s.
 
-    The patch changes in a pattern that does not repeat. The usual delay is where most differences
-    between an edge and a flip of the same direction fall; each flip is then matched to the edge
-    nearest to that delay. Flips without such an edge are left out; empty without a photodiode.
+    The patch changes in a pattern that does not repeat. The usual delay is the densest cluster of
+    all differences between an edge and a flip of the same direction. Each flip is then matched to
+    the edge nearest to the flip's time plus the usual delay. Flips without a near edge are left
+    out. Empty without a photodiode.
     """
     line = session.settings.get("nodes", {}).get("integrity", {}).get("photodiode", "")
     edges, flips = session.edges[session.edges.line == line], session.flips

@@ -72,12 +72,12 @@ class Session:
 
     @cached_property
     def parts(self) -> list[Part]:
-        """The parts that are read, the first one first: one, unless the session was continued."""
+        """The parts of the session in order of time; a session that was not continued has one."""
         return [Part(self.folder, 0)] if self._alone else parts_of(self.folder)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The resolved session from the message Start; empty if the session never began.
+        """All settings of the session, from the message Start; empty if the session never started.
 
         Raises Refused if a newer version of the program recorded it.
         """
@@ -94,11 +94,12 @@ class Session:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row per trial: what was drawn, and what happened.
+        """One row per trial: its settings, and what happened.
 
         picture is "corridor" for most trials; others have no position. outcome is "done",
-        "aborted", or NaN if the log ends inside the trial. cue_position_m and reward_position_m
-        (first reward that was not manual) are where they happened, drawn_cue_m was drawn.
+        "aborted", or NaN if the log ends inside the trial. drawn_cue_m is the planned position of
+        the cue, cue_position_m the position at which it was given; reward_position_m is that of
+        the first reward that was not manual.
         """
         drawn = self._table(TrialStart).rename(columns={"t_s": "start_s"})
         ends = self._table(TrialEnd).set_index("trial")
@@ -133,19 +134,19 @@ class Session:
 
     @cached_property
     def licks(self) -> pd.DataFrame:
-        """Every lick: t_s, line, and the trial and position_m it fell in."""
+        """Every lick: t_s, line, and the trial and position_m at that time."""
         return self._placed(self._table(Lick)[["t_s", "line"]])
 
     @cached_property
     def rewards(self) -> pd.DataFrame:
-        """Every opening of a valve: t_s, volume_ul, lick_t_s, manual, trial, position_m ..."""
+        """Every opening of a valve: t_s, volume_ul, lick_t_s, manual, trial, position_m, ..."""
         valves = self._table(Valve)
         kept = ["t_s", "line", "id", "volume_ul", "open_ms", "lick_t_s", "manual"]
         return self._placed(valves.loc[valves.open_ms > 0, kept].reset_index(drop=True))
 
     @cached_property
     def orders(self) -> pd.DataFrame:
-        """What the operator asked for: t_s, verb (pause, resume, note, stop, water), text."""
+        """The operator's requests: t_s, verb (pause, resume, note, stop, water), text."""
         return self._table(OperatorRequest)[["t_s", "verb", "text"]]
 
     @cached_property
@@ -155,13 +156,13 @@ class Session:
 
     @cached_property
     def triggers(self) -> pd.DataFrame:
-        """Every trigger of the closed loop, and what was done: see trigger_table."""
+        """Every trigger of the closed loop, and whether its line rose: see trigger_table."""
         of = self._table(Trigger), self._table(TriggerOutput), self.edges
         return trigger_table(*of, self.at)
 
     @cached_property
     def scans(self) -> pd.DataFrame:
-        """The headers of the imaging files, one row for each change: header, regions ..."""
+        """The headers of the imaging files, one row for each change: header, regions, ..."""
         return self._table(Scan)
 
     @cached_property
@@ -171,32 +172,35 @@ class Session:
 
     @cached_property
     def position(self) -> pd.DataFrame:
-        """Where the corridor stood: t_s, trial, position_m, speed_cm_s, moving, phase, order."""
+        """The position at every tick: t_s, trial, position_m, speed_cm_s, moving, phase, order."""
         return self._table(Position).drop(columns="sent_s")
 
     @cached_property
     def flips(self) -> pd.DataFrame:
-        """Every picture shown: number, t_s, position_m, wheel_t_s, before_swap_t_s, late, dropped,
-        bright, vblank, loop_ms."""
+        """Every frame shown on the screens: number, t_s, position_m, wheel_t_s, before_swap_t_s,
+        late, dropped, bright, vblank, loop_ms."""
         return self._table(Flip).drop(columns="sent_s")
 
     @cached_property
     def frames(self) -> pd.DataFrame:
-        """Every imaging frame streamed: index, t_s, timestamp_s, and where its pixels are."""
+        """Every imaging frame: index, t_s (arrival), timestamp_s, and where its pixels are."""
         return self._table(Frame).drop(columns=["pixels", "sent_s"])
 
     @cached_property
     def integrity(self) -> pd.DataFrame:
-        """The Integrity messages in their order: start of each imaging frame (t_s), findings ...
+        """The Integrity messages in the order of the log: t_s, number, frame, findings, ...
 
-        number is 0 if a message is not about a frame; frame is NaN if the frame was not saved.
+        t_s is the start of an imaging frame. number is 0 if a message is not about a frame; frame
+        is NaN if the frame was not saved.
         """
         return self._messages.columns[Integrity].table().drop(columns="sent_s")
 
     @cached_property
     def decoded(self) -> pd.DataFrame:
-        """Every analysed frame: frame, t_s, trial, stimulus, position_m ...; aborted: whether its
-        trial was."""
+        """Every frame with signals: frame, t_s, trial, stimulus, position_m, ...
+
+        aborted is True if its trial was aborted.
+        """
         table = self._table(CellSignals).drop(columns=["traces", "fractions", "tuning"])
         ends = self._table(TrialEnd)
         aborted = ends.trial[ends.outcome == "aborted"]
@@ -209,26 +213,26 @@ class Session:
 
     @cached_property
     def traces(self) -> NDArray[np.float32]:
-        """Deconvolved activity: (rows of decoded, cells), read from the disk when used."""
+        """Deconvolved activity: (rows of `decoded`, cells); values are read from disk when used."""
         return self._cell_rows(CellSignals, "traces")
 
     @cached_property
     def contrasts(self) -> tuple[tuple[str, str], ...]:
-        """The pairs of stimuli (A, B) that were compared; the reference is the first."""
+        """The pairs of stimuli (A, B) that were compared; the first is the reference contrast."""
         return task_signals(self.settings.get("task", {})).contrasts
 
     @cached_property
     def learning(self) -> pd.DataFrame:
-        """One row per completed trial, and one for the end: t_s, trial, trials, final ..."""
+        """One row per completed trial and one for the end: t_s, trial, trials, final, ..."""
         columns = ["d_prime", "fractions", "tuning"]
         return self._table(LearningSignals).drop(columns=columns)
 
     @cached_property
     def analysed_trials(self) -> pd.DataFrame:
-        """The trials of the last LearningSignals, in their order: rows of `trials`.
+        """The trials of the last LearningSignals, in order of time: rows of `trials`.
 
-        They are all completed corridors, unless cells were detected during the session: then those
-        that began later.
+        They are all completed corridors; if cells were detected during the session, only those
+        that began after the detection.
         """
         trials, learning = self.trials, self.learning
         done = trials[(trials.outcome == "done") & (trials.picture == "corridor")]
@@ -255,8 +259,8 @@ class Session:
     def fractions(self) -> NDArray[np.float32]:
         """Fraction of selective cells in the first contrast after each frame.
 
-        (rows of decoded, group, sign, threshold), as in areas.NAMES, selectivity.SIGNS and
-        selectivity.THRESHOLDS.
+        The shape is (rows of `decoded`, group, sign, threshold), in the order of areas.NAMES,
+        selectivity.SIGNS and selectivity.THRESHOLDS.
         """
         joined = np.frombuffer(b"".join(self._table(CellSignals).fractions), "<f4")
         shape = (len(NAMES), len(SIGNS), len(THRESHOLDS))
@@ -281,7 +285,7 @@ class Session:
 
     @cached_property
     def overruns(self) -> dict[str, int]:
-        """Number of frames that each process read from the file, the ring being overwritten."""
+        """Number of frames that each process read from the file, as the ring was overwritten."""
         overruns = self._table(Ended).groupby("sender").overruns.sum()
         return {str(name): int(count) for name, count in overruns.items() if count > 0}
 
@@ -294,27 +298,31 @@ class Session:
 
     @cached_property
     def completeness(self) -> Completeness | None:
-        """Whether the log is whole, and what is missing; None if it was never closed."""
+        """Whether the log is complete, and what is missing; None if it was never closed."""
         return parts_completeness(self.parts)
 
     @property
     def recovered_parts(self) -> list[str]:
-        """Folder names of the parts that did not end by themselves and were recovered."""
+        """Folder names of the parts that did not end normally and were closed by `rig recover`."""
         folders = [part.folder for part in self.parts]
         return [folder.name for folder in folders if (folder / RECOVERED_FILE).is_file()]
 
     @property
     def recovered(self) -> bool:
-        """True if a part of the session did not end by itself and was closed by `rig recover`."""
+        """True if `rig recover` closed a part of the session that did not end normally."""
         return bool(self.recovered_parts)
 
     @cached_property
     def gaps(self) -> Counter[tuple[str, str, int]]:
-        """Missing messages of each sender, type and incarnation."""
+        """Number of missing messages of each (sender, type, incarnation)."""
         return self._messages.gaps
 
     def pixels(self, index: int) -> NDArray[Any]:
-        """Read the pixels of an imaging frame: (height_px, width_px). Raises Refused."""
+        """Read the pixels of an imaging frame: (height_px, width_px).
+
+        Raises:
+            Refused: There is no such frame, or its file is missing.
+        """
         if not (found := self.frames[self.frames["index"] == index]).size:
             raise Refused(f"{self.folder} has no imaging frame {index}; see Session.frames")
         frame = found.iloc[0]
@@ -326,9 +334,12 @@ class Session:
         return pixels
 
     def at(self, t_s: ArrayLike) -> pd.DataFrame:
-        """Return the latest Position at or before each time, one row per time; NaN before any."""
+        """Return the latest Position at or before each time, one row per time.
+
+        A time before the first Position gets a row of NaN.
+        """
         rows = np.searchsorted(self.position.t_s, t_s, side="right") - 1
-        # reindex goes by label: there is no row -1, so a time before the first Position gets NaN.
+        # reindex selects by label. No row has the label -1, so such a time gets NaN.
         return self.position.reindex(rows).reset_index(drop=True)
 
     def _cell_rows(self, message: type[Message], field: str) -> NDArray[np.float32]:
@@ -340,12 +351,12 @@ class Session:
         return MessageTables(self._read())
 
     def _read(self) -> Iterator[tuple[Envelope, Message]]:
-        """Yield the messages of all parts, with the signals of one session."""
+        """Yield the messages of all parts, with signals computed over all parts."""
         messages = read_parts(self.parts)
         return with_joined_signals(messages, self.folder) if len(self.parts) > 1 else messages
 
     def _table(self, message: type[Message]) -> pd.DataFrame:
-        """Return the table of a message type, and free its columns, so that it is kept once."""
+        """Return the table of a message type; free its columns, so that memory holds it once."""
         if message not in self._tables:
             table = self._messages.columns.pop(message).table()
             if not table.t_s.is_monotonic_increasing:
@@ -354,7 +365,7 @@ class Session:
         return self._tables[message]
 
     def _placed(self, events: pd.DataFrame) -> pd.DataFrame:
-        """Add the trial and the position (NaN outside a trial) of events."""
+        """Add the trial and the position (NaN outside a trial) to a table of events."""
         where = self.at(events.t_s)
         trial = where.trial.fillna(-1).astype(np.int64)
         return events.assign(trial=trial, position_m=where.position_m.where(trial >= 0))

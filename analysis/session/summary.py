@@ -1,4 +1,4 @@
-"""The summary of a session, from its log alone."""
+"""Summarize a session from its log."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ def summarise(folder: Path, frames_written: int, reason: str | None = None) -> d
 
 
 def _responses(session: Session) -> dict[str, list[int]]:
-    """Return trials with a lick response, and trials, of each stimulus."""
+    """Return, for each stimulus, the numbers of trials with a lick response and of all trials."""
     rates = performance(session.trials, session.licks).by_stimulus
     return {name: [rate.responses, rate.trials] for name, rate in rates.items()}
 
@@ -97,7 +97,7 @@ def _is_analysed(settings: dict[str, Any]) -> bool:
 
 
 def _integrity(messages: pd.DataFrame) -> dict[str, Any] | None:
-    """Return the verdict, the counts, and the number of each finding; None if there is none."""
+    """Return the verdict, the counts, and the number of each finding; None without messages."""
     if not len(messages):
         return None
     last = messages.iloc[-1]
@@ -111,7 +111,7 @@ def _integrity(messages: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def _triggers(triggers: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Return, for each trigger of the closed loop, how often its line rose, and did not and why."""
+    """Return, per trigger of the closed loop, how often its line rose, and why it did not."""
     refused = triggers.refused != ""
     kinds = {"lines": ~refused & ~triggers.sham, "shams": ~refused & triggers.sham}
     return {
@@ -132,7 +132,7 @@ def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
     """Return the latencies of the rig by name, in seconds, one value per event."""
     rewards = session.rewards.dropna(subset="lick_t_s")
     flips, decoded = session.flips, session.decoded
-    # A frame's values became final `lag` frames later.
+    # The values of a frame become final when the frame `lag` frames later arrives.
     final_s = decoded.t_s.to_numpy()[_lag_frames(session.settings) :]
     # A flip before the first Position shows no sample of the wheel.
     shown = flips[flips.wheel_t_s.isin(session.wheel.t_s)].drop_duplicates("wheel_t_s")
@@ -146,7 +146,7 @@ def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
 
 
 def trigger_latencies_s(session: Session, triggers: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
-    """Return the latencies of some of a session's triggers: see line_latencies_s."""
+    """Return the latencies of some triggers of a session: see line_latencies_s."""
     return line_latencies_s(triggers, session.decoded, _lag_frames(session.settings))
 
 

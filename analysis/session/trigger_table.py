@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 NOT_ANSWERED = "not answered"
-"""Why a trigger raised no line if the hardware never answered it."""
+"""Value of `refused` for a trigger that the hardware did not answer."""
 
 
 def trigger_table(
@@ -22,16 +22,16 @@ def trigger_table(
         triggers: The Trigger messages.
         outputs: The TriggerOutput messages, which answer them.
         edges: The Edge messages.
-        at: Returns the Position at a time (s).
+        at: Function that returns the Position at each time (s).
 
     Returns:
         t_s: When the rule became true: the tick of the wheel, or the arrival of the frame.
         rule, line, trial, stimulus, hold, sham, frame: As in Trigger.
-        position_m: Where the mouse was then; for a frame, in the middle of its scan.
-        line_s: When the line rose, or would have risen if it was a sham; NaN if refused.
-        line_position_m: Where the mouse was at that time.
+        position_m: Position at that time; for a frame, at the middle of its scan.
+        line_s: When the line rose, or would have risen in a sham trial; NaN if refused.
+        line_position_m: Position at line_s.
         up_ms: How long the line was up, ms; 0 if it did not rise.
-        refused: Why it was refused; "" if it was not.
+        refused: Why the trigger was refused; "" if it was not.
     """
     answers = outputs.drop_duplicates("id").set_index("id")
     refused = triggers.id.map(answers.refused).fillna(NOT_ANSWERED).astype("str")
@@ -54,7 +54,7 @@ def trigger_table(
 
 
 def _lasted_ms(edges: pd.DataFrame, line: str, rose_s: float, up_ms: float) -> float:
-    """Return how long a line was up: until its next falling edge, or as long as was asked."""
+    """Return how long a line was up, ms: until its next falling edge, or else as requested."""
     if not up_ms:
         return 0.0
     falls = edges.t_s[(edges.line == line) & ~edges.up.astype(bool) & (edges.t_s >= rose_s)]
@@ -64,17 +64,17 @@ def _lasted_ms(edges: pd.DataFrame, line: str, rose_s: float, up_ms: float) -> f
 def line_latencies_s(
     triggers: pd.DataFrame, decoded: pd.DataFrame, lag_frames: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the latencies of triggers by name, one value per line that rose or sham.
+    """Return the latencies of triggers by name, one value per line that rose or was a sham.
 
     Args:
-        triggers: As from trigger_table.
+        triggers: The table that trigger_table returns.
         decoded: Session.decoded.
-        lag_frames: After how many more frames the values of a frame are final.
+        lag_frames: Number of frames after which the values of a frame are final.
 
     Returns:
-        position_to_line: From the tick of the wheel that decided to the line.
-        frame_to_line: From the arrival of the frame that completed the values to the line.
-        activity_to_line: From the arrival of the frame whose activity decided to the line.
+        position_to_line: From the tick at which the rule became true to the rise of the line.
+        frame_to_line: From the arrival of the frame that made the values final to the rise.
+        activity_to_line: From the arrival of the frame whose values made the rule true to the rise.
     """
     answered = triggers[triggers.line_s.notna()]
     if not len(triggers):

@@ -1,1 +1,1 @@
-"""The running signals: selectivity, position tuning, fractions by area."""
+"""Compute the running signals of the study, such as selectivity and position tuning."""

@@ -1,4 +1,4 @@
-"""Coding direction: the cells of an area that separate stimulus A from B best, and its projection.
+"""Coding direction: the cells of an area that best separate stimulus A from B, and a projection.
 
 The cells are chosen in even trials by d' over moving texture frames, among those whose mean texture
 activity, for A or for B, is above that in grey: the top and the bottom 5 %. Interpolated activity x
@@ -21,9 +21,9 @@ Chosen = NDArray[np.bool_]
 
 TEXTURE_BINS = slice(0, 40)
 GREY_BINS = slice(42, 52)
-"""Bins whose mean is subtracted."""
+"""Bins in the grey space whose mean is subtracted."""
 BINS_BEFORE = 10
-"""Grey bins of the previous trial that a projection begins with: 1 m."""
+"""Number of bins (1 m) of the previous trial's grey space with which a projection begins."""
 TAIL_PERCENT = 5.0
 """Size of the top and the bottom set, percent of the cells that are more active in texture."""
 
@@ -44,7 +44,7 @@ class EvenTrials:
             self._moments.add(trial, key, activity)
 
     def drop_trial(self, trial: int) -> None:
-        """Take back the frames of the latest trial."""
+        """Remove the frames of the latest trial."""
         self._moments.drop_trial(trial)
 
     def choose(self, contrast: Contrast, members: Chosen) -> "Sets":
@@ -87,10 +87,10 @@ class Direction:
     cells: NDArray[np.intp]
     weights: Values
     offset: float
-    """NaN if the direction is undefined."""
+    """Subtracted from the weighted sum; NaN if the direction is undefined."""
 
     def among(self, cells: NDArray[np.intp]) -> "Direction":
-        """Return this direction for rows of only these cells, (some cells,), sorted."""
+        """Return this direction for rows that contain only the given cells, sorted by index."""
         return Direction(np.searchsorted(cells, self.cells), self.weights, self.offset)
 
     def project(self, rows: NDArray[np.float32] | Values) -> Values:
@@ -104,7 +104,7 @@ def direction(sets: Sets, sd_sum: Values, grey: Values) -> Direction:
     """Return the direction of two sets of cells.
 
     Args:
-        sets: The cells. Those that never vary in A or B are left out.
+        sets: The cells. Cells that never vary in A or B are left out.
         sd_sum: sd_A + sd_B of interpolated activity: (cells,).
         grey: Mean interpolated activity in the grey bins: (cells,).
     """
@@ -123,7 +123,7 @@ def mean_direction(cells: NDArray[np.intp], moments: Moments) -> Direction:
     """Return the direction whose projection is the mean z-scored activity of cells.
 
     Args:
-        cells: Indices of the cells. Those that never vary are left out.
+        cells: Indices of the cells. Cells that never vary are left out.
         moments: Mean and standard deviation of all cells.
     """
     sd = moments.sd()[cells]
@@ -136,5 +136,5 @@ def mean_direction(cells: NDArray[np.intp], moments: Moments) -> Direction:
 
 
 def is_shown(stimulus: str, index: int, contrast: Contrast) -> bool:
-    """Return True if a trial has a projection: it was not used to choose the cells."""
+    """Return True if a trial has a projection, because it was not used to choose the cells."""
     return stimulus not in contrast or index % 2 == 1

@@ -1,18 +1,18 @@
-"""Find when a page was scanned, by the session's clock."""
+"""Find the time on the session's clock at which a page was scanned."""
 
 from collections import deque
 
 from rig.messages import Frame
 
 _RECENT = 256
-"""Number of recent pages that are compared; clocks drift, so older ones are forgotten."""
+"""Number of recent pages that are compared; older ones are dropped, because clocks drift."""
 
 
 class FrameTiming:
-    """Relates the microscope's timestamps to the session's clock, page by page.
+    """The offset between the microscope's timestamps and the session's clock.
 
-    A page arrives at the end of its scan or later, never earlier. Of the recent pages, the one with
-    the shortest delay after its own timestamp gives the offset between the clocks.
+    A page arrives at the end of its scan or later, never earlier. The offset is therefore taken
+    from the recent page with the shortest delay between its timestamp and its arrival.
     """
 
     def __init__(self) -> None:
@@ -23,8 +23,8 @@ class FrameTiming:
     def middle(self, page: Frame) -> int:
         """Return the session time (ns) of the middle of a page's scan; pages come in order.
 
-        The duration of a page is the shortest interval between two pages so far. That of the first
-        page is unknown, and the time of its end is returned.
+        The duration of a page is taken as the shortest interval between two pages so far. For the
+        first page it is unknown, and the end of its scan is returned.
         """
         timestamp_ns = round(page.timestamp_s * 1e9)
         if self._timestamp_ns is not None:

@@ -1,4 +1,4 @@
-"""Reward prediction, coding direction and similarity, computed again after each completed trial.
+"""Compute reward prediction, coding direction and similarity after each completed trial.
 
 Values of each trial and frame are kept in scratch files. When a trial has ended, a LearningJob
 computes all signals from all trials so far, in steps spread over the following frames.
@@ -33,7 +33,7 @@ AREAS = tuple(GROUPS)
 
 
 class Learning:
-    """Keeps what the signals of all trials need, and computes them when a trial has ended."""
+    """The data that the signals of all trials need, and their computation after each trial."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class Learning:
         rows: ScratchRows,
         seed: int,
     ) -> None:
-        """Begin before the first frame.
+        """Start before the first frame.
 
         Args:
             task: The contrasts and the rewarded stimulus.
             groups: Index of each cell's group in areas.NAMES: (cells,).
             tuning: Interpolates activity into `rows`.
             rows: Interpolated activity, 60 rows per completed trial.
-            seed: Of the folds.
+            seed: Random seed of the folds.
         """
         self._task, self._groups, self._tuning, self._rows = task, groups, tuning, rows
         self._seed = seed
@@ -60,7 +60,7 @@ class Learning:
         self._texture = {name: Moments(groups.size) for name in stimuli}
         self._grey, self._grid = Moments(groups.size), Moments(groups.size)
         self._committed = 0
-        """Number of trials in these moments: later frames cannot change their rows."""
+        """Number of trials in these moments, whose rows later frames cannot change."""
         self._means = ScratchRows(None, groups.size, np.float64)
         self._frames = ScratchRows(None, max(1, self._anterior.size))
         self._frame_moments = Moments(self._anterior.size)
@@ -71,7 +71,7 @@ class Learning:
         self._ramps: Sequence[Direction] = ()
 
     def add_frame(self, activity: Floats, scanned_t: int) -> None:
-        """Take in the activity of any frame, (cells,)."""
+        """Add the activity of a frame, (cells,), scanned at scanned_t, ns."""
         own = activity[self._anterior]
         self._frames.write(len(self._scanned_t), own)
         self._frame_moments.add(own)
@@ -80,22 +80,22 @@ class Learning:
     def add_moving_frame(
         self, trial: int, index: int, stimulus: str, in_texture: bool, activity: Floats
     ) -> None:
-        """Take in a moving frame of a trial."""
+        """Add a moving frame of a trial; index counts the completed trials from 0."""
         self._even.add_frame(trial, index, stimulus, in_texture, activity)
 
     def drop_trial(self, trial: int) -> None:
-        """Take back the latest trial."""
+        """Remove the latest trial."""
         self._even.drop_trial(trial)
 
     def add_trial(self, record: TrialRecord) -> None:
-        """Take in a completed trial, without computing the signals of all trials."""
+        """Add a completed trial, without computing the signals of all trials."""
         self._records.append(record)
 
     def end_trial(self, record: TrialRecord | None, stimulus: Values) -> None:
-        """Begin to compute the signals of all trials, now that one has ended.
+        """Start to compute the signals of all trials, after a trial has ended.
 
         Args:
-            record: The trial; None at the end of the session.
+            record: The trial that ended; None at the end of the session.
             stimulus: d' of the reference contrast: (cells,).
         """
         if record is not None:
@@ -104,7 +104,7 @@ class Learning:
         self._job = (job, job.steps())
 
     def step(self) -> Result | None:
-        """Do the next step of the current job; return the result if it was the last."""
+        """Run the next step of the current job; return the result if it was the last step."""
         if self._job is None:
             return None
         job, steps = self._job
@@ -115,7 +115,7 @@ class Learning:
         return job.result
 
     def complete(self) -> Result | None:
-        """Do all remaining steps of the current job."""
+        """Run all remaining steps of the current job; return its result, None without a job."""
         while self._job is not None:
             result = self.step()
             if result is not None:
@@ -128,9 +128,9 @@ class Learning:
         self._frames.close()
 
     def project(self, row: Floats) -> Floats:
-        """Return the projections of a row of interpolated activity: (contrasts, areas).
+        """Return the projections of a row of interpolated activity, (cells,): (contrasts, areas).
 
-        The coding directions are those of the last result; NaN before the first.
+        The coding directions are those of the last result; NaN before the first result.
         """
         shape = (len(self._task.contrasts), len(AREAS))
         if not self._directions:
@@ -139,9 +139,9 @@ class Learning:
         return np.array(values, np.float32).reshape(shape)
 
     def ramp(self, activity: Floats, index: int) -> float | None:
-        """Return the population signal of a frame of a trial, with the cells of its fold.
+        """Return the population signal of a frame, from the cells of its trial's fold.
 
-        The cells are those of the last result; None before the first, or if there is none.
+        The cells are those of the last result; None without a result or without such cells.
         """
         if not self._ramps:
             return None
@@ -182,7 +182,7 @@ class Learning:
         )
 
     def commit(self) -> dict[int, Values]:
-        """Take the rows of trials that are final into the moments; return those of the others."""
+        """Add the rows of trials that are final to the moments; return the rows of the others."""
         pending: dict[int, Values] = {}
         for index in range(self._committed, len(self._records)):
             rows = self._tuning.exact_rows(index)

@@ -1,7 +1,7 @@
-"""The signals of a completed trial, from all trials so far, computed in steps.
+"""Compute the signals of all trials so far, after a completed trial, in steps.
 
-A step is short enough for one imaging frame. The steps are counted in values read, not in time, so
-that a replay takes the same ones.
+A step is short enough to run within one imaging frame. Steps are measured in values read, not in
+time, so that a replay has the same steps.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,19 +32,19 @@ Values = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 VALUES_PER_STEP = 60_000_000
-"""Values that a step reads, about; more if the job would take over MAX_STEPS otherwise."""
+"""Approximate number of values that a step reads; more if the job would need over MAX_STEPS."""
 MAX_STEPS = 22
-"""The rows of all trials are read within about this many frames; a job ends within a few more, in
-less than the 10 s that a trial takes at least."""
+"""Approximate number of frames within which the rows of all trials are read. A job ends a few
+frames later, in less than 10 s, the shortest duration of a trial."""
 _SNAPSHOT_ROWS = 1200
-"""The snapshot that a job begins with takes as long as reading this many rows of all cells."""
+"""Cost of the snapshot at the start of a job, as the number of rows read in the same time."""
 FORMS: tuple[Form, ...] = ("signed", "absolute")
 """The two forms of the similarity index, in the order in which they are published."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a job reads; later frames do not change it."""
+    """The data that a job reads; later frames do not change it."""
 
     records: Sequence[TrialRecord]
     contrasts: Sequence[Contrast]
@@ -57,13 +57,13 @@ class Snapshot:
     sets: Sequence[Sequence[Sets]]
     """The cells of each coding direction: contrasts x areas."""
     directions: Sequence[Sequence[Direction]]
-    """Contrasts x areas."""
+    """The coding directions: contrasts x areas."""
     grid: Moments
     """Mean and standard deviation of interpolated activity over all trials and bins."""
     rows: ScratchRows
     """Interpolated activity: 60 rows per trial."""
     pending: Mapping[int, Values]
-    """Rows of trials that later frames may still change, by index: (60, cells)."""
+    """Rows of the trials that later frames may still change, by trial index: (60, cells)."""
     trial_means: ScratchRows
     """Mean activity of each trial over bins 5-39: one row per trial."""
     frames: ScratchRows
@@ -83,7 +83,7 @@ class Result:
     folds: NDArray[np.int64]
     """Fold of each trial: (trials,)."""
     population: list[NDArray[np.intp]]
-    """Cells of the population of each fold, as indices among the anterior cells."""
+    """Cells of the population of each fold, as indices into the anterior cells."""
     by_position: Values
     """Population signal of each trial by position: (trials, 60)."""
     from_cue: Values
@@ -93,26 +93,26 @@ class Result:
     by_lick: Values
     """Mean population signal in the texture of trials without and with licks: (stimuli, 2)."""
     projections: Values
-    """(contrasts, areas, trials, 70), from 1 m before the corridor."""
+    """Projections by position: (contrasts, areas, trials, 70), from 1 m before the corridor."""
     stimuli: tuple[str, ...]
     similarity: Values
-    """(contrasts, areas, stimuli, FORMS)."""
+    """Similarity index: (contrasts, areas, stimuli, FORMS)."""
     comparisons: tuple[tuple[str, ...], ...]
-    """For each contrast: the sets of trials that the first half of A is compared with."""
+    """For each contrast: the sets of trials with which the first half of A is compared."""
     sequence: tuple[tuple[tuple[float, ...], ...], ...]
-    """Contrasts x areas x comparisons."""
+    """Sequence similarity: contrasts x areas x comparisons."""
     sets: Sequence[Sets] = ()
     """The cells of each coding direction: contrasts x areas."""
     undefined: list[str] = field(default_factory=list)
 
 
 class LearningJob:
-    """Computes the signals of a snapshot: `steps` yields after each step, then `result` is set."""
+    """The computation of the signals of a snapshot: run `steps` to its end, then read `result`."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = self._s = snapshot
         self.ramps: list[Direction] = []
-        """The mean z-scored activity of the population of each fold, of anterior cells."""
+        """For each fold, the direction that gives the population's mean z-scored activity."""
         trials, cells = len(snapshot.records), snapshot.groups.size
         shape = (len(snapshot.contrasts), len(snapshot.directions[0]) if snapshot.contrasts else 0)
         stimuli = tuple(dict.fromkeys(record.stimulus for record in snapshot.records))
@@ -141,7 +141,7 @@ class LearningJob:
         self._sums: dict[tuple[int, int, str], tuple[Values, int]] = {}
 
     def steps(self) -> Iterator[None]:
-        """Run the job; each item is the end of a step."""
+        """Run the job; yield at the end of each step."""
         self._explain_directions()
         late, early = self._split()
         yield from self._late_early(late, early)
@@ -159,7 +159,7 @@ class LearningJob:
         return True
 
     def _explain_directions(self) -> None:
-        """Say why a coding direction, or all that is compared along it, is undefined."""
+        """Append the reason why a coding direction, or what is computed from it, is undefined."""
         s, is_even = self._s, self._index % 2 == 0
         for c, contrast in enumerate(s.contrasts):
             name = f"coding direction {' - '.join(contrast)}"
@@ -244,7 +244,7 @@ class LearningJob:
             )
 
     def _trials(self) -> Iterator[None]:
-        """Read the rows of all trials once: projections, population signal, mean activity."""
+        """Read the rows of all trials once; compute projections, population signal and means."""
         s = self._s
         ramps = [mean_direction(s.anterior[own], s.grid) for own in self.result.population]
         needed = self._needed_cells(ramps)
@@ -272,13 +272,13 @@ class LearningJob:
                 yield
 
     def _needed_cells(self, ramps: list[Direction]) -> NDArray[np.intp]:
-        """Return the cells of all sets, sorted: the other columns of the rows are not used."""
+        """Return the indices of the cells of all sets, sorted; no other columns are read."""
         own = [direction.cells for by_area in self._s.directions for direction in by_area]
         own += [sets.top for by_area in self._s.sets for sets in by_area]
         return np.unique(np.concatenate([*own, *(ramp.cells for ramp in ramps)])).astype(np.intp)
 
     def _add_to_sums(self, c: int, area: int, index: int, texture: Floats | Values) -> None:
-        """Add a trial to the mean activity of its set: a half of the odd trials of A, or all."""
+        """Add a trial to the mean activity of its set: half of A's odd trials, or its stimulus."""
         name, a = self._s.records[index].stimulus, self._s.contrasts[c][0]
         if name == a:
             if index % 2 == 0:
@@ -319,7 +319,7 @@ class LearningJob:
         )
 
     def _compare(self) -> None:
-        """Compute the indices that compare stimuli."""
+        """Compute the similarity indices and the sequence similarities."""
         s, result = self._s, self.result
         values = result.projections[..., BINS_BEFORE:][..., TEXTURE_BINS].mean(axis=-1)
         means = {}

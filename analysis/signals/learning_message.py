@@ -15,7 +15,7 @@ def with_result(
     """Return a message with the signals of all trials, published at t (ns).
 
     Args:
-        base: The message with the signals that need no job.
+        base: The message with the signals that are computed without a job.
         t: Time of the message that completed the job.
         result: The signals.
         groups: Index of each cell's group in areas.NAMES: (cells,).

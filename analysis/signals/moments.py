@@ -1,4 +1,4 @@
-"""Running mean and standard deviation of every cell, which can take back an aborted trial."""
+"""Running mean and standard deviation of every cell, from which an aborted trial can be removed."""
 
 from collections.abc import Hashable, Iterable
 
@@ -14,8 +14,8 @@ Floats = NDArray[np.float32]
 class Moments:
     """Running mean and sum of squared deviations of every cell (Welford's method, float64).
 
-    Plain sums of squares would leave a little variance in a cell that never changes, and so turn
-    an undefined d' into a huge one; float32 sums are not exact enough.
+    With plain sums of squares, rounding gives a cell that never changes a small variance, so its d'
+    would be huge instead of undefined. float32 sums are not exact enough.
     """
 
     def __init__(self, cells: int) -> None:
@@ -34,7 +34,7 @@ class Moments:
         _add(values, 1.0 / self.count, self._mean, self._squares)
 
     def copy(self) -> "Moments":
-        """Return a copy that does not change with this one."""
+        """Return an independent copy."""
         other = Moments(0)
         other.count = self.count
         other._mean, other._squares = self._mean.copy(), self._squares.copy()
@@ -55,7 +55,7 @@ class TrialMoments:
     """Moments by key, from frames that arrive trial by trial; the latest trial can be dropped."""
 
     def __init__(self, keys: Iterable[Hashable], cells: int) -> None:
-        """Begin empty; values under other keys are ignored."""
+        """Start empty; frames with other keys are ignored."""
         self._moments = {key: Moments(cells) for key in keys}
         self._trial = -1
         self._before = self._copy()
@@ -72,7 +72,7 @@ class TrialMoments:
         self._moments[key].add(values)
 
     def drop_trial(self, trial: int) -> None:
-        """Take back the frames of a trial, if it is the latest that has any."""
+        """Remove the frames of a trial, if it is the latest trial with frames."""
         if trial == self._trial:
             self._moments, self._trial = self._before, -1
             self._before = self._copy()
@@ -84,7 +84,7 @@ class TrialMoments:
 def d_prime(a: Moments, b: Moments) -> Values:
     """Return 2 (mean_A - mean_B) / (sd_A + sd_B) of each cell: (cells,).
 
-    NaN where nothing was added to either, or where the cell never varied.
+    NaN if `a` or `b` is empty, or where the cell never varied in either.
     """
     out = np.full(a.cells, np.nan)
     if a.count and b.count:

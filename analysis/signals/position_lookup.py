@@ -1,4 +1,4 @@
-"""Look up where the corridor was at a time in the recent past."""
+"""Look up the position at a time in the recent past."""
 
 from bisect import bisect_right, insort
 
@@ -6,7 +6,7 @@ from analysis.signals.trial_records import PlacedLick
 from rig.messages import Position
 
 _KEPT_NS = 10_000_000_000
-"""Positions are kept this long: longer than a frame is late in a live session."""
+"""How long a Position is kept, ns: longer than the signals of a frame are late in a session."""
 _GREY = Position(0, -1, 0.0, 0.0, False, "grey")
 
 
@@ -17,13 +17,13 @@ class PositionLookup:
         self._positions: list[Position] = []
 
     def add(self, position: Position) -> None:
-        """Add a Position; old ones are forgotten."""
+        """Add a Position, and remove those that are older than _KEPT_NS."""
         insort(self._positions, position, key=_t)
         if self._positions[0].t < position.t - 2 * _KEPT_NS:
             del self._positions[: bisect_right(self._positions, position.t - _KEPT_NS, key=_t)]
 
     def at(self, t: int) -> Position:
-        """Return the latest Position at or before t (ns); grey before the first one."""
+        """Return the latest Position at or before t (ns); before the first, a Position in grey."""
         at = bisect_right(self._positions, t, key=_t)
         return self._positions[at - 1] if at else _GREY
 

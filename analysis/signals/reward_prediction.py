@@ -1,11 +1,11 @@
 """Reward prediction: cells that fire more before a late cue than before an early one.
 
-m is the mean activity of a trial over bins 5-39. Of the trials of the rewarded stimulus, those with
-a cue beyond the mean cue position of all trials of the session are "late", the others "early";
+The activity of a trial is its mean over bins 5-39. A trial of the rewarded stimulus is "late" if
+its cue is beyond the mean cue position of all trials of the session, and "early" otherwise.
 d'_late-early = 2 (mean_late - mean_early) / (sd_late + sd_early), with population standard
 deviations. A reward-prediction cell has d'_late-early >= 0.3 and a stimulus d' >= 0. The population
 signal is cross-validated: the cells are selected in nine tenths of the trials, and their mean
-activity is measured in the others (Zhong et al., 2025).
+activity is measured in the other trials (Zhong et al., 2025).
 """
 
 import numpy as np
@@ -19,19 +19,20 @@ Chosen = NDArray[np.bool_]
 BINS_BEFORE_CUE = slice(5, 40)
 """Bins over which the activity of a trial is averaged."""
 PREDICTS_AT = 0.3
-"""Smallest d'_late-early of a reward-prediction cell; the population needs a larger stimulus d'."""
+"""Smallest d'_late-early of a reward-prediction cell; in the population, the stimulus d' must be
+larger than this."""
 PERCENTILE = 95.0
-"""Percentile of d'_late-early among anterior cells from which they are in the population."""
+"""Percentile of d'_late-early among the anterior cells above which a cell is in the population."""
 FOLDS = 10
 WINDOW = (-15, 15)
-"""Frames around a cue or a first lick, from F - 15 to F + 14."""
+"""Window of frames around the frame F of a cue or first lick: F - 15 to F + 14."""
 
 
 def fold_of(index: int, seed: int) -> int:
     """Return the fold, 0-9, of a completed trial.
 
-    Each run of ten consecutive trials gets a seeded permutation of the folds, so that the fold of a
-    trial never changes.
+    Every ten consecutive trials get a random permutation of the folds that depends only on the
+    seed and their index, so the fold of a trial never changes.
     """
     run, place = divmod(index, FOLDS)
     return int(np.random.default_rng((seed, run)).permutation(FOLDS)[place])
@@ -62,12 +63,28 @@ def d_prime_of_rows(a: Values, b: Values) -> Values:
 
 
 def predicts_reward(late_early: Values, stimulus: Values) -> Chosen:
-    """Return a mask of the cells that predict the reward, given both d': (cells,)."""
+    """Return a mask of the reward-prediction cells.
+
+    Args:
+        late_early: d'_late-early of each cell: (cells,).
+        stimulus: d' of the reference contrast of each cell: (cells,).
+
+    Returns:
+        True for reward-prediction cells: (cells,).
+    """
     return np.asarray((late_early >= PREDICTS_AT) & (stimulus >= 0.0))
 
 
 def population(late_early: Values, stimulus: Values) -> Chosen:
-    """Return a mask of the anterior cells in the population, given their two d': (cells,)."""
+    """Return a mask of the anterior cells in the population.
+
+    Args:
+        late_early: d'_late-early of each anterior cell: (cells,).
+        stimulus: d' of the reference contrast of each anterior cell: (cells,).
+
+    Returns:
+        True for the cells of the population: (cells,).
+    """
     defined = ~np.isnan(late_early)
     if not defined.any():
         return defined
@@ -90,8 +107,9 @@ def split_by_lick(
 ) -> Values:
     """Return the mean over the trials of each stimulus, without and with licks: (stimuli, 2).
 
-    It shows whether the signal of an unrewarded stimulus follows what the mouse expects (figure 4).
-    Undefined trials are left out; NaN if no trial is left.
+    If the mouse expects a reward, it licks; so the means show whether the signal in unrewarded
+    trials follows that expectation (figure 4 of the study). Undefined trials are left out; NaN if
+    no trial is left.
 
     Args:
         values: Mean of the population signal over bins 0-39 of each trial: (trials,).
@@ -113,7 +131,11 @@ def nearest_frames(
 ) -> NDArray[np.int64]:
     """Return the index of the frame whose middle is nearest to each event, -1 for NaN: (events,).
 
-    An event before the first or after the last frame gets the first or the last one.
+    An event before the first or after the last frame gets the first or the last frame.
+
+    Args:
+        events_t: Times of events, ns: (events,).
+        scanned_t: Middle of the scan of each frame, ns, increasing: (frames,).
     """
     if not scanned_t.size:
         return np.full(events_t.size, -1, np.int64)

@@ -38,8 +38,9 @@ Floats = NDArray[np.float32]
 class RunningSignals:
     """Signals from the frames and trials of a session, without its aborted trials.
 
-    Trials are known as soon as their messages arrive; frames come later, in order. A completed
-    trial is closed, and its LearningSignals are computed, before the first frame after it.
+    The messages of a trial are handled when they arrive; its frames are added later, in order. A
+    completed trial is closed, and the computation of its LearningSignals starts, before the first
+    frame that was scanned after its end.
     """
 
     def __init__(
@@ -50,15 +51,15 @@ class RunningSignals:
         store: ScratchRows | None = None,
         seed: int = 0,
     ) -> None:
-        """Begin before the first frame.
+        """Start before the first frame.
 
         Args:
             task: Which stimuli are compared.
             groups: Index of each cell's group in areas.NAMES: (cells,).
             selective_at: A cell is selective if |d'| is at least this.
-            store: Where to keep the position tuning of each cell in each trial. None: nowhere, and
-                there are no learning signals other than d' and fractions.
-            seed: Of the folds of the population signal.
+            store: File for the position tuning of each cell in each trial. None: the tuning is not
+                stored, and LearningSignals contain only d' and fractions.
+            seed: Random seed of the folds of the population signal.
         """
         self._selectivity = Selectivity(task.contrasts, groups.size)
         self._groups, self._at = groups, selective_at
@@ -68,7 +69,7 @@ class RunningSignals:
         if store is not None:
             self._learning = Learning(task, groups, self.tuning, store, seed)
         self._base: LearningSignals | None = None
-        """The message of the last trial, until its learning signals are computed."""
+        """The message of the last trial while its learning signals are being computed."""
         self._records: list[TrialRecord] = []
         self._cues: dict[int, tuple[int, float]] = {}
         self._licks: list[PlacedLick] = []
@@ -82,7 +83,7 @@ class RunningSignals:
         """Grid points determined by this frame: point, means of selective cells, projections."""
 
     def handle_trial(self, message: TrialStart | TrialEnd) -> None:
-        """Take in the start or the end of a trial. Only corridors count."""
+        """Handle the start or the end of a trial. Only corridors count."""
         if isinstance(message, TrialStart):
             self._trials[message.trial] = message
             if message.picture == "corridor":
@@ -94,14 +95,22 @@ class RunningSignals:
             self._completed.add(message.trial)
 
     def name_trial(self, start: TrialStart) -> None:
-        """Take in a trial that began before the cells were known: its frames have its stimulus, and
-        no signal counts it."""
+        """Register a trial that began before the cells were known.
+
+        CellSignals of its frames contain its stimulus, but no signal is computed from it.
+        """
         self._trials[start.trial] = start
 
     def add_frame(
         self, frame: Frame, position: Position, activity: Floats, scanned_t: int
     ) -> list[Message]:
-        """Take in the final activity of a frame, (cells,).
+        """Add a frame and update the signals.
+
+        Args:
+            frame: The frame.
+            position: The Position at the middle of its scan.
+            activity: Its final activity, (cells,).
+            scanned_t: Middle of its scan, ns.
 
         Returns:
             LearningSignals of the trials that ended before this frame, and its CellSignals.
@@ -120,15 +129,15 @@ class RunningSignals:
         return messages
 
     def add_cue(self, cue: Cue) -> None:
-        """Take in the cue of a trial."""
+        """Add the cue of a trial."""
         self._cues[cue.trial] = (cue.t, cue.position_m)
 
     def add_lick(self, lick: PlacedLick) -> None:
-        """Take in a lick."""
+        """Add a lick."""
         self._licks.append(lick)
 
     def finish(self, t: int) -> list[Message]:
-        """End the session: return what is left, with a final LearningSignals."""
+        """End the session; return the remaining messages and a final LearningSignals."""
         messages: list[Message] = []
         while self._ended:
             messages += self._close_trial(self._ended.popleft(), t)
@@ -154,7 +163,7 @@ class RunningSignals:
         in_texture = position.position_m < trial.texture_m
         if in_texture:
             self._selectivity.add_frame(trial.trial, trial.stimulus, activity)
-            self._update_d_prime()  # before tuning, which selects cells by it
+            self._update_d_prime()  # first, because the tuning uses cells selected by d'
         if self._learning is not None:
             self._learning.add_moving_frame(
                 trial.trial, index, trial.stimulus, in_texture, activity
@@ -173,9 +182,9 @@ class RunningSignals:
         return scanned_t >= end.t and position.trial != end.trial
 
     def _close_trial(self, end: TrialEnd, t: int) -> list[Message]:
-        """Begin to compute the learning signals of a completed trial."""
+        """Start to compute the learning signals of a completed trial."""
         messages: list[Message] = []
-        if self._learning is not None:  # a trial so short that the last one's are not ready yet
+        if self._learning is not None:  # the signals of the previous trial may not be ready yet
             messages += self._learned(t, self._learning.complete())
         self._last, self._points = end.trial, []
         start, cue = self._trials[end.trial], self._cues.pop(end.trial, None)
@@ -285,7 +294,7 @@ class RunningSignals:
 
 
 def area_means(activity: Floats, groups: NDArray[np.uint8]) -> Floats:
-    """Return the mean activity of all cells and of each area group; NaN of a group without cells.
+    """Return the mean activity of all cells and of each area group; NaN for an empty group.
 
     Args:
         activity: (cells,).
@@ -301,7 +310,7 @@ def area_means(activity: Floats, groups: NDArray[np.uint8]) -> Floats:
 
 @dataclass(frozen=True)
 class _Selective:
-    """The selective cells of a contrast, sorted into kinds: 2 * group + (d' < 0)."""
+    """The selective cells of a contrast; kind = 2 * group + (d' < 0) is the class of a cell."""
 
     cells: NDArray[np.uint32]
     kinds: NDArray[np.uint8]
@@ -309,7 +318,7 @@ class _Selective:
     """Number of cells of each kind."""
 
     def means(self, row: Floats) -> Floats:
-        """Return the mean of a row, (cells,), by group and sign: (NAMES, 2); NaN of no cell."""
+        """Return the mean of a row, (cells,), by group and sign: (NAMES, 2); NaN without cells."""
         kinds = np.zeros(self.counts.size)
         _sum_kinds(row, self.cells, self.kinds, kinds)
         sums, counts = kinds.reshape(-1, 2), self.counts.reshape(-1, 2).copy()

@@ -12,17 +12,17 @@ from rig.errors import Refused
 
 
 class ScratchRows:
-    """Rows of one value per cell in a file without a name.
+    """Rows of one value per cell in an anonymous temporary file.
 
-    No other process finds the file, and it is gone when this process ends, however it ends. All of
-    its contents follow from the messages of the session.
+    No other process can open the file, and it is deleted when this process ends, even if it is
+    killed. All of its contents can be computed again from the messages of the session.
     """
 
     def __init__(self, folder: Path | None, cells: int, dtype: DTypeLike = np.float32) -> None:
         """Open an empty file.
 
         Args:
-            folder: Where to make it; None: the system's folder for temporary files.
+            folder: Folder of the file; None: the system's folder for temporary files.
             cells: Values per row.
             dtype: Type of the values.
 
@@ -31,7 +31,7 @@ class ScratchRows:
         """
         self._where = f"scratch folder {folder or tempfile.gettempdir()}"
         try:
-            # an io.FileIO, which the stubs do not say
+            # This is an io.FileIO, but the type stubs declare another type.
             self._file: Any = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115
         except OSError as error:
             raise Refused(
@@ -47,7 +47,7 @@ class ScratchRows:
         """Store one or more rows, (cells,) or (rows, cells), from index `row` on.
 
         Raises:
-            Refused: There is no room for them.
+            Refused: The disk is full, or the file cannot be written.
         """
         data = np.ascontiguousarray(values, self._dtype).tobytes()
         try:
@@ -56,16 +56,18 @@ class ScratchRows:
         except OSError as error:
             raise Refused(f"{self._where} cannot be written to ({error.strerror})") from error
         if written < len(data):
-            raise Refused(f"{self._where} is full; make room, or set TMPDIR to another folder")
+            raise Refused(
+                f"{self._where} is full; free disk space, or set TMPDIR to another folder"
+            )
 
     def read(self, row: int, rows: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Return rows from index `row` on: (rows, cells); 0 if never written.
+        """Return rows from index `row` on: (rows, cells). Rows that were never written are 0.
 
         Args:
             row: Index of the first row.
             rows: Number of rows.
-            out: An array to fill and return, (rows, cells): reading into memory that is in use
-                already takes a fifth of the time. None: a new one.
+            out: An array to fill and return, (rows, cells); reading into memory that is already
+                in use takes a fifth of the time. None: a new array.
         """
         if out is None:
             out = np.empty((rows, self.cells), self._dtype)

@@ -19,16 +19,16 @@ Contrast = tuple[str, str]
 """Stimulus A and stimulus B."""
 
 THRESHOLDS = tuple(tenths / 10 for tenths in range(1, 11))
-"""Thresholds of |d'| from which a cell counts as selective, in the order of `fractions`."""
+"""Smallest |d'| at which a cell counts as selective, in the order of `fractions`."""
 SIGNS = ("both", "A", "B")
-"""Selective for either stimulus, for A only, for B only: the order of `fractions`."""
+"""Which cells are counted, in the order of `fractions`: selective for A or B, for A, for B."""
 
 
 class Selectivity:
     """The running d' of each contrast, from the frames of all trials that were not dropped."""
 
     def __init__(self, contrasts: Sequence[Contrast], cells: int) -> None:
-        """Begin before the first frame."""
+        """Start before the first frame."""
         self.contrasts = tuple(contrasts)
         stimuli = {stimulus for contrast in contrasts for stimulus in contrast}
         self._moments = TrialMoments(sorted(stimuli), cells)
@@ -38,7 +38,7 @@ class Selectivity:
         self._moments.add(trial, stimulus, activity)
 
     def drop_trial(self, trial: int) -> None:
-        """Take back the frames of the latest trial."""
+        """Remove the frames of the latest trial."""
         self._moments.drop_trial(trial)
 
     def d_prime(self) -> NDArray[np.float64]:
@@ -50,7 +50,7 @@ class Selectivity:
         return np.array(rows, np.float64)
 
     def undefined(self) -> str:
-        """Return why d' is undefined for all cells of some contrast; empty if it is not."""
+        """Return why d' is undefined for all cells in some contrast; empty if there is none."""
         stimuli = dict.fromkeys(stimulus for contrast in self.contrasts for stimulus in contrast)
         missing = [name for name in stimuli if not self._moments[name].count]
         return f"no moving texture frame yet of {', '.join(missing)}" if missing else ""
@@ -66,8 +66,8 @@ def selective_fraction(d_prime: NDArray[Any], at: float) -> float | None:
 def fractions(d_prime: NDArray[np.float32], groups: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the fraction of selective cells by area group, sign and threshold.
 
-    The denominator is all cells of a group, those with an undefined d' included, as in the
-    publication; `defined_counts` gives the number of defined ones.
+    The denominator is all cells of a group, including cells with an undefined d', as in the
+    publication; `defined_counts` returns the numbers of cells with a defined d'.
 
     Args:
         d_prime: (cells,)
@@ -105,5 +105,5 @@ def _count(
         value = np.float64(d_prime[c])
         if np.isnan(value):
             continue
-        reached = int(min(abs(value) * 10.0, float(most)))  # exact: a float32 times ten
+        reached = int(min(abs(value) * 10.0, float(most)))  # exact, because value is a float32
         counts[groups[c], 1 if value < 0.0 else 0, reached] += 1

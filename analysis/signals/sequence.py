@@ -1,10 +1,11 @@
 """Sequence similarity: whether cells peak in the same order in two sets of trials.
 
-Of the top 5 % of cells for stimulus A, the bin of the largest mean activity in the texture is taken
-in two sets of trials, and the correlation of these bins over cells is returned. The odd trials of A
-are halved, every second one; the first half is compared with the second, and with all trials of
-every other stimulus. A swapped stimulus is compared as it was run, and un-swapped: its bins in the
-order that they have in A (Zhong et al., 2025). Peaks do not change when activity is z-scored.
+For the top 5 % of cells for stimulus A, the peak is the bin of the largest mean activity in the
+texture. The similarity of two sets of trials is the correlation of the peaks over cells. The odd
+trials of A are divided alternately into two halves; the first half is compared with the second, and
+with all trials of every other stimulus. A swapped stimulus is compared as it was run and also
+un-swapped, with its bins in the order of A (Zhong et al., 2025). Peaks do not change when activity
+is z-scored.
 """
 
 import numpy as np
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 _UNSWAP = {"swap1": 30, "swap2": 20}
-"""First bin of the swapped texture that is bin 0 of the original one."""
+"""Bin of the swapped texture that shows bin 0 of the original texture."""
 
 
 def is_swap(stimulus: str, original: str) -> bool:
-    """Return True if a stimulus is the original with parts of its texture exchanged."""
+    """Return True if a stimulus is the original with two parts of its texture swapped."""
     return stimulus in {f"{original}_{name}" for name in _UNSWAP}
 
 
@@ -28,7 +29,7 @@ def unswapped(rows: Values, stimulus: str, original: str) -> Values:
 
 
 def peak_correlation(a: Values | None, b: Values | None) -> float:
-    """Return the correlation over cells of the bins of their peaks.
+    """Return the correlation over cells of the peaks (bins) in two sets of trials.
 
     Args:
         a: Mean activity in one set of trials, (bins, cells); None if there is no such trial.

@@ -6,14 +6,14 @@ Form = Literal["signed", "absolute"]
 
 
 def similarity_index(p_s: float, p_a: float, p_b: float, form: Form) -> float:
-    """Return (|p_s - p_B| - |p_A - p_s|) / (p_A - p_B) from mean projections.
+    """Return the similarity index (|p_s - p_B| - |p_A - p_s|) / (p_A - p_B).
 
     Args:
         p_s: Mean projection of the stimulus.
         p_a: Mean projection of stimulus A.
         p_b: Mean projection of stimulus B.
-        form: "signed" as written (figure 2 of Zhong et al., 2025); "absolute" divides by
-            |p_A - p_B| (figures 3 and S6).
+        form: "signed": the formula above (figure 2 of Zhong et al., 2025); "absolute": divided by
+            |p_A - p_B| instead (figures 3 and S6).
 
     Returns:
         The index; NaN if p_A equals p_B.

@@ -8,20 +8,21 @@ from analysis.signals.selectivity import Contrast
 
 
 class TaskSignals(msgspec.Struct, frozen=True, kw_only=True):
-    """What the analysis reads of a task."""
+    """The settings of a task that the analysis uses."""
 
     contrasts: tuple[Contrast, ...] = ()
     """Pairs of stimuli, A and B, for selectivity, tuning and coding direction."""
     reference: Contrast | None = None
     """The contrast whose d' selects reward-prediction cells."""
     rewarded: str = ""
-    """The stimulus whose trials with early and late cues are compared; empty: none."""
+    """The stimulus whose trials with early and late cues are compared; empty if there is none."""
 
 
 def task_signals(task: dict[str, Any]) -> TaskSignals:
-    """Return the [signals] table of a resolved task; the reference is the first contrast.
+    """Return the [signals] table of a resolved task.
 
-    A contrast that is the reference is first in the list.
+    The reference contrast is moved to the front of the list of contrasts; if none is named, it is
+    the first.
     """
     given = msgspec.convert(task.get("signals", {}), TaskSignals, strict=False)
     if given.reference is None:

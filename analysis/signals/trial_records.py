@@ -1,16 +1,16 @@
-"""What is known of each completed trial besides imaging: stimulus, cue and licks."""
+"""The stimulus, cue and licks of each completed trial."""
 
 from dataclasses import dataclass
 
 from rig.messages import TrialStart
 
 ZONE_M = (2.0, 4.0)
-"""Reward zone of a corridor without a cue: bins 20-40."""
+"""Reward zone of a corridor without a cue, m: bins 20-40."""
 
 
 @dataclass(frozen=True)
 class PlacedLick:
-    """A lick, and where the mouse was."""
+    """A lick, and the position at its time."""
 
     t: int
     trial: int
@@ -26,7 +26,7 @@ class TrialRecord:
     cue_t: float
     """Time of the cue, ns; NaN if there was none."""
     cue_m: float
-    """Position of the cue; NaN if there was none."""
+    """Position of the cue, m; NaN if there was none."""
     lick_t: float
     """Time of the first lick, ns; NaN if there was none."""
     responded: bool
@@ -38,7 +38,13 @@ class TrialRecord:
 def record_of(
     start: TrialStart, cue: tuple[int, float] | None, licks: list[PlacedLick]
 ) -> TrialRecord:
-    """Return the record of a trial from its start, the time and position of its cue, its licks."""
+    """Return the record of a trial.
+
+    Args:
+        start: The start of the trial.
+        cue: Time (ns) and position (m) of its cue; None if there was none.
+        licks: The licks of the trial.
+    """
     own = sorted((lick for lick in licks if lick.trial == start.trial), key=lambda lick: lick.t)
     return TrialRecord(
         start.trial,
@@ -52,8 +58,10 @@ def record_of(
 
 
 def _is_response(start: TrialStart, cue: tuple[int, float] | None, lick: PlacedLick) -> bool:
-    """Return True for a lick until cue and delay (passive), or in the texture (other modes).
+    """Return True if a lick is a lick response.
 
+    It is if the lick is before the end of the reward delay after the cue (passive mode), or in the
+    texture (other modes).
     In a corridor without a cue, the lick must be in the reward zone.
     """
     if lick.t < start.t:

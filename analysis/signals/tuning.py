@@ -1,10 +1,11 @@
 """Position tuning: the activity of every cell at 60 positions of each completed trial.
 
-The activity of moving frames is a function of accumulated position in corridor lengths, index +
-position / length, where index counts the completed trials: an aborted trial takes no number, and
-the trials before and after it are neighbours. It is interpolated linearly at index + b / 60, b =
-0..59. Before the first and after the last moving frame it is extrapolated linearly from the nearest
-two. Of several moving frames at one position the last counts (Zhong et al., 2025).
+The activity of moving frames is taken as a function of the accumulated position in corridor
+lengths, index + position / length. The index counts the completed trials: an aborted trial gets no
+index, so the trials before and after it are neighbours. Activity is interpolated linearly at
+index + b / 60, b = 0..59. Before the first and after the last moving frame it is extrapolated
+linearly from the nearest two frames. Of several moving frames at one position, the last is used
+(Zhong et al., 2025).
 
 A grid point is determined when a moving frame has passed it:
 
@@ -29,7 +30,7 @@ Floats = NDArray[np.float32]
 BINS = 60
 """Grid points per corridor: 10 cm each in a corridor of 6 m."""
 _EXACT_TRIALS = 16
-"""Number of the latest trials whose rows are known exactly."""
+"""Number of the latest trials whose rows are kept without rounding to float32."""
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -40,13 +41,13 @@ class _State:
     before: tuple[float, Floats] | None = None
     last: tuple[float, Floats] | None = None
     since: int = 0
-    """First grid point that the line between these two frames has determined."""
+    """First grid point on the line between these two frames."""
     point: int = 0
     """First grid point that is not determined yet."""
 
 
 class Tuning:
-    """Interpolates the activity of every trial, grid point by grid point as frames arrive."""
+    """Interpolation of the activity of every trial, grid point by grid point as frames arrive."""
 
     def __init__(
         self,
@@ -55,15 +56,15 @@ class Tuning:
         emit: Callable[[int, Floats], None],
         remainders: ScratchRows | None = None,
     ) -> None:
-        """Begin before the first trial.
+        """Start before the first trial.
 
         Args:
             cells: Number of cells.
-            store: Where to keep the rows, 60 per trial; None: nowhere.
+            store: File for the rows, 60 per trial; None: rows are not stored.
             emit: Called with each grid point (60 * index + bin) and its row, (cells,). A point that
-                an aborted trial had a part in is emitted once more when it is determined again.
-            remainders: Where to keep what rounding to float32 takes off the rows of the latest
-                trials, for `exact_rows`; None: nowhere.
+                used frames of a trial that is later aborted is emitted again with new values.
+            remainders: File for the rounding errors of the float32 rows of the latest trials, for
+                `exact_rows`; None: they are not stored.
         """
         self._remainders = remainders
         self._cells, self._store, self._emit = cells, store, emit
@@ -79,7 +80,7 @@ class Tuning:
         return self._count
 
     def index(self, trial: int) -> int | None:
-        """Return the index of a trial among those that count; None if it does not."""
+        """Return the index of a trial among the trials that count; None if it does not count."""
         return self._index.get(trial)
 
     def start_trial(self, trial: int) -> None:
@@ -88,7 +89,7 @@ class Tuning:
         self._count += 1
 
     def drop_trial(self, trial: int) -> None:
-        """Take back the latest trial, which was aborted: its index goes to the next one."""
+        """Remove the latest trial, which was aborted; the next trial gets its index."""
         if self._index.pop(trial, None) is None:
             return
         self._count -= 1
@@ -98,13 +99,13 @@ class Tuning:
     def add_frame(self, trial: int, fraction: float, activity: Floats) -> None:
         """Add a moving frame; frames are added in order.
 
-        A frame of a dropped trial is ignored, and so is one behind the frame before it: a corridor
-        does not run backwards.
+        Frames of a dropped trial are ignored. A frame at a lower position than the frame before it
+        is ignored too, because the corridor never moves backwards.
 
         Args:
             trial: Number of the trial.
-            fraction: Position in the corridor / its length.
-            activity: (cells,)
+            fraction: Position in the corridor as a fraction of its length.
+            activity: Activity of the frame, (cells,).
         """
         index, state = self._index.get(trial), self._state
         if index is None:
@@ -130,13 +131,13 @@ class Tuning:
         return self._state.point >= BINS * (index + 1)
 
     def rows(self, index: int) -> Floats:
-        """Return the activity of a trial as it is determined now: (60, cells).
+        """Return the activity of a trial from the frames so far: (60, cells).
 
         Points beyond the last moving frame are extrapolated. NaN if there are fewer than two
         moving frames at different positions, or if the value does not fit float32.
 
         Raises:
-            ValueError: No rows are kept.
+            ValueError: Rows are not stored.
         """
         if self._store is None:
             raise ValueError("this tuning keeps no rows; give it a store")
@@ -146,7 +147,7 @@ class Tuning:
         return rows
 
     def exact_rows(self, index: int) -> NDArray[np.float64]:
-        """Return `rows` of one of the latest trials without rounding: (60, cells)."""
+        """Return `rows` of one of the latest trials, not rounded to float32: (60, cells)."""
         rows = self.rows(index).astype(np.float64)
         known = min(BINS, max(0, self._state.point - BINS * index))
         if self._remainders is not None and known:
@@ -180,7 +181,7 @@ class Tuning:
 
 
 def _remainder_row(point: int) -> int:
-    """Return the row that keeps the remainders of a grid point: a ring of the latest trials."""
+    """Return the row with the remainders of a grid point, in a ring of the latest trials."""
     return point % (BINS * _EXACT_TRIALS)
 
 
@@ -189,5 +190,5 @@ def _interpolate(start: Floats, end: Floats, share: float, row: NDArray[np.float
     for c in range(row.size):
         value = np.float64(start[c])
         value += (np.float64(end[c]) - value) * share
-        # a value beyond float32: two frames almost at one place, and a point far from both
+        # A value is beyond float32 if two frames are almost at one position and far from the point.
         row[c] = value if abs(value) <= _LARGEST else np.nan

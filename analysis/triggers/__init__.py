@@ -1,1 +1,1 @@
-"""The closed loop: rules of a task on activity or behavior, and the triggers that they decide."""
+"""The closed loop: parse the rules of a task, evaluate them, and request triggers."""

@@ -1,4 +1,4 @@
-"""From messages to moments: what each signal of a rule is at a tick, or was in a frame's scan."""
+"""Collect the values of all signals of a rule, at a tick of the wheel or during a frame's scan."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from analysis.triggers.signals import PROJECTION, RAMP, Moment, Value
 from rig.messages import CellSignals, Cue, Lick, Position, TrialStart
 
 _KEPT_TRIALS = 5
-"""Number of trials that are remembered: frames are judged some seconds after their scan."""
+"""Number of trials that are kept, because frames are evaluated some seconds after their scan."""
 
 
 class Moments:
-    """Remembers what the messages of the last trials said."""
+    """The messages of the last trials, and the values of signals computed from them."""
 
     def __init__(self, of_frames: bool) -> None:
-        """`of_frames`: whether moments of frames are asked for."""
+        """Start without messages; with of_frames, positions are kept for `of_frame`."""
         self._of_frames = of_frames
         self.contrasts: Sequence[Contrast] = ()
         """The contrasts of CellSignals, the reference first."""
@@ -28,7 +28,7 @@ class Moments:
         self._licks: list[int] = []
 
     def add(self, message: TrialStart | Cue | Lick) -> None:
-        """Take in a message. Licks and cues may arrive a little after their time."""
+        """Add a message. Licks and cues may arrive a little after their time."""
         match message:
             case TrialStart():
                 self._starts[message.trial] = message
@@ -39,13 +39,13 @@ class Moments:
                 self._licks.append(message.t)
 
     def of_tick(self, position: Position) -> Moment:
-        """Take in a Position; return what is known at its time."""
+        """Add a Position; return the values at its time."""
         if self._of_frames:
             self._positions.add(position)
         return self._moment(position.t, position)
 
     def of_frame(self, signals: CellSignals) -> Moment:
-        """Return what is known of a frame: activity, and behavior in the middle of its scan."""
+        """Return the values for a frame: its activity, and behavior at the middle of its scan."""
         t = signals.scanned_t or signals.t
         moment = self._moment(t, self._positions.at(t), signals.frame)
         moment.values.update(_activity(signals, self.contrasts))
@@ -74,7 +74,7 @@ class Moments:
         return Moment(t, position.trial, values, _place(position, start), frame)
 
     def _forget(self, trial: int) -> None:
-        """Forget that trial and those before it."""
+        """Remove a trial and those before it."""
         old = [number for number in self._starts if number <= trial]
         for number in old:
             del self._starts[number]
@@ -92,7 +92,10 @@ def _place(position: Position, start: TrialStart) -> str:
 
 
 def _activity(signals: CellSignals, contrasts: Sequence[Contrast]) -> dict[str, Value]:
-    """Return the values of a frame's signals. Without a pair, projections are of the first one."""
+    """Return the values of a frame's signals by name.
+
+    A projection without a pair of stimuli in its name is that of the first contrast.
+    """
     values: dict[str, Value] = {RAMP: signals.ramp}
     means = np.frombuffer(signals.area_activity, "<f4")
     values |= {f"activity.{name}": float(v) for name, v in zip(NAMES, means, strict=False)}

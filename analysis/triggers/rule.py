@@ -1,4 +1,6 @@
-"""Rules such as `projection.medial > 0.5 for 2 frames and in texture`, parsed and never executed.
+"""Parse and evaluate rules such as `projection.medial > 0.5 for 2 frames and in texture`.
+
+A rule is parsed here; it is never executed as Python code.
 
     rule       = all {"or" all}
     all        = term {"and" term}
@@ -6,8 +8,8 @@
     condition  = "(" rule ")" | "in" PLACE | FLAG | value OPERATOR value
     value      = NUMBER | TEXT in quotes | SIGNAL
 
-"for" applies to the condition before it; brackets let it apply to more. `not` is applied last. A
-condition with an undefined value is neither true nor false, and neither is its opposite.
+"for" applies to the condition before it; brackets let it apply to more. `not` is applied after
+"for". A condition with an undefined value is neither true nor false, and neither is its negation.
 """
 
 import math
@@ -47,17 +49,20 @@ _LONGEST = 1000
 
 
 class Condition(Protocol):
-    """A part of a rule. Some count for how long they have been true, so all are asked each time."""
+    """A part of a rule.
+
+    Every condition is evaluated at every moment, because some count for how long they are true.
+    """
 
     def truth(self, moment: Moment) -> Truth:
-        """Return whether it is true at a moment that follows those before."""
+        """Return whether the condition is true at the next moment."""
 
     def parts(self) -> "tuple[Condition, ...]":
-        """Return the conditions it is made of."""
+        """Return the conditions inside this condition."""
 
 
 class Operand(NamedTuple):
-    """A constant, or a signal."""
+    """One side of a comparison: a constant or a signal."""
 
     kind: Kind
     of_frames: bool
@@ -66,12 +71,12 @@ class Operand(NamedTuple):
     constant: Value = None
 
     def value(self, moment: Moment) -> Value:
-        """Return its value at a moment; None if it is undefined."""
+        """Return the value at a moment; None if it is undefined."""
         return moment.values.get(self.signal) if self.signal else self.constant
 
 
 class Comparison(NamedTuple):
-    """Two values, compared."""
+    """A comparison of two operands."""
 
     left: Operand
     symbol: str
@@ -101,7 +106,7 @@ class Flag(NamedTuple):
 
 
 class InPlace(NamedTuple):
-    """Whether the mouse is in the texture, or in grey, or a picture is on."""
+    """Whether the mouse is in the texture or in grey, or a picture is shown."""
 
     place: str
 
@@ -113,7 +118,7 @@ class InPlace(NamedTuple):
 
 
 class Not(NamedTuple):
-    """The opposite of a condition."""
+    """The negation of a condition."""
 
     inner: Condition
 
@@ -145,12 +150,12 @@ class Held:
     """A condition that has been true for a number of consecutive frames, or for some time."""
 
     def __init__(self, inner: Condition, frames: int, ns: int) -> None:
-        """`frames` or `ns` is 0."""
+        """Require `frames` consecutive frames, or `ns` of time; the other one is 0."""
         self.inner, self.frames, self._ns = inner, frames, ns
         self.reset()
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Start to count again."""
         self._count = 0
         self._since: int | None = None
 
@@ -169,10 +174,10 @@ class Held:
 
 
 class Rule:
-    """A parsed rule, with its memory of the current trial."""
+    """A parsed rule, with its state in the current trial."""
 
     def __init__(self, text: str) -> None:
-        """Parse a rule. Raises Refused with what is wrong with it, and what to write."""
+        """Parse a rule. Raises Refused if it is not valid."""
         self._root = _Parser(text).parse()
         every = list(_walk(self._root))
         operands = [part.signal for part in every if isinstance(part, Flag)]
@@ -185,7 +190,7 @@ class Rule:
         }
         """The texts in it: names of stimuli."""
         self.of_frames = any(one.of_frames for one in operands)
-        """True if it is judged for each imaging frame; False: at each tick of the wheel."""
+        """True if the rule is evaluated at each imaging frame, False if at each wheel tick."""
         self._held = [part for part in every if isinstance(part, Held)]
         if not self.of_frames and any(part.frames for part in self._held):
             raise Refused(
@@ -193,12 +198,12 @@ class Rule:
             )
 
     def reset(self) -> None:
-        """Forget for how long conditions have been true."""
+        """Start to count again for how long conditions have been true."""
         for part in self._held:
             part.reset()
 
     def is_true(self, moment: Moment) -> bool:
-        """Return whether it is true at a moment that follows those before."""
+        """Return whether the rule is true at the next moment."""
         return self._root.truth(moment) is True
 
 
@@ -245,7 +250,7 @@ class _Parser:
         return token
 
     def _takes(self, text: str) -> bool:
-        """Take the next token if it is a given keyword or bracket."""
+        """Consume the next token and return True, if it is the given keyword or bracket."""
         found = self._next.kind in ("keyword", "bracket") and self._next.text == text
         self._at += found
         return found
@@ -325,7 +330,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _advice(rest: str) -> str:
-    """Return what to write in place of what cannot be read."""
+    """Return a correction for the text at which parsing failed."""
     rest = rest.strip()
     if re.match(r",|\d+,\d", rest):
         return "use a decimal point, as in 0.5"

@@ -1,4 +1,4 @@
-"""The [[triggers]] tables of a task, and what makes one impossible in a session."""
+"""Settings of the [[triggers]] tables of a task, and the checks of a trigger in a session."""
 
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -19,15 +19,15 @@ class TriggerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     name: Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=64)]
     when: str = ""
-    """The rule. The line rises when it becomes true, in a trial."""
+    """The rule. The line rises when the rule becomes true during a trial."""
     yoked_file: str = ""
-    """In place of a rule: triggers.csv of another session, whose triggers are repeated."""
+    """Instead of a rule: triggers.csv of another session, whose triggers are repeated."""
     line: str
     """A line of [nodes.hardware.trigger_lines]."""
     pulse_ms: Annotated[float, Meta(ge=0)] = 0.0
     """Length of the pulse, ms."""
     hold_ms: Annotated[float, Meta(ge=0)] = 0.0
-    """In place of a pulse: up while the rule is true, at most this long, ms."""
+    """Instead of a pulse: the line is up while the rule is true, at most this long, ms."""
     once_per_trial: bool = True
     refractory_s: Annotated[float, Meta(ge=0)] = 0.0
     """Shortest time from one trigger to the next, s."""
@@ -41,9 +41,9 @@ class TriggerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 def parse_rule(settings: TriggerSettings) -> Rule | None:
-    """Return the rule of a trigger; None if it is yoked. Raises Refused."""
+    """Return the rule of a trigger; None if it is yoked. Raises Refused if it is not valid."""
     if bool(settings.when) == bool(settings.yoked_file):
-        raise Refused(f"{_where(settings)}: give either a rule, `when`, or a `yoked_file`")
+        raise Refused(f"{_where(settings)}: give either a rule (`when`) or a `yoked_file`")
     if bool(settings.pulse_ms) == bool(settings.hold_ms):
         raise Refused(f"{_where(settings)}: give either pulse_ms or hold_ms, above 0")
     if not settings.when:
@@ -55,7 +55,7 @@ def parse_rule(settings: TriggerSettings) -> Rule | None:
 
 
 def check_names(triggers: list[TriggerSettings]) -> None:
-    """Check that each trigger has its own name. Raises Refused."""
+    """Raise Refused if two triggers have the same name."""
     names = [settings.name for settings in triggers]
     for name in names:
         if names.count(name) > 1:
@@ -105,7 +105,7 @@ def _check_line(settings: TriggerSettings, hardware: dict[str, Any]) -> None:
 
 
 def _check_source(settings: TriggerSettings, rule: Rule, session: SessionSettings) -> None:
-    """Check that something computes the signals of imaging frames that a rule names."""
+    """Raise Refused if a rule names signals of imaging frames that no process computes."""
     if not rule.of_frames:
         return
     online = session.nodes.get(_ONLINE)
@@ -125,7 +125,7 @@ def _check_source(settings: TriggerSettings, rule: Rule, session: SessionSetting
 
 
 def _check_contrast(settings: TriggerSettings, name: str, signals: dict[str, Any]) -> None:
-    """Check that [signals] has the pair of stimuli, or the rewarded one, that a signal needs."""
+    """Raise Refused if [signals] lacks the contrast or rewarded stimulus that a signal needs."""
     contrasts = [tuple(pair) for pair in signals.get("contrasts", [])]
     pair = contrast_of(name)
     if not contrasts:

@@ -1,4 +1,4 @@
-"""The signals that a rule may name: what they are, and their values at one moment."""
+"""The signals that a rule may name, and their values at one moment."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Signal(NamedTuple):
 
     kind: Kind
     of_frames: bool
-    """True if it is known for imaging frames only."""
+    """True if the signal has values only for imaging frames."""
 
 
 BEHAVIOR: dict[str, Kind] = {
@@ -36,18 +36,23 @@ BEHAVIOR: dict[str, Kind] = {
 }
 PROJECTION = "projection"
 AREA_SIGNALS: dict[str, tuple[str, ...]] = {"activity": NAMES, PROJECTION: tuple(GROUPS)}
-"""Signals of imaging frames that need an area, as in projection.medial, and their areas.
+"""Areas of the signals of imaging frames that need an area, as in projection.medial.
 
-A projection is that of the reference contrast, or of another one: projection.medial.leaf2.circle1.
+Without a pair of stimuli, a projection is that of the reference contrast; with one, as in
+projection.medial.leaf2.circle1, that of the pair.
 """
 RAMP = "ramp"
 """The population signal of reward prediction."""
 PLACES = ("texture", "grey", "picture")
-"""What may follow "in"."""
+"""The places that may follow "in"."""
 
 
 def find_signal(name: str) -> Signal:
-    """Return the signal of a name, such as "position_m" or "projection.medial". Raises Refused."""
+    """Return the signal called `name`, such as "position_m" or "projection.medial".
+
+    Raises:
+        Refused: There is no such signal.
+    """
     if name in BEHAVIOR:
         return Signal(BEHAVIOR[name], of_frames=False)
     if name == RAMP:
@@ -70,27 +75,27 @@ def find_signal(name: str) -> Signal:
 
 
 def contrast_of(name: str) -> tuple[str, ...]:
-    """Return the pair of stimuli that the name of a projection ends with; () if there is none."""
+    """Return the pair of stimuli at the end of a projection's name; () if there is none."""
     base, *rest = name.split(".")
     return tuple(rest[1:]) if base == PROJECTION else ()
 
 
 def check_place(name: str) -> None:
-    """Check what follows "in". Raises Refused."""
+    """Raise Refused if `name`, which follows "in", is not one of PLACES."""
     if name not in PLACES:
         raise Refused(f'there is no place "{name}" after "in"; {_suggest(name, PLACES)}')
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What is known at one moment: of a tick of the wheel, or of the scan of a frame."""
+    """The values of all signals at one moment: a tick of the wheel, or the scan of a frame."""
 
     t: int
-    """When it was, ns."""
+    """Time of the moment, ns."""
     trial: int
     """Number of the trial; -1 between trials."""
     values: dict[str, Value]
-    """Each signal by name; one that is missing is undefined."""
+    """Value of each signal by name; a missing signal is undefined."""
     place: str
     """One of PLACES; "" outside a trial."""
     frame: int | None = None

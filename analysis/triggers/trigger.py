@@ -1,4 +1,4 @@
-"""One trigger of a task: when its rule raises the line, and when the line is released."""
+"""One trigger of a task: request its line when the rule becomes true, and release a held line."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,29 +11,36 @@ from analysis.triggers.signals import Moment
 from rig.messages import Message, Trigger, TriggerRelease
 
 DEADLINE_NS = 100_000_000
-"""A line that cannot be raised this long after the decision is not raised, ns."""
+"""Longest time from the decision to the rise of a line, ns; a later request is refused."""
 _STREAM = 3
 """Number of the random stream of sham trials; the task uses 0 and 1, the simulated mouse 2."""
 
 
 class Now(NamedTuple):
-    """The present, when a moment is judged: that of a frame is some frames ago."""
+    """The time at which a moment is evaluated; the moment of a frame is some frames earlier."""
 
     t: int
     """The largest time of any message so far, ns."""
     cause_t: int
-    """`t` of the message that is handled, ns."""
+    """`t` of the message that is being handled, ns."""
     trial: int
     """The current trial; -1 between trials."""
 
 
 class Requests:
-    """Makes the requests of one trigger: once a trial, not too soon, and a sham in some trials."""
+    """The requests of one trigger, with once_per_trial, the refractory time and shams applied."""
 
     def __init__(
         self, settings: TriggerSettings, seed: int, number: int, ids: Iterator[int]
     ) -> None:
-        """`number` is the trigger's place in the task, `ids` the numbers of all requests."""
+        """Start without requests.
+
+        Args:
+            settings: The trigger.
+            seed: Random seed of the session, for sham trials.
+            number: Index of the trigger in the task.
+            ids: Numbers for requests, shared by all triggers.
+        """
         self._settings, self._ids = settings, ids
         self._seed = [seed, _STREAM, number]
         self._last_trial = -1
@@ -43,7 +50,7 @@ class Requests:
         """Return a request; None if the trigger may not raise its line now."""
         settings = self._settings
         if moment.trial != now.trial:
-            return None  # the trial is over: its line would rise in another one
+            return None  # the trial is over; the line would rise in another trial
         if not settings.yoked_file and self._is_too_soon(moment.trial, now.t):
             return None
         self._last_trial, self._last_t = moment.trial, now.t
@@ -63,20 +70,20 @@ class Requests:
         )
 
     def _is_too_soon(self, trial: int, t: int) -> bool:
-        """Return whether once a trial, or the refractory time, forbids another request."""
+        """Return True if once_per_trial or refractory_s forbids another request now."""
         if self._settings.once_per_trial and trial == self._last_trial:
             return True
         last_t = self._last_t
         return last_t is not None and t - last_t < self._settings.refractory_s * 1e9
 
     def _is_sham(self, trial: int) -> bool:
-        """Return whether a trial is a sham; all of its triggers then leave the line down."""
+        """Return True if a trial is a sham; this trigger then raises no line in the trial."""
         drawn = np.random.default_rng([*self._seed, trial]).random()
         return bool(drawn < self._settings.sham_fraction)
 
 
 class RuleTrigger:
-    """Raises its line at the moment its rule becomes true, and releases a held one after."""
+    """A trigger that raises its line when its rule becomes true, and then releases a held line."""
 
     def __init__(self, settings: TriggerSettings, rule: Rule, requests: Requests) -> None:
         self._settings, self._rule, self._requests = settings, rule, requests
@@ -88,7 +95,7 @@ class RuleTrigger:
         """The id of the request whose line is held."""
 
     def judge(self, moment: Moment, now: Now) -> list[Message]:
-        """Judge a moment that follows those before; return the messages to publish."""
+        """Evaluate the rule at the next moment; return the messages to publish."""
         messages: list[Message] = []
         if moment.trial != self._trial:
             self._trial, self._was_true = moment.trial, False
@@ -109,6 +116,6 @@ class RuleTrigger:
         return [*messages, request]
 
     def release(self, t: int) -> list[Message]:
-        """Return what ends a held line; nothing if none is held."""
+        """Return the message that ends a held line; nothing if no line is held."""
         held, self._held = self._held, None
         return [] if held is None else [TriggerRelease(t, held)]

@@ -13,7 +13,7 @@ from rig.messages import Message
 
 
 class Raised(NamedTuple):
-    """When the other session's line rose, and for how long it was up."""
+    """Trial and position at which the other session's line rose, and for how long it was up."""
 
     trial: int
     position_m: float
@@ -23,10 +23,10 @@ class Raised(NamedTuple):
 def read_raised(path: Path, rule: str) -> list[Raised]:
     """Read the lines that rose for a trigger, from the triggers.csv that `rig export` writes.
 
-    Shams and refused triggers raised no line and are left out.
+    Shams and refused triggers are left out, because they raised no line.
 
     Raises:
-        Refused: The file is not such a file, or has no trigger of that name.
+        Refused: The file is not a triggers.csv, or no line rose for a trigger of that name.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -48,7 +48,7 @@ def read_raised(path: Path, rule: str) -> list[Raised]:
 
 
 def _raised(row: dict[str, str]) -> Raised:
-    """Return a row. Raises ValueError or KeyError."""
+    """Convert a row of the table. Raises ValueError or KeyError if it is not valid."""
     found = Raised(int(row["trial"]), float(row["line_position_m"]), float(row["up_ms"]))
     if not math.isfinite(found.position_m + found.up_ms):
         raise ValueError(f"trial {found.trial}: no position or length")
@@ -56,9 +56,10 @@ def _raised(row: dict[str, str]) -> Raised:
 
 
 class YokedTrigger:
-    """Raises its line where the other session's line rose in the trial of the same number.
+    """A trigger that raises its line in the same trials, at the same positions, as another session.
 
-    A pulse has its own length; a held line is up as long as that of the other session.
+    A pulse has the length in this trigger's settings; a held line is up as long as in the other
+    session.
     """
 
     of_frames = False
@@ -70,7 +71,7 @@ class YokedTrigger:
             self._raised.setdefault(one.trial, []).append(one)
 
     def judge(self, moment: Moment, now: Now) -> list[Message]:
-        """Judge a tick that follows those before; return the messages to publish."""
+        """Handle the next tick; return the messages to publish."""
         waiting = self._raised.get(moment.trial, [])
         position_m = float(moment.values.get("position_m") or 0.0)
         if not waiting or position_m < waiting[0].position_m:
@@ -81,5 +82,5 @@ class YokedTrigger:
         return [] if request is None else [request]
 
     def release(self, t: int) -> list[Message]:
-        """Return nothing: a yoked line ends by itself."""
+        """Return no message, because a yoked line ends by itself."""
         return []

@@ -24,7 +24,7 @@ def test_a_cell_outside_the_field_ends_the_node_at_its_first_frame(cells: Path) 
 def test_a_field_that_changes_its_size_ends_the_node(cells: Path) -> None:
     node, _ = online(cells)
     node.handle(frame(0, 0, np.ones(SHAPE, np.int16)))
-    with pytest.raises(Refused, match="frame 1 has 20 x 20 px, the frames before it 9 x 12"):
+    with pytest.raises(Refused, match="frame 1 has 20 x 20 px, but the frames before it 9 x 12"):
         node.handle(frame(1, 1, np.ones((20, 20), np.int16)))
     node.close()
 

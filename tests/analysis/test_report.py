@@ -313,7 +313,7 @@ def test_a_new_section_is_one_function_of_the_list(
     ("messages", "sentence"),
     [
         ([], "ended before it began"),
-        ([START, standing(MS, -1, 0.0)], "no trial, no lick, no water and no step"),
+        ([START, standing(MS, -1, 0.0)], "no trials, licks, rewards or steps"),
     ],
 )
 def test_a_session_without_anything_is_refused(

@@ -1,1 +1,1 @@
-"""The parts of a report that show signals of cells: one module for each figure of the study."""
+"""Sections of a report on the signals of cells: one module per figure of the study."""

@@ -15,13 +15,13 @@ from analysis.session.offline_tuning import mean_tuning
 Floats = NDArray[np.float64]
 
 _MOST_LISTED = 20
-"""Cells that are listed by name."""
+"""Largest number of cells that are listed by name."""
 _MOST_ROWS = 500
 _SYMBOLS = {"V1": "circle", "medial": "square", "lateral": "diamond", "anterior": "triangle-up"}
 
 
 def across_days(data: ReportData) -> Section | None:
-    """Show which cells are those of another day, and their signals on both days."""
+    """Show which cells were matched with cells of another day, and their signals on both days."""
     other = data.other_day
     if other is None:
         return None

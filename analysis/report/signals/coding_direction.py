@@ -21,7 +21,7 @@ from analysis.signals.tuning import BINS
 Floats = NDArray[np.float64]
 
 _DIFFERENT = 1e-3
-"""Two indices that differ by less are shown as one."""
+"""Smallest difference between the two forms of an index that is reported."""
 
 
 def projections(data: ReportData) -> Section | None:
@@ -110,7 +110,7 @@ def similarity(data: ReportData) -> Section | None:
     differing = _other_form(signals)
     grids = [Grid(["pair", "area", "stimulus", *FORMS], differing)] if differing else []
     if differing:
-        text += " The table lists where the two forms differ: A has the lower projection there."
+        text += " The table lists where the two forms differ: where A has the lower projection."
     return Section("Similarity index", text, figures, grids=grids)
 
 

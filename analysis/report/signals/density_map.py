@@ -16,11 +16,11 @@ from analysis.session.cell_places import places_of
 Floats = NDArray[np.float64]
 
 _SIDE = 80
-"""Squares along the longer side of a map."""
+"""Number of squares along the longer side of a map."""
 _CELLS = 30.0
-"""Cells that a place is averaged over, about."""
+"""Approximate number of cells that are averaged for each place."""
 _FEWEST = 8.0
-"""Places with fewer cells around them are left empty."""
+"""Smallest number of cells around a place; places with fewer are left empty."""
 
 
 def density_map(
@@ -28,8 +28,9 @@ def density_map(
 ) -> Figure | None:
     """Return a map of the fraction of chosen cells among the cells around each place.
 
-    The map is in atlas coordinates where the areas file has them (`xy_t`), else in the field. Cells
-    outside of the visual areas are left out, as in the study. None if places are not known.
+    The map is in atlas coordinates if the areas file has them (`xy_t`), else in those of the field.
+    Cells outside of the visual areas are left out, as in the study. None if the positions of the
+    cells are not known.
 
     Args:
         data: The session.
@@ -74,7 +75,7 @@ def density_map(
 
 def _places(data: ReportData, cells: Cells) -> tuple[Floats, Floats, str]:
     """Return x and y of each cell, and their unit."""
-    if cells.atlas is not None:  # drawn as in the study: the second coordinate to the right
+    if cells.atlas is not None:  # as in the study, the second coordinate is the horizontal one
         return cells.atlas[:, 1], cells.atlas[:, 0], "µm"
     return places_of(data.session, cells)
 
@@ -84,12 +85,12 @@ def local_fraction(
 ) -> tuple[tuple[Floats, Floats], Floats]:
     """Return the fraction of chosen cells around each place of a grid.
 
-    Cells are weighted by a Gaussian that holds about 30 cells.
+    Cells are weighted by a Gaussian that contains about 30 cells.
 
     Args:
-        x: Position of each cell: (cells,).
-        y: The same.
-        chosen: Whether a cell counts: (cells,).
+        x: Position of each cell along x: (cells,).
+        y: Position of each cell along y: (cells,).
+        chosen: True for the cells whose fraction is returned: (cells,).
 
     Returns:
         The centres of the squares along x and y, and the fraction: (rows, columns); NaN where

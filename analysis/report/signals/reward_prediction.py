@@ -29,10 +29,10 @@ Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
 
 _LATE_LICK_M = 2.0
-"""Trials are aligned to a first lick at or beyond this position, as in the study."""
+"""Smallest position (m) of a first lick to which trials are aligned, as in the study."""
 _IN_TEXTURE = slice(0, 40)
 _LICK_BINS = 5
-"""Bins of 100 ms that the lick rate around an event is averaged over."""
+"""Number of 100 ms bins over which the lick rate around an event is averaged."""
 
 
 def reward_prediction(data: ReportData) -> Section | None:
@@ -211,7 +211,7 @@ def _by_area(data: ReportData, signals: LearningArrays) -> Figure:
 
 
 def _inside(groups: NDArray[np.uint8], number: int) -> Chosen:
-    """Return a mask of the cells in a group of NAMES; group 0 is all cells: (cells,)."""
+    """Return a mask of the cells in group `number` of NAMES; group 0 is all cells: (cells,)."""
     return np.asarray((groups == number) | (number == 0))
 
 

@@ -25,7 +25,7 @@ _Z_RANGE = (-0.5, 2.5)
 _BIN_M = 0.1
 _SYMBOLS = {"V1": "circle", "medial": "square", "lateral": "diamond", "anterior": "triangle-up"}
 _MOST_ROWS = 400
-"""Cells in a heat map; of more, every second, third ... is drawn."""
+"""Largest number of cells in a heat map; of more, every second, third ... is drawn."""
 
 
 def sequences(data: ReportData) -> Section | None:

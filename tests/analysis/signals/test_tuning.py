@@ -130,7 +130,7 @@ def test_a_scratch_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None
 def test_a_row_that_the_disk_has_no_room_for_is_refused(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with ScratchRows(tmp_path, 2) as store:
-        for row, sentence in ((0, "is full; make room"), (1, "File too large")):
+        for row, sentence in ((0, "is full; free disk space"), (1, "File too large")):
             resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
             try:
                 with pytest.raises(Refused, match=f"scratch folder {tmp_path} .*{sentence}"):
