@@ -1,1 +1,1 @@
-"""What the animal does and gets: corridor, trials, water, and the devices they act through."""
+"""Run the task, check it with the referee, and operate the devices that the animal uses."""

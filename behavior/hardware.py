@@ -43,9 +43,9 @@ _FORWARDED = (Start, Acquire, TrialStart, TrialEnd, Cue, Pulse, Flip)
 
 
 class Hardware(Node):
-    """Reads the devices every millisecond, and answers each Arm with one Valve.
+    """A driver that reads the devices every millisecond and answers each Arm with one Valve.
 
-    An Arm that is disarmed or reaches its deadline gets no answer: the task knows that itself.
+    An Arm that is disarmed or reaches its deadline gets no answer, as the task knows of both.
     """
 
     name = "hardware"
@@ -65,7 +65,7 @@ class Hardware(Node):
         """Make the devices without opening them.
 
         Raises:
-            Refused: A device's table is wrong.
+            Refused: A device's table is not valid.
         """
         self.devices = devices = Devices(settings)
         complete = devices.completed(msgspec.structs.asdict(settings))
@@ -127,7 +127,8 @@ class Hardware(Node):
 
     def close(self) -> None:
         with ExitStack() as stack:
-            # runs in reverse order, each even if another raises: the valves come first
+            # The callbacks run in reverse order, so the valves come first; each runs even if
+            # another raises.
             for board in self.devices.boards.values():
                 stack.callback(board.close)
             for output in self.devices.outputs.values():
@@ -144,7 +145,7 @@ class Hardware(Node):
         for line, lick in self.devices.licks.items():
             lick_filter = self._lick_filters[line]
             for t in lick_filter.accept(lick.onsets(now)):
-                # the valve before the message: nothing may delay the water
+                # Open the valve before publishing: nothing may delay the water.
                 self._rewards.lick(line, t, now)
                 self.publish(Lick(t, line))
             if fault := lick_filter.check(lick.touched_since(now), now):

@@ -1,6 +1,6 @@
-"""The referee: judges every cue, reward and trial a second time, from the raw messages.
+"""The referee: checks every cue, reward and trial a second time, from the raw messages.
 
-It shares no code with the task, so that the same mistake is not made twice without being seen.
+It shares no code with the task, so that a mistake in the task's code is not repeated here.
 """
 
 from collections import deque
@@ -33,23 +33,23 @@ from rig.messages import (
 from rig.node import Node, Publish
 
 _KEPT_TRIALS = 8
-"""How many trials are kept for licks and valves that are handled late."""
+"""Number of recent trials that are kept for licks and valves that arrive late."""
 _KEPT_LICKS = 1000
 
 
 class Referee(Node):
-    """Publishes a Fault for each violation as soon as it is certain, and a verdict on each trial.
+    """A decider that publishes a Fault for each violation, and a verdict on each trial.
 
-    Messages may come late, so each is judged by its own t, once a Position after that t has come:
+    Messages may arrive late. So each is judged by its own `t`, after a Position with a later `t`:
 
-        1. Wheel, TrialStart, TrialEnd, Lick and Valve are kept.
-        2. A Position answers the Wheel of its t. First everything up to the Position before is
-           judged, as all that follows from it has come; then this Wheel and the kept TrialStart
-           and TrialEnd are taken.
+        1. Wheel, TrialStart, TrialEnd, Lick and Valve messages are stored.
+        2. The task publishes one Position for each Wheel, with the same `t`. When a Position
+           arrives, everything up to the Position before it is complete and is judged. Then the
+           stored Wheel, TrialStart and TrialEnd messages up to the new Position are processed.
         3. A trial gets its verdict LATE_NS after its end, when no more water can come for it.
 
-    A valve that opens after the reward window has closed is right if its lick was inside: the
-    Disarm was still on its way.
+    A valve may open after the reward window has closed if its lick was inside the window, because
+    the Disarm may arrive after the lick.
     """
 
     name = "referee"
@@ -68,13 +68,13 @@ class Referee(Node):
     )
     publishes = (TrialVerdict,)
     max_batch_delay_s = 0.01
-    max_lag_s = 3.0  # its verdicts move nothing, so it may lag
+    max_lag_s = 3.0  # nothing waits for a verdict, so the referee may lag
 
     def __init__(self, settings: Node.Settings, publish: Publish) -> None:
         super().__init__(settings, publish)
         self._rules: Rules | None = None
         self._known_t = 0
-        """The time of the last Position: what was earlier can be judged."""
+        """Time of the last Position, ns; everything up to it can be judged."""
         self._wheels: deque[Wheel] = deque()
         self._task: dict[str, Any] = {}
         """The settings of the task, with the changes so far."""
@@ -122,7 +122,7 @@ class Referee(Node):
                     self._set_requests[message.id] = message
 
     def close(self) -> None:
-        # messages that never came are not held against the task
+        # A message that was lost does not count as a violation by the task.
         if self._rules is not None:
             self._judge_known()
             self._judge_valves(None)
@@ -141,7 +141,7 @@ class Referee(Node):
         self._known_t = max(self._known_t, position.t)
 
     def _take_wheels(self, position: Position) -> bool:
-        """Advance by the Wheels up to the Position; return True if their speeds agree."""
+        """Process the Wheels up to the Position; return True if the task's speed agrees."""
         agrees = True
         while self._wheels and self._wheels[0].t <= position.t:
             wheel = self._wheels.popleft()
@@ -152,7 +152,7 @@ class Referee(Node):
         return agrees
 
     def _take_borders(self, rules: Rules) -> TrialJudge | None:
-        """Take the starts and ends of trials at this Wheel; return a trial that was completed."""
+        """Process the stored starts and ends of trials; return the trial that was completed."""
         completed = None
         for border in self._borders:
             if isinstance(border, SettingChange):
@@ -168,7 +168,7 @@ class Referee(Node):
         return completed
 
     def _change_rules(self, change: SettingChange, rules: Rules) -> Rules:
-        """Judge by a changed setting from now on, if the operator asked for it."""
+        """Use a changed setting from now on, if the operator requested the change."""
         if change.refused:
             return rules
         request = self._set_requests.pop(change.id, None)
@@ -203,7 +203,7 @@ class Referee(Node):
             self._publish_verdict(self._unjudged.popleft())
 
     def _judge_valves(self, known_t: int | None) -> None:
-        """Judge the Valves whose cause is not after known_t (ns); None: all of them."""
+        """Judge the Valves up to known_t (ns); None: all Valves."""
         waiting = []
         for valve in self._valves:
             arm = self._arms.get(valve.id)
@@ -273,11 +273,11 @@ class Referee(Node):
         return trial
 
     def _expects_trial(self, position: Position) -> bool:
-        """Return True if the next trial has to start now: not while the microscope is silent."""
+        """Return True if the next trial has to start now; False while the frame clock is silent."""
         return position.phase != "paused" and self._order.expects_trial(position.t)
 
     def _compare(self, trial: TrialJudge, position: Position, speeds_agree: bool) -> None:
-        """Compare the task's speed and position with those that follow from the wheel."""
+        """Compare the task's speed and position with those computed here from the wheel."""
         if not speeds_agree:
             own_cm_s = self._odometer.speed_cm_s
             text = f"{position.speed_cm_s:.3f} cm/s, but {own_cm_s:.3f} cm/s by the wheel"
@@ -301,7 +301,7 @@ class Referee(Node):
 
 
 def _is_asked(name: str, value: Any, asked_name: str, asked_text: str) -> bool:
-    """Return True if a setting has the value that the operator asked for."""
+    """Return True if a setting has the value that the operator requested."""
     asked: Any = asked_text.strip()
     with suppress(msgspec.DecodeError):
         asked = msgspec.json.decode(asked)

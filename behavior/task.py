@@ -1,4 +1,4 @@
-"""The task: from wheel and licks to corridors, cues and rewards. It reads no clock."""
+"""The task: decides on trials, cues and rewards from wheel and licks. It reads no clock."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -41,7 +41,7 @@ _TRIALS_DONE = "all trials done"
 _TIME_UP = "time is up"
 _OPERATOR = "stopped by the operator"
 _CLOSED_LOOP = "closed_loop"
-"""Name of the node that carries out [[triggers]]."""
+"""Name of the node that runs the [[triggers]]."""
 
 Phase = Literal["grey", "trial", "paused", "done"]
 
@@ -50,31 +50,32 @@ class _Transition(NamedTuple):
     """One row of the session's state machine."""
 
     phases: tuple[Phase, ...]
-    """The phases that it leaves."""
+    """The phases that the transition leaves."""
     condition: Callable[[int], bool]
     action: Callable[[int], None]
-    """Condition and action take the time of the Wheel, ns."""
+    """`condition` and `action` are called with the time of the Wheel, ns."""
 
 
 class Task(Node):
-    """Publishes one Position for every Wheel, and the trials, cues and requests between them.
+    """A decider that publishes one Position for every Wheel, and trials, cues and reward requests.
 
-    The session is in one of four phases. At every Wheel the first transition of the table in
-    __init__ whose phase and condition hold is carried out; the operator's requests come between:
+    The session is in one of four phases. At every Wheel, the table in __init__ is searched for the
+    first transition whose phase and condition hold, and it is carried out. The operator's requests
+    are handled between Wheels:
 
         grey   ---> trial    the grey of the block is over
                ---> paused   the frame clock is silent
                ---> done     the water limit is reached, or the mouse is disengaged
-        trial  ---> trial    it is complete, and the next one starts where it ended
-               ---> grey     it was the last of its block, or the time of the block is up
+        trial  ---> trial    the trial is complete; the next trial starts where it ended
+               ---> grey     it was the last trial of its block, or the time of the block is up
                ---> paused   it is complete and the frame clock is silent; or the operator pauses
                ---> done     it was the last trial, a limit is reached, or the operator stops
         paused ---> grey     the operator resumes
         any    ---> done     the time of the session is up; or, outside a trial, the operator stops
         done                 the session ends after its last grey
 
-    A trial that is cut short by a pause or by time is aborted; after a pause its stimulus is shown
-    again. "Now" is the largest t of all messages so far.
+    A trial that a pause or the end of the time interrupts is aborted; after a pause its stimulus is
+    shown again. The current time is the largest `t` of all messages so far.
     """
 
     name = "task"
@@ -84,7 +85,7 @@ class Task(Node):
     replay_counts = TaskCounts
 
     class Settings(TaskSettings, frozen=True, kw_only=True):
-        """The task's settings, and in the setup whether a microscope takes part."""
+        """The task's settings, and `imaging` if the setup has a microscope."""
 
         imaging: ImagingSettings | None = None
 
@@ -103,16 +104,16 @@ class Task(Node):
         resume = settings.resume
         self._counts = SessionCounts(settings.water_ul, settings.disengaged_after, resume)
         self._session_before_ns = self._block_before_ns = 0
-        """How long the session and the current block ran in earlier parts."""
+        """How long the session and the current block ran in earlier parts, ns."""
         self._request_ids: Iterator[int] = count(1)
         self._phase: Phase = "grey"
         self._trial: Trial | None = None
         self._now = 0
         self._start_t: int | None = None
         self._done_t = 0
-        """When the phase "done" began: the last grey."""
+        """Time at which the phase "done" (the last grey) began, ns."""
         self._end_reason: str | None = None
-        """Why the session ends, once that is known: now, or after the current trial."""
+        """Why the session ends now or after the current trial; None if it does not end yet."""
         self._handled_requests: set[int] = set()
         self._last_request = 0
         self._start_block(0)
@@ -152,7 +153,7 @@ class Task(Node):
         return unit_warnings(self.settings)
 
     def handle(self, message: Message) -> None:
-        # Several messages may arrive in one batch: after the end, none of them may matter.
+        # Messages of the same batch can still arrive after the end; they are ignored.
         if self.ended is not None:
             return
         self._now = max(self._now, message.t)
@@ -281,7 +282,7 @@ class Task(Node):
             self._pause(t)
         else:
             if self._plan.block.is_corridor:
-                # what the mouse ran beyond the end belongs to the next corridor
+                # The distance beyond the end of this corridor belongs to the next one.
                 self._corridor.position_m -= self._plan.block.lap_m
             self._start_trial(t)
 
@@ -329,10 +330,10 @@ class Task(Node):
                 self._abort_trial(self._now)
                 if self._end_reason is None:
                     self._phase = "paused"
-                else:  # the session was to end after this trial, which is over now
+                else:  # the session had to end after this trial, which is over now
                     self._start_last_grey(self._now, self._end_reason)
             case "resume" if self._phase == "paused":
-                # the next Wheel starts a trial, unless the grey of the block is not over yet
+                # The next Wheel starts a trial, if the grey of the block is over.
                 self._phase = "grey"
                 self._frame_clock.resume(self._now)
             case "stop" if self._phase == "trial":

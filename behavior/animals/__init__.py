@@ -1,4 +1,4 @@
-"""Mice for a simulated rig: one follows a model, one replays a recording."""
+"""Mice for a simulated rig: a simulated mouse, and a mouse that replays a recording."""
 
 from behavior.animals.recorded_mouse import RecordedMouse
 from behavior.animals.simulated_mouse import SimulatedMouse

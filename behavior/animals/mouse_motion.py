@@ -1,8 +1,8 @@
-"""How a simulated mouse moves: it runs in bouts and licks in bursts.
+"""Models of a simulated mouse's running, in bouts, and licking, in bursts.
 
-Running and licking have random generators of their own and draw at fixed events, so that the result
-does not depend on how often they are polled. [recorded] marks values measured in the three sessions
-of Linear Track set1 (github.com/sn-lab/MouseGoggles); [ours] marks a choice of this project.
+Running and licking each have a random generator and draw from it at fixed events, so that the
+result does not depend on how often they are polled. [recorded] marks values measured in the three
+sessions of Linear Track set1 (github.com/sn-lab/MouseGoggles); [ours] marks our own choices.
 """
 
 import heapq
@@ -20,27 +20,27 @@ class MotionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Parameters of running and licking."""
 
     run_cm_s: Annotated[float, msgspec.Meta(ge=0, le=100)] = 25.0
-    """Mean speed in a bout [ours; recorded: 14]."""
+    """Mean speed in a bout, cm/s [ours; recorded: 14]."""
     run_sd_cm_s: Annotated[float, msgspec.Meta(ge=0, le=50)] = 5.0
-    """Standard deviation of the mean speed from bout to bout [ours]."""
+    """Standard deviation of the mean speed over bouts, cm/s [ours]."""
     bout_s: Positive = 8.0
-    """Mean duration of a bout; the shortest lasts half of it [ours; recorded: 1-2]."""
+    """Mean duration of a bout, s; the shortest lasts half of it [ours; recorded: 1-2]."""
     rest_s: Positive = 1.2
-    """Mean pause between bouts; the shortest lasts half of it [recorded: 1.1-4.3]."""
+    """Mean pause between bouts, s; the shortest lasts half of it [recorded: 1.1-4.3]."""
     stride_s: Positive = 0.3
-    """Time between changes of speed within a bout [ours]."""
+    """Time between changes of speed within a bout, s [ours]."""
     stride_sd_cm_s: Annotated[float, msgspec.Meta(ge=0, le=50)] = 4.0
-    """Standard deviation of the speed within a bout [recorded: 5-6 over all bouts]."""
+    """Standard deviation of the speed within a bout, cm/s [recorded: 5-6 over all bouts]."""
     run_change_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 0.15
-    """Time constant of a change of speed [ours]."""
+    """Time constant of a change of speed, s [ours]."""
     lick_every_ms: Annotated[float, msgspec.Meta(ge=60, le=1000)] = 145.0
-    """Mean interval between licks of a burst [recorded: medians of 146-156]."""
+    """Mean interval between licks of a burst, ms [recorded: medians of 146-156]."""
     lick_spread: Annotated[float, msgspec.Meta(ge=0, le=0.3)] = 0.1
-    """Its coefficient of variation [recorded: quartiles of 130 and 180 ms]."""
+    """Coefficient of variation of this interval [recorded: quartiles of 130 and 180 ms]."""
 
 
 class Running:
-    """Alternates between rests and bouts of running, in which the speed changes each stride."""
+    """Running in bouts, separated by rests; within a bout the speed changes at each stride."""
 
     def __init__(self, moves: MotionSettings, rng: np.random.Generator, began: int) -> None:
         """Start at rest at time `began` (ns)."""
@@ -58,7 +58,7 @@ class Running:
         self._slow_until, self._slow_factor = until, factor
 
     def advance(self, now: int) -> None:
-        """Move on to time now (ns)."""
+        """Advance to time `now` (ns)."""
         while min(self._stride_at, self._turn_at) <= now:
             self._run_until(min(self._stride_at, self._turn_at))
             if self._turn_at <= self._at:
@@ -72,7 +72,7 @@ class Running:
         self._run_until(now)
 
     def _start_or_stop(self) -> None:
-        """Change from rest to a bout, or from a bout to rest."""
+        """Switch from rest to a bout, or from a bout to rest."""
         moves = self._moves
         self._running = not self._running
         if self._running:

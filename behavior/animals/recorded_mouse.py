@@ -1,4 +1,4 @@
-"""A recorded mouse: repeats the running and licking of a recording on a virtual linear track.
+"""A mouse that repeats the running and licking of a recording from a virtual linear track.
 
 The file is a CSV, gzipped or not, with one row for each pass of the game loop and at least these
 columns: lap, pitch_counts (forward counts of the ball since the last row; 0.0135 cm a count), lick
@@ -22,10 +22,10 @@ Ints = NDArray[np.int64]
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """The contents of a file: one value for each row; times start at the first row."""
+    """The contents of a file: one value per row, except lick_t; times start at the first row."""
 
     t: Ints
-    """ns"""
+    """Time of the row, ns."""
     counts: Ints
     """Forward counts since the first row."""
     lap: Ints
@@ -35,12 +35,12 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 class RecordedMouse:
-    """Replays a recording, including pauses of its game loop. At its end the mouse stands still."""
+    """A mouse that replays a recording with the pauses of its game loop, and then stands still."""
 
     simulated: ClassVar[bool] = True
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """The recording, and the time in it at which the session begins."""
+        """The recording, and the time in the recording at which the session begins."""
 
         mouse_file: str
         start_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
@@ -85,10 +85,10 @@ class RecordedMouse:
 def read_recording(path: Path) -> Recording:
     """Read a recording.
 
-    A file may hold several blocks, whose times start again at a new lap; they are joined.
+    A file may contain several blocks; the times of each start again at a new lap. They are joined.
 
     Raises:
-        Refused: The file is missing, empty, truncated or not such a recording.
+        Refused: The file is missing, empty, truncated or not a recording.
     """
     lap, forward, lick, time_ms = _columns(path)
     steps_ms = np.diff(time_ms)

@@ -1,4 +1,4 @@
-"""A simulated mouse: runs in bouts, licks in bursts, and learns which corridors give water."""
+"""A simulated mouse that runs in bouts, licks in bursts, and learns which corridors give water."""
 
 from typing import Annotated, ClassVar
 
@@ -12,9 +12,10 @@ from rig.messages import Cue, Message, Start, TrialStart, Valve
 class SimulatedMouse:
     """A mouse that licks according to its expectation of water in each corridor.
 
-    A trained mouse expects water in rewarded corridors only; an untrained one tries the spout now
-    and then in any. The expectation of a corridor follows its outcomes (Rescorla and Wagner, 1972),
-    so learning can be simulated. All randomness comes from the session's seed.
+    A trained mouse expects water only in rewarded corridors; an untrained mouse tries the spout
+    occasionally in every corridor. The expectation for a corridor is updated with its outcomes
+    (Rescorla and Wagner, 1972), so learning can be simulated. All random numbers come from the
+    session's seed.
     """
 
     simulated: ClassVar[bool] = True
@@ -24,7 +25,7 @@ class SimulatedMouse:
 
         cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.0135
         trained: Chance = 1.0
-        """Initial training: 0 none, 1 it knows which corridor has water."""
+        """Initial training: 0: none; 1: the mouse knows which corridors give water."""
         learning_rate: Chance = 0.02
         """Change of the expectation in a trial, as a fraction of the prediction error [ours]."""
         explores: Chance = 0.35
@@ -32,32 +33,33 @@ class SimulatedMouse:
         lapses: Chance = 0.03
         """Probability that a trained mouse expects the wrong outcome [ours]."""
         anticipates: Chance = 0.7
-        """Probability that a mouse that expects water also licks before the cue [ours]."""
+        """Probability of licking before the cue if the mouse expects water [ours]."""
         anticipates_after_s: Seconds = 2.5
-        """Mean time from the start of the corridor to the first such lick [ours]."""
+        """Mean time from the start of the corridor to the first of these licks, s [ours]."""
         gives_up_s: Seconds = 7.0
-        """Time from the start of the corridor after which it stops: 4 m at 60 cm/s take 6.7 s."""
+        """Time from the start of the corridor after which the mouse stops licking before the cue,
+        s: 4 m at 60 cm/s take 6.7 s."""
         burst_s: Seconds = 0.7
-        """Mean duration of such a burst [recorded: 2.5-4.8 licks]."""
+        """Mean duration of a burst before the cue, s [recorded: 2.5-4.8 licks]."""
         pause_s: Seconds = 0.9
-        """Mean pause before the next one [ours]."""
+        """Mean pause between these bursts, s [ours]."""
         reacts_after_s: Seconds = 0.3
-        """Reaction time to the cue, uniform within 50 % of this mean [ours]."""
+        """Mean reaction time to the cue, s; uniform within 50 % of this mean [ours]."""
         reaction_s: Seconds = 1.0
-        """Duration of licking after the cue [ours]."""
+        """Duration of licking after the cue, s [ours]."""
         drinks_after_s: Seconds = 0.1
-        """Time from the opening of the valve to drinking, if it is not licking already [ours]."""
+        """Time from the opening of the valve to drinking, s, if the mouse is not licking [ours]."""
         drinks_s: Seconds = 2.0
-        """Duration of drinking [ours]."""
+        """Duration of drinking, s [ours]."""
         drinks_at: Chance = 0.6
-        """Factor on its speed while it drinks [ours]."""
+        """Factor by which the running speed is multiplied while the mouse drinks [ours]."""
         sated_ul: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 1000.0
-        """Water after which it stops licking for more, ul [ours: the amount of a day]."""
+        """Water after which the mouse stops licking for more, ul [ours: the amount of a day]."""
         idle_bursts_per_min: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.5
-        """Rate of bursts without any cause [ours]."""
+        """Rate of bursts without a cause, per minute [ours]."""
         idle_burst_s: Seconds = 0.5
 
-    """Duration of such a burst [ours]."""
+    """Duration of a burst without a cause, s [ours]."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -66,7 +68,7 @@ class SimulatedMouse:
         self._licking = LickBursts(settings, self._choices)
         self._idle_at = 0
         self._expects: dict[str, float] = {}
-        """Probability that it expects water in a corridor, by stimulus."""
+        """Probability that the mouse expects water in a corridor, by stimulus."""
         self._corridor: TrialStart | None = None
         self._was_rewarded = False
         self._consumed_ul = 0.0
@@ -113,14 +115,14 @@ class SimulatedMouse:
         self._idle_at = start.t + self._idle_interval()
 
     def _learn(self) -> None:
-        """Update the expectation of the finished corridor with its outcome."""
+        """Update the expectation for the finished corridor with its outcome."""
         if self._corridor is not None:
             name = self._corridor.stimulus
             surprise = float(self._was_rewarded) - self._expects[name]
             self._expects[name] += self.settings.learning_rate * surprise
 
     def _enter(self, corridor: TrialStart) -> None:
-        """Begin a corridor; licks planned in the last one are cancelled."""
+        """Start a corridor; cancel the licks planned in the last corridor."""
         settings = self.settings
         self._licking.cancel_after(corridor.t)
         self._corridor, self._was_rewarded = corridor, False
@@ -131,14 +133,14 @@ class SimulatedMouse:
             self._anticipate(corridor.t)
 
     def _expects_water(self) -> bool:
-        """Draw whether it expects water in this corridor."""
+        """Draw whether the mouse expects water in this corridor."""
         drawn = self._choices.random()
         if self._corridor is None or self._consumed_ul >= self.settings.sated_ul:
             return False
         return bool(drawn < self._expects[self._corridor.stimulus])
 
     def _anticipate(self, began: int) -> None:
-        """Plan bursts and pauses until it gives up; a reward cancels those left."""
+        """Plan bursts and pauses until the mouse gives up; a reward cancels those that remain."""
         settings = self.settings
         after_s = float(self._choices.gamma(4.0, settings.anticipates_after_s / 4.0))
         while after_s < settings.gives_up_s:

@@ -1,1 +1,1 @@
-"""Real and simulated devices, each behind a small Protocol."""
+"""Real and simulated devices; one small Protocol for each kind of device."""

@@ -1,17 +1,19 @@
 """Convert a device's own time to the host's time, from exchanges of a question and its answer.
 
-The device stamps its answer at some moment between the question and the arrival of the answer. The
-middle of the two is right to half of that time, whatever the delays on the way are, so the quickest
-answers count most. No input or output: the caller asks the device.
+The device stamps its answer at some moment between the question and the arrival of the answer.
+Taking the middle of the two as that moment has an error of at most half the time between them,
+whatever the delays are, so the quickest answers have the largest weights. This module does no input
+or output: the caller asks the device.
 
-A device's clock may be set while it runs (a synchronizer is plugged in, the device is reset). That
-is noticed in two ways:
+The clock of a device may be set while it runs (a synchronizer is plugged in, the device is reset).
+This is detected in two ways:
 
-- an exchange contradicts the fit: the device's stamp cannot lie between question and answer;
-- an event is implausible: it would be later than its arrival, or its stamp is earlier than that of
-  an event before it. The caller then makes new exchanges, which settle whether the clock was set.
+- an exchange contradicts the fit: converted by the fit, the device's stamp is not between question
+  and answer;
+- an event is implausible: by the fit it is later than its arrival, or its stamp is earlier than
+  that of the event before it. The caller then makes new exchanges, which show if the clock was set.
 
-After a step the fit starts again. Steps below `tolerance_ns` are not noticed as such; the fit
+After a step of the clock the fit starts again. Steps below `tolerance_ns` are not detected; the fit
 follows them within a minute.
 """
 
@@ -22,19 +24,19 @@ import msgspec
 
 _SECOND_NS = 1_000_000_000
 _KEPT_S = 60
-"""Length of the fit, s: long enough for a steady rate, short enough for a crystal that warms up."""
+"""Length of the fit, s: long enough for a precise rate, short enough while a crystal warms up."""
 _RATE_AFTER_S = 2
 """The device's rate is fitted only after this time, s; before it, the last rate is used."""
 TOLERANCE_NS = 10_000_000
-"""Error of the fit that is taken for normal, besides that of slow exchanges, ns."""
+"""Largest error of the fit that counts as normal, in addition to that of slow exchanges, ns."""
 _RECHECK_NS = 100_000_000
-"""After exchanges that showed no step, implausible events cause no others for this time, ns."""
+"""After exchanges without a step, implausible events cause no new exchanges for this time, ns."""
 _WORST_RATE = 0.006
 """Largest relative error of a device's rate before it is fitted (ceramic resonators: 0.005)."""
 
 
 class _Pair(msgspec.Struct, frozen=True):
-    """The device's time at a moment of the host's, and how long the exchange took; all ns."""
+    """One exchange: the device's time, the host's time, and how long the exchange took; all ns."""
 
     device: int
     host: int
@@ -42,7 +44,7 @@ class _Pair(msgspec.Struct, frozen=True):
 
 
 class Residual(msgspec.Struct, frozen=True):
-    """Error of the fit for the best exchange of a second that it had not seen yet, ns."""
+    """Error with which the fit predicted the best exchange of a second before it was added, ns."""
 
     host: int
     device: int
@@ -50,7 +52,7 @@ class Residual(msgspec.Struct, frozen=True):
 
 
 class ClockStep(msgspec.Struct, frozen=True):
-    """The device's clock was set: at host time `host` it was ahead of the fit by `step_ns`."""
+    """A step of the device's clock: at host time `host` it was ahead of the fit by `step_ns`."""
 
     host: int
     step_ns: int
@@ -132,10 +134,10 @@ class DeviceClock:
         return self._origin.host + round((device - self._origin.device) * self._rate)
 
     def needs_exchange(self, device: int, received: int) -> bool:
-        """Return whether the device should be asked for its time before an event is used.
+        """Return True if the device should be asked for its time before an event is used.
 
-        That is so if its stamp is implausible, but at most once in 100 ms if the exchanges then
-        show no step, since a device may send damaged or unordered stamps all the time.
+        This is the case if the event's stamp is implausible; but for 100 ms after exchanges that
+        showed no step it is not, as a device may send damaged or unordered stamps all the time.
 
         Args:
             device: The device's stamp of the event, ns.
@@ -171,10 +173,11 @@ class DeviceClock:
         return ClockStep(middle, predicted - middle)
 
     def _margin_ns(self, device: int) -> float:
-        """Return how wrong the fit may be at a time of the device, ns.
+        """Return the possible error of the fit at a time of the device, ns.
 
-        An exchange is exact to half of the time that it took. Twice the standard error of the
-        fitted line is added for that; before the rate is fitted, the error of the rate.
+        It is the tolerance plus twice the standard error of the fitted line, if each exchange has
+        an error of half the time that it took. Before the rate is fitted, its possible error is
+        added.
         """
         if self._origin is None:
             return math.inf
@@ -190,7 +193,7 @@ class DeviceClock:
         if not self._best:
             return
         last = self._best[-1]
-        # times relative to the last pair: small enough for a float to hold them to the nanosecond
+        # Times relative to the last pair are small enough to be exact to 1 ns as floats.
         points = [
             (pair.device - last.device, pair.host - last.host, 1.0 / max(pair.took, 1) ** 2)
             for pair in self._best

@@ -1,4 +1,4 @@
-"""Make the devices of a setup's [nodes.hardware] from their tables, without opening them."""
+"""Create the devices of a setup's [nodes.hardware] from their tables, without opening them."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ class Devices:
     """The devices of a setup, one for each table."""
 
     def __init__(self, tables: Tables) -> None:
-        """Make all devices. Raises Refused if a table is wrong."""
+        """Create all devices. Raises Refused if a table is not valid."""
         self.boards: dict[str, protocols.Board] = {
             name: device_factory.make(table, f"[nodes.hardware.boards.{name}]", name)
             for name, table in tables.boards.items()

@@ -14,19 +14,19 @@ _RAISED_BY: dict[str, type[Message]] = {
     "reward": Valve,
     "imaging": Acquire,
 }
-"""The message that raises an output, by its key `on`."""
+"""The message that raises an output, for each value of its key `on`."""
 _COUNT_EVERY_NS = 1_000_000_000
 
 
 class Outputs:
-    """Raises each output at the event that its key `on` names, and publishes each change."""
+    """The outputs: raised at the event in their key `on`; each change is published."""
 
     def __init__(self, outputs: dict[str, Output], lines: dict[str, Any], publish: Publish) -> None:
         """Check the outputs' tables.
 
         Raises:
-            Refused: An output has the name of an input line, would never go down, or is declared to
-                sound the cue but does not go up at the cue.
+            Refused: An output has the name of an input line, would never be lowered, or has
+                sounds_cue = true without on = "cue".
         """
         for name, output in outputs.items():
             where = f"[nodes.hardware.outputs.{name}]"
@@ -78,7 +78,7 @@ class Outputs:
 
 
 class Cameras:
-    """Publishes each camera's number of exposures, once a second."""
+    """The cameras: the number of exposures of each is published once a second."""
 
     def __init__(self, cameras: dict[str, Camera], publish: Publish) -> None:
         self._cameras, self._publish = cameras, publish

@@ -1,4 +1,4 @@
-"""Raise the lines of the closed loop for a bounded time, and publish what was done."""
+"""Raise the lines of the closed loop for a limited time, and answer each request."""
 
 import msgspec
 
@@ -14,14 +14,14 @@ class _Up(msgspec.Struct, frozen=True):
     id: int
     """The id of the Trigger that raised it."""
     until: int
-    """When its device lowers it, ns."""
+    """Time at which its device lowers the line, ns."""
 
 
 class TriggerLines:
-    """Answers each Trigger with one TriggerOutput. Each line ends by itself, in its device.
+    """The trigger lines: each Trigger is answered by one TriggerOutput; the device ends each pulse.
 
-    A Trigger can raise only a line of the table [nodes.hardware.trigger_lines]. A valve is not one
-    of them: only the water guard opens it.
+    A Trigger can raise only a line of the table [nodes.hardware.trigger_lines], never a valve: only
+    the water guard opens valves.
     """
 
     def __init__(
@@ -31,11 +31,11 @@ class TriggerLines:
 
         Args:
             lines: The trigger lines by name.
-            taken: What each other device is, by its name.
+            taken: The kind of each other device, by the device's name.
             publish: Called with each message.
 
         Raises:
-            Refused: A trigger line has the name of another device, or is one of another kind.
+            Refused: A trigger line has the name of another device, or is not a trigger line.
         """
         for name, line in lines.items():
             where = f"[nodes.hardware.trigger_lines.{name}]"
@@ -51,7 +51,7 @@ class TriggerLines:
         self._last_id = 0
 
     def handle(self, message: Trigger | TriggerRelease, now: int) -> None:
-        """Carry out a request, or end one. A repeated request does nothing."""
+        """Carry out or end a request. A repeated request does nothing."""
         if isinstance(message, TriggerRelease):
             for name in [name for name, up in self._up.items() if up.id == message.id]:
                 self._end(name, now)

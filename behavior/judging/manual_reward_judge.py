@@ -5,7 +5,7 @@ from rig.messages import Arm, OperatorRequest, Valve
 
 
 class ManualRewardJudge:
-    """Keeps the operator's requests for water that were not carried out yet."""
+    """The operator's open requests for water, and the check of each manual reward."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -14,24 +14,24 @@ class ManualRewardJudge:
         self._arm_ids: set[int] = set()
 
     def add_request(self, request: OperatorRequest) -> None:
-        """Keep a request for water; other requests are ignored."""
+        """Add a request for water; ignore other requests."""
         if request.verb == "water":
             self._pending.append(request)
 
     def change_rules(self, rules: Rules) -> None:
-        """Allow the volumes of changed settings too; rewards of before may still be under way."""
+        """Allow also the volumes of changed settings; earlier requests may still be carried out."""
         self._rules = rules
         self._rewards_ul |= rules.rewards_ul
 
     def judge_arm(self, arm: Arm) -> str:
-        """Return what is wrong with a manual Arm; "" if nothing is. It uses up one request."""
+        """Return what is wrong with a manual Arm, or "". Each Arm uses up one request."""
         self._arm_ids.add(arm.id)
         self._pending = [request for request in self._pending if arm.t <= request.deadline]
         requested, self._pending = bool(self._pending), self._pending[1:]
         return self._judge(arm, requested)
 
     def judge_valve(self, valve: Valve) -> str:
-        """Return what is wrong with a manual reward that was given; "" if nothing is."""
+        """Return what is wrong with a manual reward that was given, or ""."""
         return self._judge(valve, valve.id in self._arm_ids)
 
     def _judge(self, message: Arm | Valve, requested: bool) -> str:

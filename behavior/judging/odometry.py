@@ -1,4 +1,4 @@
-"""The distance of the corridor, computed from the wheel apart from the task's own code."""
+"""The distance of the corridor, computed from the wheel without the task's code."""
 
 from collections import deque
 
@@ -11,9 +11,10 @@ SAME_CM_S = 1e-6
 
 
 class Odometer:
-    """Sums the distance of a trial's corridor: times in whole ns, so that rounding cannot add up.
+    """The speed of the mouse, and the distance that a trial's corridor has moved.
 
-    update() takes every Wheel; advance() then moves the corridor by that Wheel, if a trial runs.
+    Call `update` with every Wheel, and then `advance` during a trial. Times are sums of whole ns,
+    so that rounding errors cannot add up.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -23,23 +24,24 @@ class Odometer:
         """(t, forward path in cm): the Wheels of the window, and one or two before it."""
         self._wheel_cm = 0.0
         self._is_running = False
-        # the step of the last Wheel
+        # The step at the last Wheel.
         self._elapsed_ns = 0
         self._step_cm = 0.0
-        # sums since the trial started (one that follows another starts at the farthest point)
+        # Sums since the trial started. A trial that directly follows another starts at its
+        # farthest point.
         self._moved_ns = 0
         self._forward_cm = 0.0
         self._net_cm = 0.0
         self._farthest_cm = 0.0
-        """The largest net distance so far."""
+        """Largest net distance so far, cm."""
         self.t = 0
         self.speed_cm_s = 0.0
 
     def update(self, t: int, cm: float, task_cm_s: float | None) -> bool:
         """Update from a Wheel at t (ns); return True if the task's speed at that time agrees.
 
-        At a threshold, rounding would decide whether the mouse runs. So if the two speeds are equal
-        within SAME_CM_S, the task's speed is compared with the thresholds, and both agree.
+        If the two speeds are equal within SAME_CM_S, the task's speed is compared with the
+        thresholds. Otherwise, close to a threshold, rounding could decide differently here.
         """
         self._elapsed_ns, self._step_cm = 0, 0.0
         if not self._path:
@@ -62,12 +64,12 @@ class Odometer:
         return agrees
 
     def start_trial(self) -> None:
-        """Count the distance from here."""
+        """Start to count the distance of a trial."""
         self._moved_ns = 0
         self._forward_cm = self._net_cm = self._farthest_cm = 0.0
 
     def advance(self, block: BlockRules) -> float:
-        """Move the corridor by the last Wheel; return its distance since the trial started, m."""
+        """Move the corridor by the last Wheel; return the distance since the trial started, m."""
         if not block.is_corridor:
             return 0.0
         if block.motion == "gain":

@@ -1,4 +1,4 @@
-"""Judge the course of a session: blocks, the order of trials, and when it has to end."""
+"""Check the blocks and the order of trials of a session, and when it has to end."""
 
 from collections.abc import Iterator
 
@@ -10,21 +10,22 @@ from rig.messages import OperatorRequest, TrialStart, Valve
 
 
 class _BlockProgress(msgspec.Struct):
-    """What happened so far in the current block. Times in ns of the session clock."""
+    """What has happened so far in the current block. Times are ns of the session clock."""
 
     number: int
     start_t: int
     completed: list[str] = []
     """The stimuli of the completed trials."""
     expected: str | None = None
-    """The stimulus of the next trial, as the last TrialStart announced it; None: not known."""
+    """The stimulus of the next trial, as announced by the last TrialStart; None if not known."""
     over_t: int | None = None
-    """When its last trial ended; None: it is not over, or time ended it between two trials."""
+    """Time at which its last trial ended; None if the block is not over, or if its time was up
+    between two trials."""
     before_ns: int = 0
-    """How long it ran in earlier parts of the session."""
+    """How long the block ran in earlier parts of the session."""
 
     def repeats(self, stimulus: str) -> int:
-        """Return how many consecutive trials have this stimulus if it comes next."""
+        """Return the number of consecutive trials with this stimulus if it comes next."""
         count = 1
         for name in reversed(self.completed):
             if name != stimulus:
@@ -33,35 +34,36 @@ class _BlockProgress(msgspec.Struct):
         return count
 
     def is_in_round(self, stimulus: str, size: int) -> bool:
-        """Return True if it was shown before in the current round of `size` trials."""
+        """Return True if the stimulus was shown already in the current round of `size` trials."""
         return stimulus in self.completed[len(self.completed) // size * size :]
 
 
 class OrderJudge:
-    """Decides which trial may come next, from the completed trials and the operator's requests."""
+    """The check of which trial may come next, given the completed trials and operator requests."""
 
     def __init__(self, rules: Rules, t: int) -> None:
-        """`t` is the start of the session, ns."""
+        """Start at t, the start of the session, ns."""
         self._rules = rules
         self._start_t = t
         self._before_ns = self._unlicked_before = 0
-        """How long earlier parts of the session ran; their last rewarded trials without a lick."""
+        """How long earlier parts of the session ran, ns; number of their last rewarded trials
+        without a lick."""
         self._given_before_ul = 0.0
         self._block = _BlockProgress(0, t)
         self._next_trial = 0
         self._interrupt_t: int | None = None
-        """When the operator last asked for a pause or a stop; None: never."""
+        """Time of the operator's last request for a pause or a stop, ns; None if there is none."""
         self._is_stopping = False
         self._openings: list[Valve] = []
         self._rewarded: list[TrialJudge] = []
         """The completed rewarded trials."""
         self.misses = 0
-        """Rewarded trials since the last one with water."""
+        """Number of rewarded trials since the last rewarded trial with water."""
         if rules.resume is not None:
             self._resume(rules.resume, t)
 
     def _resume(self, earlier: EarlierParts, t: int) -> None:
-        """Continue where the earlier parts of the session ended; this one started at t (ns)."""
+        """Continue where the earlier parts of the session ended; this part started at t (ns)."""
         self._next_trial, self.misses = earlier.trial, earlier.misses
         self._before_ns = round(earlier.session_s * 1e9)
         self._given_before_ul, self._unlicked_before = earlier.given_ul, earlier.unlicked
@@ -79,7 +81,7 @@ class OrderJudge:
         return self._rules.blocks[self._block.number]
 
     def add_request(self, request: OperatorRequest) -> None:
-        """Keep a request of the operator that ends a trial or the session."""
+        """Store an operator request that ends a trial or the session."""
         if request.verb in ("pause", "stop"):
             self._interrupt_t = request.t
             self._is_stopping = self._is_stopping or request.verb == "stop"
@@ -90,7 +92,7 @@ class OrderJudge:
             self._openings.append(valve)
 
     def start_trial(self, start: TrialStart) -> Iterator[Violation]:
-        """Take a TrialStart; yield what is wrong with its coming now."""
+        """Handle a TrialStart; yield a violation if this trial should not start now."""
         if start.trial != self._next_trial:
             yield "wrong number", f"the next trial is {self._next_trial}"
         self._next_trial = start.trial + 1
@@ -110,7 +112,7 @@ class OrderJudge:
             yield "wrong order", f"{start.stimulus} twice in a round"
 
     def end_trial(self, trial: TrialJudge, aborted: bool) -> None:
-        """Take the end of a trial."""
+        """Handle the end of a trial."""
         start, block = trial.start, self._block
         if aborted:
             block.expected = start.stimulus
@@ -129,7 +131,7 @@ class OrderJudge:
         return asked or self._is_time_up(t)
 
     def expects_trial(self, t: int) -> bool:
-        """Return True if, after a completed trial, the next one has to start at once."""
+        """Return True if the next trial has to start at once after a completed trial."""
         is_over = self._is_block_over(t) or self._is_stopping
         return not is_over and not self._is_limit_reached(t, surely=False)
 
@@ -152,10 +154,10 @@ class OrderJudge:
         return of_block or session_ns >= self._rules.minutes * 60e9
 
     def _is_limit_reached(self, t: int, surely: bool) -> bool:
-        """Return True if water or disengagement end the session at t (ns).
+        """Return True if the water limit or disengagement ends the session at t (ns).
 
-        The task may or may not have handled what happened within LATE_NS of t. With `surely`, it
-        is left out: the task must have seen the limit. Otherwise it is included: it may have.
+        The task may or may not have handled what happened in the last LATE_NS. With `surely`, such
+        events are left out, so that the task must know of the limit; otherwise they are included.
         """
         rules = self._rules
         known_t = t - LATE_NS if surely else t + LATE_NS
@@ -167,6 +169,6 @@ class OrderJudge:
         last = self._rewarded[-count:] if count else []
         before_end_ns = 0 if surely else LATE_NS
         licked = any(trial.was_licked(before_end_ns) for trial in last)
-        # where fewer trials were rewarded in this part, those of earlier parts come before them
+        # If this part has too few rewarded trials, those at the end of earlier parts count too.
         number = len(last) if len(last) == count else len(last) + self._unlicked_before
         return count > 0 and number >= count and not licked

@@ -1,4 +1,4 @@
-"""The rules of the experiment as the referee reads them, apart from the task's own code.
+"""The rules of the experiment, as the referee reads them without the task's code.
 
 Sources: Zhong et al., Nature 2025, and the task settings in Start.
 """
@@ -14,10 +14,10 @@ from rig.messages import TrialStart
 SAME_M = 1e-6
 """Two positions that differ by less than this are equal, m.
 
-Rounding of sums stays under a nanometre; one tick at 60 cm/s and 1 kHz is 600 micrometres.
+Rounding errors of sums are below 1 nm; the step of one tick at 60 cm/s and 1 kHz is 600 um.
 """
 LATE_NS = 200_000_000
-"""Maximum delay from the cause of a reward to the open valve on a busy hub and device, ns."""
+"""Longest delay from the cause of a reward to the open valve, if hub and device are busy, ns."""
 NEVER_WATER = {"unrewarded", "naive", "grating"}
 
 Violation = tuple[str, str]
@@ -66,7 +66,7 @@ class BlockRules(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown(self) -> list[str]:
-        """What may be shown: the stimuli, else all images, else grey."""
+        """The names that a trial may show: the stimuli, or else all images, or else grey."""
         if self.stimuli:
             return self.stimuli
         return [PurePath(name).stem for name in self.images_files] or ["grey"]
@@ -117,9 +117,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         return {block.reward_ul for block in self.blocks}
 
     def check_start(self, start: TrialStart, misses: int) -> Iterator[Violation]:
-        """Yield what in a TrialStart contradicts the settings.
+        """Yield a violation for each value of a TrialStart that contradicts the settings.
 
-        `misses` is the number of rewarded trials since the last one with water.
+        `misses` is the number of rewarded trials since the last rewarded trial with water.
         """
         if start.block >= len(self.blocks):
             yield "wrong block", f"there is no block {start.block}"

@@ -1,4 +1,4 @@
-"""Judge one trial: what had to happen in it, what happened, and what was wrong."""
+"""Check one trial: compare what happened in it with what had to happen."""
 
 import msgspec
 
@@ -8,21 +8,22 @@ from rig.node import Publish
 
 
 class _RewardWindow(msgspec.Struct):
-    """When the reward of a trial was available. Times in ns of the session clock; None: not yet.
+    """The time in which the reward of a trial was available, in ns of the session clock.
 
         trial start --- cue, zone reached --- first lick, or delay over --- zone left --- trial end
                              opened_t                 due_t                 closed_t
 
-    Each is the time of the first Wheel at which its condition held, except for a lick, which has
-    its own time. A trial that ends inside its zone closes the window.
+    Each is the time of the first Wheel at which its condition held, except that a lick has its own
+    time. None means that it has not happened yet. A trial that ends inside its zone closes the
+    window.
     """
 
     opened_t: int | None = None
-    """From here on, the reward was available."""
+    """Time from which the reward was available."""
     due_t: int | None = None
-    """The reward had to be given: the first lick inside, or the passive delay after opened_t."""
+    """Time at which the reward was due: the first lick inside, or the end of the passive delay."""
     closed_t: int | None = None
-    """From here on, it was not available any more."""
+    """Time from which the reward was no longer available."""
 
     def contains(self, t: int) -> bool:
         """Return True if t is in the window, both ends included."""
@@ -31,16 +32,17 @@ class _RewardWindow(msgspec.Struct):
 
 
 class TrialJudge:
-    """Judges a trial from its start to its verdict. Each kind of violation is reported once.
+    """The check of a trial from its start to its verdict. Each kind of violation is reported once.
 
-    The task publishes what follows from a Wheel after its Position. So a Wheel is judged
-    (judge_wheel) when the next Position comes: then everything that belongs to it has been handled.
+    The task publishes the Position of a Wheel first, and then the cues and requests that follow
+    from the Wheel. So a Wheel is judged (judge_wheel) at the next Position, when all of these have
+    been handled.
     """
 
     def __init__(
         self, start: TrialStart, rules: Rules, block: BlockRules, carry_m: float, publish: Publish
     ):
-        """`carry_m` is the position of the corridor at the start of the trial."""
+        """Start with the corridor at carry_m, the distance beyond the end of the trial before."""
         self.start, self.block = start, block
         self.end: TrialEnd | None = None
         self.violations: list[str] = []
@@ -51,14 +53,14 @@ class TrialJudge:
         self._carry_m = carry_m
         self._mode = "passive" if start.rescue else block.reward_mode
         self._t = start.t
-        """The time of the last Wheel, ns."""
+        """Time of the last Wheel, ns."""
         self._task_m = carry_m
-        """The task's position at that Wheel where it agrees, else our own."""
+        """Position at that Wheel, m: the task's position if it agrees with ours, else ours."""
         self._lick_ts: list[int] = []
         self._cue_t: int | None = None
         self._window = _RewardWindow()
         self._picture_end_t = start.t + round(block.show_s * 1e9)
-        """When the picture ends, if it is not a corridor."""
+        """Time at which the picture ends, ns, if it is not a corridor."""
         self._is_answered = False
         """True once a Valve, open or refused, answered the trial's request."""
 
@@ -69,22 +71,22 @@ class TrialJudge:
             self._publish(Fault(t, f"trial {self.start.trial}: {name}: {text}"))
 
     def advance(self, t: int, distance_m: float) -> None:
-        """Set how far the corridor has come since the start of the trial, at the Wheel of t."""
+        """Set the distance of the corridor since the start of the trial, at the Wheel of t (ns)."""
         self._t = t
         self.position_m = self._task_m = self._carry_m + distance_m
 
     def agrees(self, task_m: float) -> bool:
-        """Return True if the task's position is ours.
+        """Return True if the task's position agrees with ours.
 
-        The task's position is then compared with the zone, so that rounding at its limits is the
-        same for both.
+        If it does, the task's position is used for the limits of the zone, so that rounding cannot
+        make a difference there.
         """
         same = abs(task_m - self.position_m) <= SAME_M
         self._task_m = task_m if same else self.position_m
         return same
 
     def judge_cue(self, cue: Cue) -> None:
-        """Judge the cue, before the Wheel after it."""
+        """Judge the cue; call it before the next Wheel is processed."""
         cue_m = self.start.cue_position_m
         if self._cue_t is not None:
             self.report(cue.t, "cue twice", f"again at {cue.position_m:.2f} m")
@@ -97,7 +99,7 @@ class TrialJudge:
             self.report(cue.t, "cue too early", where)
 
     def judge_wheel(self) -> None:
-        """Judge the last Wheel: missing cue, trial too long; and move on the reward window."""
+        """Judge the last Wheel (missing cue, trial too long), and update the reward window."""
         t, cue_m, window = self._t, self.start.cue_position_m, self._window
         if self._cue_t is None and cue_m is not None and self.position_m > cue_m + SAME_M:
             text = f"drawn for {cue_m:.3f} m, and missing at {self.position_m:.3f} m"
@@ -125,7 +127,7 @@ class TrialJudge:
             self.report(end.t, "ended too early", text)
 
     def judge_duration(self) -> None:
-        """Judge the duration of a picture: its reward, which ends it, may come after its end."""
+        """Judge the duration of a picture, after its end, because a reward may end it early."""
         end = self.end
         if end is None or end.outcome == "aborted" or self.block.is_corridor:
             return
@@ -134,16 +136,16 @@ class TrialJudge:
             self.report(end.t, "ended too early", f"{early_ns / 1e6:.1f} ms before its time")
 
     def count_lick(self, t: int) -> None:
-        """Count a lick at t (ns) as soon as it is handled, for was_licked."""
+        """Count a lick at t (ns) when it arrives, for was_licked."""
         self._lick_ts.append(t)
 
     def was_licked(self, before_end_ns: int) -> bool:
-        """Return True if the mouse licked in the trial, at least that long before its end."""
+        """Return True if the mouse licked in the trial, at least before_end_ns before its end."""
         end_t = self._t if self.end is None else self.end.t
         return any(self.start.t <= t <= end_t - before_end_ns for t in self._lick_ts)
 
     def judge_lick(self, t: int) -> None:
-        """Judge a lick at t (ns), once the Wheels up to t are judged: is a reward due for it?"""
+        """Check if a reward is due for a lick at t (ns), after the Wheels up to t are judged."""
         due_t = self._window.due_t
         active = self.is_rewarded and self._mode == "active"
         if active and self._window.contains(t) and (due_t is None or t < due_t):
@@ -178,7 +180,7 @@ class TrialJudge:
         self._judge_reward_time(valve, cause_t(valve, arm))
 
     def check_missed_reward(self, known_t: int) -> None:
-        """Report a due reward that has not come, everything up to known_t (ns) being handled."""
+        """Report a reward that was due but was not given, if everything up to known_t is known."""
         due_t = self._window.due_t
         if due_t is None or self._is_answered or known_t <= due_t + LATE_NS:
             return
@@ -188,7 +190,7 @@ class TrialJudge:
             self.report(due_t, "missed reward", text)
 
     def _judge_reward_time(self, valve: Valve, cause: int) -> None:
-        """Judge a reward by the time of its cause (ns), then its delay after the cause."""
+        """Judge the time of a reward's cause (ns), and the delay from the cause to the reward."""
         opened_t, due_t, closed_t = (
             self._window.opened_t,
             self._window.due_t,
@@ -245,7 +247,7 @@ class TrialJudge:
 
 
 def cause_t(valve: Valve, arm: Arm | None) -> int:
-    """Return the time of what caused the water, ns: its lick, else its Arm, else the Valve."""
+    """Return the time of a reward's cause, ns: its lick, or else its Arm, or else the Valve."""
     if valve.lick_t is not None:
         return valve.lick_t
     return valve.t if arm is None or arm.on == "lick" else arm.t

@@ -24,7 +24,7 @@ MIN_GAP_MS = 50.0
 
 
 class ManualControl:
-    """The opened devices. They are polled during every wait, so that their watchdogs stay quiet."""
+    """The opened devices. They are polled during every wait, so that no watchdog expires."""
 
     def __init__(self, hardware: Hardware) -> None:
         self._hardware = hardware
@@ -37,7 +37,7 @@ class ManualControl:
         self.warnings: list[str] = []
         """Warnings of the boards so far."""
         self.waiting_since_s: float | None = None
-        """When the current call of a device began (s, monotonic); None between calls."""
+        """Time at which the current call of a device began (s, monotonic); None between calls."""
 
     def valve(self, name: str) -> Valve:
         """Return a valve. Raises Refused if the setup has none of that name."""
@@ -59,13 +59,13 @@ class ManualControl:
             return wheel.side_counts(self._clock.now()) if isinstance(wheel, Ball) else None
 
     def forward_signs(self) -> tuple[float, float]:
-        """Return the signs of the counts when the animal moves forward, and to the right."""
+        """Return the signs of the counts for forward movement and for movement to the right."""
         settings = self._devices.wheel.settings
         side = getattr(settings, "side_cm_per_count", 1.0)
         return math.copysign(1.0, settings.cm_per_count), math.copysign(1.0, side)
 
     def exposures(self, camera: str) -> int:
-        """Return how many exposures a camera has begun."""
+        """Return the number of exposures of a camera so far."""
         with self._waiting():
             return self._devices.cameras[camera].exposures(self._clock.now())
 
@@ -81,14 +81,14 @@ class ManualControl:
             time.sleep(_POLL_S)
 
     def poll_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Poll the devices until a condition holds; return False after that time without it."""
+        """Poll the devices until a condition holds; return False if it does not in `seconds`."""
         until = self._clock.now() + round(seconds * 1e9)
         while not (met := condition()) and self._clock.now() < until:
             self.poll_for(0.02)
         return met
 
     def poll_during(self, prompt: Callable[[], T]) -> T:
-        """Return the answer to a prompt; a thread polls the devices until then.
+        """Return the answer to a prompt; a thread polls the devices until the answer.
 
         An error of a device is raised after the answer.
         """
@@ -123,7 +123,7 @@ class ManualControl:
         return list(self._devices.valves)
 
     def pulses(self, name: str, open_ms: float, count: int) -> Iterator[int]:
-        """Open a valve `count` times for open_ms; yield when (ns) each pulse began.
+        """Open a valve `count` times for open_ms; yield the time (ns) at which each pulse began.
 
         Raises:
             Refused: The pulse is longer than the rig's guard allows.
@@ -141,18 +141,18 @@ class ManualControl:
             self.poll_for((open_ms + MIN_GAP_MS) / 1000)
 
     def open(self, zero_ns: int) -> None:
-        """Open the devices. `zero_ns` is the zero of their time on the machine's clock."""
+        """Open the devices. Times count from zero_ns (ns, monotonic)."""
         boards = self._devices.boards.values()
-        for board in boards:  # a call for each: a board that resets may take seconds
+        for board in boards:  # one timed call per board, as a board that resets takes seconds
             with self._waiting():
                 board.open()
         for board in boards:
             with self._waiting():
-                # gives a board its zero, and starts a simulated mouse
+                # Start gives a board the zero of its times, and starts a simulated mouse.
                 board.handle(Start(0, {"seed": 0, "t0_ns": zero_ns, "task": {}}))
 
     def close(self) -> None:
-        """Shut all valves and close the devices; signals are ignored meanwhile."""
+        """Shut all valves and close the devices; signals are ignored until this is done."""
         with signals_ignored(), self._waiting():
             self._hardware.close()
 
@@ -185,10 +185,10 @@ class ManualControl:
 
 @contextmanager
 def open_devices(session: SessionSettings) -> Iterator[ManualControl]:
-    """Open the devices of [nodes.hardware]; shut all valves at the end, whatever happens.
+    """Open the devices of [nodes.hardware]; shut all valves at the end, even after an error.
 
-    If a device hangs, the process ends, since nothing else would help; devices shut their valves by
-    themselves.
+    If a device hangs, the process ends, because nothing else would help; devices end their pulses
+    by themselves.
 
     Raises:
         Refused: The rig is in use, or a device cannot be opened.
@@ -208,4 +208,4 @@ def open_devices(session: SessionSettings) -> Iterator[ManualControl]:
 
 
 def _ignore(message: object) -> None:
-    """Drop a message of the driver, which has no session here."""
+    """Drop a message of the driver, as there is no session."""

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 _ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
-"""Signals that ask a process to end, as far as the system has them."""
+"""Signals that ask a process to end, if the operating system has them."""
 _HUNG_S = 5.0
-"""A device call that takes longer has hung, s. A session's own watch is stricter."""
+"""Time after which a call of a device counts as hung, s. In a session the limit is stricter."""
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def clean_exit_on_signals() -> Iterator[None]:
     """Close the devices before the process ends by a signal or a closed terminal."""
 
     def end(number: int, frame: object) -> None:
-        for other in handled:  # the devices are being closed: ignore further signals
+        for other in handled:  # the devices are being closed, so ignore further signals
             signal.signal(other, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
@@ -52,7 +52,7 @@ def exit_if_hung(waiting_since: Callable[[], float | None]) -> Iterator[None]:
     """End the process if a call of a device does not return.
 
     Args:
-        waiting_since: Returns when the current call of a device began (s, monotonic), or None.
+        waiting_since: Returns the time at which the current call began (s, monotonic), or None.
     """
     over = threading.Event()
 

@@ -1,1 +1,1 @@
-"""What the task presents: its settings, the order of the trials, and each trial."""
+"""The task's settings, the order of its trials, and the course of each trial."""

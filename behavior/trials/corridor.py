@@ -1,21 +1,21 @@
-"""From the wheel to the speed of the mouse and the position of the corridor."""
+"""Compute the speed of the mouse and the position of the corridor from the wheel."""
 
 from collections import deque
 
 from behavior.trials.task_settings import Block
 
 MAX_STEP_NS = 100_000_000
-"""The longest time, in ns, for which the corridor advances between two Wheels."""
+"""Longest time for which the corridor advances between two Wheels, ns."""
 
 
 class RunningDetector:
-    """Decides whether the mouse runs, from its forward path over the last window of device time.
+    """Whether the mouse runs, from its forward path in a window of the last device time.
 
     Backward steps count as 0.
     """
 
     def __init__(self, window_ms: float, start_cm_s: float, stop_cm_s: float) -> None:
-        """Running starts above start_cm_s and stops below stop_cm_s."""
+        """Start at rest; running starts above start_cm_s and stops below stop_cm_s."""
         self._window_ns = int(window_ms * 1e6)
         self._start_cm_s, self._stop_cm_s = start_cm_s, stop_cm_s
         self._path: deque[tuple[int, float]] = deque()
@@ -27,7 +27,7 @@ class RunningDetector:
         self.is_running = False
 
     def update(self, t: int, cm: float) -> None:
-        """Take the wheel position cm at t (ns); it is ignored if t is not after the last one."""
+        """Update with the wheel at `cm` at t (ns); ignored if t is not after the last t."""
         if self._path and t <= self._path[-1][0]:
             return
         if self.wheel_cm is not None:
@@ -42,7 +42,7 @@ class RunningDetector:
             self.is_running = self.speed_cm_s > self._start_cm_s
 
     def _path_at(self, t: int) -> float:
-        """Return the forward path (cm) at t, interpolated linearly; drop what is older."""
+        """Return the forward path (cm) at t, interpolated linearly; drop older samples."""
         path = self._path
         while len(path) > 1 and path[1][0] <= t:
             path.popleft()
@@ -57,7 +57,7 @@ class Corridor:
     """The position of the mouse in the corridor, which never decreases within a trial."""
 
     def __init__(self, block: Block, window_ms: float) -> None:
-        """With a gain, the corridor counts as moving if it moved within the last window_ms."""
+        """Start a block; with a gain, a corridor that moved in the last window_ms is moving."""
         self._block = block
         self._window_ns = int(window_ms * 1e6)
         self._m_per_ns = block.corridor_cm_s / 100 / 1e9
@@ -70,7 +70,7 @@ class Corridor:
     def advance(self, t: int, running: RunningDetector, in_trial: bool) -> bool:
         """Advance to t (ns) and return True if the corridor moves; it moves only in a trial.
 
-        A t before the last one advances by 0.
+        If t is before the last t, the corridor does not advance.
         """
         elapsed_ns = 0 if self._t is None else min(t - self._t, MAX_STEP_NS)
         if elapsed_ns >= 0:
@@ -86,7 +86,7 @@ class Corridor:
         return moves
 
     def _follow(self, t: int, wheel_cm: float | None) -> bool:
-        """Follow the wheel forward. With net distance, backward steps are paid back first:
+        """Move with the wheel. With net distance, backward steps must first be made up for:
 
         wheel      0   3   1   2   5 cm
         forward    0   3   3   4   7 cm    steps count from the last position

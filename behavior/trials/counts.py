@@ -5,20 +5,20 @@ from rig.messages import TrialStart, Valve
 
 
 class SessionCounts:
-    """Total water, and rewarded trials in a row without a lick or without water."""
+    """Total water, and number of consecutive rewarded trials without a lick or without water."""
 
     def __init__(
         self, water_ul: float, disengaged_after: int, resume: ResumePoint | None = None
     ) -> None:
         """Start to count, at zero or where an interrupted session ended.
 
-        `water_ul` and `disengaged_after` are the limits of the task settings; 0: no limit.
+        `water_ul` and `disengaged_after` are the limits in the task's settings; 0: no limit.
         """
         self._water_ul, self._disengaged_after = water_ul, disengaged_after
         self._unlicked = resume.unlicked if resume else 0
         self.given_ul = resume.given_ul if resume else 0.0
         self.misses = resume.misses if resume else 0
-        """Rewarded trials since the last one with water."""
+        """Number of rewarded trials since the last rewarded trial with water."""
 
     def count_valve(self, valve: Valve) -> None:
         """Count the water of an open valve, manual rewards included."""

@@ -1,4 +1,4 @@
-"""Start and stop the microscope, and watch its frame clock, as the task sees it."""
+"""Start and stop the microscope, and monitor its frame clock."""
 
 from collections import deque
 from itertools import pairwise
@@ -12,34 +12,35 @@ from rig.messages import Acquire, Edge, Fault
 from rig.node import Publish
 
 _MEDIAN_OF = 10
-"""Number of intervals whose median is the frame period; one lost or doubled edge is harmless."""
+"""Number of intervals whose median is the frame period; a median ignores a lost or doubled edge."""
 _MIN_EDGES = 4
-"""Number of edges from which the frame period can be estimated."""
+"""Smallest number of edges for an estimate of the frame period."""
 _DEFAULT_STOP_NS = 1_000_000_000
-"""How long the clock must be silent after the stop if the frame period is not known, ns."""
+"""Silence after which scanning has stopped if the frame period is not known, ns."""
 _STOPPED_PERIODS = 3.0
-"""After the stop, scanning is over once no edge came for this many frame periods."""
+"""Silence after which scanning has stopped, in frame periods."""
 _STOP_TIMEOUT_NS = 5_000_000_000
-"""How long the microscope may go on scanning after its stop, ns."""
+"""Longest time for which the microscope may continue to scan after its stop, ns."""
 
 
 class ImagingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table [nodes.task.imaging] of a setup: how the microscope takes part in a session."""
+    """The table [nodes.task.imaging] of a setup: how the task works with the microscope."""
 
     line: Annotated[str, Meta(min_length=1)]
-    """The input line of its frame clock."""
+    """The input line of the microscope's frame clock."""
     first_frame_s: Annotated[float, Meta(gt=0, le=600)] = 10.0
-    """Maximum time from the start of the acquisition to its first frame."""
+    """Longest time from the start of the acquisition to its first frame, s."""
     grey_frames: Annotated[int, Meta(ge=1, le=1000)] = 15
-    """Minimum number of frames in grey before the first trial, and after the last one."""
+    """Smallest number of frames in grey before the first trial, and after the last trial."""
     silent_periods: Annotated[float, Meta(ge=2, le=100)] = 3.0
-    """The frame clock is silent if no edge came for this many frame periods."""
+    """Number of frame periods without an edge after which the frame clock counts as silent."""
 
 
 class FrameClockMonitor:
-    """Counts frames and reports a silent frame clock. All times are ns of the session clock.
+    """The count of frames, and the report of a silent frame clock.
 
-    With imaging = None there is no microscope, and nothing is waited for.
+    All times are ns of the session clock. With imaging = None there is no microscope, and no method
+    waits for frames.
     """
 
     def __init__(self, imaging: ImagingSettings | None, publish: Publish) -> None:
@@ -50,7 +51,7 @@ class FrameClockMonitor:
         self._frames_at_grey = 0
         self._frames_at_resume = 0
         self._deadline = 0
-        """Silence before this time is not reported: the microscope is starting."""
+        """Time before which silence is not reported, because the microscope is starting."""
         self._stop_t: int | None = None
         self.is_silent = False
 
@@ -61,7 +62,7 @@ class FrameClockMonitor:
             self._publish(Acquire(t, on=True))
 
     def resume(self, t: int) -> None:
-        """Watch again from t on. The next trial waits for a frame, which may take first_frame_s."""
+        """Watch again from t on; the next trial waits for a frame, for up to first_frame_s."""
         if self._imaging is not None:
             self._frames_at_resume = self._frames
             self._deadline = t + round(self._imaging.first_frame_s * 1e9)
@@ -78,12 +79,12 @@ class FrameClockMonitor:
             self._period_ns = median(b - a for a, b in pairwise(self._edges))
 
     def start_grey(self) -> None:
-        """Count the frames of the last grey from here."""
+        """Start to count the frames of the last grey."""
         self._frames_at_grey = self._frames
 
     @property
     def has_grey_frames(self) -> bool:
-        """True if enough frames came since start_grey, or since the start of the session."""
+        """True if there were enough frames since start_grey, or since the start of the session."""
         if self._imaging is None:
             return True
         return self._frames - self._frames_at_grey >= self._imaging.grey_frames
@@ -94,7 +95,7 @@ class FrameClockMonitor:
         return scans and self.has_grey_frames and elapsed_ns >= duration_s * 1e9
 
     def watch(self, t: int) -> None:
-        """Publish one Fault when the clock falls silent. Raises Refused if it never started."""
+        """Publish one Fault when the clock becomes silent. Raises Refused if it never started."""
         if self._imaging is None or self.is_silent or self._stop_t is not None:
             return
         silent_ns = self._silent_ns(t)
@@ -129,7 +130,7 @@ class FrameClockMonitor:
         return quiet_ns > (_STOPPED_PERIODS * self._period_ns or _DEFAULT_STOP_NS)
 
     def _silent_ns(self, t: int) -> int:
-        """Return for how long the clock has been silent at t; 0 if it is not."""
+        """Return for how long the clock has been silent at t; 0 if it is not silent."""
         if self._imaging is None or len(self._edges) < _MIN_EDGES:
             return max(0, t - self._deadline)
         silent_ns = t - self._edges[-1]

@@ -1,7 +1,7 @@
 """Settings that the operator may change during a session, if the task file lists them in `live`.
 
-A request is checked as soon as it comes, by the same rules as a task file, and takes effect when
-the next trial starts.
+A request is checked when it arrives, by the same rules as a task file, and takes effect when the
+next trial starts.
 """
 
 from typing import Any, NamedTuple, TypeVar
@@ -18,12 +18,12 @@ _Settings = TypeVar("_Settings", bound=TaskSettings)
 
 
 class _Pending(NamedTuple):
-    """A request that waits for the next trial."""
+    """A requested change that waits for the next trial."""
 
     request: OperatorRequest
     name: str
     settings: TaskSettings
-    """The settings with this change and all before it."""
+    """The settings with this change and all earlier changes."""
 
 
 class LiveSettings:
@@ -36,11 +36,11 @@ class LiveSettings:
         self._pending: list[_Pending] = []
 
     def request(self, request: OperatorRequest, t: int) -> SettingChange | None:
-        """Take a request, as in "reward_ul=2.5"; return the refusal, or None if it waits.
+        """Check a request, such as "reward_ul=2.5"; return a refusal, or None if it is accepted.
 
         Args:
-            request: the operator's request.
-            t: the time of the refusal, ns.
+            request: The operator's request.
+            t: Time of the refusal, ns.
         """
         name, _, text = (part.strip() for part in request.text.partition("="))
         latest = self._pending[-1].settings if self._pending else self.settings
@@ -54,7 +54,7 @@ class LiveSettings:
         return None
 
     def apply(self, t: int, trial: int, block: int) -> list[SettingChange]:
-        """Carry out what waits, for the trial that starts at t (ns) in a block."""
+        """Carry out the waiting changes, for the trial that starts at t (ns) in a block."""
         changes = []
         for pending in self._pending:
             request, name = pending.request, pending.name
@@ -65,7 +65,11 @@ class LiveSettings:
         return changes
 
     def _changed(self, settings: TaskSettings, name: str, text: str) -> TaskSettings:
-        """Return settings with one changed in all blocks. Raises Refused if it is not allowed."""
+        """Return the settings with one value changed in all blocks.
+
+        Raises:
+            Refused: The change is not allowed.
+        """
         if name not in settings.live:
             choice = ", ".join(settings.live) or "none: list them in `live` in the task file"
             raise Refused(f'"{name[:40]}" may not be changed in this session (live: {choice})')
@@ -94,5 +98,5 @@ def _parsed(text: str) -> Any:
 
 
 def _value(settings: TaskSettings, block: int, name: str) -> str:
-    """Return a value in a block as JSON."""
+    """Return the value of a setting in a block as JSON."""
     return msgspec.json.encode(getattr(settings.in_blocks()[block], name)).decode()

@@ -1,4 +1,4 @@
-"""Draw the order of the trials: seeded, in the given shares, the same on even and odd trials.
+"""Draw the order of the trials from a seed, with the same shares on even and on odd trials.
 
 A drawn order is a sequence of pieces. In each piece, every stimulus has as many even as odd trial
 numbers, so splitting the session into even and odd trials halves every stimulus:
@@ -16,11 +16,11 @@ from rig.errors import Refused
 
 _MIN_HALF = 4
 _MAX_HALF = 60
-"""Trials of a piece with an even number, and as many with an odd one."""
+"""Largest number of even trials in a piece, and of odd trials."""
 _SHARE_ERROR = 0.01
-"""How far the share of a stimulus in a piece may be from the one asked for."""
+"""Largest difference between the share of a stimulus in a piece and its share in the settings."""
 _ATTEMPTS = 1000
-"""Number of times that drawing a piece is tried."""
+"""Largest number of attempts to draw a piece."""
 
 
 def draw_order(block: Block, seed: int, number: int) -> list[str]:
@@ -30,11 +30,11 @@ def draw_order(block: Block, seed: int, number: int) -> list[str]:
 
     Args:
         block: The settings of the block.
-        seed: The seed of the session.
-        number: The index of the block in the session.
+        seed: Random seed of the session.
+        number: Index of the block in the session.
 
     Raises:
-        Refused: If stimuli, shares and max_repeats allow no such order.
+        Refused: No order fits the stimuli, shares and max_repeats.
     """
     stimuli = block.names
     shares = block.shares or [1 / len(stimuli)] * len(stimuli)
@@ -52,7 +52,7 @@ def draw_order(block: Block, seed: int, number: int) -> list[str]:
 
 
 def _draw_rounds(rng: np.random.Generator, block: Block) -> list[str]:
-    """Return rounds: every stimulus once a round, in random order."""
+    """Return rounds; in each round, every stimulus comes once, in random order."""
     if block.shares:
         raise Refused('order = "rounds" gives every stimulus the same share; remove shares')
     order: list[str] = []
@@ -82,7 +82,7 @@ def _check_shares(stimuli: Sequence[str], shares: Sequence[float], max_repeats: 
 
 
 def _trials_per_half(shares: Sequence[float]) -> list[int]:
-    """Return how many trials of each stimulus have an even number in a piece; as many are odd."""
+    """Return the number of even trials of each stimulus in a piece; odd trials are as many."""
     for size in range(_MIN_HALF, _MAX_HALF + 1):
         counts = [round(share * size) for share in shares]
         errors = [abs(n / size - share) for n, share in zip(counts, shares, strict=True)]
@@ -110,9 +110,9 @@ def _draw_piece(
 def _try_piece(
     rng: np.random.Generator, counts: list[int], before: list[int], limit: int
 ) -> list[int] | None:
-    """Draw a piece trial by trial; return None if no stimulus is left that may come next."""
+    """Draw a piece trial by trial; return None if no remaining stimulus may come next."""
     left = [np.array(counts), np.array(counts)]
-    order = before[-limit:]  # a run may continue from the piece before
+    order = before[-limit:]  # a run of one stimulus may continue from the piece before
     context = len(order)
     for number in range(2 * sum(counts)):
         weights = left[number % 2].astype(float)

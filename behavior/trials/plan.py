@@ -1,4 +1,4 @@
-"""The plan of a session: its blocks, and in each block its trials in the order that was drawn."""
+"""The plan of a session: its blocks, and the trials of each block in the drawn order."""
 
 import numpy as np
 
@@ -10,18 +10,18 @@ from rig.messages import TrialStart
 
 
 class TrialPlan:
-    """Keeps the current block and trial, and draws each trial when it starts."""
+    """The current block and trial; each trial is drawn when it starts."""
 
     def __init__(self, settings: TaskSettings) -> None:
-        """Start at the first trial of the first block, or where the settings resume.
+        """Start at the first trial of the first block, or at the resume point of the settings.
 
-        Raises Refused if no order can be drawn, or it is not the one that was begun.
+        Raises Refused if no order can be drawn, or if it differs from that of the earlier parts.
         """
         self._settings = settings
         self._blocks = settings.in_blocks()
         self._cue_rng = np.random.default_rng([settings.seed, 1])
         self._started = 0
-        """Number of trials drawn so far, aborted ones included."""
+        """Number of trials drawn so far, including aborted trials."""
         self._start_block(0)
         if settings.resume is not None:
             self._resume(settings.resume)
@@ -37,7 +37,7 @@ class TrialPlan:
         return self._started
 
     def change(self, settings: TaskSettings) -> None:
-        """Go on with changed settings; the order that was drawn stays."""
+        """Continue with changed settings; the drawn order is kept."""
         self._settings, self._blocks = settings, settings.in_blocks()
 
     @property
@@ -53,7 +53,7 @@ class TrialPlan:
         return True
 
     def complete_trial(self) -> None:
-        """Go to the next trial of the block. An aborted trial is not completed: it comes again."""
+        """Go to the next trial of the block; not called for an aborted trial, which is repeated."""
         self._completed += 1
 
     def draw_trial(self, t: int, misses: int) -> TrialStart:
@@ -99,11 +99,11 @@ class TrialPlan:
                 "so another version of the program drew them; start a new session"
             )
         self._started = resume.trial
-        self._cue_rng.random(resume.trial)  # one number was drawn for each trial
+        self._cue_rng.random(resume.trial)  # skip the number drawn for each earlier trial
         if self.is_block_over and not self.start_next_block():
             raise Refused("nothing of the session is left: all trials done; start a new one")
 
     def _start_block(self, number: int) -> None:
         self.number, self._completed = number, 0
-        """The index of the current block."""
+        """Index of the current block."""
         self._order = draw_order(self.block, self._settings.seed, number)

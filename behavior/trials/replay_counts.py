@@ -7,10 +7,10 @@ from rig.messages import Arm, Cue, Disarm, Lick, Message, TrialEnd, TrialStart
 
 
 class TaskCounts:
-    """Counts what a task published, and the rewards that the recorded licks would have earned.
+    """Counts of a task's messages, and of the rewards that the recorded licks would have earned.
 
-    A reward is earned if its request was for now, or if there was a lick at its spout while the
-    request was valid. Recorded and replayed messages are counted by the same rule.
+    A reward is earned if its request was for water at once, or if there was a lick at its spout
+    while the request was valid. Recorded and replayed messages are counted by the same rule.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class TaskCounts:
                 self._licks_t[message.line].append(message.t)
 
     def rows(self) -> dict[str, str]:
-        """Return the counts as text, by name."""
+        """Return the counts as text, by the name of each."""
         for times in self._licks_t.values():  # licks may arrive out of time order
             times.sort()
         earned = [arm for arm in self._requests.values() if self._is_earned(arm)]

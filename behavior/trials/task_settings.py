@@ -12,7 +12,7 @@ from rig.settings.config import convert
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
-"""behavior.trials.unit_checks has the ranges of all settings that have a unit."""
+"""A number that is not negative. unit_checks has narrower ranges for settings with a unit."""
 Count = Annotated[int, Meta(ge=0, le=1000)]
 Cohort = Literal[
     "task", "unrewarded", "naive", "grating", "pretrained", "grating_pretrained", "not_pretrained"
@@ -28,7 +28,7 @@ Live = Literal[
     "cue_from_m",
     "cue_to_m",
 ]
-"""Settings that may be changed while a session runs: what a trial reads when it starts."""
+"""Settings that may be changed while a session runs; a trial reads them when it starts."""
 Contrast = tuple[str, str]
 """Two stimuli (A, B): d' is positive for a cell that prefers A."""
 
@@ -51,46 +51,47 @@ class Block(Node.Settings, frozen=True, kw_only=True):
     """Settings that may differ between the blocks of a session."""
 
     picture: Literal["corridor", "image", "bar", "grey"] = "corridor"
-    """What a trial shows. Everything but a corridor is shown for show_s, wherever the mouse is."""
+    """What a trial shows. All except "corridor" are shown for show_s, without regard to running."""
     stimuli: Annotated[list[str], Meta(max_length=2000)] = field(default_factory=list)
     images_folder: str = ""
     images_files: list[str] = field(default_factory=list)
-    """The names of the files in images_folder; filled in when the session is resolved."""
+    """The names of the files in images_folder; the program fills them in before the session."""
     order: Literal["drawn", "rounds"] = "drawn"
-    """"drawn": at random, in the given shares; "rounds": each stimulus once a round, shuffled."""
+    """"drawn": random, in the given shares; "rounds": each stimulus once per round, shuffled."""
     shares: list[Positive] = field(default_factory=list)
     """The fraction of trials of each stimulus; empty: equal shares."""
     max_repeats: Annotated[int, Meta(ge=1, le=20)] = 3
     """Maximum number of consecutive trials with the same stimulus."""
     trials: Annotated[int, Meta(ge=1, le=20_000)] = 200
     block_minutes: Positive = 600.0
-    """The longest that the block may last."""
+    """Longest duration of the block, minutes."""
     grey_before_s: NotNegative = 6.0
-    """Grey before the first trial. An imaging session needs 15 frames: 5 s at 3 frames/s."""
+    """Grey before the first trial, s. An imaging session needs 15 frames: 5 s at 3 frames/s."""
     show_s: NotNegative = 0.0
     blank_s: NotNegative = 0.0
     texture_m: Positive = 4.0
     grey_m: Positive = 2.0
     motion: Literal["running", "gain", "always"] = "running"
-    """"running": at corridor_cm_s while the mouse runs; "gain": `gain` times the distance that
-    the mouse covers; "always": at corridor_cm_s, whatever the mouse does."""
+    """How the corridor moves. "running": at corridor_cm_s while the mouse runs; "gain": by `gain`
+    times the distance that the mouse runs; "always": at corridor_cm_s all the time."""
     corridor_cm_s: Positive = 60.0
     gain: Positive = 1.0
     gain_distance: Literal["net", "forward"] = "net"
-    """The distance with motion = "gain". "net": backward steps are paid back before the corridor
-    advances again; "forward": they count as 0, so a wheel that rocks moves the corridor."""
+    """The distance with motion = "gain". "net": after backward steps, the corridor advances only
+    when the wheel is beyond its farthest position; "forward": backward steps count as 0, so a
+    wheel that rocks back and forth moves the corridor."""
     cue: bool = True
     cue_from_m: NotNegative = 0.5
     cue_to_m: NotNegative = 3.5
     zone_from_m: NotNegative = 0.0
     zone_to_m: NotNegative = 0.0
-    """End of the reward zone; 0: the end of the texture."""
+    """End of the reward zone, m; 0: the end of the texture."""
     rewarded: list[str] = field(default_factory=list)
     reward_mode: Literal["none", "passive", "active"] = "none"
     reward_delay_ms: NotNegative = 0.0
     reward_ul: Positive = 3.0
     rescue_after_misses: Count = 0
-    """After this many rewarded trials without water, the next one is passive; 0: never."""
+    """Number of rewarded trials without water after which the next one is passive; 0: never."""
 
     @property
     def names(self) -> list[str]:
@@ -136,26 +137,27 @@ class TaskSettings(Block, frozen=True, kw_only=True):
     stop_cm_s: Positive = 6.0
     speed_window_ms: Positive = 100.0
     decided_by: Literal["device", "task"] = "device"
-    """Which one detects the lick of an active reward: the device at the spout, or the task."""
+    """What detects the lick of an active reward: the device at the spout, or the task."""
     spout: str = "centre"
     """The name of the lick line and of the valve line."""
     minutes: Positive = 60.0
-    """The longest that the session may last."""
+    """Longest duration of the session, minutes."""
     grey_after_s: NotNegative = 6.0
     water_ul: NotNegative = 0.0
-    """The session ends after the trial in which this volume was reached; 0: never."""
+    """Volume, ul, after which the session ends with the current trial; 0: no limit."""
     disengaged_after: Count = 0
-    """The session ends after this many consecutive rewarded trials without a lick; 0: never."""
+    """Number of consecutive rewarded trials without a lick that ends the session; 0: no limit."""
     blocks: list[dict[str, Any]] = field(default_factory=list)
-    """[[blocks]]: tables of keys of Block that differ from those above; empty: one block."""
+    """[[blocks]]: one table per block, with the keys that differ from those above; empty: one
+    block."""
     triggers: Annotated[list[dict[str, Any]], Meta(max_length=20)] = field(default_factory=list)
-    """[[triggers]]: rules that raise a line; the closed loop carries them out, not the task."""
+    """[[triggers]]: rules that raise a line; they are run by the closed loop, not by the task."""
     signals: SignalSettings = field(default_factory=SignalSettings)
     live: list[Live] = field(default_factory=list)
     """Settings that the operator may change while the session runs."""
     seed: Annotated[int, Meta(ge=0)]
     resume: ResumePoint | None = None
-    """Where to continue; set by `rig run --continue`, never by a task's file."""
+    """Where to continue; set only by `rig run --continue`, not in a task file."""
 
     @property
     def watered(self) -> bool:

@@ -1,4 +1,4 @@
-"""Refuse task settings that contradict each other: one function for each rule."""
+"""Refuse task settings that contradict each other, with one function per rule."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ from rig.errors import Refused
 DRY_COHORTS = ("unrewarded", "naive", "grating")
 """Cohorts that never get water, even if a task file lists them."""
 FASTEST_CM_S = 200.0
-"""An upper bound on the speed of a mouse, cm/s."""
+"""Upper limit of the speed of a mouse, cm/s."""
 
 
 def check(settings: TaskSettings) -> None:
-    """Raise Refused, with one sentence, if the settings contradict each other."""
+    """Raise Refused if the settings contradict each other."""
     check_without_order(settings)
     blocks = settings.in_blocks()
     for number, block in enumerate(blocks):
@@ -24,7 +24,7 @@ def check(settings: TaskSettings) -> None:
 
 
 def check_without_order(settings: TaskSettings) -> None:
-    """Raise Refused as `check` does, but draw no order of trials, which takes longer."""
+    """Raise Refused as `check` does, without drawing the order of trials, which takes longer."""
     check_units(settings)
     _check_cohort(settings)
     _check_dry_cohorts(settings)
@@ -39,7 +39,7 @@ def check_without_order(settings: TaskSettings) -> None:
 
 @contextmanager
 def _named(number: int, blocks: Sequence[Block]) -> Iterator[None]:
-    """Name the block in a refusal, if there are several."""
+    """Add the number of the block to a refusal, if there are several blocks."""
     try:
         yield
     except Refused as refusal:
@@ -48,7 +48,7 @@ def _named(number: int, blocks: Sequence[Block]) -> Iterator[None]:
 
 
 def _check_cohort(settings: TaskSettings) -> None:
-    """The stage is open to the cohort of this mouse."""
+    """Check that the stage is for the cohort of this mouse."""
     if settings.cohort not in settings.cohorts:
         raise Refused(
             f"stage {settings.stage} is not for cohort {settings.cohort} (it is for: "
@@ -57,7 +57,7 @@ def _check_cohort(settings: TaskSettings) -> None:
 
 
 def _check_dry_cohorts(settings: TaskSettings) -> None:
-    """The control cohorts of the study never get water."""
+    """Check that the control cohorts of the study get no water."""
     dry = [cohort for cohort in settings.water_for if cohort in DRY_COHORTS]
     if dry:
         raise Refused(
@@ -66,7 +66,7 @@ def _check_dry_cohorts(settings: TaskSettings) -> None:
 
 
 def _check_speeds(settings: TaskSettings) -> None:
-    """The corridor stops at the speed at which it starts, or at a lower one."""
+    """Check that the speed at which the corridor stops is not above that at which it starts."""
     if settings.stop_cm_s > settings.run_threshold_cm_s:
         raise Refused(
             f"stop_cm_s = {settings.stop_cm_s:g} is above run_threshold_cm_s = "
@@ -76,14 +76,14 @@ def _check_speeds(settings: TaskSettings) -> None:
 
 
 def _check_stimuli(block: Block) -> None:
-    """Every trial has a stimulus."""
+    """Check that every trial has a stimulus."""
     if not block.names:
         missing = "images_folder" if block.picture == "image" else "stimuli"
         raise Refused(f'picture = "{block.picture}" but no stimulus is given; set {missing}')
 
 
 def _check_durations(block: Block) -> None:
-    """A corridor has a length, every other picture a duration."""
+    """Check that a corridor has a length, and every other picture a duration."""
     if not block.is_corridor and block.show_s <= 0:
         raise Refused(
             f'picture = "{block.picture}" needs a duration; set show_s to a number of seconds'
@@ -95,7 +95,7 @@ def _check_durations(block: Block) -> None:
 
 
 def _check_rewarded(block: Block) -> None:
-    """Only stimuli of the block can be rewarded, and a reward needs a mode."""
+    """Check that rewarded stimuli are stimuli of the block, and that rewards have a mode."""
     unknown = [name for name in block.rewarded if name not in block.names]
     if unknown:
         raise Refused(
@@ -135,7 +135,7 @@ def _check_zone(block: Block) -> None:
 
 
 def _check_reward_delay(block: Block) -> None:
-    """Water that comes a delay after the cue or zone start still comes inside the zone."""
+    """Check that water after the reward delay still comes inside the zone."""
     delay_s = block.reward_delay_ms / 1000
     if not block.is_corridor:
         if block.reward_mode == "passive" and delay_s >= block.show_s:
@@ -157,7 +157,7 @@ def _check_reward_delay(block: Block) -> None:
 
 
 def _check_rescue(block: Block) -> None:
-    """Rescue trials need rewards that a mouse can miss."""
+    """Check that a task with rescue trials has rewards that a mouse can miss."""
     if block.rescue_after_misses and not (block.is_corridor and block.reward_mode == "active"):
         raise Refused(
             f"rescue_after_misses = {block.rescue_after_misses} needs corridors with "
@@ -177,7 +177,7 @@ _BLOCK_CHECKS: tuple[Callable[[Block], None], ...] = (
 
 
 def _check_contrasts(settings: TaskSettings, blocks: Sequence[Block]) -> None:
-    """[signals] compares stimuli that this task shows as corridors, each pair once."""
+    """Check that [signals] compares stimuli shown as corridors, and each pair once."""
     contrasts, reference = settings.signals.contrasts, settings.signals.reference
     shown = list(dict.fromkeys(n for block in blocks if block.is_corridor for n in block.names))
     pairs: set[frozenset[str]] = set()
@@ -205,7 +205,7 @@ def _check_contrasts(settings: TaskSettings, blocks: Sequence[Block]) -> None:
 def _check_prediction(
     settings: TaskSettings, blocks: Sequence[Block], shown: Sequence[str]
 ) -> None:
-    """The stimulus of reward prediction is shown, and is rewarded if any stimulus is."""
+    """Check that the stimulus of reward prediction is shown, and rewarded if any stimulus is."""
     name = settings.signals.rewarded
     rewarded = {n for block in blocks for n in block.rewarded} or set(shown)
     choice = [n for n in shown if n in rewarded]

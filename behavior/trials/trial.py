@@ -1,4 +1,4 @@
-"""One trial: when its cue is due, and when its one reward may be requested. Reads no clock."""
+"""One trial: when its cue is due, and when its reward may be requested. Reads no clock."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -8,15 +8,15 @@ import msgspec
 from rig.messages import Arm, Cue, Disarm, Fault, Message, TrialStart, Valve
 
 ARMED_NS = 60_000_000_000
-"""How long a valve stays armed for a lick before it is armed with a new request, ns."""
+"""Time for which a valve stays armed before it is armed with a new request, ns."""
 RENEW_NS = 250_000_000
-"""How often a waiting request is repeated, ns. Without it, the driver disarms the valve."""
+"""Time after which a waiting request is repeated, ns; otherwise the driver disarms the valve."""
 NOW_DEADLINE_NS = 1_000_000_000
-"""How late a request for water at once may still be carried out, ns."""
+"""Longest time after which a request for water at once may be carried out, ns."""
 
 
 class RewardSettings(msgspec.Struct, frozen=True):
-    """A reward: its spout, its volume, and what detects the lick."""
+    """A reward: its spout, its volume (ul), and whether device or task detects the lick."""
 
     spout: str
     volume_ul: float
@@ -48,7 +48,7 @@ class Trial:
     """
 
     def __init__(self, start: TrialStart, reward: RewardSettings, ids: Iterator[int]) -> None:
-        """`ids` yields the ids of requests, unique in the session."""
+        """Start a trial; `ids` yields the ids of requests, unique in the session."""
         self.start = start
         self.licked = False
         """True if the mouse licked during the trial."""
@@ -60,10 +60,10 @@ class Trial:
         self._opened_t: int | None = None
         self._closed_t: int | None = None
         self._picture_end_t = start.t + round(start.show_s * 1e9)
-        """When the picture ends, if it is not a corridor."""
+        """Time at which the picture ends, ns, if it is not a corridor."""
         self._armed: Arm | None = None
         self._armed_t = 0
-        """When the armed request was last published."""
+        """Time at which the armed request was last published, ns."""
         self._requested: set[int] = set()
         self._decided = not start.rewarded
         self._early_licks: list[int] = []
@@ -82,7 +82,7 @@ class Trial:
         return t >= self._picture_end_t + round(start.blank_s * 1e9)
 
     def update(self, t: int, position_m: float) -> list[Message]:
-        """Return what has to be published at t (ns), with the mouse at position_m."""
+        """Return the messages to publish at t (ns), with the mouse at position_m."""
         messages: list[Message] = []
         cue_m = self.start.cue_position_m
         if self._cue_t is None and cue_m is not None and position_m >= cue_m:
@@ -95,18 +95,18 @@ class Trial:
         return messages + self._request_reward(t)
 
     def lick(self, t: int) -> list[Message]:
-        """Judge a lick by its own time t (ns), whenever it is handled."""
+        """Handle a lick by its own time t (ns), even if it arrives late; return messages."""
         self.licked |= t >= self.start.t
         if self._decided or self._reward.decided_by == "device" or not self._is_active:
             return []
         if self._opened_t is None:
-            # the Wheel that opens the window may be handled after a lick that came later
+            # The Wheel that opens the window may arrive after a lick with a later time.
             self._early_licks.append(t)
             return []
         return self._arm_now(t, t) if self._in_window(t) else []
 
     def answer(self, valve: Valve) -> list[Message]:
-        """Take the answer to a request of this trial; other Valves are ignored."""
+        """Handle the answer to a request of this trial; ignore other Valves."""
         if valve.id not in self._requested:
             return []
         messages: list[Message] = []
@@ -121,7 +121,7 @@ class Trial:
         return messages
 
     def close_window(self, t: int) -> list[Message]:
-        """Close the reward window: the zone is left, or the trial ends."""
+        """Close the reward window, when the zone is left or the trial ends."""
         if self._closed_t is None:
             self._closed_t = t
         return self._disarm(t)
@@ -153,7 +153,7 @@ class Trial:
         return f"trial {number} got water for a lick {when}; check the delay of messages"
 
     def _request_reward(self, t: int) -> list[Message]:
-        """Request the reward if it is due at t; before the window opens it never is."""
+        """Request the reward if it is due at t (ns); it is never due before the window opens."""
         if self._decided or self._opened_t is None:
             return []
         if not self._is_active:

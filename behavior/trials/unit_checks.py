@@ -12,11 +12,11 @@ class _Quantity(NamedTuple):
 
     unit: str
     possible: tuple[float, float]
-    """A value outside is refused."""
+    """Range of the values that are accepted."""
     typical: tuple[float, float]
-    """A value outside gives a warning."""
+    """Range of the values that give no warning."""
     mistakes: dict[str, float]
-    """Units that people write by mistake, likely ones first, and the factor to the right unit."""
+    """Units often used by mistake, most likely first, with the factor to the right unit."""
 
 
 _FROM_LENGTH = {"cm": 0.01, "mm": 0.001, "dm": 0.1}
@@ -52,7 +52,7 @@ QUANTITIES: Mapping[str, _Quantity] = {
     "show_s": _PICTURE,
     "blank_s": _PICTURE,
 }
-"""Every setting of a task that has a unit."""
+"""The ranges of every setting of a task that has a unit."""
 
 
 def check_units(settings: TaskSettings) -> None:
@@ -63,7 +63,7 @@ def check_units(settings: TaskSettings) -> None:
 
 
 def unit_warnings(settings: TaskSettings) -> list[str]:
-    """Return a sentence for each value that is possible, but not usual in its unit."""
+    """Return a sentence for each value that is possible but not usual in its unit."""
     return list(dict.fromkeys(text for is_possible, text in _unusual_values(settings)))
 
 

@@ -1,1 +1,1 @@
-"""From a reward request to an open valve: limits, arming, delivery and lick lines."""
+"""Carry out reward requests: the limits on water, armed valves, delivery and lick lines."""

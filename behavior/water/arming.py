@@ -1,8 +1,8 @@
-"""Which valves are armed for the next lick, and until when.
+"""Keep track of which valves are armed for the next lick, and until when.
 
-No input or output: the driver asks this module before it opens a valve. A lick line and a valve
-of the same name form a spout; a lick there fires the valve armed there. Each request (an Arm) ends
-once: it fires, is rejected, is disarmed, or expires at its deadline.
+This module does no input or output: the driver asks it before it opens a valve. A lick line and a
+valve of the same name form a spout. A lick at a spout fires the valve if it is armed. Each request
+(an Arm) ends once: it fires, is rejected, is disarmed, or expires at its deadline.
 """
 
 import msgspec
@@ -10,9 +10,10 @@ import msgspec
 from rig.messages import Arm
 
 LEASE_NS = 1_000_000_000
-"""How long a valve stays armed after its Arm was last received, ns: the task must be alive."""
+"""Time for which a valve stays armed after its last Arm, ns; without renewal the task may be dead.
+"""
 OLDEST_LICK_NS = 1_000_000_000
-"""A lick that the driver learns of later than this (ns) fires nothing."""
+"""Largest age of a lick that can fire a valve when the driver reads it, ns."""
 _SILENT = "the task stopped renewing the request"
 
 
@@ -24,7 +25,7 @@ class Fire(msgspec.Struct, frozen=True):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """A request that is not granted, and the reason."""
+    """A request that is rejected, and the reason."""
 
     arm: Arm
     reason: str
@@ -41,10 +42,10 @@ class Arming:
         self._seen: set[int] = set()
         self._last_lick: dict[str, int] = {}
         self._received: dict[int, int] = {}
-        """When each request was last received, which a repeated Arm does not carry itself."""
+        """Time at which each request was last received, ns; a repeated Arm keeps its first `t`."""
 
     def request(self, arm: Arm, now: int) -> Fire | Rejection | None:
-        """Take a request: fire it, reject it, or arm it (None). A repeated one is only renewed."""
+        """Handle a request: fire it, reject it, or arm it (None). A repeated request is renewed."""
         self._received[arm.id] = now
         if arm.id in self._seen:
             return None
@@ -58,12 +59,12 @@ class Arming:
         if arm.on == "now":
             return Fire(arm, arm.lick_t)
         self._armed[arm.line] = arm
-        # the animal may have licked while the request was on its way
+        # The animal may have licked before the request arrived.
         last = self._last_lick.get(arm.line)
         return None if last is None else self._fire(arm.line, last, now)
 
     def lick(self, line: str, t: int, now: int) -> Fire | Rejection | None:
-        """Take a lick at t; fire the request armed at that spout if it is older than the lick."""
+        """Handle a lick at t; fire the request armed at that spout if it is older than the lick."""
         self._last_lick[line] = max(t, self._last_lick.get(line, t))
         return self._fire(line, t, now)
 
@@ -79,7 +80,7 @@ class Arming:
         return [Rejection(arm, _SILENT) for arm in kept if not self._is_leased(arm, now)]
 
     def armed(self) -> list[tuple[Arm, int]]:
-        """Return each armed request and when (ns) it ends unless it is renewed."""
+        """Return each armed request and the time (ns) at which it ends unless it is renewed."""
         received = self._received
         return [(a, min(a.deadline, received[a.id] + LEASE_NS)) for a in self._armed.values()]
 

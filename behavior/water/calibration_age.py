@@ -1,4 +1,4 @@
-"""Which calibrations of a rig are too old, or missing."""
+"""Find calibrations of a rig that are missing or too old."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -6,7 +6,7 @@ from datetime import date
 from behavior.devices.protocols import Valve, Wheel
 
 STALE_DAYS = 30
-"""A calibration older than this many days causes a warning."""
+"""Age of a calibration above which there is a warning, days."""
 
 
 def stale_calibrations(wheel: Wheel, valves: Mapping[str, Valve], today: date) -> list[str]:

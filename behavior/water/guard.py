@@ -1,7 +1,7 @@
 """The limits on water: every valve pulse must be authorized here before a valve opens.
 
-The guard does no input or output, and it does not trust the task: it checks each pulse against the
-limits of the setup alone.
+The guard does no input or output, and it does not trust the task: it checks each pulse only against
+the limits of the setup.
 """
 
 import math
@@ -21,28 +21,28 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     min_gap_ms: Annotated[float, msgspec.Meta(ge=10, le=60_000)] = 200.0
     """Shortest time from the end of a pulse to the start of the next, over all valves, ms."""
     max_per_minute: Annotated[int, msgspec.Meta(ge=1, le=60)] = 30
-    """Most pulses in any minute."""
+    """Largest number of pulses in any minute."""
     max_day_ul: Annotated[float, msgspec.Meta(gt=0, le=2000)] = 1000.0
-    """Most water an animal may get in a day, over all its sessions, microlitres."""
+    """Largest amount of water that an animal may get in a day, over all sessions, microlitres."""
     max_unconsumed: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
-    """After this many rewards without a lick, no more water is given until the animal licks."""
+    """Number of rewards without a lick after which no water is given until the animal licks."""
     reserve_rewards: Annotated[int, msgspec.Meta(ge=3, le=50)] = 5
-    """Water is recorded on disk before it is given, in blocks of this many rewards."""
+    """Number of rewards in a block of water; each block is recorded on disk before it is given."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
     """A pulse that the guard does not authorize."""
 
     reason: str
-    """Which limit it breaks, as the end of a sentence: "valve centre stayed shut: REASON"."""
+    """The exceeded limit, as the end of a sentence: "valve centre stayed shut: REASON"."""
 
 
 class Guard:
-    """Authorizes or refuses valve pulses, and counts the water of those that it authorized.
+    """The guard: authorizes or refuses valve pulses, and counts the water of authorized pulses.
 
-    A pulse that a device may start by itself is reserved before the device is armed. While one is
-    reserved, no other pulse is authorized. The reservation ends when the device reports that it
-    fired (`confirm_reserved`) or was disarmed in time (`release_reserved`).
+    A pulse that a device may start by itself is reserved before the device is armed. While a pulse
+    is reserved, no other pulse is authorized. The reservation ends when the device reports that it
+    fired (`confirm_reserved`) or was disarmed before it fired (`release_reserved`).
     """
 
     def __init__(self, limits: Limits, given_today_ul: float = 0.0) -> None:
@@ -64,10 +64,10 @@ class Guard:
         self.given_ul = 0.0
         """Water authorized in this session without the reserved pulse, microlitres."""
         self.reserved_ul = math.inf
-        """Most water this session may give: the amount already recorded on disk, microlitres."""
+        """Limit on the water of this session: the amount already recorded on disk, microlitres."""
 
     def record_lick(self, t: int) -> None:
-        """Note a lick at t (ns): the animal has consumed the rewards given before it."""
+        """Record a lick at t (ns), which means that the animal consumed all earlier rewards."""
         if self._last_start is None or t > self._last_start:
             self._unconsumed = 0
 
@@ -75,10 +75,10 @@ class Guard:
         """Authorize a pulse that starts now, and count its water as given.
 
         Args:
-            request: Id of the Arm. An id is authorized once at most.
+            request: Id of the Arm. Each id is authorized at most once.
             now: Start of the pulse, ns.
             open_ms: Length of the pulse, ms.
-            volume_ul: Water that it delivers, microlitres.
+            volume_ul: Water that the pulse delivers, microlitres.
 
         Returns:
             None if the valve may open; otherwise the refusal, and the valve must stay shut.
@@ -93,7 +93,7 @@ class Guard:
     ) -> Refusal | None:
         """Authorize a pulse that a device may start by itself at any time from now on.
 
-        Takes and returns the same as `authorize`.
+        The arguments and the result are those of `authorize`.
         """
         refusal = self._check(request, now, open_ms, volume_ul)
         if refusal is None:
@@ -113,7 +113,7 @@ class Guard:
         self._count(request, t, open_ms, volume_ul)
 
     def release_reserved(self) -> None:
-        """Cancel the reserved pulse: it has not started and will not start."""
+        """Cancel the reserved pulse, which has not started and will not start."""
         self._reserved = None
 
     @property
@@ -130,7 +130,7 @@ class Guard:
         self.given_ul += volume_ul
 
     def _check(self, request: int, now: int, open_ms: float, volume_ul: float) -> Refusal | None:
-        # each comparison of amounts is written so that NaN fails it
+        # Each comparison of amounts is written so that NaN is refused.
         if not 0.0 < volume_ul < math.inf:
             return Refusal(f"{volume_ul} ul is not a valid volume")
         limits = self._limits

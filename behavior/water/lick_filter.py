@@ -1,4 +1,4 @@
-"""Separates licks from bounces of the sensor, and detects a lick line that is stuck or noisy."""
+"""Separate licks from bounces of the sensor, and detect a lick line that is stuck or noisy."""
 
 from collections import deque
 from typing import Annotated
@@ -9,16 +9,16 @@ _SECOND_NS = 1_000_000_000
 
 
 class LickLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The [nodes.hardware.licks] table: what is physiologically possible for a mouse's tongue."""
+    """The [nodes.hardware.licks] table: the limits of what a mouse's tongue can do."""
 
     debounce_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 30.0
-    """An onset within this time of a touch or another onset is a bounce, not a lick, ms."""
+    """Time after a touch or an onset in which another onset is a bounce and not a lick, ms."""
     max_per_s: Annotated[int, msgspec.Meta(ge=15, le=1000)] = 50
-    """A line with more onsets a second than this, bounces included, is noisy."""
+    """Number of onsets per second, including bounces, above which a line is noisy."""
     stuck_ms: Annotated[float, msgspec.Meta(ge=200, le=60_000)] = 1500.0
-    """A touch longer than this is not a lick (a wet sensor, or a paw), ms."""
+    """Duration above which a touch is not a lick (but a wet sensor or a paw), ms."""
     quiet_s: Annotated[float, msgspec.Meta(ge=1, le=600)] = 10.0
-    """A faulty line is used again after this many seconds without a touch."""
+    """Time without a touch after which a faulty line is used again, s."""
 
 
 class LickFilter:
@@ -35,7 +35,7 @@ class LickFilter:
         self._last_touch: int | None = None
 
     def trusts_next(self, now: int) -> bool:
-        """Return whether an onset at now (ns) would be a lick: no fault, and not a bounce."""
+        """Return True if an onset at `now` (ns) would be a lick: no fault, and not a bounce."""
         return self.healthy and self._is_after_bounce(now)
 
     def accept(self, onsets: list[int]) -> list[int]:
@@ -53,7 +53,7 @@ class LickFilter:
         return licks
 
     def check(self, touched_since: int | None, now: int) -> str | None:
-        """Look for a fault of the line, or for its end.
+        """Check if a fault of the line begins or ends.
 
         Args:
             touched_since: Start of the current touch, ns; None if the spout is not touched.

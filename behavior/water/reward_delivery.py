@@ -1,13 +1,13 @@
-"""Gives rewards: the only place where a valve is opened or armed, and only if the guard allows it.
+"""Give rewards. Only this module opens or arms a valve in a session, and only if the guard allows.
 
-The layer that opens the valve at a lick:
+How a valve is opened at a lick:
 
-- A valve that can hold a reward by itself (`ArmedValve`) is armed in its device, after the guard
-  has reserved the pulse. The device opens it at the lick and reports that afterwards.
-- For any other valve, and while the guard refuses the reservation, the driver opens the valve when
-  it reads the lick.
+- A valve whose device can wait for the lick (`ArmedValve`) is armed in its device, after the guard
+  has reserved the pulse. The device opens the valve at the lick and reports it afterwards.
+- Any other valve, or one whose reservation the guard refuses, is opened by the driver when it reads
+  the lick.
 
-One reward at most is held by a device. It is taken back before any other pulse.
+At most one valve is armed in its device. It is disarmed before any other pulse.
 """
 
 from collections.abc import Callable
@@ -26,23 +26,23 @@ from rig.subjects.begun_water import BegunWater
 from rig.subjects.water_reserve import Reservation
 
 _LOW_REWARDS = 2
-"""Reserve the next block on disk when fewer than this many rewards remain."""
+"""Number of remaining rewards below which the next block of water is reserved on disk."""
 
 
 class _Held(msgspec.Struct):
-    """The reward that a device holds by itself."""
+    """The reward that is armed in a device."""
 
     arm: Arm
     valve: protocols.ArmedValve
     open_ms: float
     until: int
-    """When (ns) the device drops it unless it is extended."""
+    """Time (ns) at which the device drops the reward unless it is extended."""
 
 
 class RewardDelivery:
-    """Answers each Arm with one Valve message, when it fires or is refused.
+    """The delivery of rewards: each Arm that fires or is refused is answered by one Valve message.
 
-    A refusal is published as a Fault too. A request that is disarmed or expires gets no answer.
+    A refusal is also published as a Fault. A request that is disarmed or expires gets no answer.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class RewardDelivery:
             valves: Valves by name.
             limits: Limits of the guard.
             publish: Publishes a message.
-            notify_devices: Receives each Valve message of a valve that opened, for other devices
-                (an output that goes up with each reward, the simulated mouse).
+            notify_devices: Called with the Valve message of each valve that opened, for other
+                devices (an output that goes up with each reward, the simulated mouse).
         """
         self._valves, self._limits = valves, limits
         self._publish, self._notify_devices = publish, notify_devices
@@ -75,21 +75,21 @@ class RewardDelivery:
         self._closed = False
 
     def start_session(self, session: dict[str, Any]) -> None:
-        """Allow water, up to the day's limit less what the animal got earlier that day.
+        """Allow water, up to the daily limit minus the water that the animal got earlier that day.
 
         A second Start changes nothing.
         """
         if self._guard is not None:
             return
         self._guard = Guard(self._limits, session.get("given_today_ul", 0.0))
-        if session.get("began"):  # otherwise it runs in virtual time and has no folder
+        if session.get("began"):  # a session in virtual time has no folder
             reward_ul = max(reward_volumes_ul(session["task"]))
             block_ul = self._limits.reserve_rewards * reward_ul
             self._begun = BegunWater(session.get("id", ""))
             self._reservation = Reservation(Path(), block_ul, _LOW_REWARDS * reward_ul)
 
     def handle(self, message: Arm | Disarm, now: int) -> None:
-        """Take a request for water, or cancel one."""
+        """Handle or cancel a request for water."""
         if isinstance(message, Arm):
             self._answer(self._arming.request(message, now), now)
         else:
@@ -97,21 +97,21 @@ class RewardDelivery:
         self._update_device(now)
 
     def collect_fired(self, now: int) -> None:
-        """Publish the reward that a device gave since the last call; call before `lick`."""
+        """Publish the reward that a device gave since the last call; call it before `lick`."""
         held = self._held
         if held is not None and (fired := held.valve.fired(now)) is not None:
             self._confirm(held, fired)
 
     def lick(self, line: str, t: int, now: int) -> None:
-        """Take a lick at t (ns); open the valve that is armed for it."""
+        """Handle a lick at t (ns); open the valve that is armed for it."""
         if self._guard is not None:
             self._guard.record_lick(t)
         self._answer(self._arming.lick(line, t, now), now)
 
     def trust_line(self, line: str, trusted: bool) -> None:
-        """Return whether the next onset of a lick line would be a lick.
+        """Set whether the next onset of a lick line would be a lick.
 
-        While it would not, no device holds a reward on that line, since it cannot know this.
+        While it would not be, no valve is armed in a device on that line, as a device cannot tell.
         """
         if trusted:
             self._untrusted.discard(line)
@@ -127,9 +127,9 @@ class RewardDelivery:
             self._reservation.used(self._guard.committed_ul)
 
     def close(self, now: int) -> None:
-        """Take back what a device holds and shut every valve, even if one of them fails."""
+        """Disarm the device and shut every valve, even if one of them fails."""
         self._closed = True
-        with ExitStack() as stack:  # runs in reverse order, each even if another raises
+        with ExitStack() as stack:  # calls run in reverse order, each even if another raises
             if self._reservation is not None:
                 stack.callback(self._reservation.close)
             if self._begun is not None:
@@ -139,10 +139,11 @@ class RewardDelivery:
             stack.callback(self._take_back, now)
 
     def _update_device(self, now: int) -> None:
-        """Make the device hold the reward that is armed, and nothing else.
+        """Arm the device for the request that is armed now, and for no other.
 
-        First the held reward is taken back if it is no longer wanted, or extended if it is wanted
-        for longer; then, if nothing is held, the first armed request is given to its device.
+        First, the reward in a device is disarmed if its request has ended, or extended if its
+        request lasts longer. Then, if no device is armed, the first armed request is given to its
+        device.
         """
         if self._closed or self._guard is None:
             return
@@ -172,14 +173,14 @@ class RewardDelivery:
             valve.arm(now, open_ms, until)
 
     def _take_back(self, now: int) -> int | None:
-        """Disarm the device; if it had already fired, publish that and return the request's id."""
+        """Disarm the device; if it had already fired, publish the reward and return its request."""
         held = self._held
         if held is None or self._guard is None:
             return None
         try:
             fired = held.valve.disarm(now)
         except BaseException:
-            # it may have opened, which cannot be known: count it as water
+            # The valve may have opened, which cannot be known, so count it as water.
             self._held = None
             self._guard.confirm_reserved(now, held.open_ms, now)
             arm = held.arm
@@ -206,8 +207,8 @@ class RewardDelivery:
     def _answer(self, decision: Fire | Rejection | None, now: int) -> None:
         """Carry out a decision of `Arming`: open the valve, or publish the refusal.
 
-        A device that holds a reward is disarmed first. If it turns out to have fired the same
-        request, that is the answer.
+        A device that is armed is disarmed first. If it had already fired the same request, its
+        reward is the answer.
         """
         if decision is None:
             return
@@ -247,7 +248,7 @@ class RewardDelivery:
         try:
             opened_t = valve.pulse(now, open_ms)
         except BaseException:
-            # it may have opened, which cannot be known: count it as water
+            # The valve may have opened, which cannot be known, so count it as water.
             self._publish_uncertain(message)
             raise
         self._publish_opened(msgspec.structs.replace(message, t=opened_t))
@@ -257,7 +258,7 @@ class RewardDelivery:
             guard.reserved_ul = self._reservation.durable_ul
 
     def _note_begun(self, guard: Guard) -> None:
-        """Note the water that is about to be given; a kill from now on cannot hide it."""
+        """Note the water that is about to be given; it is counted even if the driver is killed."""
         if self._begun is not None:
             self._begun.note(guard.committed_ul)
 

@@ -9,7 +9,7 @@ from behavior.devices.protocols import Weighing
 from rig.errors import Refused
 
 _MIN_LENGTHS = 3
-"""Fewest different pulse lengths that a fit needs."""
+"""Smallest number of different pulse lengths for a fit."""
 _MAX_RESIDUAL = 0.15
 """Largest residual of a series, as a fraction of the fitted volume."""
 

@@ -1,4 +1,4 @@
-"""Check before a session that the rig can give the water that the task asks for."""
+"""Check before a session that the rig can give the water that the task requires."""
 
 import math
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def reward_volumes_ul(task: dict[str, Any]) -> list[float]:
 
 
 class WaterChecks:
-    """Checks a task against the spouts and valves of a setup. Opens no device."""
+    """Checks of a task against the spouts and valves of a setup; no device is opened."""
 
     def __init__(
         self, licks: Mapping[str, Lick], valves: Mapping[str, Valve], max_open_ms: float
@@ -30,7 +30,7 @@ class WaterChecks:
         """Check spout, calibration and reward volume, if the task's cohort gets water.
 
         Raises:
-            Refused: The rig cannot give that water.
+            Refused: The rig cannot give the water of the task.
         """
         if task.get("cohort") not in task.get("water_for", ()):
             return
@@ -81,5 +81,5 @@ class WaterChecks:
 def _largest_ul(valve: ValveSettings, max_open_ms: float) -> float:
     """Return the largest volume in whole nanolitres whose pulse is within the limit."""
     nl = math.floor((max_open_ms - valve.dead_ms) * valve.ul_per_ms * 1000)
-    # rounding may put the floor itself just above the limit
+    # Because of rounding, the floor itself may be just above the limit.
     return next(n / 1000 for n in (nl, nl - 1) if valve.open_ms(n / 1000) <= max_open_ms)

@@ -1,4 +1,4 @@
-"""A Harp board as a Board: passes its events to its devices, and reconnects if it is lost."""
+"""The Board of a Harp board: passes events to its devices, and reconnects after a loss."""
 
 import time
 from collections.abc import Callable
@@ -19,15 +19,18 @@ from rig.messages import DeviceTime, Message, Start
 
 _MS = 1_000_000
 _WAKES_WITHIN_S = 3.0
-"""Longest wait for a board whose port was just opened: that resets some, and a bootloader waits."""
+"""Longest wait for a board after its port was opened, s.
+
+Opening the port resets some boards, and their bootloader waits before the firmware starts.
+"""
 _RETRY_EVERY_S = 0.02
 _RAN_ON_NS = 100 * _MS
-"""A board whose clock agrees with that before a loss to this much was not reset meanwhile."""
+"""Largest clock difference after a loss, ns, from which it follows that the board was not reset."""
 _WHEEL_SILENT_NS = 250 * _MS
 
 
 class BoardReturnedError(OSError):
-    """The board was lost during a request, and was reconnected."""
+    """Raised if the board was lost during a request and was reconnected."""
 
 
 class Board:
@@ -40,13 +43,13 @@ class Board:
     simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """The kind of board, and its port, by name (`port`) or USB serial number."""
+        """The model of the board, and its port: its name (`port`) or its USB serial number."""
 
         model: Literal["behavior", "rig-avr"]
         port: str = ""
         usb_serial: str = ""
         reconnect_s: Annotated[float, msgspec.Meta(ge=0, le=0.6)] = 0.6
-        """How long to look for a lost board, s; after 1 s the driver would count as hung."""
+        """How long to try to reconnect, s; after 1 s the driver would count as hung."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         if bool(settings.port) == bool(settings.usb_serial):
@@ -57,9 +60,9 @@ class Board:
         self.settings = settings
         self.model = MODELS[settings.model]
         self.on_fired: Callable[[Dated], None] | None = None
-        """Called with each event of a reward that the board gave by itself."""
+        """Called with the event of each reward that the board gave by itself."""
         self.on_return: Callable[[bool], None] | None = None
-        """Called after a reconnection; True if the board was running all the time."""
+        """Called after a reconnection, with True if the board kept running in the meantime."""
         self.inputs = Inputs()
         self._name, self._label = name, f"board {name}"
         self._connection = Connection(self.model, Port(settings.port, settings.usb_serial))
@@ -71,7 +74,7 @@ class Board:
         self._polled: int | None = None
         self._wheel = Counter()
         self._wheel_at = 0
-        """When the last wheel event arrived."""
+        """Session time at which the last wheel event arrived, ns."""
         self._lost_changes = 0
 
     def open(self) -> None:
@@ -88,7 +91,7 @@ class Board:
             self._zero = int(message.session.get("t0_ns", 0))
             self._dispatch()
             self._wheel_at = self.session_now()
-            self._warnings.clear()  # from before the session
+            self._warnings.clear()  # these were from before the session
             self.inputs.reset(self._wheel_at, self.inputs.state)
 
     def close(self) -> None:
@@ -99,7 +102,7 @@ class Board:
             self._connection.ask(self.model.setup[0], tries=3)
             self._connection.ask(STANDBY, tries=3)
         except PortLostError:
-            pass  # a lost board ends its pulses by itself, and our own board disarms itself
+            pass  # a lost board ends its pulses, and our own board also disarms its valve
         finally:
             self._connection.close()
 
@@ -114,7 +117,7 @@ class Board:
     # -- for its devices -----------------------------------------------------------------------
 
     def time_output(self, bit: int) -> None:
-        """Let the board itself end the pulses of an output, besides those of the valves."""
+        """Let the board itself end the pulses of an output, as it does for the valves."""
         self._timed |= bit
         self._connection.more_setup = [models.write(PULSE_ENABLE, U16, self._timed)]
 
@@ -151,10 +154,10 @@ class Board:
 
         Args:
             request: The request.
-            tries: How often it may be sent: 1 unless it may safely be repeated.
+            tries: How often the request may be sent; 1 unless repeating it is safe.
 
         Raises:
-            BoardReturnedError: The board was lost meanwhile, and was reconnected and set up.
+            BoardReturnedError: The board was lost during the request, and was reconnected.
             OSError: The board refuses the request, is lost, or was never opened.
         """
         if not self._open:
@@ -172,7 +175,7 @@ class Board:
         return answer._replace(t=answer.t - self._zero)
 
     def ask_again(self, request: HarpMessage, tries: int) -> Dated:
-        """Ask; ask once more if the board was lost meanwhile and was reconnected."""
+        """Send a request as `ask` does; send it again if the board was lost and reconnected."""
         try:
             return self.ask(request, tries)
         except BoardReturnedError:
@@ -189,7 +192,7 @@ class Board:
     # -- its events ----------------------------------------------------------------------------
 
     def _reset_inputs(self) -> None:
-        """Start from the state of a board that was just opened."""
+        """Set all inputs to the state that the board had when it was opened."""
         self._wheel_at = self.session_now()
         self.inputs.reset(self._wheel_at, self._connection.inputs)
         self._wheel.restart()
@@ -244,7 +247,7 @@ class Board:
         )
 
     def _ran_on(self, before: DeviceClock) -> bool:
-        """Whether the board's clock is where the clock from before the loss predicts it."""
+        """Return True if the board's clock has the time that the fit before the loss predicts."""
         device = self._connection.clock.latest
         off_ns = before.host_ns(device) - self._connection.clock.host_ns(device)
         return abs(off_ns) < _RAN_ON_NS
@@ -254,13 +257,13 @@ def harp_board(board: Any, name: str, kind: str, number: int) -> Board:
     """Return the board of a device.
 
     Args:
-        board: What the device was given as its board.
+        board: The board that was passed to the device.
         name: The device's name.
-        kind: What it is wired to: "spouts", "inputs" or "outputs".
-        number: Which of them, counted from 0.
+        kind: What the device is wired to: "spouts", "inputs" or "outputs".
+        number: Number of the spout or line, from 0.
 
     Raises:
-        Refused: It is not a Harp board, or the board has no such spout or line.
+        Refused: The board is not a Harp board, or it has no such spout or line.
     """
     if not isinstance(board, Board):
         raise Refused(

@@ -1,4 +1,4 @@
-"""The connection to one Harp board: requests and answers, events, its clock, signs of life."""
+"""The connection to one Harp board: requests, events, its clock, and whether it is alive."""
 
 import math
 import time
@@ -26,20 +26,20 @@ from rig.errors import Refused
 
 _MS = 1_000_000
 _ANSWER_TIMEOUT_S = 0.05
-"""Longest wait for an answer, each try, s."""
+"""Longest wait for an answer to each try, s."""
 _SYNC_EVERY_NS = 100 * _MS
-"""How often the board is asked for its time."""
+"""Time between questions for the board's time, ns."""
 _SILENT_NS = 500 * _MS
-"""A board that has sent nothing for this long is lost."""
+"""Time without any message after which a board is lost, ns."""
 _NO_HEARTBEAT_NS = 2_500 * _MS
-"""A board without a heartbeat for this long is lost; it sends one each second."""
+"""Time without a heartbeat after which a board is lost, ns; a board sends one per second."""
 _FIRST_EXCHANGES = 20
 _RESYNC_EXCHANGES = 5
-"""Clock exchanges at the start, and when the board's clock may have been set."""
+"""Number of clock exchanges at the start, and when the board's clock may have been set."""
 
 
 class Dated(NamedTuple):
-    """An event or answer of the board. `t` is the host's monotonic time of it, ns."""
+    """An event or answer of the board, with its time `t` on the host's monotonic clock, ns."""
 
     address: int
     values: tuple[int | float, ...]
@@ -47,17 +47,17 @@ class Dated(NamedTuple):
 
 
 class Connection:
-    """One board, from the moment its port opens. Times are the host's monotonic ones, in ns.
+    """The connection to one board. Times are of the host's monotonic clock, ns.
 
-    Ten times a second the board is asked to identify itself. The stamp of the answer feeds the
-    clock, its content shows that it is still the same board, and the question shows the board that
-    the driver is alive.
+    Ten times a second the board is asked to identify itself. The time stamp of the answer goes into
+    the clock fit, and its content shows whether it is still the same board. The question also shows
+    the board that the driver is alive.
     """
 
     def __init__(self, model: Model, port: Port) -> None:
         self._model, self._port = model, port
         self.more_setup: list[HarpMessage] = []
-        """Requests that follow those of the model each time the board is opened."""
+        """Requests that are sent after those of the model whenever the board is opened."""
         self._reset()
 
     def _reset(self) -> None:
@@ -75,14 +75,14 @@ class Connection:
         self._until = math.inf
 
     def open(self, until: float) -> None:
-        """Connect, identify the board, shut and set up everything, learn its time.
+        """Connect, identify the board, shut all valves, set up the board, and fit its clock.
 
         Args:
-            until: Give up at this time (s, monotonic).
+            until: Time at which to give up (s, monotonic).
 
         Raises:
             Refused: It is another board, or its port cannot be opened.
-            PortLostError: It does not answer.
+            PortLostError: The board does not answer.
         """
         self._reset()
         self._until = until
@@ -100,7 +100,7 @@ class Connection:
         self._port.close()
 
     def ask(self, request: HarpMessage, tries: int = 1) -> Dated:
-        """Send a request and return its answer, within 50 ms a try.
+        """Send a request and return its answer; each try waits up to 50 ms.
 
         Raises:
             PortLostError: No answer came.
@@ -108,29 +108,33 @@ class Connection:
         """
         asked = monotonic_ns()
         answer, received = self._ask(request, tries)
-        self._date_events()  # they came before the answer: the clock may have been set since
+        self._date_events()  # before the answer is used, as it may show that the clock was set
         t = received
         if answer.device_ns is not None and self.clock.is_fitted:
             t = min(max(self.clock.host_ns(answer.device_ns), asked), received)
         return Dated(answer.address, answer.values, t)
 
     def events(self) -> list[Dated]:
-        """Return the events since the last call, in order. Raises PortLostError."""
+        """Return the events since the last call, in order.
+
+        Raises:
+            PortLostError: The port is lost and all events were returned.
+        """
         self._take()
         self._date_events()
         events, self._events = self._events, []
         return events
 
     def pop_clock_steps(self) -> list[ClockStep]:
-        """Return how the board's clock was set since the last call."""
+        """Return the steps of the board's clock since the last call."""
         steps, self._steps = self._steps, []
         return steps
 
     def keep_alive(self) -> Residual | None:
-        """Ask for the board's time if that is due; return the clock's residual once a second.
+        """Ask for the board's time if that is due; return the residual of the fit once a second.
 
         Raises:
-            PortLostError: The board has been silent, was reset, or is another one by now.
+            PortLostError: The board has been silent, was reset, or was replaced by another.
         """
         now = monotonic_ns()
         residual = self._take_sync_answer()
@@ -159,7 +163,8 @@ class Connection:
         self._learn(asked, *self._ask(question, tries=3), known)
 
     def _next_question(self) -> tuple[HarpMessage, int]:
-        # another register each time: a late answer to the last question is not mistaken for it
+        # Each question reads another register, so that a late answer to the question before is
+        # not taken for the answer to this one.
         self._questions.rotate(-1)
         return self._questions[0]
 
@@ -193,7 +198,7 @@ class Connection:
                 self._events.append(Dated(event.address, event.values, t))
 
     def _identify(self, until: float) -> None:
-        """Raise Refused if it is not the board that the setup names."""
+        """Raise Refused if the connected board is not the one that the setup names."""
         model = self._model
         who_am_i = self._wait_until_awake(until)
         if who_am_i != model.who_am_i:
@@ -225,7 +230,7 @@ class Connection:
         )
 
     def _wait_until_awake(self, until: float) -> int:
-        """Ask for WhoAmI until it answers: opening the port resets some boards."""
+        """Ask for WhoAmI until the board answers, as opening the port resets some boards."""
         while True:
             try:
                 return int(self.ask(HarpMessage(READ, WHO_AM_I, U16)).values[0])
@@ -237,7 +242,7 @@ class Connection:
                     ) from None
 
     def _ask(self, request: HarpMessage, tries: int) -> tuple[HarpMessage, int]:
-        """Send a request; return its answer and when that arrived (ns)."""
+        """Send a request; return the answer and the time of its arrival (ns)."""
         key = (request.kind, request.address)
         for _ in range(tries):
             self._answers.pop(key, None)
@@ -256,7 +261,7 @@ class Connection:
         raise PortLostError(f"it does not answer a request for register {request.address}")
 
     def _take(self) -> None:
-        """Sort what has arrived into answers and events."""
+        """Sort the messages that have arrived into answers and events."""
         for received, data in self._port.take():
             for message in self._parser.feed(data):
                 self._heard_at = received

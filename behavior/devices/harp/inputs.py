@@ -1,4 +1,4 @@
-"""Turn a board's events into what its devices need: edges of a line, counts of a wheel."""
+"""Convert a board's events to the edges of lines and the counts of a wheel."""
 
 from collections import deque
 
@@ -7,25 +7,25 @@ _REMEMBERED_RISES = 64
 
 
 class Edges:
-    """The changes of one input line, for one device: each once, in order."""
+    """The changes of one input line, for one device; each change is returned once, in order."""
 
     def __init__(self) -> None:
         self.up_since: int | None = None
-        """When (ns) the line went up, by the changes taken so far; None if it is down."""
+        """Time (ns) of the last rise among the changes taken so far; None if the line is down."""
         self.rises: deque[int] = deque(maxlen=_REMEMBERED_RISES)
-        """When (ns) it last went up, whether that was taken or not."""
+        """Times (ns) of the last rises, including those that were not taken yet."""
         self._waiting: deque[tuple[int, bool]] = deque()
         self._last = -(1 << 62)
 
     def add(self, t: int, up: bool) -> None:
-        """Add a change. Two changes with one stamp keep their order, 1 ns apart."""
+        """Add a change at t (ns). Changes with the same t are stored 1 ns apart, in order."""
         self._last = max(t, self._last + 1)
         self._waiting.append((self._last, up))
         if up:
             self.rises.append(self._last)
 
     def take(self, now: int) -> list[tuple[int, bool]]:
-        """Return the changes (t, up) until now (ns) that were not returned before."""
+        """Return the changes (t, up) up to `now` (ns) that were not returned before."""
         taken = []
         while self._waiting and self._waiting[0][0] <= now:
             t, up = self._waiting.popleft()
@@ -48,13 +48,13 @@ class Inputs:
         self._edges: dict[int, list[Edges]] = {}
 
     def edges(self, bit: int) -> Edges:
-        """Return the future changes of a line, for one more device."""
+        """Return a new reader of the future changes of a line."""
         edges = Edges()
         self._edges.setdefault(bit, []).append(edges)
         return edges
 
     def rose(self, bit: int, after: int) -> int | None:
-        """Return when (ns) a line first went up at or after a time, as its devices see it."""
+        """Return the time (ns) of a line's first rise at or after a time, as its devices get it."""
         listeners = self._edges.get(bit, [])
         return next((t for edges in listeners for t in edges.rises if t >= after), None)
 
@@ -66,7 +66,7 @@ class Inputs:
                 edges.reset(t, bool(state >> bit & 1))
 
     def update(self, t: int, state: int) -> None:
-        """Take the state of all lines after a change at t (ns)."""
+        """Set the state of all lines after a change at t (ns), and record the changes."""
         changed, self.state = self.state ^ state, state
         for bit, listeners in self._edges.items():
             if changed >> bit & 1:
@@ -82,11 +82,11 @@ class Counter:
         self._raw: int | None = None
 
     def restart(self) -> None:
-        """Continue counting from here, whatever the counter shows next."""
+        """Keep the count; the next value of the counter is the new reference."""
         self._raw = None
 
     def update(self, raw: int) -> None:
-        """Take the counter's value; it may have moved by less than half its range."""
+        """Update with the counter's value, which may have moved by less than half its range."""
         if self._raw is not None:
             step = (raw - self._raw) % _WRAP
             self.counts += step - _WRAP if step >= _WRAP // 2 else step

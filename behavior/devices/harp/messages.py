@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 READ, WRITE, EVENT = 1, 2, 3
 ERROR = 8
-"""Flag in the type: the device refuses the request."""
+"""Flag in the type of a message: the device refuses the request."""
 U8, U16, U32, U64 = 0x01, 0x02, 0x04, 0x08
 S8, S16, S32, S64 = 0x81, 0x82, 0x84, 0x88
 FLOAT = 0x44
@@ -23,13 +23,13 @@ _FORMATS = {
 _KINDS = (READ, WRITE, EVENT, READ | ERROR, WRITE | ERROR)
 _HEADER, _TIME = 5, 6
 _ITSELF = 0xFF
-"""Port number of the device itself, as opposed to a device behind it."""
+"""Port number of the board itself, as opposed to a device connected to it."""
 _STEP_NS = 32_000
 _SECOND_NS = 1_000_000_000
 
 
 class HarpMessage(NamedTuple):
-    """One message. `device_ns` is its time stamp by the device's clock, or None."""
+    """One message. `device_ns` is its time stamp on the device's clock, ns, or None."""
 
     kind: int
     address: int
@@ -40,7 +40,7 @@ class HarpMessage(NamedTuple):
 
 
 class Register(NamedTuple):
-    """The payload of a register: its type, and how many values it may have."""
+    """The payload of a register: its type, and the numbers of values that it may have."""
 
     payload_type: int
     counts: tuple[int, ...] = (1,)
@@ -60,10 +60,10 @@ def build(message: HarpMessage) -> bytes:
 
 
 class Parser:
-    """Finds the messages in a stream of bytes, in which anything may be damaged.
+    """A parser that finds the messages in a stream of bytes, any of which may be damaged.
 
-    Where no frame begins, it tries again one byte later. The checksum lets one in 256 damaged
-    frames pass, so a frame must also fit the board's registers, if these are known.
+    If no frame begins at a byte, the next byte is tried. The checksum accepts one in 256 damaged
+    frames, so a frame must also fit the board's registers, if these are known.
     """
 
     def __init__(self, registers: Mapping[int, Register] | None = None) -> None:
@@ -91,7 +91,7 @@ class Parser:
     def _size(self, at: int) -> int | None:
         """Return the size of the frame at `at`: 0 if there is none, None if bytes are missing.
 
-        Each byte is checked as soon as it is there, so that garbage never delays a frame.
+        Each byte is checked as soon as it arrives, so that garbage never delays a frame.
         """
         there = self._bytes[at : at + _HEADER]
         if there and there[0] not in _KINDS:
@@ -106,7 +106,7 @@ class Parser:
         return size if len(self._bytes) - at >= size else None
 
     def _fits(self, head: bytearray, room: int) -> bool:
-        """Whether a payload of `room` bytes can follow such a header."""
+        """Return True if a payload of `room` bytes can follow this header."""
         payload_type = head[4] & ~_TIMED
         if payload_type not in _FORMATS:
             return False

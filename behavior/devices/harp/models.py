@@ -15,10 +15,10 @@ ARMED, FIRED, LOST, SILENCED, PULSE = 200, 201, 202, 203, 204
 FIRST_VALVE_BIT, FIRST_OUTPUT_BIT = 3, 10
 """Bits of the output registers: valves (Supply Port 0-2) and outputs (DO 0-3)."""
 TIMED_VALVES = 0b111 << FIRST_VALVE_BIT
-"""Of the PULSE_ENABLE register: the board itself ends the pulses of all valves."""
+"""Value of the PULSE_ENABLE register with which the board itself ends the pulses of all valves."""
 
 ACTIVE, MODE_MASK = 1, 3
-"""Of the OPERATION register: the mode in which events are sent, and the bits of the mode."""
+"""The mode of the OPERATION register in which events are sent, and the mask of the mode's bits."""
 _STANDBY, _HEARTBEAT_ON, _LEDS_ON, _ALIVE_ON = 0, 4, 0x60, 0x80
 _PORT_EVENTS, _WHEEL_EVENTS, _ENCODER_PORT_2 = 1, 4, 4
 _CORE = {
@@ -41,7 +41,7 @@ class Model(msgspec.Struct, frozen=True):
 
     who_am_i: int
     device_name: str
-    """The name that it must have; "": any."""
+    """The name that the board must have; "" accepts any name."""
     oldest: tuple[int, int]
     """Oldest supported firmware version."""
     registers: dict[int, Register]
@@ -54,7 +54,7 @@ class Model(msgspec.Struct, frozen=True):
     outputs: int
     """Number of output lines."""
     arms_rewards: bool
-    """Whether its firmware supports armed rewards; its valve then opens by register PULSE."""
+    """True if the firmware supports armed rewards; its valve is then opened by register PULSE."""
 
 
 def write(address: int, payload_type: int, *values: int) -> HarpMessage:

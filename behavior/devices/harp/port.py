@@ -1,7 +1,7 @@
 """The serial port of a Harp board: send bytes, and receive bytes with their time of arrival.
 
-The only file that uses pyserial. A thread reads the port, so that the times of arrival are right
-whatever the driver's loop is doing.
+This is the only file that uses pyserial. A thread reads the port, so that the times of arrival do
+not depend on the driver's loop.
 """
 
 import threading
@@ -17,14 +17,17 @@ _WAIT_S = 0.1
 
 
 class PortLostError(OSError):
-    """The port or the board is gone."""
+    """Raised if the port or the board is lost."""
 
 
 class Port:
     """One serial port, found by its name or by its USB serial number."""
 
     def __init__(self, path: str, usb_serial: str) -> None:
-        """Give one of the two; a port's name may change when it is plugged in again."""
+        """Name the port by its path or by the USB serial number; the other one is "".
+
+        The path of a port may change when it is plugged in again; the serial number does not.
+        """
         self._path, self._usb_serial = path, usb_serial
         self._serial: Any = None
         self._reader: threading.Thread | None = None
@@ -34,7 +37,7 @@ class Port:
         self._closing = False
 
     def open(self) -> None:
-        """Open it for this process alone. Raises Refused if it is missing or in use."""
+        """Open the port for this process alone. Raises Refused if it is missing or in use."""
         import serial
 
         path = self._path or _path_of(self._usb_serial)
@@ -65,8 +68,8 @@ class Port:
     def take(self) -> list[tuple[int, bytes]]:
         """Return the chunks of bytes since the last call, each with its time of arrival.
 
-        Times are the host's monotonic ones, in ns. Raises PortLostError if the port is gone and
-        everything that it received was taken.
+        Times are of the host's monotonic clock, ns. Raises PortLostError if the port is lost and
+        all bytes that it received were returned.
         """
         self._arrived.clear()
         chunks = [self._chunks.popleft() for _ in range(len(self._chunks))]
@@ -75,11 +78,11 @@ class Port:
         return chunks
 
     def wait(self, seconds: float) -> None:
-        """Wait until bytes arrive or the port is lost, but no longer than that."""
+        """Wait until bytes arrive or the port is lost, or until `seconds` have passed."""
         self._arrived.wait(seconds)
 
     def close(self) -> None:
-        """Close it. May be called twice, or without `open`."""
+        """Close the port. May be called twice, or without `open`."""
         self._closing = True
         if self._serial is not None:
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Valves of Harp boards: one timed by the board, and one that our firmware opens at the lick."""
+"""Valves of Harp boards: a valve timed by the board, and one that our firmware opens at a lick."""
 
 import math
 from contextlib import suppress
@@ -27,7 +27,7 @@ _TICK_NS = 4_000
 _HOLD_MS = 500
 """How long the board keeps a reward armed without renewal, ms."""
 _RENEW_NS = 300 * _MS
-"""Renew the armed reward when less than this is left, ns."""
+"""The armed reward is renewed when less than this time is left, ns."""
 _TRIES = 3
 
 
@@ -38,7 +38,7 @@ class _Spout(ValveSettings, frozen=True, kw_only=True):
 
 
 def _valve_board(board: Any, name: str, port: int, armed: bool) -> Board:
-    """Return the board of a valve. Raises Refused unless its `arms_rewards` equals `armed`."""
+    """Return the board of a valve. Raises Refused if its `arms_rewards` is not `armed`."""
     found = harp_board(board, name, "spouts", port)
     if found.model.arms_rewards != armed:
         kind = "Valve" if armed else "ArmedValve"
@@ -78,8 +78,8 @@ class Valve:
 class ArmedValve:
     """The valve of our own firmware, which can be armed, and opens in steps of 4 us.
 
-    The board keeps a reward armed for half a second at a time. The driver renews it for as long as
-    it is wanted, so that the reward of a dead driver ends by itself.
+    The board keeps a reward armed for at most half a second. The driver renews it as long as it is
+    needed, so that the board disarms the valve if the driver dies.
 
     Each armed reward has a request number, which the board repeats in its answers and events. A
     request that has fired never arms again, so that a late renewal cannot give a second reward.
@@ -97,7 +97,7 @@ class ArmedValve:
         self._request = 0
         """Number of the last armed reward; 0 before the first."""
         self._ticks = 0
-        """Pulse length of the reward that is armed, in ticks; 0 if none is."""
+        """Pulse length of the armed reward, in ticks of 4 us; 0 if none is armed."""
         self._armed_at = self._until = self._held_until = 0
         self._fired: Fired | None = None
 
@@ -145,7 +145,7 @@ class ArmedValve:
         if hold_ms > 0:
             self._held_until = now + hold_ms * _MS
             request = write(ARMED, U16, self._request, self._ticks, hold_ms)
-            with suppress(BoardReturnedError):  # the next tick renews what is still armed
+            with suppress(BoardReturnedError):  # the next tick renews it if it is still armed
                 self._check_fired(self._board.ask(request, _TRIES))
 
     def _disarm(self) -> None:
@@ -157,10 +157,10 @@ class ArmedValve:
         self._ticks = 0
 
     def _check_fired(self, answer: Dated) -> None:
-        """See from an answer whether it has fired even if the event of the reward was damaged."""
+        """Check in an answer whether the valve has fired, in case the event of it was damaged."""
         if self._ticks and answer.values[0] == self._request:
             t = self._board.inputs.rose(self.settings.port, self._armed_at)
-            if t is None:  # the event of the lick was damaged, too
+            if t is None:  # the event of the lick was damaged too
                 t = answer.t
             self._set_fired(Fired(t, t, self._ticks * _TICK_NS / _MS))
 
@@ -171,7 +171,7 @@ class ArmedValve:
             self._set_fired(Fired(event.t, opened_t, ticks * _TICK_NS / _MS))
 
     def _on_return(self, ran_on: bool) -> None:
-        """Count the armed reward as given if the board was reset: it may have fired before."""
+        """Count the armed reward as given if the board was reset, because it may have fired."""
         if self._ticks and not ran_on:
             t = self._board.session_now()
             self._set_fired(Fired(t, t, self._ticks * _TICK_NS / _MS))

@@ -8,7 +8,7 @@ from behavior.devices.protocols import BallSettings
 
 
 class Ball:
-    """Counts forward and sideways, four counts for each period of an encoder."""
+    """A ball with forward and sideways counts, four counts per period of an encoder."""
 
     simulated: ClassVar[bool] = False
 

@@ -1,7 +1,7 @@
-"""An NI card as a board: its input lines, its clock, its watchdog, and the tasks of its devices.
+"""The Board of an NI card: its input lines, its clock, its watchdog, and the tasks of its devices.
 
-All input lines are the lowest lines of one port and share one task. The times of their changes
-come from the card's own clock, fitted to the session clock.
+The input lines are the first lines of one port and share one task. The times of their changes
+come from the card's own clock, which is fitted to the session clock.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ _WATCHDOG_EVERY_NS = 100_000_000
 _SYNC_EVERY_NS = 200_000_000
 _FIRST_EXCHANGES = 20
 _RESYNC_EXCHANGES = 5
-"""Clock exchanges at the start, and when the card's clock may have been set."""
+"""Number of clock exchanges at the start, and when the card's clock may have been set."""
 _NO_WATCHDOG = (
     "If the driver stops responding, the card's counters end the pulse that is under way, and its "
     "outputs stay as they are"
@@ -30,13 +30,13 @@ _NO_WATCHDOG = (
 
 
 class EdgeQueue:
-    """The changes of one input line, for one device: each once, in order."""
+    """The changes of one input line, for one device; each change is returned once, in order."""
 
     def __init__(self) -> None:
         self.edges: deque[tuple[int, bool]] = deque()
 
     def take(self, now: int) -> list[tuple[int, bool]]:
-        """Return the changes (t, up) until now (ns) that were not returned before."""
+        """Return the changes (t, up) up to `now` (ns) that were not returned before."""
         taken = []
         while self.edges and self.edges[0][0] <= now:
             taken.append(self.edges.popleft())
@@ -44,19 +44,19 @@ class EdgeQueue:
 
 
 class Board:
-    """An NI card and what is wired to it."""
+    """An NI card and the devices that are wired to it."""
 
     simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Where the card is, and which of its lines are inputs."""
+        """The name and address of the card, and which of its lines are inputs."""
 
         device: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][\w-]*$")] = "Dev1"
-        """Its name in NI MAX."""
+        """Name of the card in NI MAX."""
         address: str = ""
-        """"" for the driver of this machine, or "host:port" of an NI gRPC device server."""
+        """"" for a card of this computer, or "host:port" of an NI gRPC device server."""
         deadline_s: Annotated[float, msgspec.Meta(ge=0.05, le=1.0)] = 0.4
-        """Longest time that a call may take, s."""
+        """Longest time that a call of the card may take, s."""
         port: str = "port0"
         input_lines: Annotated[int, msgspec.Meta(ge=1, le=32)] = 8
         """Number of input lines of `port`, from line 0 on."""
@@ -69,7 +69,7 @@ class Board:
         """Lines that the card lowers if the driver stops responding: those of the valves, for
         example "port1/line4"."""
         watchdog_s: Annotated[float, msgspec.Meta(ge=0.2, le=2.0)] = 1.0
-        """Time without a sign of life after which it does, s."""
+        """Time without a sign of life of the driver after which the card lowers them, s."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings, self.name = settings, name
@@ -94,10 +94,14 @@ class Board:
         self._drives_outputs |= drives_output
 
     def edge_queue(self, line: int, where: str) -> EdgeQueue:
-        """Return the changes of an input line, for one more device.
+        """Return a new reader of the changes of an input line.
+
+        Args:
+            line: Number of the line.
+            where: The line's key in the setup, for errors.
 
         Raises:
-            Refused: The line is not an input; `where` names its key in the setup.
+            Refused: The line is not an input.
         """
         if line >= self.settings.input_lines:
             raise Refused(
@@ -113,7 +117,7 @@ class Board:
         self._valve_wires |= _wires(counter, terminal)
 
     def refuse_valve_wires(self, counter: str, terminal: str, name: str) -> None:
-        """Refuse a trigger line on the counter or the terminal of a valve."""
+        """Raise Refused if a trigger line uses the counter or the terminal of a valve."""
         shared = sorted(_wires(counter, terminal) & self._valve_wires)
         if shared:
             raise Refused(
@@ -122,7 +126,7 @@ class Board:
             )
 
     def require_armed_support(self, valve: str) -> None:
-        """Refuse an armed valve on a card without watchdog or change detection."""
+        """Raise Refused if the card has no watchdog or no change detection, for an armed valve."""
         missing = ""
         if not self.settings.watchdog_lines:
             missing = "watchdog_lines; name the valve's line there"
@@ -136,7 +140,7 @@ class Board:
         self._needs_watchdog = True
 
     def is_high(self, line: int) -> bool:
-        """Return whether an input line was high when it was last read."""
+        """Return True if an input line was high when it was last read."""
         return bool(self._inputs.level >> line & 1)
 
     def open(self) -> None:
@@ -144,7 +148,7 @@ class Board:
         self._clock = self._new_clock()
         self._is_open = True
         self._warnings = self._capability_warnings()
-        self._open_watchdog()  # first: some cards reserve it only before other tasks
+        self._open_watchdog()  # first, as some cards cannot reserve it after other tasks
         for open_task in self._on_open:
             open_task()
         self._inputs.open()
@@ -155,19 +159,19 @@ class Board:
         if isinstance(message, Start) and self._is_open:
             self._begin(int(message.session.get("t0_ns", 0)))
             self.poll(self.session_ns(monotonic_ns()))
-            for _, queue in self._queues:  # changes from before the session
+            for _, queue in self._queues:  # drop changes from before the session
                 queue.edges.clear()
 
     def session_ns(self, host_ns: int) -> int:
-        """Return a time of the machine's monotonic clock as session time."""
+        """Convert a time of the computer's monotonic clock (ns) to session time (ns)."""
         return host_ns - self._zero
 
     def poll(self, now: int, again: bool = False) -> None:
-        """Read what has changed, once for each `now` unless `again` is set."""
+        """Read the changes of the inputs, once for each `now` unless `again` is True."""
         if not self._is_open or (now == self._polled and not again):
             return
         self._polled = now
-        if not self._begun:  # without a session, in rig check, flush and calibrate
+        if not self._begun:  # there is no session in rig check, flush and calibrate
             self._begin(monotonic_ns() - now)
         if self._watchdog is not None and now >= self._watchdog_due:
             self._watchdog_due = now + _WATCHDOG_EVERY_NS
@@ -199,7 +203,7 @@ class Board:
         return device_time
 
     def _begin(self, zero: int) -> None:
-        """Set the session's zero on the machine's clock; start the watchdog and the inputs."""
+        """Set the session's zero (ns, monotonic); start the watchdog and the inputs."""
         self._zero = zero
         if not self._begun:
             self._begun = True
@@ -222,7 +226,7 @@ class Board:
             self._warnings.append(f"{unsupported}. {_NO_WATCHDOG}")
 
     def _capability_warnings(self) -> list[str]:
-        """Return what this setup of the card does without, compared with a full X series card."""
+        """Return a warning for each feature of an X series card that this setup does not use."""
         settings, label = self.settings, f"board {self.name}"
         warnings = []
         if self._drives_outputs and not settings.watchdog_lines:
@@ -242,7 +246,7 @@ class Board:
         return DeviceClock(TOLERANCE_NS if self._timing is None else self._timing.tolerance_ns)
 
     def _date(self, card_ns: int, received: int) -> int:
-        """Return the session time of a change; check first whether the card's clock was set."""
+        """Return the session time (ns) of a change, after checking if the card's clock was set."""
         if self._clock.needs_exchange(card_ns, received):
             for _ in range(_RESYNC_EXCHANGES):
                 self._sync_clock()

@@ -1,6 +1,6 @@
-"""One NI card, local or behind an NI gRPC device server; the only file that uses nidaqmx.
+"""One NI card, local or on an NI gRPC device server; the only file that uses nidaqmx.
 
-Tasks are made once, at open. Each call has a deadline. Each error becomes one sentence.
+Tasks are created once, at open. Each call has a deadline. Each error is converted to one sentence.
 """
 
 import warnings
@@ -30,24 +30,30 @@ _REMEDIES = {
 }
 """Remedies for NI's most common errors, by code (nidaqmx.error_codes.DAQmxErrors)."""
 _UNSUPPORTED = (-200662, -200197, -209876)
-"""Codes that mean: this card lacks the feature."""
+"""Codes of errors that mean that the card lacks a feature."""
 _GONE = (-88705, -50405, -88709, -200220)
-"""Codes after which the card answers nothing any more."""
+"""Codes of errors after which the card does not answer any more."""
 
 
 class CardLostError(OSError):
-    """The card does not answer, or reports an error during the session."""
+    """Raised if the card does not answer, or reports an error during the session."""
 
 
 class UnsupportedError(Refused):
-    """The card lacks a feature."""
+    """Raised if the card lacks a feature."""
 
 
 class Card:
-    """Makes the tasks of a card, and closes them all at the end."""
+    """A card: creates its tasks, and closes all of them at the end."""
 
     def __init__(self, device: str, address: str, deadline_s: float) -> None:
-        """`address` is "" for the driver of this machine, or "host:port" of a device server."""
+        """Prepare a card without opening it.
+
+        Args:
+            device: Name of the card in NI MAX.
+            address: "" for a card of this computer, or "host:port" of a device server.
+            deadline_s: Longest time that a call may take, s.
+        """
         self.device = device
         self._address, self._deadline_s = address, deadline_s
         self._name = f"card {device}" + (f" at {address}" if address else "")
@@ -59,7 +65,7 @@ class Card:
         self._ni: Any = None
 
     def open(self) -> None:
-        """Load the driver. Raises Refused if it is missing."""
+        """Load nidaqmx. Raises Refused if it is not installed."""
         try:
             import nidaqmx
             import nidaqmx.constants
@@ -70,7 +76,7 @@ class Card:
             import nidaqmx.types
         except ImportError as error:
             raise Refused(f"{self._name}: {error}; run: pip install 'rig[nidaq]'") from error
-        # not useful at the rig: a pulse was stopped, a rate was coerced
+        # These warnings are not useful at the rig: a pulse was stopped, a rate was rounded.
         warnings.simplefilter("ignore", nidaqmx.errors.DaqWarning)
         self._ni, self._opening, self._lost = nidaqmx, True, ""
         self.is_open = True
@@ -88,11 +94,11 @@ class Card:
         return self._deadline_s
 
     def opened(self) -> None:
-        """From now on, errors end the session (CardLostError) and do not refuse it (Refused)."""
+        """Raise CardLostError instead of Refused for errors from now on."""
         self._opening = False
 
     def task(self, name: str) -> Any:
-        """Return a new task, after clearing one that a killed driver left on the device server."""
+        """Return a new task; first clear a task of that name that a killed driver left behind."""
         with self.translating_errors(f"task {name}"):
             return self._make(name, self._ni.Task)
 
@@ -107,10 +113,10 @@ class Card:
 
     @contextmanager
     def translating_errors(self, what: str) -> Iterator[None]:
-        """Turn NI's errors into one sentence: Refused while opening, then CardLostError.
+        """Convert NI's errors to one sentence: to Refused while opening, later to CardLostError.
 
         Args:
-            what: What is done, for the sentence.
+            what: The action, for the sentence.
         """
         if self._lost:
             raise CardLostError(self._lost)
@@ -127,10 +133,10 @@ class Card:
             raise CardLostError(sentence) from error
 
     def close(self) -> None:
-        """Stop and clear every task. A card that is lost is not asked any more.
+        """Stop and clear every task; do nothing if the card is lost.
 
         Raises:
-            CardLostError: A task cannot be cleared, and the card was not refused at open.
+            CardLostError: A task cannot be cleared, and the card was opened without an error.
         """
         refused, self.is_open, self._opening = self._opening, False, False
         tasks, self._tasks = self._tasks, []
@@ -192,7 +198,7 @@ def _channel(address: str, deadline_s: float) -> Any:
     )
 
     class Deadline(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]
-        """Sets a deadline for each call: without one, a hung server would hang the driver."""
+        """An interceptor that gives each call a deadline; a hung server would hang the driver."""
 
         def intercept_unary_unary(
             self, continuation: Callable[[Any, Any], Any], call: Any, request: Any

@@ -1,4 +1,4 @@
-"""Wheel, lick sensors, valves, lines, outputs and cameras on an NI card."""
+"""The devices on an NI card: wheel, lick sensors, valves, lines, outputs and cameras."""
 
 from collections import deque
 from typing import Annotated, Any, ClassVar, Literal
@@ -35,7 +35,7 @@ _REMEMBERED_TOUCHES = 64
 
 
 class Wheel:
-    """A quadrature encoder on a counter; four counts for each period."""
+    """A quadrature encoder on a counter, with four counts per period."""
 
     simulated: ClassVar[bool] = False
 
@@ -119,10 +119,10 @@ class Valve:
 class ArmedValve(Valve):
     """A valve whose counter is triggered by the lick line, within a microsecond.
 
-    The valve's own line is wired back to an input, `sense`, so that it is measured when it opened
-    and for how long. It needs the card's watchdog, since a driver that hangs would leave it armed,
-    and change detection, since samples come in packets and a reward that was not seen yet could be
-    given twice.
+    The valve's line is also wired to an input, `sense`, which measures when the valve opened and
+    for how long. The card must have a watchdog, because a driver that hangs would leave the valve
+    armed. It must have change detection, because samples come in packets, so a reward that is not
+    read yet could be given twice.
     """
 
     class Settings(Valve.Settings, frozen=True, kw_only=True):
@@ -144,7 +144,7 @@ class ArmedValve(Valve):
         self._sense = self._board.edge_queue(settings.sense, f"valve {name}, sense")
         self._touches: deque[int] = deque(maxlen=_REMEMBERED_TOUCHES)
         self._open_ms: float | None = None
-        """Pulse length if it is armed, ms; otherwise None."""
+        """Pulse length if the valve is armed, ms; otherwise None."""
         self._until = 0
         self._rose: int | None = None
         self._fell: int | None = None
@@ -170,7 +170,7 @@ class ArmedValve(Valve):
         if self._open_ms is None:
             return None
         rose = self._read(now, again=True)
-        if rose is not None:  # it opened; the counter ends the pulse
+        if rose is not None:  # the valve has opened; the counter ends the pulse
             return self._report(rose, self._open_ms)
         self._pulser.stop()
         rose = self._read(now, again=True)
@@ -179,7 +179,7 @@ class ArmedValve(Valve):
             return None
         if (
             self._fell is not None
-        ):  # it opened just before it was stopped, which cut the pulse short
+        ):  # the valve opened just before it was stopped, and the stop shortened the pulse
             open_ms = (self._fell - rose) / 1e6
         return self._report(rose, open_ms)
 
@@ -188,7 +188,7 @@ class ArmedValve(Valve):
         super().close()
 
     def _read(self, now: int, again: bool = False) -> int | None:
-        """Return when (ns) the valve's line rose since it was armed, if it did."""
+        """Return the time (ns) at which the valve's line rose since it was armed, or None."""
         self._board.poll(now, again)
         self._touches += (t for t, up in self._licks.edges if up)
         self._licks.edges.clear()
@@ -202,7 +202,7 @@ class ArmedValve(Valve):
 
     def _report(self, rose: int, open_ms: float) -> Fired:
         self._open_ms = None
-        # the two lines may be latched a tick apart; report the time that the Lick message has
+        # The two lines may be latched one tick apart; report the time of the Lick message.
         lick_t = max((t for t in self._touches if t <= rose + TICK_NS), default=rose)
         return Fired(lick_t, max(rose, lick_t), open_ms)
 
@@ -213,7 +213,7 @@ class Line:
     simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Its wiring."""
+        """The wiring of the device."""
 
         line: InputLine
 
@@ -257,7 +257,7 @@ class TriggerLine:
     simulated: ClassVar[bool] = False
 
     class Settings(TriggerLineSettings, frozen=True, kw_only=True):
-        """Its wiring."""
+        """The wiring of the device."""
 
         counter: CounterName = "ctr3"
         terminal: Terminal = ""
@@ -287,7 +287,7 @@ class Camera:
     simulated: ClassVar[bool] = False
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Its wiring."""
+        """The wiring of the device."""
 
         counter: CounterName = "ctr3"
         terminal: Terminal = ""

@@ -1,4 +1,4 @@
-"""A card's input lines: what changed, and when, by the card's own clock."""
+"""The changes of a card's input lines, timed by the card's own clock."""
 
 from typing import Any, ClassVar, Protocol
 
@@ -13,32 +13,32 @@ from rig.clock import monotonic_ns
 TICK_NS = 10_000
 """Tick of the card's 100 kHz timebase, ns. Its 32 bits wrap every 11.9 h, and are unwrapped."""
 _MAX_READ = 1000
-"""Most changes or samples read in one call."""
+"""Largest number of changes or samples read in one call."""
 _BUFFER = 20_000
 _BUFFER_S = 2.0
-"""Size of the card's buffer, in samples at least and in seconds at least."""
+"""Smallest size of the card's buffer, in samples and in seconds."""
 
 
 class Timing(Protocol):
     """How a card dates the changes of its lines."""
 
     tolerance_ns: ClassVar[int]
-    """Largest error of the fitted clock that is taken for normal, ns."""
+    """Largest error of the fitted clock that counts as normal, ns."""
 
     def open(self, task: Any, port: str, changing: list[int]) -> None:
-        """Configure the lines' task for it."""
+        """Configure the task of the lines for this kind of timing."""
 
     def begin(self, task: Any) -> bool:
-        """Start; return whether the first value read will be the initial state, not a change."""
+        """Start; return True if the first value read is the initial state instead of a change."""
 
     def dated(self, values: NDArray[np.uint32]) -> list[tuple[int, int]]:
-        """Return (lines, card's time in ns) of each change among the values read."""
+        """Return (state of all lines, card's time in ns) for each change among the values read."""
 
     def now_ns(self, task: Any) -> int | None:
         """Return the card's current time (ns), or None before it has started."""
 
     def overflowed(self, task: Any) -> bool:
-        """Return whether changes were lost."""
+        """Return True if changes were lost."""
 
 
 class Latched:
@@ -88,7 +88,8 @@ class Latched:
         ]
 
     def now_ns(self, task: Any) -> int | None:
-        # not stored: values read from the buffer later are older, and would look like a wrap
+        # The count is not stored: buffered values are read later but are older, and would look
+        # like a wrap of the counter.
         return (self._ticks + wrapped_difference(self._counting.ci_count - self._ticks)) * TICK_NS
 
     def overflowed(self, task: Any) -> bool:
@@ -100,13 +101,13 @@ class Latched:
 
 
 class Sampled:
-    """Sampling by the card's own clock: the time of a change is that of its sample.
+    """Sampling by the card's own clock: the time of a change is that of the first changed sample.
 
-    Sampling starts with the session, because nobody reads the buffer earlier.
+    Sampling starts with the session, because the buffer is not read earlier.
     """
 
     tolerance_ns: ClassVar[int] = 250_000_000
-    """The count of samples may lag behind by the packets in which the card transfers them."""
+    """Large, because the card transfers samples in packets and their count may lag behind."""
 
     def __init__(self, card: Card, hz: float) -> None:
         self._card, self._hz = card, hz
@@ -140,16 +141,16 @@ class Sampled:
         if not self._running:
             return None
         taken = int(task.in_stream.total_samp_per_chan_acquired)
-        return round((taken - 0.5) * 1e9 / self._hz)  # between the last sample and the next
+        return round((taken - 0.5) * 1e9 / self._hz)  # halfway from the last to the next sample
 
     def overflowed(self, task: Any) -> bool:
-        return False  # reading overwritten samples raises an error of its own
+        return False  # reading overwritten samples raises an error instead
 
 
 class Inputs:
-    """The lowest lines of a port: changes of some of them, with the card's time.
+    """The first lines of a port: changes of some of them, with the card's time.
 
-    Without a `timing` the lines are read at each call, and changes have no time of their own.
+    Without a `timing` the lines are read at each call, and changes have no card's time.
     """
 
     def __init__(self, card: Card, port: str, lines: int, timing: Timing | None) -> None:
@@ -165,10 +166,10 @@ class Inputs:
         self._reader: Any = None
         self._timed: Timing | None = None
         self._initial_next = False
-        """Whether the next value read is the initial state, not a change."""
+        """True if the next value read is the initial state instead of a change."""
 
     def open(self) -> None:
-        """Make the tasks and read the lines once. Does nothing if no line is needed."""
+        """Create the tasks and read the lines once; do nothing if no line is needed."""
         card, ni = self._card, self._card.ni
         self._task = self._timed = None
         self._initial_next = False
@@ -194,7 +195,7 @@ class Inputs:
                 self._initial_next = self._timed.begin(self._task)
 
     def read(self) -> list[tuple[int, int | None]]:
-        """Return (lines, card's time in ns) of each change since the last call."""
+        """Return (state of all lines, card's time in ns) for each change since the last call."""
         if self._task is None:
             return []
         with self._card.translating_errors(f"input lines {self._where}"):
@@ -213,7 +214,7 @@ class Inputs:
         return list(changes)
 
     def read_clock(self) -> tuple[int, int, int] | None:
-        """Return a clock exchange (asked, card's time, answered; ns), or None if there is no clock.
+        """Return a clock exchange (asked, card's time, answered; ns), or None without a clock.
 
         Raises:
             CardLostError: The card has lost changes since the last call.

@@ -1,4 +1,4 @@
-"""What a card's counters, output lines and watchdog do: one task each, made once."""
+"""The tasks of a card: counters, output lines and the watchdog, each created once."""
 
 from typing import Annotated, Any
 
@@ -14,10 +14,17 @@ _WRAP = 1 << 32
 
 
 class Pulser:
-    """A counter that opens a valve, or raises a line, for a set time, at once or at a trigger."""
+    """A counter that opens a valve or raises a line for a given time, now or at a trigger."""
 
     def __init__(self, card: Card, counter: str, terminal: str, what: str = "valve") -> None:
-        """`what` names the line in errors."""
+        """Prepare a pulser.
+
+        Args:
+            card: The card.
+            counter: Name of the counter, such as "ctr0".
+            terminal: Output terminal; "" for the counter's default.
+            what: Name of the line in errors.
+        """
         self._card, self._counter, self._terminal = card, counter, terminal
         self._what = what
         self._open_ms = 0.0
@@ -26,7 +33,7 @@ class Pulser:
         self._triggered = False
 
     def open(self) -> None:
-        """Make the task and reserve the counter; its output is low."""
+        """Create the task and reserve the counter; its output is low."""
         card, constants = self._card, self._card.ni.constants
         self._open_ms = 0.0
         self._task = card.task(f"{self._what} {self._counter}")
@@ -44,7 +51,7 @@ class Pulser:
             self._task.control(constants.TaskMode.TASK_RESERVE)
 
     def fire(self, open_ms: float) -> int:
-        """Open for open_ms now; return the time (ns, monotonic): the middle of the call."""
+        """Open for open_ms now; return the time of the middle of the call (ns, monotonic)."""
         with self._card.translating_errors(f"{self._what}, {self._counter}"):
             self._prepare(open_ms)
             if self._triggered:
@@ -80,14 +87,20 @@ class Counter:
     """A counter that counts the rising edges of a line, or the steps of a quadrature encoder."""
 
     def __init__(self, card: Card, counter: str, terminals: tuple[str, ...]) -> None:
-        """`terminals`: the line, or A and B of the encoder; "" for the counter's default."""
+        """Prepare a counter.
+
+        Args:
+            card: The card.
+            counter: Name of the counter, such as "ctr0".
+            terminals: The line, or A and B of the encoder; "" for the counter's default.
+        """
         self._card, self._counter, self._terminals = card, counter, terminals
         self._count = 0
         self._last = 0
         self._reader: Any = None
 
     def open(self) -> None:
-        """Make the task and start at 0."""
+        """Create the task and start to count at 0."""
         card, ni = self._card, self._card.ni
         self._count = self._last = 0
         task = card.task(f"count {self._counter}")
@@ -141,7 +154,7 @@ class Level:
         self._writer: Any = None
 
     def open(self) -> None:
-        """Make the task and lower the line."""
+        """Create the task and lower the line."""
         card, ni = self._card, self._card.ni
         task = card.task(f"output {self._line.replace('/', ' ')}")
         with card.translating_errors(f"output {self._line}"):
@@ -156,7 +169,7 @@ class Level:
             self._writer.write_one_sample_one_line(up, self._card.timeout_s)
 
     def close(self) -> None:
-        """Lower the line if it was opened: NI does not do so when a task is closed."""
+        """Lower the line if it was opened, because NI does not do so when a task is closed."""
         if self._writer is not None and self._card.is_open:
             self.write(up=False)
 
@@ -169,7 +182,7 @@ class Watchdog:
         self._task: Any = None
 
     def open(self) -> None:
-        """Make and reserve the task, which also releases a card that an earlier one has locked."""
+        """Create and reserve the task; this also releases a card that a watchdog has locked."""
         card, ni = self._card, self._card.ni
         self._task = card.watchdog(self._timeout_s)
         with card.translating_errors(f"watchdog of {', '.join(self._lines)}"):
@@ -184,12 +197,12 @@ class Watchdog:
             self._task.control(ni.constants.TaskMode.TASK_RESERVE)
 
     def begin(self) -> None:
-        """Start: from now on the driver must call `reset` in time."""
+        """Start the timer; from now on the driver must call `reset` in time."""
         with self._card.translating_errors("the watchdog"):
             self._task.start()
 
     def reset(self) -> None:
-        """Show that the driver is alive. Raises CardLostError if that is too late."""
+        """Restart the timer. Raises CardLostError if the timer has already expired."""
         with self._card.translating_errors("the watchdog"):
             self._task.reset_timer()
 

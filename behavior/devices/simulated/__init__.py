@@ -1,4 +1,4 @@
-"""Simulated devices, on which no real animal may run."""
+"""Simulated devices; no real animal may run on them."""
 
 from behavior.devices.simulated.board import Board
 from behavior.devices.simulated.devices import (

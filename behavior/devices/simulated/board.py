@@ -1,4 +1,4 @@
-"""The board of the simulated devices: a simulated mouse, and the messages that its world needs."""
+"""The board of the simulated devices: the simulated mouse, and the messages that devices need."""
 
 from collections import deque
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ class Board:
     simulated: ClassVar[bool] = True
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """`mouse` is a table: `is` names the class of the mouse, the rest are its settings."""
+        """`mouse` is a table: `is` names the class of the mouse, other keys are its settings."""
 
         mouse: dict[str, Any]
 
@@ -29,9 +29,9 @@ class Board:
             settings, mouse=device_factory.completed(settings.mouse, self.mouse)
         )
         self.lines: dict[str, deque[int]] = {}
-        """For each input line, the times (ns) of pulses that its device has not read yet."""
+        """Times (ns) of the pulses of each input line that its device has not read yet."""
         self.light: list[deque[tuple[int, bool]]] = []
-        """For each photodiode, the flips (t, bright) that it has not read yet."""
+        """Flips (t, bright) that each photodiode has not read yet."""
         self.began = 0
         """Start of the session, ns."""
         self._licks: list[deque[int]] = []
@@ -65,7 +65,7 @@ class Board:
 
 
 def simulated_board(board: Any, name: str) -> Board:
-    """Return a device's board. Raises Refused if it is not a simulated one."""
+    """Return a device's board. Raises Refused if it is not a simulated board."""
     if not isinstance(board, Board):
         raise Refused(
             f"simulated device {name} needs a board with "

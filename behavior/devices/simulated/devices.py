@@ -65,7 +65,7 @@ class Ball:
 
         cm_per_count: Annotated[float, msgspec.Meta(gt=0, le=1)]
         side_share: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.1
-        """Sideways counts for each forward count."""
+        """Number of sideways counts per forward count."""
 
     def __init__(self, settings: Settings, name: str, board: Any) -> None:
         self.settings = settings
@@ -97,7 +97,7 @@ class Lick:
 
 
 class Valve:
-    """A valve that opens at once. Its pulses are recorded."""
+    """A valve that opens at once and records its pulses."""
 
     simulated: ClassVar[bool] = True
 
@@ -118,7 +118,7 @@ class Valve:
 
 
 class ArmedValve(Valve):
-    """A valve that can be armed in its device, as a board with firmware can."""
+    """A valve that can be armed in its device, as on a board with our firmware."""
 
     def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)
@@ -228,7 +228,7 @@ class Output:
 
 
 class TriggerLine:
-    """A line for the closed loop. Its pulses are recorded."""
+    """A line for the closed loop that records its pulses."""
 
     simulated: ClassVar[bool] = True
 
@@ -238,7 +238,7 @@ class TriggerLine:
         self.settings = settings
         simulated_board(board, name)
         self.pulses: list[tuple[int, int]] = []
-        """When each pulse began and ended, ns."""
+        """Start and end of each pulse, ns."""
         self.closed = False
 
     def pulse(self, now: int, up_ms: float) -> int:
