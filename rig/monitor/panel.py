@@ -143,7 +143,7 @@ class _Panel:
         state, shown = self._desk.state(), self._shown.monitor
         is_this = shown is not None and state.get("folder") == str(self._shown.folder)
         head = shown.state.head() if shown and is_this and shown.state.session else None
-        return _json({**state, "head": head})
+        return _json({**state, "head": head, "down": shown.down if shown and head else {}})
 
     async def animals(self, request: Request) -> Response:
         return await _seen(self._desk.animals)

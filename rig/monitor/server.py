@@ -93,6 +93,8 @@ class Monitor:
         self._answers: dict[str, str] = {}
         self._tick = asyncio.Event()
         self.updates = 0
+        self.down: dict[str, str] = {}
+        """Processes whose messages are out of date, and how they are down."""
         self._slow: dict[str, Any] = {}
         self._slow_number = 0
         """Counts the times that the slow part was computed; a browser is sent each once."""
@@ -108,6 +110,7 @@ class Monitor:
             for envelope, message in self.feed.take():
                 self.state.handle(envelope, message)
                 self.imaging.handle(message)
+            self.down = self.usage.down(self.state)
             if self.updates % _PAGES_EVERY == 0:
                 self.imaging.read_pages()
             if self.updates % _SLOW_EVERY == 0:
@@ -170,7 +173,8 @@ class Monitor:
                 "schema": SCHEMA,
                 "snapshot": snapshot,
                 "head": state.head(),
-                "ages": self._ages(),
+                "ages": self.usage.ages(state),
+                "down": self.down,
                 "replay": self.feed.controls(),
                 "can_act": self._accept is not None,
                 **state.rows_since(revision),
@@ -191,12 +195,6 @@ class Monitor:
             "past": self.past,
         }
         self._slow_number += 1
-
-    def _ages(self) -> dict[str, float]:
-        """Return how long ago each process last published a message, seconds."""
-        now = self.usage.session_now_ns(self.state)
-        processes = self.state.processes.items()
-        return {n: round(max(0, now - p["sent"]) / 1e9, 2) for n, p in processes if p["sent"]}
 
 
 def _wrong(number: str, verb: str, text: str) -> str:
@@ -234,7 +232,7 @@ class Endpoints:
         return Response(found, media_type=_BYTES)
 
     async def status(self, _: Request) -> Response:
-        return JSONResponse(self._monitor.state.status())
+        return JSONResponse({**self._monitor.state.status(), "down": self._monitor.down})
 
     async def screens(self, request: Request) -> Response:
         screens, state = self._monitor.screens, self._monitor.state

@@ -226,7 +226,7 @@ class MonitorState:
             LearningSignals: lambda _, signals: self._learn(signals),
             Integrity: lambda _, integrity: self._integrity_of(integrity),
             Ended: lambda envelope, ended: self._end(envelope.sender, ended),
-            Stop: lambda _, stop: setattr(self, "ended", self.ended or stop.reason),
+            Stop: lambda envelope, stop: self._stop(envelope.sender, stop),
         }
 
     def _start(self, session: Row) -> None:
@@ -277,6 +277,10 @@ class MonitorState:
     def _end(self, sender: str, ended: Ended) -> None:
         state = "failed" if ended.failed else "ended"
         self.processes[sender] |= {"state": state, "reason": ended.reason}
+
+    def _stop(self, sender: str, stop: Stop) -> None:
+        self.ended = self.ended or stop.reason
+        self.processes[sender]["state"] = "ending"
 
     def _lick(self, lick: Lick) -> None:
         self._licks += 1

@@ -1,4 +1,7 @@
-"""What the processes of a session take of the machine, from /proc; empty where there is none."""
+"""What the processes of a session take of the machine, and which of them are dead or silent.
+
+CPU, memory and deaths are read from /proc; where there is none, a dead process is silent.
+"""
 
 import mmap
 import os
@@ -11,6 +14,10 @@ from rig.clock import monotonic_ns
 from rig.monitor.state import MonitorState
 
 _PROC = Path("/proc")
+SILENT_S = 0.8
+"""A process that published nothing for this long is silent, s; Heartbeats come every 0.2 s."""
+_LOOKS = 3
+"""Looks in a row that miss a process before it is dead: its Ended may still be on its way."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -27,10 +34,37 @@ class Usage:
         self._cpu: dict[str, tuple[float, float]] = {}
         self._written: tuple[float, int] | None = None
         self._t0_ns = t0_ns
+        self._missed: dict[str, int] = {}
+        """Looks in a row that missed the process of a node."""
 
     def session_now_ns(self, state: MonitorState) -> int:
         """Return the session's time now, ns; of a replay, the newest that was shown."""
         return monotonic_ns() - self._t0_ns if self._live else state.t
+
+    def ages(self, state: MonitorState) -> dict[str, float]:
+        """Return how long ago each process last published a message, s."""
+        now = self.session_now_ns(state)
+        processes = state.processes.items()
+        return {n: round(max(0, now - p["sent"]) / 1e9, 2) for n, p in processes if p["sent"]}
+
+    def down(self, state: MonitorState) -> dict[str, str]:
+        """Return how each process is down whose messages are out of date: dead, silent or failed.
+
+        To be called at each update: it looks whether the processes exist.
+        """
+        ages, found = self.ages(state), {}
+        for name, process in state.processes.items():
+            if process["state"] == "failed":
+                found[name] = "failed"
+            elif process["state"] == "running" and self._is_dead(name):
+                found[name] = "dead"
+            elif (
+                process["state"] == "running"
+                and "loop_ms" in process
+                and ages.get(name, 0.0) > SILENT_S
+            ):
+                found[name] = "silent"
+        return found
 
     def rows(self, processes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         """Return a row for each process: name, state, CPU (% of a core) and memory (MB)."""
@@ -58,6 +92,14 @@ class Usage:
             self._written = (now, written)
         return result
 
+    def _is_dead(self, name: str) -> bool:
+        """Return whether the process of a node, seen before, no longer exists."""
+        if name not in self._pids:
+            return False
+        exists = _state(self._pids[name]) not in ("", "Z", "X")
+        self._missed[name] = 0 if exists else self._missed.get(name, 0) + 1
+        return self._missed[name] >= _LOOKS
+
     def _find(self, names: list[str]) -> None:
         """Find the process of each node: its command line names the session folder."""
         if all(name in self._pids for name in names) or not _PROC.is_dir():
@@ -80,7 +122,6 @@ class Usage:
             fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
             pages = int((_PROC / str(pid) / "statm").read_text().split()[1])
         except (OSError, IndexError, ValueError):
-            self._pids.pop(name, None)
             return {}
         now, used_s = time.monotonic(), (int(fields[11]) + int(fields[12])) / _TICKS
         before = self._cpu.get(name)
@@ -89,6 +130,15 @@ class Usage:
         if before is not None and now > before[0]:
             use["cpu_percent"] = round(100 * (used_s - before[1]) / (now - before[0]), 1)
         return use
+
+
+def _state(pid: int) -> str:
+    """Return the state of a process as /proc has it, such as "S" or "Z"; "" if there is none."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[0]
 
 
 def _size(folder: Path) -> int:

@@ -102,7 +102,7 @@ function strips(context, place) {
 
 // All cells of the depth on a canvas of their own, drawn anew only if something changed.
 function drawnCells(place, width, height) {
-  const key = [width, height, JSON.stringify(view.crop), view.plane, shownCells, isRed(), pageWidth()].join();
+  const key = [width, height, JSON.stringify(view.crop), view.plane, shownCells, isRed(), pageWidth(), model.down.online].join();
   if (key === layerKey) return layer;
   layerKey = key;
   const ratio = window.devicePixelRatio || 1;
@@ -114,7 +114,7 @@ function drawnCells(place, width, height) {
   for (let n = 0; n < cells.length; n += COLUMNS) {
     const x = place.x(cells[n + 2]), y = place.y(cells[n + 1]);
     if (cells[n] !== view.plane || x < 0 || y < 0 || x > width || y > height) continue;
-    const level = Number.isFinite(cells[n + 3]) ? Math.round(Math.max(-1, Math.min(1, cells[n + 3])) * LEVELS) : NaN;
+    const level = Number.isFinite(cells[n + 3]) && !model.down.online ? Math.round(Math.max(-1, Math.min(1, cells[n + 3])) * LEVELS) : NaN;
     if (!byLevel.has(level)) byLevel.set(level, []);
     byLevel.get(level).push(x, y);
   }

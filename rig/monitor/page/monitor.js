@@ -4,16 +4,16 @@ import * as image from "./image.js";
 import * as panels from "./panels.js";
 
 const SCHEMA = "2";
-const STALE_MS = 1000, SCREENS_MS = 200;
+const STALE_MS = 800, LOOK_MS = 100, SCREENS_MS = 200;
 const QUESTIONS = {
   water: "Give one reward now, by hand?", stop: "Stop after this trial?", quit: "Stop the session now?",
   note: "Note", pause: "",
 };
 const get = (id) => document.getElementById(id);
 
-const model = { session: {}, head: null, trials: new Map(), faults: [], notes: [], ages: {}, speeds: [] };
+const model = { down: {}, session: {}, head: null, trials: new Map(), faults: [], notes: [], ages: {}, speeds: [] };
 const view = { byCue: false, muted: false };
-let lastMessage = -Infinity, slowDue = true, drawDue = false, socket = null, owed = false, token = "";
+let lastMessage = -Infinity, slowDue = true, drawDue = false, socket = null, owed = false, token = "", shownDown = "";
 
 function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -58,10 +58,13 @@ function take(update) {
   merge(update.trials, "trial", model.trials);
   for (const fault of update.faults) model.faults[fault.number] = fault;
   model.notes.push(...update.notes);
-  for (const name of ["head", "ages", "replay", "can_act", "session", "signals", "processes", "disk", "imaging", "past"]) {
+  for (const name of ["head", "ages", "down", "replay", "can_act", "session", "signals", "processes", "disk", "imaging", "past"]) {
     if (update[name] !== undefined) model[name] = update[name];
   }
-  if (update.signals !== undefined) slowDue = true;
+  const down = Object.keys(update.down).join();
+  if (update.signals !== undefined || down !== shownDown) slowDue = true;
+  if (down !== shownDown) image.redraw();
+  shownDown = down;
   model.speeds.push([update.head.t_s, update.head.speed_cm_s]);
   while (model.speeds.length && model.speeds[0][0] < update.head.t_s - 60) model.speeds.shift();
   owed = true;
@@ -88,7 +91,9 @@ function draw() {
   const quiet = performance.now() - lastMessage, stale = quiet > STALE_MS;
   document.body.classList.toggle("stale", stale);
   const since = Math.min(quiet, 3.6e6) / 1000;
-  panels.text("link", !Number.isFinite(quiet) ? "connecting" : stale ? `NO DATA FOR ${since.toFixed(0)} s` : "live");
+  const down = panels.greyOut(model);
+  document.body.classList.toggle("down", Boolean(down) && !stale);
+  panels.text("link", !Number.isFinite(quiet) ? "connecting" : stale ? `NO DATA FOR ${since.toFixed(0)} s` : down || "live");
   if (model.head) {
     const age = stale ? since : 0;
     panels.header(model, age);
@@ -163,10 +168,10 @@ function confirm(verb, question = QUESTIONS[verb], value = "", written = (text) 
   panels.text("question", question);
   get("text").hidden = !typed;
   get("text").value = value;
-  dialog.returnValue = "no";
-  dialog.onclose = () => {
+  // on submit, which comes at once: "close" comes late, and those of two questions can come together
+  dialog.querySelector("form").onsubmit = () => {
     const text = get("text").value.trim();
-    if (dialog.returnValue === "yes" && (!typed || text)) ask(verb, typed ? written(text) : "");
+    if (!typed || text) ask(verb, typed ? written(text) : "");
   };
   dialog.showModal();
   (typed ? get("text") : get("yes")).focus();
@@ -232,7 +237,7 @@ takeToken();
 wire();
 connect();
 draw();
-setInterval(drawSoon, 250);  // ages run on when nothing comes
+setInterval(() => { if (performance.now() - lastMessage > 2 * LOOK_MS) drawSoon(); }, LOOK_MS);  // ages run on when nothing comes
 document.addEventListener("visibilitychange", () => { if (document.hidden) answer(); });
 pull();
 pullScreens();

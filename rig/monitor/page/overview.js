@@ -17,12 +17,13 @@ function cell(kind, value, label = "") {
 function line(rig) {
   const link = document.createElement("a"), away = rig.age_s === null || rig.age_s > STALE_S || Boolean(rig.wrong);
   const faults = rig.faults || 0;
+  const down = Object.entries(rig.down || {}).map(([name, how]) => `${name} ${how}`).join(", ");
   link.href = rig.address;
   link.target = "_blank";
   link.rel = "noreferrer";
-  link.className = ["rig", away ? "away" : faults ? "fault" : rig.subject && !rig.ended ? "runs" : ""].join(" ");
+  link.className = ["rig", away ? "away" : faults || down ? "fault" : rig.subject && !rig.ended ? "runs" : ""].join(" ");
   const quiet = rig.age_s === null ? "no answer yet" : `no answer for ${rig.age_s.toFixed(0)} s`;
-  const last = away ? `${rig.wrong || "it does not answer"}; ${quiet}` : faults ? `${faults} ${faults === 1 ? "fault" : "faults"}: ${rig.last_fault}` : rig.ended ? `ended: ${rig.ended}` : "no fault";
+  const last = away ? `${rig.wrong || "it does not answer"}; ${quiet}` : down ? `${down}${faults ? `; ${rig.last_fault}` : ""}` : faults ? `${faults} ${faults === 1 ? "fault" : "faults"}: ${rig.last_fault}` : rig.ended ? `ended: ${rig.ended}` : "no fault";
   link.append(
     cell("name", rig.name),
     cell("animal", rig.subject || "-", [rig.cohort, rig.stage].filter(Boolean).join(" · ")),

@@ -330,7 +330,10 @@ function drawRunning(state) {
   text("run_trial", head && head.trial >= 0 ? String(head.trial + 1) : "-");
   text("run_clock", head ? `${String(Math.floor(head.t_s / 60)).padStart(2, "0")}:${String(Math.floor(head.t_s % 60)).padStart(2, "0")}` : "-");
   text("run_water", head ? head.water_ul.toFixed(0) : "-");
-  text("running_note", over ? "The log is being completed." : state.head ? "The session is a process of its own. This panel only watches it." : state.said);
+  const down = Object.entries(state.down || {}).map(([name, how]) => `${name} ${how}`).join(", ");
+  const watched = down ? `${down}; see the live page` : "The session is a process of its own. This panel only watches it.";
+  text("running_note", over ? "The log is being completed." : state.head ? watched : state.said);
+  get("running_note").classList.toggle("low", Boolean(down) && !over);
   get("open").hidden = !state.head || Boolean(over);
   if (state.head && !over && !opened && state.subject === view.name) {
     opened = true;
@@ -433,8 +436,7 @@ function retire() {
 function confirm(question, then) {
   const dialog = get("ask");
   text("question", question);
-  dialog.returnValue = "no";
-  dialog.onclose = () => { if (dialog.returnValue === "yes") then(); };
+  dialog.querySelector("form").onsubmit = () => then();
   dialog.showModal();
   get("yes").focus();
 }

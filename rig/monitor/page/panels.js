@@ -173,27 +173,48 @@ const brief = (ms) => ms.toFixed(ms < 10 ? 2 : 0);
 
 export function checks(model) {
   const { head } = model;
-  const latency = Object.entries(head.latency_ms).map(([name, v]) => ({ cells: [name, [v ? `p50 ${brief(v.p50)}` : "-", "number"], [v ? `p99 ${brief(v.p99)}` : "", "number"], [v ? `n ${v.n}` : "", "number"]] }));
+  const from = { "lick to valve": "hardware", "frame to final signals": "online" };
+  const latency = Object.entries(head.latency_ms).map(([name, v]) => ({ kind: downText(model, [from[name]]) && "down", cells: [name, [v ? `p50 ${brief(v.p50)}` : "-", "number"], [v ? `p99 ${brief(v.p99)}` : "", "number"], [v ? `n ${v.n}` : "", "number"]] }));
   fill(get("latency"), null, latency);
   const { integrity, referee } = head;
   const share = head.flips ? ((100 * head.late_flips) / head.flips).toFixed(2) : "0";
   const disk = model.disk || {};
   const rows = [
-    ["referee", referee["with violations"] ? `${referee["with violations"]} of ${referee.judged} trials with violations` : `${referee.judged} trials, no violation`, !referee["with violations"]],
-    ["integrity", integrity.sound ? `sound: ${integrity.edges} edges, ${integrity.pages} pages` : `NOT SOUND: ${integrity.finding}`, integrity.sound],
-    ["late flips", `${head.late_flips} of ${head.flips} (${share} %)`, share < 1],
-    ["frames analysed", String(head.frames), true],
+    ["referee", referee["with violations"] ? `${referee["with violations"]} of ${referee.judged} trials with violations` : `${referee.judged} trials, no violation`, !referee["with violations"], "referee"],
+    ["integrity", integrity.sound ? `sound: ${integrity.edges} edges, ${integrity.pages} pages` : `NOT SOUND: ${integrity.finding}`, integrity.sound, "integrity"],
+    ["late flips", `${head.late_flips} of ${head.flips} (${share} %)`, share < 1, "display"],
+    ["frames analysed", String(head.frames), true, "online"],
     ["disk", disk.free_gb === undefined ? "-" : `${disk.free_gb} GB free${disk.hours_left ? `, ${disk.hours_left} h at this rate` : ""}`, !(disk.free_gb < 5)],
   ];
-  fill(get("checks"), null, rows.map(([name, value, good]) => ({ cells: [name, [value, `wrap ${good ? "good" : "bad"}`]] })));
+  fill(get("checks"), null, rows.map(([name, value, good, from]) => {
+    const down = downText(model, [from]);
+    return { kind: down && "down", cells: [name, [down ? `${down}: ${value}` : value, `wrap ${good ? "good" : "bad"}`]] };
+  }));
+}
+
+// How processes are down: "online dead, 3 s" is without a message for 3 s. Empty if none is.
+function downText(model, names) {
+  return names.filter((name) => model.down[name]).map((name) => {
+    const age = model.ages[name];
+    return `${name} ${model.down[name]}${age === undefined ? "" : `, ${age.toFixed(0)} s`}`;
+  }).join("; ");
+}
+
+// Grey out what comes from a process that is down; return the text on all that are.
+export function greyOut(model) {
+  for (const part of document.querySelectorAll("[data-from]")) {
+    const down = downText(model, part.dataset.from.split(" "));
+    if (down) part.dataset.down = down; else delete part.dataset.down;
+  }
+  return downText(model, Object.keys(model.down));
 }
 
 export function processes(model, since) {
   const head = ["process", "state", ["last message", "number"], ["loop", "number"], ["CPU", "number"], ["memory", "number"], ""];
   const rows = (model.processes || []).map((process) => {
     const age = model.ages[process.name] === undefined ? null : model.ages[process.name] + since;
-    const dead = process.state === "running" && age !== null && age > 1.5 && !model.head.ended;
-    return { kind: dead || process.state === "failed" ? "dead" : "", cells: [process.name, dead ? "DEAD" : process.state,
+    const down = model.down[process.name];
+    return { kind: down ? "dead" : "", cells: [process.name, down ? down.toUpperCase() : process.state,
       [age === null ? "-" : `${age.toFixed(1)} s ago`, "number"],
       [process.loop_ms === undefined ? "-" : `${process.loop_ms} ms`, "number"],
       [process.cpu_percent === undefined ? "-" : `${process.cpu_percent} %`, "number"],

@@ -147,6 +147,26 @@ def test_water_by_key_needs_a_second_one(page: Page, tab: Tab) -> None:
     assert page.accepted == [("water", ""), ("note", "drinks w, s and q")]
 
 
+def test_a_question_that_was_cancelled_and_asked_again_is_answered_once(
+    page: Page, tab: Tab
+) -> None:
+    tab.goto(f"{page.address}/#token={TOKEN}")
+    expect(tab.locator('[data-verb="water"]')).to_be_enabled()
+    tab.evaluate("""() => {  // faster than the page is told that the first question was closed
+      const button = document.querySelector('[data-verb="water"]');
+      button.click();
+      document.getElementById("no").click();
+      button.click();
+      document.getElementById("yes").click();
+    }""")
+    expect(tab.locator("#answer")).to_have_text("water was sent")
+    tab.keyboard.press("n")
+    tab.keyboard.type("later")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#answer")).to_have_text("note was sent")
+    assert page.accepted == [("water", ""), ("note", "later")]
+
+
 def test_a_page_without_its_server_is_grey_and_comes_back_whole(
     tmp_path: Path, feed: Handed, tab: Tab
 ) -> None:
