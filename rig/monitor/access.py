@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute
-from starlette.types import Lifespan
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 _MOST_BYTES = 4096
@@ -24,6 +24,7 @@ PASSED_ON = "X-Forwarded-For"
 """The header in which a panel names the browser whose request it passes on."""
 _THIS_MACHINE = "127.0.0.1"
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
+_HTTP, _HTTPS = 80, 443
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -70,6 +71,38 @@ class Access:
         if not full:
             asked.append(now)
         return full
+
+
+class OwnNames:
+    """Serves an application only to browsers that address it by one of its names (ASGI).
+
+    Otherwise a page of another site could give its own name this machine's address (DNS rebinding),
+    and would then have the same origin as the application.
+    """
+
+    def __init__(self, application: ASGIApp, names: Sequence[str], port: int, secure: bool) -> None:
+        """Accept requests for `names`, with an IPv6 address in brackets, at `port`."""
+        self._application = application
+        self._hosts = {f"{name}:{port}" for name in names}
+        if port == (_HTTPS if secure else _HTTP):
+            self._hosts |= set(names)  # browsers leave out the usual port
+        scheme = "https" if secure else "http"
+        self._refusal = f"open this page as {scheme}://{names[0]}:{port}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request of another name with status 421 and a sentence, a websocket with 403."""
+        if scope["type"] == "lifespan" or _host_of(scope) in self._hosts:
+            await self._application(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 4403})
+        else:
+            await PlainTextResponse(self._refusal, 421, _HEADERS)(scope, receive, send)
+
+
+def _host_of(scope: Scope) -> str:
+    """Return the Host header of a request, in lower case; "" if it has none, or several."""
+    found = [value for name, value in scope["headers"] if name == b"host"]
+    return found[0].decode("latin-1").lower() if len(found) == 1 else ""
 
 
 def browser_of(request: Request) -> str:

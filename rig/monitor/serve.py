@@ -4,17 +4,21 @@ import os
 import secrets
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 
 from rig.errors import Refused
+from rig.monitor.access import OwnNames
+from rig.monitor.certificate import check_certificate
 from rig.transport.hub_access import hub_folder
 from rig.transport.private_folder import open_private
 
 LOOPBACK = "127.0.0.1"
+_THIS_MACHINE = (LOOPBACK, "localhost", "::1")
+_ANY_ADDRESS = ("0.0.0.0", "::")
 DEFAULT_PORT = 8571
 _TOKEN_BYTES = 18
 _MOST_BROWSERS = 100
@@ -75,25 +79,56 @@ def bind(host: str, port: int | None) -> socket.socket:
     raise AssertionError
 
 
-def check_reach(host: str, certificate: Path | None, key: Path | None) -> None:
-    """Refuse to be reached from other machines without TLS."""
+def names_of(
+    host: str, certificate: Path | None, key: Path | None, names: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the names and addresses under which browsers may open a page.
+
+    On loopback these are the names of this machine; beyond it `names`, or else `host`. Raises
+    Refused if the page would be reached from other machines without TLS, or with a certificate
+    that browsers would not accept.
+    """
     if (certificate is None) != (key is None):
         raise Refused("TLS needs both files: --certificate FILE and --key FILE")
     for file in (certificate, key):
         if file is not None and not file.is_file():
             raise Refused(f"there is no file {file}; check the path")
-    if host not in (LOOPBACK, "localhost", "::1") and certificate is None:
+    if host not in _THIS_MACHINE and certificate is None:
         raise Refused(
             f"beyond this machine ({host}) the live page needs TLS: give --certificate FILE and "
             "--key FILE, or use an SSH tunnel"
         )
+    if host in _ANY_ADDRESS and not names:
+        raise Refused(
+            f"--host {host} listens at every address of this machine; give the name that browsers "
+            "use, for example --name rig1.lab"
+        )
+    own = _own_names(host) if host in _THIS_MACHINE else ()
+    if certificate is not None and key is not None:
+        check_certificate(certificate, key, names or (host,))
+    return (*names, *own) or (host,)
 
 
-def address_of(listening: socket.socket, secure: bool, token: str) -> str:
-    """Return what to type into a browser; with the token, its reader may act."""
+def _own_names(host: str) -> tuple[str, ...]:
+    """Return the names of this machine, the one that is listened at first."""
+    return (host, *(name for name in _THIS_MACHINE if name != host))
+
+
+def address_of(
+    listening: socket.socket, secure: bool, token: str, names: Sequence[str] = ()
+) -> str:
+    """Return what to type into a browser; with the token, its reader may act.
+
+    `names` are those of `names_of`; the first one is in the address.
+    """
     host, port = listening.getsockname()[:2]
     end = f"/#token={token}" if token else "/"
-    return f"{'https' if secure else 'http'}://{host}:{port}{end}"
+    return f"{'https' if secure else 'http'}://{_in_brackets([*names, host])[0]}:{port}{end}"
+
+
+def _in_brackets(names: Sequence[str]) -> list[str]:
+    """Return the names in lower case, IPv6 addresses as they are in a URL."""
+    return [f"[{name}]" if ":" in name else name.lower() for name in names]
 
 
 def announce(hub_port: int, address: str) -> None:
@@ -122,13 +157,16 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
     started: Callable[[uvicorn.Server], None] | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """Serve a page until the process is asked to end.
 
-    Raises Refused if TLS cannot be used, and whatever the application calls `app.state.fail` with.
+    `names` are those of `names_of`, under which the page is served [those of this machine]. Raises
+    whatever the application calls `app.state.fail` with.
     """
+    port, secure = listening.getsockname()[1], certificate is not None
     config = uvicorn.Config(
-        application,
+        OwnNames(application, _in_brackets(names or _THIS_MACHINE), port, secure),
         log_level="error",
         access_log=False,
         ws="websockets-sansio",
@@ -140,10 +178,6 @@ def serve(
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    try:
-        config.load()
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise Refused(f"{certificate} and {key} do not belong together ({error})") from error
     server = uvicorn.Server(config)
     failures: list[BaseException] = []
 

@@ -11,6 +11,7 @@ from rig.cli.sessions.monitor import (
     Certificate,
     Host,
     Key,
+    Name,
     Port,
     live_monitor,
     open_browser,
@@ -45,6 +46,7 @@ def panel(
     port: Port = None,
     certificate: Certificate = None,
     key: Key = None,
+    name: Name = None,
     browser: Browser = True,
 ) -> None:
     """Begin and end an animal's day in a browser: weight, task, checks, session, water.
@@ -53,9 +55,9 @@ def panel(
     """
     from rig.cli.panel.desk import Desk
     from rig.monitor.panel import panel_application
-    from rig.monitor.serve import address_of, bind, check_reach, read_token, serve, token_file
+    from rig.monitor.serve import address_of, bind, names_of, read_token, serve, token_file
 
-    check_reach(host, certificate, key)
+    names = names_of(host, certificate, key, name or ())
     desk = Desk(data, Choices(setups, tasks), rehearse)
     token = read_token(token_file())
 
@@ -63,11 +65,12 @@ def panel(
         return live_monitor(folder, token, lambda *_: None)  # requests go to the session's page
 
     listening = bind(host, port)
-    address = address_of(listening, certificate is not None, token)
+    address = address_of(listening, certificate is not None, token, names)
     new_console().print(f"panel: {address}   (Ctrl-C ends it; a session goes on)", soft_wrap=True)
     if browser:
         open_browser(address)
-    serve(panel_application(desk, watched, token, _page_of), listening, certificate, key)
+    app = panel_application(desk, watched, token, _page_of)
+    serve(app, listening, certificate, key, names=names)
 
 
 def _page_of(folder: Path) -> str:

@@ -25,6 +25,13 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; default: 8571, or a free one.")]
 Certificate = Annotated[Path | None, typer.Option(help="TLS certificate, for other machines.")]
 Key = Annotated[Path | None, typer.Option(help="Private key of the certificate.")]
+Name = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Name or address under which browsers on other machines open the page; may be "
+        "repeated [--host]."
+    ),
+]
 Browser = Annotated[bool, typer.Option(help="Open the page in a browser.")]
 
 
@@ -38,14 +45,15 @@ def monitor(
     port: Port = None,
     certificate: Certificate = None,
     key: Key = None,
+    name: Name = None,
     browser: Browser = True,
 ) -> None:
     """Show a running session on a live page; the session never waits for the page."""
-    from rig.monitor.serve import check_reach
+    from rig.monitor.serve import names_of
 
-    check_reach(host, certificate, key)
+    names = names_of(host, certificate, key, name or ())
     folder = session_in(folder) if folder is not None else _newest(data)
-    _run(live_monitor(folder), host, port, certificate, key, browser)
+    _run(live_monitor(folder), host, port, certificate, key, names, browser)
 
 
 def live_monitor(folder: Path, token: str = "", accept: "Accept | None" = None) -> "Monitor":
@@ -75,7 +83,7 @@ def serve_replay(folder: Path, browser: bool, port: int | None = None) -> None:
     screens = ScreensView(folder, read_session(folder))
     past = last_sessions(folder)
     replay = Monitor(feed, _imaging(folder), usage, "", None, screens=screens, past=past)
-    _run(replay, "127.0.0.1", port, None, None, browser)
+    _run(replay, "127.0.0.1", port, None, None, (), browser)
 
 
 def _run(
@@ -84,17 +92,18 @@ def _run(
     port: int | None,
     certificate: Path | None,
     key: Path | None,
+    names: tuple[str, ...],
     browser: bool,
 ) -> None:
     from rig.monitor.serve import address_of, bind, serve
     from rig.monitor.server import application
 
     listening = bind(host, port)
-    address = address_of(listening, certificate is not None, "")
+    address = address_of(listening, certificate is not None, "", names)
     new_console().print(f"live page: {address}   (Ctrl-C ends it; the session goes on)")
     if browser:
         open_browser(address)
-    serve(application(served), listening, certificate, key)
+    serve(application(served), listening, certificate, key, names=names)
 
 
 def open_browser(address: str) -> None:

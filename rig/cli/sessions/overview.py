@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from rig.cli.sessions.monitor import Browser, Certificate, Host, Key, Port, open_browser
+from rig.cli.sessions.monitor import (
+    Browser,
+    Certificate,
+    Host,
+    Key,
+    Name,
+    Port,
+    open_browser,
+)
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.settings.toml import read_toml
@@ -28,23 +36,24 @@ def overview(
     port: Port = None,
     certificate: Certificate = None,
     key: Key = None,
+    name: Name = None,
     browser: Browser = True,
 ) -> None:
     """Show several rigs on one page, a line each; a click opens the rig's own live page."""
     from rig.monitor.overview import Overview, check_addresses, overview_application
-    from rig.monitor.serve import address_of, bind, check_reach, serve
+    from rig.monitor.serve import address_of, bind, names_of, serve
 
-    check_reach(host, certificate, key)
+    names = names_of(host, certificate, key, name or ())
     shown = dict(map(_pair, rigs)) if rigs else _from_file()
     check_addresses(shown)
     trusted = _trusted(trust)
     listening = bind(host, port)
-    address = address_of(listening, certificate is not None, "")
+    address = address_of(listening, certificate is not None, "", names)
     new_console().print(f"overview: {address}   (Ctrl-C ends it; the sessions go on)")
     if browser:
         open_browser(address)
     app = overview_application(Overview(shown, trusted))
-    serve(app, listening, certificate, key)
+    serve(app, listening, certificate, key, names=names)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from rig.cli.sessions.monitor import live_monitor
 from rig.messages import Message
 from rig.monitor.feeds import Feed
 from rig.monitor.imaging import ImagingView
@@ -53,25 +54,21 @@ def post(url: str, body: Any, token: str, origin: str | None) -> tuple[int, str]
         return error.code, json.load(error)["answer"]
 
 
-class Page:
-    """A served page: its address, and the requests that came through."""
+class Served:
+    """A monitor that is served on a thread, and its address."""
 
-    def __init__(self, folder: Path, feed: Feed, watches: bool, port: int) -> None:
-        self.accepted: list[tuple[str, str]] = []
-        self.asked_by: list[str] = []
-        accept = None if watches else self._accept
-        self.monitor = Monitor(feed, ImagingView(folder), Usage(folder, False), TOKEN, accept)
+    def __init__(
+        self, monitor: Monitor, port: int = 0, tls: tuple[Path | None, Path | None] = (None, None)
+    ) -> None:
+        self.monitor, self._tls = monitor, tls
         self._socket = bind("127.0.0.1", port)
-        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.port = int(self._socket.getsockname()[1])
+        self.address = f"http://127.0.0.1:{self.port}"
         self._ready = threading.Event()
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
         self._ready.wait(10)
-
-    def _accept(self, verb: str, text: str, by: str) -> None:
-        self.accepted.append((verb, text))
-        self.asked_by.append(by)
 
     def ask(
         self, body: Any, token: str = TOKEN, origin: str | None = None, path: str = "/request"
@@ -97,7 +94,32 @@ class Page:
             self._server = server
             self._ready.set()
 
-        serve(application(self.monitor), self._socket, started=started)
+        serve(application(self.monitor), self._socket, *self._tls, started=started)
+
+
+class Page(Served):
+    """A served page over handed messages, and the requests that came through."""
+
+    def __init__(self, folder: Path, feed: Feed, watches: bool, port: int) -> None:
+        self.accepted: list[tuple[str, str]] = []
+        self.asked_by: list[str] = []
+        accept = None if watches else self._accept
+        usage = Usage(folder, False)
+        super().__init__(Monitor(feed, ImagingView(folder), usage, TOKEN, accept), port)
+
+    def _accept(self, verb: str, text: str, by: str) -> None:
+        self.accepted.append((verb, text))
+        self.asked_by.append(by)
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[Served]:
+    """Serve a page that watches the running session in a folder, until the end of the block."""
+    page = Served(live_monitor(folder))
+    try:
+        yield page
+    finally:
+        page.stop()
 
 
 @contextmanager

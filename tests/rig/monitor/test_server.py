@@ -12,7 +12,7 @@ from rig.errors import Refused
 from rig.messages import Message
 from rig.monitor.feeds import ReplayFeed
 from rig.monitor.imaging import ImagingView
-from rig.monitor.serve import bind, check_reach, read_token, serve
+from rig.monitor.serve import bind, read_token, serve
 from rig.monitor.server import Monitor, application
 from rig.monitor.usage import Usage
 from rig.transport.envelope import Envelope
@@ -116,25 +116,6 @@ def test_a_port_in_use_is_refused_in_one_sentence() -> None:
     taken = bind("127.0.0.1", 0)
     with taken, pytest.raises(Refused, match="choose another one: --port"):
         bind("127.0.0.1", taken.getsockname()[1])
-
-
-def test_beyond_this_machine_it_needs_tls(tmp_path: Path) -> None:
-    check_reach("127.0.0.1", None, None)
-    with pytest.raises(Refused, match="needs TLS"):
-        check_reach("0.0.0.0", None, None)
-    with pytest.raises(Refused, match="needs both files"):
-        check_reach("0.0.0.0", tmp_path, None)
-    with pytest.raises(Refused, match="there is no file"):
-        check_reach("0.0.0.0", tmp_path / "a.pem", tmp_path / "b.pem")
-
-
-def test_a_certificate_that_does_not_fit_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "a.pem", tmp_path / "b.pem"
-    for file in (certificate, key):
-        file.write_text("no certificate")
-    monitor = Monitor(Handed(), ImagingView(tmp_path), Usage(tmp_path, False), TOKEN, None)
-    with bind("127.0.0.1", 0) as listening, pytest.raises(Refused, match="do not belong together"):
-        serve(application(monitor), listening, certificate, key)
 
 
 def test_a_folder_that_is_no_session_is_not_replayed(tmp_path: Path) -> None:
