@@ -1,1 +1,1 @@
-"""From a microscope's growing file to frames at the right time."""
+"""Read imaging frames from the microscope's growing files, and find when each was scanned."""

@@ -1,4 +1,4 @@
-"""Check while the session runs that flips, wheel, frame clock and imaging pages agree."""
+"""Check during a session that flips, wheel, frame clock and imaging pages agree."""
 
 from collections import deque
 from typing import Annotated
@@ -15,40 +15,41 @@ from rig.messages import Edge, Fault, Flip, Frame, Integrity, Message, Scan, Whe
 from rig.node import Node, Publish
 
 _HOLD_NS = 20_000_000
-"""An edge arrives at most this long after a page that is older than it."""
+"""Longest delay with which an edge arrives, ns: older edges have arrived when a Wheel arrives."""
 _FASTEST_CM_S = 300.0
-"""A wheel that is faster has jumped."""
+"""Speed above which the wheel has jumped, cm/s."""
 _KEPT_WHEELS = 20_000
-"""Wheel messages that a flip can refer to."""
+"""Number of recent Wheel messages that a flip can refer to."""
 
 
 class IntegrityCheck(Node):
-    """Publish an Integrity message for every imaging frame, and for all that does not agree."""
+    """A decider that publishes an Integrity message for every imaging frame and every mismatch."""
 
     name = "integrity"
     subscribes = (Flip, Edge, Frame, Wheel, Scan, Fault)
     publishes = (Integrity,)
     max_batch_delay_s = 0.02
     reads_pixels = False
-    max_lag_s = 3.0  # it only checks
+    max_lag_s = 3.0  # it only checks; no other process waits for it
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """The line of the frame clock, and the limits beyond which something is wrong."""
+        """The line of the frame clock, and the limits beyond which a finding is published."""
 
         frame_clock: Annotated[str, msgspec.Meta(min_length=1)] = "frame_clock"
         late_ms: Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)] = 10.0
-        """An edge farther than this from its frame's expected time is late, or early."""
+        """Difference from its frame's expected time above which an edge is late or early, ms."""
         pages_behind_s: Annotated[float, msgspec.Meta(gt=0.0, le=600.0)] = 5.0
-        """Pages are behind if a frame has none for this long: nothing is saved, or nothing read."""
+        """Time without the page of a scanned frame after which pages are behind, s: pages are not
+        saved, or not read."""
         stale_ms: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)] = 500.0
-        """A flip that shows a wheel position older than this is stale."""
+        """Age of the wheel position that a flip shows above which the flip is stale, ms."""
         wheel_gap_ms: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)] = 250.0
-        """The wheel is silent if there is no Wheel message for longer than this."""
+        """Time without a Wheel message after which the wheel is silent, ms."""
 
         photodiode: str = ""
         """The line of the photodiode at the display's patch; empty if there is none."""
         drift_ms: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 6.0
-        """How much the delay from flip to light may change from its first value."""
+        """Largest change of the delay from flip to light, from its first value, ms."""
 
     settings: Settings
 
@@ -58,7 +59,7 @@ class IntegrityCheck(Node):
         self._sound = True
         self._edges = self._pages = 0
         self._channel: int | None = None
-        """The first channel saved: a frame has a page for each channel, and one edge."""
+        """The first saved channel. A frame has a page per channel, but only one edge."""
         self._wheel: Wheel | None = None
         self._wheel_times: deque[int] = deque()
         self._wheels: set[int] = set()
@@ -109,7 +110,7 @@ class IntegrityCheck(Node):
         self._alignment.add_page(SavedPage(number, tau, frame.index, frame.t))
 
     def _check_wheel(self, wheel: Wheel) -> None:
-        """Compare the wheel with the one before; its times are the clock for the alignment."""
+        """Compare a Wheel with the previous one; align frames up to its time."""
         before, self._wheel = self._wheel, wheel
         self._remember(wheel.t)
         if before is not None and wheel.t > before.t:
@@ -138,7 +139,7 @@ class IntegrityCheck(Node):
             self._wheels.discard(self._wheel_times.popleft())
 
     def _check_flip(self, flip: Flip) -> None:
-        """Compare a flip with the one before, and with the wheel position that it shows."""
+        """Compare a flip with the previous flip, and with the wheel position that it shows."""
         before, self._flip = self._flip, flip
         if before is not None and (flip.number != before.number + 1 or flip.t <= before.t):
             self._find(flip.t, ("flip lost",), f"flip {flip.number} follows flip {before.number}")
@@ -171,7 +172,7 @@ class IntegrityCheck(Node):
     def _find(
         self, t: int, findings: tuple[str, ...], text: str, frame: AlignedFrame | None = None
     ) -> None:
-        """Publish findings at a time, or that there are none for a frame."""
+        """Publish findings at t (ns), or, for a frame without findings, that it is in order."""
         self._sound = self._sound and not findings
         self.publish(
             Integrity(

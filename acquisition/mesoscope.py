@@ -22,17 +22,17 @@ from rig.messages import Edge, Position, Pulse, Start, TrialStart
 from rig.node import Node, Publish
 
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
-"""Time of day in the file if the start of the session is unknown."""
+"""Date and time in the file if the start of the session is unknown."""
 _DEGREES_PER_PX = 0.01
 _FIRST_Z_UM, _NEXT_Z_UM = 100.0, 80.0
-"""The first depth, and how much deeper each further one is."""
+"""The first depth, and the distance from each depth to the next, um."""
 FRAME_CLOCK = "frame_clock"
 _LATE = 0.1
-"""Fraction of a frame by which one may begin late without delaying those after it."""
+"""Fraction of the frame period by which a frame may begin late without delaying later frames."""
 
 
 class Mesoscope(Node):
-    """Publish a Pulse of the frame clock as a frame begins; save the frame when the next begins."""
+    """A driver that publishes a Pulse when a frame begins, and saves it when the next begins."""
 
     simulated: ClassVar[bool] = True
 
@@ -43,28 +43,29 @@ class Mesoscope(Node):
     max_batch_delay_s = 0.01
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """What the microscope scans, how fast, and where it saves the files."""
+        """The scan of the microscope, and the folder in which it saves its files."""
 
         imaging_folder: Annotated[str, msgspec.Meta(min_length=1)] = "imaging"
         frame_rate_hz: Annotated[float, msgspec.Meta(gt=0.0, le=60.0)] = 3.0
-        """Frames a second, of all depths together."""
+        """Frames per second, of all depths together."""
         height_px: Annotated[int, msgspec.Meta(ge=16, le=4096)] = 128
-        """Rows of one strip."""
+        """Number of rows of one strip."""
         width_px: Annotated[int, msgspec.Meta(ge=16, le=2048)] = 128
         rois: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
-        """Strips: next to each other in the brain, one below the other in a page."""
+        """Number of strips: next to each other in the brain, one below the other in a page."""
         fly_rows: Annotated[int, msgspec.Meta(ge=0, le=512)] = 12
-        """Rows of a page between two strips, during which the mirrors move."""
+        """Number of rows of a page between two strips, during which the mirrors move."""
         depths: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
-        """Depths, scanned in turn, one page each."""
+        """Number of depths; they are scanned in turn, one page each."""
         link: Link = "pre"
-        """Whether a page's link to the next one is written before or after the next one."""
+        """When a page's link to the next page is written: before ("pre") or after the next page."""
         piece_kb: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 0
-        """Write each page in pieces of this size, kB; 0: in one piece."""
+        """Size of the pieces in which each page is written, kB; 0: in one piece."""
         starts_on: str = ""
-        """The output line that makes it scan while it is high; if empty, it scans from Start on."""
+        """The output line that makes the microscope scan while it is high; if empty, the microscope
+        scans from the start of the session."""
         cells_file: str = ""
-        """Table of the cells; if empty, cells are drawn."""
+        """Table of the cells; if empty, random cells are drawn."""
         brain: Brain = Brain()
         injected_faults: InjectedFaults = InjectedFaults()
 
@@ -83,7 +84,7 @@ class Mesoscope(Node):
         self._positions = PositionHistory(self.period_s)
 
     def open(self) -> None:
-        """Make the brain and check the folder. Raises Refused if either is not possible."""
+        """Create the brain and check the folder. Raises Refused if either is not possible."""
         settings = self.settings
         cells_file = Path(settings.cells_file) if settings.cells_file else None
         self._brain = SimulatedBrain(settings.brain, self._layout, settings.depths, cells_file)
@@ -99,7 +100,7 @@ class Mesoscope(Node):
             ) from error
 
     def handle(self, message: Start | Edge | Position | TrialStart) -> None:
-        """Begin a file, end it, or note what the animal sees now."""
+        """Begin or end a file, or store what the animal sees now."""
         if self._brain is None:
             return
         match message:
@@ -119,7 +120,7 @@ class Mesoscope(Node):
                 pass
 
     def tick(self, now: int) -> None:
-        """Begin the next frame and publish its edges, then save the frame that is over."""
+        """Begin the next frame and publish its edges, then save the previous frame."""
         if self._acquisition is None:
             return
         for t in self._acquisition.begin(now):
@@ -129,7 +130,7 @@ class Mesoscope(Node):
             self.close()
 
     def next_due(self, due: int, now: int) -> int:
-        """Let every frame last a whole period, also one that began late."""
+        """Return when the next frame begins (ns): a period after `due`, or after `now` if late."""
         period = round(1e9 / self.settings.frame_rate_hz)
         return due + period if now - due < _LATE * period else now + period
 

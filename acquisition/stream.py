@@ -1,4 +1,4 @@
-"""Publish a Frame for each page that the microscope saves, while it saves."""
+"""Publish a Frame for each page, as soon as the microscope has saved it."""
 
 import math
 import time
@@ -24,34 +24,34 @@ from rig.node import Node, Publish
 from rig.transport.frame_ring import Ring, RingPlan
 
 _LOOK_S = 0.005
-"""Time between two looks at the file."""
+"""Time between two polls of the file, seconds."""
 _KEEN_LOOK_S = 0.001
-"""The same when a frame is expected."""
+"""Time between two polls of the file when a frame is expected, seconds."""
 _FOLDER_NS = 100_000_000
-"""Time between two looks at the folder for new files, which is slow on a network share."""
+"""Time between two polls of the folder for new files, which are slow on a network share, ns."""
 _TICK_NS = 50_000_000
-"""Longest time to read pages in one tick, so that heartbeats go out."""
+"""Longest time to read pages in one tick, ns; heartbeats are sent between ticks."""
 _LONG_HEADER = 1 << 20
-"""Characters of a header that may take longer to read than a heartbeat can wait."""
+"""Number of characters above which a header may take too long to read between heartbeats."""
 _LAST_LOOKS = 200
-"""Looks at the end for what is still being saved: 1 s in all."""
+"""Number of polls for pages that are still being saved at the end: 1 s in all."""
 
 
 class Stream(Node):
-    """Follow the files in ScanImage's folder: put pixels into the ring and publish Frames."""
+    """A driver that follows ScanImage's files, writes pixels to the ring and publishes Frames."""
 
     name = "stream"
     subscribes = (Start,)
     publishes = (Frame, Scan)
     period_s = _LOOK_S
-    max_lag_s = 3.0  # frames wait in their file
+    max_lag_s = 3.0  # frames are not lost meanwhile, as they stay in their file
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Where the files are saved."""
+        """The folder in which the files are saved, and how they are read."""
 
         imaging_folder: Annotated[str, msgspec.Meta(min_length=1)] = "imaging"
         strict: bool = False
-        """Whether a page counts only once the next one has begun: for a network share."""
+        """For a network share: read a page only after the next page has begun."""
 
     settings: Settings
 
@@ -67,12 +67,12 @@ class Stream(Node):
         self._header: Header | None = None
         self._looked = -_FOLDER_NS
         self._number = 0
-        """ScanImage's number of the last frame published."""
+        """ScanImage's number of the last published frame."""
         self._poll_schedule = PollScheduler()
         self._pending: _PendingFile | None = None
 
     def open(self) -> None:
-        """Note what is in the folder already. Raises Refused if it cannot be read."""
+        """List the files that exist already. Raises Refused if the folder cannot be read."""
         imaging = Path(self.settings.imaging_folder)
         if imaging.is_absolute() and not imaging.is_dir():
             raise Refused(
@@ -82,7 +82,7 @@ class Stream(Node):
         self._folder = FolderFollower(imaging, self.settings.strict)
 
     def handle(self, message: Start) -> None:
-        """Begin to look for new files."""
+        """Start to look for new files."""
         plan = message.session.get("ring")
         if plan is not None:
             self._ring = Ring(msgspec.convert(plan, RingPlan))
@@ -100,7 +100,7 @@ class Stream(Node):
         self.period_s = _KEEN_LOOK_S if self._poll_schedule.is_near(now) else _LOOK_S
 
     def close(self) -> None:
-        """Publish the frames that are still being saved, for 1 s at most."""
+        """Publish the frames that are still being saved, for at most 1 s."""
         try:
             self._follow_to_the_end()
         finally:
@@ -155,7 +155,7 @@ class Stream(Node):
             self._publish_torn(file.path)
 
     def _take_pending(self, wait: bool) -> bool:
-        """Take in a file's first page once its header is read; return whether none is left."""
+        """Process a file's first page when its header has been read; return True if none waits."""
         pending = self._pending
         if pending is None:
             return True
@@ -184,7 +184,7 @@ class Stream(Node):
             self._publish_frame(file, page, place)
 
     def _begin(self, file: FileFollower, page: Page) -> None:
-        """Publish the settings of a new file, unless the last file had the same."""
+        """Publish the settings of a new file, unless they are those of the last file."""
         self._file = file
         if page.number == 0:
             raise _unnumbered(file)
@@ -231,7 +231,7 @@ class Stream(Node):
 
 
 class _PendingFile:
-    """A file whose header is read by a thread, so that heartbeats go out meanwhile."""
+    """A file whose header is read by a thread, so that heartbeats are sent in the meantime."""
 
     def __init__(self, file: FileFollower, page: Page) -> None:
         self.file, self.page = file, page
@@ -239,7 +239,7 @@ class _PendingFile:
         self._reader.start()
 
     def is_read(self, wait: bool) -> bool:
-        """Whether the header has been read; wait for it if asked to."""
+        """Return True if the header has been read; with `wait`, wait for it first."""
         self._reader.join(None if wait else 0.0)
         return not self._reader.is_alive()
 

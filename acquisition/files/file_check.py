@@ -1,4 +1,4 @@
-"""Check saved files: what is in them, what is wrong with them; copy their complete pages."""
+"""Check saved files: list their contents and problems; copy their complete pages."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -28,32 +28,33 @@ class Checked(msgspec.Struct):
     frames: tuple[int, int] | None = None
     """The first and the last frame number."""
     seconds: tuple[float, float] | None = None
-    """The microscope's own time of the first and the last page."""
+    """The microscope's timestamp of the first and the last page, s."""
     page_px: tuple[int, int] = (0, 0)
-    """width, height"""
+    """Width and height of a page, px."""
     dtype: str = ""
     header: Header = Header()
     planes: list[list[PageStrip]] = []
     flyback_pages: int = 0
-    """Pages of fly-back frames, which show no depth."""
+    """Number of pages of fly-back frames, which show no depth."""
     flyback_per_volume: int = 0
-    """Fly-back frames that are saved with each volume."""
+    """Number of fly-back frames that are saved with each volume."""
     uneven: str = ""
-    """Why the planes of the pages, up to the end of this file, do not follow from their order
-    alone; "" if they do."""
+    """Why the plane of a page cannot be derived from the order of the pages alone, up to the end
+    of this file; "" if it can."""
     problems: list[str] = []
-    """What is wrong, one sentence for each."""
+    """The problems found, one sentence for each."""
 
 
 def check(paths: Sequence[Path], vendor: bool = True) -> list[Checked]:
-    """Check files in the order of recording; frame numbers go on from file to file.
+    """Check files in the order of recording; frame numbers continue from file to file.
 
     Args:
-        paths: the files.
-        vendor: whether ScanImage's own reader must open each sound file and read its last page.
+        paths: The files.
+        vendor: Also check that ScanImage's own reader opens each sound file and reads its last
+            page.
 
     Raises:
-        Refused: only if a file cannot be opened.
+        Refused: A file cannot be opened. Everything else is listed in `problems`.
     """
     found: list[Checked] = []
     counter: FrameCounter | None = None
@@ -72,15 +73,15 @@ def check(paths: Sequence[Path], vendor: bool = True) -> list[Checked]:
 
 
 def repair(path: Path, copy: Path) -> tuple[int, int]:
-    """Copy the complete pages of a damaged or truncated file into one that is closed.
+    """Copy the complete pages of a damaged or truncated file into a new, closed file.
 
-    The original is only read. The copy is checked; one that lacks a page is removed.
+    The original is only read. The copy is checked, and removed if a page is missing.
 
     Returns:
-        The number of pages in the copy, and the bytes of the original that it leaves out.
+        The number of pages in the copy, and the number of bytes of the original that are left out.
 
     Raises:
-        Refused: if there is nothing to repair or to save, or if the copy cannot be made.
+        Refused: There is nothing to repair or to save, or the copy cannot be made.
     """
     last, pages, end, link_bytes, damage = _whole_part(path)
     if last is None:
@@ -96,7 +97,7 @@ def repair(path: Path, copy: Path) -> tuple[int, int]:
         if copied != pages or damage:
             copy.unlink()
             raise Refused(
-                f"{path} cannot be repaired: the copy would hold {copied} of its {pages} pages"
+                f"{path} cannot be repaired: the copy would contain {copied} of its {pages} pages"
             )
     except FileExistsError as error:
         raise Refused(f"{copy} exists already; choose another name with --to") from error
@@ -109,7 +110,8 @@ def repair(path: Path, copy: Path) -> tuple[int, int]:
 
 
 def _whole_part(path: Path) -> tuple[Page | None, int, int, int, str]:
-    """Return the last complete page, how many there are, their end, a link's size, the damage."""
+    """Return the last complete page, the number of complete pages, their end, the size of a link
+    (bytes), and the damage in a sentence."""
     last: Page | None = None
     pages = end = 0
     with closing(FileFollower(path)) as follower:
@@ -179,7 +181,7 @@ def _add(one: Checked, page: Page) -> None:
 
 
 def _unfinished(follower: FileFollower, pages: int) -> str:
-    """Return how a file that was read to its end is incomplete; "" if it is complete."""
+    """Return what is incomplete in a file that was read to its end, or ""."""
     if not follower.began or follower.torn_bytes:
         return f"ends inside a page, after {pages} complete pages and {follower.torn_bytes} bytes"
     if not follower.ends:

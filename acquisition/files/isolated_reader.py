@@ -1,4 +1,4 @@
-"""Read a file of unknown origin in a process of its own, which alone ends if the reader crashes."""
+"""Read a file of unknown origin in a separate process, so that a crash ends only that process."""
 
 import json
 import queue
@@ -23,9 +23,9 @@ class IsolatedFile:
     """A closed file, read by another process; used like ClosedFile."""
 
     def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
-        """Start the process and have it open the file.
+        """Start the process, which opens the file.
 
-        Raises Refused as ClosedFile does, and if the process dies or does not answer in time.
+        Raises Refused as ClosedFile does, or if the process dies or does not answer in time.
         """
         self.path, self._timeout_s = path, timeout_s
         self._process = subprocess.Popen(
@@ -54,7 +54,7 @@ class IsolatedFile:
     def read(self, first: int, after: int) -> NDArray[Any]:
         """Return pages first to after - 1: (pages, height_px, width_px).
 
-        Raises Refused if they are not there, or if reading them crashes the reader.
+        Raises Refused if they do not exist, or if reading them crashes the reader.
         """
         if self._process.stdin is None or self._process.poll() is not None:
             raise self._died()
@@ -70,7 +70,7 @@ class IsolatedFile:
         """End the process."""
         self._process.kill()
         self._process.wait()
-        while self._pump.is_alive():  # it may wait for room in the queue
+        while self._pump.is_alive():  # the thread may wait for space in the queue
             try:
                 self._chunks.get(timeout=0.05)
             except queue.Empty:
@@ -131,14 +131,15 @@ class IsolatedFile:
 
 
 def _pump(pipe: IO[bytes], chunks: "queue.Queue[bytes]") -> None:
-    """Move what a process writes into a queue; an empty chunk is its end."""
+    """Move the output of a process into a queue; an empty chunk marks the end."""
     while chunk := pipe.read(_CHUNK_BYTES):
         chunks.put(chunk)
     chunks.put(b"")
 
 
 def _serve(path: Path) -> None:
-    """Be that process: describe the file, then answer each `FIRST AFTER` line with pages."""
+    """Run as the separate process: describe the file, then answer each `FIRST AFTER` line with
+    pages."""
     out = sys.stdout.buffer
 
     def answer(values: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from acquisition.scanimage.scan_message import strips_of
 _DARKEST, _BRIGHTEST = 1.0, 99.7
 """Percentiles of brightness that become black and white."""
 _BETWEEN_PX = 8
-"""White columns between two depths."""
+"""Number of white columns between two depths."""
 
 Image = NDArray[np.float64]
 
@@ -26,11 +26,12 @@ Image = NDArray[np.float64]
 def mean_images(path: Path, frames: int) -> list[Image]:
     """Return the mean of the first frames of each depth: (height_px, width_px) each.
 
-    Regions are in place, without the lines between them; pixels that were not scanned are NaN. Of
-    several channels the first one is used, unless each channel is a depth of its own.
+    Regions are at their positions in the tissue, without the lines between them; pixels that were
+    not scanned are NaN. If several channels were saved, only the first is used, unless each channel
+    shows another depth.
 
     Raises:
-        Refused: if the file has no page, or is damaged within these frames.
+        Refused: The file has no page, or is damaged within these frames.
     """
     with closing(FileFollower(path)) as follower:
         try:
@@ -67,7 +68,7 @@ def _means(follower: FileFollower, frames: int) -> list[Image]:
 
 
 def _shown(follower: FileFollower) -> Iterator[tuple[int, Page]]:
-    """Yield the pages of the channel that is used, with their plane."""
+    """Yield the plane and the page of each frame, of the channel that is used."""
     counter: FrameCounter | None = None
     for page in follower.poll(ended=True):
         header = follower.header

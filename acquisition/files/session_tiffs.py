@@ -13,7 +13,7 @@ from rig.transport.log import LOG_FILE, read_kinds
 
 _REPAIRED = "_repaired"
 _GROWTH_S = 1.0
-"""How long a file is watched to see whether a microscope still writes it, s."""
+"""How long a file is watched to find out whether a microscope is still writing it, s."""
 
 
 def repaired_copy(path: Path) -> Path:
@@ -22,9 +22,9 @@ def repaired_copy(path: Path) -> Path:
 
 
 def session_tiffs(folder: Path) -> list[Path]:
-    """Return a session's TIFFs; of one that was repaired, the copy.
+    """Return a session's TIFFs; for a repaired TIFF, its copy.
 
-    If imaging_folder is elsewhere, these are the files that were streamed.
+    If imaging_folder is outside the session folder, these are the files that were streamed.
     """
     copies = {repaired_copy(path): path for path in _tiffs(folder)}
     originals = [path for path in copies.values() if path not in copies]
@@ -32,10 +32,10 @@ def session_tiffs(folder: Path) -> list[Path]:
 
 
 def repair_unclosed(folder: Path) -> Iterator[tuple[Path, Path | None, str]]:
-    """Repair the TIFFs of a session that were not closed; the files themselves stay as they are.
+    """Repair the TIFFs of a session that were not closed; the files themselves are not changed.
 
     Yields:
-        For each: the file, the copy of its whole pages (None if there can be none), a sentence.
+        For each: the file, the copy of its complete pages (None if it cannot be made), a sentence.
     """
     session = read_session(folder)
     for path in session_tiffs(folder):
@@ -66,8 +66,8 @@ def _tiffs(folder: Path) -> list[Path]:
 
 
 def _check_not_growing(path: Path, session: SessionSettings) -> None:
-    """Refuse a file that a real microscope still writes."""
-    if "mesoscope" in session.nodes:  # a simulated one, which has ended with its session
+    """Raise Refused if a real microscope is still writing the file."""
+    if "mesoscope" in session.nodes:  # a simulated microscope has ended with its session
         return
     before = path.stat()
     time.sleep(_GROWTH_S)

@@ -1,4 +1,4 @@
-"""What Suite2p must know of a recording, in a file beside the TIFFs."""
+"""Write Suite2p's options for a recording to a file beside the TIFFs."""
 
 import json
 from collections.abc import Sequence
@@ -10,20 +10,22 @@ from acquisition.scanimage.regions import places
 from rig.errors import Refused
 
 OPS_FILE = "ops.json"
-"""Suite2p 0.x reads the only JSON file beside the TIFFs when `mesoscan` is set; 1.x does not."""
+"""Name of the file. If `mesoscan` is set, Suite2p 0.x reads the only JSON file beside the TIFFs;
+1.x does not."""
 
 
 def ops_of(files: Sequence[Checked]) -> dict[str, Any]:
     """Return Suite2p's options for the files of a recording.
 
-    lines are the rows of each region in a page, from 0; dy and dx its place on a picture of all
-    regions; fs is pages of each plane a second. Suite2p finds planes by counting pages: saved
-    fly-back pages are further planes, which `ignore_flyback` leaves out by their number among the
-    folders plane0, plane1 ..., one for each region of each plane.
+    `lines` are the rows of each region in a page, from 0; `dy` and `dx` are the position of the
+    region in an image of all regions; `fs` is the number of pages per second of each plane. Suite2p
+    finds planes by counting pages, so saved fly-back pages are additional planes. `ignore_flyback`
+    lists these by the numbers of their folders plane0, plane1, ..., of which there is one for each
+    region of each plane.
 
     Raises:
-        Refused: where Suite2p has no options for the recording. It takes one page of each plane a
-            volume, with the same regions at every depth.
+        Refused: Suite2p cannot read the recording. It needs one page of each plane per volume, and
+            the same regions at every depth.
     """
     first = files[0]
     header, planes = first.header, first.planes
@@ -34,7 +36,7 @@ def ops_of(files: Sequence[Checked]) -> dict[str, Any]:
     if any(other != rows[0] for other in rows):
         raise Refused(f"{first.path} has other regions at each depth, which Suite2p cannot read")
     corners = places([strip.field for strip in planes[0]])
-    # Planes scanned simultaneously are saved as channels; to Suite2p each such page is a plane.
+    # Planes scanned simultaneously are saved as channels; Suite2p takes each such page as a plane.
     channels = 1 if header.depths_per_frame > 1 else len(header.channels) or 1
     flyback_planes = files[-1].flyback_per_volume * header.depths_per_frame
     regions, all_planes = len(rows[0]), len(planes) + flyback_planes
@@ -52,7 +54,11 @@ def ops_of(files: Sequence[Checked]) -> dict[str, Any]:
 
 
 def write_ops(files: Sequence[Checked]) -> Path:
-    """Write the options beside the first TIFF; return where. Raises Refused if that cannot be."""
+    """Write the options beside the first TIFF; return the file.
+
+    Raises:
+        Refused: Suite2p cannot read the recording, or the file cannot be written.
+    """
     path = files[0].path.parent / OPS_FILE
     try:
         path.write_text(json.dumps(ops_of(files)) + "\n", encoding="utf-8")
@@ -62,7 +68,7 @@ def write_ops(files: Sequence[Checked]) -> Path:
 
 
 def _check_even(files: Sequence[Checked]) -> None:
-    """Refuse a recording whose pages do not follow each other plane by plane."""
+    """Raise Refused if the pages of a recording are not in the order of the planes."""
     first = files[0]
     header = first.header
     several_slices = header.slices > 1 or header.flyback_frames > 0

@@ -1,8 +1,9 @@
-"""Read closed ScanImage files with the vendor's reader, which is safe only on sound files.
+"""Read closed ScanImage files with the vendor's reader, which is safe only for sound files.
 
-That reader crashes on damaged files and on page ranges outside the file, and returns an incomplete
-or compressed page as if it were sound. So the follower reads the file first, every range is
-checked, nothing is read while the file is being closed, and all pixels are compared with the file.
+The vendor's reader crashes on damaged files and on page ranges outside the file, and it returns
+incomplete or compressed pages without an error. So our own FileFollower reads the file first, every
+range is checked, nothing is read while the file is being closed, and all pixels are compared with
+the file.
 """
 
 import threading
@@ -27,12 +28,12 @@ class ClosedFile:
     def __init__(self, path: Path) -> None:
         """Check the file, then open it.
 
-        Raises Refused if it is not ScanImage's, is damaged, compressed, incomplete or not closed,
-        or if the vendor's reader finds another number of pages.
+        Raises Refused if the file is not from ScanImage, is damaged, compressed, incomplete or not
+        closed, or if the vendor's reader finds another number of pages.
         """
         self.path = path
         self.shape = (0, 0)
-        """height_px, width_px"""
+        """Size of a page, (height_px, width_px)."""
         self.dtype = "<i2"
         self._places: list[PageIndex | None] = []
         self._flyback_pages = 0
@@ -87,7 +88,7 @@ class ClosedFile:
     def places(self) -> list[PageIndex | None]:
         """The channel and plane of each page; None for fly-back and repeated frames.
 
-        Raises Refused if the header leaves open which depth a page shows.
+        Raises Refused if the header does not show which depth a page shows.
         """
         if self._unclear:
             raise self._follower.refused(self._unclear)
@@ -95,7 +96,7 @@ class ClosedFile:
 
     @property
     def flyback_pages(self) -> int:
-        """How many pages are of fly-back frames, as far as this is known."""
+        """Number of pages of fly-back frames, as far as this is known."""
         return self._flyback_pages
 
     def close(self) -> None:
@@ -139,7 +140,7 @@ class ClosedFile:
         return offsets
 
     def _place(self, page: Page, counter: FrameCounter | None) -> FrameCounter | None:
-        """Note what a page shows, as long as this is known."""
+        """Store what a page shows, as long as this is known."""
         if self._unclear:
             return counter
         try:

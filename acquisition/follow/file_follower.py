@@ -27,35 +27,35 @@ from rig.errors import Refused
 
 _PADDING_BYTES = 8
 _SETTINGS = re.compile(r"""^\s*(\{|(scanimage\.)?SI[45]?\.[\w.]+ *=)""", re.MULTILINE)
-"""How ScanImage's settings begin, as lines or as JSON."""
+"""Pattern of the start of ScanImage's settings, as lines or as JSON."""
 _TAG_NUMBER = struct.Struct("<H")
 _FIRST_TAGS = (254, 255, 256)
-"""A page's tags are sorted, and begin with one of these."""
+"""The tags with one of which a page begins; its tags are sorted."""
 
 
 class _PageState(NamedTuple):
     """The state of a page, from the bytes at its offset."""
 
     link_at: int = 0
-    """Offset of its link; 0 if it has no tags yet."""
+    """Offset of the page's link; 0 if the page has no tags yet."""
     next_at: int = 0
-    """Where it links to; 0: nowhere."""
+    """Offset to which the link points; 0: it points to no page."""
     next_begun: bool | None = None
-    """Whether there are tags at next_at; None if the file does not reach that far."""
+    """True if there are tags at next_at; None if the file does not reach that far."""
     preallocated: bool = False
-    """Whether the file has space there that has not been written."""
+    """True if the file has space at next_at that has not been written."""
 
 
 class FileFollower:
-    """Read each page of one file once, as soon as all of it is on disk.
+    """A reader of one growing file; each page is read once, as soon as all of it is on disk.
 
-    Both kinds of writer are known: one links to where the next page will be, the other writes the
-    link once the next page is there. An incomplete end is waited for; bytes that can never become a
-    page are refused.
+    Two kinds of writer are supported: one writes a page's link to the next page before that page
+    exists, the other afterwards. The follower waits for the rest of an incomplete page; it refuses
+    bytes that can never become a page.
 
-    Where the size of a file is not the number of bytes written, as on a network share, use
-    `strict`: a page then counts once the next one has begun or the file is closed. A file that is
-    longer than its contents is recognised, and then followed strictly.
+    If the size of a file is not the number of bytes written, as on a network share, use `strict`: a
+    page then counts as complete only when the next page has begun or the file is closed. A file
+    that is longer than its contents is detected, and from then on followed with `strict`.
     """
 
     def __init__(self, path: Path, strict: bool = False) -> None:
@@ -75,9 +75,9 @@ class FileFollower:
         self._linked_ahead = False
         self._preamble = Preamble(0, 0)
         self._held: Page | None = None
-        """The first page, while its file's metadata have not been read."""
+        """The first page, until the metadata of its file have been read."""
         self._withheld_at = -1
-        """Offset of the last link that was seen to point to a next page."""
+        """Offset of the last link that pointed to a next page."""
         try:
             self._file = GrowingFile(path)
         except OSError as error:
@@ -86,8 +86,8 @@ class FileFollower:
     def poll(self, ended: bool = False) -> Iterator[Page]:
         """Yield the pages that have become complete. Raises Refused if the file is damaged.
 
-        If `ended`, nothing is written any more, and the last page of a closed file counts even if
-        strict.
+        If `ended`, the writer has finished, and the last page of a closed file counts even with
+        `strict`.
         """
         try:
             if (page := self._held) is not None:
@@ -114,18 +114,18 @@ class FileFollower:
 
     @property
     def frame_period_s(self) -> float | None:
-        """The time between frames by the metadata, once they are read."""
+        """The time between frames according to the metadata, s; None before they are read."""
         rate_hz = self.header.frame_rate_hz
         return 1.0 / rate_hz if rate_hz else None
 
     @property
     def identity(self) -> tuple[int, int]:
-        """Identifies this file, even after it was renamed."""
+        """An identifier of this file that a renaming does not change."""
         return self._file.identity
 
     @property
     def has_page(self) -> bool:
-        """Whether the first page is complete; unlike `poll`, this reads no metadata.
+        """Return True if the first page is complete; unlike `poll`, this reads no metadata.
 
         Raises Refused if the file is damaged.
         """
@@ -139,7 +139,7 @@ class FileFollower:
             raise self.refused(f"cannot be read ({error.strerror})") from error
 
     def pixels(self, page: Page) -> NDArray[Any]:
-        """Return a page's pixels, (height_px, width_px). Raises Refused if they are not there."""
+        """Return a page's pixels, (height_px, width_px). Raises Refused if they are missing."""
         pixels = np.empty((page.height_px, page.width_px), page.dtype)
         self.read_into(page, pixels.reshape(-1).view(np.uint8))
         return pixels
@@ -147,7 +147,7 @@ class FileFollower:
     def read_into(self, page: Page, body: NDArray[np.uint8]) -> None:
         """Read a page's pixels into an array of exactly their size in bytes.
 
-        Raises Refused if they are not there.
+        Raises Refused if they are missing.
         """
         try:
             whole = self._file.read_into(page.offset_bytes, body)
@@ -158,30 +158,30 @@ class FileFollower:
 
     @property
     def began(self) -> bool:
-        """Whether the header is on disk."""
+        """True if the header is on disk."""
         return self._began
 
     @property
     def link_bytes(self) -> int:
-        """The size of a link in this kind of TIFF, bytes."""
+        """Size of a link in this kind of TIFF, bytes."""
         return self._layout.link.size
 
     @property
     def finished(self) -> bool:
-        """Whether the writer has removed its link to a next page: no page will follow."""
+        """True if the writer has removed its link to a next page, so that no page will follow."""
         return self._linked_ahead and self.ends
 
     @property
     def ends(self) -> bool:
-        """Whether the last complete page links to no other, as in a closed file."""
+        """True if the last complete page links to no other page, as in a closed file."""
         return self._link() == 0
 
     @property
     def torn_bytes(self) -> int:
-        """Bytes after the last complete page: the beginning of another."""
+        """Number of bytes after the last complete page: the beginning of another page."""
         size = self._file.size()
         next_at = self._link()
-        if self._strict:  # these bytes count only if they begin a page
+        if self._strict:  # the bytes count only if a page begins with them
             begun = next_at and self._has_begun(next_at)
             return size - next_at if begun else 0
         torn = size - max(self._end, next_at)
@@ -199,7 +199,7 @@ class FileFollower:
         if at == 0:
             return None
         if at <= self._page_at or at < self._layout.first_link_at:
-            # Pages are written in order; a link back would be followed forever.
+            # Pages are written in order; a link backwards would make an endless loop.
             raise NotScanImage(f"has a link back from byte {self._link_at} to byte {at}")
         state = self._page_state(at)
         self._note(state)
@@ -213,7 +213,7 @@ class FileFollower:
         return page
 
     def _page_state(self, at: int) -> _PageState:
-        """Look at the page at `at` and at the place that it links to."""
+        """Return the state of the page at offset `at` and of the place that it links to."""
         entries = self._number(at, self._layout.entries)
         if not entries:
             return _PageState(preallocated=entries == 0)
@@ -222,7 +222,7 @@ class FileFollower:
         return _PageState(link_at, next_at, self._has_begun(next_at) if next_at else None)
 
     def _note(self, state: _PageState) -> None:
-        """Remember where the next page is, and whether the file is longer than its contents."""
+        """Store where the next page is, and whether the file is longer than its contents."""
         # Once the next page has begun, the link to it does not change any more.
         self._next_at = state.next_at if state.next_begun else 0
         self._strict |= state.preallocated or state.next_begun is False
@@ -230,7 +230,7 @@ class FileFollower:
             self._withheld_at = state.link_at
 
     def _counts(self, state: _PageState, at: int, ended: bool) -> bool:
-        """Whether a page with that state may be taken as written, if it is all there."""
+        """Return True if a page with this state counts as written, if all of its bytes exist."""
         if not state.link_at:
             return False
         if not self._strict or state.next_begun:
@@ -238,11 +238,11 @@ class FileFollower:
         if state.next_at:
             return False
         if self._withheld_at == state.link_at:
-            return True  # its writer has taken back the link to a next page: the file is closed
+            return True  # the writer has removed the link to a next page: the file is closed
         return ended and self._file.size() - state.link_at <= self._bytes_after_last_link(at)
 
     def _has_begun(self, at: int) -> bool | None:
-        """Whether there are tags at `at`; None if the file does not reach that far."""
+        """Return True if there are tags at `at`; None if the file does not reach that far."""
         layout = self._layout
         raw = self._file.read_anew(at, layout.entries.size + _TAG_NUMBER.size)
         if raw is None:
@@ -251,7 +251,7 @@ class FileFollower:
         return layout.entries.unpack_from(raw)[0] > 0 and first in _FIRST_TAGS
 
     def _bytes_after_last_link(self, at: int) -> int:
-        """Return how many bytes follow the link of a closed file's last page, at most."""
+        """Return the largest number of bytes that follow the link of a closed file's last page."""
         page = self._parser.parse(self._file.read, at)
         return 0 if page is None else page.end - page.link_at + _PADDING_BYTES
 
@@ -271,9 +271,9 @@ class FileFollower:
         return True
 
     def _read_texts(self, page: Page) -> bool:
-        """Read static metadata and regions; return whether they are on disk.
+        """Read static metadata and regions; return True if they are on disk.
 
-        They are in two blocks before the pages or in two tags of the first page; before 2016 the
+        They are in two blocks before the pages, or in two tags of the first page; before 2016 the
         metadata are in the description of each page.
         """
         preamble = self._preamble
@@ -299,15 +299,15 @@ class FileFollower:
         return 0 if raw is None else int(self._layout.link.unpack(raw)[0])
 
     def _number(self, at: int, layout: Any) -> int | None:
-        """Return an integer of the file; None if it does not reach that far."""
+        """Return an integer at an offset; None if the file does not reach that far."""
         raw = self._file.read(at, layout.size)
         return None if raw is None else int(layout.unpack(raw)[0])
 
     def refused(self, what: str) -> Refused:
         """Return the error for the person at the rig.
 
-        `what` follows the name of this file; if it has advice after a semicolon, no other
-        advice is added.
+        `what` continues a sentence that begins with the name of this file. Advice is added, unless
+        `what` contains advice after a semicolon.
         """
         advice = "run rig tiff check for details, and rig tiff repair to save its complete pages"
         return Refused(f"{self.path.as_posix()} {what}" + ("" if ";" in what else f"; {advice}"))

@@ -1,4 +1,4 @@
-"""Watch the folder that ScanImage saves into, and follow its files one after the other."""
+"""Watch the folder in which ScanImage saves, and follow its files one after the other."""
 
 import os
 import re
@@ -19,23 +19,23 @@ class FileState(NamedTuple):
     """A file as its folder lists it."""
 
     size: int
-    """Bytes."""
+    """Size of the file, bytes."""
     written_ns: int
-    """When it was last written to, by the clock of its computer."""
+    """Time of the last write, ns, by the clock of the computer that has the folder."""
     identity: tuple[int, int]
-    """Identifies the file, even after it was renamed."""
+    """An identifier of the file that a renaming does not change."""
 
 
 def tiffs_in(folder: Path) -> dict[Path, FileState]:
     """Return the TIFFs of a folder by path, in the order of their numbers (_2 before _10).
 
-    A folder that does not exist has none. Raises OSError.
+    Empty if the folder does not exist. Raises OSError if it cannot be read.
     """
     found = {}
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                name = entry.name  # macOS writes ._NAME.tif beside NAME.tif on a network drive
+                name = entry.name  # on a network drive, macOS writes ._NAME.tif beside NAME.tif
                 if is_user_file(name) and name.lower().endswith(_SUFFIXES) and entry.is_file():
                     path = folder / entry.name
                     stat = path.stat()  # entry.stat() has no identity on Windows
@@ -52,47 +52,50 @@ class LostFile(NamedTuple):
     text: str
     """What happened, in a sentence."""
     is_growing: bool
-    """Whether it is the file that the microscope writes now."""
+    """True if the microscope is writing the file now."""
 
 
 class FolderFollower:
-    """Read the pages of a folder's new files, one file after the other.
+    """A reader of the pages of a folder's new files, one file after the other.
 
-    A file is new if it had no page when the follower was made, or has changed since. Other files
-    are earlier recordings and are left alone.
+    A file is new if it had no page when the follower was created, or has changed since then. Other
+    files are earlier recordings and are not read.
     """
 
     def __init__(self, folder: Path, strict: bool = False) -> None:
-        """Note which files are there already. Raises Refused if the folder cannot be read."""
+        """List the files that exist already. Raises Refused if the folder cannot be read."""
         self.file: FileFollower | None = None
-        """The file that is followed now; None before the first one."""
+        """The file that is followed now; None before the first file."""
         self.followed: list[Path] = []
-        """Every file followed, in order."""
+        """All files followed so far, in order."""
         self.torn: list[Path] = []
-        """Files that ended inside a frame, since the caller last emptied the list."""
+        """Files that ended inside a frame; the caller empties the list."""
         self.lost: list[LostFile] = []
-        """Files that were deleted, renamed or replaced since then."""
+        """Files that were deleted, renamed or replaced; the caller empties the list."""
         self._folder, self._strict = folder, strict
         self._in_place: dict[Path, FileState] = {}
-        """The followed files that are still under their names, as they were last seen."""
+        """The last state of each followed file that still exists under its name."""
         self._renamed: set[Path] = set()
         """New names of followed files."""
         self._was_there = folder.is_dir()
         self._old = {p: state for p, state in self._look().items() if _has_a_page(p)}
 
     def poll(self, look: bool = True, ended: bool = False) -> Iterator[tuple[FileFollower, Page]]:
-        """Yield the pages that have become complete, with their file. Raises Refused.
+        """Yield the pages that have become complete, with their file.
 
         Args:
-            look: whether to look for new files, too.
-            ended: whether nothing is written any more.
+            look: Also look for new files.
+            ended: True if the writer has finished.
+
+        Raises:
+            Refused: The folder cannot be read, or a file is damaged.
         """
         while True:
             yield from self._pages(ended)
             successor = self._successor() if look else None
             if successor is None:
                 return
-            # The next file has a page, so this one is complete: read what is left of it.
+            # The next file has a page, so this file is complete; read the rest of it.
             yield from self._pages(ended=True)
             self._leave()
             self.file = FileFollower(successor, self._strict)
@@ -110,7 +113,7 @@ class FolderFollower:
                 yield self.file, page
 
     def _successor(self) -> Path | None:
-        """Return the next new file; unless it is the first one, only once it has a page."""
+        """Return the next new file; all but the first are returned only when they have a page."""
         there = self._look()
         self._find_lost(there)
         known = {*self.followed, *self._renamed}
@@ -121,11 +124,11 @@ class FolderFollower:
         return path if path is not None and (self.file is None or _has_a_page(path)) else None
 
     def _find_lost(self, there: dict[Path, FileState]) -> None:
-        """Note the followed files that were deleted, renamed or replaced since the last look."""
+        """Find the followed files that were deleted, renamed or replaced since the last call."""
         for path, before in tuple(self._in_place.items()):
             now = there.get(path)
             if now is not None and (now.identity == before.identity or now.size >= before.size):
-                # A share may give a file another identity; one in its place begins small.
+                # A network share may give a file another identity; a new file would be smaller.
                 self._in_place[path] = now._replace(identity=before.identity)
                 continue
             del self._in_place[path]
@@ -176,7 +179,11 @@ def _series(path: Path) -> str:
 
 
 def _has_a_page(path: Path) -> bool:
-    """Whether a file has a page, or can never have one. Raises Refused if it cannot be opened."""
+    """Return True if a file has a page, or can never have one.
+
+    Raises:
+        Refused: The file cannot be opened.
+    """
     with closing(FileFollower(path)) as probe:
         try:
             return probe.has_page

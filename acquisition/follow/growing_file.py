@@ -1,4 +1,4 @@
-"""A file that another process is appending to, read by position."""
+"""Read a file by position while another process appends to it."""
 
 import os
 from pathlib import Path
@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WINDOW_BYTES = 1024
-"""Enough for the tags and the description of a page of 2016 or later."""
+"""Number of bytes read ahead: enough for the tags and description of a page of 2016 or later."""
 
 
 class GrowingFile:
-    """Read what is there so far.
+    """A growing file, of which the bytes so far can be read.
 
-    It seeks before it reads, because not every system has a positional read. The size is asked of
-    the open file, because a network share caches what it knows by name.
+    Each read seeks first, because not every operating system has a positional read. The size is
+    read from the open file, because a network share caches the size that belongs to a file's name.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file. Raises OSError."""
+        """Open the file. Raises OSError if that fails."""
         self._file = path.open("rb", buffering=0)
         self._size = 0
         self._window = (0, b"")
@@ -30,18 +30,18 @@ class GrowingFile:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """Identifies this file, even after it was renamed."""
+        """An identifier of this file that a renaming does not change."""
         stat = os.fstat(self._file.fileno())
         return stat.st_dev, stat.st_ino
 
     def reaches(self, end: int) -> bool:
-        """Whether the file has at least `end` bytes."""
+        """Return True if the file has at least `end` bytes."""
         return end <= self._size or end <= self.size()
 
     def read(self, offset: int, count: int) -> bytes | None:
         """Return bytes; None if the file does not reach that far.
 
-        Some more are read ahead and returned by later calls, until `forget`.
+        More bytes are read ahead; later calls return them from memory, until `forget`.
         """
         start, ahead = self._window
         if start <= offset and offset + count <= start + len(ahead):
@@ -57,7 +57,7 @@ class GrowingFile:
         return self._bytes(offset, count, count)
 
     def read_into(self, offset: int, body: NDArray[np.uint8]) -> bool:
-        """Fill `body` from an offset; return whether there were enough bytes. Raises OSError."""
+        """Fill `body` from an offset; return True if there were enough bytes. Raises OSError."""
         left = body.data
         self._file.seek(offset)
         while left and (count := self._file.readinto(left)):
@@ -65,7 +65,7 @@ class GrowingFile:
         return not left
 
     def forget(self) -> None:
-        """Forget what was read ahead, which may have changed."""
+        """Drop the bytes that were read ahead, as they may have changed in the file."""
         self._window = (0, b"")
 
     def close(self) -> None:

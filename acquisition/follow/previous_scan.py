@@ -1,4 +1,4 @@
-"""The microscope's settings in the animal's last session, from a file in each session folder."""
+"""Save the microscope's settings in each session folder, and read those of the last session."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ SCAN_FILE = "scan.json"
 
 
 def remember(session_folder: Path, header: Header) -> None:
-    """Save a recording's settings in the session folder; only the first of a session are kept."""
+    """Save a recording's settings in the session folder; only those of the first file are kept."""
     path = session_folder / SCAN_FILE
     if not path.exists():
         path.write_bytes(msgspec.json.format(msgspec.json.encode(header), indent=2) + b"\n")
@@ -25,5 +25,5 @@ def last_header(session_folder: Path) -> Header | None:
         try:
             return msgspec.json.decode((folder / SCAN_FILE).read_bytes(), type=Header)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            continue  # it had no imaging, or was written by another version of the rig
+            continue  # the session had no imaging, or was recorded by another version
     return None

@@ -1,1 +1,1 @@
-"""The ScanImage TIFF format, read from bytes; nothing here opens a file."""
+"""The ScanImage TIFF format, read from bytes; no module here opens a file."""

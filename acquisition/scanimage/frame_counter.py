@@ -1,4 +1,4 @@
-"""Find the frame, channel and plane of each page, and the frames that are missing or double."""
+"""Find the frame, channel and plane of each page, and frames that are missing or saved twice."""
 
 from typing import NamedTuple
 
@@ -10,22 +10,22 @@ from acquisition.scanimage.preamble import NotScanImage
 from acquisition.scanimage.volume_model import VolumeModel
 
 _AGREES_FRAMES = 0.5
-"""A time fits a number of frames if it is nearer to it than this."""
+"""Largest difference with which a time fits a number of frames, in frames."""
 _VOTES = 3
-"""Ends of volumes whose times are checked against the numbering of fly-back frames."""
+"""Number of ends of volumes at which times show whether fly-back frames are numbered."""
 
 
 class PageIndex(NamedTuple):
     """What a page shows."""
 
     channel: int
-    """The channel's number, as ScanImage counts them."""
+    """The channel's number in ScanImage, from 1."""
     plane: int
     """Index of the depth in Header.depths_um."""
 
 
 class _Label(NamedTuple):
-    """The frame of a page, as given in the description of the page."""
+    """The frame numbers and time in the description of a page."""
 
     number: int
     acquisition: int
@@ -34,44 +34,48 @@ class _Label(NamedTuple):
 
 
 class FrameCounter:
-    """Follow the frame numbers of a recording over all its files and acquisitions.
+    """A counter of the frames of a recording, over all its files and acquisitions.
 
-    A frame is one page for each channel saved; all of them bear its number. `frameNumbers` counts
-    on over the acquisitions of a LOOP, while `frameNumberAcquisition` begins anew with each, and
-    with it the volume: the second gives what a frame shows, the first what is missing.
+    A frame is one page per saved channel; all of them have the number of the frame. `frameNumbers`
+    continues over the acquisitions of a LOOP and shows which frames are missing.
+    `frameNumberAcquisition` starts again at each acquisition, as does the volume, and shows which
+    slice a frame belongs to.
     """
 
     def __init__(self, header: Header) -> None:
-        """Raises NotScanImage if the header leaves open which depth a page shows."""
+        """Start before the first page.
+
+        Raises NotScanImage if the header does not show which depth a page shows.
+        """
         self.faults: list[str] = []
-        """What was found wrong since the caller last emptied the list: one clause each."""
+        """The faults found, one clause each; the caller empties the list."""
         self.flyback_pages = 0
-        """Pages of fly-back frames, which show no plane."""
+        """Number of pages of fly-back frames, which show no plane."""
         self.flyback_per_volume: int | None = None
-        """Fly-back frames saved after the first volume; None before the second one begins."""
+        """Number of fly-back frames saved after the first volume; None before the second volume."""
         self.uneven = ""
-        """Why planes do not follow from the order of the pages alone; "" if they do."""
+        """Why the plane of a page cannot be derived from the order of the pages; "" if it can."""
         self._header = header
         self._channels = header.channels or (1,)
         self._model = VolumeModel.of(header)
         self._step_known = not self._model.one_plane or header.averaged == 1
         self._votes = 0
         self._assumed = False
-        """Whether a frame past the first volume was placed with no evidence of `_vote`."""
+        """True if a frame after the first volume was placed before `_vote` had any evidence."""
         self._first: _Label | None = None
         self._last: _Label | None = None
         self._last_shown: _Label | None = None
         """The last frame that shows a plane."""
         self._flyback_since = 0
-        """Fly-back frames since the last frame that shows a plane."""
+        """Number of fly-back frames since the last frame that shows a plane."""
         self._pages = 0
-        """Pages of the last frame so far."""
+        """Number of pages of the last frame so far."""
         self._unnumbered = 0
         self._missing: list[range] = []
 
     @property
     def inside_volume(self) -> bool:
-        """Whether the last frame is not the last one of a volume that shows a slice."""
+        """True if more frames with a slice must follow in the volume of the last frame."""
         model = self._model
         if self._last is None or model.one_plane:
             return False
@@ -79,15 +83,15 @@ class FrameCounter:
         return (following - 1) % model.period >= model.averaged
 
     def continues(self, header: Header, page: Page) -> bool:
-        """Whether a file with that header and first page goes on with this recording."""
+        """Return True if a file with this header and first page continues this recording."""
         ours, theirs = self._header, header
         same = ours.channels == theirs.channels and ours.zs_um == theirs.zs_um
         return same and VolumeModel.of(ours) == VolumeModel.of(theirs) and page.number > 1
 
     def place(self, page: Page) -> PageIndex | None:
-        """Return what the next page shows; None if it shows no plane or is to be left out.
+        """Return what the next page shows; None if it shows no plane or must be left out.
 
-        Raises NotScanImage if the pages are not those that the header describes.
+        Raises NotScanImage if the pages contradict the header.
         """
         label, last = self._label(page), self._last
         if last is None:
@@ -112,7 +116,7 @@ class FrameCounter:
             self.uneven = f"frame {label.number}, the first one, is inside a volume"
 
     def _first_page(self, label: _Label) -> PageIndex | None:
-        """Take the first page of a frame that comes in order."""
+        """Process the first page of a frame that is in order."""
         self._pages = 1
         index = self._index(label)
         if index is None:
@@ -181,7 +185,7 @@ class FrameCounter:
         self._note_uneven(True)
 
     def _check_order(self, last: _Label, label: _Label) -> None:
-        """Compare a frame with the one before, which has a lower number."""
+        """Compare a frame with the previous frame, which has a lower number."""
         if _is_next_acquisition(last, label):
             self._check_restart(last, label)
         else:
@@ -189,7 +193,7 @@ class FrameCounter:
             self._check_same_acquisition(last, label)
 
     def _check_restart(self, last: _Label, label: _Label) -> None:
-        """Check that an acquisition begins its volume anew, as its frame numbers must show."""
+        """Check that a new acquisition starts with a new volume, according to its frame numbers."""
         if not self.inside_volume:
             return
         goes_on = label.number_in_acquisition - last.number_in_acquisition
@@ -204,7 +208,7 @@ class FrameCounter:
         )
 
     def _check_same_acquisition(self, last: _Label, label: _Label) -> None:
-        """Check that both numbers of a frame rise equally, and how fly-back is numbered."""
+        """Check that both numbers of a frame increase equally, and how fly-back is numbered."""
         if self._model.one_plane:
             return
         more = label.number - last.number
@@ -218,12 +222,12 @@ class FrameCounter:
             self._vote(last, label)
 
     def _vote(self, last: _Label, label: _Label) -> None:
-        """Learn from the times at the end of a volume whether numbers count fly-back frames.
+        """Find from the times at the end of a volume whether numbers count fly-back frames.
 
-        Between the last frame of a volume and the first of the next one the time of all fly-back
-        frames passes. Numbers that count them step by as much, whether the frames are saved or
-        not; numbers that leave them out step by 1. Ends of volumes with no clear answer count as
-        the first, which is how ScanImage numbers.
+        The time from the last frame of a volume to the first frame of the next volume includes all
+        fly-back frames. If they are numbered, the number increases by the same amount, whether or
+        not they are saved; otherwise it increases by 1. If an end of a volume gives no clear
+        answer, it counts for numbered fly-back frames, which is ScanImage's normal behavior.
         """
         left_out = msgspec.structs.replace(self._model, flyback_numbered=False)
         first, then = last.number_in_acquisition, label.number_in_acquisition
@@ -247,13 +251,13 @@ class FrameCounter:
         self._model = self._model if numbered else left_out
 
     def _check_gap(self, shown: _Label, label: _Label) -> None:
-        """Name the frames missing between two frames that show a plane."""
+        """Report the frames that are missing between two frames that show a plane."""
         model, in_acquisition = self._model, label.number_in_acquisition
         before = label.number - in_acquisition  # the last frame before this acquisition
         following = model.next_number(shown.number_in_acquisition) - shown.number_in_acquisition
         first = shown.number + following
         if label.acquisition > shown.acquisition + 1 and model.averaged > 1:
-            # Acquisitions in between were too short for an averaged frame: nothing is known.
+            # Acquisitions in between were too short for an averaged frame, so nothing is known.
             first = max(first, before + 1)
         if _is_next_acquisition(shown, label) and in_acquisition > model.averaged:
             first = min(first, before + model.averaged)
@@ -282,7 +286,7 @@ class FrameCounter:
             )
 
     def _learn_step(self, jump: int) -> None:
-        """Learn from the first two frames whether averaged frames are numbered 4, 8 ... or 1, 2."""
+        """Find from two frames whether averaged frames are numbered 4, 8, ... or 1, 2, ..."""
         if not self._step_known and jump % self._model.averaged:
             self._model = msgspec.structs.replace(self._model, averaged=1)
         self._step_known = True
@@ -291,7 +295,7 @@ class FrameCounter:
         self.faults.append(text)
 
     def _note_uneven(self, channels_shift: bool = False) -> None:
-        """Note that the last fault shifts the pages after it against planes or channels."""
+        """Record that, after the last fault, pages no longer follow in the order of the planes."""
         if channels_shift or not self._model.one_plane:
             self.uneven = self.uneven or self.faults[-1]
 

@@ -1,7 +1,7 @@
-"""The settings of a recording, from the static metadata of ScanImage 3.8 to 2023.
+"""Read the settings of a recording from the static metadata of ScanImage 3.8 to 2023.
 
-The versions name the same settings differently: `state.acq.zoomFactor=4` (3.8, where lines end in
-carriage returns), `scanimage.SI4.scanZoomFactor = 4` (4), `scanimage.SI5.` (5.0),
+The versions have different names for the same setting: `state.acq.zoomFactor=4` (3.8, where lines
+end in carriage returns), `scanimage.SI4.scanZoomFactor = 4` (4), `scanimage.SI5.` (5.0),
 `SI.hRoiManager.scanZoomFactor = 4` (5.1, called 2015, and later). Values are MATLAB literals.
 """
 
@@ -18,7 +18,7 @@ from acquisition.scanimage.preamble import NotScanImage
 from acquisition.scanimage.stack_settings import read_stack
 
 _SCANNERS = ("hScan2D", "hResScan", "hLinScan")
-"""Since 2016 the active scanner is hScan2D; before, each kind had a name of its own."""
+"""Names of the active scanner: hScan2D since 2016; before, each kind had its own name."""
 _MAX_COUNT = 10_000
 
 
@@ -27,62 +27,62 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str = ""
     frame_rate_hz: float | None = None
-    """Scanned frames a second; `averaged` of them make a saved frame."""
+    """Number of scanned frames per second; `averaged` of them are averaged into a saved frame."""
     volume_rate_hz: float | None = None
     line_period_s: float | None = None
     fly_to_s: float | None = None
-    """How long the mirrors take from one region to the next."""
+    """Time that the mirrors take from one region to the next, s."""
     multi_region: bool = False
     channels: tuple[int, ...] = ()
-    """The channels saved: a frame is one page for each."""
+    """The saved channels; a frame is one page per channel."""
     zs_um: tuple[tuple[float, ...], ...] = ()
-    """The depths of each slice of a volume: several if a slice scans several at the same time."""
+    """The depths of each slice of a volume; several if a slice scans them simultaneously."""
     frames_per_slice: int = 1
-    """Frames scanned of each slice before the next one; 1 if there is only one slice."""
+    """Number of frames scanned of each slice before the next slice; 1 if there is one slice."""
     flyback_frames: int = 0
-    """Frames at the end of a volume, scanned while the focus returns to the first slice."""
+    """Number of frames at the end of a volume, scanned while the focus returns to the start."""
     averaged: int = 1
-    """Scanned frames that make one saved frame."""
+    """Number of scanned frames that are averaged into one saved frame."""
     unclear: str = ""
-    """Why the depth of a page cannot be changes from this header; "" if it can."""
+    """Why this header does not determine the depth of a page; "" if it does."""
     laser_gated: bool = False
-    """Whether each channel saved sees the pulses of another beam, and so another depth."""
+    """True if each saved channel shows the pulses of another beam, and so another depth."""
     bidirectional: bool | None = None
     um_per_degree: float | None = None
     power_percent: tuple[float, ...] = ()
-    """Of each laser beam."""
+    """Power of each laser beam, percent."""
     pmt_gains: tuple[float, ...] = ()
     zoom: float | None = None
     objective_um: tuple[float, ...] = ()
-    """Position of the motors: x, y, z."""
+    """Position of the motors, um: x, y, z."""
     fast_z_um: float | None = None
 
     @property
     def slices(self) -> int:
-        """Slices of a volume."""
+        """Number of slices of a volume."""
         return max(1, len(self.zs_um))
 
     @property
     def depths_per_frame(self) -> int:
-        """How many depths a frame shows: one for each channel if they are scanned together."""
+        """Number of depths that a frame shows: one per channel if they are scanned together."""
         depths = {len(zs) for zs in self.zs_um}
         return len(self.channels) if self.laser_gated and depths == {len(self.channels)} else 1
 
     @property
     def depths_um(self) -> tuple[float, ...]:
-        """The depth of each plane: slice by slice, and in a slice channel by channel."""
+        """The depth of each plane, um, ordered by slice and then by channel."""
         return tuple(z for zs in self.zs_um for z in zs[: self.depths_per_frame]) or (0.0,)
 
     @property
     def plane_rate_hz(self) -> float | None:
-        """Pages of each plane a second."""
+        """Number of pages of each plane per second."""
         if self.volume_rate_hz is None:
             return None
         return self.volume_rate_hz * self.frames_per_slice / self.averaged
 
     @property
     def fly_to_lines(self) -> int | None:
-        """How many lines the mirrors take from one region to the next."""
+        """Number of lines scanned while the mirrors move from one region to the next."""
         if not self.line_period_s or self.fly_to_s is None:
             return None
         return round(self.fly_to_s / self.line_period_s)
@@ -90,9 +90,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 @lru_cache(maxsize=2)
 def parse_header(text: str) -> Header:
-    """Return the settings in a static metadata text of any version.
+    """Return the settings in the static metadata of any version.
 
-    The text of the last files is remembered: a header of 23 MB is read once for a series.
+    The results for the last texts are cached, so that a header of 23 MB is read once per series.
     """
     try:
         settings = read_settings(text)
@@ -137,7 +137,7 @@ def parse_header(text: str) -> Header:
 
 
 def differences(now: Header, before: Header) -> tuple[str, ...]:
-    """Return in which settings a recording differs from an earlier one, one phrase for each."""
+    """Return the settings that differ between two recordings, one phrase for each setting."""
     changes = []
     for key, what in _COMPARED.items():
         new, old = getattr(now, key), getattr(before, key)
@@ -160,7 +160,8 @@ _COMPARED = {
     "pmt_gains": "PMT gains",
     "zoom": "zoom",
 }
-"""Settings that differ only if someone changed them; motor positions differ for each mouse."""
+"""Names of the compared settings: those that differ only if someone changed them. Motor positions
+are not compared, as they differ between mice."""
 
 
 def _formatted(value: Any) -> str:
@@ -174,7 +175,7 @@ def _formatted(value: Any) -> str:
 
 
 def _number(settings: Mapping[str, Value], *keys: str) -> float | None:
-    """Return the first of these that is a finite number."""
+    """Return the value of the first of these keys that is a finite number."""
     found = [settings.get(key) for key in keys]
     return next((v for v in found if isinstance(v, float) and math.isfinite(v)), None)
 
@@ -195,7 +196,7 @@ def _flag(settings: Mapping[str, Value], *keys: str) -> bool | None:
 
 
 def _numbers(settings: Mapping[str, Value], *keys: str) -> tuple[float, ...]:
-    """Return the first of these that is a finite number or a row of finite numbers."""
+    """Return the value of the first of these keys that is a finite number or a row of them."""
     for key in keys:
         value = settings.get(key, ())
         row = value if isinstance(value, tuple) else (value,)
@@ -206,7 +207,7 @@ def _numbers(settings: Mapping[str, Value], *keys: str) -> tuple[float, ...]:
 
 
 def _of_scanner(settings: Mapping[str, Value], key: str) -> tuple[str, ...]:
-    """Return the keys that the active scanner may use for a setting, the likeliest first."""
+    """Return the keys that the active scanner may use for a setting, most likely first."""
     linear = str(settings.get("imagingSystem", "")).lower().startswith("lin")
     return tuple(f"{part}.{key}" for part in (_SCANNERS[::-1] if linear else _SCANNERS))
 
@@ -228,7 +229,7 @@ def _channels(settings: Mapping[str, Value]) -> tuple[int, ...]:
 
 
 def _laser_gated(settings: Mapping[str, Value], channels: tuple[int, ...]) -> bool:
-    """True if pulses of several beams are separated by the time windows of channels."""
+    """Return True if the time windows of channels separate the pulses of several beams."""
     keys = [f"hScan2D.virtualChannelSettings__{channel}" for channel in channels]
     windows = [settings.get(f"{key}.laserFilterWindow") for key in keys]
     gates = [_number(settings, f"{key}.laserGate") for key in keys]

@@ -1,4 +1,4 @@
-"""The settings of a header, written as MATLAB lines or, by option of ScanImage, as JSON."""
+"""Read the settings of a header, which ScanImage writes as MATLAB lines or, optionally, as JSON."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from acquisition.scanimage.matlab_literals import LazyValues, Value, read_lines,
 from acquisition.scanimage.preamble import NotScanImage
 
 _NUMBERS = {"_Inf_": math.inf, "-_Inf_": -math.inf, "_NaN_": math.nan, "Inf": math.inf}
-"""How JSON of MATLAB writes what JSON has no number for."""
+"""Texts that MATLAB writes in JSON for numbers that JSON does not have."""
 
 
 def read_settings(text: str) -> Mapping[str, Value]:
@@ -30,7 +30,7 @@ def read_settings(text: str) -> Mapping[str, Value]:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Return the JSON object that a text holds; an empty one if it holds none."""
+    """Return the JSON object in a text; empty if the text is not a JSON object."""
     try:
         found = json.loads(text) if text.lstrip().startswith("{") else {}
     except (ValueError, RecursionError):
@@ -47,7 +47,7 @@ def _leaves(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _value(value: Any) -> Value:
-    """Return a JSON value as the MATLAB literal that it represents would be read."""
+    """Convert a JSON value to the value of the MATLAB literal that it represents."""
     if isinstance(value, dict):  # an array as JSONLab writes it
         value = value.get("_ArrayData_")
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""MATLAB's literals in `key = value` lines, as ScanImage writes its settings."""
+"""Read and write MATLAB literals in `key = value` lines, the format of ScanImage's settings."""
 
 import math
 import re
@@ -16,9 +16,9 @@ _WORDS = {"true": 1.0, "false": 0.0, "Inf": math.inf, "-Inf": -math.inf, "NaN": 
 
 
 class LazyValues(Mapping[str, Value], Generic[_Raw]):
-    """The values of a header by key; each is converted when it is asked for.
+    """The values of a header by key; each value is converted only when it is read.
 
-    A header may contain 23 MB of waveforms that are never used.
+    A header may contain 23 MB of waveforms that are never read.
     """
 
     def __init__(self, raw: dict[str, _Raw], convert: Callable[[_Raw], Value]) -> None:
@@ -38,7 +38,7 @@ class LazyValues(Mapping[str, Value], Generic[_Raw]):
 
 
 def read_lines(text: str) -> Mapping[str, Value]:
-    """Return every `key = value` line, the keys without the prefix that names the version."""
+    """Return all `key = value` lines; keys have no prefix that depends on the version."""
     raw = {}
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         key, equals, value = line.partition("=")
@@ -49,12 +49,12 @@ def read_lines(text: str) -> Mapping[str, Value]:
 
 
 def without_prefix(key: str) -> str:
-    """Return a key without what names the version before it, such as "SI." or "scanimage.SI4."."""
+    """Return a key without the prefix of the version, such as "SI." or "scanimage.SI4."."""
     return _PREFIX.sub("", key) if key.startswith("S") or key.startswith("scanimage.") else key
 
 
 def value_of(raw: str) -> Value:
-    """Return a MATLAB literal: a number, rows of numbers; anything else as its text."""
+    """Convert a MATLAB literal to a number or rows of numbers; return anything else as text."""
     number = _number(raw)
     if number is not None:
         return number
@@ -69,7 +69,7 @@ def value_of(raw: str) -> Value:
 
 
 def literal(value: bool | float | str | Value) -> str:
-    """Return a value as MATLAB writes it; a row of numbers as a row, rows as rows."""
+    """Return a value as a MATLAB literal."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""One page of a ScanImage TIFF: its tags, its description, and whether its pixels can be read."""
+"""Read one page of a ScanImage TIFF: its tags, its description, and where its pixels are."""
 
 import math
 import re
@@ -39,7 +39,7 @@ _PATTERNS = {
     for key in dialect.values()
 }
 _UNNUMBERED = ("state.", "scanimage.SI4.")
-"""How descriptions of versions 3.8 and 4 begin, which do not number frames."""
+"""Starts of the descriptions of versions 3.8 and 4, which do not number frames."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -50,9 +50,9 @@ class Page(msgspec.Struct, frozen=True):
     width_px: int
     dtype: str
     number: int
-    """frameNumbers: counts from 1 within an acquisition; 0 where a version writes none."""
+    """frameNumbers: counts from 1 within an acquisition; 0 if the version does not write it."""
     timestamp_s: float
-    """frameTimestamps_sec: the microscope's own time; NaN where a version writes none."""
+    """frameTimestamps_sec: the microscope's timestamp; NaN if the version does not write it."""
     link_at: int
     """Offset of the link to the next page."""
     end: int
@@ -60,35 +60,37 @@ class Page(msgspec.Struct, frozen=True):
     text: str
     """The whole description."""
     acquisition: int = 0
-    """acquisitionNumbers: which acquisition of a LOOP; 0 where a version writes none."""
+    """acquisitionNumbers: number of the acquisition in a LOOP; 0 if the version does not write it.
+    """
     number_in_acquisition: int = 0
-    """frameNumberAcquisition: counts from 1 in each acquisition; 0 as `number`."""
+    """frameNumberAcquisition: counts from 1 in each acquisition; 0 if it is not written."""
 
     @property
     def pixel_bytes(self) -> int:
-        """The size of the pixel data, bytes."""
+        """Size of the pixel data, bytes."""
         return self.height_px * self.width_px * int(self.dtype[-1])
 
 
 class PageParser:
-    """Read the pages of one kind of TIFF.
+    """A parser of the pages of one kind of TIFF.
 
-    The tags of successive pages differ only in where description and pixels are. If nothing else
-    has changed since the page before, only those two are read.
+    The tags of successive pages differ only in the offsets of description and pixels. If nothing
+    else has changed since the previous page, only these two tags are read.
     """
 
     def __init__(self, layout: TiffLayout = BIG) -> None:
         self._layout = layout
         self._known = b""
-        """The tags of the page before, without the parts that differ from page to page."""
+        """The tags of the previous page, without the parts that differ from page to page."""
         self._differing = (0, 0)
-        """Offsets of its description and pixel tags in the table of tags."""
+        """Offsets of the previous page's description and pixel tags in the table of tags."""
         self._before: Page | None = None
 
     def parse(self, read: Read, at: int) -> Page | None:
-        """Read the page whose tags begin at `at`; None while they are not all there.
+        """Read the page whose tags begin at `at`; None while some of them are not written yet.
 
-        It is not checked that the file reaches to the end of the page. Raises NotScanImage.
+        It is not checked that the file reaches the end of the page. Raises NotScanImage if the page
+        is not one of ScanImage.
         """
         layout = self._layout
         head = read(at, layout.entries.size)
@@ -121,9 +123,9 @@ class PageParser:
         return page
 
     def texts(self, read: Read, at: int) -> tuple[str, str] | None:
-        """Return Software and Artist of the page at `at`; None while they are not all there.
+        """Return Software and Artist of the page at `at`; None while they are not written yet.
 
-        ScanImage 5.2 to 5.7 writes its metadata and regions there where a file has no header.
+        ScanImage 5.2 to 5.7 writes metadata and regions into these tags if a file has no header.
         """
         layout = self._layout
         head = read(at, layout.entries.size)
@@ -143,7 +145,7 @@ class PageParser:
         return b"".join(kept)
 
     def _like(self, read: Read, before: Page, table: bytes, at: int, link_at: int) -> Page | None:
-        """Return a page with the same tags as the one before."""
+        """Return a page with the same tags as the previous page."""
         layout = self._layout
         text_at, pixels_at = self._differing
         text = read_value(read, layout, *layout.tag.unpack_from(table, text_at))
@@ -159,9 +161,15 @@ class PageParser:
 def _placed(
     shape: tuple[int, int, str], text: str, offset: int, at: int, link_at: int, tags_end: int
 ) -> Page:
-    """Return a page of a height, width and dtype, with its pixels at `offset`.
+    """Return a page.
 
-    tags_end is where its tags end, with the values behind them.
+    Args:
+        shape: Height (px), width (px) and dtype.
+        text: The description.
+        offset: Offset of the pixels in the file.
+        at: Offset of the tags.
+        link_at: Offset of the link to the next page.
+        tags_end: End of the tags and of the values after them.
     """
     total = shape[0] * shape[1] * int(shape[2][-1])
     if offset < FIRST_LINK_AT or at - total < offset < tags_end:
@@ -174,7 +182,7 @@ def _placed(
 
 
 def _frame(text: str, at: int) -> tuple[int, float, int, int]:
-    """Return number, time, acquisition and number in it of a frame, by its description."""
+    """Return number, time (s), acquisition and number in the acquisition from a description."""
     for dialect in _DIALECTS:
         found = _numbers_in_json(text, dialect)
         found = found or {name: _number(text, key) for name, key in dialect.items()}
@@ -189,7 +197,7 @@ def _frame(text: str, at: int) -> tuple[int, float, int, int]:
 
 
 def _numbers_in_json(text: str, dialect: dict[str, str]) -> dict[str, float | None]:
-    """Return the numbers of a description in JSON, which may be inside an object FrameHeader."""
+    """Return the numbers in a JSON description; they may be in a nested object FrameHeader."""
     found = json_object(text)
     inner = found.get("FrameHeader", found)
     if not found or not isinstance(inner, dict):

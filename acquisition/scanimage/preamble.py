@@ -21,15 +21,15 @@ MAGIC = 117637889
 VERSIONS = (3, 4)
 
 MAX_TEXT_BYTES = 1 << 26
-"""The largest block of metadata that is believed."""
+"""Largest size of a block of metadata that is accepted, bytes."""
 
 
 class NotScanImage(Exception):
-    """A file is not what ScanImage writes; the text goes on from the file's name ("has ...")."""
+    """Raised if a file is not from ScanImage; its text continues after the file's name."""
 
 
 class TiffLayout(NamedTuple):
-    """How a kind of TIFF stores links, the number of a page's tags, and a tag."""
+    """Formats in which a kind of TIFF stores a link, the number of a page's tags, and a tag."""
 
     link: struct.Struct
     entries: struct.Struct
@@ -50,12 +50,12 @@ class Preamble(msgspec.Struct, frozen=True):
 
     @property
     def has_blocks(self) -> bool:
-        """Whether the file has those blocks."""
+        """True if the file has these blocks."""
         return self.static_bytes > 0
 
 
 def parse_preamble(raw: bytes) -> Preamble:
-    """Read the first 32 bytes of a file. Raises NotScanImage."""
+    """Read the first 32 bytes of a file. Raises NotScanImage if they are not from ScanImage."""
     order, tiff, size, zero, _, magic, version, static, regions = PREAMBLE.unpack(raw)
     if (order, tiff) == (b"II", 42):
         return Preamble(0, 0, CLASSIC)
@@ -78,7 +78,7 @@ def text_of(raw: bytes) -> str:
 
 
 def regions_of(raw: bytes) -> dict[str, Any]:
-    """Return the regions (RoiGroups) of a file. Raises NotScanImage if they are no JSON object."""
+    """Return the regions (RoiGroups) of a file. Raises NotScanImage if they are not an object."""
     try:
         regions = json.loads(text_of(raw) or "{}")
     except ValueError as error:

@@ -1,7 +1,8 @@
 """Multi-region scans: the rows of a page that belong to each region, and the regions' positions.
 
-A page stacks the fields scanned at one depth in the order of the list of regions, which need not be
-from left to right. Between two fields are the lines during which the mirrors move.
+A page contains the fields scanned at one depth one below the other, in the order of the list of
+regions, which need not be from left to right. Between two fields are the lines during which the
+mirrors move.
 """
 
 import math
@@ -16,12 +17,12 @@ from acquisition.scanimage.preamble import NotScanImage
 
 Pixels = NDArray[Any]
 _SAME_UM = 1e-3
-"""Depths closer than this are the same."""
+"""Largest difference between two depths that are taken as the same, um."""
 _FEWER_LINES, _MORE_LINES = 1, 2
-"""By how much the lines between two regions may differ from the header's timing: ScanImage rounds
-up to an even number, so that 24.03 lines become 26."""
+"""Largest differences between the number of lines between two regions and the header's timing.
+ScanImage rounds up to an even number, so that 24.03 lines become 26."""
 _ROUNDING_PX = 1.0
-"""Fields that touch to within this touch."""
+"""Largest gap between two fields that are taken as adjacent, px."""
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -29,11 +30,11 @@ class Field(msgspec.Struct, frozen=True):
 
     z_um: float
     centre_deg: tuple[float, float]
-    """x, y"""
+    """Centre of the field, degrees: x, y."""
     size_deg: tuple[float, float]
-    """x, y"""
+    """Size of the field, degrees: x, y."""
     px: tuple[int, int]
-    """width, height"""
+    """Number of pixels: width, height."""
 
 
 class Region(msgspec.Struct, frozen=True):
@@ -42,13 +43,13 @@ class Region(msgspec.Struct, frozen=True):
     name: str
     fields: tuple[Field, ...]
     discrete: bool = False
-    """Whether it is scanned only at the depths of its fields."""
+    """True if the region is scanned only at the depths of its fields."""
 
     def at(self, z_um: float) -> Field | None:
         """Return the field scanned at a depth; None if there is none.
 
-        Unless the region is discrete, a single field extends through all depths, and between two
-        fields ScanImage interpolates.
+        Unless the region is discrete, a single field is scanned at all depths, and ScanImage
+        interpolates between two fields.
         """
         for field in self.fields:
             if abs(field.z_um - z_um) <= _SAME_UM:
@@ -64,7 +65,7 @@ class Region(msgspec.Struct, frozen=True):
 
 
 class PageStrip(msgspec.Struct, frozen=True):
-    """The rows of a page that show a field: `first_row` to `first_row` + its height."""
+    """The rows of a page that show a field, from `first_row` on."""
 
     region: int
     """Index in the list of regions."""
@@ -74,14 +75,15 @@ class PageStrip(msgspec.Struct, frozen=True):
 
     @property
     def rows(self) -> slice:
-        """The rows of the page."""
+        """The rows of the page, as a slice."""
         return slice(self.first_row, self.first_row + self.field.px[1])
 
 
 def parse_regions(groups: dict[str, Any]) -> tuple[Region, ...]:
     """Return the enabled imaging regions of a file's RoiGroups; () if there are none.
 
-    ScanImage writes a list of one region, field or depth as that one alone. Raises NotScanImage.
+    ScanImage writes a list with one region, field or depth without the list. Raises NotScanImage if
+    the regions cannot be read.
     """
     try:
         group = groups.get("RoiGroups", groups).get("imagingRoiGroup") or {}
@@ -99,18 +101,18 @@ def lay_out(
 ) -> list[list[PageStrip]]:
     """Return the strips on the page of each depth.
 
-    The number of lines between two strips follows from the height of the page and must agree with
-    the timing in the header. A depth with fewer regions than another leaves the end of its page
+    The number of lines between two strips is computed from the height of the page and must agree
+    with the timing in the header. If a depth has fewer regions than others, the end of its page is
     empty.
 
     Args:
-        regions: in the order of the scan.
-        zs_um: the depth of each page.
+        regions: The regions in the order of the scan.
+        zs_um: The depth of each page, um.
         page_px: (width, height) of a page.
-        fly_to_lines: lines between two regions by the header; None if it is not given.
+        fly_to_lines: Lines between two regions according to the header; None if not given.
 
     Raises:
-        NotScanImage: if the regions do not fit the pages.
+        NotScanImage: The regions do not fit the pages.
     """
     width, height = page_px
     planes = [
@@ -138,7 +140,8 @@ def cut(page: Pixels, strips: Sequence[PageStrip]) -> list[Pixels]:
 def places(fields: Sequence[Field]) -> list[tuple[int, int]]:
     """Return the first pixel (y, x) of each field in an image of all of them.
 
-    The image has the pixel size of the first field. Fields that touch to within a pixel touch.
+    The image has the pixel size of the first field. A gap of up to one pixel between two fields is
+    closed.
     """
     step = [size / px for size, px in zip(fields[0].size_deg, fields[0].px, strict=True)]
     xs = _starts(fields, 0, step[0])
@@ -147,7 +150,7 @@ def places(fields: Sequence[Field]) -> list[tuple[int, int]]:
 
 
 def stitch(parts: Sequence[Pixels], fields: Sequence[Field]) -> Pixels:
-    """Return one image of the parts, placed as they are in the tissue.
+    """Return one image of the parts, at their positions in the tissue.
 
     Pixels that were not scanned are NaN, or 0 if the parts are integers.
     """
@@ -162,7 +165,7 @@ def stitch(parts: Sequence[Pixels], fields: Sequence[Field]) -> Pixels:
 
 
 def _starts(fields: Sequence[Field], axis: int, step: float) -> list[int]:
-    """Return the first pixel of each field along an axis, 0 x or 1 y."""
+    """Return the first pixel of each field along an axis (0: x, 1: y)."""
     edges = [field.centre_deg[axis] - field.size_deg[axis] / 2 for field in fields]
     starts = [0] * len(fields)
     done: list[int] = []
@@ -212,11 +215,11 @@ def _between(a: Field, b: Field, z_um: float) -> Field:
 
 
 def _listed(value: Any) -> list[Any]:
-    """Return as a list what MATLAB wrote for one: nothing, a single value, or a list."""
+    """Return a list, which MATLAB may have written as nothing, as a single value, or as a list."""
     if isinstance(value, list):
         return value
     if value is None or (isinstance(value, dict) and "_ArrayType_" in value):
-        return []  # how an empty array is written
+        return []  # MATLAB writes an empty array in this way
     return [value]
 
 

@@ -1,4 +1,4 @@
-"""The regions on the page of each plane, and the Scan message that publishes them."""
+"""Find the regions on the page of each plane, and make the Scan message that publishes them."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,7 @@
-"""How a fast stack is scanned: slices, frames of a slice and fly-back, from the header's settings.
+"""Read how a fast stack is scanned (slices, frames per slice, fly-back) from the header's settings.
 
-ScanImage writes the same setting under several keys, by version. They must agree; if they do not,
-the depth of a page is ambiguous, and `Stack.unclear` is the reason.
+ScanImage writes the same setting under several keys, which depend on the version. They must agree;
+otherwise the depth of a page is ambiguous, and `Stack.unclear` is the reason.
 """
 
 import math
@@ -12,15 +12,15 @@ from typing import NamedTuple
 from acquisition.scanimage.matlab_literals import Value
 
 Rows = tuple[tuple[float, ...], ...]
-"""A row of depths (um) for each slice or frame: one depth for each actuator or beam."""
+"""A row of depths (um) for each slice or frame, with one depth for each actuator or beam."""
 
 _MAX_SLICES = 10_000
 _RATE_TOLERANCE_FRAMES = 0.25
-"""How far scanFrameRate / scanVolumeRate may be from a whole number of frames."""
+"""Largest difference of scanFrameRate / scanVolumeRate from a whole number of frames."""
 
 
 class Stack(NamedTuple):
-    """The slices of a volume and the frames of each."""
+    """The slices of a volume and the number of frames of each."""
 
     zs_um: Rows = ()
     """A row of depths for each slice; () if the header does not give them."""
@@ -31,12 +31,12 @@ class Stack(NamedTuple):
 
     @property
     def frames(self) -> int:
-        """Frames of a volume, fly-back included."""
+        """Number of frames of a volume, including fly-back."""
         return max(1, len(self.zs_um)) * self.frames_per_slice + self.flyback_frames
 
     @property
     def one_plane(self) -> bool:
-        """Whether every frame shows the same slice."""
+        """True if every frame shows the same slice."""
         return len(self.zs_um) <= 1 and not self.flyback_frames
 
 
@@ -50,7 +50,7 @@ def read_stack(
 
     Args:
         settings: The header's settings, by key without the prefix "SI.".
-        averaged: scanned frames that make one saved frame.
+        averaged: Number of scanned frames that are averaged into one saved frame.
         frame_rate_hz: scanFrameRate, if the header has it.
         volume_rate_hz: scanVolumeRate, if the header has it.
     """
@@ -68,18 +68,18 @@ def read_stack(
 
 
 def depth_rows(settings: Mapping[str, Value]) -> Rows:
-    """Return the depths in the order of the scan; () if there are none or they are no numbers.
+    """Return the depths in the order of the scan; () if there are none or they are not numbers.
 
-    `zsAllActuators` has a row for each frame and a column for each actuator. MATLAB's literals do
-    not separate columns from rows, so `[195 105]` may be one frame of two actuators or two frames
-    of one: `zs` has one number for each frame, which decides it.
+    `zsAllActuators` has a row for each frame and a column for each actuator. These literals do not
+    distinguish columns from rows, so `[195 105]` may be one frame with two actuators or two frames
+    with one. `zs` has one number per frame and shows which it is.
     """
     one_each = settings.get("hStackManager.zs", settings.get("hFastZ.userZs", ()))
     value = settings.get("hStackManager.zsAllActuators", ())
     if value == () or isinstance(value, str):
         value = one_each
     elif isinstance(one_each, float):
-        value = (value,)  # a single frame, of one or several actuators
+        value = (value,)  # a single frame, with one or several actuators
     frames = value if isinstance(value, tuple) else (value,)
     if len(frames) > _MAX_SLICES:
         return ()
@@ -91,7 +91,7 @@ def depth_rows(settings: Mapping[str, Value]) -> Rows:
 
 
 def _is_fast(settings: Mapping[str, Value]) -> bool:
-    """Whether the focus moves from frame to frame: the keys of 2019 and later, or those before."""
+    """Return True if the focus moves from frame to frame, by the keys of any version."""
     if _number(settings, "hFastZ.enable", "fastZEnable"):
         return True
     enabled = _number(settings, "hStackManager.enable")
@@ -99,7 +99,7 @@ def _is_fast(settings: Mapping[str, Value]) -> bool:
 
 
 def _slow_stack(settings: Mapping[str, Value], rows: Rows) -> str:
-    """Return the sentence for a slow stack; "" if there is none."""
+    """Return the error for a slow stack; "" if it is not a slow stack."""
     enabled = _number(settings, "hStackManager.enable")
     if enabled is None:  # before 2019 more than one slice made a slow stack
         slices = _count(settings, "hStackManager.numSlices")
@@ -121,7 +121,7 @@ def _fast_stack(settings: Mapping[str, Value], rows: Rows) -> Stack:
         old = _count(settings, "stackNumSlices", "hStackManager.numSlices") or 0
         rows = ((0.0,),) * (said_slices or old)
     if said_slices is None and in_volume is None:
-        # Before 2019: one frame a slice, unless the depths come in runs.
+        # Before 2019 there is one frame per slice, unless depths are repeated.
         frames = said_frames if said_frames and _in_runs(rows, said_frames) else 1
         slices = max(1, len(rows)) // frames
     else:
@@ -146,7 +146,7 @@ def _fast_stack(settings: Mapping[str, Value], rows: Rows) -> Stack:
 def _settled(
     depths: int, slices: int | None, frames: int | None, in_volume: int | None
 ) -> tuple[int, int]:
-    """Return slices and frames of a slice; a missing value follows from the others."""
+    """Return the number of slices and of frames per slice; one may follow from other values."""
     total = in_volume or depths or 1
     if slices is None:
         return max(1, total // (frames or 1)), frames or 1
@@ -156,16 +156,16 @@ def _settled(
 
 
 def _in_runs(rows: Rows, length: int) -> bool:
-    """Whether depths come in runs of that length, the same depth in each run."""
+    """Return True if each depth is repeated `length` times in a row."""
     if len(rows) % length:
         return False
     return all(a == b for i, (a, b) in enumerate(pairwise(rows), 1) if i % length)
 
 
 def _flyback(settings: Mapping[str, Value], in_volume: int) -> tuple[int, str]:
-    """Return the fly-back frames of a volume, and why they are ambiguous or ""."""
+    """Return the number of fly-back frames of a volume, and why it is ambiguous, or ""."""
     whole = _count(settings, "hStackManager.numFramesPerVolumeWithFlyback")
-    if whole is None:  # until 2018 this key counted fly-back frames, too
+    if whole is None:  # until 2018 this key included fly-back frames
         whole = _count(settings, "hFastZ.numFramesPerVolume")
     discarded = _count(settings, "hFastZ.numDiscardFlybackFrames", "fastZNumDiscardFrames") or 0
     flyback = discarded if whole is None else whole - in_volume
@@ -179,7 +179,7 @@ def _flyback(settings: Mapping[str, Value], in_volume: int) -> tuple[int, str]:
 
 
 def _averaging(stack: Stack, averaged: int) -> str:
-    """Return the sentence for averaging over slices; "" if a frame averages one slice only."""
+    """Return the error for averaging over several slices; "" if a frame averages only one slice."""
     if stack.one_plane or stack.frames_per_slice % max(1, averaged) == 0:
         return ""
     return (
@@ -190,9 +190,9 @@ def _averaging(stack: Stack, averaged: int) -> str:
 
 
 def _rates(stack: Stack, frame_rate_hz: float | None, volume_rate_hz: float | None) -> str:
-    """Return the sentence for rates that imply another number of frames a volume; "" if they agree.
+    """Return the error if the rates imply another number of frames per volume; "" if they agree.
 
-    If both rates are the same they are not taken as evidence.
+    If both rates are equal, they are not used as evidence.
     """
     if not frame_rate_hz or not volume_rate_hz:
         return ""
@@ -206,12 +206,12 @@ def _rates(stack: Stack, frame_rate_hz: float | None, volume_rate_hz: float | No
 
 
 def _number(settings: Mapping[str, Value], *keys: str) -> float | None:
-    """Return the first of these that is a finite number."""
+    """Return the value of the first of these keys that is a finite number."""
     found = [settings.get(key) for key in keys]
     return next((v for v in found if isinstance(v, float) and math.isfinite(v)), None)
 
 
 def _count(settings: Mapping[str, Value], *keys: str) -> int | None:
-    """Return the first of these that is a number, if it can be a number of frames."""
+    """Return the value of the first of these keys that is a number, if it can be a frame count."""
     value = _number(settings, *keys)
     return int(value) if value is not None and 0 <= value < _MAX_SLICES else None

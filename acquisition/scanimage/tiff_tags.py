@@ -1,4 +1,4 @@
-"""The tags of a TIFF page: their values, and whether its pixels are plain, uncompressed numbers."""
+"""Read the tags of a TIFF page, and check that its pixels are plain, uncompressed numbers."""
 
 import struct
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from acquisition.scanimage.preamble import MAX_TEXT_BYTES, NotScanImage, TiffLay
 
 _MAX_TAG_BYTES = 1 << 20
 _BEHIND_BYTES = 1 << 20
-"""Values that a tag's entry cannot hold are written at most this far behind the tags."""
+"""Largest distance behind the tags of values that do not fit into a tag's entry, bytes."""
 _MAX_PIXEL_BYTES = 1 << 31
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, DESCRIPTION = 256, 257, 258, 259, 270
@@ -30,29 +30,29 @@ _NAMES = {
     **dict.fromkeys((32997, 32998), "depth"),
 }
 _ONLY = {_COMPRESSION: 1, 266: 1, _SAMPLES: 1, 317: 1, 32997: 1, 32998: 1}
-"""Tags that change the meaning of the pixels unless they have this value."""
+"""Tags that change the meaning of the pixels, and the only value of each that is supported."""
 _TILES = (322, 323, 324, 325)
 _ASCII = 2
 _INTEGERS = {1: "B", _ASCII: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SIZES = {letter: struct.calcsize(letter) for letter in "BHIQ"}
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
-"""The size of a value of each type of TIFF and BigTIFF, bytes."""
+"""Size of a value of each type of TIFF and BigTIFF, bytes."""
 _LETTERS = {1: "u", 2: "i", 3: "f"}
 
 Tags = dict[int, tuple[int, ...] | str]
 Read = Callable[[int, int], bytes | None]
-"""Read (offset, count) bytes of a file; None if they are not there yet."""
+"""Function that returns `count` bytes at an offset; None if they are not written yet."""
 
 
 def read_tags(read: Read, table: bytes, at: int, layout: TiffLayout) -> Tags | None:
-    """Return the values of the tags in _NAMES; None while they are not all there."""
+    """Return the values of the tags in _NAMES; None while some are not written yet."""
     tags: Tags = {}
     before = -1
     for start in range(0, len(table), layout.tag.size):
         tag, kind, values, inline = layout.tag.unpack_from(table, start)
         if kind == 0 or values == 0:
-            return None  # space for a tag that has not been written yet
+            return None  # the tag has not been written into its space yet
         if tag <= before:
             raise NotScanImage(f"has tags out of order in the page at byte {at}")
         before = tag
@@ -67,7 +67,7 @@ def read_tags(read: Read, table: bytes, at: int, layout: TiffLayout) -> Tags | N
 def values_end(table: bytes, tags_end: int, layout: TiffLayout) -> int:
     """Return the end of the values that follow a page's tags, as libtiff writes them.
 
-    Description and strip tables then follow the tags, and the pixels come before them.
+    In such a file the pixels come before the tags; description and strip tables follow the tags.
     """
     end = tags_end
     for start in range(0, len(table), layout.tag.size):
@@ -80,7 +80,7 @@ def values_end(table: bytes, tags_end: int, layout: TiffLayout) -> int:
 
 
 def read_text(read: Read, table: bytes, tag: int, layout: TiffLayout) -> str | None:
-    """Return the text of a tag; "" if there is none, None while it is not all there."""
+    """Return the text of a tag; "" if there is no such tag, None while it is not written yet."""
     for start in range(0, len(table), layout.tag.size):
         found, kind, length, inline = layout.tag.unpack_from(table, start)
         if found == tag and kind == _ASCII and length <= MAX_TEXT_BYTES:
@@ -93,7 +93,7 @@ def read_text(read: Read, table: bytes, tag: int, layout: TiffLayout) -> str | N
 def read_value(
     read: Read, layout: TiffLayout, tag: int, kind: int, values: int, inline: bytes
 ) -> tuple[int, ...] | str | None:
-    """Return a tag's integers or its text; None while they are not there."""
+    """Return a tag's integers or its text; None while they are not written yet."""
     letter = _INTEGERS.get(kind, "")
     size = _SIZES.get(letter, 0) * values
     if not 0 < size <= _MAX_TAG_BYTES or (tag == DESCRIPTION) != (kind == _ASCII):
@@ -101,7 +101,7 @@ def read_value(
     whole = size <= len(inline)
     raw = inline[:size] if whole else read(layout.link.unpack(inline)[0], size)
     if raw is None or not any(raw):
-        return None  # it has not been written into the space for it yet
+        return None  # the value has not been written into its space yet
     return text_of(raw) if kind == _ASCII else struct.unpack(f"<{values}{letter}", raw)
 
 
@@ -128,7 +128,7 @@ def shape_of(tags: Tags, at: int) -> tuple[int, int, str]:
 
 
 def _check_kind(tags: Tags, at: int) -> None:
-    """Refuse pages whose bytes are not plain pixels."""
+    """Raise NotScanImage if the bytes of a page are not plain pixels."""
     for tag, value in _ONLY.items():
         found = _one(tags, tag, value)
         if found != value and tag == _COMPRESSION:

@@ -1,7 +1,7 @@
-"""The model of a volume: which slice a frame shows, from its number within its acquisition.
+"""Find which slice a frame shows, from the frame's number within its acquisition.
 
-A fast stack scans its slices over and over. ScanImage numbers every scanned frame from 1 in each
-acquisition (`frameNumberAcquisition`), fly-back frames included. With 3 slices of 2 frames
+A fast stack scans its slices repeatedly. ScanImage numbers every scanned frame from 1 in each
+acquisition (`frameNumberAcquisition`), including fly-back frames. With 3 slices of 2 frames
 (`framesPerSlice = 2`) and 2 fly-back frames:
 
     number     1   2   3   4   5   6   7   8 |  9  10  11 ...
@@ -9,10 +9,10 @@ acquisition (`frameNumberAcquisition`), fly-back frames included. With 3 slices 
                |-- frames_per_volume --|     |
                |----------- period ----------|
 
-Fly-back frames show no slice, whether they are saved (not given by `discardFlybackFrames`) or
-their numbers are missing. In files whose numbers leave fly-back out (`flyback_numbered = False`)
-the period is `frames_per_volume`. A frame that averages several scanned frames
-(`logAverageFactor = 2`) bears the number of the last one: 2, 4, 6, 10, 12 ... here.
+Fly-back frames show no slice. They may be saved, or their numbers may be missing in the file;
+`discardFlybackFrames` does not show which. In files whose numbers leave out fly-back frames
+(`flyback_numbered = False`) the period is `frames_per_volume`. A frame that averages several
+scanned frames (`logAverageFactor = 2`) has the number of the last of them: 2, 4, 6, 10, 12 ...
 
 Source: ScanImage's StackManager: zIdx = mod(frameNumberAcq - 1, numFramesPerVolumeWithFlyback) + 1,
 fly-back if zIdx > numFramesPerVolume = numel(zs).
@@ -32,11 +32,11 @@ class VolumeModel(msgspec.Struct, frozen=True, kw_only=True):
     slices: int = 1
     frames_per_slice: int = 1
     flyback_frames: int = 0
-    """Frames scanned while the focus returns, at the end of each volume."""
+    """Number of frames scanned while the focus returns, at the end of each volume."""
     averaged: int = 1
-    """Scanned frames that make one saved frame."""
+    """Number of scanned frames that are averaged into one saved frame."""
     flyback_numbered: bool = True
-    """Whether fly-back frames take part in the numbering, saved or not."""
+    """True if fly-back frames are numbered, even if they are not saved."""
 
     @classmethod
     def of(cls, header: Header) -> Self:
@@ -52,27 +52,27 @@ class VolumeModel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def one_plane(self) -> bool:
-        """Whether every frame shows the same slice."""
+        """True if every frame shows the same slice."""
         return self.slices == 1 and not self.flyback_frames
 
     @property
     def frames_per_volume(self) -> int:
-        """Scanned frames of all slices, without fly-back."""
+        """Number of scanned frames of all slices, without fly-back."""
         return self.slices * self.frames_per_slice
 
     @property
     def period(self) -> int:
-        """How much higher the number of a frame is one volume later."""
+        """Number by which frame numbers increase from one volume to the next."""
         return self.frames_per_volume + self.flyback_frames * self.flyback_numbered
 
     def slice_of(self, number: int) -> int | None:
         """Return the slice that a frame shows, from 0; None if it is a fly-back frame.
 
         Args:
-            number: of the frame within its acquisition, from 1.
+            number: Number of the frame within its acquisition, from 1.
 
         Raises:
-            NotScanImage: if the frame averages frames of two slices.
+            NotScanImage: The frame averages frames of two slices.
         """
         if self.one_plane:
             return 0
@@ -87,7 +87,7 @@ class VolumeModel(msgspec.Struct, frozen=True, kw_only=True):
         return position // self.frames_per_slice
 
     def volume_of(self, number: int) -> int:
-        """Return the index of the volume that a frame belongs to, from 0."""
+        """Return the index of a frame's volume, from 0."""
         return (number - 1) // self.period
 
     def next_number(self, number: int) -> int:
@@ -98,7 +98,7 @@ class VolumeModel(msgspec.Struct, frozen=True, kw_only=True):
         return number - position + self.period + self.averaged - 1
 
     def previous_number(self, number: int) -> int:
-        """Return the number of the frame with a slice before; 0 or less before the first one."""
+        """Return the number of the previous frame that shows a slice; below 1 if there is none."""
         position = (number - 1) % self.period
         if self.one_plane or position >= self.averaged:
             return number - self.averaged

@@ -1,1 +1,1 @@
-"""A simulated brain and the microscope that images it."""
+"""A simulated brain, and the microscope that images it."""

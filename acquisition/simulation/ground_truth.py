@@ -1,4 +1,4 @@
-"""What a simulated recording really shows, stored beside its TIFF: cells, spikes and motion.
+"""Store the ground truth of a simulated recording beside its TIFF: cells, spikes and motion.
 
 The folder NAME_truth has cells.csv (as `read_cells` reads it), blocks.csv (the centre of each piece
 of tissue that moves as one), and a row for each frame in three files: spikes.u1 (uint8, frames x
@@ -20,10 +20,16 @@ _FRAMES = "number,t_ns,plane,light\n"
 
 
 class TruthWriter:
-    """Write the truth of one file, a row for each saved frame, unbuffered."""
+    """A writer of the truth of one file, with one row per saved frame, unbuffered."""
 
     def __init__(self, tiff: Path, cells: str, blocks: tuple[Floats, Floats]) -> None:
-        """Make the folder; cells is the text of the table, blocks are y and x in page pixels."""
+        """Create the folder.
+
+        Args:
+            tiff: The TIFF.
+            cells: The table of cells, as text.
+            blocks: y and x of the centre of each block, in page pixels.
+        """
         folder = truth_folder(tiff)
         folder.mkdir()
         (folder / "cells.csv").write_text(cells, encoding="utf-8")
@@ -57,11 +63,11 @@ class GroundTruth:
     plane: NDArray[np.int64]
     light: Floats
     spikes: NDArray[np.uint8]
-    """frames x cells"""
+    """Spikes of each cell since it was last scanned: (frames, cells)."""
     moved_px: NDArray[np.float32]
-    """frames x blocks x (down, right)"""
+    """Motion of each block, down and right: (frames, blocks, 2)."""
     blocks_px: Floats
-    """blocks x (y, x)"""
+    """Centre of each block, y and x: (blocks, 2)."""
 
 
 def truth_folder(tiff: Path) -> Path:
@@ -70,7 +76,7 @@ def truth_folder(tiff: Path) -> Path:
 
 
 def read_truth(tiff: Path) -> GroundTruth:
-    """Read what a simulated TIFF really shows. Raises OSError if there is no truth beside it."""
+    """Read the truth of a simulated TIFF. Raises OSError if there is no truth beside it."""
     folder = truth_folder(tiff)
     with (folder / "frames.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))[1:]

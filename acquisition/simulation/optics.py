@@ -1,4 +1,4 @@
-"""From photons to a page: motion of the brain, bleaching, shot noise, strips and fly-back."""
+"""Compute a page from photons: motion of the brain, bleaching, shot noise, strips and fly-back."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,19 +8,19 @@ from acquisition.simulation.tissue import MARGIN_PX, Tissue
 
 _COUNTS_PER_PHOTON = 60.0
 _READ_NOISE_COUNTS = 10.0
-"""Standard deviation of the noise without light."""
+"""Standard deviation of the noise without light, counts."""
 _INT16_MAX = 32767
 BLOCK_PX = (32, 128)
-"""Rows and columns that move as one piece; small enough that no seam shows between two."""
+"""Rows and columns of a block that moves as a whole; small enough that no seams are visible."""
 
 
 class Optics:
-    """Scan one depth of a field, a page at a time, into one array that is reused."""
+    """The scan of one depth of a field, page by page, into one array that is reused."""
 
     def __init__(self, layout: StripLayout) -> None:
         self._layout = layout
         self.rng = np.random.Generator(np.random.SFC64(0))
-        """Source of the noise."""
+        """Random generator of the noise."""
         strip = layout.height_px + 2 * MARGIN_PX, layout.width_px + 2 * MARGIN_PX
         self._canvas = np.empty(strip, np.float32)
         self._photons = np.empty((layout.height_px, layout.width_px), np.float32)
@@ -42,11 +42,11 @@ class Optics:
         """Return the next page, valid until the one after it.
 
         Args:
-            tissue: the depth that is scanned.
-            calcium: dF/F of each cell.
-            neuropil: how much brighter than at rest it is, for each column of the field.
-            gain: scales all light.
-            moved_px: (blocks, 2), how far the tissue of each block has moved down and right.
+            tissue: The scanned depth.
+            calcium: dF/F of each cell: (cells,).
+            neuropil: Brightness of the neuropil relative to rest: (columns of the field,).
+            gain: Factor on all light.
+            moved_px: Motion of the tissue of each block, down and right: (blocks, 2).
         """
         level = np.append(1.0 + calcium, 0.0).astype(np.float32) * np.float32(gain)
         haze = (gain * (1.0 + neuropil)).astype(np.float32)
@@ -84,8 +84,8 @@ def _detected(
 ) -> NDArray[np.float32]:
     """Return counts for expected photons, in place.
 
-    (sqrt(p) + z/2)^2 - 1/4 has the mean of the Poisson distribution, its variance but for 1/8
-    photon, and much of its skew, at a quarter of the cost of drawing from it.
+    (sqrt(p) + z/2)^2 - 1/4 has the mean of the Poisson distribution, its variance up to 1/8
+    photon, and much of its skew, but needs a quarter of the time.
     """
     rng.standard_normal(out=noise, dtype=np.float32)
     np.sqrt(photons, out=photons)
@@ -106,7 +106,7 @@ def _crop(
     moved_px: Floats,
     photons: NDArray[np.float32],
 ) -> None:
-    """Copy a block from where its tissue is now, interpolating linearly between pixels."""
+    """Copy a block from the current position of its tissue, interpolated linearly."""
     _, top, bottom, left, right = block
     y, x = MARGIN_PX + top - moved_px[0], MARGIN_PX + left - moved_px[1]
     row, column = int(np.floor(y)), int(np.floor(x))

@@ -1,4 +1,4 @@
-"""Draw the cells of a field as the study found them: areas, preferences and positions."""
+"""Draw the cells of a field with the areas, preferences and positions that the study found."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,16 +14,16 @@ from rig.errors import Refused
 V1, EXCLUDED = 8, 7
 MEDIAL, ANTERIOR, LATERAL = (0, 1, 2, 9), (3, 4), (5, 6)
 _SPARE_SITES = 1.35
-"""Sites of the grid for each cell: without spare sites the field would look like a lattice."""
+"""Number of grid sites per cell; without spare sites the field would look like a lattice."""
 _LARGEST = 1.3
 """Radius of the largest cell, in mean radii."""
 _APART = 0.95
 """Smallest distance between two cells, in diameters."""
 
 _MOVES = 12
-"""Random moves of each cell, after which the rows of the grid are no longer visible."""
+"""Number of random moves of each cell, after which the rows of the grid are not visible."""
 _VESSEL = 0.15
-"""A pixel is part of a vessel if the vessel takes at least this much of its light."""
+"""Smallest fraction of a pixel's light that a vessel absorbs if the pixel is part of the vessel."""
 
 _SHARES = {
     "V1": (0.30, 0.30, 0.20, 0.20, 0.0),
@@ -34,11 +34,11 @@ _SHARES = {
 }
 """Fractions of the cells of an area group that prefer leaf1, circle1, both, none, reward."""
 _OTHER = {"V1": 0.3, "medial": 0.75, "lateral": 0.4, "anterior": 0.7, "excluded": 0.5}
-"""Mean response of an area group to another exemplar of the preferred category."""
+"""Mean response of an area group to another exemplar of the preferred category (best: 1)."""
 
 
 def group_of(area: int) -> str:
-    """Return the name of the group that an area belongs to."""
+    """Return the name of an area's group."""
     named = {"medial": MEDIAL, "anterior": ANTERIOR, "lateral": LATERAL, "V1": (V1,)}
     return next((name for name, areas in named.items() if area in areas), "excluded")
 
@@ -51,9 +51,9 @@ def draw_cells(
     texture_m: float,
     seed: int,
 ) -> SimulatedCells:
-    """Draw `count` cells at all depths together, clear of vessels where there is room.
+    """Draw `count` cells, over all depths, away from vessels if there is enough space.
 
-    Raises Refused if they do not fit.
+    Raises Refused if the cells do not fit.
     """
     columns: dict[str, list[NDArray[Any]]] = {}
     depths = len(shadows)
@@ -83,7 +83,7 @@ def draw_cells(
 
 
 def _answers(area: NDArray[np.int64], rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """Draw what cells of these areas prefer, how much they generalise, and when they learn."""
+    """Draw what the cells of each area prefer, how much they generalise, and when they learn."""
     prefers, other = np.zeros(area.size, np.int64), np.zeros(area.size)
     learns_at = np.zeros(area.size)
     groups = np.array([group_of(number) for number in range(-1, 10)])[area + 1]
@@ -99,13 +99,13 @@ def _answers(area: NDArray[np.int64], rng: np.random.Generator) -> dict[str, NDA
 def _positions(
     layout: StripLayout, shadow: Floats, count: int, radius_px: float, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Return positions (y, x) of cells in the field, each whole within a strip.
+    """Return positions (y, x) of cells in the field; each cell is completely within a strip.
 
-    1. Fill every strip with a hexagonal grid of more sites than cells, and displace each site by as
-       much as leaves neighbours apart.
-    2. Choose sites at random, those clear of vessels first.
-    3. Let every cell make small random moves; a move counts if it keeps the distance to all others
-       and does not go from a clear place under a vessel.
+    1. Fill every strip with a hexagonal grid of more sites than cells, and displace each site as
+       far as the distance to its neighbours allows.
+    2. Choose sites at random, first those away from vessels.
+    3. Make small random moves of every cell; a move is accepted if it keeps the distance to all
+       other cells and does not move a cell under a vessel.
     """
     rim = _LARGEST * radius_px + 1.0
     room = max(layout.height_px - 1 - 2 * rim, 0.0), max(layout.width_px - 1 - 2 * rim, 0.0)
@@ -136,7 +136,7 @@ def _sites(
     jitter: float,
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats, NDArray[np.intp]]:
-    """Return the displaced sites of a hexagonal grid in every strip: y, x in it, and its slot."""
+    """Return the displaced sites of a hexagonal grid: y and x in their strip, and its slot."""
     if jitter < 0.0:
         return np.empty(0), np.empty(0), np.empty(0, np.intp)
     grid_y, grid_x = np.mgrid[0 : room[0] + 1e-9 : pitch, 0 : room[1] + 1e-9 : pitch]
@@ -149,7 +149,7 @@ def _sites(
 
 
 def _is_clear(shadow: Floats, y: Floats, x: Floats) -> NDArray[np.bool_]:
-    """Whether no vessel covers each position."""
+    """Return True for each position that is not covered by a vessel: (cells,)."""
     over = shadow[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)]
     return np.asarray(over < _VESSEL)
 
@@ -157,7 +157,10 @@ def _is_clear(shadow: Floats, y: Floats, x: Floats) -> NDArray[np.bool_]:
 def _have_room(
     old: tuple[Floats, Floats], new: tuple[Floats, Floats], apart_px: float
 ) -> NDArray[np.bool_]:
-    """Whether each new position (y, x) is far enough from all other cells', old and new ones."""
+    """Return True for each new position that is far enough from all old and new positions.
+
+    A cell's own old position does not count. The result is (cells,).
+    """
     count = len(old[0])
     both = np.hstack([old, new]).T
     pairs = cKDTree(both).query_pairs(apart_px, output_type="ndarray")
@@ -176,7 +179,7 @@ def _does_not_fit(count: int, layout: StripLayout, radius_px: float) -> str:
 
 
 def _areas(y: Floats, x: Floats, shape: tuple[int, int]) -> NDArray[np.int64]:
-    """Return the area at each position: V1 behind, anterior in front, the others on both sides."""
+    """Return the area at each position: V1 behind, anterior in front, others on both sides."""
     v, u = y / shape[0], x / shape[1]
     area = np.full(y.shape, V1)
     medial = u > 0.62 + 0.06 * np.sin(5.0 * v)

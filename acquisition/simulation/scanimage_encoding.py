@@ -14,38 +14,38 @@ from acquisition.scanimage.regions import Field, Region
 
 _WRITTEN_TAGS = 18
 PAGE_TAGS_BYTES = LINK.size + _WRITTEN_TAGS * TAG.size + LINK.size
-"""The size of what `pack_page_tags` returns, bytes."""
+"""Size of the result of `pack_page_tags`, bytes."""
 _FIELD_DEGREES = 9.0
 _FIELD_UM = ((-675.0, -675.0), (675.0, -675.0), (675.0, 675.0), (-675.0, 675.0))
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
-    """What is scanned: a page of `shape` for each saved frame and channel."""
+    """The settings of a recording; each saved frame has one page of `shape` per channel."""
 
     shape: tuple[int, int]
-    """height_px, width_px of a page"""
+    """Size of a page, (height_px, width_px)."""
     rate_hz: float
-    """Frames scanned a second."""
+    """Number of frames scanned per second."""
     regions: tuple[Region, ...] = ()
     """If empty, one square field is scanned."""
     zs_um: tuple[float, ...] = (0.0,)
     channels: tuple[int, ...] = (1,)
     frames_per_slice: int = 1
     flyback_frames: int = 0
-    """Frames scanned at the end of each volume while the focus returns."""
+    """Number of frames scanned at the end of each volume while the focus returns."""
     averaged: int = 1
-    """Scanned frames that make one saved frame."""
+    """Number of scanned frames that are averaged into one saved frame."""
     fly_to_lines: int = 0
     facts: dict[str, Value] = {}
     """Further static metadata, such as {"SI.hBeams.powers": 28.0}."""
 
     def static(self) -> str:
-        """Return the static metadata."""
+        """Return the static metadata as text."""
         facts = {**_facts(self), **self.facts}
         return "\n".join(f"{key} = {literal(value)}" for key, value in facts.items())
 
     def groups(self) -> str:
-        """Return the RoiGroups."""
+        """Return the RoiGroups as text."""
         return json.dumps(_groups(self.regions or (_square(self.shape),)), indent=2)
 
 
@@ -59,8 +59,14 @@ def pack_page_tags(
 ) -> bytes:
     """Return the tags of an int16 page that begins at byte `at`.
 
-    shape is (height_px, width_px); link is the offset of the next page, or 0. The description
-    follows the tags, and the pixels follow the description.
+    The description follows the tags, and the pixels follow the description.
+
+    Args:
+        shape: Size of the page, (height_px, width_px).
+        preamble: The sizes of the blocks before the pages.
+        at: Offset of the page.
+        description_bytes: Size of the description.
+        link: Offset of the next page, or 0.
     """
     height, width = shape
     text_at = at + PAGE_TAGS_BYTES
@@ -189,7 +195,7 @@ def _groups(regions: Sequence[Region]) -> dict[str, Any]:
 
 
 def _unlisted(values: list[Any]) -> Any:
-    """Return the value of a list of one, as ScanImage writes it, or the list."""
+    """Return the only value of a list with one value, as ScanImage writes it, or else the list."""
     return values[0] if len(values) == 1 else values
 
 

@@ -21,14 +21,14 @@ Link = Literal["pre", "post"]
 
 
 class Writer:
-    """One growing file.
+    """A writer of one growing file.
 
-    With link "pre" each page already holds the offset of the next one; with "post" that offset is
-    written once the next page is there. ScanImage's files have been seen in both states.
+    With link "pre", each page contains the offset of the next page from the start; with "post", the
+    offset is written after the next page. ScanImage's files exist in both forms.
     """
 
     def __init__(self, path: Path, recording: Recording, began: datetime, link: Link) -> None:
-        """Create the file. Raises OSError."""
+        """Create the file. Raises OSError if that fails."""
         self._recording, self._began, self._link = recording, began, link
         self._pages = 0
         static = recording.static().encode() + b"\0"
@@ -36,7 +36,7 @@ class Writer:
         self._preamble = Preamble(len(static), len(regions))
         self._next = _aligned(PREAMBLE_BYTES + len(static) + len(regions))
         self._link_at = FIRST_LINK_AT
-        # Unbuffered: a page is on disk for every reader as soon as append returns.
+        # The file is unbuffered, so that readers find a page as soon as `append` returns.
         self._file = path.open("xb", buffering=0)
         head = pack_preamble(static, regions, self._next if link == "pre" else 0)
         self._put(0, (head + static + regions).ljust(self._next, b"\0"))
@@ -49,11 +49,18 @@ class Writer:
         acquisition: int = 1,
         number_in_acquisition: int | None = None,
     ) -> None:
-        """Write one page: of the next channel of a frame, or of the next frame.
+        """Write one page: the next channel of a frame, or the next frame.
 
-        number is the frame's; by default frames count from 1. number_in_acquisition counts from 1
-        in each acquisition of a LOOP; by default there is only one. Raises ValueError if the pixels
-        have another shape than the file.
+        Args:
+            pixels: The page, (height_px, width_px).
+            timestamp_s: Time of the frame in the file, s.
+            number: Number of the frame; by default frames count from 1.
+            acquisition: Number of the acquisition in a LOOP.
+            number_in_acquisition: Number of the frame in its acquisition, from 1; by default there
+                is only one acquisition.
+
+        Raises:
+            ValueError: The pixels have another shape than the file.
         """
         numbers = (number, acquisition, number_in_acquisition)
         for _ in self._pieces(pixels, timestamp_s, numbers, None):
@@ -66,9 +73,9 @@ class Writer:
         number: int | None = None,
         piece_bytes: int | None = None,
     ) -> Iterator[int]:
-        """Write one page in pieces; yield after each how many bytes of the page are on disk.
+        """Write one page in pieces; after each, yield the number of the page's bytes on disk.
 
-        If the caller stops in between, the file ends inside a page. Raises ValueError as `append`.
+        If the caller stops in between, the file ends inside a page. Raises as `append`.
         """
         return self._pieces(pixels, timestamp_s, (number, 1, None), piece_bytes)
 
@@ -105,19 +112,19 @@ class Writer:
         self._pages += 1
 
     def close(self) -> None:
-        """Finish the file: the last page links to no other."""
+        """Finish the file, so that the last page links to no other page."""
         if self._link == "pre":
             self._put(self._link_at, LINK.pack(0))
         self._file.close()
 
     def abandon(self) -> None:
-        """Close the file as it is, as a microscope that crashes does."""
+        """Close the file without finishing it, as after a crash of the microscope."""
         self._file.close()
 
     def _put(self, offset: int, raw: bytes) -> None:
         self._file.seek(offset)
         left = memoryview(raw)
-        while left:  # on a full disk the first write is short, and the next one raises
+        while left:  # on a full disk, the first write is short and the next one raises
             left = left[self._file.write(left) :]
 
 

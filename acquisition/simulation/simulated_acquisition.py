@@ -1,4 +1,4 @@
-"""One acquisition of the simulated microscope: its file, ground truth and frames under way."""
+"""One acquisition of the simulated microscope: its file, its ground truth and its frames."""
 
 from collections import deque
 
@@ -10,7 +10,7 @@ from acquisition.simulation.simulated_brain import SimulatedBrain
 
 
 class SimulatedAcquisition:
-    """Scan frame after frame, at each depth in turn, and save each one when it is over."""
+    """An acquisition that scans frames, at each depth in turn, and saves each frame at its end."""
 
     def __init__(
         self,
@@ -21,15 +21,15 @@ class SimulatedAcquisition:
         piece_bytes: int,
         positions: PositionHistory,
     ) -> None:
-        """Begin a file; pages are written in pieces of piece_bytes; 0: in one piece."""
+        """Begin a file; pages are written in pieces of piece_bytes, or whole if it is 0."""
         self._brain, self._writer, self._truth = brain, writer, truth
         self._faults, self._piece_bytes, self._positions = faults, piece_bytes, positions
         self._number = 0
         self._scanning: deque[tuple[int, int]] = deque()
-        """(number, time it began in ns) of the frames that are not saved yet."""
+        """(number, start in ns) of the frames that are not saved yet."""
         self._first_t: int | None = None
         self._scanned_t: dict[int, int] = {}
-        """When each depth was last scanned."""
+        """Time at which each depth was last scanned, ns."""
         self._page_t: int | None = None
         self._silent_until: int | None = None
         self._begins = False
@@ -50,16 +50,16 @@ class SimulatedAcquisition:
 
     @property
     def is_over(self) -> bool:
-        """Whether it was stopped and everything is saved."""
+        """True if the acquisition was stopped and all frames are saved."""
         return self._stopping and not self._scanning
 
     def save(self) -> None:
-        """Save every frame that is over: all but the one that has just begun."""
+        """Save all frames except the one that has just begun."""
         while len(self._scanning) > int(self._begins):
             self._save(*self._scanning.popleft())
 
     def close(self) -> None:
-        """Save what was scanned, and finish the file."""
+        """Save the scanned frames, and finish the file."""
         self._begins = False
         self.save()
         self._truth.close()
@@ -96,5 +96,5 @@ class SimulatedAcquisition:
         return self._since(self._scanned_t.get(plane), t)
 
     def _since(self, last_t: int | None, t: int) -> float:
-        """Return the time since last_t in s; a very short one before the first time."""
+        """Return the time since last_t, s; 1 ms if last_t is None."""
         return 1e-3 if last_t is None else (t - last_t) / 1e9

@@ -1,4 +1,4 @@
-"""The simulated brain under the objective, and what a scan of one of its depths shows."""
+"""The simulated brain, and the page that a scan of one of its depths shows."""
 
 import math
 from dataclasses import dataclass
@@ -20,39 +20,39 @@ from acquisition.simulation.vessels import vessels
 from rig.messages import Position
 
 _LASTING = 0.6
-"""Fraction of the light that never bleaches."""
+"""Fraction of the light that does not bleach."""
 _NEUROPIL_FOLLOWS = 0.5
-"""Brightness of the neuropil per mean dF/F of the cells."""
+"""Relative brightness of the neuropil per mean dF/F of the cells."""
 _NEUROPIL_WANDERS = 0.04
-"""Standard deviation of its own fluctuations."""
+"""Standard deviation of the neuropil's own fluctuations, relative to rest."""
 _NEUROPIL_S = 4.0
-"""Time constant of its own fluctuations."""
+"""Time constant of the neuropil's own fluctuations, seconds."""
 
 
 class Brain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of the brain that the microscope images."""
 
     seed: Annotated[int, msgspec.Meta(ge=0)] = 1
-    """Seed of the vessels, and of the cells unless they are in a file."""
+    """Random seed of the vessels, and of the cells unless they are in a file."""
     cells: Annotated[int, msgspec.Meta(ge=1, le=90_000)] = 60
-    """Number of cells drawn at all depths together, if no file lists them."""
+    """Number of cells to draw, over all depths, if no file lists them."""
     radius_px: Annotated[float, msgspec.Meta(ge=1.5, le=30.0)] = 4.0
-    """Mean radius of a cell; vessels and neuropil scale with it."""
+    """Mean radius of a cell, px; vessels and neuropil scale with it."""
     texture_m: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 4.0
-    """Length of the texture in which drawn cells prefer a place."""
+    """Length of the texture, m; drawn cells prefer a place in it."""
     learned: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 1.0
-    """How much the animal has learned: 0 naive, 1 trained; set it from session to session."""
+    """How much the animal has learned: 0: naive, 1: trained. Set it for each session."""
     motion_px: Annotated[float, msgspec.Meta(ge=0.0, le=3.0)] = 0.3
-    """Rigid motion at rest (standard deviation); 2.5 times as much while running."""
+    """Standard deviation of the rigid motion at rest, px; 2.5 times as much while running."""
     warp_px: Annotated[float, msgspec.Meta(ge=0.0, le=3.0)] = 0.5
-    """Slow non-rigid motion (standard deviation)."""
+    """Standard deviation of the slow non-rigid motion, px."""
     bleach_s: Annotated[float, msgspec.Meta(ge=1.0, le=1e6)] = 3600.0
-    """Time in which the light that can bleach falls to 1/e."""
+    """Time constant of bleaching, s."""
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """One scan of a depth: its page, valid until the next scan, and the truth behind it."""
+    """One scan of a depth: its page, which is valid until the next scan, and its ground truth."""
 
     page: NDArray[np.int16]
     spikes: Floats
@@ -66,7 +66,7 @@ class SimulatedBrain:
     def __init__(
         self, brain: Brain, layout: StripLayout, depths: int, cells_file: Path | None
     ) -> None:
-        """Make the brain. Raises Refused if the cells cannot be read or do not fit."""
+        """Create the brain. Raises Refused if the cells cannot be read or do not fit."""
         shadows = [vessels(layout, brain.radius_px, brain.seed, i) for i in range(depths)]
         self.cells = (
             read_cells(cells_file, layout, depths)
@@ -85,11 +85,11 @@ class SimulatedBrain:
         y, x = self._optics.centres
         self._blocks = y / layout.field_shape[0], x / layout.field_shape[1]
         self.blocks_px = layout.to_page(y, x)
-        """The centre of each block that moves as one, in page rows and columns."""
+        """The centre of each block that moves as a whole, in page rows and columns."""
         self.begin(0)
 
     def begin(self, seed: int) -> None:
-        """Begin a session with a seed: no calcium, no motion."""
+        """Start a session with a random seed, without calcium and motion."""
         self._spikes, wander = (np.random.default_rng([seed, self._brain.seed, i]) for i in (0, 1))
         self._optics.rng = np.random.Generator(np.random.SFC64([seed, self._brain.seed]))
         self._motion = BrainMotion(self._brain.motion_px, self._brain.warp_px, wander)
@@ -113,11 +113,11 @@ class SimulatedBrain:
         """Scan a depth.
 
         Args:
-            plane: index of the depth.
-            position: where the animal is; None if that is not known.
-            age_s: time since the light was switched on.
-            since_page_s: time since the last page of any depth.
-            since_plane_s: time since the last page of this depth.
+            plane: Index of the depth.
+            position: Position of the animal; None if it is not known.
+            age_s: Time since the light was switched on.
+            since_page_s: Time since the last page of any depth.
+            since_plane_s: Time since the last page of this depth.
         """
         here = self._planes[plane]
         rates_hz = self.tuning.rates_hz(position)[here.cells]
@@ -150,7 +150,7 @@ class _Neuropil:
         self._state = np.zeros(2)
 
     def step(self, passed_s: float, activity: float) -> Floats:
-        """Return how much brighter than at rest each column of the field is."""
+        """Return the brightness of each column of the field, relative to rest: (columns,)."""
         kept = math.exp(-passed_s / _NEUROPIL_S)
         kick = self._rng.normal(0.0, _NEUROPIL_WANDERS * math.sqrt(1.0 - kept**2), 2)
         self._state = self._state * kept + kick

@@ -1,4 +1,4 @@
-"""The simulated cells: where they are and what they respond to; read from a table or drawn."""
+"""The positions and responses of the simulated cells, read from a table or drawn."""
 
 import csv
 import io
@@ -31,15 +31,16 @@ class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     radius_px: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)]
     prefers: Prefers
     place_m: Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)]
-    """Place in its texture to which it responds most."""
+    """Place in the texture to which the cell responds most, m."""
     plane: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Index of its depth."""
+    """Index of the cell's depth."""
     area: Annotated[int, msgspec.Meta(ge=-1, le=9)] = 8
-    """Cortical area by the numbers of the study: V1 is 8."""
+    """Number of the cortical area in the study: V1 is 8."""
     peak_hz: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 6.0
-    """Firing rate of its best response."""
+    """Firing rate of the cell's best response."""
     other: Share = 0.5
-    """Response to another exemplar of the category it prefers, of its best response."""
+    """Response to another exemplar of the preferred category, as a fraction of the best response.
+    """
     learns_at: Share = 0.0
     """How much the animal must have learned (0-1) before the cell distinguishes the textures."""
 

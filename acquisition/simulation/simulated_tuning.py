@@ -1,8 +1,9 @@
-"""What the simulated cells respond to, as the study found it, and how their calcium follows.
+"""The responses of the simulated cells, as the study found them, and their calcium.
 
-Selective cells respond to one category of texture, most at one place of it, wherever that piece of
-texture is in the corridor. Reward-prediction cells of anterior areas ramp up to the cue, only in
-animals that get water. Cells of medial areas and reward-prediction cells have to learn.
+Selective cells respond to one category of texture, and most to one place in the texture, wherever
+this piece of texture is in the corridor. The activity of reward-prediction cells in anterior areas
+increases towards the cue, only in animals that get water. Cells of medial areas and
+reward-prediction cells have to learn their responses.
 """
 
 from collections import deque
@@ -16,22 +17,22 @@ from rig.messages import Position, TrialStart
 
 _SPONTANEOUS_HZ = 0.2
 _UNTUNED_SHARE = 0.4
-"""Fraction of the response to a preferred texture that is the same all along it."""
+"""Fraction of the response to a preferred texture that does not depend on the place."""
 _UNLEARNED_SHARE = 0.5
-"""Response of a cell that has not learned yet to either texture, of its best response."""
+"""Response to either texture before learning, as a fraction of the best response."""
 _TUNING_SD_M = 0.9
-"""Width of the response around the preferred place (standard deviation)."""
+"""Width of the response around the preferred place (standard deviation), m."""
 _RAMP_M = 3.5
-"""Position of the cue at which the reward prediction reaches its full height."""
+"""Position of the cue at which the reward prediction reaches its maximum, m."""
 _RAMP_ENDS_S = 0.5
-"""Time constant of the reward prediction's decay after the cue."""
+"""Time constant of the reward prediction's decay after the cue, seconds."""
 _CALCIUM_PER_SPIKE = 0.25
 """Peak dF/F of one spike."""
 RISE_S: Final = 0.07
 DECAY_S: Final = 1.25
-"""GCaMP6s: a transient is at its peak after about 0.2 s and falls to 1/e in 1.25 s."""
+"""Decay time constant of GCaMP6s, seconds; a transient has its peak after about 0.2 s."""
 _KEPT_TRIALS = 4
-"""Trials remembered: a frame may be drawn after the next trial has begun."""
+"""Number of trials that are kept, as a frame may be drawn after the next trial has begun."""
 _SHIFTED = {"swap1": 0.25, "swap2": 0.5}
 """Circular shift of the texture of a swapped corridor, as a fraction of its length."""
 
@@ -40,7 +41,7 @@ class SimulatedTuning:
     """Firing rates of all cells while the animal runs through its trials."""
 
     def __init__(self, cells: SimulatedCells, learned: float) -> None:
-        """learned is how much the animal has learned, 0-1."""
+        """Start before the first trial; `learned` is how much the animal has learned, 0-1."""
         self._cells = cells
         self._knows = cells.learns_at <= learned
         self._trials: deque[TrialStart] = deque(maxlen=_KEPT_TRIALS)
@@ -51,13 +52,13 @@ class SimulatedTuning:
         self._cue_passed_t: int | None = None
 
     def begin(self, trial: TrialStart) -> None:
-        """Note that a trial begins."""
+        """Begin a trial."""
         self._trials.append(trial)
 
     def rates_hz(self, position: Position | None) -> Floats:
         """Return the rate of each cell at a position of the animal.
 
-        At rest, in grey space and outside a corridor only spontaneous activity is left, except for
+        At rest, in grey space and outside a corridor there is only spontaneous activity, apart from
         the reward prediction.
         """
         rates = np.full(len(self._cells), _SPONTANEOUS_HZ)
@@ -76,7 +77,7 @@ class SimulatedTuning:
         return rates
 
     def _gain_in(self, stimulus: str) -> Floats:
-        """Return the response of each cell to a stimulus, of its best response."""
+        """Return each cell's response to a stimulus, as a fraction of its best response."""
         gain = np.zeros(len(self._cells))
         for code, prefers in enumerate(PREFERS):
             mine = self._cells.prefers == code
@@ -111,7 +112,7 @@ class SimulatedTuning:
 
 
 def _content_m(trial: TrialStart, position_m: float) -> float:
-    """Return the place in the unswapped texture that is seen at a position, m."""
+    """Return the place (m) in the unswapped texture that is visible at a position."""
     shift = _SHIFTED.get(trial.stimulus.partition("_")[2], 0.0)
     return (position_m + shift * trial.texture_m) % trial.texture_m
 
@@ -125,13 +126,13 @@ class Calcium:
         self._size = _CALCIUM_PER_SPIKE / (np.exp(-peak_s / DECAY_S) - np.exp(-peak_s / RISE_S))
 
     def step(self, spikes: Floats, passed_s: float) -> Floats:
-        """Return dF/F after passed_s more seconds, in which the spikes came evenly."""
+        """Return dF/F after passed_s more seconds with evenly spaced spikes."""
         self._slow = _followed(self._slow, spikes, passed_s, DECAY_S)
         self._fast = _followed(self._fast, spikes, passed_s, RISE_S)
         return np.asarray(self._size * (self._slow - self._fast))
 
 
 def _followed(level: Floats, spikes: Floats, passed_s: float, tau_s: float) -> Floats:
-    """Return a decaying level after passed_s, in which spikes of size 1 were spread evenly."""
+    """Return a decaying level after passed_s seconds with evenly spaced spikes of size 1."""
     kept = np.exp(-passed_s / tau_s)
     return np.asarray(level * kept + spikes * (1.0 - kept) * tau_s / passed_s)

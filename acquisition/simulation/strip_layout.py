@@ -1,8 +1,8 @@
-"""Strips of a simulated field: next to each other in the brain, one below the other in a page.
+"""The strips of a simulated field: next to each other in the brain, below each other in a page.
 
 Field coordinates (y, x) are pixels of the whole cortex under the objective; page coordinates are
-rows and columns of a saved page. Between two strips the mirrors move, and those rows show nothing.
-As in real recordings the strips are not scanned from left to right:
+rows and columns of a saved page. The rows between two strips, during which the mirrors move, show
+no tissue. As in real recordings, the strips are not scanned from left to right:
 
     field   slot 0 | slot 1 | slot 2        page   slot 1
                                                    (fly rows)
@@ -46,7 +46,7 @@ class StripLayout:
         return tuple(sorted(range(self.rois), key=lambda slot: (abs(slot - middle), slot)))
 
     def top(self, roi: int) -> int:
-        """The first page row of a strip."""
+        """Return the first page row of a strip."""
         return roi * (self.height_px + self.fly_rows)
 
     def to_page(self, y: Any, x: Any) -> tuple[Floats, Floats]:

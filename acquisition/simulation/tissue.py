@@ -1,4 +1,4 @@
-"""A simulated field at rest: neuropil, vessels, and somata with dark nuclei."""
+"""Draw a simulated field at rest: neuropil, vessels, and somata with dark nuclei."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ from acquisition.simulation.simulated_cells import SimulatedCells
 from acquisition.simulation.strip_layout import Floats, StripLayout
 
 MARGIN_PX = 10
-"""Pixels drawn beyond each edge of the field, so that the brain can move."""
+"""Number of pixels drawn beyond each edge of the field, so that the brain can move."""
 
 _NEUROPIL_PHOTONS = 1.3
 """Expected photons of a pixel of neuropil at the first depth."""
 _SOMA_PHOTONS = 1.6
 """Expected photons that a soma at rest adds."""
 _FAINTEST = 0.03
-"""Parts of a soma fainter than this are not drawn."""
+"""Smallest brightness of a soma that is drawn, as a fraction of its maximum."""
 _CHUNK = 4096
-"""Cells drawn in one go, to bound the memory."""
+"""Number of cells drawn at once; this limits the memory."""
 Image = NDArray[np.float32]
 
 
@@ -26,8 +26,8 @@ Image = NDArray[np.float32]
 class Tissue:
     """One depth: expected photons = dark + glow * (1 + calcium of the cell at `label`).
 
-    All arrays cover the field and a margin around it. label is the index of the cell, or the number
-    of cells where there is none.
+    All arrays cover the field and a margin around it. `label` is the index of the cell at each
+    pixel, or the number of cells where there is no cell.
     """
 
     dark: Image
@@ -55,7 +55,7 @@ def grow(
     dark = _NEUROPIL_PHOTONS * depth * np.exp(texture) * (1.0 - 0.85 * shadow)
     glow, label = _somata(layout, cells, plane, shape, rng)
     glow *= depth * _SOMA_PHOTONS * (1.0 - 0.6 * shadow)
-    # A soma displaces neuropil: what is left is above and below it.
+    # A soma displaces neuropil; some neuropil remains above and below it.
     body = glow > 0.0
     dark[body] *= 0.55
     return Tissue(dark.astype(np.float32), glow.astype(np.float32), label)
@@ -68,7 +68,7 @@ def _somata(
     shape: tuple[int, int],
     rng: np.random.Generator,
 ) -> tuple[Floats, NDArray[np.intp]]:
-    """Draw every cell as an uneven ring around its nucleus; where two overlap the brighter wins."""
+    """Draw every cell as an uneven ring around its nucleus; the brighter of two cells is on top."""
     here = np.flatnonzero(cells.plane == plane)
     brightness = rng.lognormal(0.0, 0.45, here.size)
     waves = rng.normal(0.0, (0.10, 0.10, 0.05, 0.05), (here.size, 4))
@@ -95,7 +95,7 @@ def _somata(
 
 
 def _soma(away_y: Floats, away_x: Floats, radius: Floats, waves: Floats, hole: Floats) -> Floats:
-    """Return the brightness (0-1) at offsets from the centre of cells; one row for each cell."""
+    """Return the brightness (0-1) at offsets from the centres of cells, one row per cell."""
     away = np.hypot(away_y, away_x)
     angle = np.arctan2(away_y, away_x)
     a, b, c, d = (wave[:, None] for wave in waves.T)
@@ -110,7 +110,7 @@ def _soma(away_y: Floats, away_x: Floats, radius: Floats, waves: Floats, hole: F
 def _paint(
     glow: Floats, label: NDArray[np.intp], at: NDArray[np.intp], value: Floats, owner: Floats
 ) -> None:
-    order = np.argsort(value, kind="stable")  # of several at one pixel NumPy keeps the last
+    order = np.argsort(value, kind="stable")  # NumPy keeps the last of several values at a pixel
     at, value, owner = at[order], value[order], owner[order]
     flat_glow, flat_label = glow.reshape(-1), label.reshape(-1)
     wins = value > flat_glow[at]

@@ -1,4 +1,4 @@
-"""Vessels of a simulated field: winding trunks that branch, and capillaries between them."""
+"""Draw the vessels of a simulated field: branching trunks, and capillaries between them."""
 
 import math
 
@@ -11,9 +11,9 @@ _Point = tuple[float, float]
 
 
 def vessels(layout: StripLayout, radius_px: float, seed: int, plane: int) -> Floats:
-    """Return how much of the light vessels absorb at one depth (0-1): the shape of the field.
+    """Return the fraction of light that vessels absorb at one depth: the shape of the field.
 
-    Their sizes scale with the radius of a cell.
+    The sizes of the vessels scale with the radius of a cell.
     """
     height, width = layout.field_shape
     rng = np.random.default_rng([seed, plane, 2])
@@ -40,7 +40,7 @@ def _tree(
     radius_px: float,
     rng: np.random.Generator,
 ) -> None:
-    """Draw a vessel that splits again and again, until its branches are thin or leave the field."""
+    """Draw a vessel that splits repeatedly until its branches are thin or leave the field."""
     waiting = [(place, heading, width_px)]
     while waiting:
         place, heading, width_px = waiting.pop()
@@ -63,7 +63,7 @@ def _walk(
     depth: float,
     rng: np.random.Generator,
 ) -> tuple[_Point, float] | None:
-    """Draw one winding piece of a vessel; return its end and heading, or None outside the field."""
+    """Draw one curved piece of a vessel; return its end and heading, or None outside the field."""
     step = max(0.7, 0.4 * width_px)
     y, x = place
     bend, path = 0.0, []
@@ -78,7 +78,7 @@ def _walk(
 
 
 def _draw(shadow: Floats, path: Floats, width_px: float, depth: float) -> None:
-    """Draw discs of radius width_px along a path; where they overlap the darkest counts."""
+    """Draw discs of radius width_px along a path; where they overlap, use the darkest."""
     reach = int(width_px + 2)
     dy, dx = (grid.ravel() for grid in np.mgrid[-reach : reach + 1, -reach : reach + 1])
     whole = np.rint(path).astype(np.intp)

@@ -1,1 +1,1 @@
-"""Match imaging frames to frame-clock edges, and flips to the photodiode."""
+"""Match imaging frames with frame-clock edges, and flips with edges of the photodiode."""

@@ -1,8 +1,8 @@
-"""Match edges of the frame clock to imaging frames by time and number, never by counting.
+"""Match edges of the frame clock with imaging frames by time and number, not by counting edges.
 
-The page of a frame holds its number and the microscope's own time of it; an edge has a time of the
-session clock alone. Once the offset between the two clocks is known, every page gives when its edge
-must have come. An edge that is missing, or one too many, then changes nothing for other frames.
+The page of a frame contains its number and the microscope's timestamp; an edge has only a time of
+the session clock. Once the offset between the two clocks is known, every page gives the expected
+time of its edge. A missing or an extra edge then does not affect other frames.
 """
 
 import statistics
@@ -21,91 +21,91 @@ Finding = Literal[
     "clock step",
 ]
 
-# Fractions of the time between two frames, the period:
+# The period is the time between two frames. The next four are fractions of it.
 _NEAR = 0.45
-"""An edge belongs to a frame if it is nearer than this to the time the frame is expected."""
+"""Largest distance of an edge from the expected time of its frame, in periods."""
 _NEAR_WHILE_LOCKING = 0.2
-"""The same while the clock offset is not known yet, where a wrong match would stay."""
+"""The same while the clock offset is not known yet; a wrong match would then last."""
 _SAVED_AFTER = 0.5
-"""No page is on disk before this much of its frame has been scanned."""
+"""Earliest time at which a page can be on disk, in periods after the start of its frame."""
 _STEP = 0.5
-"""Without edges to compare, a deviation beyond this is a step of the microscope's clock."""
+"""Deviation above which the microscope's clock has stepped, if there are no edges, in periods."""
 
-# Counts of frames, pages or edges:
 _LOCK_PAGES = 5
-"""Pages that vote on the clock offset, if an acquisition has as many."""
+"""Number of pages that vote on the clock offset; fewer if an acquisition has fewer."""
 _PAUSE_FRAMES = 3.0
-"""The frame clock paused if it was silent for this long: the edges before were not saved."""
+"""Silence of the frame clock, in periods, that counts as a pause; edges before it had no pages."""
 _MOST_EDGES_BEFORE_PAGES = 150
-"""If more edges came before the first pages, the microscope was focusing before the acquisition."""
+"""Number of edges before the first pages above which the microscope was focusing before."""
 
 _DRIFT_GAIN = 0.2
-"""Share of an edge's deviation that is taken for drift between the clocks."""
+"""Fraction of an edge's deviation by which the clock offset is corrected for drift."""
 _LONE_FRAME_NS = 1_000_000_000
-"""The period assumed if there is only one page."""
+"""Period that is assumed if there is only one page, ns."""
 
 
 class SavedPage(NamedTuple):
-    """What is known of a frame by its page."""
+    """The number and times of a frame's page."""
 
     number: int
-    """The microscope's count of frames, from 1."""
+    """The microscope's number of the frame, from 1."""
     timestamp_ns: int
-    """The microscope's own time of it."""
+    """The microscope's timestamp of the frame, ns."""
     frame: int
     """Index of the Frame message."""
     seen_t: int
-    """When the page was on disk, ns of the session clock."""
+    """Session time at which the page was found on disk, ns."""
 
 
 class AlignedFrame(NamedTuple):
-    """A frame, when it began, and what was wrong with it."""
+    """A frame, its start, and its findings."""
 
     number: int
-    """0: an edge that belongs to no frame."""
+    """The microscope's number of the frame; 0 for an edge that belongs to no frame."""
     frame: int | None
-    """None: the frame has no page."""
+    """Index of the Frame message; None if the frame has no page."""
     t: int
-    """ns of the session clock: its edge, or the expected time if that was lost or off."""
+    """Start of the frame, ns: its edge, or the expected time if the edge was lost, late or early.
+    """
     edge: bool
     findings: tuple[Finding, ...]
     step_ns: float = 0.0
-    """By how much the microscope's clock stepped before this frame."""
+    """Step of the microscope's clock before this frame, ns."""
 
 
 class FrameClockAlignment:
-    """Take edges and pages as they come; return frames in the order of their numbers."""
+    """The matching of edges and pages; frames are returned in the order of their numbers."""
 
     def __init__(self, late_ms: float) -> None:
-        """An edge farther than late_ms from its frame's expected time is late, or early."""
+        """Start; an edge more than late_ms from its frame's expected time is late or early."""
         self.spare_edges = False
-        """Whether the frame clock ticks for frames that are not saved, such as averaged ones."""
+        """True if the frame clock has edges for frames that are not saved, as with averaging."""
         self._late_ns = late_ms * 1e6
         self._edges: list[int] = []
         self._waiting: deque[SavedPage] = deque()
         self._offset: float | None = None
-        """Session clock minus the microscope's clock, ns; None before it is known."""
+        """Session clock minus the microscope's clock, ns; None while it is not known."""
         self._period = 0.0
         self._stepped = 0.0
         """Sum of the steps of the microscope's clock in this acquisition, ns."""
         self._last: SavedPage | None = None
-        """The last page placed, its time without the steps."""
+        """The last matched page; its time is without the steps."""
 
     def add_edge(self, t: int) -> None:
-        """Take an edge of the frame clock (ns of the session clock)."""
+        """Add an edge of the frame clock at t (ns of the session clock)."""
         insort(self._edges, t)
 
     def add_page(self, page: SavedPage) -> None:
-        """Take a page."""
+        """Add a page."""
         self._waiting.append(page)
 
     @property
     def waits_since(self) -> int | None:
-        """The time of the first edge that has no page yet."""
+        """Time of the first edge that has no page yet, ns; None without such an edge."""
         return self._edges[0] if self._edges else None
 
     def align(self, until: int) -> list[AlignedFrame]:
-        """Return the frames that are certain, given that every edge before `until` (ns) is here."""
+        """Return the frames that are certain, given that all edges before `until` (ns) arrived."""
         aligned: list[AlignedFrame] = []
         while self._waiting and self._waiting[0].seen_t <= until:
             if self._restarts(self._waiting[0]):
@@ -119,7 +119,7 @@ class FrameClockAlignment:
         return aligned
 
     def finish(self) -> list[AlignedFrame]:
-        """Return what is left: frames that waited for others, and edges without a page."""
+        """Return the remaining frames, and the edges without a page."""
         aligned: list[AlignedFrame] = []
         while self._waiting:
             if self._offset is None or self._restarts(self._waiting[0]):
@@ -134,26 +134,26 @@ class FrameClockAlignment:
         return aligned
 
     def _restarts(self, page: SavedPage) -> bool:
-        """Whether a new acquisition begins, which counts from 1 again."""
+        """Return True if a new acquisition begins, whose numbers start at 1 again."""
         return self._last is not None and page.number <= self._last.number
 
     def _forget(self) -> None:
-        """Forget the clock offset, for a new acquisition."""
+        """Drop the clock offset, for a new acquisition."""
         self._offset = self._last = None
         self._stepped = 0.0
 
     def _lock(self, pages: list[SavedPage]) -> None:
         """Find the clock offset from an acquisition's first pages and the edges so far.
 
-        1. Each pair of an edge and a page proposes an offset: edge minus the page's own time. None
-           may have a page on disk before its frame was scanned.
+        1. Each pair of an edge and a page proposes an offset: the edge minus the page's timestamp.
+           Offsets at which a page was on disk before its frame was scanned are excluded.
         2. Each page votes for the offsets at which it has an edge near its expected time.
-        3. The offset with most votes wins; of several, the one nearest to a guess: the first edge
-           after the last pause is that of frame 1 or, if the microscope was focusing before, pages
-           came as soon as they could.
-        4. The winner is moved by the median deviation of the edges that it explains.
+        3. The offset with most votes is chosen; if there are several, the one nearest to a guess.
+           The guess is that the first edge after the last pause is that of frame 1, or, if the
+           microscope was focusing before, that pages arrived as early as possible.
+        4. The offset is corrected by the median deviation of the edges that it explains.
 
-        Without edges, pages are taken to have come as soon as they could.
+        Without edges, it is assumed that pages arrived as early as possible.
         """
         pages = self._without_steps(pages)
         self._learn_period(pages)
@@ -180,7 +180,7 @@ class FrameClockAlignment:
         self._offset = best + deviations[len(deviations) // 2]
 
     def _without_steps(self, pages: list[SavedPage]) -> list[SavedPage]:
-        """Return pages as if the microscope's clock had not stepped among them."""
+        """Return pages with the steps of the microscope's clock among them removed."""
         rates = [_rate(a, b) for a, b in pairwise(pages) if b.number > a.number]
         period = statistics.median_low(rates) if rates else 0.0
         continuous, stepped = pages[:1], 0.0
@@ -205,7 +205,7 @@ class FrameClockAlignment:
         return after - before > _PAUSE_FRAMES * self._period
 
     def _learn_period(self, pages: list[SavedPage]) -> None:
-        """Take the shortest time between frames, of these pages or of those before."""
+        """Set the period to the shortest time between frames, of these pages or of earlier ones."""
         rates = [
             _rate(a, b)
             for a, b in pairwise(pages)
@@ -216,7 +216,7 @@ class FrameClockAlignment:
         self._period = self._period or _LONE_FRAME_NS
 
     def _place(self, page: SavedPage) -> list[AlignedFrame]:
-        """Give a page its edge, after the frames and edges that come before it."""
+        """Match a page with its edge; return it after the frames and edges that come before it."""
         page = _moved(page, self._stepped)
         step_ns = self._step(page)
         if step_ns:
@@ -237,12 +237,13 @@ class FrameClockAlignment:
         return (self._offset or 0.0) + page.timestamp_ns
 
     def _step(self, page: SavedPage) -> float:
-        """Return by how much the microscope's clock stepped before a page (ns); 0 if it did not.
+        """Return the step of the microscope's clock before a page, ns; 0 if there was none.
 
-        A frame's number foretells its time from that of the page before. A deviation is a step if
-        the foretold time has an edge and the page's own has none, if by the page it was scanned
-        after it was on disk, or sooner than frames can follow each other. Else the microscope
-        paused.
+        The time of a page is predicted from the number and time of the page before. A deviation
+        from the prediction is a step of the clock in three cases: there is an edge at the predicted
+        time and none at the page's timestamp; or, by its timestamp, the page was scanned after it
+        was on disk; or it was scanned sooner than a frame can follow another. Otherwise the
+        microscope paused.
         """
         if self._last is None or not self._period:
             return 0.0
@@ -258,7 +259,7 @@ class FrameClockAlignment:
         return step if too_soon or not_scanned else 0.0
 
     def _frame(self, number: int, frame: int | None, expected: float, near: float) -> AlignedFrame:
-        """Take the edges of a frame that is expected at a time, and report what is wrong."""
+        """Return a frame that is expected at a time (ns), with the findings on its edges."""
         findings: list[Finding] = ["page lost"] if frame is None else []
         edge = self._nearest(expected, near)
         late_ns = 0.0 if edge is None else edge - expected
@@ -286,13 +287,13 @@ class FrameClockAlignment:
         for lost in range(number + 1, page.number):
             expected = self._expected(page) - (page.number - lost) * between
             if last is None and self._nearest(expected, near) is None:
-                continue  # scanned before anyone counted
+                continue  # scanned before the first counted frame
             missing += self._extra_edges(expected - near)
             missing.append(self._frame(lost, None, expected, near))
         return missing
 
     def _extra_edges(self, before: float) -> list[AlignedFrame]:
-        """Remove the edges before a time, which belong to no frame, and return them."""
+        """Remove and return the edges before a time, which belong to no frame."""
         extra = [t for t in self._edges if t < before]
         del self._edges[: len(extra)]
         if self.spare_edges:
@@ -300,7 +301,7 @@ class FrameClockAlignment:
         return [AlignedFrame(0, None, t, True, ("edge too much",)) for t in extra]
 
     def _remove_edges(self, since: float, until: float) -> int:
-        """Remove the edges between two times; return how many there were."""
+        """Remove the edges between two times; return their number."""
         found = [t for t in self._edges if since <= t <= until]
         self._edges = [t for t in self._edges if not since <= t <= until]
         return len(found)
@@ -319,10 +320,10 @@ def _rate(a: SavedPage, b: SavedPage) -> float:
 
 
 def _deviation(last: SavedPage, page: SavedPage, period: float) -> float:
-    """Return how much later a page's time is than its number foretells, ns."""
+    """Return how much later a page's timestamp is than predicted from its number, ns."""
     return page.timestamp_ns - last.timestamp_ns - (page.number - last.number) * period
 
 
 def _moved(page: SavedPage, step_ns: float) -> SavedPage:
-    """Return a page with a step taken off its time."""
+    """Return a page with a step (ns) subtracted from its time."""
     return page._replace(timestamp_ns=round(page.timestamp_ns - step_ns))

@@ -1,7 +1,7 @@
 """Check that a photodiode sees the patch that the display shows, and measure the delay.
 
-The pattern of the patch does not repeat, so that only one delay matches the edges of the
-photodiode's line with the changes that the flips announce.
+The pattern of the patch does not repeat, so the edges of the photodiode's line match the changes of
+the flips at only one delay.
 """
 
 from collections import deque
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from rig.messages import Edge, Flip
 
 _WINDOW_NS = 1_500_000_000
-"""Changes and edges older than this are forgotten."""
+"""Age above which changes and edges are dropped, ns."""
 _LOOK_EVERY_NS = 500_000_000
 _SILENT_NS = 1_500_000_000
-"""The photodiode is dead if it has had no edge for this long."""
+"""Time without an edge after which the photodiode counts as dead, ns."""
 _WITHIN_NS = 2_500_000
-"""Delays from flip to flip may differ from their median by this much."""
+"""Largest difference of a flip's delay from the median delay, ns."""
 _EARLIEST_NS, _LATEST_NS = -20_000_000, 150_000_000
-"""Range of possible delays."""
+"""Range of possible delays, ns."""
 _FEWEST = 12
-"""Changes of the patch needed for a fit."""
+"""Smallest number of changes of the patch for a fit."""
 _AGREE = 0.8
-"""Fraction of changes that one delay must explain."""
+"""Smallest fraction of changes that one delay must explain."""
 
 Change = tuple[int, bool]
-"""Time in ns, and whether it is bright (or high) from then on."""
+"""Time in ns, and whether the patch is bright (or the line high) from then on."""
 
 
 class Finding(NamedTuple):
@@ -38,9 +38,9 @@ class Finding(NamedTuple):
 
 
 class PhotodiodeCheck:
-    """Match the edges of one line with the changes of the patch over the last 1.5 s.
+    """The comparison of one line's edges with the changes of the patch in the last 1.5 s.
 
-    Each finding is returned once, and again only if everything was in order in between.
+    Each finding is returned once, and again only after the check has passed in between.
     """
 
     def __init__(self, line: str, drift_ms: float) -> None:
@@ -54,7 +54,7 @@ class PhotodiodeCheck:
         self._last_name: str | None = None
 
     def flip(self, flip: Flip) -> Finding | None:
-        """Take a flip; return what has been found wrong, if that is new."""
+        """Add a flip; return a finding if there is a new one."""
         if self._bright is not None and flip.bright != self._bright:
             self._changes.append((flip.t, flip.bright))
         self._bright = flip.bright
@@ -69,7 +69,7 @@ class PhotodiodeCheck:
         return finding if new else None
 
     def edge(self, edge: Edge) -> None:
-        """Take an edge of any line."""
+        """Add an edge; edges of other lines are ignored."""
         if edge.line == self._line:
             self._edges.append((edge.t, edge.up))
             self._edge_t = max(self._edge_t, edge.t)
@@ -101,9 +101,10 @@ class PhotodiodeCheck:
 
 
 def fit(changes: list[Change], edges: list[Change]) -> tuple[float, float]:
-    """Return the delay (ns) that matches most edges with changes to the same level, and a fraction.
+    """Return the delay (ns) at which most edges match changes to the same level, and the fraction
+    matched.
 
-    The fraction matched is that of the changes or, if there are more, of the edges among them.
+    The fraction is that of the changes, or of the edges if there are more edges than changes.
     """
     gaps = np.concatenate([_gaps(changes, edges, up) for up in (True, False)])
     gaps = np.sort(gaps[(gaps >= _EARLIEST_NS) & (gaps <= _LATEST_NS)])

@@ -159,7 +159,7 @@ def test_a_repair_that_would_lose_a_page_makes_no_copy(
         return last, pages, end - 40, link_bytes, damage
 
     monkeypatch.setattr(file_check, "_whole_part", short)
-    with pytest.raises(Refused, match="cannot be repaired: the copy would hold"):
+    with pytest.raises(Refused, match="cannot be repaired: the copy would contain"):
         repair(path, tmp_path / "copy.tif")
     assert not (tmp_path / "copy.tif").exists()
 
