@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from behavior.trials.corridor import Corridor, RunningDetector
 from behavior.trials.counts import SessionCounts
@@ -121,7 +121,7 @@ class Task(Node):
             self._resume(resume)
         running: tuple[Phase, ...] = ("grey", "trial")
         # The order matters: the first row whose phase and condition hold is carried out.
-        self._transitions = (
+        transitions = (
             _Transition(("done",), self._is_last_grey_over, self._end_session),
             _Transition((*running, "paused"), self._is_session_time_up, self._stop_by_time),
             _Transition(running, self._is_block_time_up, self._stop_block_by_time),
@@ -130,6 +130,10 @@ class Task(Node):
             _Transition(("grey",), self._is_grey_over, self._start_trial),
             _Transition(("trial",), self._is_trial_over, self._complete_trial),
         )
+        self._transitions: dict[Phase, tuple[_Transition, ...]] = {
+            phase: tuple(row for row in transitions if phase in row.phases)
+            for phase in get_args(Phase)
+        }
 
     def check_session(self, session: SessionSettings) -> None:
         if self.settings.triggers and _CLOSED_LOOP not in session.nodes:
@@ -202,8 +206,8 @@ class Task(Node):
     # -- the state machine ----------------------------------------------------------------------
 
     def _change_phase(self, t: int) -> None:
-        for phases, condition, action in self._transitions:
-            if self._phase in phases and condition(t):
+        for _, condition, action in self._transitions[self._phase]:
+            if condition(t):
                 action(t)
                 return
 

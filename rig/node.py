@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -72,7 +72,7 @@ class Node:
     real_animal: bool = False
     """Whether the hardware has a real device, and so an animal; set before open."""
     ended: str | None = None
-    """Set by a node that ends by itself: the reason."""
+    """Set by a node that ends by itself, while it handles a message or ticks: the reason."""
 
     def __init__(self, settings: Settings, publish: Publish) -> None:
         """Check and keep the settings. Nothing is opened here."""
@@ -154,6 +154,10 @@ def _fail_all(nodes: Sequence[Node], transport: Transport, fault: Fault) -> None
             _fail_all(nodes[1:], transport, fault)
 
 
+_How = Literal["alone", "in its envelope", "not at all"]
+"""How a node handles a message of a type: a Stop ends also a node that does not subscribe to it."""
+
+
 class _Loop:
     """The nodes that are running, and when the drivers among them tick next."""
 
@@ -161,28 +165,55 @@ class _Loop:
         """Run the nodes in `held`; one that has ended is removed from that list."""
         self._held, self._transport, self._clock, self._alone = held, transport, clock, alone
         self._due: dict[str, int] = {}
+        self._next_due: int | None = None
+        """The earliest of them; None if no driver is running."""
+        self._takers: dict[type[Message], tuple[tuple[Node, _How], ...]] = {}
+        """Who gets the messages of a type: looked up once, as a rig has thousands a second."""
 
     def run(self) -> None:
         while self._held:
-            for envelope, message in self._transport.receive(min(self._due.values(), default=None)):
+            for envelope, message in self._transport.receive(self._next_due):
                 if isinstance(message, Start):
                     begin = self._clock.now()
                     self._due = {n.name: begin for n in self._held if n.period_s is not None}
-                for node in tuple(self._held):
-                    self._give(node, envelope, message)
-            now = self._clock.now()
-            for node in tuple(self._held):
-                if node.name in self._due and now >= self._due[node.name]:
-                    node.tick(now)
-                    self._due[node.name] = node.next_due(self._due[node.name], now)
+                    self._next_due = min(self._due.values(), default=None)
+                kind = type(message)
+                takers = self._takers.get(kind)
+                for node, how in self._find_takers(kind) if takers is None else takers:
+                    self._give(node, how, envelope, message)
+            if self._next_due is not None:
+                now = self._clock.now()
+                if now >= self._next_due:
+                    self._tick(now)
+
+    def _tick(self, now: int) -> None:
+        for node in tuple(self._held):
+            due = self._due.get(node.name)
+            if due is not None and now >= due:
+                node.tick(now)
+                self._due[node.name] = node.next_due(due, now)
                 if node.ended is not None:
                     self._leave(node, node.ended)
+        self._next_due = min(self._due.values(), default=None)
 
-    def _give(self, node: Node, envelope: Envelope, message: Message) -> None:
-        try:
-            if isinstance(message, node.subscribes):
-                node.handle(message)
+    def _find_takers(self, kind: type[Message]) -> tuple[tuple[Node, "_How"], ...]:
+        """Return the nodes that a message of a type concerns, and in which form they handle it."""
+        found: list[tuple[Node, _How]] = []
+        for node in self._held:
+            if issubclass(kind, node.subscribes):
+                found.append((node, "alone"))
             elif Envelope in node.subscribes:
+                found.append((node, "in its envelope"))
+            elif kind is Stop:
+                found.append((node, "not at all"))
+        self._takers[kind] = tuple(found)
+        return self._takers[kind]
+
+    def _give(self, node: Node, how: "_How", envelope: Envelope, message: Message) -> None:
+        try:
+            if how == "alone":
+                node.handle(message)
+            elif how == "in its envelope":
                 node.handle((envelope, message))
         except Exception as error:
             if isinstance(error, OSError):  # what it owns has failed; the message is not the cause
@@ -213,7 +244,9 @@ class _Loop:
 
     def _let_go(self, node: Node) -> None:
         self._held.remove(node)
+        self._takers.clear()
         self._due.pop(node.name, None)
+        self._next_due = min(self._due.values(), default=None)
 
 
 def _fail(node: Node, transport: Transport, fault: Fault) -> None:

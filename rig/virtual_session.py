@@ -1,6 +1,5 @@
 """Run a session in one process and in virtual time: same nodes, same loop, no waiting."""
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -59,7 +58,7 @@ class _ListTransport:
         self._keep = keep or (lambda envelope, message: self.published.append((envelope, message)))
         self._clock, self._end_ns = clock, end_ns
         self._senders: dict[str, Sender] = {}
-        self._waiting: deque[tuple[Envelope, Message]] = deque()
+        self._waiting: Messages = []
         self._pixels = Pixels()
         self._running: set[str] = set()
         self._stages: list[list[str]] = []
@@ -75,8 +74,8 @@ class _ListTransport:
 
     def receive(self, until: int | None) -> Messages:
         if self._waiting:
-            envelope, message = self._waiting.popleft()
-            return [(envelope, self._pixels.of(message) if isinstance(message, Frame) else message)]
+            waiting, self._waiting = self._waiting, []
+            return [(e, self._pixels.of(m) if isinstance(m, Frame) else m) for e, m in waiting]
         if until is None or (self._end_ns is not None and until > self._end_ns):
             self._end_ns = None
             self._stop("the virtual time is over")
@@ -92,7 +91,7 @@ class _ListTransport:
         self._waiting.append((envelope, message))
 
     def end(self, sender: str, reason: str, failed: bool) -> None:
-        messages = self._senders[sender].tracker.of(sender) if sender in self._senders else {}
+        messages = self._senders[sender].published() if sender in self._senders else {}
         self.publish(sender, Ended(self._clock.now(), reason, failed, messages))
         self._running.discard(sender)
         if not self._stopping & self._running:

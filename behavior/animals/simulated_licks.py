@@ -33,6 +33,8 @@ class SimulatedLicks:
     def until(self, now: int) -> list[int]:
         """Return the lick onsets (ns) after the last call, up to `now`."""
         onsets = self._mouse.licks(now)
+        if not onsets and not self._unread:
+            return []
         for unread in self._all_unread:
             unread.extend(onsets)
         return [self._unread.popleft() for _ in range(len(self._unread))]

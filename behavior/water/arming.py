@@ -75,9 +75,16 @@ class Arming:
 
     def expire(self, now: int) -> list[Rejection]:
         """Drop requests past their deadline; reject those that the task has not renewed."""
+        if not self.is_armed:  # nearly always; this runs every millisecond
+            return []
         kept = [arm for arm in self._armed.values() if now <= arm.deadline]
         self._armed = {arm.line: arm for arm in kept if self._is_leased(arm, now)}
         return [Rejection(arm, _SILENT) for arm in kept if not self._is_leased(arm, now)]
+
+    @property
+    def is_armed(self) -> bool:
+        """True if a request is armed."""
+        return bool(self._armed)
 
     def armed(self) -> list[tuple[Arm, int]]:
         """Return each armed request and the time (ns) at which it ends unless it is renewed."""

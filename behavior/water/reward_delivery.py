@@ -147,6 +147,8 @@ class RewardDelivery:
         """
         if self._closed or self._guard is None:
             return
+        if self._held is None and not self._arming.is_armed:
+            return
         armed = [(a, until) for a, until in self._arming.armed() if a.line not in self._untrusted]
         if self._held is not None:
             ends = {arm.id: until for arm, until in armed}

@@ -186,7 +186,7 @@ class _StandIn:
 
     def end(self, sender: str, reason: str, failed: bool) -> None:
         self._ended[sender] = reason
-        messages = self._senders[sender].tracker.of(sender)
+        messages = self._senders[sender].published()
         self.publish(sender, Ended(self._clock.now(), reason, failed, messages))
 
     def played(self, took_s: float) -> Played:

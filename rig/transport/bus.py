@@ -164,7 +164,7 @@ class Bus:
 
     def end(self, sender: str, reason: str, failed: bool) -> None:
         """Publish Ended, with the count and the running CRC of each published type."""
-        messages = self._sender.tracker.of(sender)
+        messages = self._sender.published()
         overruns = self._pixels.overruns if self._pixels is not None else 0
         ended = Ended(self._clock.now(), reason, failed, messages, overruns, loaded_code())
         self.publish(ended)

@@ -23,14 +23,22 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
 
     def checksum(self) -> int:
         """Return the CRC-32 of the other fields."""
-        head = (self.session, self.sender, self.incarnation, self.seq, self.sent)
-        return _checksum(head, self.body)
+        of_sender = _sender_crc(self.session, self.sender, self.incarnation)
+        return _checksum(of_sender, self.seq, self.sent, self.body)
 
 
-def _checksum(head: tuple[str, str, int, int, int], body: bytes | msgspec.Raw) -> int:
-    session, sender, incarnation, seq, sent = head
-    text = f"{session} {sender} {incarnation} {seq} {sent} "
-    return zlib.crc32(body, zlib.crc32(text.encode()))
+def _sender_crc(session: str, sender: str, incarnation: int) -> int:
+    """Return the CRC of the fields that are the same in all envelopes of a sender."""
+    return zlib.crc32(f"{session} {sender} {incarnation} ".encode())
+
+
+def _checksum(sender_crc: int, seq: int, sent: int, body: bytes | msgspec.Raw) -> int:
+    return zlib.crc32(body, zlib.crc32(f"{seq} {sent} ".encode(), sender_crc))
+
+
+def _chained(crc: int, running: int) -> int:
+    """Return a running CRC with that of one more message."""
+    return zlib.crc32(crc.to_bytes(4, "little"), running)
 
 
 class CorruptMessage(Exception):
@@ -72,7 +80,7 @@ class SequenceTracker:
         """
         who = (envelope.sender, name)
         count, crc = self._messages.get(who, (0, 0))
-        self._messages[who] = (count + 1, zlib.crc32(envelope.crc.to_bytes(4, "little"), crc))
+        self._messages[who] = (count + 1, _chained(envelope.crc, crc))
         stream = (envelope.sender, name, envelope.incarnation)
         missing = envelope.seq - self._next.get(stream, envelope.seq if name == "Heartbeat" else 0)
         self._next[stream] = envelope.seq + 1
@@ -93,29 +101,32 @@ class Sender:
     def __init__(self, sender: str, clock: Clock, incarnation: int = 0, session: str = "") -> None:
         self.sender = sender
         self._session = session
-        self.tracker = SequenceTracker()
         self._clock = clock
         self._incarnation = incarnation
-        self._seq: dict[str, int] = {}
+        self._crc = _sender_crc(session, sender, incarnation)
+        self._published: dict[str, tuple[int, int]] = {}
 
     def wrap(self, message: Message) -> Envelope:
         """Return the message in its envelope, numbered, stamped and counted."""
         name = kind(message)
-        seq = self._seq.get(name, 0)
-        self._seq[name] = seq + 1
+        seq, running = self._published.get(name, (0, 0))
         body, sent = _encode(message), self._clock.now()
-        crc = _checksum((self._session, self.sender, self._incarnation, seq, sent), body)
+        crc = _checksum(self._crc, seq, sent, body)
+        self._published[name] = (seq + 1, _chained(crc, running))
         raw = msgspec.Raw(body)
-        envelope = Envelope(self.sender, self._incarnation, seq, sent, crc, raw, self._session)
-        self.tracker.add(name, envelope)
-        return envelope
+        return Envelope(self.sender, self._incarnation, seq, sent, crc, raw, self._session)
+
+    def published(self) -> dict[str, tuple[int, int]]:
+        """Return (count, running CRC) of each type that was wrapped, as SequenceTracker.of."""
+        return dict(self._published)
 
 
 def rewrap(envelope: Envelope, message: Message) -> Envelope:
     """Return an envelope with another message in it, under the same number and time."""
     body = _encode(message)
-    head = (envelope.session, envelope.sender, envelope.incarnation, envelope.seq, envelope.sent)
-    return msgspec.structs.replace(envelope, body=msgspec.Raw(body), crc=_checksum(head, body))
+    of_sender = _sender_crc(envelope.session, envelope.sender, envelope.incarnation)
+    crc = _checksum(of_sender, envelope.seq, envelope.sent, body)
+    return msgspec.structs.replace(envelope, body=msgspec.Raw(body), crc=crc)
 
 
 class MessageStore(Protocol):

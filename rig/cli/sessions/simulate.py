@@ -2,6 +2,7 @@
 
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from rig.messages import (
     TrialStart,
     TrialVerdict,
     Valve,
+    Wheel,
     kind,
 )
 from rig.process import completed
@@ -110,6 +112,8 @@ class _Result:
         """Count one message."""
         self.t = max(self.t, message.t)
         match message:
+            case Wheel():
+                pass
             case Position():
                 self._position = message
             case TrialStart():
@@ -164,11 +168,9 @@ def _run(session: SessionSettings, tick_ms: float, folder: Path, report: Path | 
     result = _Result()
     writer = LogWriter(folder / LOG_FILE) if report is not None else None
 
-    def keep(envelope: Envelope, message: Message) -> None:
-        result.take(envelope, message)
-        if writer is not None:
-            writer.append(kind(message), envelope, pack(envelope))
-
+    keep = result.take
+    if writer is not None:
+        keep = partial(_take_and_log, result, writer)
     virtual_session.run(session, keep=keep, tick_s=tick_ms / 1000)
     if writer is not None and report is not None:
         from analysis.report.write import report as write_report
@@ -176,6 +178,11 @@ def _run(session: SessionSettings, tick_ms: float, folder: Path, report: Path | 
         writer.close(Completeness(True, writer.count))
         write_report(folder, report)
     return result
+
+
+def _take_and_log(result: _Result, writer: LogWriter, envelope: Envelope, message: Message) -> None:
+    result.take(envelope, message)
+    writer.append(kind(message), envelope, pack(envelope))
 
 
 def _show(results: list[_Result], console: Console) -> None:
