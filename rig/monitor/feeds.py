@@ -174,7 +174,7 @@ def _without_traces(message: Message) -> Message:
     """Leave out what the page does not show: an hour of 90,000 cells has 13 GB of traces."""
     if not isinstance(message, CellSignals):
         return message
-    return msgspec.structs.replace(message, traces=b"", tuning=b"", projection=b"")
+    return msgspec.structs.replace(message, traces=b"", tuning=b"")
 
 
 def history(folder: Path, senders: tuple[str, ...]) -> list[tuple[Envelope, Message]]:

@@ -96,6 +96,9 @@ class MonitorState:
         """Frame, shift down and right (px), and drift of the focus (um); means of all strips."""
         self._current: tuple[int, dict[int, list[float | None]]] = (-1, {})
         """Projections of the current trial: its index among the completed, and values by bin."""
+        self._current_ramp: tuple[int, list[tuple[float, float]]] = (-1, [])
+        """Reward prediction of the current trial: its number, and position (m) and population
+        signal of each frame in which the corridor moved."""
         self._selective: float | None = None
         self._undefined = ""
         self._fractions: list[float | None] = []
@@ -187,6 +190,7 @@ class MonitorState:
             "fractions": self._fractions,
             "motion": [list(point) for point in self._motion],
             "current": [[bin_, *areas] for bin_, areas in sorted(self._current[1].items())],
+            "current_ramp": [list(point) for point in self._current_ramp[1]],
             **self._learning,
         }
 
@@ -350,6 +354,11 @@ class MonitorState:
                 (signals.frame, round(float(down), 2), round(float(right), 2), z_um)
             )
         self._project(signals)
+        if signals.ramp is not None and signals.moving and signals.trial >= 0:
+            if signals.trial != self._current_ramp[0]:
+                self._current_ramp = (signals.trial, [])
+            point = (round(signals.position_m, 3), round(signals.ramp, 3))
+            self._current_ramp[1].append(point)
 
     def _project(self, signals: CellSignals) -> None:
         """Take in the projections of the current trial, at the positions that are determined."""

@@ -265,11 +265,11 @@ const reachOf = (lists) => {
 };
 
 // Mean by stimulus (thin), and the current trial, or else the last one, by position (bold).
-function curves(chart, found, from, all, current = []) {
+function curves(chart, found, from, all, current) {
   for (const [name, values] of Object.entries(found.means)) {
     line(chart, values.map((v, n) => [from + n / 10, v]), colourOf(name, all), 1.5);
   }
-  const bold = current.length ? current : found.last.map((v, n) => [from + n / 10, v]);
+  const bold = current.length > 1 ? current : found.last.map((v, n) => [from + n / 10, v]);
   line(chart, bold, css("--ink"), 3.5);
 }
 
@@ -278,11 +278,12 @@ export function learning(model) {
   if (!s) return;
   const all = session.stimuli || [];
   const share = s.predicting.length ? s.predicting[0] : null;
-  text("ramp_note", s.ramp.means ? `population signal${share === null ? "" : `; ${(100 * share).toFixed(0)} % of cells`}` : "after the first trials");
-  const ramp = s.ramp.means ? [...Object.values(s.ramp.means), s.ramp.last] : [];
+  const current = s.current_ramp || [], bold = current.length > 1 ? "bold: this trial" : "bold: last trial";
+  text("ramp_note", s.ramp.means ? `${bold}${share === null ? "" : `; ${(100 * share).toFixed(0)} % of cells`}` : "after the first trials");
+  const ramp = s.ramp.means ? [...Object.values(s.ramp.means), s.ramp.last, current.map(([, v]) => v)] : [];
   const [low, high] = reachOf(ramp);
   const chart = axes(get("ramp"), [0, 6], [low, high], { xTicks: [0, 1, 2, 3, 4, 5, 6], yTicks: [Math.round(low * 10) / 10, 0, Math.round(high * 10) / 10], xLabel: "m" });
-  if (s.ramp.means) curves(chart, s.ramp, 0, all);
+  if (s.ramp.means) curves(chart, s.ramp, 0, all, current);
   const { context, width, height } = prepared(get("projections"));
   const found = s.projections.filter((area) => area.means);
   if (!found.length) {
@@ -290,7 +291,8 @@ export function learning(model) {
     context.fillText("after the first trials of both stimuli", 16, height / 2);
     return;
   }
-  const [bottom, top] = reachOf(found.flatMap((area) => [...Object.values(area.means), area.last]));
+  const [bottom, top] = reachOf([...found.flatMap((area) => [...Object.values(area.means), area.last]), (s.current || []).flatMap((values) => values.slice(1))]);
+  text("projections_note", `thin: mean of a stimulus; ${(s.current || []).length > 1 ? "bold: this trial" : "bold: last trial"}; position, m`);
   s.projections.forEach((area, n) => {
     const left = (n * width) / 4 + 34, right = ((n + 1) * width) / 4 - 8;
     const x = (v) => left + ((v + 1) / 7) * (right - left);
@@ -311,8 +313,8 @@ export function learning(model) {
     context.textAlign = "left";
     context.fillStyle = css("--ink");
     context.fillText(GROUPS[n + 1], left + 4, 16);
-    const current = (s.current || []).map((values) => [values[0] / 10, values[n + 1]]);
-    if (area.means) curves({ context, x, y }, area, -1, all, current);
+    const now = (s.current || []).map((values) => [values[0] / 10, values[n + 1]]);
+    if (area.means) curves({ context, x, y }, area, -1, all, now);
   });
 }
 

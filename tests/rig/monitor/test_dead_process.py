@@ -24,7 +24,7 @@ NODES = ("hardware", "task", "online")
 PARTS = """() => [...document.querySelectorAll("[data-from]")].filter((part) => part.dataset.down)
   .map((part) => part.id || (part.querySelector("[id]") || {}).id)"""
 """Returns the parts of the page that are grey, by their own or their first id."""
-OF_ONLINE = ["dprime_note", "ramp_note", "motion_down", "projections"]
+OF_ONLINE = ["dprime_note", "ramp_note", "motion_down", "projections_note"]
 OF_BOTH = [
     *("phase", "trial", "speed", "corridor_note", "screens_note", "speeds"),
     *("rewarded_note", "unrewarded_note", "performance_note"),

@@ -15,9 +15,11 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from rig.messages import (
+    CellSignals,
     Fault,
     Flip,
     Frame,
+    LearningSignals,
     Lick,
     Message,
     OperatorRequest,
@@ -304,3 +306,18 @@ def test_the_screens_are_drawn_from_the_flips(tmp_path: Path, feed: Handed, tab:
         tab.goto(page.address)
         expect(tab.locator("#screens_note")).to_have_text("computed from the flips")
         until_pixel(tab, "screens", 0, 0, 20)
+
+
+def test_reward_prediction_is_drawn_while_the_trial_runs(
+    page: Page, feed: Handed, tab: Tab
+) -> None:
+    ramp = np.zeros(60, "<f4").tobytes()
+    pair = (("leaf1", "circle1"),)
+    done = LearningSignals(4000 * MS, 0, 1, False, pair, b"", b"", (), (), ramp_by_position=ramp)
+    feed.hand(enveloped([TrialEnd(4000 * MS, 0, "done"), done]))
+    tab.goto(page.address)
+    expect(tab.locator("#ramp_note")).to_have_text("bold: last trial")
+    frame = CellSignals(5000 * MS, 7, 1, "leaf1", 1.0, True, b"", None, ramp=1.0)
+    later = msgspec.structs.replace(frame, t=5300 * MS, frame=8, position_m=1.2, ramp=4.0)
+    feed.hand(enveloped([frame, later]))
+    expect(tab.locator("#ramp_note")).to_have_text("bold: this trial")

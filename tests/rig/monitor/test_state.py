@@ -187,6 +187,20 @@ def test_motion_focus_and_the_projections_of_the_current_trial_are_shown() -> No
     assert [row[0] for row in folded(STARTED, frame, earlier).signals()["current"]] == [0, 1]
 
 
+def test_the_reward_prediction_of_the_current_trial_grows_frame_by_frame() -> None:
+    first = CellSignals(0, 7, 4, "leaf1", 0.5, True, b"", None, ramp=1.5)
+    frames = [
+        first,
+        msgspec.structs.replace(first, frame=8, position_m=0.7, ramp=2.0),
+        msgspec.structs.replace(first, frame=9, position_m=0.7, ramp=9.0, moving=False),
+        msgspec.structs.replace(first, frame=10, position_m=0.9, ramp=None),
+        msgspec.structs.replace(first, frame=11, trial=-1, position_m=0.0, ramp=9.0),
+    ]
+    assert folded(STARTED, *frames).signals()["current_ramp"] == [[0.5, 1.5], [0.7, 2.0]]
+    later = msgspec.structs.replace(first, frame=12, trial=5, position_m=0.1, ramp=3.0)
+    assert folded(STARTED, *frames, later).signals()["current_ramp"] == [[0.1, 3.0]]
+
+
 def test_a_process_tells_its_longest_turn() -> None:
     state = folded(STARTED, ("task", Heartbeat(5 * MS, True, 3.21)))
     assert state.processes["task"]["loop_ms"] == 3.2
