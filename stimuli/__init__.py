@@ -1,1 +1,1 @@
-"""What the animal sees: textures, geometry, screens."""
+"""Show the corridor and play the cue: textures, geometry, screens, sound."""

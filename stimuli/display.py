@@ -44,20 +44,20 @@ from stimuli.textures.names import STIMULI, Texture, check_names
 from stimuli.textures.photographs import load_images
 
 _TEST_FLIPS = 60
-"""Flips over which the refresh rate of a screen is measured."""
+"""Number of flips over which the refresh rate of a screen is measured."""
 _REFRESH_TOLERANCE = 0.02
 """Largest relative difference between the measured refresh rate and refresh_hz."""
 
 
 class Display(Node):
-    """Driver: shows one frame each refresh, at the position of the newest Position message."""
+    """A driver that shows one frame per refresh, at the position of the newest Position message."""
 
     name = "display"
     subscribes = (Start, Position, TrialStart, TrialEnd, Cue)
     publishes = (Flip, TextureHashes, CueOnset)
     period_s = 1 / 60
     max_batch_delay_s = 0.004
-    rank = 1  # drawing in software takes up to half of each frame: the wheel must not wait for it
+    rank = 1  # drawing in software takes up to half of each frame, and the wheel must not wait
 
     class Settings(Node.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The screens around the mouse, the corridor's cross-section, and the timing of flips."""
@@ -65,10 +65,10 @@ class Display(Node):
         screen: dict[str, Any]
         """The class of the screen (`is`), and its settings."""
         sound: dict[str, Any] | None = None
-        """The class of the speaker (`is`) and its settings; None if another device sounds."""
+        """The class of the speaker (`is`) and its settings; None if another device is used."""
         refresh_hz: Annotated[float, msgspec.Meta(ge=10.0, le=500.0)] = 60.0
         paced: Literal["software", "vblank"] = "software"
-        """What sets the time of a flip: a clock of ours, or the screen's vertical sync."""
+        """What sets the time of a flip: our own clock, or the screen's vertical sync."""
         views: dict[str, View] = msgspec.field(default_factory=dict)
         """Flat screens by name, from left to right; three if there is no view and no warp."""
         warps: dict[str, Warp] = msgspec.field(default_factory=dict)
@@ -106,17 +106,17 @@ class Display(Node):
         self._field: FieldOfView | None = None
         self._flip_number = 0
         self._cpu_ns = 0
-        """CPU time of this thread at the last flip."""
+        """CPU time of this thread at the last flip, ns."""
         self._trial: TrialStart | None = None
         self._last_trial = -1
         """The number of the last trial that has begun."""
         self._trial_behind: TrialStart | None = None
-        """The trial before, if its corridor was run to its end."""
+        """The previous trial, if its corridor was completed."""
         self._laps: Laps | None = None
         self._open_loop: Image | Bar | None = None
         self._position: Position | None = None
         self._drawn: Position | None = None
-        """The position that the last frame was drawn at."""
+        """The position at which the last frame was drawn."""
 
     def check(self, task: dict[str, Any]) -> None:
         self._stimuli = task_stimuli(task)
@@ -133,7 +133,7 @@ class Display(Node):
             self._cues.open(self.clock.now, self.real_animal)
         self.screen.open(RenderSetup(screens, corridor, self._textures, self._vblank, self._images))
         self._check_refresh()
-        encode(0)  # computes the tables of the code, which takes too long for the first frame
+        encode(0)  # computes the tables of the code now, as the first frame cannot wait for them
         gc.disable()  # a collection would delay a flip, and the loop creates no cycles
 
     def handle(self, message: Message) -> None:
@@ -197,10 +197,10 @@ class Display(Node):
                 self._cues.close()
 
     def _extrapolated_m(self, position: Position) -> float:
-        """Return how far the mouse will have moved on in the middle of the next frame (m).
+        """Return the distance (m) that the mouse will move until the middle of the next frame.
 
-        The speed is that between the last two positions drawn. The result is never negative and
-        never beyond the end of the corridor.
+        The speed is that between the last two drawn positions. The result is never negative, and
+        never reaches beyond the end of the corridor.
         """
         before, flip_due = self._drawn, self._scheduler.flip_due
         if before is None or flip_due is None or before.trial != position.trial:
@@ -212,7 +212,7 @@ class Display(Node):
         return max(0.0, min(ahead, _lap(self._trial).length_m - position.position_m))
 
     def _set_position(self, position: Position) -> None:
-        """Take over a position; one of a trial whose TrialStart has not arrived is ignored."""
+        """Store a position; ignore it if the TrialStart of its trial has not arrived."""
         if position.trial > self._last_trial:
             return
         self._position = position

@@ -1,1 +1,1 @@
-"""Drawing with OpenGL."""
+"""Draw the corridor and open-loop stimuli with OpenGL."""

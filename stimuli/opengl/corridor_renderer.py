@@ -49,7 +49,7 @@ class CorridorRenderer:
     def __init__(
         self, gl: Any, setup: RenderSetup, layout: WindowLayout, anisotropy: float
     ) -> None:
-        """Upload everything. Raises Refused if the graphics card cannot take it."""
+        """Upload mesh, textures and shaders. Raises Refused if the graphics card cannot."""
         self._gl, self._layout, self._corridor = gl, layout, setup.corridor
         self._layer = {name: float(n) for n, name in enumerate(setup.textures)}
         self._laps: Laps | None = None
@@ -103,10 +103,10 @@ class CorridorRenderer:
         gl.glDrawPixels(width, height, gl.GL_RGB, gl.GL_UNSIGNED_BYTE, rows.ctypes.data)
 
     def _set_greys(self, greys: NDArray[np.float64]) -> None:
-        """Set the grey of the window, and the screens whose corrected grey differs from it."""
+        """Set the grey of the window, and find the screens whose corrected grey differs from it."""
         first, *_ = colours = [(float(r), float(g), float(b)) for r, g, b in greys]
         self.grey: Colour = first
-        """Grey as the first screen must be sent it."""
+        """The colour that must be sent to the first screen to show grey."""
         self.other_greys = [
             (area, colour)
             for area, colour in zip(self._layout.areas, colours, strict=True)
@@ -160,7 +160,7 @@ class CorridorRenderer:
         gl.glDisable(gl.GL_SCISSOR_TEST)
 
     def _draw_corridor(self, laps: Laps, position_m: float) -> None:
-        """Draw the walls. No depth buffer is needed: inside a tube no surface hides another."""
+        """Draw the walls. No depth buffer is needed, as inside a tube no surface hides another."""
         gl = self._gl
         if laps != self._laps:
             self._set_laps(laps)
@@ -212,18 +212,18 @@ def _lengths(laps: tuple[Lap, ...]) -> list[tuple[float, float]]:
 
 
 def _needs_correction(screens: Sequence[PhysicalScreen]) -> bool:
-    """Return whether any screen has a gamma table or a colour mask."""
+    """Return True if any screen has a gamma table or a colour mask."""
     return any(s.readings is not None or s.settings.colour != (1.0, 1.0, 1.0) for s in screens)
 
 
 def _gamma_tables(screens: Sequence[PhysicalScreen]) -> NDArray[np.float32]:
-    """Return a gamma table for each screen; all measured screens show the same luminances."""
+    """Return a gamma table for each screen, with a common range of luminance."""
     black, white = common_range([s.readings for s in screens if s.readings is not None])
     return np.array([correction_table(screen.readings, black, white) for screen in screens])
 
 
 def _mask_at_patch(layout: WindowLayout, colours: NDArray[np.float64]) -> Colour:
-    """Return the white of the patch: the colour mask of the screen that it is on."""
+    """Return the white of the patch, which is the colour mask of its screen."""
     patch = layout.patch
     for area, colour in zip(layout.areas, colours.tolist(), strict=True):
         if patch and 0 <= patch.x - area.x < area.width and 0 <= patch.y - area.y < area.height:

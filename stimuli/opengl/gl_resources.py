@@ -21,7 +21,7 @@ class Program:
     """A shader program, with the locations of its uniforms in `at`."""
 
     def __init__(self, gl: Any, vertex: bytes, fragment: bytes, names: Sequence[str]) -> None:
-        """Compile and link. Raises Refused if the driver cannot."""
+        """Compile and link the program. Raises Refused if the driver cannot."""
         self.id: int = _program(gl, vertex, fragment)
         self.at: dict[str, int] = {
             name: gl.glGetUniformLocation(self.id, ctypes.create_string_buffer(name.encode()))
@@ -81,7 +81,7 @@ class Vertices:
     """
 
     def __init__(self, gl: Any, sizes: Sequence[int]) -> None:
-        """Make room for vertices whose attributes have these sizes."""
+        """Create empty buffers for vertices whose attributes have these sizes."""
         self.count = 0
         """Number of indices to draw."""
         self._gl = gl

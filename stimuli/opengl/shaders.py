@@ -5,13 +5,13 @@ gamma table and the colour mask of the screen.
 """
 
 MAX_SCREENS = 8
-"""Size of the uniform arrays below."""
+"""Largest number of screens: the size of the uniform arrays below."""
 
 VERSION = b"#version 330\n"
 CORRECTED = b"#define CORRECTED\n"
-"""Precedes a fragment shader if any screen has a gamma table or a colour mask.
+"""First line of a fragment shader if any screen has a gamma table or a colour mask.
 
-Without a graphics card the correction costs time, so it is left out where it changes nothing.
+Without a graphics card the correction is slow, so it is omitted if it would change nothing.
 """
 
 _LIGHT = b"""uniform sampler2DArray textures;
@@ -56,9 +56,10 @@ void main() {
     texcoord = texcoord_part.xy;
     layer = layers[int(texcoord_part.z + 0.5)];
 }"""
-"""Draws the walls once for each screen (as an instance), clipped to the screen's area.
+"""Vertex shader that draws the walls once per screen (as an instance), clipped to its area.
 
-layers holds the texture layer of each part of the walls: laps 0 to 2, floor, ceiling; -1 is grey.
+`layers` contains the texture layer of each part of the walls: laps 0 to 2, floor, ceiling; -1 is
+grey.
 """
 
 FLAT_FRAGMENT = (
@@ -122,11 +123,11 @@ void main() {
     light(level, length(hit), screen);
 }"""
 )
-"""Ray casting: follows the ray of each pixel to the wall, floor or ceiling that it hits.
+"""Fragment shader for warped screens: follows the ray of each pixel to the surface that it hits.
 
 The derivatives for mipmapping are those of the hit point along x and y of the window. They are
 computed from the derivatives of the ray's direction, which is smooth, and not from those of the
-texture coordinates, which jump from lap to lap.
+texture coordinates, which jump between laps.
 """
 
 OPEN_LOOP_FRAGMENT = (
@@ -154,4 +155,5 @@ void main() {
     light(level, 0.0, screen);
 }"""
 )
-"""Converts the ray of each pixel to azimuth and elevation, and shows an image or a bar there."""
+"""Fragment shader that converts the ray of each pixel to azimuth and elevation, and draws an image
+or a bar there."""

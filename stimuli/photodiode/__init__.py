@@ -1,1 +1,1 @@
-"""The patch that a photodiode watches: its code, and the decoding of what the photodiode saw."""
+"""The photodiode's patch on the screen: its code, and the decoding of a photodiode's recording."""

@@ -10,7 +10,7 @@ from rig.messages import Flip
 from stimuli.photodiode.patch_code import PERIOD_FRAMES, Floats, Ints, PatchDecoder, PatchReading
 
 _MIN_MATCHED = 0.9
-"""Share of the frames seen that must be flips of the session."""
+"""Smallest fraction of the decoded frames that must be flips of the session."""
 
 
 class MatchedFlips(NamedTuple):
@@ -19,11 +19,11 @@ class MatchedFlips(NamedTuple):
     flip_index: Ints
     """Index of the flip in the list of flips."""
     seen_s: Floats
-    """When its light was seen, by the clock of the recorder."""
+    """Time of the flip's light on the clock of the recorder, s."""
     flip_s: Floats
-    """When it was shown, by the session's clock."""
+    """Time of the flip on the session's clock, s."""
     exact: NDArray[np.bool_]
-    """True if the light changed with it; otherwise seen_s is interpolated."""
+    """True if the light changed with the flip; otherwise seen_s is interpolated."""
 
 
 class ClockFit(NamedTuple):
@@ -36,14 +36,22 @@ class ClockFit(NamedTuple):
 
 
 def match_edges(edges_s: Floats, flips: list[Flip], refresh_hz: float) -> MatchedFlips:
-    """Match the times (s) at which a digital line changed. Raises Refused if too few match."""
+    """Match the times (s) at which a digital line changed with flips.
+
+    Raises:
+        Refused: Too few of the frames match.
+    """
     return _match(PatchDecoder(refresh_hz).decode_edges(edges_s), flips)
 
 
 def match_trace(
     trace: Floats, sample_hz: float, flips: list[Flip], refresh_hz: float
 ) -> MatchedFlips:
-    """Match a recorded trace of photodiode levels. Raises Refused if too few frames match."""
+    """Match a recorded trace of photodiode levels with flips.
+
+    Raises:
+        Refused: The trace is not usable, or too few of the frames match.
+    """
     if trace.size < sample_hz or not np.isfinite(trace).all():
         raise Refused(
             "the trace is shorter than a second or contains values that are not numbers; check "
@@ -53,7 +61,7 @@ def match_trace(
 
 
 def fit_clock(matched: MatchedFlips) -> ClockFit:
-    """Fit a line through the flips whose time is exact (least squares)."""
+    """Fit the recorder's clock to the session's, by least squares over the exact flips."""
     seen_s, flip_s = matched.seen_s[matched.exact], matched.flip_s[matched.exact]
     rate, begin_s = np.polyfit(seen_s, flip_s, 1)
     residual_s = np.abs(begin_s + rate * seen_s - flip_s)

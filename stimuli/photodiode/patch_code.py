@@ -1,9 +1,9 @@
-"""The photodiode patch's code, from which the number of each display frame can be decoded.
+"""The code of the photodiode patch, from which the number of each display frame can be decoded.
 
 **The code.** A maximal-length sequence of 2**20 - 1 bits contains every window of 20 bits (except
-20 zeros) exactly once, so any 20 bits determine their position in it. The bits are sent as a
-biphase mark code, two frames a bit: the light changes at the beginning of every bit, and once more
-in its middle if the bit is 1::
+20 zeros) exactly once, so any 20 bits determine their position in it. The bits are shown as a
+biphase mark code, with two frames per bit: the light changes at the beginning of every bit, and
+once more in its middle if the bit is 1::
 
     bit        1     0     1     1
     frame     0 1   2 3   4 5   6 7
@@ -14,15 +14,15 @@ The light therefore changes at least every second frame, so that a comparator on
 follow it. The frames between two changes are a *run*, of one or two frames.
 
 **Decoding.** A run of two frames is a 0, two runs of one frame are a 1. A frame that is shown for
-too long lengthens its run, but keeps its place in the order of runs; a frame that was never shown
-shifts all runs after it. So the decoder looks for the offset between the runs that were seen and
-those of the code:
+too long makes its run longer but does not change the order of the runs; a frame that was never
+shown shifts all later runs. So the decoder finds the offset between the recorded runs and those of
+the code:
 
-1. Where runs form bits, look up each window of 20 bits. If several windows in a row give the same
-   offset, it is certain: this is an *anchor*.
-2. Join neighbouring anchors of the same offset: between them, frames were only shown for longer.
-3. Extend each anchor to both sides as long as the runs have the lengths that the code has there,
-   less a margin, because a few runs fit any code by chance.
+1. Where runs form bits, look up each window of 20 bits. If several successive windows give the same
+   offset, the offset is certain: this is an *anchor*.
+2. Join neighbouring anchors with the same offset; between them, frames were only shown for longer.
+3. Extend each anchor to both sides while the runs have the lengths of the code, and remove a margin
+   at the end, because a few runs fit any code by chance.
 """
 
 from functools import cache
@@ -35,20 +35,20 @@ _ORDER, _TAP = 20, 3
 """The sequence is x[n] = x[n - 3] xor x[n - 20]: x**20 + x**3 + 1 is a primitive polynomial."""
 _BITS = 2**_ORDER - 1
 PERIOD_FRAMES = 2 * _BITS
-"""The code repeats (inverted) after this many frames: 9.7 hours at 60 Hz, 4 hours at 144 Hz."""
+"""Number of frames after which the code repeats (inverted): 9.7 h at 60 Hz, 4 h at 144 Hz."""
 _SEED = 0b10011010111100010110
-"""The first 20 bits; any but zeros would do."""
+"""The first 20 bits of the sequence; any value except 0 is possible."""
 _MIN_WINDOWS = 12
-"""Successive windows that must give the same offset to be an anchor."""
+"""Smallest number of successive windows with the same offset that form an anchor."""
 _MARGIN_RUNS = 24
-"""Runs that are left out on either side of a change of offset: they may fit by chance."""
+"""Number of runs left out on both sides of a change of offset, as they may fit by chance."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 class PatchReading(NamedTuple):
-    """The frames that were seen, in order of time."""
+    """The decoded frames, in order of time."""
 
     number: Ints
     """Frame number, modulo PERIOD_FRAMES."""
@@ -59,7 +59,7 @@ class PatchReading(NamedTuple):
 
 
 class _Segment(NamedTuple):
-    """Seen runs first to last (exclusive), of which run i is run i + offset of the code."""
+    """The recorded runs from first to last (exclusive); run i is run i + offset of the code."""
 
     first: int
     last: int
@@ -74,7 +74,7 @@ class _Code(NamedTuple):
     run_start: Ints
     """Frame number at which each run begins."""
     run_length: Ints
-    """Frames in each run: 1 or 2."""
+    """Number of frames in each run: 1 or 2."""
     run_of_bit: Ints
     """The run at which each bit begins."""
     bit_of_window: Ints
@@ -82,23 +82,23 @@ class _Code(NamedTuple):
 
 
 def encode(number: int) -> bool:
-    """Return whether the patch is bright in the frame of that number (0 or more)."""
+    """Return True if the patch is bright in frame `number` (0 or more)."""
     period, frame = divmod(number, PERIOD_FRAMES)
     return bool(_code().levels[frame]) != bool(period % 2)
 
 
 class PatchDecoder:
-    """Reads frame numbers off the light of the patch."""
+    """The decoder of frame numbers from the recorded light of the patch."""
 
     def __init__(self, refresh_hz: float) -> None:
         self._refresh_hz = refresh_hz
         self._code = _code()
 
     def decode_trace(self, trace: Floats, sample_hz: float) -> PatchReading:
-        """Decode a recorded photodiode trace: levels in any unit, the first one at 0 s.
+        """Decode a recorded photodiode trace: levels in any unit; the first sample is at 0 s.
 
-        The trace is smoothed over a quarter of a frame. A change counts when the level has crossed
-        from the lower to the upper 40 % of its range, or back, so that noise makes none.
+        The trace is smoothed over a quarter of a frame. A change is detected when the level has
+        crossed from the lower to the upper 40 % of its range, or back, so that noise causes none.
         """
         width = max(1, round(sample_hz / self._refresh_hz / 4))
         smooth = np.convolve(trace, np.full(width, 1 / width), mode="valid")
@@ -117,10 +117,10 @@ class PatchDecoder:
         for first, last, offset in self._segments(seen):
             if first < last:
                 run[first:last] = (np.arange(first, last) + offset) % code.run_length.size
-        # In a run that was too short one frame was never shown, and it is not known which.
+        # In a run that is too short, one frame was never shown, and it is not known which one.
         known = np.flatnonzero((run >= 0) & (seen >= code.run_length[run]))
         first_frame = code.run_start[run[known]]
-        # The second frame of a run of two appears without a change, midway.
+        # The second frame of a run of two appears midway, without a change of the light.
         second = known[(code.run_length[run[known]] == 2) & (seen[known] == 2)]
         number = np.concatenate([first_frame, code.run_start[run[second]] + 1])
         t = np.concatenate([t_s[known], (t_s[second] + t_s[second + 1]) / 2])
@@ -129,7 +129,7 @@ class PatchDecoder:
         return PatchReading(number[order], t[order], changed[order])
 
     def _segments(self, seen: Ints) -> list[_Segment]:
-        """Return the segments of known offset, from the lengths (frames) of the runs seen."""
+        """Return the segments with a known offset, from the lengths (frames) of recorded runs."""
         joined: list[_Segment] = []
         for anchor in self._anchors(seen):
             if joined and joined[-1].offset == anchor.offset:
@@ -144,7 +144,7 @@ class PatchDecoder:
         ]
 
     def _anchors(self, seen: Ints) -> list[_Segment]:
-        """Return the segments in which windows of 20 bits prove the offset."""
+        """Return the segments whose offset is certain from windows of 20 bits."""
         code = self._code
         anchors = []
         for bits, runs in _read_bits(seen):
@@ -165,7 +165,7 @@ class PatchDecoder:
     def _extend(self, seen: Ints, segment: _Segment, start: int, end: int) -> _Segment:
         """Extend a segment down to `start` and up to `end`, as far as the code continues.
 
-        At the ends of the recording itself no margin is needed.
+        At the two ends of the recording no margin is needed.
         """
         before = self._mismatches(seen, start, segment.first, segment.offset)
         if before.size:
@@ -187,10 +187,10 @@ class PatchDecoder:
 
 
 def _read_bits(seen: Ints) -> list[tuple[Ints, Ints]]:
-    """Read runs of one and two frames as bits.
+    """Convert runs of one and two frames to bits.
 
     Returns:
-        For each stretch without an impossible run: its bits, and the run at which each begins.
+        For each sequence without an impossible run: its bits, and the run at which each begins.
     """
     stretches, bits, runs = [], [], []
     lengths = seen.tolist()

@@ -1,1 +1,1 @@
-"""What is shown at each moment: corridor geometry, open-loop stimuli, flip times."""
+"""The scene at each moment: corridor geometry, open-loop stimuli, and flip times."""

@@ -14,9 +14,9 @@ from stimuli.screens.screen_geometry import View, screen_axes
 from stimuli.textures.names import TEXTURE_HEIGHT_M, TEXTURE_M
 
 _NEAR_M, _FAR_M = 0.005, 100.0
-"""Near and far clipping planes."""
+"""Distances of the near and the far clipping plane, m."""
 FLOOR, CEILING = 3, 4
-"""Part numbers of floor and ceiling in `walls`; the walls have the number of their lap, 0 to 2."""
+"""Part numbers of floor and ceiling in `walls`; the part number of a wall is its lap, 0 to 2."""
 
 Centimetres = Annotated[float, msgspec.Meta(ge=-500.0, le=500.0)]
 
@@ -26,17 +26,17 @@ class CorridorGeometry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     half_width_cm: Annotated[float, msgspec.Meta(gt=0.0, le=500.0)] = 10.0
     floor_cm: Centimetres = -8.0
-    """Height of the floor, from the eye."""
+    """Height of the floor above the eye, cm."""
     ceiling_cm: Centimetres = 12.0
-    """Height of the ceiling, from the eye."""
+    """Height of the ceiling above the eye, cm."""
     floor: str = ""
     """Texture of the floor, in corridor and grey space; "" for grey."""
     ceiling: str = ""
-    """Texture of the ceiling, likewise."""
+    """Texture of the ceiling, in corridor and grey space; "" for grey."""
     fog_from_m: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 3.0
-    """Distance at which the walls begin to fade to grey."""
+    """Distance at which the walls begin to fade to grey, m."""
     fog_to_m: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 5.5
-    """Distance at which only grey is left."""
+    """Distance beyond which everything is grey, m."""
 
 
 class Lap(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ class Lap(msgspec.Struct, frozen=True):
 
 
 Laps = tuple[Lap, Lap, Lap]
-"""The corridor behind, the one the mouse is in, the one ahead."""
+"""The corridor behind the mouse, the corridor around it, and the corridor ahead."""
 
 
 def check_corridor(corridor: CorridorGeometry) -> None:
@@ -97,8 +97,8 @@ def projection(view: View) -> NDArray[np.float32]:
 def walls(laps: Laps, corridor: CorridorGeometry) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
     """Return the mesh of three laps.
 
-    Grey space has no vertices: the background is grey already. The mesh is the inside of a tube,
-    so no surface hides another.
+    Grey space has no vertices, as the background is grey. The mesh is the inside of a tube, so no
+    surface hides another.
 
     Returns:
         Vertices, n x 6: x, y, z in metres (z = 0 where the middle lap begins), u and v in texture
@@ -126,12 +126,16 @@ def walls(laps: Laps, corridor: CorridorGeometry) -> tuple[NDArray[np.float32], 
 
 
 def repeats(lap: Lap) -> int:
-    """Return the whole number of texture lengths on a lap's floor, so that it meets the next."""
+    """Return the number of texture lengths on a lap's floor, a whole number, so that the floor
+    continues without a seam."""
     return max(1, round(lap.length_m / TEXTURE_M))
 
 
 def fog_m(laps: Laps, corridor: CorridorGeometry) -> tuple[float, float]:
-    """Return where the fog begins and ends, short enough that laps never appear or vanish."""
+    """Return the distances (m) at which the fog begins and ends.
+
+    They are reduced if a lap is short, so that the end of the last lap is always hidden in the fog.
+    """
     shortest_m = min(lap.length_m for lap in laps)
     shrink = min(1.0, shortest_m / corridor.fog_to_m)
     return corridor.fog_from_m * shrink, corridor.fog_to_m * shrink

@@ -3,26 +3,26 @@
 from typing import NamedTuple
 
 _MARGIN_NS = 1_000_000
-"""Time kept free between the expected end of drawing and the flip."""
+"""Reserve between the expected end of drawing and the flip, ns."""
 _RISE_NS, _FALL_NS = 190_000, 10_000
-"""Steps by which the expected drawing time follows the measured ones.
+"""Steps by which the expected drawing time is increased or decreased after each drawing, ns.
 
-It rises by 19 steps of its fall, so it settles where 1 drawing in 20 takes longer than expected.
+The increase is 19 times the decrease, so 1 drawing in 20 takes longer than expected.
 """
 
 
 class FlipTiming(NamedTuple):
-    """Whether a flip was late, and for how many extra refreshes the frame before it was shown."""
+    """Whether a flip was late, and for how many extra refreshes the previous frame was shown."""
 
     late: bool
     dropped: int
 
 
 class FlipScheduler:
-    """Predicts flips one period apart.
+    """The prediction of flips, one period apart.
 
-    With vertical sync the screen sets the moment of a flip, and the next one is expected one
-    period after it. Otherwise the flips follow a clock of our own.
+    With vertical sync, the screen sets the time of a flip, and the next flip is expected one period
+    later. Otherwise the flips follow our own clock.
     """
 
     def __init__(self, refresh_hz: float, vblank: bool) -> None:
@@ -32,7 +32,8 @@ class FlipScheduler:
         self._vblank = vblank
         self._flipped: int | None = None
         self._drawing_ns = self.period_ns // 4
-        # Our own clock waits for a slow drawing, so it may start late; a refresh does not wait.
+        # With our own clock, a flip waits for a slow drawing, so drawing may start late. A refresh
+        # of the screen does not wait.
         self._max_drawing_ns = self.period_ns if vblank else self.period_ns // 2 - _MARGIN_NS
 
     def draw_due(self) -> int:
@@ -41,11 +42,11 @@ class FlipScheduler:
         return self.flip_due - min(self._drawing_ns + _MARGIN_NS, self.period_ns)
 
     def wait_ns(self, now: int) -> int:
-        """Return how long a screen without vertical sync waits before it flips."""
+        """Return how long (ns) a screen without vertical sync waits before it flips."""
         return 0 if self.flip_due is None else max(0, self.flip_due - now)
 
     def record_drawing(self, took_ns: int) -> None:
-        """Update the expected drawing time."""
+        """Update the expected drawing time after a drawing that took took_ns."""
         self._drawing_ns += _RISE_NS if took_ns > self._drawing_ns else -_FALL_NS
         self._drawing_ns = min(max(self._drawing_ns, 0), self._max_drawing_ns)
 

@@ -1,7 +1,7 @@
-"""Stimuli that are shown for a fixed time, whatever the mouse does: images and drifting bars.
+"""Open-loop stimuli, which are shown for a fixed time: images and drifting bars.
 
 Both are defined in azimuth and elevation as seen from the eye (positive to the right and up, 0
-straight ahead), across all screens. So a bar is as wide at the edge of a screen as in its middle.
+straight ahead), over all screens. So a bar has the same angular width everywhere on a screen.
 """
 
 from typing import Annotated, NamedTuple
@@ -15,7 +15,7 @@ from stimuli.screens.screen_geometry import PhysicalScreen, azimuth_elevation
 
 _Degrees = Annotated[float, msgspec.Meta(ge=1.0, le=180.0)]
 _GRID = 181
-"""Places along each side of a screen at which its extent is measured."""
+"""Number of points along each side of a screen at which its extent is measured."""
 
 
 class Bars(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,9 +23,9 @@ class Bars(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     width_deg: _Degrees = 20.0
     checks_deg: _Degrees = 25.0
-    """Side of the squares of the checkerboard in the bar."""
+    """Side of the squares of the checkerboard in the bar, degrees."""
     reversals_hz: Annotated[float, msgspec.Meta(ge=0.0, le=60.0)] = 6.0
-    """Contrast reversals a second; 0 for none."""
+    """Number of contrast reversals per second; 0 for none."""
 
 
 class FieldOfView(NamedTuple):
@@ -74,9 +74,9 @@ def field_of_view(screens: tuple[PhysicalScreen, ...]) -> FieldOfView:
 def open_loop_stimulus(
     trial: TrialStart, position: Position, bars: Bars, field: FieldOfView
 ) -> Image | Bar | None:
-    """Return what a trial shows at a Position; None for grey.
+    """Return the stimulus that a trial shows at a Position; None for grey.
 
-    A bar enters from one edge of the field of view and has left at the other after show_s.
+    A bar enters at one edge of the field of view and has left at the opposite edge after show_s.
     """
     if position.phase != "picture":
         return None

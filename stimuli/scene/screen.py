@@ -1,4 +1,4 @@
-"""The Protocol of a screen, and what a screen is given to show."""
+"""The Protocol of a screen, and the scenes that it shows."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
@@ -29,12 +29,12 @@ GREY_SCENE = Scene(None, 0.0, False)
 
 
 class RenderSetup(msgspec.Struct, frozen=True):
-    """Everything that stays the same for a session."""
+    """The properties of the display that do not change during a session."""
 
     screens: tuple[PhysicalScreen, ...]
     corridor: CorridorGeometry
     textures: Mapping[str, Texture]
-    """Wall textures by stimulus, and those of floor and ceiling."""
+    """Textures by name: those of the walls, by stimulus, and those of floor and ceiling."""
     waits_for_vblank: bool
     """True if a flip waits for the monitor's vertical blank."""
     images: Mapping[str, Texture] = {}
@@ -42,7 +42,7 @@ class RenderSetup(msgspec.Struct, frozen=True):
 
 
 class Screen(Protocol):
-    """Shows scenes in a window over all physical screens. Each class has its own `Settings`."""
+    """A window over all physical screens that shows scenes. Each class has its own `Settings`."""
 
     simulated: ClassVar[bool]
     """True if nothing is shown to an animal. Each class declares this itself."""
@@ -61,16 +61,16 @@ class Screen(Protocol):
         """Draw an image of the whole window: height x width x 3 levels, row 0 at the top."""
 
     def wait(self, wait_ns: int) -> None:
-        """Wait until a flip is due, if the screen has no vertical sync to wait for."""
+        """Wait for wait_ns before a flip, if the screen has no vertical sync."""
 
     def flip(self) -> None:
-        """Show what was drawn last; return when it is shown."""
+        """Show the last drawn frame; return when it is visible."""
 
     def read_pixels(self) -> NDArray[np.uint8]:
-        """Return what was drawn last: height x width x 3 of the whole window, row 0 at the top."""
+        """Return the last drawn frame: height x width x 3 levels, row 0 at the top."""
 
     def close(self) -> None:
-        """Show grey once more and close the window. Does nothing if it is not open."""
+        """Show grey and close the window; do nothing if it is not open."""
 
 
 def check_scene(scene: Scene, setup: RenderSetup) -> None:

@@ -11,9 +11,9 @@ from rig.errors import Refused
 from stimuli.textures.names import STIMULI, base_name, check_names, exemplars, swaps_of
 
 BARS = ("bar_0", "bar_90", "bar_180", "bar_270")
-"""A bar that drifts to the right, up, to the left, down."""
+"""Names of the bars that drift to the right, up, to the left, and down."""
 _SIMILAR = 0.75
-"""Similarity (0 to 1, of difflib) of two names at which one is probably meant for the other."""
+"""Similarity of two names (0 to 1, by difflib) from which one is probably a misspelling."""
 
 
 class TaskStimuli(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class TaskStimuli(msgspec.Struct, frozen=True):
 
     walls: tuple[str, ...] = ()
     photographs: str = ""
-    """The folder of a lab's own photographs for its walls; "" for none."""
+    """The folder of a lab's own photographs for the walls; "" for none."""
     images: dict[str, str] = {}
     """The folder of each open-loop image, by its name."""
     bars: bool = False
@@ -72,10 +72,11 @@ def _wall_stimuli(photographs: set[str]) -> list[str]:
 
 
 def _check_photographs(photographs: set[str], walls: Iterable[str], folder: str) -> None:
-    """Refuse photographs whose name is probably misspelled, as the stimulus would be synthesized.
+    """Raise Refused if a photograph's name is probably misspelled.
 
-    A folder may have photographs for other tasks. But one of them must be used here, and an unused
-    one must not have nearly the name of a stimulus without a photograph.
+    The texture of the stimulus would then be synthesized instead. A folder may contain photographs
+    for other tasks, but at least one must be used in this task, and the name of an unused
+    photograph must not be similar to that of a stimulus without a photograph.
     """
     if not photographs:
         return
@@ -95,7 +96,7 @@ def _check_photographs(photographs: set[str], walls: Iterable[str], folder: str)
 
 
 def _add(folders: dict[str, str], names: list[str], folder: str) -> None:
-    """Record the folder of each name. Raises Refused if a name has two."""
+    """Record the folder of each name. Raises Refused if a name has two folders."""
     for name in names:
         if folders.setdefault(name, folder) != folder:
             sources = [one or "the built-in textures" for one in (folders[name], folder)]

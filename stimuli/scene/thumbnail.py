@@ -1,7 +1,7 @@
-"""A small picture of what the screens show, computed by ray casting; for looking on from elsewhere.
+"""A small picture of what the screens show, computed by ray casting, for the live page.
 
-It follows from the session's settings and from the position of a flip, and takes nothing from the
-display's own loop.
+It is computed from the session's settings and the position of a flip, so it takes no time from the
+display process.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from stimuli.textures.names import GREY, TEXTURE_HEIGHT_M, TEXTURE_M, Texture
 
 Levels = NDArray[np.uint8]
 _GAMMA = 2.2
-"""Of an ordinary monitor: levels are linear luminance."""
+"""Gamma of an ordinary monitor, to convert linear luminance to levels."""
 
 
 class Thumbnail:
-    """Draws the walls of a corridor as flat and warped screens see them."""
+    """A renderer of small pictures of the corridor's walls, for flat and warped screens."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Thumbnail:
         return _shown(np.full(self._up.shape, float(GREY)))
 
     def draw(self, laps: Laps, position_m: float) -> Levels:
-        """Return the picture at a position in the middle lap, m: rows from the top x columns."""
+        """Return the picture at a position (m) in the middle lap: rows from the top x columns."""
         along = position_m + self._ahead_m
         level = np.full(along.shape, float(GREY))
         begin = -laps[0].length_m

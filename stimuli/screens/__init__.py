@@ -1,1 +1,1 @@
-"""Where the screens are around the eye, and how they reproduce luminance."""
+"""The positions of the screens around the eye, their areas in the window, and their gamma."""

@@ -1,4 +1,4 @@
-"""A pattern of angles for all screens, to be checked with a protractor at the eye's position."""
+"""Draw a pattern of angles on all screens, to check with a protractor at the eye's position."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,17 +44,18 @@ def _draw_angles(screen: PhysicalScreen, width: int, height: int) -> Pixels:
 
 
 def _on_line(angle: NDArray[np.float64], step: float, reach_px: float) -> NDArray[np.bool_]:
-    """Return the pixels that are within reach_px of a multiple of `step` degrees."""
+    """Return True for pixels that are within reach_px of a multiple of `step` degrees."""
     distance = np.abs(angle - step * np.round(angle / step))
     down, across = np.gradient(angle)
     degrees_per_px = np.hypot(down, across)
-    # where a line would cover everything (straight above the eye), and at azimuth's jump, no line
+    # No line is drawn where it would cover everything (straight above the eye), nor at the jump of
+    # the azimuth from 180 to -180 degrees.
     near: NDArray[np.bool_] = (distance < reach_px * degrees_per_px) & (degrees_per_px < step / 2)
     return near
 
 
 def _label(image: Pixels, distance: NDArray[np.float64], text: str) -> None:
-    """Write a text beside the pixel of the smallest distance (degrees), if it is below 1."""
+    """Write a text beside the pixel with the smallest distance, if that is below 1 degree."""
     from PIL import Image, ImageDraw
 
     distance = np.where(np.isnan(distance), np.inf, distance)

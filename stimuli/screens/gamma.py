@@ -1,4 +1,4 @@
-"""Gamma correction: from photometer readings to the level that shows a given luminance."""
+"""Gamma correction: compute the level that shows a given luminance, from photometer readings."""
 
 import csv
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from rig.errors import Refused
 
 Readings = NDArray[np.float64]
-"""n x 2: level sent (0 to 1) and luminance measured (cd/m2), rising from level 0 to level 1."""
+"""n x 2: level sent (0 to 1) and measured luminance (cd/m2), increasing from level 0 to level 1."""
 LEVELS = 256
-"""Entries of a correction table."""
+"""Number of entries of a correction table."""
 _MIN_READINGS = 4
 
 
@@ -20,7 +20,7 @@ def read_gamma(path: Path, screen: str) -> Readings:
     """Read a gamma table, a CSV with the columns level and cd_m2; `screen` is for error messages.
 
     Raises:
-        Refused: If it cannot be read, or is not a gamma curve.
+        Refused: The file cannot be read, or is not a gamma curve.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -38,7 +38,7 @@ def check_readings(pairs: Sequence[tuple[float, float]], where: str) -> Readings
     """Return readings sorted by level; `where` is for error messages.
 
     Raises:
-        Refused: If there are too few, or they do not rise from level 0 to level 1.
+        Refused: There are too few readings, or they do not increase from level 0 to level 1.
     """
     table = np.array(sorted(pairs), float).reshape(-1, 2)
     if len(table) < _MIN_READINGS or table[0, 0] != 0 or table[-1, 0] != 1:
@@ -52,7 +52,7 @@ def check_readings(pairs: Sequence[tuple[float, float]], where: str) -> Readings
 
 
 def write_gamma(path: Path, readings: Readings, comments: Sequence[str]) -> None:
-    """Write a new gamma table, with comment lines on top. Raises FileExistsError."""
+    """Write a new gamma table, with comment lines on top. Raises FileExistsError if it exists."""
     with path.open("x", encoding="utf-8") as file:
         file.writelines(f"# {line}\n" for line in comments)
         file.write("level,cd_m2\n")
@@ -63,7 +63,7 @@ def common_range(tables: Sequence[Readings]) -> tuple[float, float]:
     """Return the darkest and brightest luminance (cd/m2) that all of the screens can show.
 
     Raises:
-        Refused: If there is no such range.
+        Refused: There is no such range.
     """
     black = max((float(table[0, 1]) for table in tables), default=0.0)
     white = min((float(table[-1, 1]) for table in tables), default=1.0)

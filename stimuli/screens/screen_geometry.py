@@ -22,17 +22,18 @@ Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 _PositionPx = Annotated[int, msgspec.Meta(ge=0, le=32768)]
 _SizePx = Annotated[int, msgspec.Meta(ge=16, le=16384)]
 _TOLERANCE_RAD = 0.002
-"""Overlap of two screens, as seen from the eye, that is put down to the tape measure."""
+"""Largest overlap of two screens, as seen from the eye, that counts as an error of measuring."""
 _MESH_COLUMNS = ("across", "up", "x_cm", "y_cm", "z_cm")
 
 
 class _ScreenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     area_px: tuple[_PositionPx, _PositionPx, _SizePx, _SizePx] | None = None
-    """Left, top, width and height in the window; if no screen has one, they share it evenly."""
+    """Left, top, width and height in the window, px; if no screen has one, the screens divide the
+    window evenly."""
     colour: tuple[Share, Share, Share] = (1.0, 1.0, 1.0)
-    """Share of red, green and blue that is shown, for example (1, 1, 0) for no blue."""
+    """Fractions of red, green and blue that are shown, for example (1, 1, 0) for no blue."""
     gamma_file: str = ""
-    """Photometer readings from `rig calibrate screen`; without it, levels are sent as they are."""
+    """Photometer readings from `rig calibrate screen`; without it, levels are not corrected."""
 
 
 class View(_ScreenSettings, frozen=True, kw_only=True):
@@ -44,14 +45,14 @@ class View(_ScreenSettings, frozen=True, kw_only=True):
 
 
 class Warp(_ScreenSettings, frozen=True, kw_only=True):
-    """A curved or projected screen, given by the points in space that its pixels light."""
+    """A curved or projected screen, given by the points in space at which its pixels are seen."""
 
     mesh_file: str
-    """CSV of a full grid: across, up (0 to 1 in the screen's area), x_cm, y_cm, z_cm."""
+    """CSV of a full grid of points: across, up (0 to 1 in the screen's area), x_cm, y_cm, z_cm."""
 
 
 class Mesh(msgspec.Struct, frozen=True):
-    """The grid of a warp: n places across, m places up (0 to 1), and m x n x 3 points in cm."""
+    """The grid of a warp: n positions across, m positions up (0 to 1), m x n x 3 points in cm."""
 
     across: NDArray[np.float64]
     up: NDArray[np.float64]
@@ -59,7 +60,7 @@ class Mesh(msgspec.Struct, frozen=True):
 
 
 class PhysicalScreen(msgspec.Struct, frozen=True):
-    """One screen with its files read: everything that is needed to draw on it."""
+    """One screen, with the contents of its files, as needed to draw on it."""
 
     name: str
     surface: View | Mesh
@@ -74,11 +75,11 @@ THREE_VIEWS = {
     ),
     "right": View(lower_left=(20, -10, -20), lower_right=(20, -10, 20), upper_left=(20, 20, -20)),
 }
-"""Left, front and right at right angles: 270 degrees of azimuth around the eye."""
+"""Three flat screens, left, front and right, at right angles: 270 degrees around the eye."""
 
 
 def check_views(views: dict[str, View]) -> None:
-    """Raise Refused if a flat screen's corners are impossible, or two flat screens overlap."""
+    """Raise Refused if the corners of a flat screen are impossible, or two flat screens overlap."""
     for name, view in views.items():
         right, up, _, distance = screen_axes(view)
         if not distance > 0:
@@ -99,7 +100,7 @@ def check_views(views: dict[str, View]) -> None:
 
 
 def load_screens(views: dict[str, View], warps: dict[str, Warp]) -> tuple[PhysicalScreen, ...]:
-    """Read the files of all screens, flat ones first. Raises Refused if a file is wrong."""
+    """Read the files of all screens, flat screens first. Raises Refused if a file is not valid."""
     flat = [PhysicalScreen(n, view, view, _readings(n, view)) for n, view in views.items()]
     warped = [
         PhysicalScreen(n, read_mesh(Path(warp.mesh_file)), warp, _readings(n, warp))
@@ -165,7 +166,7 @@ def azimuth_elevation(
 
 
 def to_mesh(surface: View | Mesh) -> Mesh:
-    """Return a screen's surface as a mesh; that of a flat screen has four points."""
+    """Return a screen's surface as a mesh; the mesh of a flat screen has four points."""
     if isinstance(surface, Mesh):
         return surface
     corners = (surface.lower_left, surface.lower_right, surface.upper_left)
@@ -190,7 +191,7 @@ def _unit(end: Point, start: Point) -> Any:
 
 
 def _locate(edges: NDArray[np.float64], at: NDArray[np.float64]) -> tuple[Any, Any]:
-    """Return the grid cell of each place, and its position in the cell (0 to 1; NaN outside)."""
+    """Return the grid cell of each point, and the position in the cell (0 to 1; NaN outside)."""
     cell = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, edges.size - 2)
     within = (at - edges[cell]) / (edges[cell + 1] - edges[cell])
     return cell, np.where((within < 0) | (within > 1), np.nan, within)
@@ -205,9 +206,9 @@ def _corner_rays(view: View) -> NDArray[np.float64]:
 def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
     """Return whether two cones, each given by its corner rays, share more than an edge.
 
-    They do not if some plane through the eye separates them. If there is one, there is also one
-    that contains two of the rays (a face of the cones' Minkowski difference), so it is enough to
-    try the plane through every pair of rays.
+    They do not if a plane through the eye separates them. If there is such a plane, there is also
+    one that contains two of the rays (a face of the cones' Minkowski difference), so it is enough
+    to try the plane through every pair of rays.
     """
     rays = np.concatenate([one, other])
     normals = np.array([np.cross(a, b) for a, b in combinations(rays, 2)])

@@ -10,23 +10,23 @@ from rig.errors import Refused
 from stimuli.screens.screen_geometry import Mesh, PhysicalScreen, to_mesh
 
 _TOLERANCE_RAD = 0.003
-"""Overlap of two screens, as seen from the eye, that is put down to the tape measure."""
+"""Largest overlap of two screens, as seen from the eye, that counts as an error of measuring."""
 _MAX_POINTS = 33
-"""Points along one side of a mesh; a finer mesh is thinned to this."""
+"""Largest number of points along one side of a mesh; a finer mesh is thinned."""
 _RAYS = 25
-"""Rays along one side of a screen that are tested against the other screen."""
+"""Number of rays along one side of a screen that are tested against the other screen."""
 
 Floats = NDArray[np.float64]
 
 
 def check_overlap(screens: tuple[PhysicalScreen, ...]) -> None:
-    """Check that a warped screen does not overlap any other screen as seen from the eye.
+    """Check that no warped screen overlaps another screen as seen from the eye.
 
-    Rays from the eye to a grid of places on each screen, including just inside its edges, must
-    not hit the other one. Pairs of flat screens are checked exactly by check_views.
+    Rays from the eye to a grid of points on each screen, including points just inside its edges,
+    must not hit the other screen. Pairs of flat screens are checked exactly by check_views.
 
     Raises:
-        Refused: If two screens overlap.
+        Refused: Two screens overlap.
     """
     surfaces = [(screen, _thinned(to_mesh(screen.surface))) for screen in screens]
     for (one, points), (other, other_points) in combinations(surfaces, 2):
@@ -40,7 +40,7 @@ def check_overlap(screens: tuple[PhysicalScreen, ...]) -> None:
 
 
 def _thinned(mesh: Mesh) -> Floats:
-    """Return the points of a mesh, rows x columns x 3, thinned to at most _MAX_POINTS a side."""
+    """Return the points of a mesh, rows x columns x 3, with at most _MAX_POINTS per side."""
     rows, columns = (
         np.unique(np.linspace(0, size - 1, min(size, _MAX_POINTS)).round().astype(int))
         for size in mesh.points_cm.shape[:2]
@@ -50,7 +50,7 @@ def _thinned(mesh: Mesh) -> Floats:
 
 
 def _rays(points: Floats) -> Floats:
-    """Return vectors from the eye to a grid of places on a surface: n x 3 (not normalized)."""
+    """Return vectors from the eye to a grid of points on a surface: n x 3 (not normalized)."""
     rows, columns, _ = points.shape
     down = _ray_positions(points[:, columns // 2]) * (rows - 1)
     across = _ray_positions(points[rows // 2]) * (columns - 1)
@@ -72,7 +72,7 @@ def _ray_positions(line: Floats) -> Floats:
 
 
 def _any_hit(rays: Floats, points: Floats) -> bool:
-    """Return whether a ray from the eye hits the surface that a grid of points spans.
+    """Return True if a ray from the eye hits the surface that is given by a grid of points.
 
     Every grid cell is two triangles. A ray hits a triangle if it is a sum of the triangle's
     corners with positive weights, which are the ray times the inverse of the corner matrix.

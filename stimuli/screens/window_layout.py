@@ -1,4 +1,4 @@
-"""The area of each screen in the window, and the place of the photodiode patch."""
+"""Compute the area of each screen in the window, and that of the photodiode patch."""
 
 from itertools import combinations
 from typing import NamedTuple
@@ -11,7 +11,7 @@ Box = tuple[int, int, int, int]
 
 
 class Area(NamedTuple):
-    """A part of the window in pixels, from its lower left corner (as OpenGL counts)."""
+    """A part of the window in pixels, from its lower left corner (as in OpenGL)."""
 
     x: int
     y: int
@@ -33,16 +33,16 @@ def compute_layout(
     patch_px: int = 0,
     patch_at_px: tuple[int, int] | None = None,
 ) -> WindowLayout:
-    """Place all screens and the patch in a window that is just large enough for them.
+    """Place all screens and the patch in a window of the smallest size that contains them.
 
     Args:
         screens: The screens; if none has an area_px they are side by side, from left to right.
         size_px: Width and height of one screen, where the screens have no area_px.
         patch_px: Side of the photodiode patch; 0 for none.
-        patch_at_px: Its left and top in the window; None for the window's lower left corner.
+        patch_at_px: Left and top of the patch in the window; None for the lower left corner.
 
     Raises:
-        Refused: If two screens overlap in the window, or the patch hides the middle of a screen.
+        Refused: Two screens overlap in the window, or the patch hides more than a screen's corner.
     """
     boxes = _screen_boxes(screens, size_px)
     width = max(left + wide for left, _, wide, _ in boxes)
@@ -66,7 +66,7 @@ def compute_layout(
 
 
 def from_top_left(area: Area, height: int) -> Box:
-    """Return an area as left, top, width and height, in a window of that height."""
+    """Return an area as left, top, width and height, in a window of the given height (px)."""
     return area.x, height - area.y - area.height, area.width, area.height
 
 
@@ -97,10 +97,10 @@ def _intersect(one: Box, other: Box) -> bool:
 
 
 def _check_patch(patch: Box, screens: tuple[PhysicalScreen, ...], boxes: list[Box]) -> None:
-    """Raise Refused if the patch covers part of a screen other than a corner of it.
+    """Raise Refused if the patch covers a part of a screen that is not one of its corners.
 
-    A patch across the edge of a screen is refused too: its other half would be on another monitor,
-    which has its own timing.
+    A patch across the edge of a screen is refused too, because its other half would be on another
+    monitor, which has its own timing.
     """
     for screen, box in zip(screens, boxes, strict=True):
         edges = [

@@ -1,6 +1,6 @@
-"""The sound cue: its tone, the Protocol of a speaker, and the report of when it sounded.
+"""The sound cue: its tone, the Protocol of a speaker, and the report of its onsets.
 
-An external sounder needs none of this: it is an output of [nodes.hardware] that the cue switches.
+This is not used for an external sounder, which is an output of [nodes.hardware] with on = "cue".
 """
 
 from collections import deque
@@ -16,23 +16,23 @@ from rig.messages import Cue, CueOnset, Fault, Message, Start
 from rig.node import Publish
 
 _TIMEOUT_NS = 500_000_000
-"""A cue that has not begun this long after its Cue message is a Fault (ns)."""
+"""Time after a Cue message at which a cue that has not sounded is reported as a Fault, ns."""
 
 
 class Tone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings of the cue, which every speaker has."""
+    """The settings of the cue; every speaker has them."""
 
     tone_hz: Annotated[float, msgspec.Meta(ge=20.0, le=96_000.0)] = 10_000.0
     tone_ms: Annotated[float, msgspec.Meta(ge=1.0, le=5_000.0)] = 100.0
     ramp_ms: Annotated[float, msgspec.Meta(ge=0.0, le=1_000.0)] = 5.0
-    """Length of the rise at its start and of the fall at its end, which prevent clicks."""
+    """Length of the ramps at the start and the end of the tone, which prevent clicks, ms."""
     volume: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 0.5
-    """Share of the device's maximum amplitude."""
+    """Amplitude as a fraction of the device's maximum."""
     sample_hz: Annotated[int, msgspec.Meta(ge=8_000, le=384_000)] = 48_000
 
 
 class Speaker(Protocol):
-    """Plays the cue. Each class has `Settings`, a subclass of Tone."""
+    """A device that plays the cue. Each class has `Settings`, a subclass of Tone."""
 
     simulated: ClassVar[bool]
     """True if nothing can be heard. Each class declares this itself."""
@@ -40,19 +40,23 @@ class Speaker(Protocol):
     def __init__(self, settings: Any) -> None: ...
 
     def open(self, now: Callable[[], int]) -> None:
-        """Open the device, silent; now is the session clock. Raises Refused if there is none."""
+        """Open the device in silence; `now` returns the session time (ns).
+
+        Raises:
+            Refused: There is no such device.
+        """
 
     def play(self) -> None:
         """Start the cue as soon as possible, again if one is still playing; return immediately."""
 
     def onsets(self) -> list[int]:
-        """Return the session times (ns) at which cues began to sound since the last call."""
+        """Return the session times (ns) of the onsets of cues since the last call."""
 
     def underrun(self) -> bool:
-        """Return whether a cue was interrupted since the last call: the device had no data."""
+        """Return True if a cue was interrupted since the last call, for lack of data."""
 
     def close(self) -> None:
-        """Stop and close the device. Does nothing if it is not open."""
+        """Stop and close the device; do nothing if it is not open."""
 
 
 def tone_samples(tone: Tone) -> NDArray[np.float32]:
@@ -75,7 +79,7 @@ def tone_samples(tone: Tone) -> NDArray[np.float32]:
 
 
 class CuePlayer:
-    """Plays the tone for each Cue message and publishes when it sounded."""
+    """A player that plays the tone for each Cue message and publishes its onset."""
 
     def __init__(self, speaker: Speaker, publish: Publish) -> None:
         self._speaker, self._publish = speaker, publish
@@ -90,7 +94,8 @@ class CuePlayer:
         """Open the speaker.
 
         Raises:
-            Refused: If that fails and there is a real animal; a simulated one goes on in silence.
+            Refused: Opening fails and there is a real animal. A simulated animal continues without
+                sound.
         """
         try:
             self._speaker.open(now)
@@ -100,7 +105,7 @@ class CuePlayer:
             self._unavailable = str(refusal)
 
     def handle(self, message: Message) -> None:
-        """Start the cue; at the start of the session publish a Fault if there will be no sound."""
+        """Start the cue at a Cue message; at Start, publish a Fault if there is no sound."""
         match message:
             case Start() if self._unavailable:
                 self._publish(Fault(message.t, f"there is no sound: {self._unavailable}"))

@@ -1,4 +1,4 @@
-"""The real speaker: a PortAudio stream that is open for the whole session."""
+"""The real speaker: a PortAudio stream that stays open during the whole session."""
 
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +14,7 @@ APT_LINE = "apt-get install -y --no-install-recommends libportaudio2"
 
 
 class PortaudioSpeaker:
-    """Plays silence, and the cue from the next block on after `play`."""
+    """A PortAudio stream of silence; after `play`, the cue starts in the next block."""
 
     simulated: ClassVar[bool] = False
 
@@ -22,10 +22,10 @@ class PortaudioSpeaker:
         """The device and the settings of its stream."""
 
         device: str = ""
-        """Part of its name, as listed by `python -m sounddevice`; "": the system's default."""
+        """Part of the device's name, as listed by `python -m sounddevice`; "": the default."""
         channels: int = 2
         latency_ms: Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)] = 0.0
-        """Buffered sound; increase it if cues are interrupted. 0: the device's minimum."""
+        """Length of the sound buffer, ms; increase it if cues are interrupted. 0: the minimum."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -82,7 +82,7 @@ class PortaudioSpeaker:
             stream.close()
 
     def _fill(self, out: Any, frames: int, time: Any, status: Any) -> None:
-        """Fill the next block. PortAudio calls this from a thread of its own."""
+        """Fill the next block. PortAudio calls this from its own thread."""
         at = self._at
         if at is None:
             out.fill(0)
@@ -91,7 +91,7 @@ class PortaudioSpeaker:
             self._underrun = True
         if at == 0:
             ahead_s = time.outputBufferDacTime - time.currentTime
-            if ahead_s <= 0:  # some systems do not report it
+            if ahead_s <= 0:  # some operating systems do not report this time
                 ahead_s = self._stream.latency
             self._onsets.append(self._now() + round(ahead_s * 1e9))
         part = self._tone[at : at + frames]
@@ -103,7 +103,7 @@ class PortaudioSpeaker:
 
 
 def _is_portaudio_error(error: Exception) -> bool:
-    """Return whether an import failed because PortAudio did not start.
+    """Return True if an import failed because PortAudio did not start.
 
     The class of that error cannot be imported, because the import has failed.
     """

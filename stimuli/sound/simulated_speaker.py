@@ -1,4 +1,4 @@
-"""A simulated speaker: it plays nothing, but has the latency of a real one."""
+"""A simulated speaker, which plays nothing but has the latency of a real speaker."""
 
 from collections.abc import Callable
 from typing import Annotated, ClassVar
@@ -9,7 +9,7 @@ from stimuli.sound.cue_sound import Tone, tone_samples
 
 
 class SimulatedSpeaker:
-    """Reports onsets after a fixed latency."""
+    """A speaker without sound that reports each onset after a fixed latency."""
 
     simulated: ClassVar[bool] = True
 
@@ -17,7 +17,7 @@ class SimulatedSpeaker:
         """The cue and the latency."""
 
         latency_ms: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 9.0
-        """Time from play to the onset of the sound."""
+        """Time from `play` to the onset of the sound, ms."""
 
     def __init__(self, settings: Settings) -> None:
         tone_samples(settings)  # checks the settings

@@ -1,4 +1,4 @@
-"""Load wall textures by name, and keep synthesized ones on disk from one session to the next."""
+"""Load wall textures by name, and cache synthesized textures on disk."""
 
 import hashlib
 import os
@@ -24,14 +24,14 @@ def load_textures(names: Iterable[str] = STIMULI, photographs: str = "") -> dict
 
     Args:
         names: The stimuli to load.
-        photographs: A folder of photographs; a stimulus that has one there is cut from it, the
-            others are synthesized (or read from the cache).
+        photographs: A folder of photographs. A stimulus with a photograph is cut from it; others
+            are synthesized (or read from the cache).
 
     Returns:
         A texture for each name: uint8, 256 rows by 4096 columns.
 
     Raises:
-        Refused: If a photograph cannot be used.
+        Refused: A photograph cannot be used.
     """
     names = list(names)
     cut = load_photographs(Path(photographs), names) if photographs else {}
@@ -44,7 +44,7 @@ def sha256(texture: Texture) -> str:
 
 
 def cache_folder() -> Path:
-    """Return the folder in which synthesized textures are kept."""
+    """Return the folder of the cached textures."""
     cached = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     return (Path(cached) if cached else Path.home() / ".cache") / "rig" / "textures"
 

@@ -1,9 +1,9 @@
 """Images of overlapping objects, lit from one side: the dead-leaves model with relief.
 
-In the dead-leaves model (Lee, Mumford & Huang 2001) opaque objects lie on top of each other, and
-their number falls with the cube of their size; such images have the statistics of photographs. To
-it we add relief under a light from the upper left, shadows and grain. Arrays are patches of wall:
-columns to the right, rows up.
+In the dead-leaves model (Lee, Mumford & Huang 2001), opaque objects overlap each other, and their
+number decreases with the cube of their size; such images have the statistics of photographs. We add
+relief under a light from the upper left, shadows and grain. Arrays are patches of wall: columns go
+to the right, rows go up.
 """
 
 import math
@@ -22,11 +22,11 @@ _LIGHT = np.array([-0.45, 0.55, 0.70], np.float32)
 _AMBIENT = 0.25
 """Luminance of a surface that faces away from the light."""
 _SHADOW_DARKNESS, _SHADOW_SOFTNESS, _SHADOW_OFFSET = 0.6, 0.22, 0.13
-"""Of an element's shadow: share of light lost, width of its edge and its shift (half-lengths)."""
+"""Shadow of an element: fraction of light lost, width of its edge and its shift (half-lengths)."""
 _HIDDEN = 0.02
-"""An element is skipped if less than this share of what is below it is still visible."""
+"""Smallest visible fraction of an element's area; an element with less is skipped."""
 _MARGIN = 1.2
-"""Reach of an element and its shadow, in half-lengths."""
+"""Distance from an element's centre that the element and its shadow reach, in half-lengths."""
 
 
 class Element(Protocol):
@@ -43,11 +43,11 @@ ElementFactory = Callable[[Rng], Element]
 
 
 def sizes(rng: Rng, area: float, smallest: float, largest: float, fill: float) -> list[float]:
-    """Draw half-lengths, with a density that falls with the cube of the size.
+    """Draw half-lengths, with a density that decreases with the cube of the size.
 
     Args:
         rng: The random generator.
-        area: The summed area of the elements at which to stop, in squares of the length unit.
+        area: Total area of the elements at which to stop, in squares of the length unit.
         smallest: The smallest half-length.
         largest: The largest half-length.
         fill: The area of an element of half-length 1.
@@ -65,11 +65,11 @@ def sizes(rng: Rng, area: float, smallest: float, largest: float, fill: float) -
 class DeadLeaves:
     """A periodic image of overlapping elements, built from the topmost element down.
 
-    Building from the top means that a pixel is finished as soon as it is covered. Three arrays
-    hold the state: the luminance so far, the share of each pixel that is still uncovered, and the
-    share of light that the elements above let through. They are wider than the image by the reach
-    of the largest element on either side, so that an element at one end can be drawn whole; it is
-    drawn again at the other end.
+    Because elements are added from the top down, a pixel is finished as soon as it is covered. The
+    state is in three arrays: the luminance so far, the fraction of each pixel that is not covered
+    yet, and the fraction of light that the elements above let through. On both sides, the arrays
+    extend beyond the image by the size of the largest element, so that an element at one end can be
+    drawn completely; it is drawn again at the other end.
     """
 
     def __init__(self, shape: tuple[int, int], largest_px: float, grain: Field) -> None:
@@ -89,7 +89,7 @@ class DeadLeaves:
         self._light = np.ones(padded, np.float32)
 
     def scatter(self, rng: Rng, element: ElementFactory, halves_px: list[float]) -> None:
-        """Add elements of these half-lengths at random places and angles, the first on top."""
+        """Add elements with these half-lengths at random positions and angles, the first on top."""
         rows, columns = self._shape
         for half_px in halves_px:
             one, angle = element(rng), rng.uniform(0, 2 * math.pi)
@@ -99,7 +99,7 @@ class DeadLeaves:
     def add(
         self, rng: Rng, element: Element, half_px: float, place: tuple[int, int], angle: float
     ) -> None:
-        """Add an element below those already there; place is the row and column of its centre."""
+        """Add an element below the existing ones; `place` is the row and column of its centre."""
         reach = _reach(half_px)
         grain = rng.integers(self._grain.shape[0] - 2 * reach, size=2)
         for column in (place[1] - self._shape[1], place[1], place[1] + self._shape[1]):
@@ -109,16 +109,17 @@ class DeadLeaves:
                 self._draw(element, half_px, angle, rows, first, grain)
 
     def over(self, ground: Field) -> Field:
-        """Return the luminance of the elements on a ground of that albedo."""
+        """Return the luminance of the image, with a ground of the given albedo."""
         inside = np.s_[:, self._padding : -self._padding]
         return self._luminance[inside] + self._uncovered[inside] * self._light[inside] * ground
 
     def _draw(
         self, element: Element, half_px: float, angle: float, rows: Any, first: int, grain: Any
     ) -> None:
-        """Draw one copy of an element, then darken what is below it by its shadow.
+        """Draw one copy of an element, then darken everything below it by its shadow.
 
-        rows are the image rows of its square patch (modulo the height), first its first column.
+        `rows` are the image rows of its square patch (modulo the height); `first` is its first
+        column.
         """
         patch = (rows, slice(first, first + rows.size))
         uncovered = self._uncovered[patch]
@@ -149,7 +150,7 @@ def shade(height: Field, step: Any) -> Field:
     """Return the luminance of a relief under the light, by Lambert's law plus ambient light.
 
     Args:
-        height: The relief; its unit is that of step.
+        height: The relief, in the unit of step.
         step: The distance between neighbouring points.
     """
     rise, slope = np.gradient(height, step)
@@ -160,7 +161,7 @@ def shade(height: Field, step: Any) -> Field:
 
 
 def noise(rng: Rng, shape: tuple[int, int], power: float, lowest: float) -> Field:
-    """Return periodic noise whose amplitude falls as frequency**power (mean 0, sd 1).
+    """Return periodic noise with an amplitude of frequency**power (mean 0, sd 1).
 
     Frequencies below `lowest` cycles over the height are left out.
     """

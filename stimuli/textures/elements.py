@@ -1,7 +1,7 @@
 """The elements of the dead-leaves textures: leaf, pebble, rock, brick.
 
-Each draws its shape from the random generator once. All lengths are in half-lengths, and `_tone` is
-the albedo, which is lognormal over elements.
+Each element draws its shape from the random generator once. All lengths are in half-lengths.
+`_tone` is the albedo, which is lognormal over elements.
 """
 
 import math
@@ -31,8 +31,8 @@ class Leaf:
         width = self._plump * np.sqrt(inside * np.sqrt(inside)) * (1 - self._skew * along)
         if self._teeth:
             width += self._teeth * np.sin(60 * along)
-        # The blade narrows to a point at both ends, the stalk is a thin line at the base. Where one
-        # of them does not reach, -9 puts the point far outside of it.
+        # The blade is pointed at both ends, and the stalk is a thin line at the base. For points
+        # beyond the end of the blade or of the stalk, -9 is added, which means far outside.
         blade = width - side - 9 * (inside <= 0.02)
         stalk = 0.02 - side - 9 * (np.abs(along + 1.0) > 0.15)
         distance: Field = np.maximum(blade, stalk)
@@ -68,7 +68,7 @@ class Pebble:
         self._band = rng.uniform(-0.5, 0.5) if rng.uniform() < 0.2 else None
 
     def signed_distance(self, along: Field, across: Field) -> Field:
-        # A circle, flattened, squared off a little and dented in three directions.
+        # A circle that is flattened, slightly squared, and dented in three directions.
         x, y = along, self._flat * across
         xx, yy = x * x, y * y
         lean, twist, point = self._dents
@@ -118,7 +118,7 @@ class Brick:
     """A brick from -1 to 1 along, worn at its edges."""
 
     HALF_HEIGHT = 0.30
-    """Half its height, in half-lengths."""
+    """Half the height of a brick, in half-lengths."""
 
     def __init__(self, rng: Rng) -> None:
         self._phases = rng.uniform(0, 2 * math.pi, 4).tolist()

@@ -1,7 +1,7 @@
 """Read image files as linear luminance, and write overview images of textures.
 
-Levels of an image file are taken as sRGB. Transparent parts are composed onto the grey of the
-walls. Arrays are rows x columns with row 0 at the bottom.
+The levels of an image file are interpreted as sRGB. Transparent parts show the grey of the walls.
+Arrays are rows x columns, with row 0 at the bottom.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def read_luminance(path: Path) -> Field:
     """Return an image file as linear luminance, 0 to 1, rows x columns.
 
     Raises:
-        Refused: If the file is not an image of 8 or 16 bits.
+        Refused: The file is not an image of 8 or 16 bits.
     """
     from PIL import Image, ImageOps
 
@@ -53,10 +53,10 @@ def resize(luminance: Field, shape: tuple[int, int]) -> Field:
 
 
 def write_contact_sheet(textures: Mapping[str, Texture], path: Path) -> None:
-    """Write all textures, with their names, one below the other, as an ordinary monitor shows them.
+    """Write all textures with their names, one below the other, with the gamma of a usual monitor.
 
     Raises:
-        Refused: If the file cannot be written.
+        Refused: The file cannot be written.
     """
     rows = {}
     for name, texture in textures.items():
@@ -71,10 +71,10 @@ def write_sheet(images: Mapping[str, NDArray[np.uint8]], path: Path, width: int 
     Args:
         images: The images by caption: rows x columns (x 3), row 0 at the top.
         path: The image file to write; its suffix chooses the format.
-        width: Width of the sheet in pixels. Larger images are reduced to it.
+        width: Width of the sheet in pixels. Wider images are reduced to it.
 
     Raises:
-        Refused: If the file cannot be written.
+        Refused: The file cannot be written.
     """
     from PIL import Image, ImageDraw
 
@@ -89,7 +89,7 @@ def write_sheet(images: Mapping[str, NDArray[np.uint8]], path: Path, width: int 
         top += image.height + _CAPTION_PX
     try:
         sheet.save(path)
-    except (OSError, ValueError) as error:  # ValueError: the suffix is of no image format
+    except (OSError, ValueError) as error:  # ValueError: no image format has this suffix
         raise Refused(
             f"{path} cannot be written ({error}); choose another file that ends in .png"
         ) from error
@@ -98,8 +98,8 @@ def write_sheet(images: Mapping[str, NDArray[np.uint8]], path: Path, width: int 
 def _decode(image: Any) -> tuple[Field, Field]:
     """Return the levels (0 to 1; grey, or red, green and blue) and the opacity of each pixel.
 
-    Pillow has modes of its own for grey of 16 bits, with one transparent level at most, and for
-    floating-point pixels, which have no defined white. Everything else converts to RGBA.
+    Pillow has separate modes for 16-bit grey, with at most one transparent level, and for
+    floating-point pixels, which have no defined white. All other modes can be converted to RGBA.
     """
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers")

@@ -1,4 +1,4 @@
-"""Give all textures the same mean luminance, contrast and spectrum: they differ in shapes only."""
+"""Give all textures the same mean luminance, contrast and spectrum; only their shapes differ."""
 
 import numpy as np
 
@@ -6,22 +6,22 @@ from stimuli.textures.dead_leaves import Field
 from stimuli.textures.names import GREY, Texture
 
 RMS_CONTRAST = 0.4
-"""Standard deviation over mean; typical of patches of photographs."""
+"""Standard deviation divided by mean; typical of patches of photographs."""
 SLOPE = -1.2
 """Slope of log amplitude over log spatial frequency; about -1 in photographs (Field 1987)."""
 SHADOWS = 0.03
 """Added to a luminance (0 to 1) before its logarithm is taken, so that shadows stay finite."""
 
 _FIT_FROM, _FIT_TO, _BANDS = 1 / 128, 1 / 4, 15
-"""Range of the slope fit in cycles a pixel, and its number of logarithmic bands."""
+"""Range of the slope fit in cycles per pixel, and number of its logarithmic bands."""
 _SMOOTH_DEGREE = 3
-"""Degree of the polynomial that describes a texture's own spectrum before it is corrected."""
+"""Degree of the polynomial that describes the spectrum of a texture before the correction."""
 _ITERATIONS = 5
-"""Clipping to 0-255 changes mean, contrast and spectrum again, so the correction is repeated."""
+"""Number of corrections; clipping to 0-255 changes mean, contrast and spectrum again."""
 
 
 def match_luminance(luminance: Field, spectrum: bool = True) -> Texture:
-    """Return an image with the common mean and contrast, and the common spectrum if asked for.
+    """Return an image with the common mean and contrast and, if `spectrum`, the common spectrum.
 
     Args:
         luminance: The image, in any unit.
@@ -44,8 +44,8 @@ def slope(level: Field) -> float:
 def _correct_spectrum(level: Field) -> Field:
     """Replace the smooth part of an image's log spectrum by a line of the common slope.
 
-    The smooth part is a polynomial fit; the deviations from it, which make the texture what it
-    is, stay.
+    The smooth part is a polynomial fit; the deviations from the fit, which make up the texture, are
+    not changed.
     """
     frequency = np.clip(_frequencies(level.shape), _FIT_FROM, _FIT_TO)
     log = np.log(frequency)
@@ -66,7 +66,7 @@ def _fit(level: Field, degree: int) -> Field:
 
 
 def _frequencies(shape: tuple[int, ...]) -> Field:
-    """Return the spatial frequency of each coefficient of rfft2, in cycles a pixel."""
+    """Return the spatial frequency of each coefficient of rfft2, in cycles per pixel."""
     rows, columns = np.fft.fftfreq(shape[0]), np.fft.rfftfreq(shape[1])
     frequency: Field = np.hypot(rows[:, None], columns[None, :]).astype(np.float32)
     return frequency

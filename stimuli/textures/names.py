@@ -1,8 +1,8 @@
 """Names and ids of the built-in wall textures, and the properties that all textures share.
 
-A texture covers 4 m of wall. Its columns run along the corridor and its rows up from the floor.
-It is periodic in both directions, so it tiles a wall of any length and height. Levels are linear
-luminance, where 255 is the screen's white; gamma is corrected later, once, for each screen.
+A texture covers 4 m of wall. Its columns go along the corridor and its rows go up from the floor.
+It is periodic in both directions, so it can cover a wall of any length and height. Levels are
+linear luminance, where 255 is the screen's white; gamma is corrected later, for each screen.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,8 @@ STIMULUS_IDS = {
     "brick1": 11,
     "brick2": 12,
 }
-"""Ids 0 to 6 are those of the study; the gratings of its control cohorts and the rest are ours."""
+"""Id of each stimulus. Ids 0 to 6 are those of the study; the others, such as those of gratings,
+are ours."""
 STIMULI = tuple(STIMULUS_IDS)
 
 TEXTURE_M = 4.0
@@ -49,7 +50,7 @@ _SWAPS_M = {"_swap1": 1.0, "_swap2": 2.0}
 
 
 def base_name(name: str) -> str:
-    """Return the stimulus that a swapped stimulus is made from; any other name is unchanged."""
+    """Return the base stimulus of a swapped stimulus; return any other name unchanged."""
     return name.partition("_swap")[0]
 
 
@@ -65,10 +66,10 @@ def swaps_of(name: str) -> list[str]:
 
 
 def exemplars(photograph: str) -> list[str]:
-    """Return the base stimuli that a photograph of that name is for.
+    """Return the base stimuli that are made from a photograph with the given name.
 
-    A photograph named after a category (leaf) is for each of its exemplars (leaf1, leaf2, leaf3);
-    any other name is a stimulus itself, built-in or new.
+    A photograph named after a category (leaf) is used for each exemplar (leaf1, leaf2, leaf3); any
+    other name is that of one stimulus, built-in or new.
     """
     in_category = [name for name in STIMULI if name.rstrip("0123456789") == photograph]
     return in_category or [photograph]
@@ -80,10 +81,10 @@ def check_names(names: Iterable[str], known: Iterable[str], where: str) -> None:
     Args:
         names: The names to check.
         known: All names that can be shown.
-        where: The setting that holds the names, for the error message.
+        where: The setting that contains the names, for the error message.
 
     Raises:
-        Refused: If a name is unknown.
+        Refused: A name is unknown.
     """
     known = tuple(known)
     unknown = [name for name in names if name not in known]

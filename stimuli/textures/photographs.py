@@ -1,6 +1,6 @@
-"""Wall textures and open-loop images from a lab's own photographs.
+"""Make wall textures and open-loop images from a lab's own photographs.
 
-Luminance is linear. Rows run up from the floor, as in every texture.
+Luminance is linear. Rows go up from the floor, as in every texture.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,24 +16,24 @@ from stimuli.textures.luminance_matching import SHADOWS, match_luminance
 from stimuli.textures.names import SHAPE, STIMULI, Texture, apply_swap, base_name, exemplars
 
 IMAGE_WIDTH_PX = 1024
-"""Width of an open-loop image; on three screens (270 degrees) about four pixels a degree."""
+"""Width of an open-loop image: about four pixels per degree on three screens (270 degrees)."""
 LEAST_WIDTH_PX = 2048
 """Smallest width of a wall strip in a photograph: half the resolution of a texture."""
 _BLEND = 1 / 16
-"""Share of a texture's length over which its end is blended into its start."""
+"""Fraction of a texture's length over which its end is blended into its start."""
 _FLAT = 1e-3
 """Standard deviation of luminance below which an image counts as uniform."""
 
 
 def load_photographs(folder: Path, names: Iterable[str]) -> dict[str, Texture]:
-    """Return the textures, among those named, that a folder has photographs for.
+    """Return the textures of the given names for which a folder contains photographs.
 
-    `leaf1.jpg` is for leaf1; `leaf.jpg` is for every leaf, each a different strip of it, unless
-    that leaf has a photograph of its own. `moss1.jpg` is a new stimulus moss1. Swapped stimuli
-    are made from the same photographs.
+    `leaf1.jpg` is used for leaf1. `leaf.jpg` is used for every leaf without its own photograph;
+    each gets a different strip of it. `moss1.jpg` defines a new stimulus moss1. Swapped stimuli are
+    made from the same photographs.
 
     Raises:
-        Refused: If a file is not a photograph, is uniform, or is too small.
+        Refused: A file is not a photograph, is uniform, or is too small.
     """
     files = sorted(_list_files(folder), key=lambda path: path.stem in STIMULI)
     photographs = {name: path for path in files for name in exemplars(path.stem)}
@@ -47,11 +47,11 @@ def load_images(folders: Mapping[str, str], width_over_height: float) -> dict[st
     """Return open-loop images by name, with the common mean and contrast.
 
     Args:
-        folders: The folder of each image. Its name is that of its file without the suffix.
-        width_over_height: The shape to which every image is cropped, about its centre.
+        folders: The folder of each image, by its name: the file name without the suffix.
+        width_over_height: Aspect ratio to which every image is cropped around its centre.
 
     Raises:
-        Refused: If an image is missing, cannot be read or is uniform.
+        Refused: An image is missing, cannot be read or is uniform.
     """
     shape = round(IMAGE_WIDTH_PX / width_over_height), IMAGE_WIDTH_PX
     files = {
@@ -69,7 +69,7 @@ def load_images(folders: Mapping[str, str], width_over_height: float) -> dict[st
 
 
 def _list_files(folder: Path) -> list[Path]:
-    """Return a folder's files by name. Raises Refused if there are none, or two of one name."""
+    """Return a folder's files by name. Raises Refused if it is empty or two have the same name."""
     try:
         files = list_user_files(folder)
     except OSError as error:
@@ -85,7 +85,7 @@ def _list_files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Field:
-    """Return an image file as linear luminance. Raises Refused if it shows nothing."""
+    """Return an image file as linear luminance. Raises Refused if it is uniform."""
     luminance = read_luminance(path)
     if luminance.std() < _FLAT:
         raise Refused(f"{path} is uniform: it shows nothing; use another image")
@@ -95,8 +95,8 @@ def _read(path: Path) -> Field:
 def _cut_texture(path: Path, name: str) -> Texture:
     """Cut a wall texture out of a photograph.
 
-    A photograph of one stimulus gives its middle strip; that of a category one strip for each
-    exemplar, at even distances.
+    From a photograph of one stimulus, the middle strip is used; from a photograph of a category,
+    one strip for each exemplar, evenly spaced.
     """
     names = exemplars(path.stem)
     at = (names.index(name) + 0.5) / len(names)
@@ -105,9 +105,10 @@ def _cut_texture(path: Path, name: str) -> Texture:
 
 
 def _wall_strip(photograph: Field, at: float, path: Path) -> Field:
-    """Cut a strip of the photograph's whole width, at a share (0 to 1) of its height.
+    """Cut a strip of the photograph's whole width, at a fraction (0 to 1) of its height.
 
-    It is larger than a texture by the parts that are blended. Raises Refused if it is too small.
+    The strip is larger than a texture by the parts that are blended. Raises Refused if the
+    photograph is too small.
     """
     height, width = SHAPE[0] * (1 + _BLEND), SHAPE[1] * (1 + _BLEND)
     least = round(LEAST_WIDTH_PX * (1 + _BLEND)), round(LEAST_WIDTH_PX * height / SHAPE[1])
@@ -120,7 +121,7 @@ def _wall_strip(photograph: Field, at: float, path: Path) -> Field:
 
 
 def _crop(luminance: Field, width_over_height: float, at: float) -> Field:
-    """Return the largest part of that shape, at a share (0 to 1) of the height that is left."""
+    """Return the largest part with an aspect ratio, at a fraction (0 to 1) of the free height."""
     height, width = luminance.shape
     rows = round(min(height, width / width_over_height))
     columns = round(min(width, height * width_over_height))

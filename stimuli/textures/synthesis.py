@@ -1,7 +1,7 @@
 """Synthesize a wall texture from its name: leaves, pebbles, rock, brickwork or a grating.
 
-No photograph of the study is used. The textures keep the properties that the study needs:
-categories that an animal can distinguish, several exemplars of each, and no other cue to them.
+No photograph of the study is used. The textures have the properties that the study needs:
+categories that an animal can distinguish, several exemplars of each, and no other differences.
 """
 
 import msgspec
@@ -29,18 +29,18 @@ _CATEGORIES = {
     "rock": _Category(Rock, 0.020, 0.080, 1.4),
 }
 _LAYERS = 3.5
-"""Summed area of the elements over the area of the wall; soil shows through in 3 % of it."""
+"""Total area of the elements divided by the area of the wall; 3 % of the wall is bare soil."""
 _COURSES, _BRICKS = 6, 32
-"""Courses of bricks over the height of a texture, and bricks along it."""
+"""Number of courses of bricks over the height of a texture, and of bricks along it."""
 _GRATING_CYCLES_M = 12.0
-"""Cycles a metre, both along the wall and up it (so that a grating is periodic): 17 across."""
+"""Cycles per metre along the wall and up the wall, so that a grating is periodic; 17 across."""
 _GRATING_SLOPES = {"grating_45": 1, "grating_135": -1}
 
 
 def synthesize(name: str) -> Texture:
-    """Return the texture of that name: uint8, 256 rows by 4096 columns.
+    """Return the texture of a name: uint8, 256 rows by 4096 columns.
 
-    The random generator is seeded with the name, so that a name always gives the same pixels.
+    The random generator is seeded with the name, so the same name always gives the same pixels.
     """
     if name in _GRATING_SLOPES:
         return match_luminance(_grating(_GRATING_SLOPES[name]), spectrum=False)
@@ -48,7 +48,7 @@ def synthesize(name: str) -> Texture:
     rng = np.random.default_rng(list(name.encode()))
     brick = category == "brick"
     luminance = _brickwork(rng) if brick else _scattered(rng, _CATEGORIES[category])
-    # Luminance in a scene is about lognormal: its logarithm has a symmetric distribution.
+    # Luminance in a scene is approximately lognormal, so its logarithm is symmetric.
     return match_luminance(np.log(luminance + SHADOWS))
 
 
@@ -61,7 +61,7 @@ def _scattered(rng: Rng, category: _Category) -> Field:
 
 
 def _brickwork(rng: Rng) -> Field:
-    """Place courses of bricks in running bond, each brick slightly out of line."""
+    """Return courses of bricks in running bond, each brick slightly displaced."""
     height, width = SHAPE[0] / _COURSES, SHAPE[1] / _BRICKS
     image = DeadLeaves(SHAPE, width / 2, _grain(rng, 0.25))
     from_row, from_column = rng.uniform(0, height), rng.uniform(0, width)

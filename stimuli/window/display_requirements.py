@@ -1,4 +1,4 @@
-"""What a machine lacks to open the corridor's window, in one sentence."""
+"""Find out what is missing on a computer to open the corridor's window."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ _EGL_PLATFORM_SURFACELESS = 0x31DD
 
 
 def missing() -> str | None:
-    """Return a sentence on what this machine lacks to open the window, or None. Takes a few ms."""
+    """Return a sentence on what is missing to open the window, or None. Takes a few ms."""
     absent = [name for name in ("psychopy", "pyglet") if find_spec(name) is None]
     if absent:
         return (
@@ -22,7 +22,7 @@ def missing() -> str | None:
 
 
 def _missing_libraries() -> str | None:
-    """Return a sentence on the system libraries or the X server that Linux lacks, or None."""
+    """Return a sentence on missing system libraries or a missing X server (Linux), or None."""
     libraries = (*_LIBRARIES, "libEGL.so.1" if headless() else "libX11.so.6")
     absent = [name for name in libraries if not _loads(name)]
     if not absent and headless() and not _egl_initializes():
@@ -33,7 +33,7 @@ def _missing_libraries() -> str | None:
 
 
 def headless() -> bool:
-    """Return whether the window is drawn in memory, because DISPLAY is not set."""
+    """Return True if the window is drawn in memory, because DISPLAY is not set."""
     return sys.platform == "linux" and not os.environ.get("DISPLAY")
 
 
@@ -60,7 +60,7 @@ def _loads(library: str) -> bool:
 
 
 def _egl_initializes() -> bool:
-    """Return whether EGL finds a working driver."""
+    """Return True if EGL finds a working driver."""
     egl = ctypes.CDLL("libEGL.so.1")
     egl.eglGetPlatformDisplay.restype = ctypes.c_void_p
     display = egl.eglGetPlatformDisplay(_EGL_PLATFORM_SURFACELESS, None, None)

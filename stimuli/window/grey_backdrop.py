@@ -1,8 +1,8 @@
-"""A grey window behind the corridor's window, which stays if the display process dies.
+"""Show a grey window behind the corridor's window, which remains if the display process dies.
 
-The X server keeps a window after its client is gone if the client asked for it (close-down mode
-RetainPermanent), so no process has to stay alive for it. The backdrop stays until `remove`, or
-until another one takes its place. Its window id is a property of the root window.
+The X server keeps a window after its client has ended if the client asked for it (close-down mode
+RetainPermanent), so no process has to keep running. The backdrop remains until `remove`, or until
+another backdrop replaces it. Its window id is a property of the root window.
 """
 
 import os
@@ -22,7 +22,7 @@ _PROPERTY = "_RIG_BACKDROP"
 
 
 def supported() -> bool:
-    """Return whether there is an X server; elsewhere a killed display uncovers the desktop."""
+    """Return True if there is an X server, without which there is no backdrop."""
     return sys.platform == "linux" and bool(os.environ.get("DISPLAY"))
 
 
@@ -31,12 +31,12 @@ def show(window: int, box: Box, grey: Colour, areas: Sequence[tuple[Box, Colour]
 
     Args:
         window: The id of the corridor's window.
-        box: The place of the backdrop on the desktop.
-        grey: Its colour.
-        areas: Parts of it that have another colour.
+        box: The position and size of the backdrop on the desktop.
+        grey: The colour of the backdrop.
+        areas: Parts of the backdrop that have another colour.
 
     Raises:
-        Refused: If no X server answers.
+        Refused: No X server answers.
     """
     from Xlib import X, Xatom
 
@@ -44,7 +44,7 @@ def show(window: int, box: Box, grey: Colour, areas: Sequence[tuple[Box, Colour]
         root = display.screen().root
         _remove(display)
         backdrop = _create(display, root, box, grey)
-        # keep window managers away from it, and hide the mouse pointer over it
+        # Keep window managers from changing it, and hide the mouse pointer over it.
         backdrop.change_attributes(override_redirect=True, cursor=_invisible_cursor(root))
         for area, colour in areas:
             _create(display, backdrop, area, colour)
@@ -58,10 +58,10 @@ def show(window: int, box: Box, grey: Colour, areas: Sequence[tuple[Box, Colour]
 
 
 def remove() -> bool:
-    """Remove the backdrop, so that the desktop is visible again; return whether there was one.
+    """Remove the backdrop, so that the desktop is visible; return True if there was a backdrop.
 
     Raises:
-        Refused: If no X server answers.
+        Refused: No X server answers.
     """
     with _connect() as display:
         return _remove(display)
@@ -79,7 +79,7 @@ def _connect() -> Iterator[Any]:
         raise Refused(
             f"no X server answers at DISPLAY = {os.environ.get('DISPLAY', '')}; correct DISPLAY"
         ) from error
-    # A window manager may move windows while we do: an error reply must not end the process.
+    # A window manager may move windows at the same time; an error reply must not end the process.
     display.set_error_handler(lambda *_: None)
     try:
         yield display

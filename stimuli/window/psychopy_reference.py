@@ -1,4 +1,4 @@
-"""The same corridor drawn with PsychoPy's PlaneStim objects, to compare our renderer with."""
+"""Draw the corridor with PsychoPy's PlaneStim objects, as a reference for our renderer."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +19,8 @@ def plane_walls(
 ) -> Callable[[float], None]:
     """Return a function that draws the walls of three laps at a position (m), black and unlit.
 
-    There is one object for each wall, drawn once for each view. Textures are left out, which makes
-    the reference faster than it would be in use.
+    There is one object per wall, which is drawn once per view. Textures are left out, so the
+    reference is faster than a real display with PsychoPy would be.
     """
     from psychopy.visual import PlaneStim
 

@@ -27,9 +27,9 @@ from stimuli.window import grey_backdrop
 from stimuli.window.display_requirements import headless, missing
 
 _SPIN_NS = 150_000
-"""Time before a flip at which a screen without vertical sync stops sleeping and polls the clock.
+"""Time (ns) before a flip when a screen without vertical sync stops sleeping and polls the clock.
 
-Linux wakes a sleeping process up to 50 us late (its timer slack), and some time more if busy.
+Linux wakes a sleeping process up to 50 us late (its timer slack), and later if it is busy.
 """
 
 _SizePx = Annotated[int, msgspec.Meta(ge=16, le=8192)]
@@ -37,7 +37,7 @@ _PositionPx = Annotated[int, msgspec.Meta(ge=0, le=32768)]
 
 
 class PsychopyScreen:
-    """Draws the corridor into one borderless window that spans all screens of the desktop."""
+    """A borderless window over all screens of the desktop, in which the corridor is drawn."""
 
     simulated: ClassVar[bool] = False
 
@@ -45,17 +45,19 @@ class PsychopyScreen:
         """The window on the desktop, and the quality of drawing."""
 
         size_px: tuple[_SizePx, _SizePx] = (400, 300)
-        """Width and height of one view, if the views have no area_px."""
+        """Width and height of one view, if the views have no area_px, px."""
         position_px: tuple[int, int] = (0, 0)
-        """Left and top of the window on the desktop."""
+        """Left and top of the window on the desktop, px."""
         full_screen: bool = False
-        """Only if the driver presents all screens as one monitor."""
+        """True for a full-screen window; possible only if all screens are one monitor for the
+        graphics driver."""
         anisotropy: Annotated[float, msgspec.Meta(ge=1.0, le=16.0)] = 1.0
         """Sharpness of walls seen at an angle; 8 is good, but slow without a graphics card."""
         patch_px: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 24
-        """Side of the photodiode patch; 0 for none."""
+        """Side of the photodiode patch, px; 0 for none."""
         patch_at_px: tuple[_PositionPx, _PositionPx] | None = None
-        """Its left and top in the window, which grows to hold it; None: lower left corner."""
+        """Left and top of the patch in the window, px; the window is enlarged if needed. None:
+        the lower left corner."""
 
     layout: WindowLayout
 
@@ -66,7 +68,7 @@ class PsychopyScreen:
         self._drawn: Scene | NDArray[np.uint8] = GREY_SCENE
 
     def open(self, setup: RenderSetup) -> None:
-        """Open the window. Raises Refused, before it opens, if its layout is impossible."""
+        """Open the window. Raises Refused if its layout is impossible or it cannot be opened."""
         settings = self._settings
         self._setup = setup
         self.layout = compute_layout(
@@ -142,14 +144,17 @@ class PsychopyScreen:
             self._window = self._renderer = None
 
     def _warm_up(self) -> None:
-        """Draw a corridor and an image unseen: drivers complete shaders at their first use."""
+        """Draw a corridor and an image without showing them.
+
+        Graphics drivers complete a shader only when it is first used.
+        """
         for name in tuple(self._setup.textures)[:1]:
             self.draw(Scene((Lap(name, 1.0, 1.0),) * 3, 0.0, False))
         for name in tuple(self._setup.images)[:1]:
             self.draw(Scene(None, 0.0, False, Image(name)))
 
     def _show_backdrop(self, renderer: CorridorRenderer) -> None:
-        """Put the greys of this window behind it, in case this process dies."""
+        """Show a backdrop with the greys of this window behind it, in case this process dies."""
         (left, top), size_px = self._settings.position_px, self.layout.size_px
         areas = [(from_top_left(area, size_px[1]), grey) for area, grey in renderer.other_greys]
         window = self._window.winHandle._window
@@ -157,7 +162,7 @@ class PsychopyScreen:
 
 
 def _open_window(**options: Any) -> tuple[Any, Any]:
-    """Open a PsychoPy window; return it and its OpenGL functions. Raises Refused."""
+    """Open a PsychoPy window; return it and its OpenGL functions. Raises Refused if that fails."""
     with _without_side_effects():
         import pyglet
 
@@ -206,8 +211,8 @@ def _without_side_effects() -> Iterator[None]:
 def _prepare_egl() -> None:
     """Make PsychoPy able to open its window with EGL.
 
-    PsychoPy passes arguments of an X11 window to whatever pyglet opens, and reads X11 attributes
-    back, so pyglet's headless window is given ones that do nothing.
+    PsychoPy passes the arguments of an X11 window to any pyglet window, and reads X11 attributes
+    from it. So pyglet's headless window gets such arguments and attributes, which do nothing.
     """
     import pyglet
 

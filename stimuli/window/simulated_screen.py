@@ -1,4 +1,4 @@
-"""A simulated screen, which shows nothing and remembers what it was asked to show."""
+"""A simulated screen, which shows nothing and stores the last scene."""
 
 from typing import Annotated, ClassVar
 
@@ -14,7 +14,7 @@ _Pixels = Annotated[int, msgspec.Meta(ge=16, le=8192)]
 
 
 class SimulatedScreen:
-    """Accepts scenes as a real screen does and remembers the last one; it draws no corridor."""
+    """A screen that accepts scenes like a real screen and stores the last one, without drawing."""
 
     simulated: ClassVar[bool] = True
 
@@ -22,7 +22,7 @@ class SimulatedScreen:
         """The size of the screen."""
 
         size_px: tuple[_Pixels, _Pixels] = (400, 300)
-        """Width and height of one view."""
+        """Width and height of one view, px."""
 
     layout: WindowLayout
 
