@@ -1,1 +1,1 @@
-"""The base of all rooms: messages, transport and log, nodes and processes, sessions, commands."""
+"""The code that all rooms share: messages, transport and log, nodes, sessions and commands."""

@@ -5,18 +5,18 @@ from typing import Protocol
 
 
 def monotonic_ns() -> int:
-    """The machine's monotonic clock, shared by all its processes."""
+    """Return the computer's monotonic clock, ns, which all its processes share."""
     return time.monotonic_ns()
 
 
 class Clock(Protocol):
-    """Returns the session's time in ns."""
+    """A clock; calling it returns the session time, ns."""
 
     def now(self) -> int: ...
 
 
 class RealClock:
-    """The machine's clock, from the session's zero on."""
+    """The computer's monotonic clock minus the session's zero."""
 
     def __init__(self, t0_ns: int) -> None:
         self._t0_ns = t0_ns
@@ -26,7 +26,7 @@ class RealClock:
 
 
 class SetClock:
-    """A clock that is set, for virtual time and replay; it never goes back."""
+    """A clock that is set by the program, for virtual time and replay; it never goes backwards."""
 
     def __init__(self) -> None:
         self._now = 0

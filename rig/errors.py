@@ -2,4 +2,4 @@
 
 
 class Refused(Exception):
-    """Something cannot be done. Its text is one sentence: what is wrong, where, what to do."""
+    """Raised if something cannot be done; its text says what is wrong, where, and what to do."""

@@ -1,4 +1,4 @@
-"""Which code ran in this process: the files of its modules and their hashes, for the log."""
+"""List the code that ran in this process, for the log: the files of its modules, with hashes."""
 
 import hashlib
 import sys
@@ -11,9 +11,9 @@ _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib",
 def loaded_code() -> dict[str, tuple[str, str]]:
     """Return the file and SHA-256 of each loaded module, by its name.
 
-    Modules of Python's library and of installed packages are left out, as Start names their
-    versions; those of this program are always included, wherever it is installed. A module that
-    replaces one of a library because of where the process was started is therefore found.
+    Modules of Python's library and of installed packages are left out, as Start contains their
+    versions. Those of this program are always included, wherever it is installed. So the log shows
+    if a file in the folder in which a process was started has replaced a module of a library.
     """
     main = getattr(sys.modules["__main__"], "__spec__", None)
     own = {__name__.partition(".")[0], main.name.partition(".")[0] if main is not None else ""}

@@ -1,4 +1,4 @@
-"""Every message that crosses a process border, grouped by the process that publishes it.
+"""All messages between processes, grouped by the process that publishes them.
 
 A message type has one publisher, except Heartbeat, Fault and Ended, which every node publishes. `t`
 is the time of the cause in ns of the session clock. Fields are only ever appended, with defaults.
@@ -21,12 +21,12 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Heartbeat(Message, frozen=True, tag="Heartbeat"):
-    """The node's work loop is running; published five times a second."""
+    """The node's work loop is running; published five times per second."""
 
     ready: bool
-    """True once the node receives its own Heartbeats, and so everything published after them."""
+    """True when the node receives its own Heartbeats, and therefore all later messages."""
     loop_ms: float = 0.0
-    """The longest turn of the loop, without waiting, since the previous Heartbeat (ms)."""
+    """Longest turn of the loop, without waiting, since the previous Heartbeat, ms."""
 
 
 class Fault(Message, frozen=True, tag="Fault"):
@@ -34,16 +34,15 @@ class Fault(Message, frozen=True, tag="Fault"):
 
     text: str
     frame: int | None = None
-    """Index of the imaging frame whose pixels the sender did not get; None if it is not about one.
-    """
+    """Index of the imaging frame whose pixels the sender did not get; None for other faults."""
     outside: bool = False
     """True if the cause is not a message that the sender received (its transport, disk or process
     failed), so that a replay cannot reproduce the Fault."""
     finding: str = ""
-    """The finding that the integrity process is to record for this; "" if it is to record none."""
+    """The finding that the integrity process must record for this Fault; "" for none."""
     pause: bool = False
-    """True if the session is to pause until the operator resumes or stops it; without an operator
-    it ends."""
+    """True if the session must pause until the operator resumes or stops it; without an operator,
+    the session ends."""
 
 
 class Ended(Message, frozen=True, tag="Ended"):
@@ -52,11 +51,11 @@ class Ended(Message, frozen=True, tag="Ended"):
     reason: str
     failed: bool
     messages: dict[str, tuple[int, int]]
-    """For each type it published: the number of messages, and the running CRC-32 of their CRCs."""
+    """For each published type: the number of messages, and the running CRC-32 of their CRCs."""
     overruns: int = 0
-    """Number of imaging frames that it read from their file, as the ring had been overwritten."""
+    """Number of imaging frames that the node read from their file, as the ring was overwritten."""
     modules: dict[str, tuple[str, str]] = {}
-    """File and SHA-256 of each module of the program that ran in its process."""
+    """File and SHA-256 of each module of the program that ran in the node's process."""
 
 
 # -- launch -----------------------------------------------------------------------------------
@@ -77,7 +76,7 @@ class Stop(Message, frozen=True, tag="Stop"):
 
 
 class OperatorRequest(Message, frozen=True, tag="OperatorRequest"):
-    """The operator pressed a key; answered by Position.order.
+    """A request of the operator; answered by Position.order.
 
     "pause" aborts the trial, "stop" ends the session after the trial, "water" is one manual reward,
     "set" changes a setting that the task file lists in `live`, and is answered by SettingChange.
@@ -88,23 +87,23 @@ class OperatorRequest(Message, frozen=True, tag="OperatorRequest"):
     """Session time (ns) after which the request does nothing."""
     verb: Literal["pause", "resume", "note", "stop", "water", "set"]
     text: str = ""
-    """The note; of "set", the setting and its new value, as in "reward_ul=2.5"."""
+    """The text of a note; for "set", the setting and its new value, as in "reward_ul=2.5"."""
     by: str = ""
-    """Who asked: the terminal and its user, or the page and its address."""
+    """The source of the request: the terminal and its user, or the page and its address."""
 
 
 # -- hardware ---------------------------------------------------------------------------------
 
 
 class Wheel(Message, frozen=True, tag="Wheel"):
-    """The wheel was read; published every tick, also at rest: it is the deciders' clock."""
+    """The wheel was read; published every tick, even at rest, because it is the deciders' clock."""
 
     counts: int
     """Encoder counts since Start, positive forward."""
     cm: float
-    """The same in cm."""
+    """Distance since Start, cm, positive forward."""
     side_cm: float = 0.0
-    """How far a ball has turned to the right, cm; 0 for a wheel."""
+    """Distance that a ball has turned to the right, cm; 0 for a wheel."""
 
 
 class Lick(Message, frozen=True, tag="Lick"):
@@ -129,11 +128,11 @@ class Valve(Message, frozen=True, tag="Valve"):
     open_ms: float
     volume_ul: float
     lick_t: int | None = None
-    """When the lick that triggered it began (ns); None if no lick did."""
+    """Start of the lick that triggered the opening, ns; None without a lick."""
     refused: str = ""
     """Why the request was refused; "" if the valve opened."""
     manual: bool = False
-    """True if the operator asked for it."""
+    """True if the operator requested the reward."""
 
 
 class TriggerOutput(Message, frozen=True, tag="TriggerOutput"):
@@ -143,27 +142,27 @@ class TriggerOutput(Message, frozen=True, tag="TriggerOutput"):
     """The id of the Trigger."""
     line: str
     up_ms: float
-    """How long its device keeps the line up at most, ms; 0 if it was not raised."""
+    """Longest time for which the device keeps the line up, ms; 0 if it was not raised."""
     sham: bool = False
-    """True if everything was done except raising the line."""
+    """True in a sham trial, in which everything is done except raising the line."""
     refused: str = ""
     """Why the request was refused; "" if it was carried out."""
 
 
 class Exposures(Message, frozen=True, tag="Exposures"):
-    """How many exposures a camera has begun; published once a second and at the end."""
+    """The number of exposures of a camera so far; published once per second and at the end."""
 
     camera: str
     count: int
 
 
 class DeviceTime(Message, frozen=True, tag="DeviceTime"):
-    """The clock of a board: at t it read device_ns; published once a second for each such board."""
+    """The clock of a board, which read device_ns at t; published once per second for each board."""
 
     board: str
     device_ns: int
     residual_ns: int
-    """How much later t is than predicted by the line that converts the board's times (ns)."""
+    """t minus the prediction of the fit that converts the board's times to session time, ns."""
 
 
 # -- task -------------------------------------------------------------------------------------
@@ -175,28 +174,28 @@ class Position(Message, frozen=True, tag="Position"):
     trial: int
     """Number of the trial; -1 between trials."""
     position_m: float
-    """Distance from the start of the trial's corridor, m; 0 where there is no trial."""
+    """Distance from the start of the trial's corridor, m; 0 outside a trial."""
     speed_cm_s: float
     moving: bool
     phase: Literal["grey", "corridor", "picture", "paused", "done"]
-    """In a trial without a corridor: "picture" while its image is on, and "grey" after it."""
+    """In a trial without a corridor: "picture" while its image is shown, then "grey"."""
     order: int = 0
     """Id of the last OperatorRequest that was carried out; 0 if there was none."""
 
 
 class TrialStart(Message, frozen=True, tag="TrialStart"):
-    """A trial begins; holds everything that was drawn for it.
+    """A trial begins; contains everything that was drawn for it.
 
-    Most trials are corridors. Any other picture is on for show_s, followed by blank_s of grey,
-    wherever the mouse is. A reward is available from zone_from_m to zone_to_m, or while the picture
-    is on; in a corridor with a cue, from the cue on.
+    Most trials are corridors. Any other picture is shown for show_s, followed by blank_s of grey,
+    without regard to running. A reward is available from zone_from_m to zone_to_m, or while the
+    picture is shown; in a corridor with a cue, only after the cue.
     """
 
     trial: int
-    """Number of the trial, from 0, counting every trial.
+    """Number of the trial, from 0, over all trials, including aborted ones.
 
-    Whether a trial is odd or even, for the analysis, depends on how many were completed before it:
-    an aborted trial is left out and its stimulus comes again.
+    For the analysis, a trial is odd or even by the number of completed trials before it; aborted
+    trials are not counted, and their stimulus is shown again.
     """
     stimulus: str
     next_stimulus: str | None
@@ -215,11 +214,11 @@ class TrialStart(Message, frozen=True, tag="TrialStart"):
     zone_from_m: float = 0.0
     zone_to_m: float = 0.0
     rescue: bool = False
-    """True if its reward is given without a lick, after too many misses."""
+    """True if the reward is given without a lick, after too many misses."""
 
 
 class TrialEnd(Message, frozen=True, tag="TrialEnd"):
-    """A trial ends; an aborted one is left out of signals and counts."""
+    """A trial ends; an aborted trial does not count and has no signals."""
 
     trial: int
     outcome: Literal["done", "aborted"]
@@ -235,8 +234,8 @@ class Cue(Message, frozen=True, tag="Cue"):
 class Arm(Message, frozen=True, tag="Arm"):
     """A request to open a valve once before the deadline: now, or at the next lick.
 
-    Repeated with the same id it changes nothing, but keeps the valve armed: an armed valve whose
-    request is not repeated within a second is disarmed.
+    An Arm that is repeated with the same id only keeps the valve armed; an armed valve whose
+    request is not repeated within one second is disarmed.
     """
 
     id: int
@@ -246,53 +245,53 @@ class Arm(Message, frozen=True, tag="Arm"):
     on: Literal["now", "lick"]
     volume_ul: float
     lick_t: int | None = None
-    """The lick for which the task asks for it, if on is "now" (ns)."""
+    """Time of the lick that caused the request, ns, if `on` is "now"."""
     manual: bool = False
-    """True if the operator asked for it."""
+    """True if the operator requested the reward."""
 
 
 class Disarm(Message, frozen=True, tag="Disarm"):
-    """The Arm with that id no longer holds."""
+    """The Arm with this id is cancelled."""
 
     id: int
 
 
 class Acquire(Message, frozen=True, tag="Acquire"):
-    """The microscope is to scan from now on, or to stop after the current frame."""
+    """The microscope must start to scan, or stop after the current frame."""
 
     on: bool
 
 
 class SettingChange(Message, frozen=True, tag="SettingChange"):
-    """A live setting of the task has another value from this trial on, or may not have it.
+    """A live setting of the task is changed from this trial on, or the change is refused.
 
-    It applies to every block of the task. It is published at the start of the first such trial,
-    before its TrialStart; a refusal is published at once.
+    It applies to every block of the task. A change is published before the TrialStart of the first
+    trial with the new value; a refusal is published at once.
     """
 
     id: int
     """The id of the OperatorRequest."""
     name: str
     old: str
-    """The value before, as JSON."""
+    """The old value, as JSON."""
     new: str
-    """The value from now on, as JSON; of a refusal, what was asked for."""
+    """The new value, as JSON; in a refusal, the requested value."""
     by: str
     trial: int
-    """The first trial with the new value; -1 if it was refused."""
+    """The first trial with the new value; -1 if the change was refused."""
     refused: str = ""
-    """Why it was refused; "" if it was not."""
+    """Why the change was refused; "" if it was not."""
 
 
 # -- referee ----------------------------------------------------------------------------------
 
 
 class TrialVerdict(Message, frozen=True, tag="TrialVerdict"):
-    """The referee's check of a trial that has ended."""
+    """The result of the referee's check of a trial that has ended."""
 
     trial: int
     violations: tuple[str, ...]
-    """Names of the rules that were violated; empty if none was."""
+    """Names of the violations; empty if there is none."""
 
 
 # -- display ----------------------------------------------------------------------------------
@@ -303,26 +302,26 @@ class Flip(Message, frozen=True, tag="Flip"):
 
     number: int
     position_m: float
-    """The position that was shown; ahead of the published one where the display extrapolates."""
+    """The position that was shown, m; ahead of the Position if the display extrapolates."""
     wheel_t: int
-    """`t` of the Position that it was computed from (ns)."""
+    """`t` of the Position from which it was computed, ns."""
     before_swap_t: int
     late: bool
-    """True if it came more than 1.5 refresh periods after the previous one."""
+    """True if this flip was more than 1.5 refresh periods after the previous one."""
     dropped: int = 0
-    """How many refreshes too long the previous image stayed on."""
+    """Number of extra refreshes for which the previous image was shown."""
     bright: bool = False
-    """What the photodiode's patch showed."""
+    """True if the photodiode's patch was bright."""
     vblank: bool = False
-    """True if the screen's own refresh set the moment; False if the display's clock did."""
+    """True if the screen's refresh set the time of the flip; False if the display's clock did."""
     loop_ms: float = 0.0
     """CPU time of the loop since the previous flip, ms."""
     draw_t: int = 0
-    """When the position was taken over, right before drawing (ns): no newer one had arrived."""
+    """Time at which the newest position was read, just before drawing, ns."""
 
 
 class TextureHashes(Message, frozen=True, tag="TextureHashes"):
-    """Every wall texture that may be shown: SHA-256 of its pixels, by stimulus; published once."""
+    """SHA-256 of the pixels of every wall texture that may be shown, by stimulus; sent once."""
 
     sha256: dict[str, str]
 
@@ -346,65 +345,65 @@ class Pulse(Message, frozen=True, tag="Pulse"):
 
 
 class Frame(Message, frozen=True, tag="Frame"):
-    """An imaging frame is complete in its file; one message for each channel that is saved."""
+    """An imaging frame is complete in its file; there is one message per saved channel."""
 
     index: int
     file: str
-    """Relative to the session folder, or absolute if it is elsewhere."""
+    """Path of the file, relative to the session folder, or absolute if it is outside."""
     offset_bytes: int
-    """Where its pixels begin in the file."""
+    """Offset of the pixels in the file."""
     height_px: int
     width_px: int
     timestamp_s: float
     """The microscope's own time stamp, s."""
     dtype: str = "<i2"
     pixels: Any = None
-    """Filled in by the bus on arrival: (height_px, width_px); never sent."""
+    """The pixels, (height_px, width_px); filled in by the bus on arrival, never sent."""
     number: int = 0
-    """The microscope's count of frames, from 1 in an acquisition: one an edge of its clock."""
+    """The microscope's frame number, from 1 in an acquisition; one frame-clock edge per frame."""
     channel: int = 1
     plane: int = 0
     """Index of the depth in Scan.depths_um."""
 
 
 class Scan(Message, frozen=True, tag="Scan"):
-    """An imaging file begins whose header differs from that of the file before it."""
+    """An imaging file begins, with another header than the previous file."""
 
     file: str
     header: dict[str, Any]
     """acquisition.scanimage.header.Header: rates, channels, laser power, zoom ..."""
     depths_um: tuple[float, ...]
     regions: tuple[dict[str, Any], ...] = ()
-    """For each depth and region: its rows of the page (first_row, height_px, width_px), and where
-    it is placed beside the others (y_px, x_px)."""
+    """For each depth and region: its rows in the page (first_row, height_px, width_px), and its
+    position in an image of all regions (y_px, x_px)."""
     changed: tuple[str, ...] = ()
-    """What differs from the animal's last session, or from the file before."""
+    """The settings that differ from the animal's last session, or from the previous file."""
 
 
 # -- integrity --------------------------------------------------------------------------------
 
 
 class Integrity(Message, frozen=True, tag="Integrity"):
-    """The check of an imaging frame, or of something else that does not agree.
+    """The result of the check of an imaging frame, or another finding.
 
-    t is when the frame began: its edge of the frame clock, or where that must have been.
+    t is the start of the frame: its frame-clock edge, or the expected time of the edge.
     """
 
     number: int
-    """The microscope's count of the frame; 0 if this is not about a frame."""
+    """The microscope's number of the frame; 0 if this is not about a frame."""
     frame: int | None
-    """Index of its Frame; None if it was not saved."""
+    """Index of the Frame message; None if the frame was not saved."""
     edge: bool
-    """True if its edge of the frame clock came."""
+    """True if the frame-clock edge of the frame arrived."""
     findings: tuple[str, ...]
-    """Names of what was found: "edge lost", "edge doubled", "edge late", "edge early", "edge too
+    """Names of the findings: "edge lost", "edge doubled", "edge late", "edge early", "edge too
     much", "page lost", "pages behind", "counts differ", "wheel silent", "wheel jumped", "flip
     lost", "picture stale", "picture of no wheel", "photodiode dead", "photodiode astray",
     "photodiode drifts", "clock step", "file lost"."""
     sound: bool
-    """True if nothing has been found so far."""
+    """True if there were no findings so far in the session."""
     edges: int
-    """Edges so far; the last message has all of them, as it has all pages."""
+    """Number of edges so far; in the last message, the number of all edges."""
     pages: int
     text: str = ""
     """The findings in a sentence."""
@@ -414,10 +413,10 @@ class Integrity(Message, frozen=True, tag="Integrity"):
 
 
 class CellSignals(Message, frozen=True, tag="CellSignals"):
-    """Activity and running signals; published for every imaging frame once its traces are final.
+    """Activity and running signals; published for every imaging frame when its traces are final.
 
-    A frame is the last page of a volume if several depths are scanned. t is when its page arrived;
-    trial, position_m and moving are those at scanned_t, the middle of its scan. All bytes are
+    If several depths are scanned, a frame is the last page of a volume. t is the arrival of its
+    page; trial, position_m and moving are those at scanned_t, the middle of its scan. All bytes are
     little-endian float32. Area groups, signs and thresholds are listed in analysis.cells.areas and
     analysis.signals.selectivity; contrasts are those of the task's [signals] table.
     """
@@ -436,22 +435,23 @@ class CellSignals(Message, frozen=True, tag="CellSignals"):
     defined: tuple[int, ...] = ()
     """Number of cells whose d' is defined: contrasts x area groups."""
     tuned: tuple[int, ...] = ()
-    """Grid points that this frame determined: 60 * index of the trial among those completed + bin.
+    """Grid points whose activity is known since this frame: 60 * trial index + bin.
 
-    The points of an aborted trial are determined once more by the next one; at the end, those from
-    60 * LearningSignals.trials on belong to an aborted trial."""
+    The index counts completed trials. The points of an aborted trial are published again with the
+    next trial; at the end, points from 60 * LearningSignals.trials on belong to an aborted trial.
+    """
     tuning: bytes = b""
     """Mean activity at these points of the cells selective for A and for B: (points, contrasts,
     area groups, 2)."""
     undefined: str = ""
-    """Why d' is undefined for all cells of some contrast; empty if it is not."""
+    """Why d' is undefined for all cells in some contrast; empty if there is none."""
     motion: tuple[tuple[float, float, float], ...] = ()
     """For each strip with cells: shift down and right (px), correlation with the reference (1 at
     best)."""
     z_um: tuple[float, ...] = ()
-    """For each of these strips: drift of the focus, where there is a z-stack."""
+    """For each of these strips, the drift of the focus, um; empty without a z-stack."""
     scanned_t: int = 0
-    """The middle of its scan (ns)."""
+    """The middle of the frame's scan, ns."""
     projection: bytes = b""
     """Projection at the tuned points on the coding directions of the last LearningSignals: (points,
     contrasts, areas)."""
@@ -474,7 +474,7 @@ class LearningSignals(Message, frozen=True, tag="LearningSignals"):
     """
 
     trial: int
-    """Number of the last completed trial; -1: none."""
+    """Number of the last completed trial; -1 if there is none."""
     trials: int
     """Number of completed trials."""
     final: bool
@@ -489,10 +489,10 @@ class LearningSignals(Message, frozen=True, tag="LearningSignals"):
     undefined: tuple[str, ...]
     """Why signals are undefined, one sentence each."""
     tuned: tuple[int, ...] = ()
-    """Grid points that only the end of the session determined; as in CellSignals."""
+    """Grid points whose activity is known only since the end of the session; as in CellSignals."""
     tuning: bytes = b""
     responded: tuple[bool, ...] = ()
-    """Lick response of each completed trial."""
+    """True for each completed trial with a lick response."""
     late_early: bytes = b""
     """d' of rewarded trials with a late cue against those with an early cue: (cells,)."""
     predicting: bytes = b""
@@ -500,7 +500,7 @@ class LearningSignals(Message, frozen=True, tag="LearningSignals"):
     folds: tuple[int, ...] = ()
     """Fold of each completed trial, 0-9."""
     population: tuple[int, ...] = ()
-    """Number of cells of the population signal that were selected for each fold."""
+    """Number of cells that were selected for the population signal in each fold."""
     ramp_by_position: bytes = b""
     """Population signal: (trials, 60 bins)."""
     ramp_from_cue: bytes = b""
@@ -515,21 +515,22 @@ class LearningSignals(Message, frozen=True, tag="LearningSignals"):
     similarity: bytes = b""
     """Similarity index, signed and absolute: (contrasts, areas, stimuli, 2)."""
     comparisons: tuple[tuple[str, ...], ...] = ()
-    """For each contrast, what the sequence of the first half of A is compared with."""
+    """For each contrast, the sets of trials with which the sequence of the first half of A is
+    compared."""
     sequence: tuple[bytes, ...] = ()
     """For each contrast, the correlations of peak positions: (areas, comparisons)."""
     licked: tuple[bool, ...] = ()
-    """Whether each completed trial had a lick in the texture."""
+    """True for each completed trial with a lick in the texture."""
     ramp_by_lick: bytes = b""
     """Mean population signal over bins 0-39 of trials without and with such licks: (stimuli, 2)."""
     top: tuple[tuple[int, ...], ...] = ()
     """The cells of each coding direction that prefer A, numbered from 0: contrasts x areas."""
     bottom: tuple[tuple[int, ...], ...] = ()
-    """Those that prefer B."""
+    """The cells of each coding direction that prefer B: contrasts x areas."""
 
 
 class CellsFound(Message, frozen=True, tag="CellsFound"):
-    """The cells found in the first minutes of imaging; published once for each depth."""
+    """The cells detected in the first minutes of imaging; published once per depth."""
 
     frame: int
     """Index of the first Frame with CellSignals."""
@@ -538,18 +539,18 @@ class CellsFound(Message, frozen=True, tag="CellsFound"):
     width_px: int
     cells: int
     runs: bytes
-    """Runs of pixels of a row that belong to a cell, in the order of the cells: (runs, 4) as cell
-    (from 0 in each depth), y, x, length, little-endian uint32. CellSignals holds the cells of all
-    depths, one depth after the other."""
+    """The masks as runs of pixels along rows, ordered by cell: (runs, 4) as cell (from 0 in each
+    depth), y, x, length, little-endian uint32. CellSignals contains the cells of all depths, one
+    depth after the other."""
 
 
 # -- closed loop ------------------------------------------------------------------------------
 
 
 class Trigger(Message, frozen=True, tag="Trigger"):
-    """A rule of the task became true: a request to raise a line; answered by TriggerOutput.
+    """A request to raise a line, as a rule of the task became true; answered by TriggerOutput.
 
-    t is that of the Position that decided it, or of the arrival of the frame that did.
+    t is that of the Position, or of the CellSignals, at which the rule became true.
     """
 
     id: int
@@ -559,21 +560,21 @@ class Trigger(Message, frozen=True, tag="Trigger"):
     """Name of the trigger in the task."""
     line: str
     up_ms: float
-    """Length of the pulse, or longest time that the line is held, ms."""
+    """Length of the pulse, or longest time for which the line is held, ms."""
     hold: bool
-    """True if a TriggerRelease may end it before."""
+    """True if a TriggerRelease may end the pulse earlier."""
     sham: bool
-    """True if the line is not to rise."""
+    """True if the line must not rise, because the trial is a sham."""
     trial: int
     stimulus: str
     position_m: float
-    """Where the mouse was when the rule became true; for a frame, in the middle of its scan."""
+    """Position (m) at which the rule became true; for a frame, at the middle of its scan."""
     frame: int | None = None
-    """Index of the frame whose activity decided; None if behavior did."""
+    """Index of the frame whose signals made the rule true; None for a rule on behavior."""
 
 
 class TriggerRelease(Message, frozen=True, tag="TriggerRelease"):
-    """The rule of a held Trigger is no longer true, or its trial is over: lower the line."""
+    """A request to lower the line of a held Trigger: its rule is false, or its trial is over."""
 
     id: int
 
@@ -591,7 +592,7 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     CellSignals, LearningSignals, CellsFound,
     Trigger, TriggerRelease,
 )  # fmt: skip
-"""Every message type, in the order of this page."""
+"""Every message type, in the order of this file."""
 COMMON_MESSAGES = (Heartbeat, Fault, Ended)
 """The types that every node publishes."""
 

@@ -1,4 +1,4 @@
-"""The shape of a process, and the loop that drives it: live, in replay or in virtual time."""
+"""The base class of nodes, and the loop that runs them: live, in a replay or in virtual time."""
 
 import gc
 from collections.abc import Callable, Sequence
@@ -22,75 +22,82 @@ class ReplayCounts(Protocol):
         """Count a message that the decider published or received."""
 
     def rows(self) -> dict[str, str]:
-        """Return the counts as text, by name."""
+        """Return the counts as text, by the name of each."""
 
 
 NOT_CLOSED = "closing failed"
-"""How the reason begins of a node that ended in order, and then failed to close."""
+"""Start of the reason of a node that ended normally but then failed to close."""
 
 
 class Node:
-    """Handles some messages and publishes others; a driver, which reads or moves hardware, ticks.
+    """The base class of nodes, which handle some messages and publish others.
 
-    A node never swallows its own failure: it raises, and close() leaves the hardware safe.
+    A driver, which reads or controls hardware, also ticks. A node does not hide a failure: it
+    raises, and close() leaves the hardware safe.
     """
 
     name: ClassVar[str]
     simulated: ClassVar[bool] = False
-    """True if the node stands in for an instrument, such as a microscope."""
+    """True if the node simulates an instrument, such as a microscope."""
     subscribes: ClassVar[tuple[type[Message] | type[Envelope], ...]] = ()
     publishes: ClassVar[tuple[type[Message], ...]] = ()
     period_s: float | None = None
     """Seconds between the ticks of a driver; None for a decider."""
     max_batch_delay_s: ClassVar[float] = 0.0
-    """Seconds a message may wait, never past a due tick, so that several are handled together."""
+    """Seconds for which a message may wait, so that several are handled together; a tick is never
+    delayed."""
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The keys of the node's table in the setup."""
 
         run: str = ""
         realtime: bool = False
-        """Whether its process runs before all ordinary ones, where the system allows it."""
+        """True to run the process before all ordinary processes, if the system allows it."""
 
     reads_pixels: ClassVar[bool] = True
-    """Whether a Frame comes with its pixels, which costs a copy of each page."""
+    """True if a Frame comes with its pixels, which costs a copy of each page."""
     rank: ClassVar[int] = 2
-    """Real-time priority if `realtime`: a higher rank never waits for a lower one."""
+    """Real-time priority if `realtime`: a process of higher rank never waits for a lower one."""
     max_lag_s: ClassVar[float] = 1.0
-    """Seconds a message may be old before the node has fallen behind and must end."""
+    """Age of a message (seconds) above which the node has fallen behind and must end."""
     settings_from_task: ClassVar[bool] = False
-    """Whether the keys of the session's task, and its seed, belong to the node's settings."""
+    """True if all keys of the session's task, and the seed, are settings of the node."""
     task_keys: ClassVar[tuple[str, ...]] = ()
-    """Keys of the task that, with the seed, belong to the node's settings. A session whose task
-    sets none of them runs without the node."""
+    """Keys of the task that, with the seed, are settings of the node. If the task sets none of
+    them, the session runs without the node."""
     replay_counts: ClassVar[type[ReplayCounts] | None] = None
-    """What a replay with other settings counts for this node; None for nothing."""
+    """The class that counts the node's messages in a replay with other settings; None: not counted.
+    """
     critical: ClassVar[bool] = True
-    """False if a session goes on without the node when it fails, hangs or falls behind."""
+    """False if a session continues without the node when the node fails, hangs or falls behind."""
     clock: Clock
-    """Set by drive on drivers alone: a decider cannot read the time."""
+    """Set by `drive` for drivers only, as a decider must not read the time."""
     real_animal: bool = False
-    """Whether the hardware has a real device, and so an animal; set before open."""
+    """True if the hardware has a real device, and therefore an animal; set before open."""
     ended: str | None = None
-    """Set by a node that ends by itself, while it handles a message or ticks: the reason."""
+    """The reason, set by a node that ends by itself while it handles a message or ticks."""
 
     def __init__(self, settings: Settings, publish: Publish) -> None:
-        """Check and keep the settings. Nothing is opened here."""
+        """Check and store the settings; open nothing."""
         self.settings = settings
         self.publish = publish
 
     def check(self, task: dict[str, Any]) -> None:
-        """Check the task's settings before anything is opened. Raises Refused."""
+        """Check the task's settings before anything is opened. Raises Refused if they are wrong."""
 
     def check_session(self, session: SessionSettings) -> None:
-        """Check the own settings against those of the other nodes, before Start. Raises Refused."""
+        """Check the node's settings against those of the other nodes, before Start.
+
+        Raises:
+            Refused: They do not fit together.
+        """
 
     def warnings(self) -> Sequence[str]:
-        """Return what is probably wrong with the settings, in sentences; printed before Start."""
+        """Return a sentence for each setting that is probably wrong, to print before Start."""
         return ()
 
     def open(self) -> None:
-        """Open what this node owns; publish nothing yet. Raises Refused if it cannot be opened."""
+        """Open the node's devices and files; publish nothing. Raises Refused if that fails."""
 
     def handle(self, message: Any) -> None:
         """Handle one message; with Envelope in `subscribes`, an (envelope, message) pair."""
@@ -99,9 +106,9 @@ class Node:
         """Do the work of one period; `now` is the session time (ns)."""
 
     def next_due(self, due: int, now: int) -> int:
-        """Return when to tick next (ns): one period after the last due time, if the loop keeps up.
+        """Return the time of the next tick, ns: one period after the last due time.
 
-        Otherwise one period from now: missed ticks are not made up for.
+        If the loop is late, it is one period from now; missed ticks are not repeated.
         """
         period = int((self.period_s or 0.0) * 1e9)
         return due + period if now - due < period else now + period
@@ -111,23 +118,24 @@ class Node:
 
 
 class Transport(Protocol):
-    """Where messages come from and go to: a bus, a log, or a list."""
+    """The source and destination of messages: a bus, a log, or a list."""
 
     def connect(self) -> None:
-        """Return once every message published from now on will be received."""
+        """Connect; return when all messages that are published from now on will be received."""
 
     def receive(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
-        """Return messages in hub order; wait until that time (ns) or a Heartbeat at most."""
+        """Return messages in hub order; wait at most until `until` (ns) or the next Heartbeat."""
 
     def end(self, sender: str, reason: str, failed: bool) -> None:
-        """Publish Ended for a node, with the counts of what it published."""
+        """Publish Ended for a node, with the counts of its messages."""
 
 
 def drive(nodes: Sequence[Node], transport: Transport, clock: Clock, alone: bool = False) -> None:
-    """Open the nodes, let them handle messages and tick until all have ended, and close them.
+    """Open the nodes, run them until all have ended, and close them.
 
-    Raises whatever a node raised, after closing all of them and publishing why. With `alone`, a
-    node that fails on a message ends and the others go on, as if each were its own process.
+    If a node raises, all nodes are closed, the reason is published, and the error is raised again.
+    With `alone`, a node that fails on a message ends and the others continue, as if each node were
+    its own process.
     """
     held: list[Node] = []
     try:
@@ -146,7 +154,7 @@ def drive(nodes: Sequence[Node], transport: Transport, clock: Clock, alone: bool
 
 
 def _fail_all(nodes: Sequence[Node], transport: Transport, fault: Fault) -> None:
-    """Close all nodes in their order; whatever one raises, the others are still closed."""
+    """Close all nodes in order; if one raises, the others are still closed."""
     if nodes:
         try:
             _fail(nodes[0], transport, fault)
@@ -155,20 +163,21 @@ def _fail_all(nodes: Sequence[Node], transport: Transport, fault: Fault) -> None
 
 
 _How = Literal["alone", "in its envelope", "not at all"]
-"""How a node handles a message of a type: a Stop ends also a node that does not subscribe to it."""
+"""How a node gets a message of a type; "not at all" is for a Stop, which ends any node."""
 
 
 class _Loop:
-    """The nodes that are running, and when the drivers among them tick next."""
+    """The running nodes, and the times of the drivers' next ticks."""
 
     def __init__(self, held: list[Node], transport: Transport, clock: Clock, alone: bool) -> None:
-        """Run the nodes in `held`; one that has ended is removed from that list."""
+        """Run the nodes in `held`; a node that has ended is removed from the list."""
         self._held, self._transport, self._clock, self._alone = held, transport, clock, alone
         self._due: dict[str, int] = {}
         self._next_due: int | None = None
-        """The earliest of them; None if no driver is running."""
+        """The earliest time of a next tick, ns; None if no driver is running."""
         self._takers: dict[type[Message], tuple[tuple[Node, _How], ...]] = {}
-        """Who gets the messages of a type: looked up once, as a rig has thousands a second."""
+        """The nodes that get the messages of a type; a cache, for thousands of messages per second.
+        """
 
     def run(self) -> None:
         while self._held:
@@ -197,7 +206,7 @@ class _Loop:
         self._next_due = min(self._due.values(), default=None)
 
     def _find_takers(self, kind: type[Message]) -> tuple[tuple[Node, "_How"], ...]:
-        """Return the nodes that a message of a type concerns, and in which form they handle it."""
+        """Return the nodes that get the messages of a type, and how they get them."""
         found: list[tuple[Node, _How]] = []
         for node in self._held:
             if issubclass(kind, node.subscribes):
@@ -216,7 +225,7 @@ class _Loop:
             elif how == "in its envelope":
                 node.handle((envelope, message))
         except Exception as error:
-            if isinstance(error, OSError):  # what it owns has failed; the message is not the cause
+            if isinstance(error, OSError):  # a device or disk has failed, not caused by the message
                 raise
             self._let_go(node)
             with suppress(Exception) if self._alone else nullcontext():  # it may also fail to close
@@ -250,10 +259,10 @@ class _Loop:
 
 
 def _fail(node: Node, transport: Transport, fault: Fault) -> None:
-    """Close a node that failed and publish why; whatever raises, the rest is still done.
+    """Close a node that failed, and publish the Fault; if one step raises, the other is still done.
 
-    A driver first makes the hardware safe, then publishes the Fault. A decider publishes it first:
-    its failure is its answer to a message, and its last messages come after it.
+    A driver first makes the hardware safe, and then publishes the Fault. A decider publishes the
+    Fault first, because the failure is its answer to a message, and closes afterwards.
     """
     is_driver = node.period_s is not None
     try:
@@ -272,7 +281,7 @@ def _fail(node: Node, transport: Transport, fault: Fault) -> None:
 
 
 def _why(error: BaseException) -> str:
-    """Return the text of an error, with its class name if it is one of Python's own."""
+    """Return the text of an error, with its class name if it is a built-in error of Python."""
     text, kind = str(error), type(error)
     if text and (kind.__module__ != "builtins" or isinstance(error, OSError)):
         return text

@@ -1,22 +1,22 @@
-"""The priority of this process among those of the machine."""
+"""Set the priority of this process relative to other processes of the computer."""
 
 import os
 import sys
 from contextlib import suppress
 
 _NICE = -10
-"""Nice value of every process of a rig: about nine times the CPU share of an ordinary one."""
+"""Nice value of every process of a rig: about nine times the CPU share of an ordinary process."""
 
 
 def prioritise(realtime: bool, rank: int = 1) -> None:
-    """Put this thread, and those it starts from now on, before all ordinary ones.
+    """Give this thread, and threads that it starts later, priority over ordinary threads.
+
+    If the system does not allow it (on Linux: `ulimit -r` and `ulimit -e` are 0), the priority is
+    not changed.
 
     Args:
-        realtime: Whether to use real-time scheduling: before the other processes of the rig, too.
-        rank: Real-time priority; a thread of a higher rank never waits for one of a lower.
-
-    Where the system does not allow it (on Linux: `ulimit -r` and `ulimit -e` are 0), the priority
-    stays ordinary.
+        realtime: Use real-time scheduling, with priority also over other processes of the rig.
+        rank: Real-time priority; a thread of a higher rank never waits for one of a lower rank.
     """
     if sys.platform == "linux":
         policy = os.SCHED_RR if realtime else os.SCHED_OTHER
@@ -27,11 +27,11 @@ def prioritise(realtime: bool, rank: int = 1) -> None:
 
 
 def stay_on_one_core() -> None:
-    """Keep this thread, and those it starts from now on, on the last core that it may use.
+    """Bind this thread, and threads that it starts later, to the last core that it may use.
 
-    For a process whose threads hand each message to one another: to wake a thread on another core
-    costs several times as much. It does nothing without real-time scheduling: then such a process
-    might have to wait for an ordinary one.
+    This is for a process whose threads pass each message to each other, because waking a thread on
+    another core takes several times as long. Without real-time scheduling nothing is done, because
+    the process might have to wait for an ordinary process on that core.
     """
     if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_RR:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

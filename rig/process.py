@@ -1,4 +1,4 @@
-"""From a resolved session to a running process: find a node's class, make it, run it."""
+"""Find a node's class for a session, create the node, and run it as a process."""
 
 import ctypes
 import errno
@@ -35,7 +35,11 @@ _TERMINATED = "terminated: the launching process is gone or has stopped waiting"
 
 
 def node_class(run: str) -> type[Node]:
-    """Return the one Node class of a module such as "behavior.task". Raises Refused."""
+    """Return the Node class in a module such as "behavior.task".
+
+    Raises:
+        Refused: The module cannot be imported, or has no Node class or several.
+    """
     try:
         module = import_module(run)
     except (ImportError, TypeError, ValueError) as error:  # ValueError: an empty name
@@ -51,7 +55,11 @@ def node_class(run: str) -> type[Node]:
 
 
 def make(session: SessionSettings, name: str, publish: Publish) -> Node:
-    """Make a node from its table in the session; nothing is opened. Raises Refused."""
+    """Create a node from its table in the session; open nothing.
+
+    Raises:
+        Refused: The table is not valid.
+    """
     run = session.nodes[name].get("run")
     if not isinstance(run, str):
         raise Refused(f'[nodes.{name}]: `run` is missing; add run = "some.module"')
@@ -68,7 +76,7 @@ def make(session: SessionSettings, name: str, publish: Publish) -> Node:
 
 
 def settings_table(session: SessionSettings, kind: type[Node]) -> dict[str, Any]:
-    """Return a node's settings as a table: of the setup and, if it is so declared, of the task."""
+    """Return a node's settings: its table in the setup, and the keys of the task that it uses."""
     table, task = session.nodes[kind.name], session.task
     if kind.task_keys:
         task = {key: task[key] for key in kind.task_keys if key in task}
@@ -78,14 +86,14 @@ def settings_table(session: SessionSettings, kind: type[Node]) -> dict[str, Any]
 
 
 def _table_name(session: SessionSettings, kind: type[Node]) -> str:
-    """Return the name of a node's settings in error messages."""
+    """Return the name of a node's table for error messages."""
     if kind.settings_from_task or kind.task_keys:
         return f"task {session.task_name}"
     return f"[nodes.{kind.name}]"
 
 
 def _is_needed(session: SessionSettings, name: str) -> bool:
-    """Return False for a node that carries out keys of the task of which none is set."""
+    """Return False if a node only implements keys of the task, and the task sets none of them."""
     run = session.nodes[name].get("run")
     keys = node_class(run).task_keys if isinstance(run, str) else ()
     return not keys or any(session.task.get(key) for key in keys)
@@ -98,9 +106,15 @@ def _ignore(warning: str) -> None:
 def completed(session: SessionSettings, warn: Callable[[str], None] = _ignore) -> SessionSettings:
     """Return the session with every default of every node's settings filled in.
 
-    Makes each node and so checks all settings; opens nothing. Nodes that the task does not need are
-    left out. `warn` is called with a sentence for each setting that is probably wrong. Raises
-    Refused with one sentence.
+    This creates each node, which checks all settings; nothing is opened. Nodes that the task does
+    not need are left out.
+
+    Args:
+        session: The session.
+        warn: Called with a sentence for each setting that is probably wrong.
+
+    Raises:
+        Refused: A setting is not valid.
     """
     nodes: dict[str, dict[str, Any]] = {}
     task: dict[str, Any] = session.task
@@ -127,7 +141,7 @@ def completed(session: SessionSettings, warn: Callable[[str], None] = _ignore) -
 
 
 def publishers(session: SessionSettings) -> dict[str, Publisher]:
-    """Return what each node of a session may publish."""
+    """Return the message types that each node of a session may publish."""
     found = {}
     for name, table in session.nodes.items():
         node = node_class(str(table["run"]))
@@ -139,8 +153,8 @@ def publishers(session: SessionSettings) -> dict[str, Publisher]:
 def stages(kinds: dict[str, type[Node]]) -> list[list[str]]:
     """Return the nodes in the order in which they end.
 
-    First the drivers; then the deciders that other deciders subscribe to, so that these receive
-    their last messages; then the others.
+    Drivers end first; then the deciders to which other deciders subscribe, so that those receive
+    their last messages; then the other deciders and the recorder.
     """
     drivers = [name for name, kind in kinds.items() if kind.period_s is not None]
     deciders = {name: kind for name, kind in kinds.items() if name not in drivers}
@@ -154,7 +168,7 @@ def stages(kinds: dict[str, type[Node]]) -> list[list[str]]:
 
 
 def _discard(message: Message) -> None:
-    """Ignore the messages of a node that is made only to check its settings."""
+    """Ignore the messages of a node that is created only to check its settings."""
 
 
 def run(node_type: type[Node]) -> None:
@@ -169,7 +183,7 @@ def run(node_type: type[Node]) -> None:
 
 
 def _run(node_type: type[Node]) -> None:
-    """Run that node to its end. Raises OSError if its journal cannot be written."""
+    """Run a node to its end. Raises OSError if its journal cannot be written."""
     folder, parent = Path(sys.argv[1]).resolve(), int(sys.argv[2])
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -199,14 +213,14 @@ def _run(node_type: type[Node]) -> None:
 
 
 def _terminate(bus: Bus, number: int, at: FrameType | None) -> None:
-    """Interrupt the bus; if the node hangs, let an alarm end the process."""
+    """Interrupt the bus; if the node hangs, an alarm ends the process."""
     bus.interrupt(_TERMINATED)
     if hasattr(signal, "alarm"):
         signal.alarm(_TERMINATE_WITHIN_S)
 
 
 def _die_with(parent: int) -> None:
-    """Let the system send SIGTERM to this process when its parent dies, for whatever reason."""
+    """Make the operating system send SIGTERM to this process when its parent dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:

@@ -12,12 +12,12 @@ _FLUSH_NS = 200_000_000
 
 
 class Recorder(Node):
-    """Subscribes to everything, publishes nothing of its own, and ends last."""
+    """The node that subscribes to everything, publishes no messages of its own, and ends last."""
 
     name = RECORDER
     subscribes = (Envelope,)
     max_batch_delay_s = 0.02
-    max_lag_s = 10.0  # a disk that stalls delays it; what it has not written yet waits in its queue
+    max_lag_s = 10.0  # a slow disk delays the recorder; unwritten messages wait in its queue
 
     def open(self) -> None:
         self._log = LogWriter(Path(LOG_FILE))
@@ -26,7 +26,7 @@ class Recorder(Node):
         self._senders: set[str] = set()
         self._missing: list[str] = []
         self._stopped = False
-        """Whether the Stop of this node came: nothing that counts is published after it."""
+        """True after the Stop of the recorder; no later message has to be in the log."""
 
     def handle(self, received: tuple[Envelope, Message]) -> None:
         envelope, message = received
@@ -46,7 +46,7 @@ class Recorder(Node):
 
     def close(self) -> None:
         self._missing += [f"the end of {sender}" for sender in sorted(self._senders)]
-        if not self._stopped:  # launch publishes no Ended, and its last message is that Stop
+        if not self._stopped:  # launch publishes no Ended; its last message is the recorder's Stop
             self._missing.append("the end of launch")
         verdict = Completeness(not self._missing, self._log.count, ", ".join(self._missing))
         self._log.close(verdict)

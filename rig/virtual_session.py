@@ -1,4 +1,4 @@
-"""Run a session in one process and in virtual time: same nodes, same loop, no waiting."""
+"""Run a session in one process and in virtual time: the same nodes and loop, without waiting."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,14 +28,14 @@ def run(
     Args:
         session: The resolved session.
         end_ns: Session time (ns) at which the session is stopped; None for no limit.
-        keep: Called with each published message, instead of collecting them in a list.
-        tick_s: Shortest period of a driver (s); None: drivers keep their own period.
+        keep: Called with each published message; the messages are then not collected in a list.
+        tick_s: Shortest period of a driver, s; None: drivers have their own period.
 
     Returns:
         Every message in hub order; empty with `keep`.
 
     Raises:
-        Exception: Whatever a node raises.
+        Exception: A node raised it.
     """
     clock = SetClock()
     transport = _ListTransport(clock, end_ns, keep)

@@ -1,1 +1,1 @@
-"""Alerts that leave the room: a fault, a session's end, missing water."""
+"""Send alerts to people outside the lab: a fault, a session's end, missing water."""

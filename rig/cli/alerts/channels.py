@@ -1,4 +1,4 @@
-"""Send a text by any channel of the apprise library, each on a thread of its own."""
+"""Send texts by the channels of the apprise library, each channel in its own thread."""
 
 import queue
 import threading
@@ -18,7 +18,7 @@ class _Text(NamedTuple):
 
 
 class Channel:
-    """One address. A slow one delays only its own texts; the oldest waiting ones are dropped."""
+    """One address. If it is slow, only its own texts wait, and the oldest of them are dropped."""
 
     def __init__(self, address: str, number: int) -> None:
         """Check the address. Raises Refused if apprise is missing or does not know it."""
@@ -28,7 +28,7 @@ class Channel:
             raise Refused(
                 'alerts need the apprise library; run: pip install "rig[alerts]"'
             ) from error
-        # what may be printed: an address holds passwords
+        # Only this name may be printed, as an address can contain a password.
         self.name = f"channel {number} ({address.partition(':')[0]})"
         self._apprise = apprise.Apprise()
         if not self._apprise.add(address):
@@ -43,11 +43,11 @@ class Channel:
         self._thread.start()
 
     def send(self, title: str, body: str) -> None:
-        """Send a text as soon as the channel is free; never waits."""
+        """Send a text as soon as the channel is free; return at once."""
         self._put(_Text(title, body[:_MOST_BODY]))
 
     def close(self, until: float) -> bool:
-        """Wait until everything is sent, or until a time (s, monotonic); return whether it is."""
+        """Wait until all texts are sent, or until a time (s, monotonic); return True if they are."""
         self._put(None)
         self._thread.join(max(0.0, until - time.monotonic()))
         return not self._thread.is_alive()
@@ -75,16 +75,16 @@ class Channels:
     """All channels of a person."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
-        """Check all addresses. Raises Refused."""
+        """Check all addresses. Raises Refused if one is not valid."""
         self.all = [Channel(address, number) for number, address in enumerate(addresses, 1)]
 
     def send(self, title: str, body: str) -> None:
-        """Send a text by every channel; never waits."""
+        """Send a text by every channel; return at once."""
         for channel in self.all:
             channel.send(title, body)
 
     def close(self, within_s: float) -> list[str]:
-        """Wait for at most that long (s); return what is wrong with each channel that failed."""
+        """Wait at most within_s; return a sentence for each channel that failed."""
         until = time.monotonic() + within_s
         found = []
         for channel in self.all:

@@ -82,7 +82,7 @@ def _send_missing(data: Path, channels: Channels) -> None:
     if lines:
         channels.send(f"rig: {len(lines)} animals without their water", "\n".join(lines))
     else:
-        new_console().print("no animal misses water today")
+        new_console().print("no animal needs more water today")
 
 
 def _settings() -> AlertSettings:
@@ -96,7 +96,7 @@ def _settings() -> AlertSettings:
 
 
 def _report(channels: Channels) -> None:
-    """Print which channels took the text. Raises Refused if one did not."""
+    """Print the channels that sent the text. Raises Refused if one of them failed."""
     wrong = channels.close(_WITHIN_S)
     for channel in channels.all:
         if channel.sent:

@@ -1,7 +1,7 @@
 """The process that sends a session's alerts: `python -m ... FOLDER`.
 
-It listens as the live page does. `rig run` closes its standard input at the end of the session; it
-then sends what is left, and ends.
+It subscribes to the session as the live page does. At the end of the session, `rig run` closes the
+standard input of this process, which then sends the remaining alerts and ends.
 """
 
 import sys
@@ -19,21 +19,21 @@ from rig.settings.config import read_session
 
 _LOOK_S = 0.25
 _FAULTS_EVERY_S = 60.0
-"""The first fault is sent at once; those that follow, together and at most this often."""
+"""Shortest time between two alerts about faults, s; the faults in between are sent together."""
 _LAST_WORDS_S = 3.0
-"""How long the end of the session may still come after standard input was closed."""
+"""Longest wait for the end of the session after standard input was closed, s."""
 _SEND_WITHIN_S = 60.0
 _MOST_FAULTS = 10
 
 
 class Sends(Protocol):
-    """Sends a text without waiting."""
+    """A channel, or several, that sends a text without waiting."""
 
     def send(self, title: str, body: str) -> None: ...
 
 
 class SessionAlerts:
-    """Decides what is sent, from the state that the live page shows. Reads no clock."""
+    """The alerts of a session, derived from the state that the live page shows; reads no clock."""
 
     def __init__(self, settings: AlertSettings, channels: Sends) -> None:
         self._settings, self._channels = settings, channels
@@ -42,11 +42,11 @@ class SessionAlerts:
         self._is_over = False
 
     def look(self, state: MonitorState, now_s: float) -> None:
-        """Send new faults, and the end.
+        """Send the new faults, and the end of the session.
 
         Args:
-            state: the session so far.
-            now_s: any clock, s.
+            state: The session so far.
+            now_s: The time of any clock, s.
         """
         if self._is_over or not state.session:
             return
@@ -61,9 +61,9 @@ class SessionAlerts:
             self._channels.send(f"{_who(state)}: session ended", _end_text(state))
 
     def lost(self, state: MonitorState) -> None:
-        """Send that the session was cut off, if its end was not seen."""
+        """Send that the session was cut off, if its end was not received."""
         if not self._is_over and state.session:
-            text = "rig run is gone and the session did not end in order; look at the rig"
+            text = "rig run died before the session ended; check the rig"
             self._channels.send(f"{_who(state)}: session cut off", text)
 
 

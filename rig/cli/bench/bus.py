@@ -1,4 +1,4 @@
-"""rig bench bus: how fast messages travel on this computer while all its cores are busy."""
+"""rig bench bus: the latency of messages on this computer while all its cores are busy."""
 
 import os
 import subprocess
@@ -110,7 +110,7 @@ def _count(messages: list[tuple[Envelope, Message]], name: str) -> int:
 
 
 class _Probe:
-    """Subscribes at the hub: the age of each Position on arrival, and each process's CPU time."""
+    """A subscriber that records the age of each Position on arrival and each process's CPU time."""
 
     def __init__(self, port: int) -> None:
         self.ages_ms: list[float] = []
@@ -125,7 +125,7 @@ class _Probe:
         self._thread.join()
 
     def shares(self) -> dict[str, float]:
-        """Return each process's share of a core between its first and last sample."""
+        """Return the fraction of a core that each process used between its first and last sample."""
         return {
             name: (samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0])
             for name, samples in self._cpu.items()
@@ -167,12 +167,12 @@ class _Probe:
 
 
 def _children_cpu_s() -> Iterator[tuple[str, float]]:
-    """Yield the module and CPU seconds of each process this one has started."""
+    """Yield the module and the CPU time (s) of each child process."""
     for children in Path("/proc/self/task").glob("*/children"):
         for pid in children.read_text().split():
             try:
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if command[1:3] == [b"-P", b"-m"]:  # not the busy processes of this bench
+                if command[1:3] == [b"-P", b"-m"]:  # leaves out the busy processes of this bench
                     yield command[3].decode(), _cpu_s(int(pid))
             except (OSError, IndexError):
                 continue
@@ -184,7 +184,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def _recorder_share(data: Path) -> float:
-    """Let the recorder alone write 5,000 messages per second; return its share of a core."""
+    """Run the recorder alone with 5,000 messages per second; return its fraction of a core."""
     session = SessionSettings(
         subject="recorder",
         seed=1,

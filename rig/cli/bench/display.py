@@ -35,7 +35,7 @@ _HZ = 60.0
 _CORRIDOR = CorridorGeometry()
 _LAPS = (Lap("0", 4.0, 2.0), Lap("1", 4.0, 2.0), Lap("2", 4.0, 2.0))
 _FEW, _MANY = 7, 576
-"""Numbers of textures."""
+"""Small and large number of textures for the comparison."""
 _SETS = (
     "task.texture_m=2.0",
     "task.grey_m=1.0",
@@ -76,7 +76,7 @@ def _open_screen(number_of_textures: int) -> PsychopyScreen:
 
 
 def _cost_rows() -> Iterator[Row]:
-    """Measure the CPU time of this thread without rasterization, which a graphics card would do."""
+    """Measure the CPU time of this thread, without rasterization, as with a graphics card."""
     screen = _open_screen(_FEW)
     gl: Any = screen._gl
     renderer: Any = screen._renderer
@@ -117,8 +117,8 @@ def _paced_rows(seconds: float) -> Iterator[Row]:
 
 
 def _paced_ms(textures: int, seconds: float) -> list[float]:
-    """Flip regularly with another texture in every frame; return the intervals in ms."""
-    prioritise(True, Display.rank)  # as the display process
+    """Flip regularly, with another texture in every frame; return the intervals, ms."""
+    prioritise(True, Display.rank)  # the priority of the display process
     screen, scheduler = _open_screen(textures), FlipScheduler(_HZ, False)
     flips = []
     gc.collect()
@@ -146,7 +146,7 @@ def _paced_ms(textures: int, seconds: float) -> list[float]:
 def _run_session(minutes: float, realtime: bool) -> list[Message]:
     """Run the simulated rig with its window; return the flips and cues in its log.
 
-    The simulated microscope is left out, because a real one has a computer of its own.
+    The simulated microscope is left out, because a real microscope has its own computer.
     """
     package = Path(rig.__file__).parent
     setup = package / "setups" / "simulated.toml"
@@ -190,7 +190,7 @@ def _late(flips: list[Flip]) -> list[Flip]:
 
 
 def _describe_late(messages: list[Message]) -> list[str]:
-    """Return a sentence on each late frame: when, how late, and where the time went."""
+    """Return a sentence for each late frame: its time, its delay, and what took the time."""
     flips = [message for message in messages if isinstance(message, Flip)]
     before = {flip.number + 1: flip.t for flip in flips}
     return [

@@ -80,7 +80,7 @@ def write_session(folder: Path, cells: int, length_ms: int) -> None:
 
 
 def export_in_process(folder: Path) -> tuple[float, float, float]:
-    """Export a session in a process of its own: seconds, its peak memory (MB), MB of the file."""
+    """Export a session in a separate process; return time (s), peak memory and file size (MB)."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe(duplex=False)
     child = spawn.Process(target=_export, args=(folder, theirs))
@@ -103,7 +103,7 @@ def _export(folder: Path, answer: Connection) -> None:
 
 
 def _peak_mb() -> float:
-    """Return the largest resident memory that this process had so far, MB."""
+    """Return the largest resident memory of this process so far, MB."""
     status = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in status if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 1e3

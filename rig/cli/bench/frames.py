@@ -29,7 +29,7 @@ _HOUR_PAGES = 11_520
 """Pages of an hour at 3.2 per second."""
 _LINKS: tuple[Link, ...] = ("pre", "post")
 Seen = dict[int, int]
-"""When each page was there, ns, by its number from 0."""
+"""Time at which each page was found, ns, by its number from 0."""
 
 
 class _Limits(NamedTuple):
@@ -75,14 +75,14 @@ def _recorded(
     link: Link,
     limits: _Limits | None,
 ) -> Iterator[Row]:
-    """Follow a recording that another process makes meanwhile; time each page."""
+    """Follow a recording while another process writes it; measure the delay of each page."""
     rate_hz = mb_s / PAGE_MB
     pages = int(seconds * rate_hz)
     with tempfile.TemporaryDirectory(dir=folder) as made:
         imaging = Path(made)
         microscope = _microscope(imaging, PAGE, rate_hz, pages, link)
         began, cpu = time.monotonic(), time.process_time()
-        with chdir(imaging):  # a stream leaves the scan's settings in its session folder
+        with chdir(imaging):  # the stream writes the scan's settings to the current folder
             seen = follow(imaging, pages, began + 1.5 * seconds + 10)
         share = (time.process_time() - cpu) / (time.monotonic() - began)
         printed, _ = microscope.communicate()
@@ -104,7 +104,7 @@ def _microscope(
 
 
 def _stream(folder: Path, pages: int, deadline: float) -> Seen:
-    """Follow as the stream process does, with its ring, until the Frame of each page."""
+    """Follow the file as the stream process does, with a ring, until the Frame of each page."""
     plan = RingPlan(str(folder / "ring"), 8, int(PAGE_MB * 1e6))
     Ring(plan, create=True).close()
     published: list[Message] = []
@@ -140,7 +140,7 @@ def _vendor(folder: Path, pages: int, deadline: float) -> Seen:
 def _tifffile(folder: Path, pages: int, deadline: float) -> Seen:
     import tifffile
 
-    logging.getLogger("tifffile").disabled = True  # it logs every page that is not there yet
+    logging.getLogger("tifffile").disabled = True  # it logs every page that is not written yet
 
     def read_new(path: Path, first: int) -> int:
         with tifffile.TiffFile(path) as file:
@@ -155,7 +155,7 @@ def _tifffile(folder: Path, pages: int, deadline: float) -> Seen:
 def _reopening(
     folder: Path, pages: int, deadline: float, read_new: Callable[[Path, int], int]
 ) -> Seen:
-    """Open the file again and again; what cannot be read yet may raise anything."""
+    """Open the file repeatedly with another reader, which may raise any error on a partial file."""
     seen: Seen = {}
     path = folder / "bench_00001.tif"
     while len(seen) < pages and time.monotonic() < deadline:
@@ -181,7 +181,7 @@ def _torn(folder: Path) -> Iterator[Row]:
 
 
 def _watched(folder: Path, deadline: float) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield each page's number and pixels as soon as it is whole."""
+    """Yield each page's number and pixels as soon as the page is complete."""
     with closing(FolderFollower(folder)) as following:
         had = 0
         while had < _HOUR_PAGES and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""rig bench ground-truth: whether the analysis finds what the simulated cells really are."""
+"""rig bench ground-truth: how many of the simulated cells the analysis identifies correctly."""
 
 import tempfile
 from pathlib import Path
@@ -13,7 +13,7 @@ _PACKAGE = Path(rig.__file__).parent
 SETUP = _PACKAGE / "setups" / "simulated_2400_cells.toml"
 TASK = _PACKAGE.parent / "behavior" / "tasks" / "train1.toml"
 MICE = {"task mouse": "task", "unrewarded mouse": "unrewarded"}
-"""The cohort of each mouse; the second gets the same corridors and cues, and no water."""
+"""The cohort of each mouse; the second mouse gets the same corridors and cues, but no water."""
 
 
 def ground_truth(

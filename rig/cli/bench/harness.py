@@ -1,4 +1,4 @@
-"""What the benches share: busy cores, timing, and a table of measurements against their targets."""
+"""Code that the benches share: busy cores, timing, and a table of measurements and targets."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class Row(msgspec.Struct, frozen=True):
     n: int = 0
     target: str = ""
     passed: bool | None = None
-    """Whether the target was met; None without a target or a value."""
+    """True if the target was met; None without a target or a value."""
     note: str = ""
 
 
@@ -47,7 +47,7 @@ def row(
     under: Mapping[str, float] | None = None,
     note: str = "",
 ) -> Row:
-    """Summarise many values.
+    """Return a row that summarises many values.
 
     Args:
         name: What was measured.
@@ -81,7 +81,7 @@ def count(
     note: str = "",
     least: float | None = None,
 ) -> Row:
-    """Return the row of a single number; `most` and `least` bound what meets the target."""
+    """Return the row of a single number; the target is met from `least` to `most`."""
     bounds = [] if most is None else [(f"<={most:g}", value <= most)]
     bounds += [] if least is None else [(f">={least:g}", value >= least)]
     target = ", ".join(text for text, _ in bounds)
@@ -133,7 +133,7 @@ def _verdict(one: Row) -> Text:
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """Keep every core busy with a process of ordinary priority."""
+    """Keep every core busy with a process of ordinary priority until the end of the block."""
     code = "while True: pass"
     burners = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(os.cpu_count() or 1)]
     try:

@@ -15,17 +15,17 @@ _EVERY_NS = 61_000_000
 
 
 class Metronome:
-    """Licks about 16 times a second at random moments, and runs."""
+    """An animal that runs, and licks about 16 times per second at random times."""
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-        """Distance of a count of its wheel."""
+        """The distance per count of the wheel."""
 
         cm_per_count: float = 0.0135
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock: RealClock | None = None
-        """The clock of the session, once it has begun."""
+        """The clock of the session; None before the session has begun."""
         self._rng = np.random.default_rng(1)
         self._next = 0
 
@@ -37,7 +37,7 @@ class Metronome:
             self.begin(int(message.session["t0_ns"]), message.t)
 
     def begin(self, t0_ns: int, now: int) -> None:
-        """Begin to lick. `t0_ns` is the zero of the session clock on the machine's clock."""
+        """Start to lick; t0_ns is the zero of the session on the computer's monotonic clock."""
         self.clock = RealClock(t0_ns)
         self._next = now + _EVERY_NS
 

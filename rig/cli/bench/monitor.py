@@ -1,4 +1,4 @@
-"""rig bench monitor: what the live page costs, and how soon it shows what happens."""
+"""rig bench monitor: the load of the live page, and the delay with which it shows messages."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ _CELLS = 90_000
 _READERS = 4
 _HOUR_S = 60.0
 _GROWTH_FROM = 0.3
-"""Share of the hour after which memory may no longer grow."""
+"""Fraction of the hour after which the growth of memory is measured."""
 
 
 def monitor(
@@ -31,7 +31,7 @@ def monitor(
     ] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Measure the live page: its load, its delay, its memory, and what it does to the valve."""
+    """Measure the live page: its load, its delay, its memory, and its effect on lick to valve."""
     rows = [count("page without plotly.js", _page_kb(), "kB", most=300)]
     rows += [*_load_rows(seconds), *_hour_rows(), *_valve_rows(minutes)]
     show(f"rig bench monitor: {_READERS} browsers, {_CELLS:,} cells", rows, as_json)
@@ -53,7 +53,7 @@ def _load_rows(seconds: float) -> Iterator[Row]:
 
 
 def _hour_rows() -> Iterator[Row]:
-    """Show an hour in a minute, and return by how much memory grows after a third of it."""
+    """Show an hour in a minute, and measure the growth of memory after a third of it."""
     from rig.cli.bench.live_page.load import reader_process
 
     module = "rig.cli.bench.live_page"

@@ -1,4 +1,4 @@
-"""rig bench replay: cost of the journal; how fast sessions are simulated, replayed and closed."""
+"""rig bench replay: the cost of the journal, and the speed of simulation, replay and closing."""
 
 import shutil
 import tempfile
@@ -39,14 +39,14 @@ from rig.transport.log import (
 
 _JOURNAL_MESSAGES = 50_000
 _TRIALS_A_MINUTE = 12
-"""More than a mouse runs in corridors of 6 m."""
+"""Number of trials per minute; more than a mouse runs in corridors of 6 m."""
 _NODES = ("hardware", "task", "referee")
 _RIG_TICK_S, _SIMULATE_TICK_S = 0.001, 0.005
-"""Periods of a rig's wheel, and of `rig simulate`."""
+"""Time between wheel samples of a rig and of `rig simulate`, seconds."""
 _IMAGING_MINUTES = 5.0
 T = TypeVar("T")
 _CLOSED_WITHIN_S = 60.0
-"""How long closing a session of an hour may take; a shorter one in proportion."""
+"""Target of the time to close a session of an hour, seconds; proportional to its length."""
 
 
 def replay(
@@ -68,7 +68,7 @@ def replay(
 
 
 def _journal(data: Path) -> Row:
-    """Time what a process waits for before each message is published."""
+    """Measure how long a process waits for its journal before each message is published."""
     (data / JOURNAL_FOLDER).mkdir()
     clock = RealClock(monotonic_ns())
     sender = Sender("hardware", clock)
@@ -81,12 +81,12 @@ def _journal(data: Path) -> Row:
             began = time.perf_counter_ns()
             journal.append(kind(message), envelope, data_)
             costs_us.append((time.perf_counter_ns() - began) / 1e3)
-            time.sleep(0 if at % 10 else 1e-4)  # let the thread run that syncs the file
+            time.sleep(0 if at % 10 else 1e-4)  # lets the thread run that syncs the file
     return row("a message in its journal", costs_us, "us", {"p50": 10, "p99": 200})
 
 
 def _behavior(data: Path, minutes: float) -> Iterator[Row]:
-    """Time a session of task and referee: in virtual time, replayed, closed."""
+    """Measure a session of task and referee: in virtual time, in a replay, and its closing."""
     session, virtual_s = _session(minutes), 60 * minutes
     cpu_s, _ = _timed(lambda: _record(session, None, _SIMULATE_TICK_S))
     yield count("virtual time, wheel at 200 Hz", virtual_s / cpu_s, "x", least=50)
@@ -110,7 +110,7 @@ def _behavior(data: Path, minutes: float) -> Iterator[Row]:
 
 
 def _imaging(folder: Path, minutes: float) -> Iterator[Row]:
-    """Time the analysis of recorded frames against reading their pixels."""
+    """Measure the analysis of recorded frames, and the time to read only their pixels."""
     folder.mkdir()
     with chdir(folder):  # the simulated microscope saves in the current folder
         _record_imaging(min(minutes, _IMAGING_MINUTES), folder)

@@ -1,1 +1,1 @@
-"""Alerts that leave the room."""
+"""Alerts to people outside the lab."""

@@ -1,1 +1,1 @@
-"""Benches of imaging: the simulated microscope, files, rings, the analysis."""
+"""Benches of imaging: the simulated microscope, files, the ring, and the analysis."""

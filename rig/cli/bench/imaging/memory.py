@@ -1,4 +1,4 @@
-"""The memory of the online analysis in the largest session, in a process of its own."""
+"""Measure the memory of the online analysis in the largest session, in a separate process."""
 
 import multiprocessing
 import tempfile
@@ -77,7 +77,7 @@ def _trial(trial: int) -> Iterator[Message]:
 
 
 def resident_mb_now() -> float:
-    """Return the resident memory of this process."""
+    """Return the resident memory of this process, MB."""
     status = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in status if line.startswith("VmRSS:"))
     return int(line.split()[1]) / 1e3

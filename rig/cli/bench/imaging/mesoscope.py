@@ -1,4 +1,4 @@
-"""The load of the simulated microscope at its largest: 90,000 cells at 25 MB/s."""
+"""Measure the load of the simulated microscope with 90,000 cells at 25 MB/s, its maximum."""
 
 import time
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ _RATE_HZ = _MB_S / _PAGE_MB
 _BRAIN = {"cells": 90_000, "radius_px": 2.0}
 _PAGES = 20
 _FIRST = 2
-"""Pages that are not counted: the first of each depth allocates memory."""
+"""Number of first pages that are not measured, as the first page of each depth allocates memory."""
 _METRES_PER_PAGE = 0.1
 
 
 def scanning(folder: Path) -> Iterator[Row]:
-    """Scan 9 strips at 2 depths while the animal runs; time each page."""
+    """Scan 9 strips at 2 depths while the animal runs; measure the time of each page."""
     table = {
         "imaging_folder": str(folder / "scanned"),
         "frame_rate_hz": _RATE_HZ,
@@ -50,7 +50,7 @@ def scanning(folder: Path) -> Iterator[Row]:
 
 
 def _share(scope: Mesoscope, page: int) -> float:
-    """Begin a page, and draw and save the one before; return the load, % of a core."""
+    """Begin a page, and draw and save the previous page; return the load, % of a core."""
     began = time.process_time()
     scope.handle(Position(0, 0, page * _METRES_PER_PAGE, 60.0, True, "corridor"))
     scope.tick(round(page * 1e9 / _RATE_HZ))
@@ -58,7 +58,7 @@ def _share(scope: Mesoscope, page: int) -> float:
 
 
 def _check(folder: Path) -> None:
-    """Raise Refused unless all pages were saved."""
+    """Raise Refused if not all pages were saved."""
     saved_mb = sum(path.stat().st_size for path in folder.glob("*.tif")) / 1e6
     if saved_mb < (_FIRST + _PAGES) * _PAGE_MB:
         raise Refused(f"only {saved_mb:.0f} MB were saved, not {_PAGES} pages of {_PAGE_MB:.1f}")

@@ -1,4 +1,4 @@
-"""A microscope for `rig bench frames`: a process that saves pages at a rate and prints when."""
+"""The microscope of `rig bench frames`: a process that saves pages and prints when it did."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ _PAGES_PER_FILE = 2000
 def save(
     folder: Path, shape: tuple[int, int], rate_hz: float, pages: int, link: Link, piece_kb: int
 ) -> None:
-    """Save pages that hold their own number in every pixel; print when each became whole, ns.
+    """Save pages that contain their number in every pixel; print when each was complete, ns.
 
     The time is taken just before the write that completes the page, because the process could be
     interrupted after it. A rate of 0 means full speed. Each file has 2,000 pages.
@@ -42,7 +42,7 @@ def save(
         if rate_hz:
             time.sleep(max(0.0, began + (page + 1) / rate_hz - time.monotonic()))
     print("\n".join(map(str, whole)), flush=True)
-    time.sleep(0.5)  # who reads only closed files has missed all others by then
+    time.sleep(0.5)  # a reader of closed files does not find the last file before this
     if writer is not None:
         writer.close()
 

@@ -1,4 +1,4 @@
-"""rig bench analysis: a synthetic volume through every part of the analysis."""
+"""Measure every part of the analysis on a synthetic volume, for rig bench analysis."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,14 +54,14 @@ def compare() -> list[str]:
 
 @dataclass
 class _Part:
-    """The times of a part, and the fewest bytes that it must read and write."""
+    """The times of a part, ms, and the smallest number of bytes that it must read and write."""
 
     ms: list[float]
     bytes_moved: float
 
 
 def _memory_share(part: _Part, gb_s: float) -> str:
-    """Return how near a part is to the speed of the memory."""
+    """Return the speed of a part as a percentage of the memory's speed."""
     if not part.bytes_moved:
         return ""
     share = part.bytes_moved / gb_s / 1e6 / np.median(part.ms)
@@ -91,7 +91,7 @@ class _Chain:
         self._baseline, self._oasis = Baseline(count, 60.0, 10.0), Deconvolution(count, 0.75, 5)
         groups = rng.integers(0, 5, count).astype(np.uint8)
         self.signals: CellSignals
-        """Those of the last volume."""
+        """The signals of the last volume."""
         self._signals = RunningSignals(TaskSignals(contrasts=(("leaf1", "circle1"),)), groups, 0.3)
         page = _PLANES * still.nbytes
         weights = sum(int(cells.first[-1]) for cells in planes)
@@ -99,10 +99,10 @@ class _Chain:
             page, _PLANES * 2.0 * _WINDOW_PX**2, page + 6.0 * weights, 2.0 * page + 40.0 * count,
             28.0 * count, 40.0 * count, 60.0 * count,
         )  # fmt: skip
-        """Bytes that each part must move: pages, weights, and the state of each cell."""
+        """Number of bytes that each part must move: pages, weights, and the state of each cell."""
 
     def step(self, at: int) -> list[float]:
-        """Process a volume; return the ms of each part."""
+        """Process a volume; return the time of each part, ms."""
         pages = [self._pages[(at + plane) % 4] for plane in range(_PLANES)]
         whole_ms, _ = timed(lambda: [self._locate(self._whole, page) for page in pages])
         window_ms, _ = timed(lambda: [self._locate(self._window, page) for page in pages])
@@ -203,7 +203,7 @@ def _scattered(rng: np.random.Generator, count: int) -> Cells:
 
 
 def _registration_errors() -> Iterator[Row]:
-    """Yield the error of each way of registering, for known shifts of a page of few photons."""
+    """Yield the error of each registration method, for known shifts of a page with few photons."""
     rng = np.random.default_rng(5)
     still = np.maximum(300.0 + 90.0 * _tissue(), 0)
     for name, correlator in (

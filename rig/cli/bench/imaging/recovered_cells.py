@@ -1,4 +1,4 @@
-"""Which of the cells of a simulated session the analysis found to be what they are."""
+"""Compare the cells of a simulated session with what the analysis found them to be."""
 
 import csv
 from collections.abc import Iterator
@@ -17,36 +17,36 @@ Chosen = NDArray[np.bool_]
 
 _SELECTIVE_AT = 0.3
 _LEAST_PERCENT = 90.0
-"""Sensitivity that is wanted of each kind of cell."""
+"""Target of the sensitivity for each kind of cell, percent."""
 _MOST_ABOVE_PERCENT = 5.0
-"""In a mouse that gets no water, the excess of reward-prediction cells in anterior areas over the
-other areas that still counts as none."""
+"""Largest excess of reward-prediction cells in anterior areas over other areas, percent, in a mouse
+that gets no water."""
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """The cells of a session, as they are and as they were found: (cells,) each."""
+    """The true and the detected properties of the cells of a session: (cells,) each."""
 
     prefers: NDArray[np.str_]
     """What the cell responds to."""
     learned: Chosen
-    """Whether the animal has learned enough for the cell to respond."""
+    """True if the animal has learned enough for the cell to respond."""
     watered: bool
-    """Whether the animal got water: otherwise no cell predicts it."""
+    """True if the animal got water; otherwise no cell predicts it."""
     area: NDArray[np.int64]
     leaf1: Chosen
-    """d' of leaf1 against circle1 >= 0.3."""
+    """True if d' of leaf1 against circle1 is at least 0.3."""
     circle1: Chosen
-    """d' <= -0.3."""
+    """True if d' of leaf1 against circle1 is at most -0.3."""
     predicting: Chosen
-    """Found to predict the reward."""
+    """True if the analysis found that the cell predicts the reward."""
     late: int
     early: int
     """Number of rewarded trials with a late and with an early cue."""
 
     @property
     def predicts(self) -> Chosen:
-        """Whether a cell really predicts the reward: (cells,)."""
+        """True for cells that truly predict the reward: (cells,)."""
         return np.asarray((self.prefers == "reward") & self.learned & self.watered)
 
     def inside(self, group: str) -> Chosen:
@@ -55,7 +55,7 @@ class Recovered:
 
     @property
     def above_other_areas(self) -> float:
-        """Fraction of reward-prediction cells in anterior areas minus that in all others."""
+        """Fraction of reward-prediction cells in anterior areas minus that in all other areas."""
         anterior = self.inside("anterior")
         return float(self.predicting[anterior].mean() - self.predicting[~anterior].mean())
 
@@ -87,7 +87,7 @@ def recovered_cells(folder: Path) -> Recovered:
 
 
 def rates(found: Chosen, true: Chosen, among: Chosen) -> tuple[float, float]:
-    """Return sensitivity and false-positive rate among some cells; NaN where there are no cells."""
+    """Return sensitivity and false-positive rate among some cells; NaN without such cells."""
     return _share(found[among & true]), _share(found[among & ~true])
 
 
@@ -95,7 +95,7 @@ def rows_of(mouse: str, cells: Recovered) -> Iterator[Row]:
     """Yield the sensitivity and the false-positive rate of each kind of cell."""
     for name, found in (("leaf1", cells.leaf1), ("circle1", cells.circle1)):
         true = (cells.prefers == name) & cells.learned
-        # a cell that predicts the reward fires in one corridor alone: it is selective, rightly
+        # A cell that predicts the reward fires in only one corridor, so it is correctly selective.
         among = cells.prefers != "reward"
         yield from _pair(f"{mouse}: cells that prefer {name}", found, true, among)
     for area in GROUPS:

@@ -1,4 +1,4 @@
-"""A whole imaging session of a simulated mouse in one process and in virtual time."""
+"""Run a whole imaging session of a simulated mouse in one process and in virtual time."""
 
 import contextlib
 import shutil
@@ -15,11 +15,11 @@ from rig.transport.envelope import Envelope, pack
 from rig.transport.log import LOG_FILE, Completeness, LogWriter
 
 _NODES = ("hardware", "task", "mesoscope", "stream", "online")
-"""What the analysis needs; the screens only take time."""
+"""The nodes that the analysis needs; screens are left out because they take time."""
 _BEGAN = "2026-01-05T12:00:00+00:00"
-"""The date of every such session: the same seed gives the same log on any day."""
+"""The date of every such session, so that the same seed gives the same log on any day."""
 _TICK_S = 0.02
-"""Interval between wheel samples; a rig has 1 ms."""
+"""Interval between wheel samples, seconds; 1 ms on a rig."""
 
 
 def run_imaging_session(
@@ -31,11 +31,11 @@ def run_imaging_session(
         setup: The setup.
         task: The task.
         folder: An empty folder.
-        seed: Seed of the session.
+        seed: Random seed of the session.
         changes: Settings to change, as after --set.
 
     Raises:
-        Refused: A setting is wrong.
+        Refused: A setting is not valid.
     """
     resolved = resolve(setup, task, "simulated", seed, changes)
     nodes = {name: dict(resolved.session.nodes[name]) for name in _NODES}

@@ -12,7 +12,7 @@ from analysis.cells.model import Cells
 from rig.cli.bench.harness import timed
 
 _MORE = 8
-"""Further pages over which the time of one is measured, without that of making the masks."""
+"""Number of further pages over which the time per page is measured, without making the masks."""
 
 
 def beside_suite2p(pages: list[NDArray[np.int16]], cells: Cells) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""rig bench analysis: the work at the end of a trial, in the largest session."""
+"""Measure the computations after a trial in the largest session, for rig bench analysis."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from rig.cli.bench.harness import Row, count, row, timed
 from rig.cli.bench.imaging.memory import resident_mb_now
 
 _PERIOD_MS = 1000.0 / 3.0
-"""Time between two volumes."""
+"""Time between two volumes, ms."""
 _STIMULI = ("leaf1", "circle1", "leaf2")
 _TASK = TaskSignals(
     contrasts=(("leaf1", "circle1"), ("leaf2", "circle1"), ("leaf1", "leaf2")),
@@ -24,17 +24,17 @@ _TASK = TaskSignals(
     rewarded="leaf1",
 )
 _SHARES = (0.02, 0.38, 0.2, 0.15, 0.25)
-"""Shares of the cells in no area, V1, medial, lateral and anterior areas."""
+"""Fractions of the cells in no area, V1, medial, lateral and anterior areas."""
 _PLACES = (0.02, 0.3, 0.6, 0.75, 0.98)
-"""Places of the moving frames of a trial, as fractions of the corridor; fewer than in life."""
+"""Positions of the moving frames of a trial, as fractions of the corridor."""
 _MEASURED = 3
-"""Trials at the end of which the work is measured."""
+"""Number of trials after which the computations are measured."""
 
 
 def measure_trial_end(cells: int, trials: int) -> list[Row]:
-    """Return the time of each frame of the work after a trial, its frames, and the memory.
+    """Return the CPU time per frame after a trial, the number of frames, and the memory.
 
-    They are measured in a process of its own, which computes these signals only.
+    They are measured in a separate process, which computes only these signals.
     """
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe(duplex=False)
@@ -96,7 +96,7 @@ def _run_trial(
 def _frames_of_job(
     learning: Learning, record: TrialRecord, d_prime: NDArray[np.float64]
 ) -> list[float]:
-    """Return the CPU time (ms) of each frame of the work after a trial."""
+    """Return the CPU time (ms) of each frame in the computations after a trial."""
     begin_ms, _ = timed(lambda: learning.end_trial(record, d_prime))
     taken: list[float] = []
     result = None
@@ -108,4 +108,4 @@ def _frames_of_job(
 
 
 def _ignore(point: int, values: NDArray[np.float32]) -> None:
-    """Do nothing with a grid point."""
+    """Ignore a grid point."""

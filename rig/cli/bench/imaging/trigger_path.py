@@ -1,4 +1,4 @@
-"""rig bench analysis: from the signals of a frame to the line that a rule on them raises."""
+"""Measure the time from a frame's signals to the line of a rule, for rig bench analysis."""
 
 import os
 import subprocess
@@ -61,10 +61,10 @@ class TriggerPath:
         )
 
     def ms_to_line(self, signals: CellSignals) -> float:
-        """Publish the signals of a frame, and raise the line that the rule asks for.
+        """Publish the signals of a frame, and raise the line when the Trigger arrives.
 
         Returns:
-            The time from before they were published until the line was up, ms.
+            The time from before the publication until the line was up, ms.
         """
         self._publish(msgspec.structs.replace(signals, traces=b""), -1.0)  # the rule becomes false
         began = monotonic_ns()
@@ -86,7 +86,7 @@ class TriggerPath:
 
 @contextmanager
 def trigger_path() -> Iterator[TriggerPath]:
-    """Run a hub and a closed loop, each a process, with one rule on activity."""
+    """Run a hub and a closed loop in separate processes, with one rule on activity."""
     with tempfile.TemporaryDirectory() as data:
         (Path(data) / "sub-bench").mkdir()
         session = SessionSettings(

@@ -1,1 +1,1 @@
-"""What `rig bench monitor` measures: the load and the delay of the live page."""
+"""The measurements of `rig bench monitor`: the load and the delay of the live page."""

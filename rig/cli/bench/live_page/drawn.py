@@ -1,7 +1,7 @@
-"""A real browser that notes when it has drawn which time of a session: `... ADDRESS SECONDS`.
+"""Record in a real browser when each session time was drawn: `python -m ... ADDRESS SECONDS`.
 
-Prints JSON: {"drawn": [[session time (s), wall time (ms)], ...], "heap_mb": [at a third, at the
-end]}, or {"missing": what it needs}.
+This prints JSON: {"drawn": [[session time (s), wall time (ms)], ...], "heap_mb": [after a third, at
+the end]}, or {"missing": the software that is missing}.
 """
 
 import json
@@ -20,7 +20,7 @@ document.addEventListener("drawn", (event) => {
 
 
 def main() -> None:
-    """Look at a page for some seconds, and print what was drawn when."""
+    """Open a page for some seconds, and print what was drawn at which time."""
     address, seconds = sys.argv[1], float(sys.argv[2])
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     try:

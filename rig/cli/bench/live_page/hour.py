@@ -1,6 +1,6 @@
-"""A server that shows an hour of a session in a minute: `python -m ... CELLS HOURS SECONDS`.
+"""Serve an hour of a session within a minute: `python -m ... CELLS HOURS SECONDS`.
 
-Prints its address, and then JSON: the memory (MB) at ten times of the session.
+This prints the server's address, and then JSON: its memory (MB) at ten times of the session.
 """
 
 import json
@@ -26,7 +26,7 @@ _POINTS = 10
 
 
 class FastFeed(Feed):
-    """Hands out a session of some length in a given number of pieces, and then nothing."""
+    """A feed that returns a session of a given length in a given number of pieces."""
 
     def __init__(self, cells: int, hours: float, pieces: int) -> None:
         self._traffic = Traffic(cells, TICK_MS)
@@ -35,7 +35,7 @@ class FastFeed(Feed):
         self._senders: dict[str, Sender] = {}
         self._piece = -1
         self.memory_mb: list[float] = []
-        """Memory of this process at ten times."""
+        """Memory of this process at ten times, MB."""
 
     def take(self) -> list[tuple[Envelope, Message]]:
         self._piece += 1

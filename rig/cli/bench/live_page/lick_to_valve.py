@@ -1,4 +1,4 @@
-"""One session in which licks give water, with readers of its page and without, by turns."""
+"""Measure lick to valve in a session, alternately with and without readers of its live page."""
 
 import io
 import re
@@ -25,17 +25,17 @@ _RESAMPLES = 2000
 
 
 class Comparison(NamedTuple):
-    """Lick read to valve, ms, with readers and without."""
+    """Times from the lick read to the valve, ms, with readers and without."""
 
     with_ms: list[float]
     without_ms: list[float]
 
     def difference_ms(self) -> float:
-        """Return how much later the median is with readers."""
+        """Return how much larger the median is with readers, ms."""
         return float(np.median(self.with_ms) - np.median(self.without_ms))
 
     def noise_ms(self) -> float:
-        """Return how large the difference is by chance: 95 % of random halves are below."""
+        """Return the difference that is due to chance, ms: 95 % of random halves differ by less."""
         pooled = np.array([*self.with_ms, *self.without_ms])
         rng = np.random.default_rng(0)
         n = len(self.with_ms)
@@ -68,7 +68,7 @@ def measure(minutes: float, readers: int) -> Comparison:
 
 
 class _Turns:
-    """Lets readers look at the page every other turn, and remembers when."""
+    """The turns of the readers, who read the page every other turn, and their times."""
 
     def __init__(self, readers: int) -> None:
         self.ending = threading.Event()
@@ -76,7 +76,7 @@ class _Turns:
         self._switched: list[tuple[int, bool]] = []
 
     def at(self, t: int) -> bool:
-        """Return whether there were readers at a time of the session (ns)."""
+        """Return True if there were readers at a session time (ns)."""
         return ([False] + [on for since, on in self._switched if since <= t])[-1]
 
     def run(self, said: io.StringIO, data: Path) -> None:

@@ -1,4 +1,4 @@
-"""The real live-page process beside a real hub with the messages of 90,000 cells."""
+"""Measure the live page's process with a real hub and the messages of 90,000 cells."""
 
 import json
 import os
@@ -33,23 +33,23 @@ _SIDE_PX = 1500
 _FRAME_MS = 100
 _WARM_UP_S = 5.0
 _DRAWN_AFTER_S = 8.0
-"""Draws are measured from here on, seconds: a browser needs some seconds to start."""
+"""Time after which draws are measured, seconds, as a browser needs some seconds to start."""
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class Load(NamedTuple):
-    """What the page's process took, and how late its browser drew."""
+    """The load of the page's process, and the delay of the browser."""
 
     cpu_percent: float
     memory_mb: float
     drawn_ms: list[float]
-    """Published to drawn, for each millisecond of the session."""
+    """Time from published to drawn, for each millisecond of the session."""
     missing: str
-    """What a browser needs that is not installed; empty if there was one."""
+    """Software for the browser that is not installed; empty if nothing is missing."""
 
 
 def measure(data: Path, cells: int, seconds: float, readers: int) -> Load:
-    """Publish a session at its real rates; watch it with readers and one real browser."""
+    """Publish a session at its real rates; read its page with readers and one real browser."""
     t0_ns = monotonic_ns()
     session, folder = _session(data, t0_ns)
     clock = RealClock(t0_ns)
@@ -67,7 +67,7 @@ def measure(data: Path, cells: int, seconds: float, readers: int) -> Load:
 
 @contextmanager
 def reader_process(address: str, number: int) -> Iterator[IO[bytes]]:
-    """Run readers; yield where "on" and "off" are written."""
+    """Run readers; yield the pipe to which "on" and "off" are written."""
     command = [sys.executable, "-P", "-m", "rig.cli.bench.live_page.readers", address, str(number)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert process.stdin is not None
@@ -81,7 +81,7 @@ def reader_process(address: str, number: int) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def page_process(folder: Path, home: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run the live page of a session folder, with a token of its own below `home`."""
+    """Run the live page of a session folder, with its own token below `home`."""
     command = [sys.executable, "-P", "-m", "rig.cli.sessions.live_page_process", str(folder), "0"]
     process = subprocess.Popen(
         command,
@@ -108,11 +108,11 @@ def memory_mb(pid: int) -> float:
 
 
 def since_published_ms(drawn: list[tuple[float, float]], zero_ms: float) -> list[float]:
-    """Return when what was published in each millisecond was first drawn, ms later.
+    """Return the time from published to drawn for each millisecond of the session, ms.
 
     Args:
-        drawn: session time of the newest message that was drawn (s), and wall time (ms).
-        zero_ms: wall time of the session's zero, ms.
+        drawn: Session time of the newest drawn message (s), and wall time (ms).
+        zero_ms: Wall time of the session's zero, ms.
     """
     delays: list[float] = []
     for (before_s, _), (t_s, at_ms) in pairwise(drawn):
@@ -148,7 +148,7 @@ def _watched(
 
 
 class _Source:
-    """Publishes the traffic of a session through its hub, as time goes by."""
+    """A thread that publishes the traffic of a session through its hub in real time."""
 
     def __init__(self, session: SessionSettings, clock: RealClock) -> None:
         assert session.ring is not None

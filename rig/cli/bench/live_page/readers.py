@@ -1,7 +1,7 @@
-"""Browsers in so far as the server sees them: `python -m ... ADDRESS NUMBER`.
+"""Make the requests of several browsers, without drawing: `python -m ... ADDRESS NUMBER`.
 
-Each reads every update and fetches images and cells as the page does. A line "on" or "off" on
-standard input connects or disconnects all of them; they end when it is closed.
+Each reader reads every update and fetches images and cells as the page does. A line "on" or "off"
+on standard input connects or disconnects all readers; they end when standard input is closed.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from websockets.exceptions import WebSocketException
 
 
 async def main() -> None:
-    """Connect and disconnect as told."""
+    """Connect and disconnect the readers according to standard input."""
     address, number = sys.argv[1], int(sys.argv[2])
     reading: list[asyncio.Task[None]] = []
     while line := await asyncio.to_thread(sys.stdin.readline):

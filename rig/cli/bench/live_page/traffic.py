@@ -1,4 +1,4 @@
-"""The messages of a simulated imaging session at their real rates, for the live page."""
+"""Create the messages of an imaging session at their real rates, to measure the live page."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -40,7 +40,7 @@ SENDER_OF: dict[type[Message], str] = {
     Valve: "hardware",
     Wheel: "hardware",
 }
-"""Who publishes a message; the task publishes the others."""
+"""The publisher of each type of message; the task publishes the types that are not listed."""
 
 
 class Traffic:
@@ -50,25 +50,25 @@ class Traffic:
         """Simulate the messages of a session.
 
         Args:
-            cells: number of cells.
-            tick_ms: time between two messages about the wheel and the position.
-            side_px: height and width of the page in which the cells are.
+            cells: Number of cells.
+            tick_ms: Time between two messages about the wheel and the position, ms.
+            side_px: Height and width of the page that contains the cells, px.
         """
         self._cells, self._tick_ms, self._side_px = cells, tick_ms, side_px
         self._rng = np.random.default_rng(1)
         self._done: list[str] = []
 
     def between(self, begin_ms: int, end_ms: int) -> Iterator[Message]:
-        """Yield the messages of each tick from one time of the session to another, in ms."""
+        """Yield the messages of each tick between two session times, ms."""
         for ms in range(begin_ms - begin_ms % -self._tick_ms, end_ms, self._tick_ms):
             yield from self._tick(ms)
 
     def next_trial_ms(self, ms: int) -> int:
-        """Return when the next trial begins."""
+        """Return the session time at which the next trial begins, ms."""
         return ms - ms % -_TRIAL_MS
 
     def found(self) -> CellsFound:
-        """Return where the cells are: one run of three pixels each."""
+        """Return the masks of the cells: one run of three pixels per cell."""
         runs = np.zeros((self._cells, 4), "<u4")
         runs[:, 0] = np.arange(self._cells)
         runs[:, 1:3] = self._rng.integers(0, self._side_px - 3, (self._cells, 2))
