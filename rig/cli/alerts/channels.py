@@ -47,7 +47,7 @@ class Channel:
         self._put(_Text(title, body[:_MOST_BODY]))
 
     def close(self, until: float) -> bool:
-        """Wait until all texts are sent, or until a time (s, monotonic); return True if they are."""
+        """Wait until all texts are sent or a time (s, monotonic); return True if they are sent."""
         self._put(None)
         self._thread.join(max(0.0, until - time.monotonic()))
         return not self._thread.is_alive()

@@ -125,7 +125,7 @@ class _Probe:
         self._thread.join()
 
     def shares(self) -> dict[str, float]:
-        """Return the fraction of a core that each process used between its first and last sample."""
+        """Return each process's fraction of a core between its first and last sample."""
         return {
             name: (samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0])
             for name, samples in self._cpu.items()
