@@ -50,6 +50,11 @@ def hub_folder(port: int) -> Path:
     return private_folder() / f"hub-{port}"
 
 
+def any_hub() -> bool:
+    """Return whether this user runs a hub, or left the folder of one behind."""
+    return any(private_folder().glob("hub-*"))
+
+
 def addresses(port: int, unix_sockets: bool = HAS_UNIX_SOCKETS) -> dict[str, str]:
     """Return the address of each end of a hub. Raises Refused if a path is too long."""
     if not unix_sockets:

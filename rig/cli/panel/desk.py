@@ -1,6 +1,7 @@
 """What can be seen and done on the panel: the animals, the session that is begun, the day's end."""
 
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from rig.subjects.record import Subject
 
 Row = dict[str, Any]
 _READY = "ready"
+_BUSY = "a session is running, or was not put away; end that first"
 _FACTS = ("birth_date", "sex", "genotype", "project", "experimenter")
 _MOST_REASON = 200
 
@@ -35,6 +37,8 @@ class Desk:
         self._data, self._choices, self._rehearse = data.absolute(), choices, rehearse
         self._sessions = self._data / REHEARSAL_FOLDER if rehearse else self._data
         self._run = running(self._sessions)
+        self._choosing = threading.Lock()
+        """Held while another session becomes the one that is shown."""
         self._end: Row = {}
         self._reporting: subprocess.Popen[bytes] | None = None
         self._verbs: dict[str, Callable[[Row], Row]] = {
@@ -65,13 +69,31 @@ class Desk:
         return state
 
     def look(self) -> Path | None:
-        """See what has become of the session; return its folder while it runs."""
+        """See what has become of the session; return its folder while it runs.
+
+        If there is none, or another process started and ended it, look for one that runs.
+        """
         run = self._run
+        if run is not None and run.look() is Phase.ENDED and not self._end:
+            self._end = run.end()
+        if run is None or (run.is_found and run.phase in (Phase.ENDED, Phase.REFUSED)):
+            self._show_found(run)
+            run = self._run
         if run is None:
             return None
-        if run.look() is Phase.ENDED and not self._end:
-            self._end = run.end()
         return run.folder if run.phase is Phase.RUNNING else None
+
+    def _show_found(self, before: Run | None) -> None:
+        """Show a session that another process runs now, unless one was started here meanwhile."""
+        found = running(self._sessions)
+        with self._choosing:
+            if self._run is not before:
+                return
+            if found is not None:
+                found.look()
+                self._run, self._end, self._reporting = found, {}, None
+            elif before is not None and before.phase is Phase.REFUSED:
+                self._run = None
 
     def animals(self) -> Row:
         """Return the animals of the record, and what can be chosen."""
@@ -191,13 +213,17 @@ class Desk:
 
     def _start(self, values: Row) -> Row:
         if self._is_busy():
-            raise Refused("a session is running, or was not put away; end that first")
+            raise Refused(_BUSY)
         ticked, items = values.get("ticked"), read_lab(self._data).checklist
         if not isinstance(ticked, list) or set(items) - {str(one) for one in ticked}:
             raise Refused("the checklist is not complete; tick every line")
         name = entries.known(self._data, _text(values, "name")).name
-        self._end, self._reporting = {}, None
-        self._run = Run.start(self._day(name), name, self._arguments(name, values))
+        arguments = self._arguments(name, values)
+        with self._choosing:
+            if self._is_busy():
+                raise Refused(_BUSY)
+            self._end, self._reporting = {}, None
+            self._run = Run.start(self._day(name), name, arguments)
         return _said(f"the session of {name} is starting")
 
     def _arguments(self, name: str, values: Row) -> list[str]:

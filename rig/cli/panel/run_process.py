@@ -16,7 +16,7 @@ from rig.monitor.serve import announced
 from rig.session.session_folder import SubjectLock
 from rig.settings.config import read_session
 from rig.subjects.booking import session_folders, subject_folder
-from rig.transport.hub_access import hub_folder
+from rig.transport.hub_access import any_hub, hub_folder
 
 RIG = (sys.executable, "-P", "-c", "from rig.cli.main import main; main()")
 """The `rig` command of this installation."""
@@ -72,6 +72,8 @@ class Run:
             return self.phase
         if self._process is None:
             self.phase = Phase.ENDED if self._is_over() else Phase.RUNNING
+            if self.folder is not None and not self.folder.is_dir():
+                self.phase = Phase.REFUSED  # it ended before it began
             return self.phase
         new = [
             path
@@ -86,6 +88,11 @@ class Run:
         elif self.folder is not None and _has_hub(self.folder) and self._can_be_asked(self.folder):
             self.phase = Phase.RUNNING
         return self.phase
+
+    @property
+    def is_found(self) -> bool:
+        """Return whether `running` found it: it was started by another process."""
+        return self._process is None
 
     def _can_be_asked(self, folder: Path) -> bool:
         """Return whether the session's page takes requests, or is not expected any more."""
@@ -123,7 +130,9 @@ class Run:
 
 
 def running(data: Path) -> Run | None:
-    """Return a session that runs in a data folder, as it is after the panel was started again."""
+    """Return a session that runs in a data folder, and that this process has not started."""
+    if not any_hub():
+        return None
     for parent in sorted(data.glob("sub-*")):
         folders = session_folders(parent)
         if not folders or (folders[-1] / SUMMARY_FILE).exists():

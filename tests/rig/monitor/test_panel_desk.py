@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 
 from rig.cli.panel.choices import Choices
 from rig.cli.panel.desk import Desk
+from rig.cli.panel.run_process import Run
 from rig.cli.record_entries import SUPPLEMENT_ML
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.errors import Refused
+from rig.session.session_folder import SubjectLock
 from rig.subjects.booking import water_of_day
 from rig.subjects.record import find, open_record
 from tests.rig.animals import TODAY, VR2, begun, closed, ended, in_folder, known, valves
@@ -278,6 +281,30 @@ def test_a_rehearsal_leaves_the_record_as_it_is(tmp_path: Path) -> None:
     at.act("weigh", {"name": "VR2", "grams": "24"})
     with open_record(tmp_path / "data") as record:
         assert record.weights("VR2") == []
+
+
+def test_a_session_of_another_process_is_shown_until_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, data = desk(tmp_path), tmp_path / "data"
+    runs: list[Run] = []
+    monkeypatch.setattr("rig.cli.panel.desk.running", lambda _: runs.pop() if runs else None)
+    first, second = (data / "sub-VR2" / f"ses-20261130_{n}" for n in (1, 2))
+    for folder in (first, second):
+        folder.mkdir(parents=True)
+    assert (at.look(), at.state()["phase"]) == (None, "ready")
+    lock = SubjectLock(data, "VR2")
+    runs.append(Run(data, "VR2", None, first))
+    assert (at.look(), at.state()["phase"]) == (first, "running")
+    lock.release()
+    (first / SUMMARY_FILE).write_text("{}")
+    assert (at.look(), at.state()["phase"]) == (None, "ended")
+    lock = SubjectLock(data, "VR2")
+    runs.append(Run(data, "VR2", None, second))
+    assert (at.look(), at.state()["phase"]) == (second, "running")
+    second.rmdir()  # it was refused before it began
+    assert (at.look(), at.state()["phase"]) == (None, "ready")
+    lock.release()
 
 
 def test_an_unknown_animal_or_request_is_refused(tmp_path: Path) -> None:
