@@ -1,7 +1,8 @@
 """The colours of a report: one for each stimulus, and others for areas and marks.
 
-Chosen so that any two can be distinguished in the simulated vision of all three kinds of colour
-blindness (Machado et al., 2009).
+Those of stimuli are chosen so that any two can be distinguished in the simulated vision of all
+three kinds of colour blindness (Machado et al., 2009: CIELAB distance of 30 or more), on white and
+on the dark ground of the live page, which has the same ones.
 """
 
 from collections.abc import Iterable
@@ -13,13 +14,13 @@ DATA = "#5b6b7b"
 """Colour of values that belong to no stimulus and no area."""
 
 STIMULI = {
-    "leaf1": "#1f4fd8",
-    "circle1": "#d62728",
-    "leaf2": "#19c3e6",
-    "circle2": "#b5129f",
-    "leaf3": "#42232d",
-    "leaf1_swap1": "#f2a50c",
-    "leaf1_swap2": "#b7a37a",
+    "leaf1": "#5858fa",
+    "circle1": "#d12417",
+    "leaf2": "#4bc5ce",
+    "circle2": "#ae33b1",
+    "leaf3": "#696155",
+    "leaf1_swap1": "#f8a108",
+    "leaf1_swap2": "#b8bc75",
 }
 """The stimuli of the study: leaf1 blue, circle1 red, leaf2 cyan, circle2 magenta."""
 

@@ -269,10 +269,10 @@ def test_every_figure_numbers_trials_as_the_log_does(tmp_path: Path) -> None:
 
 def test_the_study_s_stimuli_have_its_colours_and_nothing_else_has_them() -> None:
     assert {name: COLOURS[name] for name in ("leaf1", "circle1", "leaf2", "circle2")} == {
-        "leaf1": "#1f4fd8",  # blue
-        "circle1": "#d62728",  # red
-        "leaf2": "#19c3e6",  # cyan
-        "circle2": "#b5129f",  # magenta
+        "leaf1": "#5858fa",  # blue
+        "circle1": "#d12417",  # red
+        "leaf2": "#4bc5ce",  # cyan
+        "circle2": "#ae33b1",  # magenta
     }
     others = {colour for colour, _ in AREAS.values()} | {CUE, WATER, LICK, SPEED, DATA}
     assert others & set(COLOURS.values()) == set()

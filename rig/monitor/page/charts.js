@@ -1,9 +1,11 @@
 // Small charts on canvas, for what moves ten times a second. All take plain numbers.
 
+// The same as in a report (analysis/report/colours.py).
 const STIMULI = {
-  leaf1: "#5b8cff", circle1: "#ff5a5f", leaf2: "#35d0f0", circle2: "#e85bd0",
-  leaf3: "#c9a38a", leaf1_swap1: "#f2a50c", leaf1_swap2: "#b7a37a",
+  leaf1: "#5858fa", circle1: "#d12417", leaf2: "#4bc5ce", circle2: "#ae33b1",
+  leaf3: "#696155", leaf1_swap1: "#f8a108", leaf1_swap2: "#b8bc75",
 };
+const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3]];
 const RED_LIGHT = ["#ff8a80", "#b04a44", "#ff5a4d", "#8a3530", "#d06058"];
 
 export function isRed() {
@@ -17,6 +19,11 @@ export function css(name) {
 export function colourOf(stimulus, all) {
   if (isRed()) return RED_LIGHT[Math.max(0, all.indexOf(stimulus)) % RED_LIGHT.length];
   return STIMULI[stimulus] || "#9fb0bf";
+}
+
+// A second cue beside the colour, which is hard to see in red light.
+export function dashOf(stimulus, all) {
+  return DASHES[Math.max(0, all.indexOf(stimulus)) % DASHES.length];
 }
 
 // Make a canvas as sharp as the screen; return its context and its size in CSS pixels.
@@ -64,8 +71,9 @@ export function axes(canvas, [x0, x1], [y0, y1], { xTicks = [], yTicks = [], xLa
   return { context, x, y, width, height };
 }
 
-export function line(chart, points, colour, width = 2) {
+export function line(chart, points, colour, width = 2, dash = []) {
   const { context, x, y } = chart;
+  context.setLineDash(dash);
   context.strokeStyle = colour;
   context.lineWidth = width;
   context.beginPath();
@@ -76,6 +84,7 @@ export function line(chart, points, colour, width = 2) {
     pen = true;
   }
   context.stroke();
+  context.setLineDash([]);
 }
 
 export function bars(chart, edges, counts, colourAt) {

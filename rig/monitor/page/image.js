@@ -60,6 +60,8 @@ async function develop(of) {
 }
 
 function draw() {
+  const [a, b] = model.session.contrast || [];
+  get("imaging_note").textContent = view.dots && cells && a ? `● ${a}  ■ ${b}; scroll to zoom` : "scroll to zoom, drag to move";
   document.querySelector(".tools").hidden = !picture;
   if (!changed && layerKey) return;
   changed = false;
@@ -124,6 +126,7 @@ function drawnCells(place, width, height) {
     context.beginPath();
     for (let n = 0; n < at.length; n += 2) {
       if (radius < 1.5) context.rect(at[n] - radius, at[n + 1] - radius, 2 * radius, 2 * radius);
+      else if (level < 0) context.rect(at[n] - 0.9 * radius, at[n + 1] - 0.9 * radius, 1.8 * radius, 1.8 * radius);
       else { context.moveTo(at[n] + radius, at[n + 1]); context.arc(at[n], at[n + 1], radius, 0, 7); }
     }
     context.fill();

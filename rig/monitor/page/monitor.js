@@ -135,7 +135,9 @@ function drawSlow() {
 // A fault sounds until it is acknowledged, once every three seconds.
 let audio = null, nextBeep = 0;
 function alarm(open) {
-  if (!open.length || view.muted || performance.now() < nextBeep || !navigator.userActivation?.hasBeenActive) return;
+  const allowed = Boolean(navigator.userActivation?.hasBeenActive);  // browsers wait for a click or a key
+  get("sound_hint").hidden = allowed || view.muted;
+  if (!open.length || view.muted || performance.now() < nextBeep || !allowed) return;
   nextBeep = performance.now() + 3000;
   audio ??= new AudioContext();
   const tone = audio.createOscillator(), level = audio.createGain();

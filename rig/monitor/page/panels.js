@@ -1,6 +1,6 @@
 // What each panel shows, drawn from the model that monitor.js keeps.
 
-import { axes, bars, colourOf, css, isRed, line, prepared } from "./charts.js";
+import { axes, bars, colourOf, css, dashOf, isRed, line, prepared } from "./charts.js";
 
 const get = (id) => document.getElementById(id);
 const GROUPS = ["all", "V1", "medial", "lateral", "anterior"];
@@ -106,7 +106,7 @@ export function corridor(model) {
 }
 
 export function speeds(model) {
-  const chart = axes(get("speeds"), [-60, 0], [0, 80], { yTicks: [0, 20, 40, 60, 80], xTicks: [-60, -30, 0], xLabel: "" });
+  const chart = axes(get("speeds"), [-60, 0], [0, 80], { yTicks: [0, 20, 40, 60, 80], xTicks: [-60, -30, 0], xLabel: "s" });
   line(chart, model.speeds.map(([t, v]) => [t - model.head.t_s, v]), css("--good"));
 }
 
@@ -129,8 +129,11 @@ export function rasters(model, byCue) {
       context.fillStyle = css("--water");
       if (trial.reward_m !== undefined) {
         context.beginPath();
-        context.arc(x(trial.reward_m), y(row) + tall / 2, Math.max(2.5, tall / 2.2), 0, 7);
+        context.arc(x(trial.reward_m), y(row) + tall / 2, Math.max(3, tall / 2.2), 0, 7);
         context.fill();
+        context.strokeStyle = css("--panel");  // apart from licks of the same colour
+        context.lineWidth = 1.5;
+        context.stroke();
       }
     });
     const note = rewarded ? "rewarded_note" : "unrewarded_note";
@@ -188,7 +191,7 @@ export function checks(model) {
   ];
   fill(get("checks"), null, rows.map(([name, value, good, from]) => {
     const down = downText(model, [from]);
-    return { kind: down && "down", cells: [name, [down ? `${down}: ${value}` : value, `wrap ${good ? "good" : "bad"}`]] };
+    return { kind: down && "down", cells: [name, [`${good ? "✓" : "✗"} ${down ? `${down}: ` : ""}${value}`, `wrap ${good ? "good" : "bad"}`]] };
   }));
 }
 
@@ -228,9 +231,10 @@ export function signals(model) {
   if (!s) return;
   const [a, b] = session.contrast || ["", ""];
   const most = Math.max(5, ...s.d_prime_counts);
-  const chart = axes(get("dprime"), [s.d_prime_edges[0], s.d_prime_edges.at(-1)], [0, most], { xTicks: [-2, -1, 0, 1, 2], yTicks: [0, most] });
+  const chart = axes(get("dprime"), [s.d_prime_edges[0], s.d_prime_edges.at(-1)], [0, most], { xTicks: [-2, -1, 0, 1, 2], yTicks: [0, most], xLabel: "d′" });
   bars(chart, s.d_prime_edges, s.d_prime_counts, (v) => (Math.abs(v) < 0.3 ? css("--dim") : v > 0 ? colourOf(a, session.stimuli || []) : colourOf(b, session.stimuli || [])));
   text("dprime_note", s.defined ? `${a} against ${b}, ${s.defined} of ${s.cells} cells` : model.head.undefined || "no frame analysed yet");
+  text("areas_note", `% of the area's cells${a ? `; left ${a}, right ${b}` : ""}`);
   const areas = axes(get("areas"), [0, GROUPS.length], [0, 100], { yTicks: [0, 50, 100] });
   const { context, x, y } = areas;
   GROUPS.forEach((group, n) => {
@@ -251,12 +255,12 @@ export function signals(model) {
   const first = s.motion.length ? s.motion[0][0] : 0, last = s.motion.length ? s.motion.at(-1)[0] : 1;
   const motion = axes(get("motion"), [first, Math.max(last, first + 1)], [-top, top], { yTicks: [-top, 0, top] });
   line(motion, s.motion.map(([f, d]) => [f, d]), css("--warn"));
-  line(motion, s.motion.map(([f, , r]) => [f, r]), css("--water"));
-  line(motion, s.motion.map(([f, , , z]) => [f, z]), css("--ink"));
+  line(motion, s.motion.map(([f, , r]) => [f, r]), css("--water"), 2, [6, 3]);
+  line(motion, s.motion.map(([f, , , z]) => [f, z]), css("--ink"), 2, [2, 3]);
   const newest = s.motion.at(-1), signed = (v) => `${v >= 0 ? "+" : "−"}${Math.abs(v).toFixed(1)}`;
-  text("motion_down", newest ? `down ${signed(newest[1])} px` : "down");
-  text("motion_right", newest ? `right ${signed(newest[2])} px` : "right");
-  text("motion_z", newest && newest[3] !== null ? `z ${signed(newest[3])} µm` : "z: no z-stack");
+  text("motion_down", newest ? `— down ${signed(newest[1])} px` : "— down");
+  text("motion_right", newest ? `‒ ‒ right ${signed(newest[2])} px` : "‒ ‒ right");
+  text("motion_z", newest && newest[3] !== null ? `··· z ${signed(newest[3])} µm` : "z: no z-stack");
 }
 
 const reachOf = (lists) => {
@@ -267,7 +271,7 @@ const reachOf = (lists) => {
 // Mean by stimulus (thin), and the current trial, or else the last one, by position (bold).
 function curves(chart, found, from, all, current) {
   for (const [name, values] of Object.entries(found.means)) {
-    line(chart, values.map((v, n) => [from + n / 10, v]), colourOf(name, all), 1.5);
+    line(chart, values.map((v, n) => [from + n / 10, v]), colourOf(name, all), 1.8, dashOf(name, all));
   }
   const bold = current.length > 1 ? current : found.last.map((v, n) => [from + n / 10, v]);
   line(chart, bold, css("--ink"), 3.5);
@@ -279,7 +283,7 @@ export function learning(model) {
   const all = session.stimuli || [];
   const share = s.predicting.length ? s.predicting[0] : null;
   const current = s.current_ramp || [], bold = current.length > 1 ? "bold: this trial" : "bold: last trial";
-  text("ramp_note", s.ramp.means ? `${bold}${share === null ? "" : `; ${(100 * share).toFixed(0)} % of cells`}` : "after the first trials");
+  text("ramp_note", s.ramp.means ? `a.u.; ${bold}${share === null ? "" : `; ${(100 * share).toFixed(0)} % of cells`}` : "after the first trials");
   const ramp = s.ramp.means ? [...Object.values(s.ramp.means), s.ramp.last, current.map(([, v]) => v)] : [];
   const [low, high] = reachOf(ramp);
   const chart = axes(get("ramp"), [0, 6], [low, high], { xTicks: [0, 1, 2, 3, 4, 5, 6], yTicks: [Math.round(low * 10) / 10, 0, Math.round(high * 10) / 10], xLabel: "m" });
@@ -292,7 +296,7 @@ export function learning(model) {
     return;
   }
   const [bottom, top] = reachOf([...found.flatMap((area) => [...Object.values(area.means), area.last]), (s.current || []).flatMap((values) => values.slice(1))]);
-  text("projections_note", `thin: mean of a stimulus; ${(s.current || []).length > 1 ? "bold: this trial" : "bold: last trial"}; position, m`);
+  text("projections_note", `a.u., by position, m; thin: mean of a stimulus; ${(s.current || []).length > 1 ? "bold: this trial" : "bold: last trial"}`);
   s.projections.forEach((area, n) => {
     const left = (n * width) / 4 + 34, right = ((n + 1) * width) / 4 - 8;
     const x = (v) => left + ((v + 1) / 7) * (right - left);

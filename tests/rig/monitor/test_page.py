@@ -105,6 +105,13 @@ def test_a_fault_stays_until_the_operator_acknowledges_it(
     assert page.monitor.state.faults[0]["acknowledged"]
 
 
+def test_a_hint_says_that_sound_needs_a_click(page: Page, tab: Tab) -> None:
+    tab.goto(page.address)
+    expect(tab.locator("#sound_hint")).to_have_text("click once to allow sound")
+    tab.locator("#subject").click()
+    expect(tab.locator("#sound_hint")).to_be_hidden()
+
+
 def test_no_text_from_a_session_becomes_html(page: Page, feed: Handed, tab: Tab) -> None:
     note = OperatorRequest(1500 * MS, 1, 2000 * MS, "note", HOSTILE)
     messages: list[Message | tuple[str, Message]] = [
@@ -316,8 +323,8 @@ def test_reward_prediction_is_drawn_while_the_trial_runs(
     done = LearningSignals(4000 * MS, 0, 1, False, pair, b"", b"", (), (), ramp_by_position=ramp)
     feed.hand(enveloped([TrialEnd(4000 * MS, 0, "done"), done]))
     tab.goto(page.address)
-    expect(tab.locator("#ramp_note")).to_have_text("bold: last trial")
+    expect(tab.locator("#ramp_note")).to_have_text("a.u.; bold: last trial")
     frame = CellSignals(5000 * MS, 7, 1, "leaf1", 1.0, True, b"", None, ramp=1.0)
     later = msgspec.structs.replace(frame, t=5300 * MS, frame=8, position_m=1.2, ramp=4.0)
     feed.hand(enveloped([frame, later]))
-    expect(tab.locator("#ramp_note")).to_have_text("bold: this trial")
+    expect(tab.locator("#ramp_note")).to_have_text("a.u.; bold: this trial")
