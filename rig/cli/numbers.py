@@ -1,4 +1,4 @@
-"""The one parser for decimal numbers in options, arguments and prompts."""
+"""The parsers for numbers in options, arguments and prompts."""
 
 import math
 from collections.abc import Callable
@@ -33,6 +33,22 @@ def number(low: float = -math.inf, high: float = math.inf) -> Callable[[str | fl
         return value
 
     parse.__name__ = "number"  # shown in the help
+    return parse
+
+
+def whole_number(low: int, high: int) -> Callable[[str | int], int]:
+    """Return a parser of whole numbers from `low` to `high`, for typer's Option(parser=...)."""
+
+    def parse(text: str | int) -> int:
+        try:
+            value = int(text)  # a default comes as a number
+        except ValueError:
+            raise typer.BadParameter(f'"{text}" is not a whole number') from None
+        if not low <= value <= high:
+            raise typer.BadParameter(f"{value} is not from {low} to {high}")
+        return value
+
+    parse.__name__ = "int"  # shown in the help
     return parse
 
 

@@ -53,15 +53,16 @@ def display(
     seconds: Annotated[
         float, typer.Option(parser=number(1.0), help="Length of each run of regular flips, s.")
     ] = 20.0,
-    realtime: Annotated[
-        bool, typer.Option(help="Give the display of the session real-time priority.")
-    ] = True,
+    no_realtime: Annotated[
+        bool,
+        typer.Option("--no-realtime", help="Run the display without real-time priority."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure drawing, flips and late frames on three screens."""
     if (lack := missing()) is not None:
         raise Refused(lack)
-    messages = _run_session(minutes, realtime)
+    messages = _run_session(minutes, not no_realtime)
     rows = [*_cost_rows(), *_paced_rows(seconds), *_session_rows(messages)]
     show("rig bench display: three views of 400 x 300", rows, as_json, _describe_late(messages))
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rig.cli.chaos.plan import Plan, kill_plan, make_plan
+from rig.cli.numbers import whole_number
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 
@@ -21,7 +22,7 @@ _MAX_SEEDS = 10_000
 def chaos(
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=2**63 - 1, metavar="INTEGER", help="Seed of one plan."),
+        typer.Option(parser=whole_number(0, 2**63 - 1), help="Seed of one plan."),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="A-B", help="Seeds of several plans, such as 1-100.")

@@ -7,11 +7,11 @@ import typer
 
 from rig.cli.panel.choices import Choices
 from rig.cli.sessions.monitor import (
-    Browser,
     Certificate,
     Host,
     Key,
     Name,
+    NoBrowser,
     Port,
     live_monitor,
     open_browser,
@@ -47,7 +47,7 @@ def panel(
     certificate: Certificate = None,
     key: Key = None,
     name: Name = None,
-    browser: Browser = True,
+    no_browser: NoBrowser = False,
 ) -> None:
     """Begin and end an animal's day in a browser: weight, task, checks, session, water.
 
@@ -67,7 +67,7 @@ def panel(
     listening = bind(host, port)
     address = address_of(listening, certificate is not None, token, names)
     new_console().print(f"panel: {address}   (Ctrl-C ends it; a session goes on)", soft_wrap=True)
-    if browser:
+    if not no_browser:
         open_browser(address)
     app = panel_application(desk, watched, token, _page_of)
     serve(app, listening, certificate, key, names=names)

@@ -32,7 +32,9 @@ Name = Annotated[
         "repeated [--host]."
     ),
 ]
-Browser = Annotated[bool, typer.Option(help="Open the page in a browser.")]
+NoBrowser = Annotated[
+    bool, typer.Option("--no-browser", help="Print the address; do not open a browser.")
+]
 
 
 def monitor(
@@ -46,14 +48,14 @@ def monitor(
     certificate: Certificate = None,
     key: Key = None,
     name: Name = None,
-    browser: Browser = True,
+    no_browser: NoBrowser = False,
 ) -> None:
     """Show a running session on a live page; the session never waits for the page."""
     from rig.monitor.serve import names_of
 
     names = names_of(host, certificate, key, name or ())
     folder = session_in(folder) if folder is not None else _newest(data)
-    _run(live_monitor(folder), host, port, certificate, key, names, browser)
+    _run(live_monitor(folder), host, port, certificate, key, names, not no_browser)
 
 
 def live_monitor(folder: Path, token: str = "", accept: "Accept | None" = None) -> "Monitor":

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from rig.cli.sessions.monitor import (
-    Browser,
     Certificate,
     Host,
     Key,
     Name,
+    NoBrowser,
     Port,
     open_browser,
 )
@@ -37,7 +37,7 @@ def overview(
     certificate: Certificate = None,
     key: Key = None,
     name: Name = None,
-    browser: Browser = True,
+    no_browser: NoBrowser = False,
 ) -> None:
     """Show several rigs on one page, a line each; a click opens the rig's own live page."""
     from rig.monitor.overview import Overview, check_addresses, overview_application
@@ -50,7 +50,7 @@ def overview(
     listening = bind(host, port)
     address = address_of(listening, certificate is not None, "", names)
     new_console().print(f"overview: {address}   (Ctrl-C ends it; the sessions go on)")
-    if browser:
+    if not no_browser:
         open_browser(address)
     app = overview_application(Overview(shown, trusted))
     serve(app, listening, certificate, key, names=names)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from rig.cli.numbers import number_in
 from rig.cli.sessions.completeness_notice import check_log
-from rig.cli.sessions.monitor import Browser, serve_replay
+from rig.cli.sessions.monitor import NoBrowser, serve_replay
 from rig.cli.sessions.run import Sets
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.terminal import new_console
@@ -62,7 +62,7 @@ def replay(
             "--monitor", help="Show the session, or the result of the replay, on the live page."
         ),
     ] = False,
-    browser: Browser = True,
+    no_browser: NoBrowser = False,
 ) -> None:
     """Replay a recorded session and check that every decision is identical.
 
@@ -77,7 +77,7 @@ def replay(
         raise Refused("--verify compares decisions; omit --speed, --display, --to and --monitor")
     if not plays:
         if monitor:
-            serve_replay(folder, browser)
+            serve_replay(folder, not no_browser)
             return
         compare(folder, names, sets or [], verify)
         return
@@ -86,7 +86,7 @@ def replay(
         kept = to or (Path(scratch) / folder.name if monitor else None)
         _play(folder, names, sets or [], rate, display, kept)
         if monitor and kept is not None:
-            serve_replay(kept, browser)
+            serve_replay(kept, not no_browser)
 
 
 def _speed(text: str, display: bool) -> float | None:

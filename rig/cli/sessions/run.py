@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 import rig
-from rig.cli.numbers import number
+from rig.cli.numbers import number, whole_number
 from rig.cli.sessions.end_summary import end
 from rig.cli.sessions.post_session import ask, at_a_terminal, water_due
 from rig.cli.sessions.session_argument import data_of, session_in
@@ -36,7 +36,9 @@ Data = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(help="Random seed; default: a new one for each session.", min=0, max=2**63 - 1),
+    typer.Option(
+        parser=whole_number(0, 2**63 - 1), help="Random seed; default: a new one for each session."
+    ),
 ]
 Sets = Annotated[
     list[str] | None,
@@ -86,10 +88,11 @@ def run(
     ] = None,
     override: Override = "",
     rehearse: Rehearse = False,
-    browser: Annotated[
-        bool, typer.Option(help="Open the live page in a browser; its address is printed.")
-    ] = True,
-    page: Annotated[bool, typer.Option(help="Serve the live page.")] = True,
+    no_browser: Annotated[
+        bool,
+        typer.Option("--no-browser", help="Print the live page's address; do not open a browser."),
+    ] = False,
+    no_page: Annotated[bool, typer.Option("--no-page", help="Serve no live page.")] = False,
     sets: Sets = None,
 ) -> None:
     """Run one session.
@@ -98,7 +101,7 @@ def run(
 
     Exit code: 0 ended normally, 1 ended by a failure, 2 refused before anything moved.
     """
-    shown = (Page.OPENED if browser else Page.SERVED) if page else Page.NONE
+    shown = Page.NONE if no_page else Page.SERVED if no_browser else Page.OPENED
     if interrupted is not None:
         given = (setup, task, subject, trials, minutes, seed, mouse)
         if rehearse or any(value is not None for value in given):

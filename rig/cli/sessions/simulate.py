@@ -13,7 +13,7 @@ from rich.table import Table
 
 import rig
 from rig import virtual_session
-from rig.cli.numbers import number
+from rig.cli.numbers import number, whole_number
 from rig.cli.sessions.run import Sets
 from rig.cli.terminal import new_console
 from rig.errors import Refused
@@ -60,7 +60,8 @@ def simulate(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Random seed of the first session.", min=0, max=2**62)
+        int,
+        typer.Option(parser=whole_number(0, 2**62), help="Random seed of the first session."),
     ] = 1,
     tick_ms: Annotated[
         float,
