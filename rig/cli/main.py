@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Annotated
 
-# before any command loads numpy: one thread always sums in the same order
+# Set before any command loads numpy: with one thread, sums always have the same order.
 os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")})
 
 import typer
@@ -66,7 +66,7 @@ COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     (_RECORDINGS, (ls, export, copy, prune)),
     (_IMAGING, (align,)),
 )
-"""The commands in the order and under the headings of the help."""
+"""The commands, in the order of the help and under its headings."""
 for heading, commands in COMMANDS:
     for command in commands:
         app.command(rich_help_panel=heading)(command)

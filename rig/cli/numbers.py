@@ -7,7 +7,7 @@ import typer
 
 
 def number_in(text: str) -> float:
-    """Return the number that was typed. Raises ValueError with a sentence for the person."""
+    """Return the number in a typed text. Raises ValueError with a sentence for the user."""
     text = text.strip()
     try:
         value = float(text)
@@ -25,7 +25,7 @@ def number(low: float = -math.inf, high: float = math.inf) -> Callable[[str | fl
 
     def parse(text: str | float) -> float:
         try:
-            value = number_in(str(text))  # a default comes as a number
+            value = number_in(str(text))  # a default value is a number already
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         if not low <= value <= high:

@@ -1,6 +1,6 @@
-"""What a person may enter in the animals' record, by a command or on the panel: one set of rules.
+"""Enter data in the animals' record; commands and the panel follow the same rules.
 
-Amounts come as they were typed. Every function raises Refused with one sentence.
+Amounts are texts as they were typed. Every function raises Refused if an entry is not valid.
 """
 
 import re
@@ -25,9 +25,9 @@ WEIGHT_G = (5.0, 100.0)
 NEED_ML = (0.0, 5.0)
 SUPPLEMENT_ML = (0.001, 5.0)
 SEXES = ("M", "F", "U", "O")
-"""Male, female, unknown, other, as NWB writes them."""
+"""Male, female, unknown, other, as in NWB."""
 MOST_TEXT = 200
-"""Longest condition, note, genotype or name of a person, characters."""
+"""Largest length of a condition, note, genotype or name of a person, characters."""
 _PLAUSIBLE = (0.5, 1.5)
 _FIRST_BIRTH = date(2000, 1, 1)
 _EXPERIMENTER = re.compile(r"[^,]+, [^,]+")
@@ -46,7 +46,7 @@ def known(data: Path, name: str) -> Subject:
 
 
 def day_data(data: Path, name: str, rehearse: bool) -> Path:
-    """Return the data folder in which a known animal's day is: a rehearsed day has its own."""
+    """Return the data folder of a known animal; for a rehearsal it is another folder."""
     known(data, name)
     return rehearsal(data, name) if rehearse else data
 
@@ -73,7 +73,7 @@ def edit(data: Path, name: str, changes: dict[str, Any]) -> None:
 def weigh(
     data: Path, name: str, grams: str, condition: str = "", note: str = "", after: bool = False
 ) -> Weighing:
-    """Enter today's weight of an animal; `after`: it was measured after a session."""
+    """Enter today's weight of an animal, g; `after` is True if it was weighed after a session."""
     weight_g = amount_in(grams, "g", "GRAMS", *WEIGHT_G)
     _check_texts({"condition": condition, "note": note})
     day = read_lab(data).day_of(time.time())
@@ -84,7 +84,7 @@ def weigh(
 
 
 def give(data: Path, name: str, ml: str, note: str = "") -> float:
-    """Enter water that an animal was given by hand; return how much, ml."""
+    """Enter water that an animal was given by hand; return the amount, ml."""
     volume_ml = amount_in(ml, "ml", "ML", *SUPPLEMENT_ML)
     _check_texts({"note": note})
     with open_record(data) as record:
@@ -93,7 +93,7 @@ def give(data: Path, name: str, ml: str, note: str = "") -> float:
 
 
 def doubtful_weight(subject: Subject, grams: float) -> str:
-    """Return why a weight is probably a mistake, so that it must be confirmed; "" if it is not."""
+    """Return why a weight is probably a mistake and must be confirmed; "" if it is plausible."""
     share = grams / subject.baseline_g
     if _PLAUSIBLE[0] <= share <= _PLAUSIBLE[1]:
         return ""
@@ -101,7 +101,7 @@ def doubtful_weight(subject: Subject, grams: float) -> str:
 
 
 def amount_in(text: str, unit: str, name: str, low: float, high: float) -> float:
-    """Return an amount as people type it, with or without its unit."""
+    """Return the amount in a typed text, with or without its unit."""
     try:
         value = number_in(text.lower().strip().removesuffix(unit))
     except ValueError as error:
@@ -112,7 +112,7 @@ def amount_in(text: str, unit: str, name: str, low: float, high: float) -> float
 
 
 def stages() -> dict[str, set[str]]:
-    """Return the stages of the tasks that are installed, each with the cohorts it is for."""
+    """Return the stages of the installed tasks, each with its cohorts."""
     found: dict[str, set[str]] = {}
     folder = Path(rig.__file__).parent.parent / "behavior" / "tasks"
     for path in sorted(folder.glob("*.toml")):
@@ -122,7 +122,7 @@ def stages() -> dict[str, set[str]]:
 
 
 def _check(one: Subject) -> None:
-    """Check what is recorded of an animal."""
+    """Check the values in an animal's record."""
     _check_stage(one)
     for key, value, (low, high), unit in (
         ("--baseline-g", one.baseline_g, WEIGHT_G, "g"),

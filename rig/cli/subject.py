@@ -1,4 +1,4 @@
-"""rig subject: the animals' record: who they are, what they weigh, what they were given."""
+"""rig subject: keep the record of the animals: their data, weights and water."""
 
 import time
 from typing import Annotated
@@ -236,7 +236,7 @@ def water(name: Name, data: Data, rehearse: Rehearse = False) -> None:
 
 
 def _facts(*values: str | None) -> dict[str, str]:
-    """Return those facts of an animal that were given."""
+    """Return the facts of an animal that were given as options."""
     given = zip(_FACTS, values, strict=True)
     return {name: value.strip() for name, value in given if value is not None}
 

@@ -1,8 +1,8 @@
-"""Printing changes nothing: whatever the text, the encoding of the terminal, or the pipe.
+"""Print safely to every terminal, encoding and pipe.
 
-Notes, names and file names may hold square brackets, which rich would take for its markup, control
-characters, which a terminal would obey, and letters that the encoding lacks; nobody may be reading
-a pipe any more.
+Notes, names and file names may contain square brackets, which rich would interpret as markup,
+control characters, which a terminal would execute, and letters that the encoding lacks. A pipe may
+have no reader any more. None of these may cause an error.
 """
 
 import codecs
@@ -23,21 +23,21 @@ from rig.session.provenance import about
 from rig.transport.private_folder import private_folder
 
 _PLAIN = str.maketrans({"≠": "!=", "≥": ">=", "≤": "<=", "±": "+/-", "µ": "u", "█": "#", "│": "|"})
-"""What is printed for a character that the encoding lacks. For others: the letter without its
-accent, else "?"."""
+"""Replacements of characters that the encoding lacks. Other such characters are replaced by the
+letter without its accent, or else by "?"."""
 _HANDLER = "rig.plain"
 _CONTROL = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "?")
-"""What is printed for a control character, other than a tab or the end of a line."""
+"""Replacements of control characters other than a tab or the end of a line."""
 del _CONTROL[ord("\t")], _CONTROL[ord("\n")]
 
 
 def new_console(stderr: bool = False, file: TextIO | None = None) -> Console:
-    """Return a console that prints text as it is: colours are given by `Text` and `style`."""
+    """Return a console that prints text without markup; use `Text` and `style` for colours."""
     return _Console(stderr=stderr, file=file, markup=False, emoji=False, highlight=False)
 
 
 class _Console(Console):
-    """A console whose text holds no control characters; colours and cursor are rich's own."""
+    """A console that replaces control characters in texts, but not those that rich adds."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -50,20 +50,20 @@ class _Console(Console):
 
 
 def make_printable() -> None:
-    """Let stdout and stderr replace what their encoding lacks, in place of an error.
+    """Make stdout and stderr replace characters that their encoding lacks, without an error.
 
     A Windows console or a redirected file may be in cp1252, a terminal in ASCII; a file name may
-    hold bytes that are text in no encoding. All consoles of the command line, rich's and click's,
-    print through these two streams.
+    contain bytes that are not valid text. All consoles of the command line, those of rich and of
+    click, print to these two streams.
     """
     codecs.register_error(_HANDLER, _replace)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a test may have put another kind of stream there
+        if hasattr(stream, "reconfigure"):  # a test may use another kind of stream
             stream.reconfigure(errors=_HANDLER)
 
 
 def protect_output() -> None:
-    """Let commands go on when nobody reads their output any more."""
+    """Make commands continue if the reader of their output has ended."""
     sys.stdout = cast(TextIO, _Output(sys.stdout))
     sys.stderr = cast(TextIO, _Output(sys.stderr))
 
@@ -82,7 +82,7 @@ def report_error(error: Exception) -> str:
 
 
 def _saved(text: str) -> Path | None:
-    """Save a report in the user's state folder, else in the private one; None if both are full."""
+    """Save a report in the user's state folder, or else in the private one; None if both fail."""
     name = f"error-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.txt"
     for folder in (_state_folder, private_folder):
         try:
@@ -100,7 +100,7 @@ def _state_folder() -> Path:
 
 
 class _Output:
-    """A stream that drops what nobody can read any more."""
+    """A stream that drops its output if the reader has ended."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -119,7 +119,7 @@ class _Output:
             self._drop()
 
     def _drop(self) -> None:
-        """Send to nowhere what is still to be written, also when the interpreter exits."""
+        """Discard all further output, including that at the exit of the interpreter."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Compare what a decider published when recorded with what it publishes in a replay."""
+"""Compare the messages that a decider published in the recording and in a replay."""
 
 import math
 from collections import deque
@@ -32,7 +32,7 @@ class Comparison:
 
         Args:
             node: The decider.
-            exact: Whether every bit must be equal; otherwise floats may differ by a tolerance.
+            exact: True if every bit must be equal; otherwise floats may differ by a tolerance.
             differences: Counts all differences; None to find only the first.
         """
         self.sender = node.name
@@ -46,19 +46,20 @@ class Comparison:
         self._trial = -1
         self._first: Difference | None = None
         self._outside_at: int | None = None
-        """Messages before its last Fault with an outside cause, which may have ended it."""
+        """Number of messages before the decider's last Fault with an outside cause, which may have
+        ended it."""
         self._own = ""
-        """Text of its last Fault whose cause was a message."""
+        """Text of the decider's last Fault that was caused by a message."""
         self._ended: Ended | None = None
 
     @property
     def failed(self) -> str:
-        """Why it failed when it was recorded; "" if it did not."""
+        """Why the decider failed in the recording; "" if it did not fail."""
         return self._ended.reason if self._ended is not None and self._ended.failed else ""
 
     @property
     def is_own_failure(self) -> bool:
-        """Whether it failed on a message or in closing, and so must fail again in the replay."""
+        """True if the decider failed on a message or in closing, so it must fail again."""
         return bool(self.failed) and (
             self.failed == self._own or self.failed.startswith(NOT_CLOSED)
         )
@@ -79,7 +80,7 @@ class Comparison:
             self._add(1, self._new, message)
 
     def end(self, with_tail: bool) -> tuple[int, int, Difference | None]:
-        """Return how many messages were compared, how many cannot be, and the first difference.
+        """Return the numbers of compared and of uncomparable messages, and the first difference.
 
         Messages cannot be compared if the decider's input is not in the log in hub order
         (`with_tail`), or if something other than a message ended the decider.
@@ -120,7 +121,7 @@ class Comparison:
 
 
 def _close(old: Message, new: Message) -> bool:
-    """Return whether two messages are equal, floats within the tolerance."""
+    """Return True if two messages are equal, with floats within the tolerance."""
     if type(old) is not type(new):
         return False
     pairs = zip(msgspec.structs.astuple(old), msgspec.structs.astuple(new), strict=True)

@@ -25,7 +25,7 @@ class FieldDifference(msgspec.Struct):
     """Number of values compared: 1 for each pair, or the length of the array."""
     differing_values: int = 0
     largest: float = 0.0
-    """The largest difference of two numbers; 0 if the field holds no numbers."""
+    """The largest difference of two numbers; 0 if the field does not contain numbers."""
 
     def text(self) -> str:
         """Return a description of the difference."""
@@ -38,13 +38,13 @@ class FieldDifference(msgspec.Struct):
 
 
 class Differences:
-    """Pairs the messages of one decider by type and time, and counts what differs in them."""
+    """The differences of one decider's messages, which are paired by type and time."""
 
     def __init__(self) -> None:
         self._fields: dict[tuple[str, str], FieldDifference] = {}
         self._waiting: dict[str, list[dict[tuple[int, int], Message]]] = {}
         self._last: dict[tuple[str, int], tuple[int, int]] = {}
-        """For each type and side: the time of the last message, and its number at that time."""
+        """For each type and side: the time (ns) of the last message, and its index at this time."""
 
     def add(self, side: int, message: Message) -> None:
         """Add the next message: side 0 is the recording, side 1 the replay."""

@@ -1,4 +1,4 @@
-"""Replay a log: feed the recorded messages to fresh deciders, and compare what they publish."""
+"""Replay a log: pass the recorded messages to new deciders, and compare what they publish."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,17 +37,18 @@ class Report(msgspec.Struct, frozen=True):
     first: Difference | None
     """The earliest difference; None if all compared messages are equal."""
     unproven: dict[str, int]
-    """Messages that cannot be compared, because their sender's input is not in the log."""
+    """Number of messages that cannot be compared, because the decider's input is not in the log."""
     exact: bool
     """True if compared bit for bit; False if recorded elsewhere and floats have a tolerance."""
     outcome_counts: dict[str, tuple[str, str]] = {}
     """With --set: Node.replay_counts of the deciders, recorded and replayed, by name."""
     failed: dict[str, str] = {}
-    """Why deciders failed on a message in the recording, if they failed in the same way again."""
+    """Why a decider failed on a message in the recording and, in the same way, in the replay."""
     ended_outside: dict[str, str] = {}
-    """What other than a message ended deciders in the recording; they are compared up to it."""
+    """The cause, other than a message, that ended a decider in the recording; its messages are
+    compared up to then."""
     recorded_by: str = ""
-    """Which other version recorded the session, and what to do; "" if it was this version."""
+    """A sentence if another version recorded the session, and what to do; "" otherwise."""
     differences: dict[str, list[FieldDifference]] = {}
     """With --set: how much the messages of each decider differ from the recorded ones."""
     unreached: list[str] = []
@@ -59,7 +60,7 @@ class Report(msgspec.Struct, frozen=True):
 def read_recording(
     folder: Path, here: dict[str, str]
 ) -> tuple[Completeness, SessionSettings, tuple[str, ...]]:
-    """Return how complete a session is, its settings, and the names of its deciders.
+    """Return the completeness of a session, its settings, and the names of its deciders.
 
     Raises Refused if the session cannot be replayed by this version.
     """
@@ -71,10 +72,10 @@ def read_recording(
 def replay(
     folder: Path, sets: Sequence[str], here: dict[str, str], only: Sequence[str] = ()
 ) -> Report:
-    """Feed a recorded session to fresh deciders and compare what they publish with the recording.
+    """Pass a recorded session to new deciders and compare what they publish with the recording.
 
-    A decider that failed must fail again on the same message; the others go on, as they did. The
-    log is streamed: memory does not grow with it, except with `sets`.
+    A decider that failed must fail again on the same message; the others continue, as in the
+    recording. The log is streamed, so memory does not grow with its length, except with `sets`.
 
     Args:
         folder: The session folder.
@@ -106,7 +107,7 @@ def replay(
 
 
 def _chosen(deciders: tuple[str, ...], only: Sequence[str]) -> tuple[str, ...]:
-    """Return the deciders to replay, in their order. Raises Refused."""
+    """Return the deciders to replay, in order. Raises Refused if a name in `only` is unknown."""
     if unknown := [name for name in only if name not in deciders]:
         raise Refused(
             f"the session has no process {unknown[0]!r} whose decisions can be compared; choose "
@@ -141,7 +142,7 @@ def _report(
 
 
 def _reaches(text: str, nodes: Sequence[Node]) -> bool:
-    """Return whether one of the deciders reads the key of a --set."""
+    """Return True if one of the deciders reads the key of a --set text."""
     section, _, rest = text.partition("=")[0].strip().partition(".")
     if section == "nodes":
         return rest.partition(".")[0] in [node.name for node in nodes]
@@ -172,7 +173,7 @@ def _session(folder: Path, here: dict[str, str]) -> SessionSettings:
 
 
 def _check_schema(folder: Path, about: dict[str, str], here: dict[str, str]) -> None:
-    """Refuse a log whose messages this version does not read as they were meant."""
+    """Raise Refused if the meaning of the log's messages differs in this version."""
     schema, own = about.get("schema"), here.get("schema")
     if schema is not None and schema != own:
         version, how = _version(about)
@@ -183,7 +184,7 @@ def _check_schema(folder: Path, about: dict[str, str], here: dict[str, str]) -> 
 
 
 def _deciders(recorded: SessionSettings, folder: Path) -> tuple[str, ...]:
-    """Return the deciders' names. Raises Refused if this version does not know their settings."""
+    """Return the deciders' names. Raises Refused if this version does not accept their settings."""
     with _name_version(folder, recorded.about):
         names = [n for n in recorded.nodes if _decides(node_class(recorded.nodes[n]["run"]))]
         for name in names:
@@ -209,7 +210,7 @@ def _name_version(folder: Path, about: dict[str, str]) -> Iterator[None]:
 
 
 def _version(about: dict[str, str]) -> tuple[str, str]:
-    """Return which version recorded a session, and how to get it."""
+    """Return the version that recorded a session, and the command that gets it."""
     version = f"rig {about['rig']}" if "rig" in about else "another version of rig"
     commit = about.get("commit", "installed")
     if commit == "installed":
@@ -247,25 +248,25 @@ class _Counts:
             self.replayed.count(message)
 
     def rows(self) -> dict[str, tuple[str, str]]:
-        """Return the counts as text by name: recorded, replayed."""
+        """Return the counts as text by name, as (recorded, replayed)."""
         old, new = self.recorded.rows(), self.replayed.rows()
         return {name: (old.get(name, "0"), new.get(name, "0")) for name in {**old, **new}}
 
 
 class _LogTransport:
-    """Feeds recorded messages to the deciders, and compares what they publish."""
+    """A transport that passes recorded messages to the deciders, and compares what they publish."""
 
     def __init__(self, folder: Path, in_hub_order: int, names: tuple[str, ...]) -> None:
-        """Feed the first `in_hub_order` messages of the log; the rest is only compared."""
+        """Pass the first `in_hub_order` messages of the log; the rest is only compared."""
         self.comparisons: dict[str, Comparison] = {}
         self.counts: list[_Counts] = []
         self.what_if: WhatIf | None = None
         self.trials_by = ""
         """The decider that runs the trials."""
         self.failed: dict[str, str] = {}
-        """Which deciders failed in this replay, and why."""
+        """Why each decider that failed in this replay failed, by name."""
         self.reads_pixels = True
-        """Whether any decider needs the pixels of Frames."""
+        """True if any decider needs the pixels of Frames."""
         self._reader = LogReader(folder / LOG_FILE)
         self._log = ((envelope, message) for envelope, message, _ in self._reader.messages())
         self._received = islice(self._log, in_hub_order)
@@ -279,7 +280,7 @@ class _LogTransport:
         pass
 
     def publish(self, sender: str, message: Message) -> None:
-        if self._at_end:  # after the log has ended, messages have no counterpart
+        if self._at_end:  # messages after the end of the log have no counterpart
             return
         self.comparisons[sender].add_replayed(message)
         if self.what_if is not None and sender == self.trials_by:
@@ -301,9 +302,9 @@ class _LogTransport:
             self.failed[sender] = reason
 
     def take_tail(self) -> bool:
-        """Read what follows the messages in hub order; return whether there was any.
+        """Read the messages after those in hub order; return True if there are any.
 
-        Messages after a damaged part are not compared: their counterparts may be missing.
+        Messages after a damaged part are not compared, because their counterparts may be missing.
         """
         has_tail = False
         for pair in self._log:

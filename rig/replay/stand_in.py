@@ -1,8 +1,8 @@
-"""A recorded session stands in for the rig: live processes run on it, and replace their messages.
+"""Play a recorded session, instead of a rig, to processes that run live.
 
-The log is played in hub order, without the messages of the live processes. What they publish goes
-to the other live processes and, if wanted, into the log of a new folder, with the rest of the
-recording. Time is that of the recording, faster or slower, or virtual.
+The log is played in hub order, without the recorded messages of the live processes. The messages
+that they publish now go to the other live processes and, optionally, into the log of a new folder,
+together with the rest of the recording. Time runs as in the recording, faster, slower, or virtual.
 """
 
 import shutil
@@ -30,20 +30,20 @@ Messages = Sequence[tuple[Envelope, Message]]
 
 
 class Played(msgspec.Struct, frozen=True):
-    """What came of playing a session."""
+    """The result of playing a session."""
 
     live: tuple[str, ...]
     """The processes that ran live."""
     session_s: float
-    """How long the recording is, s."""
+    """Length of the recording, s."""
     took_s: float
     published: dict[str, Counter[str]]
     """Number of messages that each live process published, by type."""
     recorded: dict[str, Counter[str]]
-    """The same, when the session was recorded."""
+    """Number of messages that each of these processes published in the recording, by type."""
     late_flips: int
     ended: dict[str, str]
-    """Why live processes ended."""
+    """Why each live process ended."""
 
 
 def play(
@@ -61,8 +61,8 @@ def play(
         live: The processes that run live: deciders, and the display.
         here: Versions and CPU of this machine.
         sets: `--set` texts that change the settings of the live processes.
-        speed: How many seconds of the session pass in one second; None: as fast as possible.
-        to: A new folder for the session that comes of it; None to keep nothing.
+        speed: Seconds of the session per second of real time; None: as fast as possible.
+        to: A new folder for the resulting session; None to keep nothing.
 
     Raises:
         Refused: The session cannot be played, or a process cannot run live.
@@ -88,7 +88,7 @@ def play(
 
 
 def _run(transport: "_StandIn", session: SessionSettings, clock: Clock) -> None:
-    """Make the live processes, and run them until the log ends."""
+    """Create the live processes, and run them until the log ends."""
     nodes = [make(session, name, partial(transport.publish, name)) for name in transport.live]
     for node in nodes:
         node.check(session.task)
@@ -109,13 +109,13 @@ def _check_live(live: Sequence[str], session: SessionSettings, deciders: Sequenc
 
 
 class _PlayClock:
-    """Real time, from the first message of the recording on."""
+    """A clock of real time that starts at the first message of the recording."""
 
     def __init__(self) -> None:
         self._zero = monotonic_ns()
 
     def start(self, at: int) -> None:
-        """Let it be `at` (ns of the session) now."""
+        """Start the clock at session time `at`, ns."""
         self._zero = monotonic_ns() - at
 
     def now(self) -> int:
@@ -123,7 +123,7 @@ class _PlayClock:
 
 
 class _StandIn:
-    """The transport of the live processes: a log in place of the hub."""
+    """The transport of the live processes, with a log instead of the hub."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class _StandIn:
         self._pixels = Pixels(folder)
         self._senders = {name: Sender(name, clock, session=session.id) for name in live}
         self._back: deque[tuple[Envelope, Message]] = deque()
-        """What the live processes published, until it is delivered to them."""
+        """Messages of the live processes that are not delivered to them yet."""
         self._next: tuple[Envelope, Message] | None = None
         self._first = self._last = 0
         self._published: dict[str, Counter[str]] = {name: Counter() for name in live}
@@ -190,7 +190,7 @@ class _StandIn:
         self.publish(sender, Ended(self._clock.now(), reason, failed, messages))
 
     def played(self, took_s: float) -> Played:
-        """Return what came of it."""
+        """Return the result after took_s seconds."""
         return Played(
             self.live,
             (self._last - self._first) / 1e9,
@@ -221,7 +221,7 @@ class _StandIn:
         return Envelope("", 0, 0, 0, 0, msgspec.Raw()), stop
 
     def _due(self, sent: int) -> int:
-        """Return when a message is due, on the clock of the live processes."""
+        """Return the time at which a message is due, on the clock of the live processes, ns."""
         if self._speed is None:
             return max(sent, self._clock.now())
         return self._first + round((sent - self._first) / self._speed)
@@ -244,12 +244,12 @@ class _StandIn:
 
 
 class _NewFolder:
-    """A session folder with the recording, in which the live processes' messages are new."""
+    """A session folder with the recording, except the messages of the live processes."""
 
     def __init__(
         self, folder: Path, to: Path, session: SessionSettings, recorded: Completeness
     ) -> None:
-        """Make the folder. Raises Refused if it exists, or is where sessions are counted."""
+        """Create the folder. Raises Refused if it exists, or is beside recorded sessions."""
         if to.exists() or to.resolve().parent == folder.resolve().parent:
             raise Refused(
                 f"{to} exists, or is beside the recorded session; name a new folder elsewhere"
@@ -267,7 +267,7 @@ class _NewFolder:
             raise Refused(f"{to} cannot be made ({error}); name another folder") from error
 
     def add(self, envelope: Envelope, message: Message) -> None:
-        """Add a message; the files that it names stay in the recorded folder."""
+        """Add a message; files that it names remain in the recorded folder."""
         if isinstance(message, Start | Frame | Scan):
             if isinstance(message, Frame | Scan):
                 message = msgspec.structs.replace(message, file=str(self._folder / message.file))

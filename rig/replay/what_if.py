@@ -1,7 +1,7 @@
-"""What another rule would have done with the recorded session: where each trial first diverges.
+"""Find where each trial first diverges if a recorded session is replayed with other settings.
 
-The recorded mouse does not react to the new rule. So within a trial only the first message that
-differs is evidence; what follows it would have been another trial.
+The recorded mouse does not react to the new settings. So within a trial only the first message that
+differs is evidence; after it, the trial would have continued differently.
 """
 
 from collections import deque
@@ -29,25 +29,25 @@ class Divergence(msgspec.Struct, frozen=True):
     trial: int
     stimulus: str
     t_s: float
-    """Seconds from the start of the trial."""
+    """Time from the start of the trial, s."""
     old: Message | None
     new: Message | None
 
     def texts(self) -> tuple[str, str]:
-        """Return what was recorded and what the new settings do, in words."""
+        """Return texts on the recorded message and on that with the new settings."""
         return _text(self.old, self.new), _text(self.new, self.old)
 
 
 class WhatIf:
-    """Compares the recorded and the replayed messages of a task, trial by trial."""
+    """The comparison of the recorded and the replayed messages of a task, trial by trial."""
 
     def __init__(self) -> None:
         self.divergences: list[Divergence] = []
         self.trials = 0
-        """Number of trials that both have."""
+        """Number of trials on both sides."""
         self._queues: tuple[deque[Message], deque[Message]] = (deque(), deque())
         self._skips = [False, False]
-        """Whether a side has diverged and is skipped until its next trial."""
+        """True for a side that has diverged and is skipped until its next trial."""
         self._trial: TrialStart | None = None
 
     def add(self, side: int, message: Message) -> None:
@@ -69,13 +69,13 @@ class WhatIf:
         if isinstance(old, TrialStart) and isinstance(new, TrialStart):
             if (old.trial, old.stimulus) == (new.trial, new.stimulus):
                 self._trial, self.trials = old, self.trials + 1
-                return  # what was drawn differs with the settings; what follows from it is compared
+                return  # drawn values may differ with the settings; their effects are compared
         elif _same(old, new):
             return
         self._diverge(old, new)
 
     def _diverge(self, old: Message | None, new: Message | None) -> None:
-        """Record where this trial diverges, and skip to the next one on both sides."""
+        """Record where this trial diverges, and skip to the next trial on both sides."""
         if old is not None and new is not None and type(old) is not type(new) and old.t != new.t:
             old, new = (old, None) if old.t < new.t else (None, new)
         first = old or new
@@ -95,7 +95,7 @@ class WhatIf:
 
 
 def _same(old: Message, new: Message) -> bool:
-    """Return whether two messages are equal, but for ids, which go on from the trial before."""
+    """Return True if two messages are equal, apart from ids, which depend on earlier trials."""
     if isinstance(old, Arm | Disarm) and type(old) is type(new):
         return old == msgspec.structs.replace(new, id=old.id)
     return old == new

@@ -27,9 +27,9 @@ calibrate = typer.Typer(
     no_args_is_help=True,
 )
 _BAR = 24
-"""Characters of the longest bar in the table."""
+"""Length of the longest bar in the table, characters."""
 _MIN_COUNTS = 20
-"""Fewest counts of an encoder in one turn."""
+"""Smallest number of counts of an encoder in one turn."""
 
 
 @calibrate.command()
@@ -114,7 +114,7 @@ def _turned(
     cm: float,
     console: Console,
 ) -> float:
-    """Return the distance of a count, cm; negative if the counts went down."""
+    """Return the distance per count, cm; negative if the counts decreased."""
     mark = "mark the wheel and the frame, then press Enter"
     control.poll_during(partial(typer.prompt, mark, default="", show_default=False))
     began = counts()
@@ -158,7 +158,7 @@ def _weigh(
 
 
 def _show(series: list[Weighing], fitted: Fit, console: Console) -> None:
-    """Print the series, the fitted line, and how far each series is off it."""
+    """Print the series, the fitted line, and the deviation of each series from the line."""
     most = max(one.ul_each for one in series)
     table = Table("pulse", "ul/pulse", "residual", "", title="calibration")
     for one, off in zip(series, fitted.residuals, strict=True):

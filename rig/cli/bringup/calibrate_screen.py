@@ -1,4 +1,4 @@
-"""rig calibrate screen: turn a photometer's readings into a screen's dated gamma table."""
+"""rig calibrate screen: make a screen's gamma table, with its date, from photometer readings."""
 
 from datetime import date
 from pathlib import Path
@@ -19,7 +19,7 @@ def calibrate_screen(setup: Path, name: str, levels: int, console: Console) -> N
     """Measure one screen of a setup, level by level, and store its gamma table beside the setup.
 
     Raises:
-        Refused: If there is no such screen, or the readings are not a gamma curve.
+        Refused: There is no such screen, or the readings are not a gamma curve.
     """
     session = setup_session(setup)
     display = session.nodes.get("display", {})
@@ -56,7 +56,7 @@ def _measure(setup: Path, name: str, levels: int) -> list[tuple[float, float]]:
         image = np.zeros((height, width, 3), np.uint8)
         for level in np.rint(np.linspace(0, 255, levels)):
             image[top : top + high, left : left + wide] = np.rint(level * colour)
-            for _ in range(2):  # into both buffers of the window
+            for _ in range(2):  # fill both buffers of the window
                 screen.draw_pixels(image)
                 screen.flip()
             cd_m2 = ask(f"level {level / 255:.3f}: cd/m2", 0.0)

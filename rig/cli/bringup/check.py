@@ -1,4 +1,4 @@
-"""rig check: try the devices and screens of a rig with a person; save what passed and failed."""
+"""rig check: test the devices and screens of a rig with the help of a person; save the results."""
 
 from datetime import datetime
 from pathlib import Path
@@ -61,7 +61,7 @@ def devices(
         results = list(loop_back(control) if loopback else walk(control, console))
         warnings = control.warnings
     _print(results, session.rig.name, warnings, console)
-    kept = _keep(setup, session.rig.name, results)  # now, as the next answer may never come
+    kept = _keep(setup, session.rig.name, results)  # saved before the next question is asked
     if "display" in session.nodes and not loopback:
         results.append(_screens(setup))
         _print(results[-1:], session.rig.name, [], console)
@@ -92,7 +92,7 @@ def _screens(setup: Path) -> Result:
 
 
 def _keep(setup: Path, rig: str, results: list[Result]) -> Path:
-    """Write the results beside the setup, replacing those of before."""
+    """Write the results beside the setup, in place of older results."""
     path = setup.with_name(f"{setup.stem}.checked.toml")
     rows: dict[str, Any] = {one.what: f"{one.verdict}: {one.found}" for one in results}
     at = datetime.now().astimezone().isoformat(timespec="seconds")

@@ -52,7 +52,7 @@ def screens(
 
 
 def _show(screen: Screen, image: NDArray[np.uint8], refresh_hz: float, seconds: float) -> float:
-    """Show an image with the patch's code in it; return the flips a second."""
+    """Show an image with the code of the patch; return the number of flips per second."""
     patch = screen.layout.patch
     height = image.shape[0]
     began, shown = time.monotonic(), 0

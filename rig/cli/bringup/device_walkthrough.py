@@ -1,4 +1,4 @@
-"""Steps that try each device of a rig, each with what the person at the rig has to do."""
+"""Test each device of a rig, step by step, with instructions for the person at the rig."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -11,17 +11,18 @@ from rich.console import Console
 from behavior.manual.manual_control import ManualControl
 
 _WAIT_S = 20.0
-"""Seconds in which the person must do what is asked."""
+"""Time in which the person must carry out an instruction, seconds."""
 _CLICK_MS = 30.0
-"""Opening time of a valve that is only listened to."""
+"""Length of the pulses with which a person checks that a valve clicks, ms."""
 _MIN_COUNTS = 20
-"""Counts of an encoder that are a turn by hand, not noise."""
+"""Smallest number of encoder counts that is a turn by hand and not noise."""
 _LOOPS = 50
-"""Pulses that are sent from the valve line to the lick line."""
+"""Number of pulses that are sent from the valve line to the lick line."""
 _LOOP_LATE_MS = 5.0
-"""Largest median delay from a pulse to its onset."""
+"""Largest median delay from a pulse to its onset, ms."""
 _LOOP_EARLY_MS = 1.0
-"""An onset may seem this early: the time of its pulse is only known as the middle of a call."""
+"""Largest time by which an onset may precede its pulse, ms; the time of a pulse is known only as
+the middle of a call."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -33,7 +34,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def walk(control: ManualControl, console: Console) -> Iterator[Result]:
-    """Try every device in turn and yield its result; the person acts, looks and answers."""
+    """Test every device in turn and yield its result; the person follows the instructions."""
     forward, right = control.forward_signs()
     yield _turned(control, console, "wheel", "FORWARD", lambda: forward * control.counts())
     if control.side_counts() is not None:
@@ -62,7 +63,7 @@ def walk(control: ManualControl, console: Console) -> Iterator[Result]:
 
 
 def loop_back(control: ManualControl) -> Iterator[Result]:
-    """Time the valve line of each spout, wired back to its lick line; yield the results."""
+    """Measure the delay from each valve line to the lick line wired to it; yield the results."""
     for name in control.valves:
         if name not in control.licks:
             yield Result(f"loop {name}", "skipped", "the setup has no lick line of that name")

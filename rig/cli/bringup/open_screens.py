@@ -28,7 +28,7 @@ def open_screens(
         The window, the physical screens in it, and the display's settings.
 
     Raises:
-        Refused: If the setup has no display, or its window cannot be opened.
+        Refused: The setup has no display, or its window cannot be opened.
     """
     session = setup_session(setup)
     tables = session.nodes
@@ -42,7 +42,7 @@ def open_screens(
     names = ["grey", *plane_textures(settings.corridor)]
     grey = {name: np.full((4, 4), 128, np.uint8) for name in names}
     vblank = settings.paced == "vblank"
-    # nobody is disturbed by a second simulated rig
+    # A simulated rig needs no lock.
     real = bool(animal_devices(session)[0])
     with (
         RigLock(session, "a command that shows an image on its screens") if real else nullcontext()

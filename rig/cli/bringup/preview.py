@@ -34,9 +34,9 @@ from stimuli.window.psychopy_screen import PsychopyScreen
 
 _SETUP = Path(rig.__file__).parent / "setups" / "simulated.toml"
 _MAX_ROWS = 20
-"""Stimuli in one PNG; a task may have hundreds of images."""
+"""Largest number of stimuli in one PNG; a task may have hundreds of images."""
 _RUNNING_CM_S = 30.0
-"""Speed of the mouse in a corridor whose gain is set."""
+"""Speed of the mouse in a corridor with a gain, cm/s."""
 _FRAME_NS = 1_000_000_000 // 60
 _LEVELS = np.linspace(0, 1, 9)
 _ORDINARY_MONITOR = np.column_stack([_LEVELS, _LEVELS**2.2])
@@ -49,7 +49,7 @@ class _View(NamedTuple):
     caption: str
     scene: Scene
     cm_s: float
-    """Speed of the corridor; 0 for a stimulus that does not move."""
+    """Speed of the corridor, cm/s; 0 for a stimulus that does not move."""
 
 
 def preview(
@@ -110,7 +110,7 @@ def _write(screen: PsychopyScreen, views: list[_View], path: Path) -> str:
 
 
 def _blocks(resolved: ResolvedSession) -> list[Block]:
-    """Return the blocks of the task, with all their settings. Raises Refused if one is wrong."""
+    """Return the blocks of the task with all settings. Raises Refused if one is not valid."""
     settings = make(resolved.session, "task", lambda _: None).settings
     assert isinstance(settings, TaskSettings)
     return settings.in_blocks()
@@ -141,7 +141,7 @@ def _uncalibrated(screen: PhysicalScreen) -> PhysicalScreen:
 
 
 def _with_original_files(table: Any, files: dict[str, Path]) -> Any:
-    """Return a table of a resolved session with the paths of its files where they are now."""
+    """Return a table of a resolved session with the original paths of its files."""
     if isinstance(table, list):
         return [_with_original_files(value, files) for value in table]
     if not isinstance(table, dict):
@@ -193,7 +193,7 @@ def _open_loop(block: Block, name: str, field: FieldOfView) -> Image | Bar | Non
 
 
 def _show(screen: PsychopyScreen, view: _View, seconds: float) -> None:
-    """Show a stimulus in the window; a corridor is run through, again and again."""
+    """Show a stimulus in the window; the mouse runs through a corridor repeatedly."""
     began = time.monotonic()
     while (passed_s := time.monotonic() - began) < seconds:
         scene = view.scene

@@ -1,4 +1,4 @@
-"""JSON schemas of setups and tasks, made from the settings classes, for editors of TOML files."""
+"""Make the JSON schemas of setups and tasks, for editors of TOML files, from settings classes."""
 
 import ast
 import inspect
@@ -30,7 +30,7 @@ _DEVICE_PACKAGES = (
     "stimuli.window",
     "stimuli.sound",
 )
-"""Packages whose classes the setups name by `is`."""
+"""Packages that contain the classes that setups name by `is`."""
 _SLOTS = {
     "boards": ("Board",),
     "wheel": ("Wheel", "Ball"),
@@ -44,11 +44,11 @@ _SLOTS = {
     "screen": ("Screen",),
     "sound": ("Speaker",),
 }
-"""Keys whose tables are devices, and how the names of their classes end."""
+"""Keys whose tables are devices, and the end of the names of the devices' classes."""
 _OWN_NODE = {"type": "object", "required": ["run"]}
-"""The table of a node of somebody's own."""
+"""The table of a node that the lab has written itself."""
 _OF_SESSION = ("seed", "images_files", "resume")
-"""Settings of a task that the session fills in, not its file."""
+"""Settings of a task that the program fills in; they are not in the task's file."""
 
 
 def setup_schema() -> Schema:
@@ -122,7 +122,7 @@ def _nodes() -> Iterator[type[Node]]:
 
 
 def _devices() -> Iterator[tuple[str, type]]:
-    """Yield what `is` may name, and the class, for each device of the program."""
+    """Yield the value of `is` and the class of each device of the program."""
     for package in _DEVICE_PACKAGES:
         for name, kind in sorted(vars(import_module(package)).items()):
             if inspect.isclass(kind) and hasattr(kind, "Settings"):
@@ -134,7 +134,7 @@ def _settings(devices: dict[str, type]) -> list[type]:
 
 
 def _node_schema(made: _Schemas, kind: type[Node]) -> Schema:
-    """Return the schema of a node's table: what the task gives is not required of it."""
+    """Return the schema of a node's table; keys that the task sets are not required."""
     schema = made.schema(kind.Settings)
     properties = schema["properties"] | {"run": {"const": kind.__module__}}
     required = [key for key in schema["required"] if key != "imaging_folder"]
@@ -152,7 +152,7 @@ def _only_in_setups(kind: type[Node]) -> list[str]:
 
 
 def _device(made: _Schemas, path: str, kind: type) -> Schema:
-    """Return the condition on the table of a device: with this `is`, these keys."""
+    """Return the condition on the table of a device: this value of `is` allows these keys."""
     schema = made.schema(getattr(kind, "Settings"))  # noqa: B009
     named = {"is": {"const": path}, "board": {"type": "string"}}
     return {
@@ -162,7 +162,7 @@ def _device(made: _Schemas, path: str, kind: type) -> Schema:
 
 
 def _name_devices(definitions: dict[str, Schema], devices: dict[str, Schema]) -> None:
-    """Replace each untyped table of a device by the devices that may be there."""
+    """Replace each untyped table of a device by the schemas of the possible devices."""
     for schema in list(definitions.values()):
         for key, one in schema.get("properties", {}).items():
             if key not in _SLOTS:
@@ -185,7 +185,7 @@ def _kept(schema: Schema) -> Schema:
 
 
 def _one_of(paths: list[str]) -> Schema:
-    """Return the schema of `is`: a device of the program, or a class of somebody's own."""
+    """Return the schema of `is`: a device of the program, or a class that the lab has written."""
     return {"anyOf": [{"enum": paths}, {"type": "string", "pattern": r"^[\w.]+:\w+$"}]}
 
 
@@ -201,9 +201,10 @@ def _document(title: str, properties: Schema, made: _Schemas, required: list[str
 
 
 def _plain(value: Any) -> Any:
-    """Return a schema as JSON has it, and whole numbers as integers.
+    """Return a schema as plain JSON values, with whole numbers as integers.
 
-    Whether a bound is written 0 or 0.0 differs from run to run: Python keeps one of equal types.
+    Otherwise a bound could be written 0 in one run and 0.0 in the next, because Python caches one
+    of several equal types.
     """
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
@@ -213,7 +214,7 @@ def _plain(value: Any) -> Any:
 
 
 def _used(top: Schema, definitions: dict[str, Schema]) -> dict[str, Schema]:
-    """Return the definitions that a schema refers to, directly or through others."""
+    """Return the definitions to which a schema refers, directly or through other definitions."""
     found: dict[str, Schema] = {}
     waiting = list(_references(top))
     while waiting:
@@ -236,7 +237,7 @@ def _references(value: Any) -> Iterator[str]:
 
 
 def _within(hint: Any) -> Iterator[type]:
-    """Yield the settings classes in a type, and those in the types of their fields."""
+    """Yield the settings classes in a type, including those in the types of their fields."""
     if inspect.isclass(hint) and issubclass(hint, msgspec.Struct):
         yield hint
         for field in msgspec.structs.fields(hint):
@@ -246,7 +247,7 @@ def _within(hint: Any) -> Iterator[type]:
 
 
 def _field_docs(kind: type) -> dict[str, str]:
-    """Return the docstring of each field of a class, those of its bases included."""
+    """Return the docstring of each field of a class and of its base classes."""
     found: dict[str, str] = {}
     for base in reversed(inspect.getmro(kind)):
         if not issubclass(base, msgspec.Struct) or base is msgspec.Struct:

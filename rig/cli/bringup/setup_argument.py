@@ -1,4 +1,4 @@
-"""A setup as an argument, for commands that use a rig's devices without an animal."""
+"""The argument SETUP of commands that use a rig's devices without an animal."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,11 @@ NoAnimal = Annotated[
 
 
 def setup_session(setup: Path) -> SessionSettings:
-    """Return a session of a setup's devices alone, without animal and task. Raises Refused."""
+    """Return a session with only the devices of a setup, without animal and task.
+
+    Raises:
+        Refused: The setup is not valid, or has no devices.
+    """
     tree = read_setup(setup)
     if "hardware" not in tree["nodes"]:
         raise Refused(f"{setup} has no [nodes.hardware] and so no devices; name another setup")
@@ -26,6 +30,6 @@ def setup_session(setup: Path) -> SessionSettings:
 
 
 def no_animal(where: str, yes: bool) -> None:
-    """Ask to confirm that no animal is there, as valves open without the guard; abort if not."""
+    """Ask to confirm that no animal is there, because valves open without the guard; else abort."""
     if not yes:
         typer.confirm(f"Confirm that NO animal is at {where}", abort=True)

@@ -44,34 +44,34 @@ _SETS = (
     "task.corridor_cm_s=200.0",
     "nodes.hardware.valve.centre.is='rig.cli.chaos.truth_valve:TruthValve'",
 )
-"""Water comes about twice a second."""
+"""Settings with which a session gives water about twice per second."""
 _MARK = "CHAOS_RUN"
 _LEFT_AFTER_S = 60.0
-"""How long processes may take to end after launch, also on a loaded machine."""
+"""Longest time that processes may take to end after launch, even on a busy computer, seconds."""
 
 
 class Ran(msgspec.Struct):
-    """A session that was run, and what it left."""
+    """A session that was run, and its results."""
 
     plan: SessionPlan
     code: int
     output: str
     folder: Path | None
-    """None if the session was refused, or ended before it began."""
+    """The session folder; None if the session was refused, or ended before it began."""
     journals: Path
-    """What the processes wrote to their journals, before anything was damaged."""
+    """Folder with the journals of the processes, as they were before any damage."""
     processes_left: list[str]
     locks_left: list[str]
     done: list[str]
-    """What was done to it, with what came in between."""
+    """The faults that were injected, in order of time."""
     damaged: set[str] = msgspec.field(default_factory=set)
     """The files that were damaged afterwards: "log", "journal", "reserve"."""
     damaged_log: bytes = b""
-    """The log as it was after it was damaged."""
+    """The log after it was damaged."""
 
 
 class Arena:
-    """A data folder with one animal, and beside it what the rig never looks at."""
+    """A data folder with one animal, and beside it files that the rig does not read."""
 
     def __init__(self, root: Path, plan: Plan) -> None:
         self.plan, self.data = plan, root / "data"
@@ -86,7 +86,7 @@ class Arena:
         }
 
     def run(self, number: int) -> Ran:
-        """Run one session of the plan to its end, whatever that is."""
+        """Run one session of the plan until it ends for any reason."""
         plan = self.plan.sessions[number]
         journals = self.truth / f"journals_{number + 1}"
         journals.mkdir()
@@ -104,7 +104,7 @@ class Arena:
         new = [folder for folder in self._folders() if folder not in before]
         folder = new[0] if new else None
         self._link_journals(before, journals)
-        for path in journals.iterdir():  # no longer the same file as that which is damaged
+        for path in journals.iterdir():  # copy them, so that they are not the files to damage
             shutil.copyfile(path, path.with_suffix(".copy"))
             path.with_suffix(".copy").replace(path)
         locks = list(_locks_left(session.port, self.data))
@@ -141,14 +141,14 @@ class Arena:
         return False
 
     def _link_journals(self, before: set[Path], journals: Path) -> None:
-        """Keep hold of the journals of the new session, also if the rig removes them."""
+        """Link the journals of the new session, so that they remain if the rig removes them."""
         for folder in set(self._folders()) - before:
             for path in (folder / JOURNAL_FOLDER).glob("*.mcap"):
-                with suppress(FileExistsError, FileNotFoundError):  # of a session just refused
+                with suppress(FileExistsError, FileNotFoundError):  # the session was just refused
                     os.link(path, journals / path.name)
 
     def _processes_left(self) -> list[str]:
-        """Return the processes that do not end; kill them."""
+        """Return the processes that did not end; kill them."""
         deadline = time.monotonic() + _LEFT_AFTER_S
         while (left := list(self._processes())) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -164,11 +164,11 @@ class Arena:
                     command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                     yield int(process.name), command
             except OSError:
-                continue  # it has ended, or belongs to somebody else
+                continue  # the process has ended, or belongs to another user
 
 
 class _Acts:
-    """Does in a thread what is planned for a session."""
+    """A thread that injects the planned faults into a session."""
 
     def __init__(self, session: SessionProcess, acts: tuple[Act, ...], random: Random) -> None:
         self._session, self._acts, self._random = session, acts, random
@@ -179,7 +179,7 @@ class _Acts:
         self.done: list[str] = []
 
     def started(self) -> None:
-        """Say that Start was published."""
+        """Tell the thread that Start was published."""
         self._began_s["Start"] = time.monotonic()
         self._ready.set()
 
@@ -239,7 +239,7 @@ def _send(pid: int, signal_name: str) -> None:
 
 
 def _limit_files(pid: int, more: int) -> None:
-    """Let no file of a process grow beyond its largest by more than that: its disk is full."""
+    """Limit the size of a process's files to its largest plus `more` bytes, like a full disk."""
     if sys.platform == "linux":
         import resource
 

@@ -1,4 +1,4 @@
-"""rig chaos: do random harm to simulated sessions, and check that nothing is lost or forgotten."""
+"""rig chaos: inject random faults into simulated sessions, and check that nothing is lost."""
 
 import re
 import shutil
@@ -51,7 +51,7 @@ def chaos(
     if (seed, seeds, kills).count(None) != 2:
         raise Refused("give one of --seed, --seeds and --kills, for example --seeds 1-5")
     if not Path("/proc/self/fd").exists():
-        raise Refused("rig chaos stops and starves processes by the means of Linux; run it there")
+        raise Refused("rig chaos needs features of Linux to stop processes; run it on Linux")
     console = new_console()
     option = "--kills" if kills is not None else "--seed"
     numbers = [seed] if seed is not None else _range(seeds or kills or "", option)
@@ -68,7 +68,7 @@ def chaos(
 
 
 def _holds(plan: Plan, keep: Path | None, console: Console) -> bool:
-    """Carry out a plan and print what did not hold; return whether all did."""
+    """Carry out a plan and print the checks that failed; return True if none failed."""
     from rig.cli.chaos.run_plan import carry_out, true_pulses
 
     began_s = time.monotonic()
@@ -87,7 +87,7 @@ def _holds(plan: Plan, keep: Path | None, console: Console) -> bool:
 
 
 def _range(text: str, option: str) -> range:
-    """Return the numbers from A to B in "A-B", or A alone. Raises Refused."""
+    """Return the numbers from A to B in "A-B", or A alone. Raises Refused if it is no range."""
     found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text, re.ASCII)
     numbers = range(int(found[1]), int(found[2] or found[1]) + 1) if found else range(0)
     if not 0 < len(numbers) <= _MAX_SEEDS:

@@ -1,4 +1,4 @@
-"""The checks that must pass after a plan; each yields a sentence for everything that is wrong."""
+"""The checks that must pass after a plan; each yields a sentence for every problem."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,16 +17,16 @@ from rig.transport.log import LOG_FILE, read_bytes
 
 _MAX_OPEN_MS, _MIN_GAP_MS, _MAX_PER_MINUTE = 150.0, 200.0, 30
 _LATE_MS = 50.0
-"""How much later than the guard's time a valve may open on a loaded machine."""
+"""Longest delay of a valve behind the guard's time on a busy computer, ms."""
 _ROUNDING_UL = 0.01
 _NOT_KEPT = ("Heartbeat",)
-"""Published before everybody listens, so the first ones may be missing in a log."""
+"""Messages that are published before all processes listen; the first may be missing in a log."""
 _IN_ORDER = (0, 1, 2)
-"""Exit codes: it did what was asked, something failed, it was refused."""
+"""Expected exit codes: success, failure, refusal."""
 
 
 def check_end(ran: Ran) -> Iterator[str]:
-    """Check how a session ended: exit code and reason, and that nothing of it is left."""
+    """Check the exit code and reason of a session, and that no process or lock is left."""
     killed = any(act.endswith("kill launch") for act in ran.done)
     early = ran.folder is None and any(act.endswith("terminate launch") for act in ran.done)
     allowed = (*_IN_ORDER, *[-9] * killed, *[-15] * early)
@@ -48,12 +48,12 @@ def check_end(ran: Ran) -> Iterator[str]:
 
 
 def published(ran: Ran) -> dict[Key, int]:
-    """Return every message that the processes wrote to their journals before they published it."""
+    """Return every message that the processes wrote to their journals before publication."""
     return {key: crc for path in ran.journals.glob("*.mcap") for key, crc in messages_in(path)}
 
 
 def check_log(ran: Ran, folder: Path, info: tuple[int, str]) -> Iterator[str]:
-    """Check the log against what was published, and what `rig info` says of it."""
+    """Check the log, and the output of `rig info`, against the published messages."""
     code, said = info
     log, truth = folder / LOG_FILE, published(ran)
     said_whole = code == 0 and "log: whole" in said
@@ -89,7 +89,10 @@ def check_log(ran: Ran, folder: Path, info: tuple[int, str]) -> Iterator[str]:
 
 
 def _must_be_kept(key: Key) -> bool:
-    """The recorder closes the log before it publishes its own Ended."""
+    """Return True if a message must be in the log.
+
+    The recorder's own Ended need not be, as the recorder closes the log before it publishes it.
+    """
     sender, name, _, _ = key
     return name not in _NOT_KEPT and sender != "recorder"
 
@@ -99,7 +102,7 @@ def _began(truth: dict[Key, int]) -> bool:
 
 
 def check_readers(said: dict[str, tuple[int, str]]) -> Iterator[str]:
-    """Check that each command is either right, or says that something is missing."""
+    """Check that each command is either right, or reports that something is missing."""
     code, text = said["info"]
     whole = code == 0 and "log: whole" in text
     for verb, (exit_code, output) in said.items():
@@ -177,7 +180,7 @@ def check_booking(
 
 
 def _is_closer(booking: Booking, before: Booking) -> bool:
-    """Return whether a settled row is as it was, or tells the water more closely."""
+    """Return True if a settled row is unchanged, or gives the water more exactly."""
     return (
         booking.reason == before.reason
         and booking.at_least_ul >= before.at_least_ul - _ROUNDING_UL

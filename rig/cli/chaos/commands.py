@@ -1,4 +1,4 @@
-"""Run commands of `rig` as a person types them, in processes of their own."""
+"""Run `rig` commands as a person would, in separate processes."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def run_command(*arguments: str) -> tuple[int, str]:
 
 
 def read_session_by_all(folder: Path) -> dict[str, tuple[int, str]]:
-    """Return what each command that reads a session says of it."""
+    """Return the exit code and output of each command that reads a session."""
     with ThreadPoolExecutor() as pool:
         said = pool.map(lambda reader: run_command(*reader.split(), str(folder)), READERS)
         return dict(zip(READERS, said, strict=True))

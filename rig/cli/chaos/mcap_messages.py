@@ -1,4 +1,4 @@
-"""Read logs and journals by the MCAP library alone, without the code that is tested."""
+"""Read logs and journals with only the MCAP library, without the code that is tested."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""The plan of a seed: sessions, and what is done to them. The same seed gives the same plan."""
+"""The plan of a seed: sessions and their faults. The same seed gives the same plan."""
 
 from random import Random
 from typing import Literal
@@ -12,7 +12,7 @@ MODULES = {
     "task": "behavior.task",
     "referee": "behavior.referee",
 }
-"""The processes of a session besides launch, by their modules."""
+"""The processes of a session, except launch, by their modules."""
 TARGETS = ("launch", *MODULES)
 STRANGERS = (
     "raw bytes",
@@ -22,9 +22,9 @@ STRANGERS = (
     "garbled frames",
     "half a frame",
 )
-"""Who puts garbage on the hub's sockets."""
+"""Kinds of strangers that send garbage to the hub's sockets."""
 ENDS = ("SIGINT", "SIGTERM", "SIGHUP")
-"""How an operator or the system ends a session in order."""
+"""Signals by which an operator or the system ends a session normally."""
 Recover = Literal["if open", "always", "late"]
 Verb = Literal["kill", "terminate", "stop", "continue", "garbage", "full disk", "end"]
 _NOT_AT_START = 0.85
@@ -32,16 +32,16 @@ _KILLED_SESSION_S = 4.0
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is done to a running session."""
+    """One fault that is injected into a running session."""
 
     at_s: float
-    """Seconds after `since`."""
+    """Time after `since`, seconds."""
     since: Literal["launch", "Start"] = "Start"
     verb: Verb
     target: str
     """A process, a kind of stranger, or the signal that ends the session."""
     amount: int = 0
-    """Frames of garbage, or bytes that the target's files may still grow by."""
+    """Number of frames of garbage, or of bytes by which the target's files may still grow."""
 
     def __str__(self) -> str:
         what = {
@@ -59,9 +59,9 @@ class Damage(msgspec.Struct, frozen=True):
     kind: Literal["flip", "truncate", "zero"]
     file: Literal["log", "journal", "reserve"]
     which: float
-    """Which of several files, and ..."""
+    """Which of several files, as a fraction of their number."""
     at: float
-    """... where in it, as shares of their number and of its size."""
+    """Position of the damage in the file, as a fraction of its size."""
     bit: int
 
     def __str__(self) -> str:
@@ -71,12 +71,12 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class SessionPlan(msgspec.Struct, frozen=True):
-    """One session, and what is done to it while it runs and afterwards."""
+    """One session, and the faults that are injected while it runs and afterwards."""
 
     acts: tuple[Act, ...]
     damage: tuple[Damage, ...]
     recover: Recover
-    """Whether `rig recover` comes before the next session; "late": after the last one."""
+    """When `rig recover` is run: before the next session, or "late": after the last session."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -105,7 +105,7 @@ def make_plan(seed: int) -> Plan:
 
 
 def kill_plan(point: int) -> Plan:
-    """Draw one session in which one process is killed; every process has its turn."""
+    """Draw one session in which one process is killed; the points cycle through all processes."""
     random = Random(point)
     starts = random.random() > _NOT_AT_START
     kill = Act(

@@ -1,4 +1,4 @@
-"""Carry out the plan of a seed from its first session to its last check."""
+"""Carry out the plan of a seed, from its first session to its last check."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +18,13 @@ class _Session(msgspec.Struct):
 
     ran: Ran
     before: Booking | None
-    """Its row in the ledger before anything was damaged."""
+    """Its row in the ledger before any damage."""
     recovered: str = ""
-    """What `rig recover` said; "" if it was not called."""
+    """Output of `rig recover`; "" if it was not run."""
 
 
 def carry_out(plan: Plan, root: Path) -> list[str]:
-    """Carry out a plan in an empty folder; return what did not hold, in sentences."""
+    """Carry out a plan in an empty folder; return a sentence for each check that failed."""
     arena = Arena(root, plan)
     sessions: list[_Session] = []
     problems: list[str] = []
@@ -41,7 +41,7 @@ def carry_out(plan: Plan, root: Path) -> list[str]:
 
 
 def _run(arena: Arena, number: int, sessions: list[_Session], blocked: bool) -> Iterator[str]:
-    """Run a session, damage it, and recover it if that comes before the next one."""
+    """Run a session, damage it, and recover it if the plan says so before the next session."""
     ran = arena.run(number)
     yield from checks.check_end(ran)
     yield from checks.check_day(arena.data, [*read_pulses(arena.pulses)], arena.plan.max_day_ul)
@@ -81,7 +81,7 @@ def _check(arena: Arena, session: _Session) -> Iterator[str]:
 
 
 def _is_open(arena: Arena, session: _Session) -> bool:
-    """Return whether the ledger still waits for the end of a session."""
+    """Return True if the ledger still waits for the end of a session."""
     if session.ran.folder is None:
         return False
     booking = checks.bookings(arena.data).get(session.ran.folder.name)

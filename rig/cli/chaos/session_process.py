@@ -1,4 +1,4 @@
-"""A session that the `rig run` command runs in a process of its own."""
+"""Run a session with the `rig run` command in a separate process."""
 
 import os
 import re
@@ -17,7 +17,7 @@ TASK = PACKAGE.parent / "behavior" / "tasks" / "train1.toml"
 RIG = (sys.executable, "-P", "-c", "from rig.cli.main import main; main()")
 """The `rig` command of this installation."""
 _SHOWS_OR_IMAGES = ("display", "mesoscope", "stream", "online", "integrity", "task.imaging")
-"""What of the simulated setup shows and images; [nodes.task.imaging] waits for the microscope."""
+"""Tables of the simulated setup for screens and imaging; task.imaging waits for the microscope."""
 
 
 class SessionProcess:
@@ -43,7 +43,7 @@ class SessionProcess:
             task: The task.
             subject: The animal.
             args: Other options of `rig run`.
-            stdin: What it reads.
+            stdin: Standard input of the command.
             env: Environment variables to add to those of this process.
         """
         self.port = free_port()
@@ -63,7 +63,7 @@ class SessionProcess:
         )
 
     def pid(self, module: str) -> int:
-        """Return the process id of a node, by its module. Raises LookupError if it does not run."""
+        """Return the process id of a node's module. Raises LookupError if it is not running."""
         for line in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
             for child in line.read_text().split():
                 arguments = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
@@ -72,12 +72,12 @@ class SessionProcess:
         raise LookupError(f"{module} does not run")
 
     def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit code and what was printed."""
+        """Wait for the end; return the exit code and the output."""
         output, _ = self.process.communicate(timeout=240)
         return self.process.returncode, output
 
     def close(self) -> None:
-        """Kill the command if it still runs."""
+        """Kill the command if it is still running."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -97,9 +97,9 @@ class SessionProcess:
 
 
 def behavior_alone(folder: Path, more: str = "") -> Path:
-    """Write the simulated setup without all that shows and images, which starts in half the time.
+    """Write the simulated setup without screens and imaging, which starts in half the time.
 
-    `more` is text at its end: other tables.
+    `more` is text with other tables, which is appended.
     """
     tables = re.split(r"^(?=\[)", SIMULATED_SETUP.read_text(encoding="utf-8"), flags=re.MULTILINE)
     left_out = tuple(f"[nodes.{name}" for name in _SHOWS_OR_IMAGES)
@@ -110,7 +110,7 @@ def behavior_alone(folder: Path, more: str = "") -> Path:
 
 
 def free_port() -> int:
-    """Return a port that is free, as are the next two."""
+    """Return a free port after which the next two ports are free too."""
     while True:
         with socket.socket() as first, socket.socket() as second, socket.socket() as third:
             first.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Connections that put garbage on the sockets of a running hub."""
+"""Connect to the sockets of a running hub and send garbage."""
 
 import os
 import socket
@@ -17,8 +17,8 @@ _SEND_WITHIN_MS = 300
 
 
 def put_garbage(kind: str, port: int, frames: int, random: Random) -> None:
-    """Connect to a hub as a stranger of that kind and send it garbage; it may refuse at once."""
-    with suppress(OSError, Refused, zmq.ZMQError):  # the hub is gone, or has hung up
+    """Connect to a hub as a stranger of a kind and send garbage; the hub may refuse at once."""
+    with suppress(OSError, Refused, zmq.ZMQError):  # the hub has ended or closed the connection
         if kind in ("raw bytes", "half a frame"):
             _raw(port, frames, random, kind == "half a frame")
         else:
@@ -53,7 +53,7 @@ def _framed(kind: str, port: int, frames: int, random: Random) -> None:
         out.sndtimeo = out.rcvtimeo = _SEND_WITHIN_MS
         _connect(out, access, keyless=kind == "no key")
         with suppress(zmq.Again):
-            out.recv()  # the hub's subscription, if it admits this connection
+            out.recv()  # the hub's subscription, if the hub accepts this connection
         for _ in range(frames):
             topic = random.choice((b"Arm ", b"Valve ", b"Start ", b"TrialVerdict ", b"Ended ", b""))
             out.send(topic + random.randbytes(random.randrange(200)))

@@ -1,4 +1,4 @@
-"""A simulated valve that writes each pulse to a file that the rig knows nothing of."""
+"""A simulated valve that writes each pulse to a file that the rig does not use."""
 
 import os
 from collections.abc import Iterator
@@ -16,18 +16,18 @@ TRUTH_VARIABLE = "CHAOS_TRUTH"
 
 
 class TruePulse(msgspec.Struct, frozen=True):
-    """The valve was open: what really happened, whatever was published."""
+    """A pulse that really happened, independent of the published messages."""
 
     folder: str
     """The folder of the session."""
     opened_ns: int
-    """On the monotonic clock."""
+    """Time of opening on the monotonic clock, ns."""
     open_ms: float
     volume_ul: float
 
 
 class TruthValve(Valve):
-    """Opens at once; its pulse ends by itself, also if its driver is killed meanwhile."""
+    """A valve that opens at once; its pulse ends by itself, even if the driver is killed."""
 
     def __init__(self, settings: ValveSettings, name: str, board: Any) -> None:
         super().__init__(settings, name, board)

@@ -1,1 +1,1 @@
-"""Commands that list, copy and export recorded sessions."""
+"""Commands that list, copy, export and recover recorded sessions."""

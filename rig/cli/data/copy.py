@@ -1,4 +1,4 @@
-"""rig copy and rig prune: move sessions off the rig, and delete only what is safe elsewhere."""
+"""rig copy and rig prune: copy sessions to another disk, and delete TIFFs that were copied."""
 
 from pathlib import Path
 from typing import Annotated
@@ -105,7 +105,7 @@ def prune(
 
 
 def _copied(source: Path, target: Path) -> Entry:
-    """Copy a file unless an equal one is there; return its entry."""
+    """Copy a file, unless there is an identical copy; return its entry."""
     if target.is_file() and target.stat().st_size == source.stat().st_size:
         entry = _entry(source)
         if sha256_of(target) == entry.sha256:

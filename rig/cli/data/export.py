@@ -27,7 +27,7 @@ EXPORT_FOLDER = "export"
 
 
 class Format(StrEnum):
-    """What `rig export` can write."""
+    """The formats that `rig export` can write."""
 
     NWB = "nwb"
     LAB = "lab"
@@ -37,7 +37,7 @@ class Format(StrEnum):
 
 
 class _Options(NamedTuple):
-    """The options of one call."""
+    """The options of one call of `rig export`."""
 
     data: Path
     exp_type: str
@@ -144,10 +144,10 @@ def _named(named: list[str]) -> Path:
 
 
 def _sessions_of(subject: str, data: Path) -> list[Path]:
-    """Return the session folders of an animal, the oldest first. Raises Refused if it has none.
+    """Return the session folders of an animal, oldest first. Raises Refused if there is none.
 
-    Of a continued session it is the last part, which is read with those before it. A part that
-    ended before it began is left out.
+    For a continued session this is the folder of its last part, which is read together with the
+    earlier parts. A part that ended before it began is left out.
     """
     folders = (data / f"sub-{subject}").glob("ses-*")
     found = sorted(folders, key=lambda path: (len(path.name), path.name))
@@ -160,7 +160,7 @@ def _sessions_of(subject: str, data: Path) -> list[Path]:
 
 
 def _ids(folder: Path) -> tuple[str, str]:
-    """Return the id of a session, and that of the session that it continues."""
+    """Return the id of a session, and the id of the session that it continues."""
     try:
         session = read_session(folder)
     except Refused:
@@ -171,7 +171,7 @@ def _ids(folder: Path) -> tuple[str, str]:
 def _export(
     session: Path, kind: Format, to: Path | None, options: _Options, console: Console
 ) -> None:
-    """Write one session in one format, and print where."""
+    """Write one session in one format, and print the folder."""
     from analysis.export.contents import read_contents
     from analysis.session.parts import parts_of
 
@@ -238,7 +238,7 @@ _WRITERS: dict[Format, Callable[["Contents", Path, _Options], list[Path]]] = {
 
 
 def _recorded(name: str, beside: Path, data: Path) -> Subject:
-    """Return an animal from the record beside its sessions, or from that of --data, or unknown."""
+    """Return an animal from the record beside its sessions or in --data, or an unknown animal."""
     unknown = Subject(name, "", "", 0.0, restricted=False, need_ml=0.0)
     return find(beside, name) or find(data, name) or unknown
 

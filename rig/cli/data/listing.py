@@ -1,4 +1,4 @@
-"""rig ls: the sessions of an animal, or of all, as a table."""
+"""rig ls: list the sessions of one animal or of all animals."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -61,7 +61,7 @@ def _row(folder: Path) -> list[str]:
 
 
 def _continued(folder: Path, id_: str) -> str:
-    """Return which session a part continues, in words; "" for a session of one part."""
+    """Return a text on which session a part continues; "" if it continues none."""
     if not id_:
         return ""
     for other in sorted(folder.parent.glob("ses-*")):

@@ -12,10 +12,10 @@ from rig.errors import Refused
 MANIFEST_FILE = "MANIFEST.json"
 _BLOCK_BYTES = 4 * 1024 * 1024
 COPIES_FILE = "copies.txt"
-"""Where a session was copied to, one folder a line."""
+"""Name of the file that lists the folders to which a session was copied, one per line."""
 _EXPORTS = "export"
 _DERIVED = ("report.html", "found_cells.npy")
-"""Files that are made again from the others, and may differ then."""
+"""Files that can be made again from the others, and may then differ."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ def session_files(folder: Path) -> list[str]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, read in blocks. Raises OSError."""
+    """Return the SHA-256 of a file, read in blocks. Raises OSError if it cannot be read."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
@@ -50,7 +50,7 @@ def sha256_of(path: Path) -> str:
 
 
 def manifest_of(folder: Path) -> Manifest:
-    """Return the manifest of a session folder as it is now. Raises OSError."""
+    """Return the manifest of a session folder as it is now. Raises OSError if that fails."""
     return {
         name: Entry((folder / name).stat().st_size, sha256_of(folder / name))
         for name in session_files(folder)
@@ -73,9 +73,9 @@ def check_manifest(folder: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> Entry:
-    """Copy a file under a temporary name, sync it, and return what was read from the source.
+    """Copy a file under a temporary name, sync it, and return the entry of the source.
 
-    Raises OSError.
+    Raises OSError if that fails.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".part.{target.name}")
@@ -107,7 +107,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write a folder's manifest, whole or not at all, and sync it. Raises OSError."""
+    """Write a folder's manifest completely or not at all, and sync it. Raises OSError."""
     part = folder / f".part.{MANIFEST_FILE}"
     with part.open("wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest)))
@@ -117,7 +117,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def differences(folder: Path, manifest: Manifest) -> Iterator[str]:
-    """Yield how a folder differs from a manifest, a sentence for each file."""
+    """Yield a sentence for each file of a folder that differs from the manifest."""
     for name, entry in manifest.items():
         path = folder / name
         if not path.is_file():

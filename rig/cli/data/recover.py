@@ -64,7 +64,7 @@ def _enter_water(folder: Path, session: SessionSettings, data: Path, console: Co
 
 
 def _repair(folder: Path, console: Console) -> dict[str, str]:
-    """Repair the imaging files that were not closed; return the copies' names by the files'."""
+    """Repair the imaging files that were not closed; return the name of the copy by file name."""
     from acquisition.files.session_tiffs import repair_unclosed
 
     repaired = {}

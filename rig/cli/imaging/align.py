@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _MOST_LISTED = 20
-"""Cells that are listed by name."""
+"""Largest number of cells that are listed by name."""
 
 
 def align(
@@ -85,7 +85,11 @@ def align(
 
 
 def _save_moved(folder: Path, found: "DayAlignment", path: Path) -> str:
-    """Save the earlier day's masks, moved to today's field; return a summary. Raises Refused."""
+    """Save the earlier day's masks, moved to today's field; return a summary.
+
+    Raises:
+        Refused: The field was not found, there are no cells, or the file cannot be written.
+    """
     from dataclasses import replace
 
     from analysis.cells.mask_file import write_masks
@@ -111,7 +115,7 @@ def _save_moved(folder: Path, found: "DayAlignment", path: Path) -> str:
 
 
 def _sentence(found: "DayAlignment") -> str:
-    """Return the result for a person at the microscope."""
+    """Return the result as a sentence for the person at the microscope."""
     if not found.found:
         return (
             "today's field was not found: the images do not match within 60 px and 4 degrees "
@@ -124,7 +128,7 @@ def _sentence(found: "DayAlignment") -> str:
 
 
 def _last_imaged(data: Path, subject: str, plane: int) -> Path:
-    """Return the animal's last session with pages of that depth. Raises Refused."""
+    """Return the animal's last session with pages of a depth. Raises Refused if there is none."""
     from rig.transport.log import LOG_FILE
 
     folders = sorted((data / f"sub-{subject}").glob("ses-*"), key=_in_order, reverse=True)
@@ -137,7 +141,7 @@ def _last_imaged(data: Path, subject: str, plane: int) -> Path:
 
 
 def _um_per_px(folder: Path, plane: int) -> float | None:
-    """Return the width of a pixel of a session's first region; None if its header lacks it."""
+    """Return the width of a pixel of a session's first region, um; None if it is not known."""
     from analysis.session import Session
 
     scans = Session(folder).scans
@@ -165,7 +169,7 @@ def _pages_then(folder: Path, plane: int) -> Iterator[NDArray[Any]]:
 
 
 def _pages_now(path: Path, plane: int) -> Iterator[NDArray[Any]]:
-    """Read the pages that a TIFF has so far. Raises Refused if it is not from ScanImage."""
+    """Yield the pages that a TIFF contains so far. Raises Refused if it is not from ScanImage."""
     from acquisition.follow.file_follower import FileFollower
     from acquisition.scanimage.frame_counter import FrameCounter
     from acquisition.scanimage.preamble import NotScanImage

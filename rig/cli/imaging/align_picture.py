@@ -1,4 +1,4 @@
-"""The image of rig align: today's field over another day's, before and after alignment."""
+"""Draw the image of rig align: today's field over another day's, before and after alignment."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _MAGENTA, _GREEN, _WHITE = (255, 80, 255), (70, 225, 90), (255, 255, 255)
 _PANEL_PX, _EDGE_PX, _LINE_PX, _BAR_PX = 640, 24, 26, 5
 _TEXT_PX, _SMALL_PX = 20, 16
 _BAR_SHARE = 0.3
-"""Longest scale bar, as a share of the panel's width."""
+"""Longest scale bar, as a fraction of the panel's width."""
 
 
 def overlay(
@@ -28,14 +28,14 @@ def overlay(
 
     Args:
         today: Today's mean image, (height_px, width_px).
-        moved_back: The same, moved back onto the reference.
+        moved_back: Today's mean image, moved back onto the reference.
         reference: The other day's mean image.
-        found: A sentence on where today's image is.
-        day: The session that the reference is from.
-        um_per_px: Width of a pixel; None if it is not known, then the bar is in pixels.
+        found: A sentence on the shift and rotation of today's image.
+        day: The session of the reference.
+        um_per_px: Width of a pixel, um; None if it is not known; the bar is then in pixels.
 
     Returns:
-        RGB picture, (height_px, width_px, 3).
+        RGB image, (height_px, width_px, 3).
     """
     from PIL import Image as Pillow
     from PIL import ImageDraw, ImageFont
@@ -68,7 +68,7 @@ def overlay(
 def magenta_over_green(today: Image, reference: Image) -> NDArray[np.uint8]:
     """Return today in magenta over the reference in green: (height_px, width_px, 3).
 
-    Where both are bright it is white; colour-blind people can distinguish these colours.
+    Pixels that are bright in both are white. Colour-blind people can distinguish these colours.
     """
     picture = np.zeros((*reference.shape, 3), np.uint8)
     for channels, image in (((0, 2), today), ((1,), reference)):
@@ -82,7 +82,7 @@ def magenta_over_green(today: Image, reference: Image) -> NDArray[np.uint8]:
 def scale_bar(width_px: int, um_per_px: float | None) -> tuple[float, str]:
     """Return the length of a scale bar in pixels of the image, and its label.
 
-    It is the longest of 1, 2 or 5 times a power of ten within 30 % of the width.
+    The length is the largest of 1, 2 or 5 times a power of ten within 30 % of the width.
     """
     unit, per_px = ("px", 1.0) if um_per_px is None else ("um", um_per_px)
     longest = _BAR_SHARE * width_px * per_px
@@ -92,7 +92,7 @@ def scale_bar(width_px: int, um_per_px: float | None) -> tuple[float, str]:
 
 
 def _draw_bar(draw: Any, corner: tuple[int, int], length: int, label: str, font: Any) -> None:
-    """Draw a scale bar whose lower left corner is given, with its label above it."""
+    """Draw a scale bar at its lower left corner, with its label above it."""
     left, bottom = corner
     draw.rectangle((left, bottom - _BAR_PX, left + length, bottom), _WHITE)
     draw.text((left, bottom - _BAR_PX - _LINE_PX + 2), label, _WHITE, font)

@@ -12,7 +12,7 @@ def write_png(path: Path, image: NDArray[Any]) -> None:
     """Write an image (height x width x 3, uint8, row 0 at the top) to a PNG file.
 
     Raises:
-        Refused: If the file cannot be written.
+        Refused: The file cannot be written.
     """
     from PIL import Image
 

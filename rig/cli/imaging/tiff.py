@@ -112,7 +112,7 @@ def _rows(one: Checked) -> dict[str, str]:
 
 
 def _regions(one: Checked) -> Iterator[str]:
-    """Yield a line for each depth, and one for each region unless the last depth has the same."""
+    """Yield a line per depth, with a line per region if these differ from the previous depth's."""
     before: list[str] = []
     for depth, strips in zip(one.header.depths_um, one.planes, strict=False):
         lines = []

@@ -1,1 +1,1 @@
-"""The panel: a page from which a day is begun and ended."""
+"""The panel: a page on which an animal's day is begun and ended."""

@@ -1,4 +1,4 @@
-"""What the panel shows of the animals: from the record, the ledger and their last sessions."""
+"""The animals on the panel: data from the record, the ledger and their last sessions."""
 
 import time
 from datetime import datetime
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def rows(data: Path, rehearse: bool) -> list[Row]:
-    """Return a row for each animal of the record, those at work first."""
+    """Return a row for each animal of the record; active animals come first."""
     if not (data / RECORD_FILE).exists():
         return []
     with open_record(data) as record:
@@ -31,7 +31,7 @@ def rows(data: Path, rehearse: bool) -> list[Row]:
 
 
 def detail(data: Path, name: str, rehearse: bool) -> Row:
-    """Return an animal with its weights, water and last sessions. Raises Refused."""
+    """Return an animal with its weights, water and last sessions. Raises Refused if unknown."""
     animal = known(data, name)
     day = day_data(data, name, rehearse)
     today = water_of_day(day, name)

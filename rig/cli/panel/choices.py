@@ -1,4 +1,4 @@
-"""The setups and tasks on offer: those of the lab's own folders, and the shipped ones."""
+"""The setups and tasks that can be chosen: those in the lab's own folders, and the shipped ones."""
 
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from rig.subjects.record import Subject
 _PACKAGE = Path(rig.__file__).parent
 _SETUPS, _TASKS = _PACKAGE / "setups", _PACKAGE.parent / "behavior" / "tasks"
 _WRITTEN = (".checked", ".measured")
-"""How the names of files end that the program writes beside a setup."""
+"""Ends of the names of files that the program writes beside a setup."""
 
 
 class Choices:
-    """What can be chosen for a session, by name: a browser never names a file."""
+    """The setups and tasks that can be chosen, by name; a browser never names a file."""
 
     def __init__(self, setups: Path | None, tasks: Path | None) -> None:
-        """Offer the files of two folders, where given, before the shipped ones.
+        """List the files of the given folders, and then the shipped files.
 
         Raises Refused if a folder is missing.
         """
@@ -38,15 +38,15 @@ class Choices:
         return _files(self._tasks)
 
     def setup(self, name: str) -> Path:
-        """Return the file of a setup. Raises Refused."""
+        """Return the file of a setup. Raises Refused if there is no such setup."""
         return _one(self.setups(), name, "setup")
 
     def task(self, name: str) -> Path:
-        """Return the file of a task. Raises Refused."""
+        """Return the file of a task. Raises Refused if there is no such task."""
         return _one(self.tasks(), name, "task")
 
     def task_rows(self) -> list[dict[str, Any]]:
-        """Return each task's name, stage and cohorts; of a file that cannot be read, its name."""
+        """Return each task's name, stage and cohorts; for an unreadable file only its name."""
         rows = []
         for name, path in self.tasks().items():
             table = _table(path)
@@ -55,7 +55,7 @@ class Choices:
         return rows
 
     def suggested(self, data: Path, animal: Subject) -> dict[str, str]:
-        """Return the setup and task of an animal's last session, else what fits its stage."""
+        """Return the setup and task of an animal's last session, or else a task of its stage."""
         stage = [row["name"] for row in self.task_rows() if row["stage"] == animal.stage]
         task, setup = next(iter(stage), ""), ""
         if (folder := _last(session_folders(subject_folder(data, animal.name)))) is not None:
@@ -65,7 +65,7 @@ class Choices:
         return {"task": task, "setup": setup or next(iter(self.setups()), "")}
 
     def _of(self, folder: Path, task: str) -> tuple[str, str]:
-        """Return the task and setup of a session, as far as they are on offer."""
+        """Return the task and setup of a session, each "" if it cannot be chosen."""
         try:
             session = read_session(folder)
         except Refused:
@@ -95,7 +95,7 @@ def _one(files: dict[str, Path], name: str, what: str) -> Path:
 def _table(path: Path) -> dict[str, Any]:
     try:
         return read_toml(path)
-    except Refused:  # said when it is chosen
+    except Refused:  # reported when the task is chosen
         return {}
 
 

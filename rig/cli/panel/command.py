@@ -74,7 +74,7 @@ def panel(
 
 
 def _page_of(folder: Path) -> str:
-    """Return where a running session serves its own page."""
+    """Return the address of a running session's own page."""
     from rig.monitor.serve import announced
 
     return announced(read_session(folder).rig.hub_port)

@@ -1,4 +1,4 @@
-"""A `rig run` beside the panel: a process of its own, which does not notice if the panel ends."""
+"""Run `rig run` in a separate process, which continues if the panel ends."""
 
 import os
 import subprocess
@@ -23,13 +23,13 @@ RIG = (sys.executable, "-P", "-c", "from rig.cli.main import main; main()")
 _COLUMNS = "1000"
 _REFUSED = 2
 _PAGE_WITHIN_S = 15.0
-"""How long the page of a session may take to answer after its hub is there, seconds."""
+"""Longest time from the start of a session's hub to the first answer of its page, seconds."""
 _SUMMARY_WITHIN_S = 15.0
-"""How long the end table may take after a session has let go of its animal, seconds."""
+"""Longest time from the release of a session's animal to its end table, seconds."""
 
 
 class Phase(StrEnum):
-    """What has become of a session."""
+    """The phase of a session."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -53,7 +53,7 @@ class Run:
 
     @classmethod
     def start(cls, data: Path, subject: str, arguments: list[str]) -> "Run":
-        """Start `rig run` with those arguments; `data` is where its session will be."""
+        """Start `rig run` with arguments; `data` is the data folder of its session."""
         made = cls(data, subject, None, None)
         with _output(subject).open("wb") as output:
             made._process = subprocess.Popen(
@@ -67,7 +67,7 @@ class Run:
         return made
 
     def look(self) -> Phase:
-        """See what has become of it."""
+        """Check the process and its session, and return the phase."""
         if self.phase in (Phase.ENDED, Phase.REFUSED):
             return self.phase
         if self._process is None:
@@ -91,17 +91,17 @@ class Run:
 
     @property
     def is_found(self) -> bool:
-        """Return whether `running` found it: it was started by another process."""
+        """True if `running` found the session, which was started by another process."""
         return self._process is None
 
     def _can_be_asked(self, folder: Path) -> bool:
-        """Return whether the session's page takes requests, or is not expected any more."""
+        """Return True if the session's page accepts requests, or is not expected any more."""
         self._hub_since = self._hub_since or time.monotonic()
         late = time.monotonic() - self._hub_since > _PAGE_WITHIN_S
         return late or bool(announced(read_session(folder).rig.hub_port))
 
     def _is_over(self) -> bool:
-        """Return whether a session that this process did not start is over, and its end written."""
+        """Return True if a session that another process started is over and its end is written."""
         if self._over_since is None and _is_held(self._data, self.subject):
             return False
         self._over_since = self._over_since or time.monotonic()
@@ -109,7 +109,7 @@ class Run:
         return waited_s > _SUMMARY_WITHIN_S or summary_of(self.folder) is not None
 
     def said(self) -> str:
-        """Return the last line that it printed."""
+        """Return the last line that the process printed."""
         try:
             text = _output(self.subject).read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -130,7 +130,7 @@ class Run:
 
 
 def running(data: Path) -> Run | None:
-    """Return a session that runs in a data folder, and that this process has not started."""
+    """Return a session that is running in a data folder and was started by another process."""
     if not any_hub():
         return None
     for parent in sorted(data.glob("sub-*")):
@@ -154,7 +154,7 @@ def _output(subject: str) -> Path:
 
 
 def _is_held(data: Path, subject: str) -> bool:
-    """Return whether a session of an animal runs."""
+    """Return True if a session of an animal is running."""
     try:
         SubjectLock(data, subject).release()
     except Refused:
@@ -165,12 +165,12 @@ def _is_held(data: Path, subject: str) -> bool:
 def _has_hub(folder: Path) -> bool:
     try:
         return hub_folder(read_session(folder).rig.hub_port).is_dir()
-    except Refused:  # it is being made, or was removed
+    except Refused:  # the folder is being created, or was removed
         return False
 
 
 def summary_of(folder: Path | None) -> dict[str, Any] | None:
-    """Return the summary of a session; None if it has none, or it is damaged."""
+    """Return the summary of a session; None if there is none, or it is damaged."""
     if folder is None:
         return None
     try:

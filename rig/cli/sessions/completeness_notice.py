@@ -1,4 +1,4 @@
-"""The notice that a log is incomplete, printed before any result from it."""
+"""Print a notice if a log is incomplete, before any result from it."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from rig.transport.log import LOG_FILE, Completeness, read_completeness
 
 
 def check_log(folder: Path, console: Console) -> Completeness:
-    """Return whether a session's log is whole, after printing what is missing if it is not.
+    """Return the completeness of a session's log; if it is incomplete, print what is missing.
 
     Raises Refused if the folder has no log, or the log was never closed.
     """

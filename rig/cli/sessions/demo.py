@@ -1,4 +1,4 @@
-"""rig demo: one simulated imaging session of a task mouse, about a minute long."""
+"""rig demo: one simulated imaging session of a task mouse, which takes about a minute."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The end of a session: its summary.json and the table printed from it."""
+"""Write summary.json at the end of a session, and print the end table from it."""
 
 import json
 from contextlib import closing, suppress
@@ -35,12 +35,12 @@ _FRAMES = {"frames_written", "frames_streamed", "frames_analysed"}
 def end(folder: Path, reason: str | None, console: Console) -> None:
     """Write summary.json from the log and the TIFFs, and print the end table.
 
-    A summary that was written while the log was whole is kept if the log is damaged now.
+    If the log is damaged now, a summary that was written before the damage is kept.
 
     Args:
         folder: The session folder.
-        reason: Why the session ended, as the launching process knows it; None if it died, then
-            the reason is taken from the log.
+        reason: Why the session ended, according to the launching process; None if that process
+            died; the reason is then taken from the log.
     """
     from acquisition.files.session_tiffs import session_tiffs
     from analysis.session.summary import summarise
@@ -91,7 +91,7 @@ def _write_suite2p_ops(tiffs: list[Path], console: Console) -> None:
 
 
 def _pages(path: Path, console: Console) -> int:
-    """Count the pages of a TIFF with the vendor's reader; of an unclosed file, the whole ones."""
+    """Count the pages of a TIFF with the vendor's reader; for an unclosed file, count them here."""
     from acquisition.files.vendor_reader import pages_in
     from acquisition.follow.file_follower import FileFollower
 
@@ -120,8 +120,8 @@ def integrity_row(verdict: dict[str, Any] | None) -> str:
 def imaging_row(summary: dict[str, Any]) -> str:
     """Return the end table's text for the imaging pages, frames and volumes of a summary.
 
-    A frame of one depth and channel is one page, a volume several. Numbers that should be equal
-    are joined by "=", or by "≠" if they are not.
+    With one depth and channel, a frame is one page; a volume is several pages. Numbers that should
+    be equal are joined by "=", or by "≠" if they differ.
     """
     written, streamed = summary["frames_written"], summary["frames_streamed"]
     analysed, pages = summary["frames_analysed"], summary.get("pages_a_volume")
@@ -146,7 +146,7 @@ def _same(one: int, other: int) -> str:
 
 
 def print_table(summary: dict[str, Any], console: Console) -> None:
-    """Print the end table of a summary; an older one has a dash for what it lacks."""
+    """Print the end table of a summary, with a dash for values that an older summary lacks."""
     table = Table(title="the session", show_header=False)
     table.add_column(max_width=28)
     table.add_column(overflow="fold")
@@ -157,7 +157,7 @@ def print_table(summary: dict[str, Any], console: Console) -> None:
 
 
 def table_rows(summary: dict[str, Any]) -> dict[str, str]:
-    """Return the rows of the end table of a summary: what each is of, and its text."""
+    """Return the rows of the end table of a summary: name and text of each."""
     trials = summary.get("trials")
     counts = {} if trials is None else _count(trials)
     known = {"by_hand_ul": 0.0, **summary, **counts}
@@ -186,7 +186,7 @@ def table_rows(summary: dict[str, Any]) -> dict[str, str]:
 
 
 def _faults(summary: dict[str, Any]) -> str:
-    """Return the number of findings and a line for each; of an older summary, of its faults."""
+    """Return the number of findings and a line for each; an older summary has faults instead."""
     findings = summary.get("findings")
     if findings is None:
         return str(len(summary["faults"]))
@@ -203,7 +203,7 @@ def _count(trials: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _filled(text: str, known: dict[str, Any]) -> str:
-    """Return a cell filled in; a dash if what it needs is not known."""
+    """Return the text of a cell with its values; a dash if a value is not known."""
     try:
         return text.format_map(known)
     except KeyError:

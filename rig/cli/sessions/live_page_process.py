@@ -1,7 +1,7 @@
-"""The process of the live page that `rig run` starts: `python -m ... FOLDER BROWSER`.
+"""The process of the live page, which `rig run` starts: `python -m ... FOLDER BROWSER`.
 
-What the operator asks for goes to standard output, a line of JSON each; `rig run` reads it. The
-process ends when its standard input is closed, so it never outlives the session.
+It writes the operator's requests to standard output, one line of JSON each, and `rig run` reads
+them. It ends when its standard input is closed, so it never runs longer than the session.
 """
 
 import json

@@ -61,8 +61,8 @@ def monitor(
 def live_monitor(folder: Path, token: str = "", accept: "Accept | None" = None) -> "Monitor":
     """Return the monitor of a running session.
 
-    With the operator's `token`, requests of a page are handed to `accept`; without, it only
-    watches.
+    With the operator's `token`, requests from a page are passed to `accept`; without it, the page
+    cannot make requests.
     """
     from rig.monitor.feeds import LiveFeed
     from rig.monitor.server import Monitor
@@ -109,14 +109,14 @@ def _run(
 
 
 def open_browser(address: str) -> None:
-    """Open a page in the person's browser, where there is a screen to show one."""
+    """Open a page in the user's browser, if there is a screen."""
     has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if has_screen or sys.platform in ("win32", "darwin"):
         webbrowser.open(address)
 
 
 def _imaging(folder: Path) -> "ImagingView":
-    """Return the imaging view with the cells that the session's settings name."""
+    """Return the imaging view with the cells in the session's settings."""
     from analysis.cells.read_cells import read_cells
     from rig.monitor.imaging import ImagingView
 

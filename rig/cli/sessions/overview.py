@@ -1,4 +1,4 @@
-"""rig overview: several rigs on one page."""
+"""rig overview: show several rigs on one page."""
 
 import os
 import ssl

@@ -1,4 +1,4 @@
-"""When each flip of a session was seen: by its own photodiode, and in another recorder's trace."""
+"""Find when each flip was seen, by the session's photodiode and in another recorder's trace."""
 
 import csv
 from collections.abc import Iterator
@@ -20,20 +20,20 @@ _TRACE_FORMATS = "a .npy file with one column, or a text file with one level a l
 def photodiode_checks(
     folder: Path, trace: Path | None, sample_hz: float
 ) -> Iterator[tuple[str, bool]]:
-    """Yield a sentence on the session's photodiode and one on a trace, and whether all is well.
+    """Yield sentences on the session's photodiode and on a trace, with True if all is good.
 
-    A CSV file beside the trace gets the time of each flip in it.
+    The time of each flip in the trace is written to a CSV file beside the trace.
 
     Args:
         folder: The session.
         trace: The photodiode trace of another recorder, if there is one.
-        sample_hz: Its sampling rate.
+        sample_hz: Sampling rate of the trace.
 
     Raises:
-        Refused: If the trace cannot be read, or does not fit the session.
+        Refused: The trace cannot be read, or does not fit the session.
     """
     if trace is None and not (folder / SETTINGS_FILE).exists():
-        return  # sessions of older versions have their settings in the log only
+        return  # sessions of older versions have their settings only in the log
     refresh_hz, line = read_settings(folder)
     flips, edges = read_flips_and_edges(folder, line)
     if trace is None and (not flips or len(edges) < 2):
@@ -54,7 +54,7 @@ def read_settings(folder: Path) -> tuple[float, str]:
 
 
 def read_flips_and_edges(folder: Path, line: str) -> tuple[list[Flip], list[int]]:
-    """Return the flips of a session, and the times (ns) of the edges on that line."""
+    """Return the flips of a session, and the times (ns) of the edges on a line."""
     messages = [message for _, message in read_kinds(folder / LOG_FILE, {Flip, Edge})]
     edges = sorted(
         message.t for message in messages if isinstance(message, Edge) and message.line == line
@@ -66,7 +66,7 @@ def _check_edges(flips: list[Flip], edges_s: NDArray[np.float64], hz: float) -> 
     try:
         matched = match_edges(edges_s, flips, hz)
     except Refused as refusal:
-        return f"photodiode: {refusal}", True  # integrity has already judged each edge
+        return f"photodiode: {refusal}", True  # the integrity process has checked each edge
     delays_ms = (matched.seen_s - matched.flip_s)[matched.exact] * 1e3
     low, middle, high = np.percentile(delays_ms, [1, 50, 99])
     wrong = int((np.abs(delays_ms - middle) > 500 / hz).sum())
@@ -92,7 +92,7 @@ def _check_trace(
 
 
 def _write_flip_times(path: Path, matched: MatchedFlips, flips: list[Flip]) -> str:
-    """Write when each flip was seen, replacing an older file; return a sentence that names it."""
+    """Write the time of each flip to a file, replacing an older one; return a sentence on it."""
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)

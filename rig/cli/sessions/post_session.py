@@ -1,4 +1,4 @@
-"""The end of an animal's session: what it must still drink, its weight, its condition, a note."""
+"""After a session: print the water that is still due, and ask for weight, condition and a note."""
 
 import sys
 import time
@@ -17,17 +17,17 @@ from rig.subjects.welfare import supplement_ml
 
 
 def at_a_terminal() -> bool:
-    """Return whether somebody can be asked."""
+    """Return True if there is a terminal at which a person can be asked."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def grams_in(text: str) -> float:
-    """Return a weight as people type it: 23.8 or 23.8 g. Raises ValueError with a sentence."""
+    """Return the weight in a typed text: 23.8 or 23.8 g. Raises ValueError with a sentence."""
     return number_in(text.lower().strip().removesuffix("g"))
 
 
 def water_due(data: Path, name: str, booking: Booking) -> str:
-    """Return what an animal was given and must still be given; "" if the record lacks it."""
+    """Return a sentence on the water given and due; "" if the animal is not in the record."""
     subject = find(data, name)
     if subject is None:
         return ""
@@ -64,7 +64,7 @@ def ask(name: str, data: Path, console: Console, read: Callable[[str], str] = in
 
 
 def _weight(subject: Subject, console: Console, read: Callable[[str], str]) -> float | None:
-    """Return the weight; None if it was skipped."""
+    """Return the weight, g; None if it was skipped."""
     doubted: float | None = None
     while text := read(f"weight of {subject.name}, grams (Enter: later): ").strip():
         try:

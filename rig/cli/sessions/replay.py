@@ -27,11 +27,11 @@ from rig.session.provenance import about
 from rig.settings.setting_errors import blamed_on
 
 _MAX_CHARACTERS = 120
-"""Longer values are cut to this many characters."""
+"""Largest number of characters of a value; longer values are cut."""
 _MAX_DIVERGENCES = 30
-"""More trials than this are counted, not listed."""
+"""Largest number of trials that are listed; further trials are counted."""
 _SLOWEST, _FASTEST = 0.01, 1000.0
-"""Speeds at which a session can be played."""
+"""Range of speeds at which a session can be played, times real time."""
 
 
 def replay(
@@ -90,7 +90,7 @@ def replay(
 
 
 def _speed(text: str, display: bool) -> float | None:
-    """Return how much faster than the recording to play; None: as fast as possible."""
+    """Return the speed relative to the recording; None: as fast as possible."""
     if not text:
         return 1.0 if display else None
     if text == "max":
@@ -114,7 +114,7 @@ def _play(
     display: bool,
     to: Path | None,
 ) -> None:
-    """Run processes live on a recorded session, and print what they did."""
+    """Run processes live on a recorded session, and print their results."""
     console = new_console()
     check_log(folder, console)
     live = list(dict.fromkeys(names))
@@ -142,7 +142,7 @@ def _play(
 
 
 def compare(folder: Path, names: list[str], sets: list[str], verify: bool) -> None:
-    """Replay deciders, and print how their messages agree with the recorded ones."""
+    """Replay deciders, and print whether their messages agree with the recorded messages."""
     console = new_console()
     completeness = check_log(folder, console)
     with blamed_on(sets):
@@ -200,7 +200,7 @@ def _ends(report: Report) -> Iterator[str]:
 
 
 def _describe(first: Difference) -> str:
-    """Return the fields that differ in the first differing message; arrays only by length."""
+    """Return the fields that differ in the first differing message, with the length of arrays."""
     old, new = first.old, first.new
     if old is None or new is None or type(old) is not type(new):
         return f"  recorded: {_brief(old)}\n  replayed: {_brief(new)}"
@@ -224,7 +224,7 @@ def _brief(value: Any) -> str:
 
 
 def _show_differences(differences: dict[str, list[FieldDifference]], console: Console) -> None:
-    """Print how much the messages of each process differ from the recorded ones."""
+    """Print how much the messages of each process differ from the recorded messages."""
     table = Table("process", "message", "field", "differs in", title="messages")
     for name, rows in differences.items():
         for row in rows:

@@ -1,4 +1,4 @@
-"""rig run: one session, from settings to end table."""
+"""rig run: run one session, from the settings to the end table."""
 
 import secrets
 from pathlib import Path
@@ -119,12 +119,12 @@ def run(
 def _changes(
     mouse: Path | None, sets: list[str], trials: int | None, minutes: float | None
 ) -> list[str]:
-    """Return the changes that the options ask for, as `--set` texts."""
+    """Return the changes that the options mean, as `--set` texts."""
     changes = []
     if mouse is not None:
         mouse_table = f"{{is='{RECORDED_MOUSE}', mouse_file={_toml_text(str(mouse.resolve()))}}}"
         changes.append(f"nodes.hardware.boards.bench.mouse={mouse_table}")
-    changes += sets  # after the mouse, which they may change
+    changes += sets  # last, because they may change the mouse
     if trials is not None:
         changes.append(f"task.trials={trials}")
     if minutes is not None:
@@ -139,7 +139,7 @@ def _check_exists(path: Path, shipped: Path) -> None:
 
 
 def _toml_text(text: str) -> str:
-    """Return a text as a TOML string: a JSON string is one, whatever quotes are in it."""
+    """Return a text as a TOML string; every JSON string is one."""
     return msgspec.json.encode(text).decode()
 
 
@@ -208,7 +208,7 @@ def resolve_day(
     changes: list[str],
     rehearse: bool,
 ) -> tuple[ResolvedSession, Path]:
-    """Return the resolved session and its data folder, which is another one for a rehearsal."""
+    """Return the resolved session and its data folder; a rehearsal has another data folder."""
     resolved = resolve(setup, task, subject, seed, changes)
     if not rehearse:
         return resolved, data

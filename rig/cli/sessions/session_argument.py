@@ -1,4 +1,4 @@
-"""The session folder as an argument, checked before anything else is done with it."""
+"""The argument SESSION_DIR, a session folder that is checked before it is used."""
 
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +42,6 @@ def session_in(folder: Path) -> Path:
 
 
 def data_of(folder: Path, session: SessionSettings) -> Path:
-    """Return the data folder whose ledger a session belongs to, also if its folder was moved."""
+    """Return the data folder whose ledger contains a session, even if the folder was moved."""
     data = folder.parent.parent
     return data if subject_folder(data, session.subject) == folder.parent else default_data()

@@ -1,4 +1,4 @@
-"""rig simulate: whole sessions of a simulated mouse in virtual time, for designing tasks."""
+"""rig simulate: run sessions of a simulated mouse in virtual time, to design tasks."""
 
 import tempfile
 from collections import Counter
@@ -44,9 +44,9 @@ MICE: dict[str, dict[str, float]] = {
     "lapsing": {"lapses": 0.3},
     "thirstless": {"sated_ul": 30.0},
 }
-"""Settings of the simulated mouse by name; the others are its defaults."""
+"""Settings of each simulated mouse by its name; other settings have their defaults."""
 _NODES = ("hardware", "task", "referee", "closed_loop")
-"""What a task needs; screens and microscope only take time."""
+"""The nodes that a task needs; screens and microscope are left out because they take time."""
 
 
 def simulate(

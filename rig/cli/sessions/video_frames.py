@@ -29,7 +29,7 @@ def compared(folder: Path, videos: list[str]) -> Iterator[tuple[str, bool]]:
         A sentence for each camera, and whether its numbers agree.
 
     Raises:
-        Refused: For an unknown camera, or a file whose frames cannot be counted.
+        Refused: A camera is unknown, or the frames of a file cannot be counted.
     """
     counted = exposures(folder)
     files = dict(_named(text) for text in videos)
@@ -54,7 +54,10 @@ def compared(folder: Path, videos: list[str]) -> Iterator[tuple[str, bool]]:
 def frames_in(path: Path) -> int:
     """Return the number of frames of an .mp4, .mov or .avi, or of lines of a .txt or .csv.
 
-    Recording programs write a text file of timestamps, one line per frame. Raises Refused.
+    Recording programs write a text file of timestamps, one line per frame.
+
+    Raises:
+        Refused: The file cannot be read, or its frames cannot be counted.
     """
     try:
         match path.suffix.lower():
@@ -83,7 +86,7 @@ def _named(text: str) -> tuple[str, Path]:
 
 
 def _mp4(file: BinaryIO, end: int) -> Iterator[int]:
-    """Yield the number of samples of each track (ISO 14496-12); a camera's file has no sound."""
+    """Yield the number of samples of each track (ISO 14496-12), assuming that there is no sound."""
     while file.tell() + 8 <= end:
         begin = file.tell()
         size, kind = struct.unpack(">I4s", file.read(8))
@@ -100,7 +103,7 @@ def _mp4(file: BinaryIO, end: int) -> Iterator[int]:
 
 
 def _avi(file: BinaryIO, end: int) -> Iterator[int]:
-    """Yield the lengths of the video streams, and the total of a file of several parts."""
+    """Yield the numbers of frames of the video streams, and the total if the file has parts."""
     while file.tell() + 8 <= end:
         kind, size = struct.unpack("<4sI", file.read(8))
         begin = file.tell()

@@ -1,1 +1,1 @@
-"""What the live page shows beside the messages of its session."""
+"""Parts of the live page that are not derived from the messages of its session."""

@@ -1,4 +1,4 @@
-"""How an animal did in its last sessions, for the live page: from their summaries."""
+"""Read an animal's results in its last sessions from their summaries, for the live page."""
 
 from pathlib import Path
 from typing import Any

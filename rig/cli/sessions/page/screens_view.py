@@ -1,4 +1,4 @@
-"""What the screens of a session show, for the thumbnail of its live page."""
+"""Draw what the screens of a session show, for the thumbnail of its live page."""
 
 from contextlib import chdir
 from pathlib import Path
@@ -15,7 +15,7 @@ _SIZE_PX = (96, 72)
 
 
 class ScreensView:
-    """Draws small pictures of the screens; loads the textures when the first is asked for."""
+    """A renderer of small pictures of the screens; it loads the textures at the first picture."""
 
     def __init__(self, folder: Path, session: SessionSettings) -> None:
         self._folder, self._session = folder, session
@@ -26,8 +26,8 @@ class ScreensView:
         """Return the picture, rows from the top x columns; None if it cannot be drawn.
 
         Args:
-            trial: the corridor the mouse is in, as the page has it; None for grey.
-            position_m: the position that was shown, m.
+            trial: The current corridor, in the form that the page uses; None for grey.
+            position_m: The position that was shown, m.
         """
         from stimuli.scene.corridor_geometry import Lap
 
@@ -52,7 +52,7 @@ class ScreensView:
 
         table = self._session.nodes["display"]
         try:
-            with chdir(self._folder):  # where the files of a session are named from
+            with chdir(self._folder):  # paths in a session's settings are relative to its folder
                 settings = convert(table, Display.Settings, "[nodes.display]")
                 views = {n: _uncalibrated(view) for n, view in settings.views.items()}
                 warps = {n: _uncalibrated(warp) for n, warp in settings.warps.items()}
