@@ -16,6 +16,7 @@ from analysis.signals.selectivity import (
     Selectivity,
     defined_counts,
     fractions,
+    reaches,
     selective_fraction,
 )
 from analysis.signals.task_signals import TaskSignals
@@ -330,7 +331,7 @@ class _Selective:
 
 def _select(d_prime: Floats, groups: NDArray[np.uint8], at: float) -> _Selective:
     """Find the cells with |d'| >= at."""
-    cells = np.flatnonzero(np.abs(d_prime.astype(np.float64)) >= at).astype(np.uint32)
+    cells = np.flatnonzero(reaches(d_prime, at)).astype(np.uint32)
     kinds = (2 * groups[cells] + (d_prime[cells] < 0.0)).astype(np.uint8)
     counts = np.bincount(kinds, minlength=2 * len(NAMES)).astype(np.float64)
     return _Selective(cells, kinds, counts)

@@ -60,7 +60,15 @@ def selective_fraction(d_prime: NDArray[Any], at: float) -> float | None:
     """Return the fraction of all cells with |d'| >= at; None if d' is undefined for every cell."""
     if np.isnan(d_prime).all():
         return None
-    return float(np.mean(np.abs(d_prime.astype(np.float64)) >= at))
+    return float(np.mean(reaches(d_prime, at)))
+
+
+def reaches(d_prime: NDArray[Any], at: float) -> NDArray[np.bool_]:
+    """Return a mask of the cells with |d'| >= at: (cells,).
+
+    Both are compared as float32, as d' is published: 0.7 is a little less there.
+    """
+    return np.asarray(np.abs(np.asarray(d_prime, np.float32)) >= np.float32(at))
 
 
 def fractions(d_prime: NDArray[np.float32], groups: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -77,7 +85,7 @@ def fractions(d_prime: NDArray[np.float32], groups: NDArray[np.uint8]) -> NDArra
         (NAMES, SIGNS, THRESHOLDS); NaN for a group without cells.
     """
     counts = np.zeros((len(NAMES), 2, len(THRESHOLDS) + 1), np.int64)
-    _count(d_prime, groups, counts)
+    _count(d_prime, groups, np.array(THRESHOLDS, np.float32), counts)
     counts[0] = counts.sum(axis=0)
     reached = counts[:, :, ::-1].cumsum(axis=2)[:, :, ::-1][:, :, 1:]
     each = np.concatenate([reached.sum(axis=1, keepdims=True), reached], axis=1)
@@ -97,13 +105,17 @@ def defined_counts(d_prime: NDArray[np.float32], groups: NDArray[np.uint8]) -> t
 
 @compiled
 def _count(
-    d_prime: NDArray[np.float32], groups: NDArray[np.uint8], counts: NDArray[np.int64]
+    d_prime: NDArray[np.float32],
+    groups: NDArray[np.uint8],
+    thresholds: NDArray[np.float32],
+    counts: NDArray[np.int64],
 ) -> None:
-    """Count cells by group, sign, and number of thresholds (tenths) that |d'| reaches."""
-    most = counts.shape[2] - 1
+    """Count cells by group, sign, and number of thresholds that |d'| reaches."""
     for c in range(d_prime.size):
-        value = np.float64(d_prime[c])
+        value = abs(d_prime[c])
         if np.isnan(value):
             continue
-        reached = int(min(abs(value) * 10.0, float(most)))  # exact, because value is a float32
-        counts[groups[c], 1 if value < 0.0 else 0, reached] += 1
+        reached = 0
+        while reached < thresholds.size and value >= thresholds[reached]:
+            reached += 1
+        counts[groups[c], 1 if d_prime[c] < 0.0 else 0, reached] += 1

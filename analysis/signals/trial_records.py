@@ -53,7 +53,7 @@ def record_of(
         float("nan") if cue is None else cue[1],
         float(own[0].t) if own else float("nan"),
         any(_is_response(start, cue, lick) for lick in own),
-        any(0.0 <= lick.position_m <= start.texture_m for lick in own),
+        any(0.0 <= lick.position_m < start.texture_m for lick in own),
     )
 
 
