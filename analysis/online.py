@@ -131,7 +131,6 @@ class Online(Node):
         self._focus = ZDrift(settings.motion.z_drift_um)
         self._field = LostField(settings.motion.max_shift_px)
         self._last: Frame | None = None
-        self._elapsed_s = 0.0
         self._positions = PositionLookup()
         self._times = FrameTiming()
         self._began = 0
@@ -180,8 +179,8 @@ class Online(Node):
     def close(self) -> None:
         if self._search is not None and self._last is not None:
             text = (
-                f"the session ended {self._elapsed_s:.0f} s after its first frame, before cells "
-                "were detected: it has no signals"
+                f"the session ended {self._times.elapsed_s:.0f} s after its first frame, before "
+                "cells were detected: it has no signals"
             )
             self.publish(Fault(self._last.t, text))
         if self._signals is None or self._last is None:
@@ -262,7 +261,6 @@ class Online(Node):
             text = f"the pixels of frame {frame.index} {why}: it has no signals"
             self.publish(Fault(frame.t, text, frame.index))
             return
-        self._elapsed_s += self._step_s(frame)
         self._last = msgspec.structs.replace(frame, pixels=None)
         cells = self._cells or self._find_cells(frame)
         if cells is None:
@@ -275,7 +273,7 @@ class Online(Node):
 
     def _measure(self, frame: Frame, volume: Volume, middle: int) -> None:
         """Measure the cells in a page; queue the frame if it completes a volume."""
-        values = volume.add_page(frame, self._elapsed_s)
+        values = volume.add_page(frame, self._times.elapsed_s)
         if volume.pages == 1:
             self._began = middle
         if values is None or self._last is None:
@@ -289,7 +287,7 @@ class Online(Node):
         if not volume.found:
             return
         self._unplaced.append(((self._began + middle) // 2, self._last, volume.motion))
-        final = self._traces.add(values, self._elapsed_s)
+        final = self._traces.add(values, self._times.elapsed_s)
         if final is not None:
             self._final.append(final)
         if self._positions.latest_t is not None:
@@ -304,7 +302,7 @@ class Online(Node):
             shape = (frame.height_px, frame.width_px)
             regions = self._scan.regions if self._scan else ()
             self._search = DetectionRun(find, regions, shape, self._pipeline)
-        if not self._search.add_page(frame, self._elapsed_s):
+        if not self._search.add_page(frame, self._times.elapsed_s):
             return None
         search, self._search = self._search, None
         messages = search.find_cells(frame)
@@ -335,16 +333,6 @@ class Online(Node):
             depths_at_once(scan),
             scan.header.get("frames_per_slice", 1),
         )
-
-    def _step_s(self, frame: Frame) -> float:
-        """Return the time since the last frame, s.
-
-        It is that of the microscope's timestamps, or of arrival if the timestamps started again.
-        """
-        if self._last is None:
-            return 0.0
-        step_s = frame.timestamp_s - self._last.timestamp_s
-        return step_s if step_s > 0.0 else max(0.0, (frame.t - self._last.t) / 1e9)
 
     def _place_frames(self, t: int | None) -> None:
         """Look up the position at each frame before t; None: at all frames (end of session)."""
