@@ -1,5 +1,6 @@
 """Find the frame, channel and plane of each page, and frames that are missing or saved twice."""
 
+import math
 from typing import NamedTuple
 
 import msgspec
@@ -59,6 +60,8 @@ class FrameCounter:
         self._channels = header.channels or (1,)
         self._model = VolumeModel.of(header)
         self._step_known = not self._model.one_plane or header.averaged == 1
+        self._frame_s = 1.0 / header.frame_rate_hz if header.frame_rate_hz else math.inf
+        """Time of a scanned frame; without a header's, the shortest one of this recording."""
         self._votes = 0
         self._assumed = False
         """True if a frame after the first volume was placed before `_vote` had any evidence."""
@@ -232,9 +235,18 @@ class FrameCounter:
         left_out = msgspec.structs.replace(self._model, flyback_numbered=False)
         first, then = last.number_in_acquisition, label.number_in_acquisition
         volumes = left_out.volume_of(then) - left_out.volume_of(first)
-        if not volumes or not self._header.frame_rate_hz:
+        if not volumes:
+            self._learn_frame_time(last, label)
             return
-        frames = (label.timestamp_s - last.timestamp_s) * self._header.frame_rate_hz
+        if math.isinf(self._frame_s) and (self._assumed or then - first > 1):
+            self._assumed = True  # the numbers count what was not saved
+            return
+        if math.isinf(self._frame_s):
+            raise NotScanImage(
+                "scans fly-back frames and gives no frame rate (scanFrameRate), so that nothing "
+                "shows whether they are numbered; the depth of a page is ambiguous"
+            )
+        frames = (label.timestamp_s - last.timestamp_s) / self._frame_s
         numbered = abs(frames - (then - first)) < _AGREES_FRAMES
         more = volumes * self._model.flyback_frames
         unnumbered = abs(frames - (then - first) - more) < _AGREES_FRAMES
@@ -249,6 +261,12 @@ class FrameCounter:
             )
         self._votes += 1
         self._model = self._model if numbered else left_out
+
+    def _learn_frame_time(self, last: _Label, label: _Label) -> None:
+        """Learn the time of a frame within a volume, if the header does not give it."""
+        elapsed_s = (label.timestamp_s - last.timestamp_s) / (label.number - last.number)
+        if not self._header.frame_rate_hz and elapsed_s > 0.0:
+            self._frame_s = min(self._frame_s, elapsed_s)
 
     def _check_gap(self, shown: _Label, label: _Label) -> None:
         """Report the frames that are missing between two frames that show a plane."""

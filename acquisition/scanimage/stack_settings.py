@@ -61,7 +61,11 @@ def read_stack(
     stack = _fast_stack(settings, rows)
     if stack.unclear:
         return stack
-    unclear = _averaging(stack, averaged) or _rates(stack, frame_rate_hz, volume_rate_hz)
+    unclear = (
+        _averaging(stack, averaged)
+        or _rates(stack, frame_rate_hz, volume_rate_hz)
+        or _enabled(settings, stack, frame_rate_hz, volume_rate_hz)
+    )
     if stack.one_plane:
         stack = stack._replace(frames_per_slice=1)
     return stack._replace(unclear=unclear)
@@ -202,6 +206,29 @@ def _rates(stack: Stack, frame_rate_hz: float | None, volume_rate_hz: float | No
     return (
         f"has {stack.frames} frames a volume by its slices, and {frames:.2f} by its rates "
         "(scanFrameRate / scanVolumeRate); the depth of a page is ambiguous"
+    )
+
+
+def _enabled(
+    settings: Mapping[str, Value],
+    stack: Stack,
+    frame_rate_hz: float | None,
+    volume_rate_hz: float | None,
+) -> str:
+    """Return the sentence for a stack that is switched off while the focus device is on.
+
+    The list of depths may then be left over from an earlier stack: the volume rate decides it.
+    """
+    off = settings.get("hStackManager.enable") is not None and not _number(
+        settings, "hStackManager.enable"
+    )
+    is_volume_rate = bool(frame_rate_hz and volume_rate_hz and frame_rate_hz != volume_rate_hz)
+    if stack.one_plane or not off or is_volume_rate:
+        return ""
+    return (
+        f"has a stack of {len(stack.zs_um)} slices that is off (hStackManager.enable) while the "
+        "focus device is on (hFastZ.enable), and a volume rate that does not show which of them "
+        "is right; the depth of a page is ambiguous"
     )
 
 

@@ -121,6 +121,26 @@ def test_times_and_numbers_that_disagree_on_fly_back_are_refused() -> None:
         counter.place(page(5, timestamp_s=5.0))
 
 
+@pytest.mark.parametrize("numbered", [True, False])
+def test_without_a_frame_rate_the_times_within_a_volume_show_how_fly_back_is_numbered(
+    numbered: bool,
+) -> None:
+    counter = FrameCounter(volume(3, flyback_frames=2))
+    found = []
+    for scan in range(20):
+        slice_, n = scan % 5, scan // 5 * (5 if numbered else 3) + scan % 5 + 1
+        if slice_ < 3:
+            found.append((counter.place(page(n, timestamp_s=0.1 * scan)), slice_))
+    assert all(place is not None and place.plane == slice_ for place, slice_ in found)
+
+
+def test_fly_back_frames_without_a_rate_and_times_are_refused() -> None:
+    counter = FrameCounter(volume(1, flyback_frames=1))
+    counter.place(page(1, timestamp_s=0.1))
+    with pytest.raises(NotScanImage, match="gives no frame rate"):
+        counter.place(page(2, timestamp_s=0.3))
+
+
 def test_the_two_numbers_of_a_frame_must_go_on_alike() -> None:
     counter = FrameCounter(volume(3))
     counter.place(page(1))

@@ -191,12 +191,22 @@ def test_before_2019_the_frames_of_a_volume_counted_fly_back() -> None:
          "3 frames a volume by its slices, and 4.00 by its rates"),
         ("SI.hStackManager.zs = [0 0 1 1]|SI.hStackManager.framesPerSlice = 2|"
          "SI.hScan2D.logAverageFactor = 4", "averages 4 frames"),
+        ("SI.hStackManager.zs = [0 1 2]|SI.hStackManager.enable = false|"
+         "SI.hRoiManager.scanVolumeRate = 30", "a stack of 3 slices that is off"),
     ],
 )  # fmt: skip
 def test_a_header_that_contradicts_itself_is_refused_in_a_sentence(lines: str, why: str) -> None:
     header = parse_header(STACK + lines.replace("|", "\n"))
     with pytest.raises(NotScanImage, match=why):
         VolumeModel.of(header)
+
+
+def test_a_volume_rate_shows_that_a_stack_was_scanned() -> None:
+    header = parse_header(
+        STACK.replace("hStackManager.enable = true", "hStackManager.enable = false")
+        + "SI.hStackManager.zs = [0 1 2]\nSI.hRoiManager.scanVolumeRate = 10\n"
+    )
+    assert VolumeModel.of(header).slices == 3
 
 
 def test_a_slow_stack_is_refused() -> None:
