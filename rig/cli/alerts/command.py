@@ -1,9 +1,11 @@
 """rig alerts: test the channels, and report water that is still missing."""
 
 import time
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from datetime import time as clock_time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 from rich.text import Text
@@ -13,6 +15,7 @@ from rig.cli.sessions.run import Data
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.settings.alert_settings import AlertSettings, alerts_file, read_alerts
+from rig.settings.lab import read_lab
 from rig.subjects.booking import water_of_day
 from rig.subjects.record import RECORD_FILE, open_record
 from rig.subjects.welfare import supplement_ml
@@ -22,6 +25,15 @@ alerts = typer.Typer(
     no_args_is_help=True,
 )
 _WITHIN_S = 30.0
+_LOOK_S = 60.0
+"""How often the clock is read while waiting, s: it may be set, and the computer may sleep."""
+
+
+class Sender(Protocol):
+    """Where a text is sent."""
+
+    def send(self, title: str, text: str) -> None:
+        """Send a text; never waits."""
 
 
 @alerts.command()
@@ -50,24 +62,45 @@ def water(
     at = settings.water_time
     if at is None:
         raise Refused(f'{alerts_file()} has no water_at; add, for example, water_at = "18:30"')
+    report_daily(data, channels, at)
+
+
+def report_daily(
+    data: Path,
+    channels: Sender,
+    at: clock_time,
+    now: Callable[[], datetime] = datetime.now,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Report missing water every day at a time of day, until interrupted.
+
+    A record that cannot be read is reported instead, and read again on the next day.
+    """
     while True:
-        now = datetime.now()
-        due = datetime.combine(now.date(), at)
-        due += timedelta(days=1) * (due <= now)
+        due = datetime.combine(now().date(), at)
+        due += timedelta(days=1) * (due <= now())
         new_console().print(f"missing water is reported at {due:%d %b %H:%M}   (Ctrl-C ends it)")
-        time.sleep((due - now).total_seconds())
-        _send_missing(data, channels)
+        while (left_s := (due - now()).total_seconds()) > 0:
+            sleep(min(left_s, _LOOK_S))
+        try:
+            _send_missing(data, channels, read_lab(data).day_of(due.timestamp()))
+        except Refused as refusal:
+            new_console().print(Text(str(refusal)))
+            channels.send("rig: missing water is not known", str(refusal))
 
 
-def missing_water(data: Path) -> list[str]:
-    """Return a line for each restricted animal that must still be given water today."""
+def missing_water(data: Path, day: date | None = None) -> list[str]:
+    """Return a line for each restricted animal that must still be given water today.
+
+    `day` is another day of the lab than today.
+    """
     if not (data / RECORD_FILE).exists():
         raise Refused(f"{data} has no record of animals; give --data, or add one: rig subject add")
     with open_record(data) as record:
         animals = [one for one in record.subjects() if one.restricted and not one.retired]
     lines = []
     for animal in animals:
-        today = water_of_day(data, animal.name)
+        today = water_of_day(data, animal.name, day)
         due_ml = supplement_ml(animal, today.at_least_ul)
         if due_ml > 0:
             text = f"{animal.name}: {due_ml:.3f} ml of {animal.need_ml:g} ml are missing"
@@ -75,8 +108,8 @@ def missing_water(data: Path) -> list[str]:
     return lines
 
 
-def _send_missing(data: Path, channels: Channels) -> None:
-    lines = missing_water(data)
+def _send_missing(data: Path, channels: Sender, day: date | None = None) -> None:
+    lines = missing_water(data, day)
     for line in lines:
         new_console().print(line)
     if lines:

@@ -1,19 +1,24 @@
 """Channels, the texts that are sent, and missing water."""
 
 import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from datetime import time as clock_time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from rig.cli.alerts.channels import Channels
-from rig.cli.alerts.command import missing_water
+from rig.cli.alerts.command import missing_water, report_daily
 from rig.cli.alerts.session_process import SessionAlerts
 from rig.cli.main import app
 from rig.errors import Refused
 from rig.messages import Fault, Message, Stop, TrialEnd
 from rig.monitor.state import MonitorState
 from rig.settings.alert_settings import AlertSettings, read_alerts
+from rig.subjects.ledger import Ledger, Supplement
 from rig.subjects.record import Subject, open_record
 from tests.analysis.logs import MS, corridor, enveloped
 from tests.rig.alerts.receiver import receiver, write_alerts
@@ -150,6 +155,88 @@ def test_missing_water_is_that_of_restricted_animals_at_work(tmp_path: Path) -> 
         record.add(Subject("VR3", "task", "train1", 25.0, True, 1.0, retired=True))
     (line,) = missing_water(data)
     assert line.startswith("VR1: 1.000 ml of 1 ml are missing")
+
+
+class Days:
+    """A clock that is only moved by waiting; ends the wait at a given time."""
+
+    def __init__(self, now: datetime, until: datetime) -> None:
+        self.time, self.until = now, until
+        self.sent: list[tuple[datetime, str]] = []
+        self.due: list[tuple[datetime, Callable[[], object]]] = []
+
+    def now(self) -> datetime:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        assert 0 < seconds <= 60
+        self.time += timedelta(seconds=seconds)
+        while self.due and self.due[0][0] <= self.time:
+            self.due.pop(0)[1]()
+        if self.time > self.until:
+            raise KeyboardInterrupt
+
+    def send(self, title: str, text: str) -> None:
+        self.sent.append((self.time, f"{title}: {text}"))
+
+
+def wait(data: Path, days: Days, at: str) -> list[tuple[str, str]]:
+    """Report daily until the end of the days; return when and what was sent."""
+    with pytest.raises(KeyboardInterrupt):
+        report_daily(data, days, clock_time.fromisoformat(at), days.now, days.sleep)
+    return [(f"{when:%d %H:%M}", text.partition(" (given")[0]) for when, text in days.sent]
+
+
+def given(data: Path, at: datetime, ul: float) -> None:
+    with open_record(data) as record:
+        Ledger(record).give("VR1", Supplement(at.timestamp(), ul, ""))
+
+
+@pytest.fixture
+def restricted(tmp_path: Path) -> Path:
+    """Return a data folder with an animal that needs 1 ml a day."""
+    data = tmp_path / "data"
+    data.mkdir()
+    with open_record(data) as record:
+        record.add(Subject("VR1", "task", "train1", 25.0, restricted=True, need_ml=1.0))
+    return data
+
+
+MISSES = "rig: 1 animals without their water: VR1: {} ml of 1 ml are missing"
+
+
+def test_water_is_reported_every_day_and_that_of_yesterday_does_not_count(restricted: Path) -> None:
+    days = Days(datetime(2026, 11, 30, 17, 0), datetime(2026, 12, 3, 18, 0))
+    for at, ul in (
+        (datetime(2026, 11, 30, 18, 0), 400.0),
+        (datetime(2026, 11, 30, 19, 0), 600.0),  # too late for the first report
+        (datetime(2026, 12, 2, 0, 5), 1000.0),
+    ):
+        days.due.append((at, partial(given, restricted, at, ul)))
+    assert wait(restricted, days, "18:30") == [
+        ("30 18:30", MISSES.format("0.600")),
+        ("01 18:30", MISSES.format("1.000")),
+    ]
+
+
+def test_a_report_after_midnight_is_of_the_lab_s_day(restricted: Path) -> None:
+    (restricted / "lab.toml").write_text('day_starts = "07:00"\n')
+    days = Days(datetime(2026, 11, 30, 17, 0), datetime(2026, 12, 2, 6, 0))
+    given(restricted, datetime(2026, 11, 30, 20, 0), 1000.0)
+    assert wait(restricted, days, "00:30") == [("02 00:30", MISSES.format("1.000"))]
+
+
+def test_a_record_that_cannot_be_read_is_reported_and_read_again(
+    restricted: Path, tmp_path: Path
+) -> None:
+    days = Days(datetime(2026, 11, 30, 17, 0), datetime(2026, 12, 2, 12, 0))
+    elsewhere = tmp_path / "elsewhere"
+    restricted.rename(elsewhere)  # as a disk that is not mounted
+    days.due.append((datetime(2026, 12, 1, 9, 0), lambda: elsewhere.replace(restricted)))
+    first, second = wait(restricted, days, "18:30")
+    assert first[0] == "30 18:30"
+    assert first[1].startswith(f"rig: missing water is not known: {restricted} has no record")
+    assert second == ("01 18:30", MISSES.format("1.000"))
 
 
 def test_missing_water_is_sent(tmp_path: Path, config: Path) -> None:
