@@ -86,12 +86,12 @@ export function corridor(model) {
     context.moveTo(x(metres), top - 2);
     context.lineTo(x(metres), top + tall);
     context.stroke();
-    context.textAlign = side;
-    context.fillText(label, x(metres) + (side === "right" ? 3 : -3), top - 8);
+    context.textAlign = side === "right" ? "left" : "right";  // the label is on that side of its mark
+    context.fillText(label, x(metres) + (side === "right" ? 4 : -4), top - 8);
   };
   if (trial) {
-    mark(trial.cue_m ?? trial.drawn_cue_m, trial.cue_m === undefined ? "cue due" : "cue", css("--ink"), "right");
-    mark(trial.reward_m, "reward", css("--water"), "left");
+    mark(trial.cue_m ?? trial.drawn_cue_m, trial.cue_m === undefined ? "cue due" : "cue", css("--ink"), "left");
+    mark(trial.reward_m, "reward", css("--water"), "right");
     context.fillStyle = css("--ink");
     for (const lick of trial.licks_m) context.fillRect(x(lick) - 1, top + tall / 2 + 14, 2, 8);
   }
@@ -286,7 +286,7 @@ export function learning(model) {
   text("ramp_note", s.ramp.means ? `a.u.; ${bold}${share === null ? "" : `; ${(100 * share).toFixed(0)} % of cells`}` : "after the first trials");
   const ramp = s.ramp.means ? [...Object.values(s.ramp.means), s.ramp.last, current.map(([, v]) => v)] : [];
   const [low, high] = reachOf(ramp);
-  const chart = axes(get("ramp"), [0, 6], [low, high], { xTicks: [0, 1, 2, 3, 4, 5, 6], yTicks: [Math.round(low * 10) / 10, 0, Math.round(high * 10) / 10], xLabel: "m" });
+  const chart = axes(get("ramp"), [0, 6], [low, high], { xTicks: [0, 1, 2, 3, 4, 5, 6], yTicks: [...(low < -0.15 * high ? [Math.round(low * 10) / 10] : []), 0, Math.round(high * 10) / 10], xLabel: "m" });
   if (s.ramp.means) curves(chart, s.ramp, 0, all, current);
   const { context, width, height } = prepared(get("projections"));
   const found = s.projections.filter((area) => area.means);
