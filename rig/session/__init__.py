@@ -1,1 +1,1 @@
-"""Start, watch and end a session."""
+"""Start, monitor and end a session."""

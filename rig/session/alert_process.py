@@ -1,4 +1,4 @@
-"""Starts the process that sends a session's alerts: if it hangs or dies, nobody waits."""
+"""Start the process that sends a session's alerts; the session never waits for it."""
 
 import subprocess
 import sys
@@ -16,10 +16,10 @@ _MODULE = "rig.cli.alerts.session_process"
 
 
 class AlertProcess(AbstractContextManager["AlertProcess"]):
-    """The process, if alerts are set up. It ends by itself once the end has been reported."""
+    """The process, if alerts are set up. It ends by itself after it has sent the last alert."""
 
     def __init__(self, folder: Path, console: Console) -> None:
-        """Start it for the session in `folder`; print why there are no alerts, if that is wrong."""
+        """Start the process for the session in `folder`; print a warning if that fails."""
         self._process: subprocess.Popen[bytes] | None = None
         try:
             if read_alerts() is None:
@@ -29,7 +29,7 @@ class AlertProcess(AbstractContextManager["AlertProcess"]):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C ends the session, and that must still be reported
+                start_new_session=True,  # Ctrl-C ends the session, which must still be reported
             )
         except (Refused, OSError) as error:
             console.print(Text(f"WARNING: no alerts are sent: {error}", "bold yellow"))
@@ -40,7 +40,7 @@ class AlertProcess(AbstractContextManager["AlertProcess"]):
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        """Let the process know that the session is over; do not wait for it."""
+        """Tell the process that the session is over, without waiting for it."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-            self._process.returncode = 0  # nobody waits for it: it outlives this process
+            self._process.returncode = 0  # it runs longer than this process, which does not wait

@@ -1,8 +1,8 @@
 """Continue an interrupted session: find where it ended, and make the settings of its next part.
 
-The next part is a session of its own, with its own folder, log and row in the water ledger. Its
-settings are those of the interrupted one, with the state at its end as the task's `resume` table
-(behavior.trials.resume).
+The next part is a separate session, with its own folder, log and row in the water ledger. Its
+settings are those of the interrupted session, with the state at its end as the task's `resume`
+table (behavior.trials.resume).
 """
 
 import time
@@ -36,7 +36,7 @@ from rig.transport.log import LOG_FILE, read_completeness, read_kinds
 
 _STATE: set[type[Message]] = {Start, Position, TrialStart, TrialEnd, Arm, Valve, Lick}
 _ITS_OWN = ("task", "seed", "subject", "task_name", "id", "continues")
-"""Sections that --set may not change: it would be another session."""
+"""Sections that --set may not change, because it would be another session."""
 
 
 def continued(folder: Path, data: Path, sets: list[str]) -> ResolvedSession:
@@ -45,10 +45,10 @@ def continued(folder: Path, data: Path, sets: list[str]) -> ResolvedSession:
     Args:
         folder: The folder of the interrupted session, or of its last part.
         data: The data folder.
-        sets: `--set` texts, for what was repaired on the rig in the meantime.
+        sets: `--set` texts, for changes of the rig in the meantime.
 
     Raises:
-        Refused: It cannot be continued.
+        Refused: The session cannot be continued.
     """
     if folder.parent != subject_folder(data, folder.parent.name.removeprefix("sub-")):
         raise Refused(f"{folder} is not in the data folder {data}; put it back to continue it")
@@ -72,7 +72,7 @@ def continued(folder: Path, data: Path, sets: list[str]) -> ResolvedSession:
 
 
 def changed_task(task: dict[str, Any], messages: Iterable[Message]) -> dict[str, Any]:
-    """Return the task's settings with what the operator changed while the session ran."""
+    """Return the task's settings with the changes that the operator made during the session."""
     for change in messages:
         if isinstance(change, SettingChange) and not change.refused:
             own = [{k: v for k, v in block.items() if k != change.name} for block in task["blocks"]]
@@ -81,9 +81,9 @@ def changed_task(task: dict[str, Any], messages: Iterable[Message]) -> dict[str,
 
 
 def resume_point(messages: Iterable[Message], task: dict[str, Any]) -> dict[str, Any]:
-    """Return where a session ended, from its messages in hub order, as the `resume` table.
+    """Return the state at a session's end, from its messages in hub order, as a `resume` table.
 
-    A trial that did not end, or was aborted, comes again. `given_ul` is the water in the messages.
+    A trial that did not end, or was aborted, is repeated. `given_ul` is the water in the messages.
 
     Raises:
         Refused: Trials are missing from the messages.
@@ -95,7 +95,7 @@ def resume_point(messages: Iterable[Message], task: dict[str, Any]) -> dict[str,
 
 
 class _State:
-    """Follows a session as its task does; times in ns of the session clock."""
+    """The state of a session, updated from its messages; times are ns of the session clock."""
 
     def __init__(self, task: dict[str, Any]) -> None:
         before = task.get("resume") or {}
@@ -114,7 +114,7 @@ class _State:
         self._requests: set[int] = set()
 
     def handle(self, message: Message) -> None:
-        """Take the next message."""
+        """Handle the next message."""
         match message:
             case Start():
                 self._start_t = self._block_t = self._end_t = message.t
@@ -153,7 +153,9 @@ class _State:
                 f"trial {self._trial} is missing from the log, so the order of the trials is not "
                 "known; start a new session"
             )
-        if start.block != self._block:  # it began where the last trial of the block before ended
+        if (
+            start.block != self._block
+        ):  # the block began where the previous block's last trial ended
             self._block, self._completed, self._block_s = start.block, [], 0.0
             self._block_t = self._last_end_t or start.t
         self._trial += 1
@@ -187,7 +189,7 @@ def _check_closed(folder: Path) -> None:
 
 
 def check_version(folder: Path) -> None:
-    """Refuse the log of a version whose messages this one does not read as they were meant."""
+    """Raise Refused if the meaning of the log's messages differs in this version."""
     log = folder / LOG_FILE
     for _, message in read_kinds(log, {Start}) if log.is_file() else ():
         schema = (
@@ -201,7 +203,7 @@ def check_version(folder: Path) -> None:
 
 
 def _recorded(folder: Path) -> SessionSettings:
-    """Return the settings in the log's Start: those that were run. Raises Refused."""
+    """Return the settings in the log's Start. Raises Refused if there is no Start."""
     for _, message in read_kinds(folder / LOG_FILE, {Start}):
         if isinstance(message, Start):
             return convert(message.session, SessionSettings, f"{folder}: its Start")
@@ -222,7 +224,7 @@ def _check_not_continued(folder: Path, old: SessionSettings) -> None:
     for other in session_folders(folder.parent):
         try:
             continues = session_of(other).continues
-        except Refused:  # a damaged folder; admit() deals with its water
+        except Refused:  # a damaged folder; admit() handles its water
             continue
         if continues == old.id and not never_began(other):
             raise Refused(f"{folder} was continued already; continue its next part: {other}")
@@ -235,7 +237,7 @@ def never_began(folder: Path) -> bool:
 
 
 def _check_calibration(folder: Path, old: SessionSettings) -> None:
-    """Refuse values of a valve or a wheel that were measured again since."""
+    """Raise Refused if a valve or the wheel was calibrated again since the session began."""
     measured = measured_file(Path(old.setup))
     began = datetime.fromisoformat(old.began).timestamp()
     if old.setup and measured.exists() and measured.stat().st_mtime > began:
@@ -259,7 +261,7 @@ def _water_before(old: SessionSettings) -> float:
 
 
 def _given_ul(folder: Path, old: SessionSettings, data: Path) -> float:
-    """Return the most that a session may have given, microlitres, by the water ledger."""
+    """Return the largest amount that a session may have given, microlitres, by the ledger."""
     booking = None
     if (data / RECORD_FILE).exists():
         with open_record(data) as record:

@@ -35,13 +35,13 @@ from rig.transport.hub import Hub
 from rig.transport.log import Completeness, Journal
 
 _PACE = Batching(WAKE_S, max_lag_s=60.0)
-"""launch decides nothing: it may handle messages late."""
+"""Messages may wait long for launch, because it decides nothing."""
 _CLOCK_STEP_S = 10.0
-"""By how much the computer's clock must have been set during a session to be reported, s."""
+"""Smallest step of the computer's clock during a session that is reported, s."""
 
 
 class Unsettled(Exception):
-    """The session is over and its log could not be completed. Its text has the remedy."""
+    """Raised if the session is over and its log cannot be completed; the text has the remedy."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -52,14 +52,14 @@ class Outcome(msgspec.Struct, frozen=True):
     failed: bool
     completeness: Completeness
     booking: Booking
-    """What the water ledger holds of it."""
+    """The session's row in the water ledger."""
 
 
 class _End(msgspec.Struct, frozen=True):
     """The end of a session before its log is completed."""
 
     folder: Path | None
-    """Where its folder is now; None if it was removed."""
+    """The current path of the session folder; None if it was removed."""
     reason: str
     failed: bool
     water: WaterCount
@@ -72,7 +72,7 @@ def launch(
     override: str = "",
     page: Page = Page.NONE,
 ) -> Outcome:
-    """Run one session to its end. Raises Refused before anything moves if it cannot be run.
+    """Run one session to its end. Raises Refused if it cannot be run, before devices are used.
 
     Args:
         answers: The resolved session.
@@ -88,9 +88,9 @@ def launch(
 
 
 def why_not(answers: ResolvedSession, data: Path) -> list[Objection]:
-    """Return everything for which `launch` would refuse a session now, and its warnings.
+    """Return all reasons for which `launch` would refuse a session now, and its warnings.
 
-    Nothing moves. The rig and the animal are held while it looks, for a fraction of a second.
+    No device is used. The rig and the animal are locked during the check, for less than a second.
     """
     data, warnings = data.absolute(), list[str]()
     try:
@@ -132,7 +132,7 @@ def _completed(
     console: Console,
     warn: Callable[[str], None] | None = None,
 ) -> ResolvedSession:
-    """Return the session with all defaults; `warn` takes warnings, which else are printed."""
+    """Return the session with all defaults; warnings are passed to `warn`, or else printed."""
     nodes = {RECORDER: {"run": "rig.recorder"}, **answers.session.nodes}
     session = with_recorded_cohort(answers.session, data, console)
     session = msgspec.structs.replace(session, nodes=nodes)
@@ -163,13 +163,13 @@ def _in_folder(
 
 
 def clock_step(step_s: float) -> str:
-    """Return what to add to the end reason if the computer's clock was set during the session.
+    """Return the text to add to the end reason if the computer's clock was set meanwhile, or "".
 
-    The session clock is another one, so times in the log are right. The day and time at which the
-    water is entered follow from the clock at the start.
+    The session clock is a different clock, so times in the log are right. The day and time at which
+    the water is entered are computed from the clock at the start.
 
     Args:
-        step_s: By how much the clock is ahead of the time that has passed since the start, s.
+        step_s: Time by the computer's clock since the start, minus time by the session clock, s.
     """
     if abs(step_s) < _CLOCK_STEP_S:
         return ""
@@ -178,7 +178,7 @@ def clock_step(step_s: float) -> str:
 
 
 def _settle(end: _End, folder: Path, session: SessionSettings, data: Path) -> Outcome:
-    """Enter the water first, which needs nothing else to succeed; then complete the log."""
+    """Enter the water, which does not depend on anything else; then complete the log."""
     booking, not_entered = None, ""
     try:
         booking = close_booking(data, session, end.folder or folder, end.reason, end.water)

@@ -1,4 +1,4 @@
-"""The live page of a session: a process beside it that can die, hang or be missing unnoticed."""
+"""The live page of a session, a separate process; if it dies or hangs, the session continues."""
 
 import json
 import os
@@ -26,10 +26,10 @@ class Page(StrEnum):
 
 
 class LivePage:
-    """Starts the page's process, starts it again if it dies, and reads the operator's requests.
+    """The page's process: it is started again if it dies, and sends the operator's requests.
 
-    Requests come as lines of JSON through a pipe that nobody else holds. The session never waits
-    for the page: reading the pipe does not block, and nothing is sent to the process.
+    Requests are lines of JSON in a pipe that no other process can use. The session never waits for
+    the page: reading the pipe does not block, and nothing is sent to the page's process.
     """
 
     def __init__(self, folder: Path, clock: Clock, page: Page) -> None:
@@ -40,12 +40,12 @@ class LivePage:
         self._next_ns = 0
         self._rest = b""
         self.address = ""
-        """Where the page is, with the operator's token; empty until it is there."""
+        """Address of the page, with the operator's token; empty until the page answers."""
 
     def poll(self) -> list[tuple[str, str, str]]:
-        """Return what the operator asked for on the page: (verb, text, who).
+        """Return the operator's requests on the page: (verb, text, sender).
 
-        Starts the page if it is not there.
+        If the page's process is not running, it is started.
         """
         if self._page is Page.NONE or not hasattr(os, "set_blocking"):  # Windows: from Python 3.12
             return []
@@ -56,13 +56,13 @@ class LivePage:
         assert self._process.stdout is not None
         try:
             self._rest += os.read(self._process.stdout.fileno(), _MOST_BYTES)
-        except OSError:  # nothing there yet
+        except OSError:  # there are no requests
             return []
         *lines, self._rest = self._rest.split(b"\n")
         return [asked for asked in map(self._asked, lines) if asked is not None]
 
     def end(self) -> None:
-        """End the page's process; it ends by itself when this process does."""
+        """End the page's process; it also ends by itself when this process ends."""
         if self._process is None:
             return
         for pipe in (self._process.stdin, self._process.stdout):

@@ -1,7 +1,8 @@
-"""One user of a rig at a time: locks on its hardware, which the system releases when a holder dies.
+"""Locks on a rig's hardware; the operating system releases them when their holder dies.
 
 The lock files are in a folder that only this user may enter. They are opened without following
-links, and they stay: to remove one while another process opens it would let two processes hold it.
+links, and are never removed, as removing one while another process opens it would let two processes
+hold the lock.
 """
 
 import hashlib
@@ -20,25 +21,25 @@ from rig.settings.device_factory import HARDWARE, animal_devices, device_class, 
 from rig.transport.private_folder import lock, open_private, private_folder
 
 _ADDRESSES = (("address", "device"), ("port",), ("usb_serial",))
-"""Keys of a board's table that identify a board, each group by itself."""
+"""Groups of keys of a board's table; the values of each group identify a board."""
 
 
 class RigLock:
-    """Held while a session, or a person at the rig, uses the rig's hardware.
+    """The lock that is held while a session, or a person at the rig, uses the rig's hardware.
 
-    Real hardware is locked by the name of the rig and by the address of each board: no setting of
-    a port or a name lets two commands reach one valve. A rig whose devices are all simulated is
-    locked by its name and hub port, so that several sessions may run on one machine; but as on real
-    hardware, its devices are not operated by hand during a session of the rig at any port.
+    Real hardware is locked by the name of the rig and by the address of each board, so that two
+    commands can never use the same valve, whatever ports and names are set. A rig with only
+    simulated devices is locked by its name and hub port, so that several sessions may run on one
+    computer. But its devices cannot be operated by hand during a session at any port.
     """
 
     def __init__(self, session: SessionSettings, user: str = "", by_hand: bool = False) -> None:
-        """Take the locks. Raises Refused, naming who holds the rig, if it is in use.
+        """Acquire the locks. Raises Refused, with the name of the holder, if the rig is in use.
 
         Args:
-            session: What is locked: its rig and the boards of its hardware.
-            user: The command that takes the lock, for the refusal of the next one.
-            by_hand: Whether a person operates the devices outside a session.
+            session: The session whose rig and boards are locked.
+            user: Description of the command that acquires the lock, for refusals of others.
+            by_hand: True if a person operates the devices outside a session.
         """
         self._files: list[IO[str]] = []
         rig = session.rig.name
@@ -77,7 +78,7 @@ class RigLock:
 
 
 def _lock_names(session: SessionSettings, by_hand: bool) -> list[str]:
-    """Return the names of the locks of a rig, in the order in which everybody takes them."""
+    """Return the names of the locks of a rig, in the order in which they are acquired."""
     rig = _rig_name(session)
     if not animal_devices(session)[0]:
         return [f"{rig}-{session.rig.hub_port}", *[f"{rig}-by-hand"] * by_hand]
@@ -87,7 +88,7 @@ def _lock_names(session: SessionSettings, by_hand: bool) -> list[str]:
 
 
 def _excluded(session: SessionSettings, by_hand: bool, folder: Path) -> list[Path]:
-    """Return the locks of a simulated rig that nobody may hold now, besides its own."""
+    """Return the other locks of a simulated rig that must be free now."""
     rig = _rig_name(session)
     if animal_devices(session)[0]:
         return []
@@ -102,14 +103,14 @@ def _rig_name(session: SessionSettings) -> str:
 
 
 def _board_names(table: dict[str, Any]) -> Iterator[str]:
-    """Yield a name for each address of a real board; of one without an address, for its class."""
+    """Yield a name for each address of a real board, or for its class if it has no address."""
     path = str(table["is"])
     if is_simulated(path, "a board"):
         return
     fields = msgspec.structs.fields(device_class(path, "a board").Settings)
     settings = {field.name: table.get(field.name, field.default) for field in fields}
     if "device" in settings:
-        settings.pop("port", None)  # of a card: a group of its lines
+        settings.pop("port", None)  # the port of a card is a group of its lines
     found = False
     for keys in _ADDRESSES:
         values = [str(settings[key]) for key in keys if isinstance(settings.get(key), str)]
@@ -145,5 +146,5 @@ def _take(path: Path, rig: str) -> IO[str]:
 def _holder(file: IO[str]) -> str:
     try:
         return file.read(200) or "a command that has just begun"
-    except OSError:  # where a locked file cannot be read
+    except OSError:  # on some systems a locked file cannot be read
         return "another process"

@@ -1,4 +1,4 @@
-"""What the operator asks for, by the terminal's keys and on the live page, in one place."""
+"""Collect the operator's requests from the terminal's keys and from the live page."""
 
 import getpass
 from contextlib import AbstractContextManager
@@ -17,36 +17,36 @@ _MOST_BY = 100
 
 
 class Asked(NamedTuple):
-    """What the operator asked for."""
+    """A request of the operator."""
 
     verb: str
     text: str
     """A note, or a setting and its value."""
     by: str
-    """Who asked: the terminal and its user, or the page and its address."""
+    """The source of the request: the terminal and its user, or the page and its address."""
 
 
 class OperatorInput(AbstractContextManager["OperatorInput"]):
-    """Keys and page; whatever comes in by either is taken by the same code."""
+    """The operator's keys and the live page; requests of both are handled by the same code."""
 
     def __init__(self, page: LivePage, console: Console) -> None:
-        """Take the keys of this terminal, and the requests of a page."""
+        """Read the keys of this terminal, and the requests of a page."""
         self._keys, self._page, self._console = OperatorKeys(), page, console
         self._address = ""
         self._user = f"terminal of {_user()}"
 
     @property
     def is_there(self) -> bool:
-        """True if an operator can answer: there are keys, or a page."""
+        """True if an operator can answer, because there are keys or a page."""
         return self._keys.taken or bool(self._page.address)
 
     @property
     def question(self) -> str:
-        """What the next key answers; empty if it is a command."""
+        """The question that the next key answers; empty if the next key is a command."""
         return self._keys.question
 
     def poll(self) -> list[Asked]:
-        """Return what was asked for since the last call."""
+        """Return the requests since the last call."""
         asked = [Asked(verb, text, self._user) for verb, text in self._keys.poll()]
         for verb, text, by in self._page.poll():
             if verb in _VERBS and len(text) <= _MOST_NOTE:
@@ -73,5 +73,5 @@ class OperatorInput(AbstractContextManager["OperatorInput"]):
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # no such user: a container
+    except (OSError, KeyError):  # in a container the user may have no name
         return "unknown user"

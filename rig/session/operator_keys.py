@@ -9,25 +9,25 @@ HELP = (
     "p pause (ends the trial) or resume   w water   n note   t task setting   "
     "s stop after this trial   q stop now"
 )
-"""What is shown below the status line."""
+"""The help that is shown below the status line."""
 _ESCAPE, _ERASE = "\x1b", "\b\x7f"
 
 
 class OperatorKeys:
-    """Single keys from the terminal, without Enter; no keys where there is no terminal."""
+    """Single keys from the terminal, read without Enter; none if there is no terminal."""
 
     def __init__(self) -> None:
         self.note: str | None = None
-        """The note or setting so far; None while none is being typed."""
+        """The text of the note or setting so far; None while none is being typed."""
         self._verb = "note"
-        """What is being typed: a "note", or a setting to "set"."""
+        """The verb of the text that is being typed: "note" or "set"."""
         self.pouring = False
         """True if a manual reward was requested and Enter has to confirm it."""
         self._saved: list[object] | None = None
 
     @property
     def taken(self) -> bool:
-        """True if keys are read: there is a terminal."""
+        """True if keys are read, because there is a terminal."""
         return self._saved is not None
 
     @property
@@ -72,10 +72,10 @@ class OperatorKeys:
         return [request for key in typed for request in self.press(key)]
 
     def press(self, key: str) -> list[tuple[str, str]]:
-        """Take one key; return the request that it completes, if any."""
+        """Handle one key; return the request that it completes, if any."""
         if self.note is None:
             verbs = {"p": "pause", "s": "stop", "q": "quit"}
-            # by a second, different key: a key that is held down must not give water
+            # A second, different key confirms: a key that is held down must not give water.
             confirmed = self.pouring and key in "\r\n"
             self.pouring = key == "w"
             if confirmed:

@@ -1,4 +1,4 @@
-"""Whether a session may begin: the animal, its weight, its water today, its open sessions.
+"""Check if a session may begin: the animal, its weight, its water today, its open sessions.
 
 The animal's devices are those of [nodes.hardware]; each class declares whether it is simulated.
 """
@@ -36,17 +36,18 @@ class Objection(msgspec.Struct, frozen=True):
 
     text: str
     about: str
-    """What it is about: "animal", "weight", "water", "setup", "session", "clock" or "disk"."""
+    """Subject of the objection: "animal", "weight", "water", "setup", "session", "clock", "disk".
+    """
     final: bool = False
-    """True if no reason overrides it."""
+    """True if the operator cannot override it with a reason."""
     warning: bool = False
     """True if it is only a warning and does not prevent the session."""
 
 
 def admit(session: SessionSettings, data: Path, override: str, console: Console) -> SessionSettings:
-    """Return the session with the animal's water of today; print what was overridden.
+    """Return the session with the animal's water of today; print the overridden objections.
 
-    Raises Refused if it may not begin, or may not without an override.
+    Raises Refused if the session may not begin, or only with an override.
     """
     subject = find(data, session.subject)
     found = objections(session, data)
@@ -71,7 +72,7 @@ def admit(session: SessionSettings, data: Path, override: str, console: Console)
 
 
 def objections(session: SessionSettings, data: Path) -> list[Objection]:
-    """Return every reason against a session now: the animal, its weight, its water."""
+    """Return all objections to a session now: about the animal, its weight and its water."""
     subject = find(data, session.subject)
     if never := list(_about_animal(session, subject)):
         return never
@@ -80,7 +81,7 @@ def objections(session: SessionSettings, data: Path) -> list[Objection]:
 
 
 def _about_animal(session: SessionSettings, subject: Subject | None) -> Iterator[Objection]:
-    """Yield what is never allowed for this animal on this rig."""
+    """Yield the objections to this animal on this rig, which cannot be overridden."""
     real, simulated = animal_devices(session)
     if session.rehearsal:
         if real:
@@ -140,7 +141,7 @@ def _cue_devices(session: SessionSettings) -> list[str]:
 def _about_day(
     session: SessionSettings, data: Path, subject: Subject | None, water: DayWater
 ) -> Iterator[Objection]:
-    """Yield what a reason may override: weight, open sessions, a clock that was set back."""
+    """Yield the objections that can be overridden: weight, open sessions, a clock set back."""
     name = session.subject
     if subject is None and (animal_devices(session)[0] or session.rehearsal):
         yield Objection(
@@ -163,7 +164,7 @@ def _about_day(
 
 
 def _about_water(session: SessionSettings, data: Path, water: DayWater) -> Iterator[Objection]:
-    """Yield why the day's limit leaves no room for a reward."""
+    """Yield why the daily limit does not allow another reward."""
     if HARDWARE not in session.nodes:
         return
     limit_ul = float(session.nodes[HARDWARE]["guard"]["max_day_ul"])

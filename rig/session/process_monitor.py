@@ -1,4 +1,4 @@
-"""Watches the processes of a session: which are ready, and which have ended, died or hang."""
+"""Monitor the processes of a session: which are ready, and which have ended, died or hang."""
 
 import os
 import signal
@@ -13,18 +13,18 @@ from rig.settings.config import SessionSettings
 from rig.transport.envelope import Envelope
 
 HANG_NS = 1_300_000_000
-"""How long a node may be silent before it counts as hanging, ns; longer if its max_lag_s is."""
+"""Silence after which a node counts as hanging, ns; longer if its max_lag_s is longer."""
 _ENDED_MAY_TAKE_S = 0.5
-"""How long the Ended of a process that has exited may still be on its way."""
+"""Longest time from the exit of a process to the arrival of its Ended, seconds."""
 _SYNC_S = 30.0
-"""How long a process that published its Ended may wait for a slow disk before it is killed."""
+"""Longest time that a process may wait for a slow disk after its Ended, before it is killed, s."""
 _PROC = Path("/proc")
 
 
 class ProcessMonitor:
-    """The processes of a session, and what they last published about themselves.
+    """The processes of a session, and their last messages about their state.
 
-    A node that is not critical is dropped when it fails: the session goes on without it.
+    A node that is not critical is dropped when it fails, and the session continues without it.
     """
 
     def __init__(self, folder: Path, session: SessionSettings) -> None:
@@ -37,12 +37,12 @@ class ProcessMonitor:
         self._beat: dict[str, int] = {}
         self._gone: dict[str, float] = {}
         self._newest = 0
-        """When the newest message from any process was sent, ns."""
+        """Send time of the newest message from any process, ns."""
         self._ready: set[str] = set()
         self._ended: dict[str, Ended] = {}
 
     def start(self, name: str) -> None:
-        """Start a node's process: `python -P -m module FOLDER`, out of reach of Ctrl-C."""
+        """Start a node's process, `python -P -m module FOLDER`, which does not get Ctrl-C."""
         run = str(self._session.nodes[name]["run"])
         with self._errors(name).open("wb") as errors:
             self._processes[name] = subprocess.Popen(
@@ -54,7 +54,7 @@ class ProcessMonitor:
             )
 
     def handle(self, envelope: Envelope, message: Message) -> None:
-        """Take a Heartbeat or an Ended, and the time of any message."""
+        """Handle a Heartbeat or an Ended, and store the time of any message."""
         self._newest = max(self._newest, envelope.sent)
         if isinstance(message, Heartbeat):
             self._beat[envelope.sender] = envelope.sent
@@ -68,7 +68,7 @@ class ProcessMonitor:
         return [name for name in self._processes if name not in self._ready]
 
     def ended(self) -> tuple[str, bool] | None:
-        """Return why the session must end and whether that is a failure; None if it need not."""
+        """Return why the session must end, and True if it is a failure; None if it continues."""
         return next((why for name in self._processes if (why := self._end_of(name))), None)
 
     def drop(self) -> list[str]:
@@ -87,9 +87,9 @@ class ProcessMonitor:
         return reasons
 
     def failure(self) -> str:
-        """Return the reasons of the critical nodes that failed; "" if none did.
+        """Return the reasons of the critical nodes that failed; "" if none failed.
 
-        One that failed may be unable to publish its Ended, as when the hub is dead.
+        A node that failed may be unable to publish its Ended, for example if the hub is dead.
         """
         reasons = []
         for name in sorted(self._critical & self._processes.keys()):
@@ -110,16 +110,16 @@ class ProcessMonitor:
         return None
 
     def running(self, names: list[str]) -> list[str]:
-        """Return those of the names that have neither ended nor died."""
+        """Return the nodes, of those in `names`, that have neither ended nor died."""
         alive = self._processes
         return [n for n in names if n not in self._ended and alive[n].poll() is None]
 
     def patience_ns(self, name: str) -> int:
-        """Return how long a node may take for its last messages while nothing moves, ns."""
+        """Return the longest time that a node may take for its last messages, ns."""
         return self._patience_ns[name]
 
     def waits_for_disk(self, name: str) -> bool:
-        """Return whether a process waits for a disk now, where the system reports it (Linux)."""
+        """Return True if a process is waiting for a disk now; known only on Linux."""
         try:
             stat = (_PROC / str(self._processes[name].pid) / "stat").read_bytes()
         except OSError:
@@ -127,14 +127,14 @@ class ProcessMonitor:
         return stat.rpartition(b")")[2].split()[0] == b"D"
 
     def is_critical(self, name: str) -> bool:
-        """Return whether a session cannot go on without a node."""
+        """Return True if the session cannot continue without a node."""
         return name in self._critical
 
     def end(self, patience_s: float) -> None:
-        """Wait for every process to exit; terminate those that stay, kill those that still do.
+        """Wait for all processes to exit; terminate the remaining ones, and finally kill them.
 
-        One that has published its Ended holds no device any more and syncs its journal: it gets
-        the time that a slow disk needs.
+        A process that has published its Ended has released its devices and only syncs its journal,
+        so it gets the time that a slow disk needs.
         """
         self._wait([n for n in self._processes if n in self._ended], _SYNC_S)
         self._wait(list(self._processes), patience_s)
@@ -145,7 +145,7 @@ class ProcessMonitor:
             self._wait(list(self._processes), patience_s)
 
     def kill(self, name: str) -> None:
-        """Kill a process that does not react any more."""
+        """Kill a process that no longer reacts."""
         self._processes[name].kill()
 
     def sweep(self) -> list[Path]:
@@ -162,7 +162,7 @@ class ProcessMonitor:
         return traced
 
     def _end_of(self, name: str) -> tuple[str, bool] | None:
-        """Return why a node has ended, and whether that is a failure; None if it runs."""
+        """Return why a node has ended, and True if it failed; None if it is running."""
         if name in self._dropped:
             return None
         if name in self._ended:
@@ -176,11 +176,11 @@ class ProcessMonitor:
         return None
 
     def _silent_ns(self, name: str) -> int:
-        """Return how long a node has been silent while others published, ns."""
+        """Return for how long a node has been silent while others published, ns."""
         return self._newest - self._beat.get(name, self._newest)
 
     def _wait(self, names: list[str], patience_s: float) -> None:
-        """Wait until those processes have exited, at most that long in all."""
+        """Wait until the processes have exited, for at most patience_s in total."""
         deadline = time.monotonic() + patience_s
         for name in names:
             try:
@@ -203,7 +203,7 @@ class ProcessMonitor:
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """Return the command that runs an installed module, whatever is in the current folder."""
+    """Return the command that runs an installed module, even if the current folder has its name."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 

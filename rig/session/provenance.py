@@ -1,4 +1,4 @@
-"""What this machine and program are, which decides how exactly a replay must agree."""
+"""Describe this computer and program; a replay must be exact if they are the same."""
 
 import platform
 import subprocess

@@ -1,4 +1,4 @@
-"""Complete a log that lacks messages, from the journals of the processes that published them."""
+"""Complete a log with missing messages from the journals of the processes."""
 
 import heapq
 import shutil
@@ -25,21 +25,21 @@ from rig.transport.log_scan import Found
 
 
 class Recovery(msgspec.Struct, frozen=True):
-    """What `rig recover` found and did."""
+    """The results of `rig recover`."""
 
     at: str
-    """When, ISO 8601 with zone."""
+    """Time of the recovery, ISO 8601 with zone."""
     version: str
     """Version of the program."""
     missing: str
-    """What the log lacks; "" if it is whole."""
+    """What is missing from the log; "" if it is complete."""
     repaired: dict[str, str] = {}
-    """For each imaging file that was not closed, the copy of its whole pages."""
+    """For each imaging file that was not closed, the copy of its complete pages."""
     kept_journals: tuple[str, ...] = ()
 
 
 def mark_recovered(folder: Path, recovery: Recovery) -> None:
-    """Write the mark into the session folder. Raises OSError."""
+    """Mark a session folder as recovered. Raises OSError if that fails."""
     part = folder / f".part.{RECOVERED_FILE}"
     part.write_bytes(msgspec.json.format(msgspec.json.encode(recovery)))
     part.replace(folder / RECOVERED_FILE)
@@ -48,15 +48,15 @@ def mark_recovered(folder: Path, recovery: Recovery) -> None:
 def complete_log(folder: Path) -> Completeness:
     """Complete a session's log and remove the journals that it no longer needs.
 
-    Every published message is in it afterwards, in hub order up to the last one that the recorder
-    kept, and by the time of publishing after it. If the log is whole, which is checked byte by
-    byte, no journal is needed. Otherwise a journal is removed only after it was read to the Ended
-    of its process, and as many messages were read as that counts; the others stay. Safe to repeat,
-    and to interrupt.
+    Afterwards the log contains every published message: in hub order up to the last message that
+    the recorder kept, and then in the order of send times. If the log is complete, which is checked
+    byte by byte, no journal is needed. Otherwise a journal is removed only if it was read up to the
+    Ended of its process and contains as many messages as Ended counts; other journals are kept.
+    This can be interrupted and repeated.
 
     Raises:
         Refused: There is neither a readable log nor a journal.
-        OSError: The disk refused.
+        OSError: The log cannot be written.
     """
     log = folder / LOG_FILE
     verdict = read_completeness(log) if log.exists() else None
@@ -121,17 +121,17 @@ def _sent(item: Found) -> int:
 
 
 class _Journal:
-    """One journal, and what was found in it once it was read."""
+    """One journal, and, after it was read, its state."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.sender = path, path.stem
         self.complete = False
         """True if it was read up to the end of its process, and nothing before it is missing."""
         self.damage = ""
-        """Where it could not be read any further; "" if it was read to its last byte."""
+        """The damage at which reading stopped; "" if it was read to its last byte."""
 
     def read(self) -> Iterator[Found]:
-        """Yield its messages; what is damaged is left out."""
+        """Yield the messages; damaged parts are left out."""
         tracker, gaps, ended = SequenceTracker(), 0, False
         reader = LogReader(self.path)
         for envelope, message, data in reader.messages():
@@ -146,7 +146,7 @@ class _Journal:
 
 
 def _counts(ended: Ended, tracker: SequenceTracker, sender: str) -> bool:
-    """Return True if the messages read have the counts and CRCs of the process's Ended."""
+    """Return True if the messages that were read have the counts and CRCs of the Ended."""
     read = tracker.of(sender)
     return all(
         read.get(name) == tuple(counted)
@@ -156,7 +156,7 @@ def _counts(ended: Ended, tracker: SequenceTracker, sender: str) -> bool:
 
 
 class _Copy:
-    """Writes messages on, and keeps account of what is missing."""
+    """The copy of the log that is being written, and what is missing from it."""
 
     def __init__(self, writer: LogWriter) -> None:
         self.tracker = SequenceTracker()
@@ -164,7 +164,7 @@ class _Copy:
         self._writer = writer
         self._unended: set[str] = set()
         self.stopped = False
-        """Whether the recorder was told to end, which is the last message of launch."""
+        """True after the Stop of the recorder, which is the last message of launch."""
 
     def add(self, envelope: Envelope, message: Message, data: bytes) -> None:
         name = kind(message)
@@ -178,7 +178,7 @@ class _Copy:
             self._unended.discard(envelope.sender)
 
     def unread(self, journals: list[_Journal]) -> set[str]:
-        """Return the processes without an end of which there is no journal, either."""
+        """Return the processes without Ended and without a journal."""
         return self._unended - {one.sender for one in journals}
 
     def missing(self, journals: list[_Journal]) -> list[str]:

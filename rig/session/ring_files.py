@@ -1,4 +1,4 @@
-"""The files of frame rings: named after the process that made them, and removed when it is gone."""
+"""Create the files of frame rings, and remove them when the process that created them is gone."""
 
 import os
 import re
@@ -14,16 +14,16 @@ from rig.transport.frame_ring import Ring, RingPlan
 _SHM = Path("/dev/shm")
 _PROC = Path("/proc")
 _NAME = re.compile(r"rig-ring-(\d+)-(\d+)-")
-"""Process id of the maker, and when that process began, because ids are used again."""
+"""Pattern of a ring's name: process id of its creator, and start of that process, as ids repeat."""
 _BEGAN_FIELD = 19
-"""Index in /proc/PID/stat, counted from the state behind the name (field 22 in man 5 proc)."""
+"""Index of the start time in /proc/PID/stat, counted from the state (field 22 in man 5 proc)."""
 
 
 def check_room(session: SessionSettings) -> None:
-    """Check that the session's ring fits into shared memory. Raises Refused.
+    """Check that the session's ring fits into shared memory. Raises Refused if it does not.
 
-    Rings that crashed sessions left behind are removed first: otherwise they occupy memory until
-    the machine is restarted.
+    Rings of crashed sessions are removed first, as otherwise they occupy memory until the computer
+    restarts.
     """
     if "stream" not in session.nodes:
         return
@@ -39,9 +39,9 @@ def check_room(session: SessionSettings) -> None:
 
 
 def make_ring(session: SessionSettings, folder: Path) -> RingPlan | None:
-    """Make the session's ring, empty; None if no node streams frames.
+    """Create the session's ring, empty; return None if no node streams frames.
 
-    All of its memory is allocated now. Raises Refused if there is not enough.
+    All memory of the ring is allocated now. Raises Refused if there is not enough.
     """
     if "stream" not in session.nodes:
         return None
@@ -63,13 +63,13 @@ def make_ring(session: SessionSettings, folder: Path) -> RingPlan | None:
 
 
 def sweep(where: Path) -> None:
-    """Remove the rings of processes that are gone; none where the system has no /proc."""
+    """Remove the rings of processes that are gone; without /proc nothing is removed."""
     if _began(os.getpid()) is None:
         return
     for ring in where.glob("rig-ring-*"):
         maker = _NAME.match(ring.name)
         if maker is not None and _began(int(maker[1])) != int(maker[2]):
-            with suppress(PermissionError):  # another user's
+            with suppress(PermissionError):  # the ring of another user
                 ring.unlink(missing_ok=True)
 
 
@@ -78,7 +78,7 @@ def _where() -> Path:
 
 
 def _began(pid: int) -> int | None:
-    """Return when a process began, in clock ticks since boot; None if it is gone or a zombie."""
+    """Return the start of a process, in clock ticks since boot; None if it has ended."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Where a session is kept: room is checked before anything is made; nothing is left if refused."""
+"""Create, check and watch the folder of a session; a refused session leaves nothing behind."""
 
 import hashlib
 import os
@@ -21,15 +21,15 @@ from rig.transport.private_folder import lock, open_private
 _MARGIN = 1.1
 _LOCK_FILE = ".running"
 _UNFINISHED = ".new-"
-"""How the name of a session folder begins while it is being made."""
+"""Start of the name of a session folder while it is being created."""
 _MODE = 0o750
 
 
 class SubjectLock:
-    """Held while a session of the subject runs; the system releases it when its holder dies."""
+    """The lock that is held while a session of an animal runs; released if its holder dies."""
 
     def __init__(self, data: Path, subject: str) -> None:
-        """Take the lock. Raises Refused if the folder is not writable or the lock is held."""
+        """Acquire the lock. Raises Refused if the folder is not writable or the lock is held."""
         self.folder = subject_folder(data, subject)
         self._made = [p for p in (self.folder, data, *data.parents) if not p.exists()]
         try:
@@ -49,7 +49,7 @@ class SubjectLock:
             ) from error
 
     def release(self) -> None:
-        """Release the lock, and remove every folder that taking it made and nobody filled."""
+        """Release the lock, and remove the folders that were created for it and are empty."""
         if self._made and not any(self.folder.glob("ses-*")):
             (self.folder / _LOCK_FILE).unlink(missing_ok=True)
         self._file.close()
@@ -59,9 +59,10 @@ class SubjectLock:
 
 
 def check_space(data: Path, session: SessionSettings) -> None:
-    """Check that the disk has room for the session's longest time, and 10 % more.
+    """Check that the disk has space for the longest session and 10 % more, and for the ring.
 
-    The same for the ring of imaging frames. Raises Refused.
+    Raises:
+        Refused: There is not enough space on the disk or in shared memory.
     """
     ring_files.check_room(session)
     needed_mb = session.task["minutes"] * 60 * session.rig.disk_mb_s * _MARGIN
@@ -77,14 +78,14 @@ def check_space(data: Path, session: SessionSettings) -> None:
 def make(
     answers: ResolvedSession, data: Path, t0_ns: int, began: str, about: dict[str, str]
 ) -> tuple[Path, SessionSettings]:
-    """Make the session folder with its settings, files and ring; return it and the session.
+    """Create the session folder with its settings, files and ring; return it and the session.
 
-    It gets its name only when all of it is on disk. Raises Refused, and leaves nothing behind, if
-    the disk or the shared memory is full.
+    The folder gets its final name only when all of it is on disk. If the disk or the shared memory
+    is full, this raises Refused and leaves nothing behind.
     """
     subject = answers.session.subject
     parent = subject_folder(data, subject)
-    for left in parent.glob(f"{_UNFINISHED}*"):  # by a launch that died
+    for left in parent.glob(f"{_UNFINISHED}*"):  # folders of a launch that died
         shutil.rmtree(left, ignore_errors=True)
     today = date.today()
     final = parent / f"ses-{today:%Y%m%d}_{next_number(data, subject, today)}"
@@ -116,7 +117,7 @@ def unmake(folder: Path, session: SessionSettings) -> None:
 
 
 def sweep(session: SessionSettings) -> None:
-    """Remove the ring, and those of sessions whose launching process is gone."""
+    """Remove the session's ring, and those of sessions whose launching process is gone."""
     if session.ring is None:
         return
     ring = Path(session.ring.path)
@@ -125,7 +126,7 @@ def sweep(session: SessionSettings) -> None:
 
 
 class FolderWatch:
-    """Notices that a session's folder, or what is written in it, was removed or renamed."""
+    """The check whether a session's folder, or a file in it, was removed or renamed."""
 
     PERIOD_S = 0.5
 
@@ -134,10 +135,10 @@ class FolderWatch:
         self._identity = _identity(folder)
         self._open = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
         self._files: dict[Path, tuple[int, int] | None] = {}
-        """What must stay, with its identity, from the first look on."""
+        """The files that must remain, with their identity; None before the first check."""
 
     def lost(self) -> str:
-        """Return what happened to the folder; "" if it is where it was, or was just looked at."""
+        """Return what happened to the folder; "" if it is unchanged, or was checked just before."""
         if time.monotonic() < self._due:
             return ""
         self._due = time.monotonic() + self.PERIOD_S
@@ -154,7 +155,7 @@ class FolderWatch:
         return f"the session folder {self._folder} was moved to {where}"
 
     def where(self) -> Path | None:
-        """Return where the folder is now; None if it was removed, or its place is unknown."""
+        """Return the current path of the folder; None if it was removed or cannot be found."""
         if _identity(self._folder) == self._identity:
             return self._folder
         link = Path(f"/proc/self/fd/{self._open}")
@@ -172,7 +173,7 @@ class FolderWatch:
 def _fill(
     folder: Path, final: Path, answers: ResolvedSession, session: SessionSettings
 ) -> SessionSettings:
-    """Make all that is in a session folder, on disk. Raises OSError."""
+    """Create all contents of a session folder on disk. Raises OSError if that fails."""
     for made in (folder, folder / JOURNAL_FOLDER, folder / FILES_FOLDER):
         made.mkdir()
         made.chmod(_MODE)
@@ -195,8 +196,8 @@ def _fill(
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder."""
-    if os.name != "posix" and path.is_dir():  # elsewhere a folder cannot be opened
+    """Sync a file, or the names in a folder, to disk."""
+    if os.name != "posix" and path.is_dir():  # a folder cannot be opened on Windows
         return
     number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
@@ -206,7 +207,7 @@ def _sync(path: Path) -> None:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Return what identifies a folder; None if there is none at that path."""
+    """Return an identifier of a folder; None if there is none at this path."""
     try:
         found = folder.stat()
     except OSError:

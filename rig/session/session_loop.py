@@ -1,4 +1,4 @@
-"""The session between its first process and its last: start, watch, end in order."""
+"""Start the processes of a session, monitor them, and end them in order."""
 
 import os
 import signal
@@ -31,23 +31,23 @@ from rig.transport.gate import Publisher
 
 LAUNCH = "launch"
 PUBLISHER = Publisher(tuple(kind(m) for m in (Start, Stop, OperatorRequest, *COMMON_MESSAGES)))
-"""What launch may publish."""
+"""The message types that launch may publish."""
 WAKE_S = 0.05
-"""How often launch looks at keys, processes and the session folder, seconds."""
+"""Time between two checks of keys, processes and the session folder, seconds."""
 _READY_WITHIN_NS = 60_000_000_000
 _SHOW_NS = 200_000_000
 _END_WITHIN_NS = 2_000_000_000
-"""How long a node may take to publish its last messages and its Ended, ns."""
+"""Longest time in which a node must publish its last messages and its Ended, ns."""
 _EXIT_WITHIN_S = 2.0
 _REQUEST_NS = 2_000_000_000
-"""How long an operator's request is valid, ns."""
+"""Time for which an operator's request is valid, ns."""
 _ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 _SUSPENDING = [getattr(signal, n) for n in ("SIGTSTP", "SIGTTOU") if hasattr(signal, n)]
-"""A suspended launch would stop the hub."""
+"""Signals that suspend a process; they are ignored, as a suspended launch would stop the hub."""
 
 
 class SessionLoop:
-    """Runs the processes of one session."""
+    """The run of one session's processes, from start to end."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class SessionLoop:
         self._requests = 0
 
     def run(self, book: Callable[[], None]) -> tuple[str, bool]:
-        """Run the session to its end; return the reason of the end and whether it is a failure.
+        """Run the session to its end; return the reason of the end, and True if it is a failure.
 
         `book` enters the session in the water ledger, just before Start. Raises Refused if the
         session did not begin.
@@ -93,7 +93,7 @@ class SessionLoop:
             self._processes.end(_EXIT_WITHIN_S)
             traced = self._processes.sweep()
             for number, handler in old.items():
-                # a session that has begun is brought to its end, whatever keys are pressed
+                # While a session that has begun is being ended, further signals are ignored.
                 signal.signal(number, signal.SIG_IGN if self._started else handler)
             for path in traced if self._started else ():
                 text = f"an error in the program; its traceback is in {path}"
@@ -106,7 +106,7 @@ class SessionLoop:
             book()
         except (Refused, BusError) as error:
             everyone = tuple(self._session.nodes)
-            with suppress(BusError):  # without a hub they are terminated
+            with suppress(BusError):  # without a hub the processes are terminated
                 self._bus.publish(Stop(self._clock.now(), str(error), everyone))
             if isinstance(error, BusError):
                 raise Refused(f"the session cannot begin: {error}; start it again") from error
@@ -114,7 +114,11 @@ class SessionLoop:
         self._started = True
 
     def _start_processes(self) -> None:
-        """Start the recorder, then the others; return when all are ready. Raises Refused."""
+        """Start the recorder, then the others; return when all are ready.
+
+        Raises:
+            Refused: The operator interrupts, or a process does not become ready.
+        """
         deadline = self._clock.now() + _READY_WITHIN_NS
         self._bus.connect()
         others = [name for name in self._session.nodes if name != RECORDER]
@@ -134,7 +138,7 @@ class SessionLoop:
                         raise Refused(f"{', '.join(unready)} did not get ready within a minute")
 
     def _watch(self) -> tuple[str, bool]:
-        """Return why the session must end, and whether that is a failure."""
+        """Run until the session must end; return the reason, and True if it is a failure."""
         shown, self._watching = 0, True
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             while True:
@@ -150,7 +154,7 @@ class SessionLoop:
                     return end
 
     def _end(self) -> tuple[str, bool] | None:
-        """Return why the session must end now, and whether it is a failure; None if it goes on."""
+        """Return why the session must end now, and True for a failure; None if it continues."""
         for reason in self._processes.drop():
             self._bus.publish(Fault(self._clock.now(), reason, outside=True))
         if self._interrupted is not None:
@@ -161,7 +165,7 @@ class SessionLoop:
         return (failure, True) if failure else None
 
     def _request(self, verb: str, text: str, by: str) -> None:
-        """Publish what the operator asks for, or end the session."""
+        """Publish a request of the operator, or end the session."""
         if verb == "quit":
             self._interrupted = "stopped by the operator"
             return
@@ -194,13 +198,13 @@ class SessionLoop:
     def _stop(self, reason: str) -> str:
         """Stop one stage of nodes after the other, the recorder last.
 
-        Goes on whatever the bus does. Returns a sentence if a critical node had to be killed.
+        Errors of the bus are ignored. Returns a sentence if a critical node had to be killed.
         """
         nodes = self._session.nodes
         kinds = {n: node_class(str(nodes[n]["run"])) for n in nodes if n != RECORDER}
         killed: list[str] = []
         for stage in [*stages(kinds), [RECORDER]]:
-            with suppress(BusError, OSError):  # a node that does not receive it is killed below
+            with suppress(BusError, OSError):  # a node that does not receive Stop is killed below
                 self._bus.publish(Stop(self._clock.now(), reason, tuple(stage)))
             killed += self._end_stage(stage)
         killed = [name for name in killed if self._processes.is_critical(name)]
@@ -209,8 +213,7 @@ class SessionLoop:
     def _end_stage(self, stage: list[str]) -> list[str]:
         """Wait until the nodes of a stage have ended; kill the late ones and return their names.
 
-        A node that waits for a slow disk is not late, and the recorder has the time in which it
-        may fall behind.
+        A node that waits for a slow disk is not late, and the recorder has its max_lag_s.
         """
         now = self._clock.now()
         patience_ns = {
@@ -234,7 +237,7 @@ class SessionLoop:
         return killed
 
     def _receive(self) -> None:
-        """Take the messages of the next 50 ms."""
+        """Handle the messages of the next 50 ms."""
         for envelope, message in self._bus.receive(self._clock.now() + int(WAKE_S * 1e9)):
             self._handle(envelope, message)
 
@@ -252,7 +255,7 @@ class SessionLoop:
 
     def _on_signal(self, number: int, at: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if name == "SIGHUP":  # the terminal is gone: nothing may be printed to it any more
+        if name == "SIGHUP":  # the terminal is closed, so nothing may be printed any more
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, sys.stdout.fileno())
             os.dup2(nowhere, sys.stderr.fileno())

@@ -1,4 +1,4 @@
-"""The status line: what the person at the rig sees while a session runs."""
+"""The status line that the operator sees while a session runs."""
 
 from rich.text import Text
 
@@ -18,14 +18,14 @@ from rig.transport.envelope import Envelope
 
 
 class StatusLine:
-    """Shows the newest of everything that a session publishes, in one line."""
+    """The newest values of everything that a session publishes, in one line."""
 
     subscribes = (Position, TrialStart, Lick, Valve, Fault, Integrity, Scan, SettingChange)
 
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.remarks: list[str] = []
-        """Changes worth a look that are not faults."""
+        """Changes that the operator should know but that are not faults."""
         self.stopping = False
         """True if the operator has requested a stop after this trial."""
         self._findings: list[str] = []
@@ -42,7 +42,7 @@ class StatusLine:
         return self._position is not None and self._position.phase == "paused"
 
     def handle(self, envelope: Envelope, message: Message) -> None:
-        """Take one message."""
+        """Handle one message."""
         match message:
             case Position():
                 self._position = message

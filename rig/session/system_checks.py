@@ -1,4 +1,4 @@
-"""Check whether a computer is fit to run a real rig, and what to change: one method a check."""
+"""Check whether a computer is suitable for a real rig, and what to change; one method per check."""
 
 import ctypes.util
 import os
@@ -16,7 +16,7 @@ _SLEEPS = 300
 _LATE_MS = 1.0
 _WRITE_MB = 64
 _WRITE_MB_S = 100.0
-"""Twice what a mesoscope at full rate and the log need."""
+"""Required write rate, MB/s: twice that of a mesoscope at full rate and the log."""
 _SYNC_MS = 50.0
 _FREE_GB = 100.0
 _COMPOSITORS = ("picom", "compton", "mutter", "gnome-shell", "kwin_x11", "kwin_wayland", "xfwm4")
@@ -32,10 +32,15 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 
 class SystemChecks:
-    """Checks of this computer, or of a folder that looks like its root."""
+    """Checks of this computer, or, in tests, of a folder that looks like its root."""
 
     def __init__(self, data: Path, root: Path = Path("/")) -> None:
-        """Take the data folder, to which sessions are written, and the root of the file system."""
+        """Check this computer with a data folder, which contains the sessions.
+
+        Args:
+            data: The data folder.
+            root: Root of the file system.
+        """
         self._data, self._root = data, root
 
     def look(self) -> Iterator[CheckResult]:
@@ -66,7 +71,7 @@ class SystemChecks:
         return CheckResult("timer", p99 < _LATE_MS, f"sleeps end {p99:.2f} ms late (p99)", remedy)
 
     def _priority(self) -> CheckResult:
-        """Check that processes may be real-time."""
+        """Check that processes may use real-time scheduling."""
         text = "set by the system's own priority classes"
         if sys.platform == "linux":
             text = "real-time processes are allowed"
@@ -91,7 +96,7 @@ class SystemChecks:
         return CheckResult("processor", not slow, f"governor: {found}", remedy)
 
     def _disk_speed(self) -> CheckResult:
-        """Check how fast the data folder is written, and how long a sync takes."""
+        """Check the write rate of the data folder, and the duration of a sync."""
         path = _nearest(self._data) / ".rig-doctor"
         block = np.random.default_rng(0).bytes(1 << 20)
         try:
