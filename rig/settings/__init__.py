@@ -1,1 +1,1 @@
-"""Setups, tasks and `--set`: read, checked and resolved into one session."""
+"""Read and check setups, tasks and `--set`, and resolve them into one session."""

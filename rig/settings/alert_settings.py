@@ -1,4 +1,4 @@
-"""Where alerts are sent: ~/.config/rig/alerts.toml, which holds passwords and is private."""
+"""The settings of alerts in ~/.config/rig/alerts.toml, which contains passwords and is private."""
 
 import os
 import re
@@ -16,29 +16,33 @@ _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
 class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What leaves the room, and by which channels."""
+    """Which alerts are sent, and by which channels."""
 
     channels: list[str]
-    """Addresses as the apprise library takes them, for example "mailto://user:password@lab.org"."""
+    """Addresses of the apprise library, for example "mailto://user:password@lab.org"."""
     faults: bool = True
     session_end: bool = True
     water_at: str = ""
-    """The hour at which water that is still missing is reported, HH:MM; "": never."""
+    """Time of day at which water that is still missing is reported, HH:MM; "": never."""
 
     @property
     def water_time(self) -> time | None:
-        """The hour of `water_at`; None for never."""
+        """The time of day in `water_at`; None for never."""
         return time.fromisoformat(self.water_at) if self.water_at else None
 
 
 def alerts_file() -> Path:
-    """Return where this user's channels are."""
+    """Return the path of this user's alerts.toml."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA")
     return (Path(home) if home else Path.home() / ".config") / "rig" / "alerts.toml"
 
 
 def read_alerts() -> AlertSettings | None:
-    """Return the settings of alerts; None if there are none. Raises Refused."""
+    """Return the settings of alerts; None if there are none.
+
+    Raises:
+        Refused: The file is not valid, or other users can read it.
+    """
     path = alerts_file()
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""Measured values of a rig: a file next to its setup, with the same tables, that overrides it."""
+"""The measured values of a rig, in a file beside its setup with the same tables, override it."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ def overlay_calibration(setup_table: dict[str, Any], setup: Path) -> dict[str, A
 
 
 def measure(setup: Path, rig: str, table: str, found: dict[str, Any]) -> Path:
-    """Write the measured values of a table such as "nodes.hardware.valve.centre"; return the file.
+    """Write the measured values of a table such as "nodes.hardware.valve.centre"; return the path.
 
     Values of other tables are kept. The file is replaced atomically.
     """

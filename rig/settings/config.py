@@ -16,7 +16,7 @@ from rig.transport.frame_ring import RingPlan
 
 SETTINGS_FILE = "settings.json"
 RECOVERED_FILE = "recovered.json"
-"""Marks the folder of a session that did not end by itself; written by `rig recover`."""
+"""Name of the file by which `rig recover` marks a session that did not end normally."""
 FILES_FOLDER = "files"
 IMAGES_FOLDER = "images_folder"
 _SUBJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
@@ -28,17 +28,17 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     name: str
     hub_port: Annotated[int, msgspec.Meta(ge=1024, le=65533)] = 5571
-    """Number of the session's hub; sessions that run at the same time need different ones.
+    """Number of the session's hub; sessions that run at the same time need different numbers.
 
-    On Linux and macOS it only names the hub's Unix sockets. On Windows messages go in at this TCP
-    port and out at the next two, on loopback.
+    On Linux and macOS it is only part of the names of the hub's Unix sockets. On Windows the hub
+    receives messages at this TCP port and sends them at the next two, on loopback.
     """
     hub_realtime: bool = True
-    """Whether the hub runs with real-time priority, where the system allows it."""
+    """True to run the hub with real-time priority, if the system allows it."""
     disk_mb_s: Annotated[float, msgspec.Meta(ge=0.0)]
-    """Write rate of a session, MB/s; the data folder must have room for it."""
+    """Write rate of a session, MB/s, from which the required disk space is computed."""
     imaging_folder: Annotated[str, msgspec.Meta(min_length=1)] = "imaging"
-    """Where ScanImage saves: in the session folder, or anywhere if the path is absolute."""
+    """Folder in which ScanImage saves: relative to the session folder, or an absolute path."""
     ring_slots: Annotated[int, msgspec.Meta(ge=2, le=256)] = 8
     ring_slot_mb: Annotated[float, msgspec.Meta(gt=0.0, le=512.0)] = 1.0
 
@@ -51,39 +51,50 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     task_name: str
     rig: Rig
     id: str = ""
-    """Unique id of the session (32 hexadecimal digits), drawn when its folder is made."""
+    """Unique id of the session (32 hexadecimal digits), drawn when its folder is created."""
     task: dict[str, Any]
     nodes: dict[str, dict[str, Any]]
     ring: RingPlan | None = None
     files: dict[str, str] = {}
-    """SHA-256 of each file the settings name, by its path in the session folder."""
+    """SHA-256 of each file that the settings name, by its path in the session folder."""
     t0_ns: int = 0
-    """The session's zero on the hub machine's monotonic clock."""
+    """The session's zero on the monotonic clock of the hub's computer, ns."""
     began: str = ""
     """Wall-clock time of the zero, ISO 8601 with zone."""
     about: dict[str, str] = {}
     """Versions of the program, its schema and packages, the commit, the CPU."""
     given_today_ul: float = 0.0
-    """The water the animal was given on that local date before this session, microlitres."""
+    """The water that the animal was given on that day before this session, microlitres."""
     rehearsal: bool = False
-    """True if it was run with --rehearse: its water was not real and is not in the ledger."""
+    """True if the session was run with --rehearse: its water is not real and not in the ledger."""
     override: str = ""
-    """Why the operator ran the session despite objections, and the objections."""
+    """The operator's reason to run the session despite objections, and the objections."""
     setup: str = ""
-    """The setup file that was named, an absolute path."""
+    """Absolute path of the setup file."""
     continues: str = ""
-    """The id of the interrupted session whose next part this is; "" if it is not a part."""
+    """The id of the interrupted session that this session continues; "" if there is none."""
 
 
 class ResolvedSession(msgspec.Struct, frozen=True):
-    """A resolved session, and the files its settings name: path in the folder, path now."""
+    """A resolved session, and the current path of each file by its path in the session folder."""
 
     session: SessionSettings
     files: dict[str, Path]
 
 
 def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -> ResolvedSession:
-    """Put setup, task and command line together. Raises Refused with one sentence."""
+    """Resolve a session from setup, task and command line.
+
+    Args:
+        setup: The setup file.
+        task: The task file.
+        subject: Name of the animal.
+        seed: Random seed of the session.
+        sets: `--set` texts.
+
+    Raises:
+        Refused: A file or a setting is not valid.
+    """
     check_subject_name(subject)
     files: dict[str, Path] = {}
     setup_table = read_setup(setup)
@@ -107,7 +118,7 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
 
 
 def check_folder(folder: str, key: str) -> None:
-    """Check that a folder's path is one of this kind of system. Raises Refused."""
+    """Raise Refused if a folder's path is not one of this operating system."""
     if os.name != "posix":
         return
     if re.match(r"[A-Za-z]:[\\/]|\\\\", folder):
@@ -120,7 +131,7 @@ def check_folder(folder: str, key: str) -> None:
 
 
 def check_subject_name(name: str) -> None:
-    """Check that a name can be part of a folder's name. Raises Refused."""
+    """Raise Refused if an animal's name cannot be part of a folder's name."""
     if not _SUBJECT_NAME.fullmatch(name):
         raise Refused(
             f"subject {name!r}: use letters, digits, _ and -, beginning with a letter or digit, as "
@@ -139,7 +150,11 @@ def read_setup(path: Path) -> dict[str, Any]:
 
 
 def convert(table: Any, kind: type[T], where: str) -> T:
-    """Make typed settings from a table; `where` names it. Raises Refused with one sentence."""
+    """Convert a table to typed settings; `where` names the table in errors.
+
+    Raises:
+        Refused: The table is not valid.
+    """
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
@@ -147,7 +162,7 @@ def convert(table: Any, kind: type[T], where: str) -> T:
 
 
 def read_session(folder: Path) -> SessionSettings:
-    """Read back the settings that a session folder holds. Raises Refused if it is not one."""
+    """Read the settings in a session folder. Raises Refused if it is not a session folder."""
     try:
         return msgspec.json.decode((folder / SETTINGS_FILE).read_bytes(), type=SessionSettings)
     except (OSError, msgspec.MsgspecError, ValueError) as error:
@@ -155,7 +170,7 @@ def read_session(folder: Path) -> SessionSettings:
 
 
 def _set(tree: dict[str, Any], text: str) -> None:
-    """Set one key by its dotted path. Tables within a section need not be in the setup."""
+    """Set one key by its dotted path; tables within a section are created if needed."""
     path, equals, value = text.partition("=")
     if not equals or not path:
         raise Refused(f"--set {text}: write SECTION.KEY=VALUE, as in task.reward_ul=3.0")
@@ -183,7 +198,7 @@ def _set(tree: dict[str, Any], text: str) -> None:
 
 
 def _overridden_in(tree: dict[str, Any], key: str) -> str | None:
-    """Return the name of a list of tables, within a table, that have their own value of a key."""
+    """Return the name of a list of tables that have their own value of a key, or None."""
     for name, rows in tree.items():
         if isinstance(rows, list) and any(isinstance(row, dict) and key in row for row in rows):
             return name
@@ -191,7 +206,7 @@ def _overridden_in(tree: dict[str, Any], key: str) -> str | None:
 
 
 def apply_sets(session: SessionSettings, sets: list[str]) -> SessionSettings:
-    """Return the session with `--set` texts applied. Raises Refused with one sentence."""
+    """Return the session with `--set` texts applied. Raises Refused if one is not valid."""
     tree = msgspec.to_builtins(session)
     for text in sets:
         _set(tree, text)
@@ -199,9 +214,9 @@ def apply_sets(session: SessionSettings, sets: list[str]) -> SessionSettings:
 
 
 def _named_files(table: Any, source: Path, files: dict[str, Path]) -> Any:
-    """Return the table with each `..._file` key's path as it will be in the session folder.
+    """Return the table with the path of each `..._file` key replaced by that in the session folder.
 
-    An `images_folder` names a folder; the names of its files are put beside it as `images_files`.
+    For an `images_folder`, the names of the files in the folder are added as `images_files`.
     """
     if isinstance(table, list):
         return [_named_files(value, source, files) for value in table]
@@ -221,7 +236,7 @@ def _named_file(key: str, value: Any, source: Path, files: dict[str, Path]) -> A
     if not path.is_file():
         raise Refused(f"{key} = {value!r}: there is no file {path}; correct the path")
     if path.name.lower() == "stat.npy" and (iscell := path.with_name("iscell.npy")).is_file():
-        _name(iscell, f"{FILES_FOLDER}/iscell.npy", files)  # Suite2p's choice belongs to its masks
+        _name(iscell, f"{FILES_FOLDER}/iscell.npy", files)  # Suite2p's selection of its masks
     return _name(path, f"{FILES_FOLDER}/{path.name}", files)
 
 
@@ -242,7 +257,7 @@ def _name(path: Path, name: str, files: dict[str, Path]) -> str:
 
 
 def located(session: SessionSettings, folder: Path) -> SessionSettings:
-    """Return the session with its `..._file` paths joined to the folder that holds them."""
+    """Return the session with its `..._file` paths joined to the session folder."""
     nodes, task = _joined(session.nodes, folder), _joined(session.task, folder)
     return msgspec.structs.replace(session, nodes=nodes, task=task)
 

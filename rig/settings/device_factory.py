@@ -1,4 +1,4 @@
-"""From a device's table in the setup to the device: `is` names its class, the rest its settings."""
+"""Create a device from its table in the setup: `is` names its class, the rest are its settings."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -11,13 +11,13 @@ from rig.settings.config import SessionSettings, convert
 
 Table = dict[str, Any]
 HARDWARE = "hardware"
-"""The node whose devices touch the animal: it alone opens valves."""
+"""Name of the node with the animal's devices; only this node opens valves."""
 
 
 def make(table: Table, where: str, *rest: Any) -> Any:
-    """Return Class(settings, *rest) of a table's `is`; `where` names the table.
+    """Return Class(settings, *rest) for the class in a table's `is`; `where` names the table.
 
-    Raises Refused if the class is not there or the other keys are not its settings.
+    Raises Refused if there is no such class, or if the other keys are not its settings.
     """
     keys = dict(table)
     kind = device_class(keys.pop("is", None), where)
@@ -25,7 +25,7 @@ def make(table: Table, where: str, *rest: Any) -> Any:
 
 
 def make_on_board(table: Table, where: str, name: str, boards: dict[str, Any]) -> Any:
-    """Return the device of a table, on the board that its key `board` names, if it names one."""
+    """Return the device of a table, on the board in its key `board`, if it has this key."""
     keys = dict(table)
     board = keys.pop("board", None)
     if board is not None and board not in boards:
@@ -40,9 +40,9 @@ def completed(table: Table, device: Any) -> Table:
 
 
 def animal_devices(session: SessionSettings) -> tuple[list[str], list[str]]:
-    """Return the names of the animal's real devices and of its simulated ones.
+    """Return the names of the animal's real devices and of its simulated devices.
 
-    They are those of [nodes.hardware]. Raises Refused if a class does not declare which it is.
+    They are those of [nodes.hardware]. Raises Refused if a class does not declare `simulated`.
     """
     real: list[str] = []
     simulated: list[str] = []
@@ -52,9 +52,9 @@ def animal_devices(session: SessionSettings) -> tuple[list[str], list[str]]:
 
 
 def is_simulated(path: Any, where: str) -> bool:
-    """Return whether the class that `is` names declares itself simulated; `where` names the table.
+    """Return True if the class in `is` declares that it is simulated; `where` names the table.
 
-    Raises Refused if the class is not there or does not declare it.
+    Raises Refused if there is no such class, or if it does not declare `simulated`.
     """
     declared = getattr(device_class(path, where), "simulated", None)
     if not isinstance(declared, bool):
@@ -66,7 +66,7 @@ def is_simulated(path: Any, where: str) -> bool:
 
 
 def device_class(path: Any, where: str) -> Any:
-    """Return the class that `is` names; `where` names the table. Raises Refused."""
+    """Return the class in `is`; `where` names the table. Raises Refused if there is none."""
     if not isinstance(path, str) or path.count(":") != 1:
         raise Refused(f'{where}: `is` must name a class, as in is = "some.module:Class"')
     module, _, name = path.partition(":")

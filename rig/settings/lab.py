@@ -1,4 +1,4 @@
-"""Settings of a whole lab: where the data are, and when a day begins."""
+"""Settings of a whole lab: its data folder, when a day begins, and its checklist."""
 
 import os
 import re
@@ -12,18 +12,18 @@ from rig.settings.toml import read_toml
 
 DATA_VARIABLE = "RIG_DATA"
 LAB_FILE = "lab.toml"
-"""In the data folder, so that everybody who uses the data has the same days."""
+"""Name of the file in the data folder, so that all users of the data have the same days."""
 REHEARSAL_FOLDER = "rehearsal"
-"""In the data folder: a separate data folder for rehearsals."""
+"""Name of the folder in the data folder that is a separate data folder for rehearsals."""
 _USER_FILE = "rig/rig.toml"
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
 def default_data() -> Path:
-    """Return the data folder where `--data` is omitted; it does not depend on the current folder.
+    """Return the data folder if `--data` is omitted; it does not depend on the current folder.
 
-    It is what RIG_DATA names, else `data` in ~/.config/rig/rig.toml, else ~/rig-data. Raises
-    Refused if a relative path is set.
+    It is the value of RIG_DATA, or else of `data` in ~/.config/rig/rig.toml, or else ~/rig-data.
+    Raises Refused if a relative path is set.
     """
     user_file = _user_file()
     named = {
@@ -39,7 +39,7 @@ def default_data() -> Path:
 
 
 def is_rehearsal(data: Path) -> bool:
-    """Return whether a data folder is one for rehearsals."""
+    """Return True if a data folder is for rehearsals."""
     return data.name == REHEARSAL_FOLDER
 
 
@@ -49,11 +49,11 @@ CHECKLIST = (
     "The screens show grey, and the room is dark",
     "The microscope is focused, armed, and saves to the right folder",
 )
-"""What is ticked on the panel before a session, unless the lab has its own list."""
+"""The checklist on the panel before a session, unless the lab has its own checklist."""
 
 
 class Lab(msgspec.Struct, frozen=True):
-    """When a day of the lab begins, for water and weights belong to days; its checklist."""
+    """The time at which a day of the lab begins, for water and weights; and its checklist."""
 
     day_starts: time = time()
     checklist: tuple[str, ...] = CHECKLIST
@@ -69,7 +69,7 @@ class Lab(msgspec.Struct, frozen=True):
 
 
 def read_lab(data: Path) -> Lab:
-    """Return the lab's settings, from lab.toml in the data folder. Raises Refused."""
+    """Return the lab's settings from lab.toml in the data folder. Raises Refused if not valid."""
     path = data / LAB_FILE
     if not path.exists():
         return Lab()

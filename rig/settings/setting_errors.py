@@ -1,7 +1,7 @@
 """Explain a wrong setting to the person who wrote it.
 
-msgspec reports a wrong value only as an English sentence, with the path of the value at its end.
-The patterns below read those sentences; a test pins them to the installed version of msgspec.
+msgspec reports a wrong value only as an English sentence that ends with the path of the value. The
+patterns below parse these sentences; a test checks them with the installed version of msgspec.
 """
 
 import re
@@ -29,7 +29,7 @@ _GOT = re.compile(r", got `([^`]+)`")
 
 
 class WrongSetting(Refused):
-    """A wrong setting; `path` is its dotted path in the session, as --set names it."""
+    """Raised for a wrong setting; `path` is its dotted path in the session, as in --set."""
 
     def __init__(self, text: str, path: str) -> None:
         super().__init__(text)
@@ -41,8 +41,8 @@ def wrong_setting(error: msgspec.ValidationError, kind: Any, where: str) -> Wron
 
     Args:
         error: The error of msgspec.
-        kind: The type that they should have.
-        where: Their table or file.
+        kind: The type that the settings should have.
+        where: The table or file of the settings.
     """
     text, at = str(error), ""
     if found := _AT.search(text):
@@ -61,7 +61,7 @@ def wrong_setting(error: msgspec.ValidationError, kind: Any, where: str) -> Wron
 
 @contextmanager
 def blamed_on(sets: Sequence[str]) -> Iterator[None]:
-    """Within this context, let the refusal of a setting name the --set that it came from."""
+    """Within this context, add the --set text to the refusal of a setting that it has set."""
     try:
         yield
     except WrongSetting as wrong:
@@ -87,7 +87,7 @@ def _must(text: str) -> str:
 
 
 def _remedy(text: str) -> str:
-    """Return what to do about a wrong value: usually text in place of a number, or the reverse."""
+    """Return what to do about a wrong value: often text instead of a number, or the reverse."""
     expected, got = _EXPECTED.match(text), _GOT.search(text)
     if expected is None or got is None:
         return "correct that key"
@@ -114,7 +114,7 @@ def _joined(path: str, key: str) -> str:
 
 
 def _within(path: str, table: str) -> bool:
-    """Return whether a dotted path is that table, or within it; `[...]` matches any key."""
+    """Return True if a dotted path is a table or within it; `[...]` matches any key."""
     parts, tables = (re.sub(r"\[", ".[", text).split(".") for text in (path, table))
     pairs = zip(parts, tables, strict=False)
     return bool(table) and len(parts) >= len(tables) and all(_alike(a, b) for a, b in pairs)
@@ -125,7 +125,7 @@ def _alike(a: str, b: str) -> bool:
 
 
 def _keys(kind: Any, at: str) -> list[str]:
-    """Return the keys of the table at that path in a settings type; empty if not a table."""
+    """Return the keys of the table at a path in a settings type; empty if it is not a table."""
     for part in filter(None, re.split(r"\.|(\[[^]]*\])", at)):
         kind = _inside(kind, part)
     found = _struct(kind)

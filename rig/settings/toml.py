@@ -1,4 +1,4 @@
-"""Read TOML files as people write them; a mistake is refused with its line and the remedy."""
+"""Read TOML files; a mistake in a file is refused with its line and a correction."""
 
 import re
 import tomllib
@@ -18,14 +18,15 @@ _BOOLEAN = re.compile(r"(?i:true|yes|on|false|no|off)")
 _BARE_TEXT = re.compile(r"([^=]+)=\s*([A-Za-z_][\w .-]*?)\s*(#.*)?")
 _CONTROL = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\b": r"\b", "\f": r"\f", "\x1b": r"\e"}
 _MAX_INTEGER = 2**63
-"""Whole numbers of TOML are smaller than that, and at least minus that."""
+"""Whole numbers in TOML must be smaller than this, and at least minus this."""
 _USE_SLASHES = "write a path with / or in single quotes"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; a byte order mark at its beginning is ignored.
 
-    Raises Refused if it is not there, not UTF-8, not TOML, or has a control character in a text.
+    Raises Refused if the file does not exist, is not UTF-8 or not TOML, or if a text in it has a
+    control character.
     """
     try:
         data = path.read_bytes()
@@ -49,14 +50,14 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _fits_64_bits(number: int) -> bool:
-    """Return whether a whole number has at most 64 bits, with its sign."""
+    """Return True if a whole number has at most 64 bits, including its sign."""
     return -_MAX_INTEGER <= number < _MAX_INTEGER
 
 
 def toml_value(text: str) -> Any:
     """Read one value as TOML; text that is not TOML is returned unchanged.
 
-    Raises ValueError, with a sentence, where something else was probably meant.
+    Raises ValueError, with a sentence, if something else was probably meant.
     """
     text = text.strip()
     try:
@@ -74,7 +75,7 @@ def toml_value(text: str) -> Any:
 
 
 def control_character(text: str) -> str | None:
-    """Return how the first control character of a text is written in TOML; None if there is none.
+    """Return the TOML escape of the first control character of a text; None if there is none.
 
     It comes from a path such as "D:\\tif", in which TOML reads a tab.
     """
@@ -93,7 +94,7 @@ def _decoded(path: Path, data: bytes) -> str:
 
 
 def _explain(path: Path, text: str, error: str) -> str:
-    """Return what is wrong with a file that is not TOML, where, and what to do."""
+    """Return the error for a file that is not TOML: what is wrong, where, and what to do."""
     at = re.search(r" ?\(at line (\d+), column \d+\)", error)
     if at is None:
         return f"{path} is not valid TOML: {error}; complete the last line"
@@ -105,7 +106,7 @@ def _explain(path: Path, text: str, error: str) -> str:
 
 
 def _advice(line: str, reason: str) -> str:
-    """Return what to do about a line that is not TOML."""
+    """Return how to correct a line that is not TOML."""
     if reason.startswith("Cannot declare"):
         return "this table is in the file already; merge the two"
     if reason.startswith("Cannot overwrite"):
@@ -130,7 +131,7 @@ def _advice_on_value(value: str) -> str | None:
 
 
 def _of_type(table: Any, path: str, kind: type[T]) -> Iterator[tuple[str, T]]:
-    """Yield the dotted path and the value of every value of a type in a table."""
+    """Yield the dotted path and the value of each value in a table that has a type."""
     if isinstance(table, dict):
         for key, value in table.items():
             yield from _of_type(value, f"{path}.{key}" if path else key, kind)

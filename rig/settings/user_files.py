@@ -1,11 +1,11 @@
-"""The files that a person has put into a folder, without those of the operating system."""
+"""List the files that a person has put into a folder, without those of the operating system."""
 
 from pathlib import Path
 
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"}
-"""Files that Windows and macOS put into any folder, in lower case."""
+"""Names of files that Windows and macOS put into folders, in lower case."""
 _SYSTEM_PREFIXES = (".", "~$")
-"""Hidden files (such as .DS_Store and ._image.png), and lock files of Office."""
+"""Start of the names of hidden files (such as .DS_Store) and of lock files of Office."""
 
 
 def list_user_files(folder: Path) -> list[Path]:

@@ -1,1 +1,1 @@
-"""The animals' record: who they are, what they weighed, and every microlitre they were given."""
+"""The record of the animals: their data, their weights, and all water that they were given."""

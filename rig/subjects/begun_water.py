@@ -1,9 +1,9 @@
-"""Each reward is noted before its valve opens, so that a kill leaves at most one unknown.
+"""Note each reward before its valve opens, so that after a kill at most one reward is unknown.
 
-The note is a file in the user's private folder: on another disk than the session's, so that neither
-damage to the session folder nor the loss of its disk changes it. Nobody waits for it to be synced:
-it outlives every process, but not the computer, and is valid until the computer restarts. It holds
-the id of the computer's start and totals in microlitres, one a line, each with its CRC-32.
+The note is a file in the user's private folder, so that damage to the session folder, or the loss
+of its disk, does not change it. It is not synced to disk: it survives the end of every process, but
+not of the computer, and is valid until the computer restarts. It contains the id of the computer's
+start, and totals in microlitres, one per line, each with its CRC-32.
 """
 
 import os
@@ -17,15 +17,15 @@ from rig.subjects.water_reserve import checked, line_of, total_of, with_crc
 from rig.transport.private_folder import open_private, private_folder
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-"""Where Linux has an id that changes with each start of the computer."""
+"""File in which Linux has an id that changes with each start of the computer."""
 _SESSION_ID = re.compile("[0-9a-f]{1,64}")
 
 
 class BegunWater:
-    """Notes the total of each reward of a session. It does nothing where there is no boot id."""
+    """The note of a session's rewards; it does nothing if the system has no boot id."""
 
     def __init__(self, session_id: str) -> None:
-        """Begin the file; remove those of earlier starts of the computer.
+        """Create the file; remove the files of earlier starts of the computer.
 
         Raises Refused or OSError if that is not possible.
         """
@@ -38,13 +38,13 @@ class BegunWater:
             self._write(with_crc(_boot_id()))
 
     def note(self, total_ul: float) -> None:
-        """Note that all water of the session is about to be that much. Raises OSError."""
+        """Note that the total water of the session is about to be total_ul. Raises OSError."""
         if total_ul > self._total_ul:
             self._write(line_of(total_ul))
             self._total_ul = total_ul
 
     def close(self) -> None:
-        """Close the file; it stays, for whoever enters the water."""
+        """Close the file; it is kept until the session's water is entered in the ledger."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -57,7 +57,7 @@ class BegunWater:
 def read_begun(session_id: str) -> float | None:
     """Return all water that a session had given or was about to give, microlitres.
 
-    None if that is not known: there is no such file, it is damaged, or the computer was restarted.
+    None if it is not known: there is no such file, it is damaged, or the computer was restarted.
     """
     if not _SESSION_ID.fullmatch(session_id):
         return None
@@ -90,7 +90,7 @@ def _outdated() -> Iterator[Path]:
 
 
 def _boot_id() -> str:
-    """Return what identifies this start of the computer; "" where none is known."""
+    """Return the id of this start of the computer; "" if the system has none."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""From a session and its folder to its row in the water ledger."""
+"""Enter sessions in the water ledger, from their settings and folders."""
 
 import math
 import os
@@ -21,9 +21,9 @@ from rig.subjects.session_water import SessionWater, WaterCount, began, is_close
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read
 
 _LONGEST_PAUSE_S = 3600.0
-"""How much longer than its `minutes` a session may last, seconds."""
+"""Longest time by which a session may exceed its `minutes`, seconds."""
 _MAX_DAY_UL = 1000.0
-"""The guard's default limit, for a setup whose defaults were not filled in."""
+"""The guard's default limit, microlitres, for a setup whose defaults were not filled in."""
 _SESSION_FILES = (SETTINGS_FILE, LOG_FILE, JOURNAL_FOLDER)
 
 
@@ -46,16 +46,16 @@ class DayWater(msgspec.Struct, frozen=True):
     unreadable: tuple[UnreadableFolder, ...] = ()
     """Session folders that could not be read, of any day."""
     remarks: tuple[str, ...] = ()
-    """Entries dated in the future, and sessions whose folder is missing."""
+    """Sentences on entries dated in the future, and on sessions whose folder is missing."""
 
     @property
     def text(self) -> str:
-        """The water as a phrase."""
+        """The amount of water as text."""
         return in_words(self.at_least_ul, self.at_most_ul)
 
 
 def session_of(folder: Path) -> SessionSettings:
-    """Return the settings of a session: from its file, else from the Start in its log or journal.
+    """Return the settings of a session, from its file, or else from Start in its log or journal.
 
     Raises Refused if none of them can be read.
     """
@@ -71,7 +71,7 @@ def session_of(folder: Path) -> SessionSettings:
 
 
 def save_settings(folder: Path, session: SessionSettings) -> None:
-    """Write the settings of a session into its folder, and sync them. Raises OSError."""
+    """Write the settings of a session to its folder, and sync them. Raises OSError."""
     text = msgspec.json.format(msgspec.json.encode(session), indent=2)
     with (folder / SETTINGS_FILE).open("wb") as file:
         file.write(text)
@@ -85,7 +85,7 @@ def subject_folder(data: Path, name: str) -> Path:
 
 
 def session_folders(folder: Path) -> list[Path]:
-    """Return the sessions in an animal's folder, in order, also those that were renamed."""
+    """Return the sessions in an animal's folder, in order, including renamed folders."""
     if not folder.is_dir():
         return []
     found = [
@@ -97,7 +97,7 @@ def session_folders(folder: Path) -> list[Path]:
 
 
 def next_number(data: Path, name: str, day: date) -> int:
-    """Return the number of the next session of a day: more than any in the ledger or a folder."""
+    """Return the number of a day's next session: one above all in the ledger and the folders."""
     prefix = f"ses-{day:%Y%m%d}_"
     folder = subject_folder(data, name)
     taken = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
@@ -108,7 +108,7 @@ def next_number(data: Path, name: str, day: date) -> int:
 
 
 def open_booking(data: Path, session: SessionSettings, folder: Path) -> None:
-    """Enter a session in the ledger before its Start, with the most that it may give.
+    """Enter a session in the ledger before its Start, with the largest amount that it may give.
 
     Raises Refused if the record cannot be written.
     """
@@ -119,17 +119,17 @@ def open_booking(data: Path, session: SessionSettings, folder: Path) -> None:
 def close_booking(
     data: Path, session: SessionSettings, folder: Path, reason: str, count: WaterCount | None = None
 ) -> Booking:
-    """Enter what a session gave, and the stage that its animal has reached.
+    """Enter the water that a session gave, and the stage that its animal has reached.
 
     Args:
         data: The data folder.
         session: The session's settings.
-        folder: Its folder, which may be missing.
-        reason: Why it ended; a row that is closed already keeps its own.
-        count: What launch received of the driver.
+        folder: The session's folder, which may be missing.
+        reason: Why the session ended; a row that is already closed keeps its reason.
+        count: The driver's messages that launch received.
 
     Returns:
-        The row as it is in the ledger now.
+        The row that is in the ledger now.
     """
     same, _ = _folders(data, session.subject)
     copies = same.get(session.id, _Copies(session)).folders
@@ -154,8 +154,8 @@ def close_booking(
 def water_of_day(data: Path, name: str, day: date | None = None) -> DayWater:
     """Return an animal's water of today, or of another day of the lab.
 
-    Today's water has no upper end: what is dated in the future counts. Folders of sessions that
-    the ledger does not know are entered in it. Raises Refused if the record is damaged.
+    Entries dated in the future count as today's water. Sessions whose folders exist but that are
+    not in the ledger are entered in it. Raises Refused if the record is damaged.
     """
     lab, now = read_lab(data), time.time()
     folders, unreadable = _folders(data, name)
@@ -187,7 +187,7 @@ def water_of_day(data: Path, name: str, day: date | None = None) -> DayWater:
 def days_of_water(data: Path, name: str) -> list[date]:
     """Return the days of the lab on which an animal was given water or began a session."""
     lab = read_lab(data)
-    water_of_day(data, name)  # enters the folders that the ledger does not know
+    water_of_day(data, name)  # enters the sessions that are not in the ledger yet
     if not (data / RECORD_FILE).exists():
         return []
     with open_record(data) as record:
@@ -199,7 +199,7 @@ def days_of_water(data: Path, name: str) -> list[date]:
 
 
 def clock_behind_s(data: Path) -> float:
-    """Return by how much the clock is behind the latest entry of the ledger, seconds."""
+    """Return the time by which the clock is behind the latest entry of the ledger, seconds."""
     if not (data / RECORD_FILE).exists():
         return 0.0
     with open_record(data) as record:
@@ -207,14 +207,14 @@ def clock_behind_s(data: Path) -> float:
 
 
 class _Copies(msgspec.Struct):
-    """A session, and the folders that hold it: a folder may have been copied."""
+    """A session, and the folders that contain it; there are several if a folder was copied."""
 
     session: SessionSettings
     folders: list[Path] = []
 
 
 def _folders(data: Path, name: str) -> tuple[dict[str, _Copies], list[UnreadableFolder]]:
-    """Return the sessions in an animal's folder by their ids, and the folders without one."""
+    """Return the sessions in an animal's folder by their ids, and the folders without an id."""
     found: dict[str, _Copies] = {}
     unreadable = []
     for folder in session_folders(subject_folder(data, name)):
@@ -231,7 +231,7 @@ def _folders(data: Path, name: str) -> tuple[dict[str, _Copies], list[Unreadable
 
 
 def _opened(session: SessionSettings, folder: str) -> Booking:
-    """Return the row of a session that begins: it may give the rest of the day's limit."""
+    """Return the row of a session that begins, which may give the rest of the daily limit."""
     limit_ul = 0.0
     if HARDWARE in session.nodes:
         guard = session.nodes[HARDWARE].get("guard", {})
@@ -249,7 +249,7 @@ def _opened(session: SessionSettings, folder: str) -> Booking:
 
 
 def _closed(old: Booking, zero: float, water: SessionWater, reason: str) -> Booking:
-    """Return a row with what its session gave; `zero` is its beginning, seconds since 1970."""
+    """Return a row with the water that its session gave; `zero` is its start, s since 1970."""
     pulses = tuple((zero + t / 1e9, ul) for t, ul in water.pulses)
     unknown_ul = water.unknown_ul
     if unknown_ul is None:
@@ -266,7 +266,7 @@ def _closed(old: Booking, zero: float, water: SessionWater, reason: str) -> Book
 
 
 def _found(copies: _Copies) -> Booking:
-    """Return the row of a session that is known from its folders alone."""
+    """Return the row of a session that is known only from its folders."""
     session, folders = copies.session, copies.folders
     opened = _opened(session, folders[0].name)
     if not any(is_closed(folder) for folder in folders):
@@ -275,7 +275,7 @@ def _found(copies: _Copies) -> Booking:
 
 
 def _refined(booking: Booking, folders: dict[str, _Copies]) -> Booking:
-    """Return an open row, completed from its folders; the row in the ledger stays as it is."""
+    """Return an open row, completed from its folders; the row in the ledger is not changed."""
     if booking.closed or booking.id not in folders:
         return booking
     copies = folders[booking.id]
@@ -284,7 +284,10 @@ def _refined(booking: Booking, folders: dict[str, _Copies]) -> Booking:
 
 
 def _read_best(folders: Iterable[Path], count: WaterCount | None = None) -> SessionWater:
-    """Return what a session gave, from the copies of its folder: an exact value, or the largest."""
+    """Return the water that a session gave, from the copies of its folder.
+
+    It is an exact value if a copy gives one, or else the largest.
+    """
     read = [read_water(folder, count) for folder in folders]
     exact = [one for one in read if one.unknown_ul == 0.0]
 
@@ -317,7 +320,7 @@ def _holds_session(folder: Path) -> bool:
 
 
 def _day_in(folder: Path) -> date:
-    """Return the date in a folder's name; if there is none, that of its last change."""
+    """Return the date in a folder's name, or else the date of its last change."""
     try:
         return date.fromisoformat(folder.name.removeprefix("ses-").split("_")[0])
     except ValueError:

@@ -1,7 +1,7 @@
-"""The water ledger: one row for each session, opened before its first drop, closed at its end.
+"""The water ledger: one row for each session, opened before its first reward, closed at its end.
 
-A row is known by the id of the session. What the animal was given is "at least the pulses, and at
-most `unknown_ul` more". See docs/decisions/water_ledger.md.
+The key of a row is the id of the session. The animal was given at least the water of the pulses,
+and at most `unknown_ul` more. See docs/decisions/water_ledger.md.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ import msgspec
 from rig.subjects.record import Record
 
 Pulse = tuple[float, float]
-"""When (seconds since 1970) and how much (microlitres)."""
+"""Time (seconds since 1970) and volume (microlitres) of a pulse."""
 CLOCK_MAY_DIFFER_S = 300.0
-"""How far the clock may be behind the ledger's latest time, seconds."""
+"""Longest time by which the clock may be behind the ledger's latest time, seconds."""
 FUTURE_S = 60.0
-"""How far ahead of the clock an entry must be to be called one of the future, seconds."""
+"""Time ahead of the clock from which an entry is reported as dated in the future, seconds."""
 SUPPLEMENT = "supplement"
-"""Source of water that was given by hand."""
+"""Name of the source of water that was given by hand."""
 _MARGIN_UL = 1e-6
 _SHOWN_UL = 0.005
 
@@ -28,27 +28,27 @@ class Booking(msgspec.Struct, frozen=True):
     id: str
     subject: str
     folder: str
-    """Name of the session folder, as it was made."""
+    """Original name of the session folder."""
     task: str
     began: float
-    """Seconds since 1970."""
+    """Start of the session, seconds since 1970."""
     until: float
-    """Latest time at which it may have given water, seconds since 1970."""
+    """Latest time at which the session may have given water, seconds since 1970."""
     closed: bool = False
     pulses: tuple[Pulse, ...] = ()
     unknown_ul: float = 0.0
-    """What it may have given beyond its pulses, microlitres."""
+    """Water that the session may have given in addition to its pulses, microlitres."""
     reason: str = ""
-    """Why it ended."""
+    """Why the session ended."""
 
     @property
     def at_least_ul(self) -> float:
-        """What it certainly gave, microlitres."""
+        """Water that the session certainly gave, microlitres."""
         return sum(ul for _, ul in self.pulses)
 
     @property
     def at_most_ul(self) -> float:
-        """What it may have given, microlitres."""
+        """Largest amount of water that the session may have given, microlitres."""
         return self.at_least_ul + self.unknown_ul
 
     @property
@@ -61,20 +61,20 @@ class Supplement(msgspec.Struct, frozen=True):
     """Water given by hand outside a session."""
 
     at: float
-    """Seconds since 1970."""
+    """Time, seconds since 1970."""
     ul: float
     note: str = ""
 
 
 class Water(msgspec.Struct, frozen=True):
-    """What a session or a person gave an animal between two moments."""
+    """The water that a session or a person gave an animal between two times."""
 
     source: str
     """Name of the session folder, or "supplement"."""
     at_least_ul: float
     at_most_ul: float
     latest: float
-    """Time of the last entry in it, seconds since 1970."""
+    """Time of the last pulse or supplement, seconds since 1970."""
     task: str = ""
     open: bool = False
     """True if the session was never closed."""
@@ -92,16 +92,17 @@ class Ledger:
         self._record, self._sql = record, record.sql
 
     def open(self, booking: Booking, now: float | None = None) -> None:
-        """Add the row of a session; `now` is the clock, for a session that begins now."""
+        """Add the row of a session; `now` is the time (s since 1970) if the session begins now."""
         with self._record.transaction() as sql:
             sql.execute("insert into session values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(booking))
             if now is not None:
                 sql.execute("update clock set latest = max(latest, ?)", (now,))
 
     def close(self, booking: Booking) -> bool:
-        """Enter what a session gave, in its own row; return whether the ledger took it.
+        """Enter the water that a session gave in its row; return True if the row was changed.
 
-        A row that was closed before is never lowered: a damaged log must not take water away.
+        The water in a row that is already closed is never reduced, so that a damaged log cannot
+        hide water.
         """
         old = self.get(booking.id)
         if old is None:
@@ -120,12 +121,12 @@ class Ledger:
         return True
 
     def get(self, id_: str) -> Booking | None:
-        """Return a session; None if the ledger does not know it."""
+        """Return the row of a session; None if it is not in the ledger."""
         row = self._sql.execute("select * from session where id = ?", (id_,)).fetchone()
         return None if row is None else _booking(row)
 
     def sessions(self, subject: str) -> list[Booking]:
-        """Return an animal's sessions, by the time at which they began."""
+        """Return an animal's sessions, in the order in which they began."""
         rows = self._sql.execute(
             "select * from session where subject = ? order by began, rowid", (subject,)
         )
@@ -139,20 +140,20 @@ class Ledger:
             sql.execute("update clock set latest = max(latest, ?)", (supplement.at,))
 
     def supplements(self, subject: str) -> list[Supplement]:
-        """Return what an animal was given by hand, in the order in which it was entered."""
+        """Return an animal's supplements, in the order in which they were entered."""
         rows = self._sql.execute(
             "select at, ul, note from supplement where subject = ? order by rowid", (subject,)
         )
         return [Supplement(*row) for row in rows]
 
     def behind_s(self, now: float) -> float:
-        """Return by how much the clock is behind the latest time in the ledger, seconds."""
+        """Return the time by which `now` is behind the latest time in the ledger, seconds."""
         (latest,) = self._sql.execute("select latest from clock").fetchone()
         return float(latest) - now
 
 
 def in_words(at_least_ul: float, at_most_ul: float) -> str:
-    """Return an amount of water as a phrase: "12 ul", or "at least 12 ul, at most 27 ul"."""
+    """Return an amount of water as text: "12 ul", or "at least 12 ul, at most 27 ul"."""
     if at_most_ul - at_least_ul < _SHOWN_UL:
         return f"{at_most_ul:g} ul"
     return f"at least {at_least_ul:g} ul, at most {at_most_ul:g} ul"
@@ -161,9 +162,10 @@ def in_words(at_least_ul: float, at_most_ul: float) -> str:
 def water_between(
     bookings: Iterable[Booking], supplements: Iterable[Supplement], start: float, end: float
 ) -> tuple[Water, ...]:
-    """Return what was given from `start` up to `end` (seconds since 1970).
+    """Return the water that was given from `start` up to `end` (seconds since 1970).
 
-    What a session may have given beyond its pulses counts wherever it may have been running.
+    Water that a session may have given in addition to its pulses counts in any period in which the
+    session may have been running.
     """
     found = [_between(one, start, end) for one in bookings]
     by_hand = [Water(SUPPLEMENT, o.ul, o.ul, o.at) for o in supplements if start <= o.at < end]
@@ -171,7 +173,7 @@ def water_between(
 
 
 def _between(booking: Booking, start: float, end: float) -> Water | None:
-    """Return what a session gave from `start` up to `end`; None if it did not run then."""
+    """Return the water that a session gave from `start` to `end`; None if it did not run then."""
     pulses = [(at, ul) for at, ul in booking.pulses if start <= at < end]
     may_run = booking.began < end and booking.until >= start
     unknown_ul = booking.unknown_ul if may_run else 0.0

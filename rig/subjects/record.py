@@ -1,7 +1,7 @@
 """The record of all animals of a data folder, in one SQLite file.
 
-SQLite does not notice a flipped bit in a row, so the file holds a digest of all its rows. It is
-compared when the file is opened, and renewed in each transaction that changes a row.
+SQLite does not detect a flipped bit in a row, so the file contains a digest of all rows. The digest
+is checked when the file is opened, and updated in each transaction that changes a row.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ from rig.settings.lab import REHEARSAL_FOLDER
 RECORD_FILE = "subjects.sqlite"
 _VERSION = 3
 _FACTS = ("birth_date", "sex", "genotype", "project", "experimenter")
-"""Columns of an animal that version 2 of the record lacked."""
+"""Columns of an animal that version 2 of the record does not have."""
 _WAIT_S = 5.0
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
-"""What SQLite reports if the disk is full or fails: the record itself is not damaged."""
+"""Errors that SQLite reports if the disk is full or fails; the record is then not damaged."""
 _TABLES = """
 create table subject (
     name text primary key, cohort text not null, stage text not null, baseline_g real not null,
@@ -56,11 +56,11 @@ class Subject(msgspec.Struct, frozen=True):
     baseline_g: float
     restricted: bool
     need_ml: float
-    """What it must drink a day, ml."""
+    """Water that the animal must drink per day, ml."""
     retired: bool = False
-    """True if it runs no more sessions."""
+    """True if the animal runs no more sessions."""
     birth_date: str = ""
-    """ISO 8601; empty if it is not known."""
+    """Date of birth, ISO 8601; empty if it is not known."""
     sex: str = ""
     """M, F, U (unknown) or O (other); empty if nothing was entered."""
     genotype: str = ""
@@ -77,7 +77,7 @@ class Weighing(msgspec.Struct, frozen=True):
     condition: str
     note: str
     after: bool = False
-    """True if it was taken after a session, with the water of that session in it."""
+    """True if the animal was weighed after a session; the weight includes the session's water."""
 
 
 class Record:
@@ -88,7 +88,7 @@ class Record:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Have all that is written inside reach the disk as one, or not at all."""
+        """Write everything inside the block to disk, either completely or not at all."""
         self.sql.execute("begin immediate")
         try:
             yield self.sql
@@ -100,7 +100,7 @@ class Record:
             raise
 
     def add(self, subject: Subject) -> None:
-        """Add an animal. Raises Refused if there is one of that name."""
+        """Add an animal. Raises Refused if there is already an animal of this name."""
         if self.find(subject.name) is not None:
             raise Refused(f"subject {subject.name} is already in the record; choose another name")
         with self.transaction() as sql:
@@ -108,7 +108,7 @@ class Record:
             sql.execute(f"insert into subject values ({', '.join('?' * len(row))})", row)
 
     def edit(self, subject: Subject) -> None:
-        """Replace what is recorded of an animal of that name."""
+        """Replace the data of the animal with this name."""
         _, *columns = Subject.__struct_fields__
         with self.transaction() as sql:
             sql.execute(
@@ -147,7 +147,11 @@ class Record:
 
 @contextmanager
 def open_record(data: Path) -> Iterator[Record]:
-    """Open the record of a data folder; make it if there is none. Raises Refused."""
+    """Open the record of a data folder; create it if there is none.
+
+    Raises:
+        Refused: The record is damaged, or cannot be opened.
+    """
     path = data / RECORD_FILE
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -180,7 +184,7 @@ def find(data: Path, name: str) -> Subject | None:
 
 
 def rehearsal(data: Path, name: str) -> Path:
-    """Return the data folder in which an animal's day is practised; its record knows the animal."""
+    """Return the data folder for an animal's rehearsals; add the animal to the record in it."""
     practice = data / REHEARSAL_FOLDER
     subject = find(data, name)
     if subject is not None:
@@ -199,7 +203,11 @@ def names(data: Path) -> list[str]:
 
 
 def _prepare(sql: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a new file; check an old one, and bring version 2 up. Raises Refused."""
+    """Create the tables of a new file, or check an old file and convert version 2.
+
+    Raises:
+        Refused: The file is damaged or of an unknown version.
+    """
     sql.execute("begin immediate")
     try:
         (version,) = sql.execute("pragma user_version").fetchone()
@@ -250,4 +258,4 @@ def _digest(sql: sqlite3.Connection) -> str:
 
 def _subject(row: tuple[Any, ...]) -> Subject:
     fields = dict(zip(Subject.__struct_fields__, row, strict=True))
-    return msgspec.convert(fields, Subject, strict=False)  # SQLite holds truth as 0 or 1
+    return msgspec.convert(fields, Subject, strict=False)  # SQLite stores True and False as 1 and 0

@@ -1,9 +1,9 @@
-"""The water of one session, read from its log, its driver's journal and its reserve file.
+"""Read the water of one session from its log, its driver's journal and its reserve file.
 
-It is exact if the driver published its Ended and every Valve that it counts was read. Otherwise
-the driver was killed or a file is damaged, and what had been reserved on disk bounds it: nothing
-is given before it is reserved. Until the computer restarts, what was begun bounds it more closely:
-to one reward.
+The amount is exact if the driver published its Ended and every Valve that it counts was read.
+Otherwise the driver was killed or a file is damaged. The largest possible amount is then the water
+that was reserved on disk, because no water is given before it is reserved. Until the computer
+restarts, the note of begun rewards limits the unknown water to one reward.
 """
 
 from pathlib import Path
@@ -22,39 +22,40 @@ _ROUNDING_UL = 0.01
 
 
 class SessionWater(msgspec.Struct, frozen=True):
-    """What one session gave."""
+    """The water that one session gave."""
 
     pulses: tuple[tuple[int, float], ...]
     """Time (ns of the session clock) and volume (microlitres) of each pulse."""
     unknown_ul: float | None
-    """What it may have given beyond its pulses, microlitres; None if nothing bounds it."""
+    """Water that the session may have given in addition to its pulses, microlitres; None if it
+    could be any amount."""
     last_t: int = 0
-    """Time of the driver's last message on water, ns of the session clock."""
+    """Session time of the driver's last message about water, ns."""
 
     @property
     def at_least_ul(self) -> float:
-        """What it certainly gave, microlitres."""
+        """Water that the session certainly gave, microlitres."""
         return sum(ul for _, ul in self.pulses)
 
 
 class _Settings(msgspec.Struct):
-    """What is needed here of the settings."""
+    """The settings that are needed here."""
 
     id: str = ""
 
 
 class WaterCount:
-    """The driver's Valves and its Ended, each once, from whatever source they come."""
+    """The driver's Valves and its Ended, each counted once, from one or several sources."""
 
     def __init__(self) -> None:
         self._valves: dict[tuple[int, int], Valve] = {}
-        """By incarnation and sequence number."""
+        """The Valves by incarnation and sequence number."""
         self._counted: int | None = None
         self._read = self._ran = False
         self.last_t = 0
 
     def add(self, envelope: Envelope, message: Message) -> None:
-        """Take one message; those of other processes are ignored."""
+        """Add a message; ignore messages of other processes."""
         if envelope.sender != HARDWARE:
             return
         self.last_t = max(self.last_t, message.t)
@@ -73,7 +74,7 @@ class WaterCount:
 
     @property
     def never_ran(self) -> bool:
-        """True if the driver was there and did nothing yet: it was killed before its Start."""
+        """True if the driver was running but was killed before Start, so that it gave no water."""
         return self._read and not self._ran and not self._valves
 
     def pulses(self) -> tuple[tuple[int, float], ...]:
@@ -83,11 +84,11 @@ class WaterCount:
 
 
 def read_water(folder: Path, count: WaterCount | None = None) -> SessionWater:
-    """Return what a session gave: it may be running, cut off, closed or damaged.
+    """Return the water that a session gave; it may be running, cut off, closed or damaged.
 
     Args:
         folder: The session folder.
-        count: What was received of the session already, if it ran in this process.
+        count: The driver's messages that were already received, if this process ran the session.
     """
     count = count or WaterCount()
     if not began(folder):
@@ -102,18 +103,18 @@ def read_water(folder: Path, count: WaterCount | None = None) -> SessionWater:
                 for envelope, message in read(path):
                     count.add(envelope, message)
     except OSError:
-        pass  # what was read counts, and what was reserved bounds the rest
+        pass  # what was read counts, and the reserved water limits the rest
     return _water(folder, count)
 
 
 def began(folder: Path) -> bool:
-    """Return False if the launching process died while it made the folder: nothing was started."""
+    """Return False if the launching process died while it created the folder, before any start."""
     names = (SETTINGS_FILE, LOG_FILE, RESERVE_FILE, f"{JOURNAL_FOLDER}/{HARDWARE}.mcap")
     return any((folder / name).exists() for name in names)
 
 
 def is_closed(folder: Path) -> bool:
-    """Return whether the log of a session was finished, or the session never began."""
+    """Return True if the log of a session was closed, or the session never began."""
     log = folder / LOG_FILE
     try:
         return not began(folder) or (log.exists() and read_completeness(log) is not None)
@@ -131,9 +132,10 @@ def _water(folder: Path, count: WaterCount) -> SessionWater:
 
 
 def _unknown_ul(folder: Path, count: WaterCount, given_ul: float) -> float | None:
-    """Return what may have been given beyond the pulses that were read; None if nothing bounds it.
+    """Return the water that may have been given in addition to the pulses that were read, ul.
 
-    More pulses than were begun or reserved show that the file is damaged.
+    None if it could be any amount. If there are more pulses than were begun or reserved, the file
+    is damaged.
     """
     begun_ul = read_begun(_session_id(folder))
     if begun_ul is not None and given_ul <= begun_ul + _ROUNDING_UL:
@@ -142,7 +144,7 @@ def _unknown_ul(folder: Path, count: WaterCount, given_ul: float) -> float | Non
         reserved_ul = read_reserved(folder)
     except Unreadable:
         return None
-    if reserved_ul is None:  # the driver reserves as it begins, before it can give any
+    if reserved_ul is None:  # the driver reserves water at its start, before it can give any
         return 0.0 if count.never_ran else None
     return None if given_ul > reserved_ul + _ROUNDING_UL else _beyond(reserved_ul, given_ul)
 
@@ -156,5 +158,5 @@ def _session_id(folder: Path) -> str:
 
 
 def _beyond(total_ul: float, given_ul: float) -> float:
-    """Return what of a total was not given for certain; 0 if that is only the total's rounding."""
+    """Return total_ul minus given_ul; 0 if the difference is only due to rounding of the total."""
     return total_ul - given_ul if total_ul > given_ul + _ROUNDING_UL else 0.0

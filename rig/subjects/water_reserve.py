@@ -1,7 +1,8 @@
-"""Water that is reserved on disk before it is given, so that no crash can hide it.
+"""Reserve water on disk before it is given, so that no crash can hide it.
 
-The file in the session folder holds totals in microlitres, one a line, each with its CRC-32. Water
-beyond a total is given only once the next one is on disk. A torn last line was never used.
+The file in the session folder contains totals in microlitres, one per line, each with its CRC-32.
+Water beyond a total is given only when the next total is on disk. An incomplete last line was never
+used.
 """
 
 import os
@@ -16,11 +17,15 @@ _CLOSE_S = 1.0
 
 
 class Unreadable(Exception):
-    """The reserve file of a session is damaged."""
+    """Raised if the reserve file of a session is damaged."""
 
 
 def read_reserved(folder: Path) -> float | None:
-    """Return what a session had reserved, microlitres; None if it never did. Raises Unreadable."""
+    """Return the water that a session had reserved, microlitres; None if it never reserved any.
+
+    Raises:
+        Unreadable: The file is damaged.
+    """
     path = folder / RESERVE_FILE
     try:
         if not path.exists():
@@ -33,12 +38,12 @@ def read_reserved(folder: Path) -> float | None:
 
 
 class Reservation:
-    """Keeps at most a block reserved beyond what was given; a thread waits for the disk."""
+    """The reserved water of a session: up to one block more than was given; a thread writes it."""
 
     def __init__(self, folder: Path, block_ul: float, low_ul: float) -> None:
-        """Begin to reserve the first block; more is asked for when less than low_ul is left."""
+        """Start to reserve the first block; the next is reserved when less than low_ul is left."""
         self.durable_ul = 0.0
-        """How much may be given in all, microlitres: it is on disk."""
+        """Total water that may be given, microlitres, because it is reserved on disk."""
         self._folder, self._block_ul, self._low_ul = folder, block_ul, low_ul
         self._wanted_ul = block_ul
         self._failure: OSError | None = None
@@ -49,7 +54,7 @@ class Reservation:
         self._thread.start()
 
     def used(self, given_ul: float) -> None:
-        """Reserve more if little is left. Raises OSError if the disk refused."""
+        """Reserve more if little is left. Raises OSError if writing failed."""
         if self._failure is not None:
             raise OSError(f"water cannot be reserved on disk: {self._failure}")
         asked_for = self._wanted_ul > self.durable_ul
@@ -79,12 +84,12 @@ class Reservation:
 
 
 def line_of(total_ul: float) -> str:
-    """Return a line of the file; rounded up, so that it is never less than may be given."""
+    """Return a total as a line of the file, rounded up so that it is never too small."""
     return with_crc(f"{total_ul + 5e-4:.3f}")
 
 
 def with_crc(text: str) -> str:
-    """Return a line that holds a text and its CRC-32."""
+    """Return a line with a text and its CRC-32."""
     return f"{text} {zlib.crc32(text.encode()):08x}"
 
 
@@ -105,8 +110,8 @@ def total_of(line: str) -> float:
 
 
 def _sync_names(folder: Path) -> None:
-    """Have the disk hold the names of the file, of the journals, and of the folders above."""
-    if os.name != "posix":  # elsewhere a folder cannot be opened, and the system sees to it
+    """Sync the names of the file, of the journals, and of the folders above to disk."""
+    if os.name != "posix":  # on Windows a folder cannot be opened, and the system does it
         return
     whole = folder.resolve()
     for path in (whole / JOURNAL_FOLDER, whole, whole.parent, whole.parent.parent):

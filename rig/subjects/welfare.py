@@ -1,17 +1,17 @@
-"""Whether an animal may run today, by its weight, and what it must still drink."""
+"""Check by its weight if an animal may run today, and compute the water that it still needs."""
 
 from datetime import date
 
 from rig.subjects.record import Subject, Weighing
 
 MIN_WEIGHT_SHARE = 0.8
-"""A water-restricted animal under this share of its baseline weight does not run."""
+"""Fraction of its baseline weight below which a water-restricted animal may not run."""
 
 
 def underweight(subject: Subject, weights: list[Weighing], today: date) -> str:
     """Return why a water-restricted animal may not run today; "" if it may.
 
-    A weight dated in the future counts as one of today.
+    A weight dated in the future counts as a weight of today.
     """
     if not subject.restricted:
         return ""
@@ -26,7 +26,7 @@ def underweight(subject: Subject, weights: list[Weighing], today: date) -> str:
             f"measured after one); {how}"
         )
     before = max(at for at, weighing in enumerate(todays) if not weighing.after)
-    # the lightest since: water drunk in between is not weight
+    # Use the lowest weight since then, because later weights include water that was drunk.
     grams = min(weighing.grams for weighing in todays[before:])
     share = grams / subject.baseline_g
     if share < MIN_WEIGHT_SHARE:
@@ -38,10 +38,10 @@ def underweight(subject: Subject, weights: list[Weighing], today: date) -> str:
 
 
 def supplement_ml(subject: Subject, at_least_ul: float) -> float:
-    """Return what a water-restricted animal must still be given today, ml.
+    """Return the water that a water-restricted animal must still be given today, ml.
 
     Args:
         subject: The animal.
-        at_least_ul: What it was certainly given today, microlitres.
+        at_least_ul: Water that it was certainly given today, microlitres.
     """
     return max(0.0, subject.need_ml - at_least_ul / 1000) if subject.restricted else 0.0

@@ -1,1 +1,1 @@
-"""How messages travel and are kept: envelopes, the bus, journals, the log, imaging frames."""
+"""Send and store messages: envelopes, the hub, the bus, journals, the log, imaging frames."""

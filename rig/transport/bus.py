@@ -33,33 +33,33 @@ from rig.transport.hub_access import (
 BEAT_NS = 200_000_000
 SILENCE_NS = 1_500_000_000
 _DRAIN_ONE = 1
-"""Messages taken at a time: each is handled before the socket is asked for another."""
+"""Number of messages taken at a time: each is handled before the next one is read."""
 _DRAIN_BATCH = 2000
-"""Messages taken at a time by a node that batches, so that a slow one still reaches the newest."""
+"""Number of messages taken at a time by a node that batches, so that a slow node can catch up."""
 _MEET_NS = 20_000_000
 _MEET_WITHIN_NS = 60_000_000_000
 _SILENT = "the hub is silent: its process has died or hangs"
 
 
 class Batching(NamedTuple):
-    """How long messages may wait to be handled together, and how old they may become (s)."""
+    """How long messages may wait to be handled together, and their largest age (s)."""
 
     max_batch_delay_s: float = 0.0
     max_lag_s: float = 1.0
 
     @property
     def end(self) -> str:
-        """The end of the hub that serves it: at once, or in batches."""
+        """The hub's socket for this batching: messages at once, or in batches."""
         return BACK if self.max_batch_delay_s < BATCH_S else BATCHES
 
     @property
     def wait_s(self) -> float:
-        """How long to wait for more after the first message has come."""
+        """How long to wait for more messages after the first, seconds."""
         return self.max_batch_delay_s - (BATCH_S if self.end == BATCHES else 0.0)
 
 
 class BusError(Exception):
-    """Messages were lost or came too late; the node must end."""
+    """Raised if messages were lost or came too late; the node must end."""
 
 
 class Bus:
@@ -78,32 +78,32 @@ class Bus:
         """Connect to the hub.
 
         Args:
-            sender: Wraps what this process publishes.
+            sender: Puts the messages of this process into envelopes.
             port: The number of the hub (`rig.hub_port`).
-            subscribes: The types to receive; Envelope among them means all.
+            subscribes: The types to receive; if Envelope is among them, all types.
             clock: The clock of the session.
-            keeper: Where each message is kept before it is published.
+            keeper: Stores each message before it is published.
             pace: How long messages may wait.
-            pixels: Whether a received Frame comes with its pixels.
+            pixels: True if a received Frame gets its pixels.
 
         Raises:
-            Refused: There is no such hub, or it does not admit this process.
+            Refused: There is no such hub, or it does not accept this process.
         """
         self._sender, self._clock, self._keeper = sender, clock, keeper
         self._pace = pace
         self._pixels = Pixels() if pixels and Frame in subscribes else None
         self._received = SequenceTracker()
         self._newest = 0
-        """The latest send time of all messages received so far (ns)."""
+        """The latest send time of all messages received so far, ns."""
         self._ready = False
         self._empty = False
         self._interrupted: str | None = None
         self._beat_due = clock.now()
         self._returned: int | None = None
-        """When `receive` last returned (ns); None before."""
+        """Time at which `receive` last returned, ns; None before the first call."""
         self._longest_turn_ns = 0
         self._unheard_beat_t: int | None = None
-        """When the first Heartbeat was published that has not come back from the hub yet (ns)."""
+        """Publication time (ns) of the oldest Heartbeat that has not come back from the hub yet."""
         self._early: list[tuple[Envelope, Message]] = []
         access = read_access(port, sender.sender)
         self._context = zmq.Context()
@@ -117,7 +117,7 @@ class Bus:
         self._fd = int(self._in.getsockopt(zmq.FD))
 
     def publish(self, message: Message) -> None:
-        """Keep a message, then publish it."""
+        """Store a message, then publish it."""
         envelope = self._sender.wrap(message)
         data = pack(envelope)
         name = kind(message)
@@ -125,7 +125,7 @@ class Bus:
         self._out.send(name.encode() + b" " + data)
 
     def connect(self) -> None:
-        """Publish Heartbeats until one comes back: everything published from then on is received.
+        """Publish Heartbeats until one comes back; then all later messages will be received.
 
         Raises BusError if none comes back within a minute.
         """
@@ -140,7 +140,7 @@ class Bus:
     def receive(self, until: int | None) -> Sequence[tuple[Envelope, Message]]:
         """Return the messages that have arrived.
 
-        Waits for one until that session time (ns), or until the next Heartbeat is due. Raises
+        If there is none, wait for one until session time `until` (ns) or the next Heartbeat. Raises
         BusError if messages were lost, are older than max_lag_s, or the hub is silent.
         """
         now = self._clock.now()
@@ -156,9 +156,9 @@ class Bus:
         return messages
 
     def interrupt(self, reason: str) -> None:
-        """Let the next `receive` (or the one that waits now) raise BusError with that reason.
+        """Make the next `receive` (or the one that is waiting) raise BusError with a reason.
 
-        For the handler of a signal: what is being kept or published is finished first.
+        This is for a signal handler: a message that is being stored or published is finished first.
         """
         self._interrupted = reason
 
@@ -170,7 +170,7 @@ class Bus:
         self.publish(ended)
 
     def close(self) -> None:
-        """Disconnect, after what was published has gone out (half a second at most)."""
+        """Disconnect, after waiting up to half a second for published messages to be sent."""
         if self._pixels is not None:
             self._pixels.close()
         self._context.destroy(linger=500)
@@ -186,17 +186,17 @@ class Bus:
         self._beat_due = now + BEAT_NS
 
     def _catches_up(self) -> bool:
-        """Return whether this process was kept waiting, not the hub: its Heartbeat has arrived."""
+        """Return True if this process was late and not the hub, as its Heartbeat has arrived."""
         self._empty = False
         while not self._empty:
             self._early += self._drain()
         return self._unheard_beat_t is None
 
     def _take(self, until: int) -> list[tuple[Envelope, Message]]:
-        """Wait for messages on the socket's descriptor: a poll of ZeroMQ counts whole ms.
+        """Wait for messages on the socket's descriptor, as ZeroMQ's poll has a resolution of 1 ms.
 
-        The descriptor signals only what arrives after the socket was found empty, so it is waited
-        for only then.
+        The descriptor signals only messages that arrive after the socket was found empty, so the
+        socket is always read first.
         """
         if self._interrupted is not None:
             raise BusError(self._interrupted)
@@ -231,7 +231,8 @@ class Bus:
         missing = self._received.add(name, envelope)
         if missing > 0:
             raise BusError(f"{missing} {name} messages of {envelope.sender} were lost")
-        # a message that comes after newer ones was sent late: its sender lags, not this process
+        # A message that arrives after newer ones was sent late by its sender; this process is not
+        # late.
         self._newest = max(self._newest, envelope.sent)
         age = self._clock.now() - self._newest
         if self._ready and age > self._pace.max_lag_s * 1e9:
@@ -258,12 +259,12 @@ class Bus:
         return filled
 
     def _fault(self, what: str) -> None:
-        """Publish what is wrong with the transport itself."""
+        """Publish a Fault about the transport itself."""
         self.publish(Fault(self._clock.now(), what, outside=True))
 
 
 def _topics(subscribes: tuple[type, ...]) -> list[bytes]:
-    """Return the topics; Heartbeat last, so that one that comes back proves the others."""
+    """Return the topics, with Heartbeat last: when one comes back, all topics are subscribed."""
     if Envelope in subscribes:
         return [b""]
     names = {kind(message) for message in subscribes if issubclass(message, Message)}

@@ -10,7 +10,7 @@ from rig.messages import MESSAGE_TYPES, Message, kind
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """What the bus sends for a message; the log keeps the same bytes."""
+    """A message as it is sent by the bus; the log stores the same bytes."""
 
     sender: str
     incarnation: int
@@ -19,7 +19,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     crc: int
     body: msgspec.Raw
     session: str = ""
-    """Id of the session that its sender belongs to."""
+    """Id of the sender's session."""
 
     def checksum(self) -> int:
         """Return the CRC-32 of the other fields."""
@@ -37,12 +37,12 @@ def _checksum(sender_crc: int, seq: int, sent: int, body: bytes | msgspec.Raw) -
 
 
 def _chained(crc: int, running: int) -> int:
-    """Return a running CRC with that of one more message."""
+    """Return the running CRC after one more message with the given CRC."""
     return zlib.crc32(crc.to_bytes(4, "little"), running)
 
 
 class CorruptMessage(Exception):
-    """Bytes that are not a message, or were changed on the way."""
+    """Raised for bytes that are not a message, or that were changed in transit."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -51,7 +51,7 @@ _decode_message = msgspec.msgpack.Decoder(Union[MESSAGE_TYPES]).decode  # noqa: 
 
 
 def unpack(data: bytes) -> tuple[Envelope, Message]:
-    """Read an envelope and the message in it. Raises CorruptMessage."""
+    """Read an envelope and its message. Raises CorruptMessage if the bytes are not intact."""
     try:
         envelope = _decode_envelope(data)
         if envelope.crc != envelope.checksum():
@@ -62,21 +62,22 @@ def unpack(data: bytes) -> tuple[Envelope, Message]:
 
 
 def pack(envelope: Envelope) -> bytes:
-    """Return an envelope's bytes, as they are sent and kept."""
+    """Return an envelope's bytes, as they are sent and stored."""
     return _encode(envelope)
 
 
 class SequenceTracker:
-    """Counts messages and chains their CRCs per sender and type; notices what is missing."""
+    """Counts of messages and their running CRCs, per sender and type; detects missing messages."""
 
     def __init__(self) -> None:
         self._messages: dict[tuple[str, str], tuple[int, int]] = {}
         self._next: dict[tuple[str, str, int], int] = {}
 
     def add(self, name: str, envelope: Envelope) -> int:
-        """Count a message of that type; return how many of its type are missing before it.
+        """Count a message of type `name`; return the number of missing messages before it.
 
-        Heartbeats are published before everyone is connected, so the first one may have any number.
+        Heartbeats are published before all processes are connected, so the first one may have any
+        number.
         """
         who = (envelope.sender, name)
         count, crc = self._messages.get(who, (0, 0))
@@ -87,7 +88,7 @@ class SequenceTracker:
         return missing
 
     def lacks(self, name: str, envelope: Envelope) -> bool:
-        """Return whether a message is newer than all counted ones of its sender and type."""
+        """Return True if a message is newer than all counted messages of its sender and type."""
         return envelope.seq >= self._next.get((envelope.sender, name, envelope.incarnation), 0)
 
     def of(self, sender: str) -> dict[str, tuple[int, int]]:
@@ -96,7 +97,7 @@ class SequenceTracker:
 
 
 class Sender:
-    """Wraps the messages of one sender."""
+    """The sender's side of a process: puts each message into an envelope."""
 
     def __init__(self, sender: str, clock: Clock, incarnation: int = 0, session: str = "") -> None:
         self.sender = sender
@@ -107,7 +108,7 @@ class Sender:
         self._published: dict[str, tuple[int, int]] = {}
 
     def wrap(self, message: Message) -> Envelope:
-        """Return the message in its envelope, numbered, stamped and counted."""
+        """Return the message in an envelope with its number and send time, and count it."""
         name = kind(message)
         seq, running = self._published.get(name, (0, 0))
         body, sent = _encode(message), self._clock.now()
@@ -117,12 +118,12 @@ class Sender:
         return Envelope(self.sender, self._incarnation, seq, sent, crc, raw, self._session)
 
     def published(self) -> dict[str, tuple[int, int]]:
-        """Return (count, running CRC) of each type that was wrapped, as SequenceTracker.of."""
+        """Return (count, running CRC) of each published type, as SequenceTracker.of does."""
         return dict(self._published)
 
 
 def rewrap(envelope: Envelope, message: Message) -> Envelope:
-    """Return an envelope with another message in it, under the same number and time."""
+    """Return an envelope with another message, and with the same number and send time."""
     body = _encode(message)
     of_sender = _sender_crc(envelope.session, envelope.sender, envelope.incarnation)
     crc = _checksum(of_sender, envelope.seq, envelope.sent, body)
@@ -130,7 +131,7 @@ def rewrap(envelope: Envelope, message: Message) -> Envelope:
 
 
 class MessageStore(Protocol):
-    """Where the messages of a sender are kept before they are published."""
+    """A store for the messages of a sender before they are published."""
 
     def append(self, name: str, envelope: Envelope, data: bytes) -> None:
-        """Keep one message of that type."""
+        """Store one message of type `name`; `data` is its envelope as bytes."""

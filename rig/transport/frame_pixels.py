@@ -1,4 +1,4 @@
-"""Add the pixels to a received Frame: from the ring, or from its file."""
+"""Add the pixels to a received Frame, from the ring or from its file."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from rig.transport.frame_ring import Ring, RingPlan, read_pixels
 
 
 class Pixels:
-    """Adds the pixels to Frames: from the ring, or from the file if the ring was overrun."""
+    """The source of the pixels of Frames: the ring, or the file if the ring was overrun."""
 
     def __init__(self, folder: Path = Path()) -> None:
         self._folder = folder

@@ -25,22 +25,22 @@ class RingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ring:
-    """The last `slots` frames: frame i is in slot i % slots, after its number.
+    """A ring buffer of the last `slots` frames; slot i % slots has number and pixels of frame i.
 
     One process writes. A reader copies a slot and then checks that its number is unchanged, so a
     slow reader never blocks the writer and never returns a partly overwritten frame.
     """
 
     def __init__(self, plan: RingPlan, create: bool = False) -> None:
-        """Map the ring's file; with `create`, make it first. Raises OSError."""
+        """Map the ring's file; with `create`, create it first. Raises OSError if that fails."""
         self._plan = plan
-        # Slots are aligned to the header size: only an aligned number is written atomically.
+        # Slots are aligned to the header size, because only aligned numbers are written atomically.
         self._stride = _HEADER_BYTES * (1 + -(-plan.slot_bytes // _HEADER_BYTES))
         total_bytes = plan.slots * self._stride
         if create:
             with Path(plan.path).open("xb") as file:
                 file.truncate(total_bytes)
-                if hasattr(os, "posix_fallocate"):  # fail now, not by SIGBUS later
+                if hasattr(os, "posix_fallocate"):  # to fail now, and not by SIGBUS later
                     os.posix_fallocate(file.fileno(), 0, total_bytes)
         with Path(plan.path).open("r+b") as file:
             if os.fstat(file.fileno()).st_size != total_bytes:
@@ -48,15 +48,14 @@ class Ring:
             self._map = mmap.mmap(file.fileno(), total_bytes)
 
     def write(self, index: int, pixels: NDArray[Any]) -> None:
-        """Put a frame into its slot. Raises Refused if it is larger than a slot."""
+        """Write a frame to its slot. Raises Refused if the frame is larger than a slot."""
         flat = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
         self.fill(index, pixels.nbytes, lambda body: np.copyto(body, flat))
 
     def fill(self, index: int, count: int, into: Callable[[NDArray[np.uint8]], None]) -> None:
         """Call `into` to write a frame of `count` bytes directly into its slot.
 
-        Raises Refused if the frame is larger than a slot, and whatever `into` raises; the slot is
-        then empty.
+        Raises Refused if the frame is larger than a slot. If `into` raises, the slot is empty.
         """
         if count > self._plan.slot_bytes:
             raise Refused(
@@ -89,7 +88,7 @@ class Ring:
 def read_pixels(
     path: Path, offset_bytes: int, shape: tuple[int, int], dtype: str
 ) -> NDArray[Any] | None:
-    """Read a frame's uncompressed pixels from its file; None if they are not in it."""
+    """Read a frame's uncompressed pixels from its file; None if the file does not contain them."""
     try:
         pixels = np.fromfile(path, dtype, shape[0] * shape[1], offset=offset_bytes)
     except OSError:

@@ -5,21 +5,21 @@ import msgspec
 from rig.transport.envelope import Envelope
 
 OLDEST_NS = 10_000_000_000
-"""How old a message may be when it reaches the hub (ns)."""
+"""Largest age of a message when it reaches the hub, ns."""
 NEWEST_NS = 1_000_000_000
-"""How far its times may be in the future (ns)."""
+"""Largest time by which the times of a message may be in the future, ns."""
 
 
 class Publisher(msgspec.Struct, frozen=True):
-    """What one process may publish."""
+    """The message types that one process may publish, and its allowed lag."""
 
     types: tuple[str, ...]
     max_lag_ns: int = 0
-    """How far it may lag behind what it handles; its messages bear times that much older."""
+    """Longest time by which the process may lag, ns; its messages may be older by this time."""
 
 
 class _Head(msgspec.Struct, array_like=True):
-    """How the body of every message begins."""
+    """The fields with which every message begins."""
 
     type: str
     t: int
@@ -30,7 +30,7 @@ _decode_head = msgspec.msgpack.Decoder(_Head).decode
 
 
 class Gate:
-    """Admits the messages of one session, each from the process that publishes its type."""
+    """The check of each message at the hub: its session, its sender, its type and its times."""
 
     def __init__(self, session: str, publishers: dict[str, Publisher]) -> None:
         self._session = session
@@ -39,12 +39,12 @@ class Gate:
         self._next: dict[tuple[str, str, int], int] = {}
 
     def refusal(self, sender: str, frame: bytes, now: int) -> str | None:
-        """Return why a message is refused; None if it is admitted, and counted.
+        """Return why a message is refused; None if it is accepted and counted.
 
         Args:
             sender: The process whose key opened the connection.
-            frame: The bytes that came: the type, a space, and the envelope.
-            now: The time of the session (ns).
+            frame: The received bytes: the type, a space, and the envelope.
+            now: The session time, ns.
         """
         topic, _, data = frame.partition(b" ")
         name = topic.decode("ascii", errors="replace")

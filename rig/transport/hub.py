@@ -1,4 +1,4 @@
-"""Start and stop a session's hub: a process that passes every message on, in one order for all."""
+"""Start and stop a session's hub, a process that forwards every message in one order to all."""
 
 import os
 import subprocess
@@ -30,19 +30,19 @@ class HubPlan(msgspec.Struct, frozen=True):
     session: str
     t0_ns: int
     addresses: dict[str, str]
-    """Where each end of the hub listens."""
+    """The address of each socket of the hub."""
     secret_key: str
     names: dict[str, str]
-    """The process of each public key that may connect (Z85)."""
+    """The name of the process of each public key (Z85) that may connect."""
     publishers: dict[str, Publisher]
     realtime: bool = False
 
 
 class Hub:
-    """The hub of one session: holds its number, and runs its process."""
+    """The hub of one session: its number, which is locked, and its process."""
 
     def __init__(self, port: int, unix_sockets: bool = HAS_UNIX_SOCKETS) -> None:
-        """Take the number. Raises Refused if another hub has it."""
+        """Lock the hub's number. Raises Refused if another hub uses it."""
         self._port, self._unix_sockets = port, unix_sockets
         self._process: subprocess.Popen[bytes] | None = None
         path = private_folder() / f"hub-{port}.lock"
@@ -62,15 +62,18 @@ class Hub:
     def start(
         self, session: str, t0_ns: int, publishers: Mapping[str, Publisher], realtime: bool = False
     ) -> None:
-        """Make a key for each process and start the hub's own. Raises Refused if it cannot start.
+        """Create a key for each process and start the hub's process.
 
         Args:
-            session: The session's id; messages that bear another are refused.
-            t0_ns: The session's zero on the monotonic clock.
-            publishers: What each process may publish.
-            realtime: Whether the hub comes before all ordinary processes.
+            session: The session's id; messages with another id are refused.
+            t0_ns: The session's zero on the monotonic clock, ns.
+            publishers: The message types that each process may publish.
+            realtime: True to give the hub priority over all ordinary processes.
+
+        Raises:
+            Refused: The hub cannot start.
         """
-        remove_access(self._port)  # of a hub that was killed
+        remove_access(self._port)  # remove the keys of a hub that was killed
         ends = addresses(self._port, self._unix_sockets)
         hub_key, hub_secret = zmq.curve_keypair()
         names = {}
@@ -85,13 +88,13 @@ class Hub:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # out of reach of Ctrl-C
+            start_new_session=True,  # so that it does not get Ctrl-C
         )
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
         stdin.write(msgspec.json.encode(plan) + b"\n")
-        stdin.flush()  # and it stays open: the hub ends when it is closed
+        stdin.flush()  # the pipe stays open, as the hub ends when it is closed
         answer = stdout.readline()
         if answer != b"ready\n":
             answer += stdout.read()

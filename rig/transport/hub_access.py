@@ -1,9 +1,9 @@
-"""Where the hub of a session is, and the keys that open it: files that only this user may read.
+"""The addresses of a session's hub and the keys to connect, in files that only this user may read.
 
-While a hub runs, its folder (`hub-PORT` in the user's private folder) holds one file for each
-process that may connect. On Linux and macOS the hub listens on Unix sockets in that folder, and the
-port is only a number that distinguishes the hubs of several rigs; elsewhere it listens on that TCP
-port and the next two, on loopback. Either way a connection needs one of the keys.
+While a hub runs, its folder (`hub-PORT` in the user's private folder) contains one file for each
+process that may connect. On Linux and macOS the hub listens on Unix sockets in this folder, and the
+port is only a number that distinguishes the hubs of several rigs. On other systems the hub listens
+on this TCP port and the next two, on loopback. In both cases a connection needs one of the keys.
 """
 
 import os
@@ -18,27 +18,27 @@ from rig.errors import Refused
 from rig.transport.private_folder import make_private, open_private, private_folder
 
 OBSERVER = "observer"
-"""The name of a key with which one may subscribe, and publish nothing."""
+"""The name of a key with which a process may subscribe but not publish."""
 FRONT, BACK, BATCHES = "front", "back", "batches"
-"""The hub's three sockets: messages go in at the front, and out at the back, each at once. At the
-third they go out, too, in the same order, but all those of BATCH_S together."""
+"""The hub's three sockets. It receives messages at `front` and sends each of them at once at
+`back`. At `batches` it sends the same messages in the same order, collected for BATCH_S."""
 ENDS = (FRONT, BACK, BATCHES)
 BATCH_S = 0.01
-"""How long the hub collects messages for the subscribers that may wait. A subscriber is then woken
-100 times a second, not for each message."""
+"""Time for which the hub collects messages for subscribers that may wait, seconds. Such a
+subscriber is woken 100 times per second instead of once for each message."""
 HAS_UNIX_SOCKETS = os.name == "posix"
 HIGH_WATER_MESSAGES = 100_000
-"""How many messages may wait in a socket."""
+"""Largest number of messages that may wait in a socket."""
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _MAX_PATH_BYTES = 103
-"""Of the path of a Unix socket, on every system (Linux has 107, macOS 103)."""
+"""Largest length of the path of a Unix socket on every system (Linux has 107, macOS 103)."""
 
 
 class Access(msgspec.Struct, frozen=True):
     """What a process needs to connect to a hub."""
 
     addresses: dict[str, str]
-    """The address of each end of the hub."""
+    """The address of each socket of the hub."""
     hub_key: str
     """The hub's public key (Z85)."""
     public_key: str
@@ -46,7 +46,7 @@ class Access(msgspec.Struct, frozen=True):
 
 
 def hub_folder(port: int) -> Path:
-    """Return the folder of the hub of that number."""
+    """Return the folder of the hub with a number."""
     return private_folder() / f"hub-{port}"
 
 
@@ -56,7 +56,7 @@ def any_hub() -> bool:
 
 
 def addresses(port: int, unix_sockets: bool = HAS_UNIX_SOCKETS) -> dict[str, str]:
-    """Return the address of each end of a hub. Raises Refused if a path is too long."""
+    """Return the address of each socket of a hub. Raises Refused if a path is too long."""
     if not unix_sockets:
         return {end: f"tcp://127.0.0.1:{port + n}" for n, end in enumerate(ENDS)}
     paths = [hub_folder(port) / end for end in ENDS]
@@ -70,7 +70,7 @@ def addresses(port: int, unix_sockets: bool = HAS_UNIX_SOCKETS) -> dict[str, str
 
 
 def write_access(port: int, name: str, access: Access) -> None:
-    """Write the file with which a process may connect to a hub. Raises OSError."""
+    """Write the file with which a process may connect to a hub. Raises OSError if that fails."""
     folder = hub_folder(port)
     make_private(folder)
     with os.fdopen(open_private(folder / f"{name}.key", os.O_CREAT | os.O_EXCL), "wb") as file:
@@ -83,7 +83,7 @@ def remove_access(port: int) -> None:
 
 
 def read_access(port: int, name: str) -> Access:
-    """Return what the process of that name needs to connect to a hub. Raises Refused."""
+    """Return what the process `name` needs to connect to a hub. Raises Refused if it has no key."""
     try:
         return msgspec.json.decode((hub_folder(port) / f"{name}.key").read_bytes(), type=Access)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -93,7 +93,7 @@ def read_access(port: int, name: str) -> Access:
 
 
 def connect(socket: zmq.Socket[Any], access: Access, end: str) -> None:
-    """Connect a socket to one end of a hub."""
+    """Connect a socket to one of the hub's sockets."""
     socket.curve_serverkey = access.hub_key.encode()
     socket.curve_publickey = access.public_key.encode()
     socket.curve_secretkey = access.secret_key.encode()

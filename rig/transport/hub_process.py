@@ -1,10 +1,10 @@
-"""The hub's process: every message passes it, so that all subscribers see one order.
+"""The hub's process: it forwards all messages, so that all subscribers receive them in one order.
 
-It passes on what the gate admits, and drops and counts the rest. Only connections with a key of
-this session are accepted; the key identifies the process.
+It forwards the messages that the gate accepts, and drops and counts all others. Only connections
+with a key of this session are accepted; the key identifies the process.
 
-Each message goes out twice: at once, and together with the others of 10 ms for the subscribers that
-may wait. What a message costs is mostly that it wakes its receivers.
+Each message is sent twice: at once, and in a batch with all messages of 10 ms for subscribers that
+may wait, because most of the cost of a message is waking its receivers.
 """
 
 import os
@@ -36,15 +36,15 @@ from rig.transport.hub_access import (
 
 HUB = "hub"
 _TELL_EVERY_NS = 1_000_000_000
-"""Shortest interval between Faults that report refused messages."""
+"""Shortest interval between Faults that report refused messages, ns."""
 _MAX_HANDSHAKES = 16
-"""How often each key may open a connection to each socket."""
+"""Largest number of connections that each key may open to each socket."""
 _HANDSHAKE_MS = 5000
 _BACKLOG = 64
 
 
 def serve(plan: HubPlan) -> None:
-    """Pass messages on until this process is terminated."""
+    """Forward messages until this process is terminated."""
     context: zmq.Context[Any] = zmq.Context()
     admission = _Admission(context, plan)
     sockets = {end: context.socket(zmq.SUB if end == FRONT else zmq.PUB) for end in ENDS}
@@ -91,7 +91,7 @@ def _pass_on(front: zmq.Socket[Any], output: "_Output", plan: HubPlan) -> None:
 
 
 class _Output:
-    """Sends each message at once, and again in the batch of its 10 ms."""
+    """The output of the hub: each message is sent at once, and again in the batch of its 10 ms."""
 
     def __init__(self, back: zmq.Socket[Any], batches: zmq.Socket[Any]) -> None:
         self._back, self._batches = back, batches
@@ -105,7 +105,7 @@ class _Output:
         self._batch.append(data)
 
     def flush(self, now: int) -> None:
-        """Send the batch, if it is due."""
+        """Send the batch if it is due."""
         if self._batch and now >= self._due:
             for data in self._batch:
                 self._batches.send(data)
@@ -113,7 +113,7 @@ class _Output:
 
 
 class _Refused:
-    """Counts refused messages, and makes one Fault a second of them."""
+    """The counts of refused messages, which are reported in at most one Fault per second."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -136,7 +136,7 @@ class _Refused:
 
 
 class _Admission:
-    """Answers libzmq's question for each new connection: may this key connect? (ZMQ RFC 27, ZAP)"""
+    """The answer to libzmq whether the key of a new connection may connect (ZMQ RFC 27, ZAP)."""
 
     def __init__(self, context: zmq.Context[Any], plan: HubPlan) -> None:
         self._names = {z85.decode(key): name for key, name in plan.names.items()}
@@ -165,17 +165,17 @@ class _Admission:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it is gone: then nobody holds the pipe open."""
+    """End this process when the process that started it has ended, which closes the pipe."""
     sys.stdin.buffer.read()
     os._exit(0)
 
 
 def main() -> None:
-    """Be the hub's process: the plan is the first line on standard input; its end ends the hub."""
+    """Run the hub; the plan is the first line of standard input, and the hub ends at its end."""
     plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=HubPlan)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    prioritise(plan.realtime, rank=2)  # never behind a display that draws
+    prioritise(plan.realtime, rank=2)  # above the display, which may draw for a long time
     stay_on_one_core()
     try:
         serve(plan)

@@ -1,4 +1,4 @@
-"""Keep messages on disk: the session's log, and the journal of each process."""
+"""Store messages on disk: the session's log, and the journal of each process."""
 
 import mmap
 import os
@@ -36,24 +36,24 @@ _MESSAGE = struct.Struct("<BQHIQQ")
 """A message record of MCAP up to its data: opcode, length, channel, sequence, two times."""
 _OPCODE = 0x05
 _RECORD_BYTES = 9
-"""Of opcode and length, which the length does not count."""
-_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS and Windows have fsync alone
+"""Size of a record's opcode and length, bytes; the length does not include them."""
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS and Windows have only fsync
 _MESSAGE_TYPES = {kind(message): message for message in MESSAGE_TYPES}
 
 
 class Completeness(msgspec.Struct, frozen=True):
-    """Whether a closed log holds every message of its session."""
+    """Whether a closed log contains every message of its session."""
 
     whole: bool
-    """True if the log holds every message that was published, and every byte of it is intact."""
+    """True if the log contains every published message, and all its bytes are intact."""
     in_hub_order: int
-    """How many of its messages, from the first, are in hub order; the rest came from journals."""
+    """Number of messages, from the first, that are in hub order; the others are from journals."""
     missing: str = ""
-    """What is missing: messages, the ends of processes, or what damage to the file hides."""
+    """What is missing: messages, the ends of processes, or messages in a damaged part."""
 
 
 class _ChecksummedFile:
-    """A file that is written once, with the CRC of all that was written."""
+    """A file that is written once, with the CRC of all written bytes."""
 
     def __init__(self, file: BufferedWriter) -> None:
         self.crc = 0
@@ -73,10 +73,10 @@ def _end_of_journal(crc: int) -> bytes:
 
 
 class LogWriter:
-    """Appends messages to an MCAP file, one channel for each sender, type and incarnation."""
+    """A writer of an MCAP file, with one channel for each sender, type and incarnation."""
 
     def __init__(self, path: Path, chunked: bool = True) -> None:
-        """Make the file, in compressed and indexed chunks, or with every message flushed."""
+        """Create the file, with compressed and indexed chunks, or with every message flushed."""
         self._chunked = chunked
         self._file = _ChecksummedFile(path.open("xb"))
         self._writer = Writer(
@@ -94,23 +94,23 @@ class LogWriter:
         self.count = 0
 
     def append(self, name: str, envelope: Envelope, data: bytes) -> None:
-        """Keep one message of that type; `data` is its envelope as it was sent."""
+        """Append one message of type `name`; `data` is its envelope as it was sent."""
         channel = (envelope.sender, name, envelope.incarnation)
         number = self._channels.get(channel) or self._register(channel)
         self.count += 1
         if self._chunked:
             self._writer.add_message(number, envelope.sent, data, envelope.sent, envelope.seq)
             return
-        # every message waits for this before it is published: the library takes three times as long
+        # Every message waits for this before it is published; the library takes three times longer.
         length = _MESSAGE.size - _RECORD_BYTES + len(data)
         sent = envelope.sent
         self._file.write(_MESSAGE.pack(_OPCODE, length, number, envelope.seq, sent, sent) + data)
         self._file.flush()
 
     def close(self, verdict: Completeness | None = None) -> None:
-        """Finish the file, with the record of what should be in it."""
+        """Finish the file, with a record of its completeness."""
         if verdict is not None:
-            self.flush()  # so that the record follows the last message
+            self.flush()  # so that the record comes after the last message
             text = msgspec.json.encode(verdict)
             fields = {COMPLETENESS_RECORD: text.decode(), "crc": str(zlib.crc32(text))}
             self._writer.add_metadata(COMPLETENESS_RECORD, fields)
@@ -124,12 +124,12 @@ class LogWriter:
         self._file.close()
 
     def flush(self) -> None:
-        """Hand what was appended to the system, so that it survives the death of this process."""
+        """Pass appended messages to the system, so that they survive the death of this process."""
         self._writer.flush()  # type: ignore[no-untyped-call]  # mcap leaves it untyped
         self._file.flush()
 
     def sync(self) -> None:
-        """Wait until what was flushed is on disk."""
+        """Wait until all flushed messages are on disk."""
         _sync_data(self._file.fileno())
 
     def _register(self, channel: tuple[str, str, int]) -> int:
@@ -141,7 +141,7 @@ class LogWriter:
             f"{sender}/{name}", "msgpack", self._schemas[name], {"life": str(incarnation)}
         )
         if not self._chunked:
-            self.flush()  # before the message written past the library
+            self.flush()  # before a message is written without the library
         return self._channels[channel]
 
 
@@ -149,7 +149,7 @@ class Journal:
     """The messages of one process, each flushed before it is published; on disk within 1 s."""
 
     def __init__(self, folder: Path, sender: str) -> None:
-        """Make the journal in a session folder, and start the thread that syncs it."""
+        """Create the journal in a session folder, and start the thread that syncs it."""
         self._writer = LogWriter(folder / JOURNAL_FOLDER / f"{sender}.mcap", chunked=False)
         self._sync_error: OSError | None = None
         self._closing = threading.Event()
@@ -157,9 +157,9 @@ class Journal:
         self._syncing.start()
 
     def append(self, name: str, envelope: Envelope, data: bytes) -> None:
-        """Keep one message; it survives the death of this process at once.
+        """Append one message; from then on it survives the death of this process.
 
-        Raises OSError if it cannot be kept, or if the disk did not take what was kept before.
+        Raises OSError if it cannot be written, or if earlier messages could not be synced to disk.
         """
         if self._sync_error is not None:
             raise self._sync_error
@@ -192,28 +192,28 @@ class Journal:
 
 
 class LogReader:
-    """Reads a log or a journal from its first byte to its last, and keeps count of the damage."""
+    """A reader of a log or a journal, from its first byte to its last, which records damage."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.intact = False
-        """Whether the file was closed and every byte is as it was written."""
+        """True if the file was closed and every byte is as it was written."""
         self.scan = Scan(memoryview(b""))
-        """What the last pass found; final once the messages are exhausted."""
+        """The results of the last pass; final when the messages are exhausted."""
 
     def messages(self) -> Iterator[Found]:
         """Yield (envelope, message, bytes of the envelope) in the order of the file.
 
-        What is damaged is left out; see `damage`. Raises OSError if the file cannot be read.
+        Damaged parts are left out; see `damage`. Raises OSError if the file cannot be read.
         """
         with _mapped(self.path) as data:
             self.intact, self.scan = is_intact(data), Scan(data)
             yield from self.scan.messages()
 
     def damage(self) -> str:
-        """Return what is damaged, once the messages are exhausted; "" if nothing is.
+        """Return a sentence on the damage, when the messages are exhausted; "" if there is none.
 
-        The torn end of a file that was never closed is no damage.
+        An incomplete message at the end of a file that was never closed is not damage.
         """
         scan = self.scan
         gaps = scan.gaps if scan.closed else scan.gaps[:-1]
@@ -234,20 +234,20 @@ class LogReader:
 
 
 def read(path: Path) -> Iterator[tuple[Envelope, Message]]:
-    """Yield the messages of a log or journal as they were written; what is damaged is left out."""
+    """Yield the messages of a log or journal in the order of the file, without damaged parts."""
     for envelope, message, _ in LogReader(path).messages():
         yield envelope, message
 
 
 def read_bytes(path: Path) -> Iterator[Found]:
-    """Yield the messages with the bytes of their envelopes; what is damaged is left out."""
+    """Yield the messages with the bytes of their envelopes, without damaged parts."""
     return LogReader(path).messages()
 
 
 def read_kinds(path: Path, kinds: set[type[Message]]) -> Iterator[tuple[Envelope, Message]]:
-    """Yield the messages of these types of a closed log, in its order.
+    """Yield the messages of the given types in a closed log, in its order.
 
-    Only the chunks that hold one of them are unpacked, unless the file is damaged.
+    Only the chunks that contain such messages are unpacked, unless the file is damaged.
     """
     names, types = {kind(message) for message in kinds}, tuple(kinds)
     with _mapped(path) as data:
@@ -268,7 +268,7 @@ def read_kinds(path: Path, kinds: set[type[Message]]) -> Iterator[tuple[Envelope
 
 
 def read_completeness(path: Path) -> Completeness | None:
-    """Return whether a closed log is whole; None if it was never closed.
+    """Return the completeness of a closed log; None if it was never closed.
 
     Every byte is checked against the CRCs of the file. Raises OSError if there is no file.
     """
@@ -297,7 +297,7 @@ def read_completeness(path: Path) -> Completeness | None:
 
 @contextmanager
 def _mapped(path: Path) -> Iterator[memoryview]:
-    """Map a file into memory to be read."""
+    """Map a file into memory for reading."""
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
             yield memoryview(b"")
@@ -316,6 +316,6 @@ def _summary(path: Path) -> Summary | None:
 
 
 def _unknown_types(summary: Summary | None) -> bool:
-    """Return whether a log holds messages of a type that this version does not know."""
+    """Return True if a log contains messages of a type that this version does not know."""
     schemas = summary.schemas.values() if summary is not None else ()
     return any(schema.name not in _MESSAGE_TYPES for schema in schemas)

@@ -1,9 +1,9 @@
-"""Read the messages of an MCAP file record by record, and continue behind what is damaged.
+"""Read the messages of an MCAP file record by record, and continue after damaged parts.
 
-A file consists of records: one byte of opcode, eight of length, then the body. A log packs its
-messages into compressed chunks, each with a CRC; in a journal every message is a record of its
-own, and its envelope holds the CRC. Where a record cannot be read, the scan looks for the next
-place at which a chunk, a message or the completeness record can be read, and continues there.
+A file consists of records: one byte of opcode, eight of length, then the body. A log contains its
+messages in compressed chunks, each with a CRC; in a journal every message is a separate record, and
+its envelope contains the CRC. If a record cannot be read, the scan searches for the next offset at
+which a chunk, a message or the completeness record can be read, and continues there.
 """
 
 import re
@@ -19,11 +19,11 @@ from rig.transport.envelope import CorruptMessage, Envelope, unpack
 
 MAGIC = b"\x89MCAP0\r\n"
 COMPLETENESS_RECORD = "verdict"
-"""Name of the metadata record in which the recorder keeps what it knows of a log."""
+"""Name of the metadata record in which the recorder stores the completeness of a log."""
 HEAD = struct.Struct("<BQ")
 """Opcode and length of a record."""
 MESSAGE_HEAD = struct.Struct("<HIQQ")
-"""Channel, sequence number and two times, which precede the data of a message."""
+"""Channel, sequence number and two times, which are before the data of a message."""
 DATA_END = struct.Struct("<BQI")
 FOOTER = struct.Struct("<BQQQI")
 _CHUNK_HEAD = struct.Struct("<QQQII4s")
@@ -31,13 +31,13 @@ _CHUNK_HEAD = struct.Struct("<QQQII4s")
 _OPCODES = range(0x01, 0x10)
 _FOOTER, _MESSAGE, _CHUNK, _STATISTICS, _METADATA, _DATA_END = 0x02, 0x05, 0x06, 0x0B, 0x0C, 0x0F
 _RESUME_AT = re.compile(b"[\x05\x06\x0c]")
-"""The opcodes at which a scan can continue: message, chunk, metadata."""
+"""Pattern of the opcodes at which a scan can continue: message, chunk, metadata."""
 _MAX_RECORD_BYTES = 256 * 1024 * 1024
 _decompress = zstandard.ZstdDecompressor().decompress
 
 
 class Gap(NamedTuple):
-    """Bytes of a file that cannot be read, or hold a message that this version does not know."""
+    """Bytes of a file that cannot be read, or that contain an unknown type of message."""
 
     begin: int
     end: int
@@ -48,7 +48,7 @@ Found = tuple[Envelope, Message, bytes]
 
 
 def is_intact(data: memoryview) -> bool:
-    """Return whether a closed file holds exactly the bytes that its writer wrote, by its CRCs."""
+    """Return True if, by its CRCs, a closed file contains exactly the bytes that were written."""
     footer_at = len(data) - len(MAGIC) - FOOTER.size
     if footer_at < len(MAGIC) + DATA_END.size or data[:8] != MAGIC or data[-8:] != MAGIC:
         return False
@@ -71,16 +71,16 @@ class Scan:
 
     def __init__(self, data: memoryview) -> None:
         self.count = 0
-        """How many messages were read."""
+        """Number of messages that were read."""
         self.count_before_gap: int | None = None
-        """How many of them precede the first gap; None if there is no gap."""
+        """Number of messages before the first gap; None if there is no gap."""
         self.gaps: list[Gap] = []
         self.closed = False
-        """Whether the end of a closed file was seen: its last records, or the closing magic."""
+        """True if the end of a closed file was found: its last records, or the closing magic."""
         self.completeness = b""
-        """The completeness record's JSON, if there is one whose CRC is right."""
+        """The JSON of the completeness record; empty if there is none with a correct CRC."""
         self.expected: int | None = None
-        """Number of messages that the file records; None if it does not record it."""
+        """Number of messages according to the file; None if the file does not contain it."""
         self._data = data
 
     def messages(
@@ -89,8 +89,8 @@ class Scan:
         """Yield (envelope, message, bytes of the envelope) in the order of the file.
 
         Args:
-            chunks: offsets of the chunks to read; None for all of them.
-            channels: numbers of the channels to read; None for all of them.
+            chunks: Offsets of the chunks to read; None for all chunks.
+            channels: Numbers of the channels to read; None for all channels.
         """
         data, at = self._data, len(MAGIC)
         if data[:at] != MAGIC:
@@ -133,7 +133,7 @@ class Scan:
         yield envelope, message, body
 
     def _skip(self, begin: int, next_at: int, end: int, reason: str) -> int:
-        """Return where to continue after a damaged record: behind it if its length can be right."""
+        """Return where to continue after a damaged record: after it, if its length is plausible."""
         if next_at < end and _end_of_record(self._data, next_at, end) is None:
             return self._resume(begin, end, reason)
         if not self.gaps or self.gaps[-1].begin != begin:
@@ -141,7 +141,7 @@ class Scan:
         return next_at
 
     def _resume(self, begin: int, end: int, reason: str) -> int:
-        """Return where the next readable record begins, at the latest the end of the file."""
+        """Return the offset of the next readable record, or the end of the file."""
         data, at = self._data, end
         for found in _RESUME_AT.finditer(data, begin + 1, end):
             if _is_readable(data, found.start(), end):
@@ -181,7 +181,7 @@ def metadata(body: bytes) -> tuple[str, dict[str, str]]:
 
 
 def _end_of_record(data: memoryview, at: int, end: int) -> int | None:
-    """Return where the record at that offset ends; None if there can be no record."""
+    """Return the end of the record at an offset; None if there can be no record."""
     if at + HEAD.size > end:
         return None
     opcode, length = HEAD.unpack_from(data, at)
@@ -194,7 +194,7 @@ def _end_of_record(data: memoryview, at: int, end: int) -> int | None:
 
 
 def _is_readable(data: memoryview, at: int, end: int) -> bool:
-    """Return whether a message, a chunk or the completeness record can be read at that offset."""
+    """Return True if a message, a chunk or the completeness record can be read at an offset."""
     stop = _end_of_record(data, at, end)
     if stop is None:
         return False

@@ -1,4 +1,4 @@
-"""A folder for locks, sockets and keys that only this user may enter, and locks on files in it."""
+"""Create a folder for locks, sockets and keys that only this user may enter, and lock files."""
 
 import os
 import stat
@@ -10,13 +10,13 @@ from typing import IO
 from rig.errors import Refused
 
 _TEMPORARY = Path("/tmp") if os.name == "posix" else Path(tempfile.gettempdir())
-"""Not the one that TMPDIR names: it may differ between two terminals of one user."""
+"""Folder for temporary files; TMPDIR is not used, as it may differ between two terminals."""
 
 
 def private_folder(where: Path = _TEMPORARY) -> Path:
-    """Return a folder for temporary files that only this user may enter; make it if need be.
+    """Return a folder for temporary files that only this user may enter; create it if needed.
 
-    Raises Refused if somebody else made it, or may enter it.
+    Raises Refused if another user created the folder, or may enter it.
     """
     if sys.platform == "win32":
         folder = where / "rig"
@@ -27,9 +27,9 @@ def private_folder(where: Path = _TEMPORARY) -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only this user may enter, unless it is there; check that it is private.
+    """Create a folder that only this user may enter, or check that an existing one is private.
 
-    Raises Refused if somebody else made it, or may enter it.
+    Raises Refused if another user created the folder, or may enter it.
     """
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -48,7 +48,7 @@ def make_private(folder: Path) -> None:
 def open_private(path: Path, flags: int = os.O_CREAT) -> int:
     """Open a file for reading and writing that only this user may read; follow no link.
 
-    Raises OSError.
+    Raises OSError if that fails.
     """
     return os.open(path, os.O_RDWR | flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
