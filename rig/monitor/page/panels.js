@@ -160,7 +160,7 @@ export function performance(model) {
   rows.push({ cells: ["water, µl", [model.head.water_ul.toFixed(0), "number now"], ...days.map((day) => [day.water_ul === null ? "-" : day.water_ul.toFixed(0), "number"])] });
   rows.push({ cells: ["task", [model.session.task || "-", "number now"], ...days.map((day) => [day.task, "number"])] });
   fill(get("performance"), head, rows);
-  for (const cell of get("performance").querySelectorAll(".stimulus")) cell.style.color = colourOf(cell.textContent, model.session.stimuli || []);
+  for (const cell of get("performance").querySelectorAll(".stimulus")) cell.style.boxShadow = `inset 10px 0 ${colourOf(cell.textContent, model.session.stimuli || [])}`;
   text("performance_note", days.length ? "" : "first session of this animal");
 }
 

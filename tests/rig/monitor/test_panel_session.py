@@ -131,17 +131,29 @@ def test_a_whole_day_is_begun_and_ended_from_the_panel(
     tab.close()
 
 
-def test_a_session_outlives_its_panel_and_is_found_by_the_next(
+def test_a_session_outlives_its_panel_and_is_found_by_others(
     rehearsed: Path, tmp_path: Path
 ) -> None:
-    with Panel(tmp_path, "--rehearse") as panel:
+    with Panel(tmp_path, "--rehearse") as panel, Panel(tmp_path, "--rehearse") as watching:
         panel.act("weigh", name="VR2", grams="21.4")
+        assert watching.get("/panel/state")["phase"] == "ready"
         assert start(panel)[0] == 200
         assert "a session is running" in start(panel)[1]["answer"]
         until(panel, in_trial)
         assert "end it first" in panel.act("done")[1]["answer"]
         panel.kill()
+        state = until(watching, in_trial)
+        assert (state["phase"], state["subject"]) == ("running", "VR2")
+        _check_the_next_panel(rehearsed, tmp_path, state["folder"])
+        state = until(watching, lambda state: state["phase"] == "ended")
+        assert (state["text"], state["failed"]) == ("stopped by the operator", False)
+        assert "VR2, quick, task" in [text for _, text in state["rows"]]
+
+
+def _check_the_next_panel(rehearsed: Path, tmp_path: Path, shown: str) -> None:
+    """Assert that a panel started now shows the session, and ends it."""
     folder = session_folder(rehearsed)
+    assert str(folder) == shown
     with Panel(tmp_path, "--rehearse") as panel:
         state = until(panel, in_trial)
         assert (state["phase"], state["folder"]) == ("running", str(folder))
