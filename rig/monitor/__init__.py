@@ -1,1 +1,1 @@
-"""The live page: one process that subscribes to everything and serves one page."""
+"""The live page: a process that subscribes to all messages and serves a web page."""

@@ -1,4 +1,4 @@
-"""Who may ask a page of the rig for something: token, origin, size and rate of requests."""
+"""Check the requests to a page of the rig: token, origin, size and rate."""
 
 import hmac
 import json
@@ -21,7 +21,7 @@ _MOST_BYTES = 4096
 _REQUESTS_A_MINUTE = 60
 _ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 PASSED_ON = "X-Forwarded-For"
-"""The header in which a panel names the browser whose request it passes on."""
+"""The header with the address of the browser whose request a panel forwards."""
 _THIS_MACHINE = "127.0.0.1"
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 _HTTP, _HTTPS = 80, 443
@@ -34,25 +34,26 @@ _HEADERS = {
 
 
 class Access:
-    """The operator's token, and how often requests came."""
+    """The operator's token, and the rate of requests."""
 
     def __init__(self, token: str) -> None:
-        """Let those act who have `token`; nobody if it is empty."""
+        """Accept requests with `token`; if it is empty, accept none."""
         self._token = token
         self._asked: dict[bool, deque[float]] = {
             is_operator: deque(maxlen=_REQUESTS_A_MINUTE) for is_operator in (False, True)
         }
-        """When the last requests came (s): of others, and of the operator."""
+        """Times (s) of the last requests: those of others, and those of the operator."""
 
     def may(self, header: str) -> bool:
-        """Return whether an Authorization header carries the operator's token."""
+        """Return True if an Authorization header contains the operator's token."""
         given = header.removeprefix("Bearer ").encode()
         return bool(self._token) and hmac.compare_digest(given, self._token.encode())
 
     def refusal(self, request: Request) -> Response | None:
-        """Return the answer to a request that may not be made; None if it may.
+        """Return the answer to a request that is refused; None if it is allowed.
 
-        The operator's requests are counted apart: a flood of others does not hold them off.
+        The operator's requests are counted separately, so that many other requests do not block
+        them.
         """
         is_operator = self.may(request.headers.get("authorization", ""))
         if self._is_flood(is_operator):
@@ -65,7 +66,7 @@ class Access:
         return None
 
     def _is_flood(self, is_operator: bool) -> bool:
-        """Return whether more requests came within the last minute than a person makes."""
+        """Return True if there were more requests in the last minute than a person makes."""
         asked, now = self._asked[is_operator], time.monotonic()
         full = len(asked) == _REQUESTS_A_MINUTE and now - asked[0] < 60
         if not full:
@@ -74,10 +75,10 @@ class Access:
 
 
 class OwnNames:
-    """Serves an application only to browsers that address it by one of its names (ASGI).
+    """An ASGI application that serves another one only to browsers that use one of its names.
 
-    Otherwise a page of another site could give its own name this machine's address (DNS rebinding),
-    and would then have the same origin as the application.
+    Otherwise another site could give its own name the address of this computer (DNS rebinding), and
+    its pages would have the same origin as the application.
     """
 
     def __init__(self, application: ASGIApp, names: Sequence[str], port: int, secure: bool) -> None:
@@ -85,12 +86,12 @@ class OwnNames:
         self._application = application
         self._hosts = {f"{name}:{port}" for name in names}
         if port == (_HTTPS if secure else _HTTP):
-            self._hosts |= set(names)  # browsers leave out the usual port
+            self._hosts |= set(names)  # browsers omit the default port
         scheme = "https" if secure else "http"
         self._refusal = f"open this page as {scheme}://{names[0]}:{port}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request of another name with status 421 and a sentence, a websocket with 403."""
+        """Answer a request to another name with status 421 and a sentence, a websocket with 403."""
         if scope["type"] == "lifespan" or _host_of(scope) in self._hosts:
             await self._application(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -100,20 +101,20 @@ class OwnNames:
 
 
 def _host_of(scope: Scope) -> str:
-    """Return the Host header of a request, in lower case; "" if it has none, or several."""
+    """Return the Host header of a request, in lower case; "" if there is none or are several."""
     found = [value for name, value in scope["headers"] if name == b"host"]
     return found[0].decode("latin-1").lower() if len(found) == 1 else ""
 
 
 def browser_of(request: Request) -> str:
-    """Return the address of the browser that asks; of a request that a panel passes on, its own."""
+    """Return the address of the requesting browser, even if a panel forwarded the request."""
     asks = request.client.host if request.client else "an unknown address"
     passed_on = request.headers.get(PASSED_ON, "")
     return passed_on if asks == _THIS_MACHINE and _ADDRESS.fullmatch(passed_on) else asks
 
 
 def is_id(text: str) -> bool:
-    """Return whether a text can be the id of a request."""
+    """Return True if a text can be the id of a request."""
     return _ID.fullmatch(text) is not None
 
 
@@ -125,7 +126,7 @@ def answer(text: str, status: int) -> JSONResponse:
 async def with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
     """Add to each response the headers that restrict what a page may do (Starlette middleware).
 
-    A response may have a Content-Security-Policy of its own.
+    A response may set its own Content-Security-Policy.
     """
     response = await call_next(request)
     for name, value in _HEADERS.items():
@@ -141,13 +142,16 @@ def web_application(routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) 
 
 
 def same_origin(request: Request | WebSocket) -> bool:
-    """Return whether a browser's request comes from this page; other programs send no Origin."""
+    """Return True if a request is from this page or from a program that is not a browser.
+
+    Programs that are not browsers send no Origin header.
+    """
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
 
 
 async def read_body(request: Request) -> Any:
-    """Return the JSON value in a request's body; None if it has none, or is too long."""
+    """Return the JSON value in a request's body; None if there is none, or it is too long."""
     data = b""
     async for part in request.stream():
         data += part

@@ -1,4 +1,4 @@
-"""Checks a TLS certificate as a browser will, before a page is served with it."""
+"""Check a TLS certificate as a browser does, before a page is served with it."""
 
 import ssl
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ _EXPIRED, _NOT_YET = 10, 9
 _OTHER_NAME = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
 _TURNS = 4
-"""A TLS handshake takes two turns of each side; more change nothing."""
+"""Number of turns of each side; a TLS handshake needs only two."""
 
 
 def check_certificate(certificate: Path, key: Path, names: Sequence[str]) -> None:
-    """Refuse a certificate that browsers would not accept, whoever signed it.
+    """Raise Refused if browsers would not accept a certificate, even if they trust its signer.
 
     Args:
-        certificate: PEM file with the certificate, and those that signed it.
+        certificate: PEM file with the certificate, and the certificates that signed it.
         key: PEM file with its private key.
         names: The names and addresses under which browsers open the page.
 
@@ -29,7 +29,7 @@ def check_certificate(certificate: Path, key: Path, names: Sequence[str]) -> Non
     """
     server = _server(certificate, key)
     client = ssl.create_default_context(cafile=certificate)
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # trust it, whoever signed it
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # trust it without its signer
     for name in names:
         try:
             _handshake(server, client, name)
@@ -56,7 +56,7 @@ def _no_password() -> str:
 
 
 def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> None:
-    """Connect two ends in memory; raises SSLCertVerificationError if the client refuses."""
+    """Connect two sides in memory. Raises SSLCertVerificationError if the client refuses."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = (
         client.wrap_bio(to_client, to_server, server_hostname=name),

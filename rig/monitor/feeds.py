@@ -1,4 +1,4 @@
-"""Where the live page gets its messages from: a running session, or a recorded one."""
+"""The sources of the live page's messages: a running session, or a recorded session."""
 
 import time
 from bisect import bisect_right
@@ -25,34 +25,34 @@ from rig.transport.hub_access import BATCHES, OBSERVER, connect, read_access
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read
 
 LATEST_ONLY = frozenset((kind(Position),))
-"""Of these types only the newest message of each drain is unpacked."""
+"""Types of which only the newest message of each call of `take` is unpacked."""
 IGNORED = frozenset(kind(message) for message in (Wheel,))
 _HIGH_WATER_MESSAGES = 20_000
 _DRAIN = 5_000
-"""Largest number of messages handled in one go, so that a burst never blocks the page."""
+"""Largest number of messages handled at once, so that a burst never blocks the page."""
 _EVERY_NS: dict[type[Message], int] = {
     Position: 100_000_000,
     Flip: 100_000_000,
     Frame: 1_000_000_000,
 }
-"""Of these types a recorded session is shown with messages this far apart."""
+"""Shortest interval between the messages of a type that are shown of a recorded session."""
 
 
 class Feed(Protocol):
-    """Messages for the page."""
+    """A source of messages for the page."""
 
     def take(self) -> list[tuple[Envelope, Message]]:
-        """Return what has come since the last call; never waits."""
+        """Return the messages since the last call, without waiting."""
 
     def controls(self) -> dict[str, object]:
-        """Return where a replay is, for its slider; empty for a running session."""
+        """Return the position of a replay, for its slider; empty for a running session."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all connections and files."""
 
 
 class LiveFeed:
-    """Subscribes to a running session. It only listens: the session never waits for it."""
+    """A subscriber to a running session, which publishes nothing and is never waited for."""
 
     def __init__(self, folder: Path, session: SessionSettings) -> None:
         """Subscribe to the hub of a session, and read what it has published so far.
@@ -90,7 +90,7 @@ class LiveFeed:
             try:
                 envelope, message = unpack(data[data.index(b" ") + 1 :])
             except (CorruptMessage, ValueError):
-                continue  # the session's own processes report what is garbled
+                continue  # the session's own processes report damaged messages
             if envelope.seq > self._newest.get((envelope.sender, kind(message)), -1):
                 found.append((envelope, message))
         return found
@@ -103,10 +103,10 @@ class LiveFeed:
 
 
 class ReplayFeed:
-    """Plays a recorded session: play, pause, speed, seek."""
+    """A recorded session that is played back, with play, pause, speed and seek."""
 
     def __init__(self, folder: Path, now: Callable[[], float] = time.monotonic) -> None:
-        """Read the session. Raises Refused if the folder holds none."""
+        """Read the session. Raises Refused if the folder contains none."""
         if not (folder / LOG_FILE).is_file():
             raise Refused(f"{folder} holds no {LOG_FILE}; name a session folder")
         self._messages = list(_thinned(read(folder / LOG_FILE)))
@@ -119,11 +119,11 @@ class ReplayFeed:
         self.speed = 1.0
         self.playing = True
         self.rewound = False
-        """True once after the replay was moved back: the state must then be built anew."""
+        """True once after the replay was moved back; the state must then be computed again."""
 
     @property
     def position_ns(self) -> int:
-        """Where the replay is, in send time of the recorded session."""
+        """Position of the replay, as send time in the recorded session, ns."""
         if not self.playing:
             return self._from_ns
         moved = (self._now() - self._since) * self.speed * 1e9
@@ -136,12 +136,12 @@ class ReplayFeed:
         return found
 
     def play(self, playing: bool, speed: float) -> None:
-        """Play or pause, at a speed."""
+        """Play or pause, at a speed relative to real time."""
         self._from_ns, self._since = self.position_ns, self._now()
         self.playing, self.speed = playing, speed
 
     def seek(self, share: float) -> None:
-        """Go to a share (0-1) of the session; everything before it is folded in at once."""
+        """Go to a fraction (0-1) of the session; everything before it is handled at once."""
         first, last = self._times[0], self._times[-1]
         self._from_ns = first + int(min(max(share, 0.0), 1.0) * (last - first))
         self._since = self._now()
@@ -157,7 +157,7 @@ class ReplayFeed:
 
 
 def _thinned(messages: Iterator[tuple[Envelope, Message]]) -> Iterator[tuple[Envelope, Message]]:
-    """Leave out the wheel, most positions, flips on time and frames, and the cells' traces."""
+    """Yield messages without the wheel, most positions, punctual flips, frames, and traces."""
     last: dict[type[Message], int] = {}
     for envelope, message in messages:
         every_ns = _EVERY_NS.get(type(message), 0)
@@ -171,14 +171,17 @@ def _thinned(messages: Iterator[tuple[Envelope, Message]]) -> Iterator[tuple[Env
 
 
 def _without_traces(message: Message) -> Message:
-    """Leave out what the page does not show: an hour of 90,000 cells has 13 GB of traces."""
+    """Return a message without traces, which the page does not show.
+
+    The traces of 90,000 cells in an hour are 13 GB.
+    """
     if not isinstance(message, CellSignals):
         return message
     return msgspec.structs.replace(message, traces=b"", tuning=b"")
 
 
 def history(folder: Path, senders: tuple[str, ...]) -> list[tuple[Envelope, Message]]:
-    """Return a running session so far, from the journals, for a page that starts late."""
+    """Return the messages of a running session so far, from its journals, for a late page."""
     found = []
     for sender in ("launch", *senders):
         path = folder / JOURNAL_FOLDER / f"{sender}.mcap"

@@ -1,4 +1,4 @@
-"""The imaging panel: the newest page and the mean page of each depth, and where the cells are."""
+"""The imaging panel: the newest page and the mean page of each depth, and the cells."""
 
 import struct
 from contextlib import suppress
@@ -13,17 +13,17 @@ from rig.transport.frame_pixels import Pixels
 
 Floats = NDArray[np.float32]
 _MOST_PX = 512
-"""Pages are shown with at most this many pixels a side."""
+"""Largest number of pixels per side of a page that is shown."""
 _MEAN_SHARE = 0.2
-"""Share of the newest page in the running mean, each time that it takes one in."""
+"""Weight of a page that is added to the running mean."""
 _MEAN_EVERY = 4
-"""The running mean takes in every fourth page that is read."""
+"""Number of pages read per page that is added to the running mean."""
 _SAMPLE_PX = 128
-"""Pixels of a row and column that are enough for the contrast."""
+"""Number of pixels of a row and column from which the contrast is computed."""
 _CONTRAST_PERCENTILES = (1.0, 99.7)
 _HEADER = struct.Struct("<8Hff")
-"""Width and height (px as sent), page px for each sent px, top and left of the crop, height and
-width of the page (page px), 0, and the brightness shown as 0 and 255."""
+"""Width and height (px as sent), page px per sent px, top and left of the crop, height and width of
+the page (page px), 0, and the brightness that is shown as 0 and as 255."""
 
 
 class Crop(NamedTuple):
@@ -37,11 +37,11 @@ class Crop(NamedTuple):
 
 _WHOLE = Crop()
 _MOST_IMAGES = 32
-"""Answers that are kept until the next page is read."""
+"""Largest number of images that are cached until the next page is read."""
 
 
 class ImagingView:
-    """Keeps the newest and the mean page of each depth, thinned to what a screen can show."""
+    """The newest and the mean page of each depth, reduced to what a screen can show."""
 
     def __init__(
         self, folder: Path, centres: Floats | None = None, planes: NDArray[Any] | None = None
@@ -49,9 +49,9 @@ class ImagingView:
         """Show the pages of a session in `folder`.
 
         Args:
-            folder: the session folder, for pages that are not in the ring.
-            centres: y, x (px) of the cells if they are known already, (cells, 2).
-            planes: index of the depth of each cell, (cells,).
+            folder: The session folder, for pages that are not in the ring.
+            centres: y, x (px) of the cells, if they are already known: (cells, 2).
+            planes: Index of the depth of each cell: (cells,).
         """
         self._folder = folder
         self._pixels: Pixels | None = None
@@ -65,13 +65,13 @@ class ImagingView:
         """The newest Frame of each depth whose pixels have not been read."""
         self._pages = self._reads = 0
         self._images: dict[tuple[str, int, Crop], bytes] = {}
-        """The answers about the newest pages."""
+        """Cached images of the newest pages."""
         self._cells: tuple[Floats, int, bytes] | None = None
-        """The newest answer about the cells: d', number of cells, bytes."""
+        """Cached result of `cells`: d', number of cells, bytes."""
         self._cells_version = 0
 
     def handle(self, message: Message) -> None:
-        """Take in Start (where the pixels are), Frame (there is a new page) and CellsFound."""
+        """Handle Start (path of the ring), Frame (there is a new page) and CellsFound."""
         if isinstance(message, Start):
             self._open(message)
         elif isinstance(message, CellsFound):
@@ -93,9 +93,9 @@ class ImagingView:
                 self._add_page(plane, np.asarray(filled.pixels))
 
     def facts(self, d_prime: Floats) -> dict[str, Any]:
-        """Return the depths, the number of known cells, and what is new.
+        """Return the depths, the number of known cells, and two counters of changes.
 
-        `pages` and `cells_version` rise when an image or the cells have changed.
+        `pages` and `cells_version` increase when an image or the cells have changed.
         """
         self.cells(d_prime)
         return {
@@ -108,12 +108,12 @@ class ImagingView:
         }
 
     def image(self, kind: str, plane: int, crop: Crop = _WHOLE) -> bytes:
-        """Return a page or a part of it: the header, then one byte a pixel; b"" if there is none.
+        """Return a page or a part of it: the header, then one byte per pixel; b"" without a page.
 
         Args:
             kind: "mean" for the running mean; anything else for the newest page.
-            plane: index of the depth.
-            crop: the part of the page; it is thinned to what a screen can show.
+            plane: Index of the depth.
+            crop: The part of the page; it is reduced to what a screen can show.
         """
         page = (self._mean if kind == "mean" else self._newest).get(plane)
         if page is None:
@@ -143,13 +143,13 @@ class ImagingView:
         return answer
 
     def close(self) -> None:
-        """Let the ring go."""
+        """Release the ring."""
         if self._pixels is not None:
             self._pixels.close()
 
     def _open(self, start: Start) -> None:
         pixels = Pixels(self._folder)
-        with suppress(OSError):  # the ring of a session that is over: pages come from its files
+        with suppress(OSError):  # a session that is over has no ring; pages are read from its files
             pixels.open(start)
         self._pixels = pixels
 

@@ -1,4 +1,4 @@
-"""One page for several rigs: a line for each, from the status that its live page gives."""
+"""A page for several rigs, with a line for each from the status of its live page."""
 
 import asyncio
 import json
@@ -38,10 +38,10 @@ def check_addresses(rigs: Mapping[str, str]) -> None:
 
 
 class Overview:
-    """Asks each rig once a second; a rig that does not answer delays no other."""
+    """The last status of each rig, requested once per second; a slow rig does not delay others."""
 
     def __init__(self, rigs: Mapping[str, str], trusted: ssl.SSLContext | None = None) -> None:
-        """Show rigs by name and address; `trusted` is what certificates are checked with."""
+        """Show rigs by name and address; certificates are checked with `trusted`."""
         self._addresses = {name: _bare(address) for name, address in rigs.items()}
         self._trusted = trusted
         self._status: dict[str, dict[str, Any]] = {name: {} for name in rigs}
@@ -49,7 +49,7 @@ class Overview:
         self._wrong: dict[str, str] = {}
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row for each rig: its last status, and how old that is."""
+        """Return a row for each rig: its last status, and the age of the status."""
         now_s = time.monotonic()
         return [
             {
@@ -65,7 +65,7 @@ class Overview:
         ]
 
     async def run(self) -> None:
-        """Ask all rigs for as long as the server runs."""
+        """Request the status of all rigs while the server runs."""
         await asyncio.gather(*map(self._follow, self._addresses))
 
     async def _follow(self, name: str) -> None:
@@ -78,7 +78,7 @@ class Overview:
             await asyncio.sleep(_ASK_EVERY_S)
 
     def _ask(self, address: str) -> dict[str, Any]:
-        """Return a rig's status. Raises OSError or ValueError."""
+        """Return a rig's status. Raises OSError or ValueError if there is no valid answer."""
         with urllib.request.urlopen(
             f"{address}/status", timeout=_ANSWER_WITHIN_S, context=self._trusted
         ) as response:

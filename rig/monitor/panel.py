@@ -1,7 +1,7 @@
-"""Serves the panel: the page from which a day is begun and ended, and the session between.
+"""Serve the panel, the page on which a day is begun and ended, and the session in between.
 
-While a session runs, its live page is at /session. The panel only watches it: what the operator
-asks for there is passed on to the page that the session itself serves, under the same id.
+While a session runs, its live page is at /session. The panel only shows it: the operator's requests
+there are forwarded to the page that the session itself serves, under the same id.
 """
 
 import asyncio
@@ -33,29 +33,29 @@ from rig.monitor.access import (
 from rig.monitor.server import Endpoints, Monitor, page_file
 
 LOOK_S = 0.5
-"""How often the panel looks whether a session runs, seconds."""
+"""Time between two checks whether a session is running, seconds."""
 _PASS_ON_S = 2.0
 _MOST_ANSWERS = 1000
 _REPORT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'none'"
 )
-"""A report holds its own scripts. It runs without the panel's origin, so without its token."""
+"""Policy of a report, which contains scripts; they run without the panel's origin and token."""
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks the page of a session, which is on this machine, whatever proxy the system has."""
+"""Opener for the page of a session, which is on this computer, so no proxy is used."""
 _NO_SESSION = "no session is running; start one from the panel"
 _READY = "ready"
 Row = dict[str, Any]
 
 
 class Desk(Protocol):
-    """What can be seen and done on the panel. Every method may raise Refused with one sentence."""
+    """The data and actions of the panel. Every method may raise Refused with one sentence."""
 
     def state(self) -> Row:
-        """Return what the panel shows of the day, with the `folder` of its session; never waits."""
+        """Return the state of the day, with the `folder` of its session, without waiting."""
 
     def look(self) -> Path | None:
-        """See what has become of the session; return the folder of the one to show."""
+        """Check the session's process; return the folder of the session to show."""
 
     def animals(self) -> Row:
         """Return the animals of the record, and what can be chosen for a session."""
@@ -64,7 +64,7 @@ class Desk(Protocol):
         """Return an animal: its weights, water and sessions."""
 
     def act(self, verb: str, values: Row) -> Row:
-        """Do what the operator asked for; return what the page shows of it."""
+        """Carry out a request of the operator; return the result for the page."""
 
     def report(self) -> Path | None:
         """Return the report of the last session, if it was written."""
@@ -77,13 +77,14 @@ class Shown:
         """Open the monitor of a session folder with `open_monitor`."""
         self._open = open_monitor
         self._tasks: set[asyncio.Task[None]] = set()
-        """What ends with the session: folding in its messages, and sending them to browsers."""
+        """Tasks that end with the session: handling its messages, and sending updates to browsers.
+        """
         self.folder: Path | None = None
         self.page: Endpoints | None = None
         self.monitor: Monitor | None = None
 
     async def show(self, folder: Path | None) -> None:
-        """Show the session in a folder; the last one stays until there is another."""
+        """Show the session in a folder; the last session is shown until there is another."""
         if folder is None or folder == self.folder:
             return
         monitor = await asyncio.to_thread(self._open, folder)
@@ -94,25 +95,25 @@ class Shown:
         self._tasks.add(running)
 
     def _fail(self, running: "asyncio.Task[None]") -> None:
-        """Let go of a session that cannot be followed: it is then opened anew, from its start."""
+        """Close a session whose messages cannot be handled; it is then opened again."""
         if not running.cancelled() and running.exception() is not None:
             self.close()
 
     async def send(self, socket: WebSocket) -> None:
-        """Send a browser the session, until another one is shown; it then connects anew."""
+        """Send updates of the session to a browser, until another session is shown."""
         assert self.page is not None
         sending = asyncio.create_task(self.page.live(socket))
         self._tasks.add(sending)
         try:
             await sending
         except asyncio.CancelledError:
-            with suppress(RuntimeError, OSError):  # it is closed already
+            with suppress(RuntimeError, OSError):  # the websocket is already closed
                 await socket.close()
         finally:
             self._tasks.discard(sending)
 
     def close(self) -> None:
-        """Let go of the session."""
+        """Close the session's monitor."""
         for task in self._tasks:
             task.cancel()
         if self.monitor is not None:
@@ -123,7 +124,7 @@ class Shown:
 
 
 class _Panel:
-    """What is served at each path."""
+    """The answers at each path."""
 
     def __init__(
         self, desk: Desk, shown: Shown, token: str, address: Callable[[Path], str]
@@ -160,7 +161,7 @@ class _Panel:
         number, verb = str(body.get("id", "")), str(body.get("verb", ""))
         if not is_id(number):
             return answer("the request has no valid id; reload the page", 400)
-        async with self._acting:  # one after the other: a request sent twice finds its answer
+        async with self._acting:  # one at a time, so that a repeated request finds its answer
             if number not in self._answers:
                 done = await asyncio.to_thread(self._done, verb, body)
                 if len(self._answers) >= _MOST_ANSWERS:
@@ -183,7 +184,7 @@ class _Panel:
         return Response(path.read_bytes(), media_type="text/html", headers=headers)
 
     async def ask(self, request: Request) -> Response:
-        """Pass an operator's request on to the page that the session itself serves."""
+        """Forward an operator's request to the page that the session itself serves."""
         if (refusal := self._access.refusal(request)) is not None:
             return refusal
         body, monitor = await read_body(request), self._shown.monitor
@@ -229,7 +230,7 @@ class _Panel:
 
     async def _look(self) -> None:
         while True:
-            with suppress(Refused, OSError):  # the session has ended meanwhile
+            with suppress(Refused, OSError):  # the session has ended in the meantime
                 await self._shown.show(await asyncio.to_thread(self._desk.look))
             await asyncio.sleep(LOOK_S)
 
@@ -243,11 +244,11 @@ def panel_application(
     """Return the web application of the panel.
 
     Args:
-        desk: What can be seen and done.
+        desk: The data and actions of the panel.
         open_monitor: Opens the monitor of a running session, by its folder.
         token: The operator's token.
-        address: Returns where a running session serves its own page, with the token, by its
-            folder; "" if it serves none.
+        address: Returns the address of the page of a running session, with the token, by the
+            session's folder; "" if there is no page.
     """
     at = _Panel(desk, Shown(open_monitor), token, address)
     routes = [
@@ -270,7 +271,7 @@ def panel_application(
 
 
 async def _seen(view: Callable[..., Any], *values: str) -> Response:
-    """Return what a view of the record shows, or why it cannot be shown."""
+    """Return a view of the record as a response, or the reason why it cannot be shown."""
     try:
         return _json(await asyncio.to_thread(view, *values))
     except Refused as refusal:
@@ -282,7 +283,7 @@ def _json(value: Any, status: int = 200) -> Response:
 
 
 def _pass_on(address: str, body: Row, browser: str) -> tuple[str, int]:
-    """Send a browser's request to the page of a session; return its answer and status."""
+    """Forward a browser's request to the page of a session; return its answer and status."""
     gone = "the session does not answer; use its terminal, or try again"
     page, _, token = address.partition("/#token=")
     if not token:

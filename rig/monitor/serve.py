@@ -1,4 +1,4 @@
-"""Runs the server of a page, and keeps the operator's token."""
+"""Run the server of a page, and read the operator's token."""
 
 import os
 import secrets
@@ -26,13 +26,13 @@ _PAGE_FILE = "page.address"
 
 
 def token_file() -> Path:
-    """Return where this user's token is kept from one session to the next."""
+    """Return the path of this user's token, which is used for all sessions."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA")
     return (Path(home) if home else Path.home() / ".config") / "rig" / "monitor_token"
 
 
 def read_token(path: Path) -> str:
-    """Return the operator's token; make one if there is none.
+    """Return the operator's token; create one if there is none.
 
     Raises Refused if others can read the file, or it cannot be used.
     """
@@ -56,9 +56,9 @@ def read_token(path: Path) -> str:
 
 
 def bind(host: str, port: int | None) -> socket.socket:
-    """Return a listening socket: at `port`, or at the usual port or any free one if None.
+    """Return a listening socket at `port`; None: at the usual port, or at any free port.
 
-    Raises Refused if the port is in use or the address is not this machine's.
+    Raises Refused if the port is in use, or the address is not one of this computer.
     """
     tried = [DEFAULT_PORT, 0] if port is None else [port]
     for number in tried:
@@ -84,9 +84,9 @@ def names_of(
 ) -> tuple[str, ...]:
     """Return the names and addresses under which browsers may open a page.
 
-    On loopback these are the names of this machine; beyond it `names`, or else `host`. Raises
-    Refused if the page would be reached from other machines without TLS, or with a certificate
-    that browsers would not accept.
+    On loopback these are the names of this computer; otherwise `names`, or else `host`. Raises
+    Refused if other computers could reach the page without TLS, or if browsers would not accept the
+    certificate.
     """
     if (certificate is None) != (key is None):
         raise Refused("TLS needs both files: --certificate FILE and --key FILE")
@@ -110,16 +110,16 @@ def names_of(
 
 
 def _own_names(host: str) -> tuple[str, ...]:
-    """Return the names of this machine, the one that is listened at first."""
+    """Return the names of this computer; the name at which the server listens is the first."""
     return (host, *(name for name in _THIS_MACHINE if name != host))
 
 
 def address_of(
     listening: socket.socket, secure: bool, token: str, names: Sequence[str] = ()
 ) -> str:
-    """Return what to type into a browser; with the token, its reader may act.
+    """Return the address to open in a browser; with the token, the user may make requests.
 
-    `names` are those of `names_of`; the first one is in the address.
+    `names` is the result of `names_of`; the first name is used.
     """
     host, port = listening.getsockname()[:2]
     end = f"/#token={token}" if token else "/"
@@ -127,14 +127,14 @@ def address_of(
 
 
 def _in_brackets(names: Sequence[str]) -> list[str]:
-    """Return the names in lower case, IPv6 addresses as they are in a URL."""
+    """Return the names in lower case, with IPv6 addresses in brackets as in a URL."""
     return [f"[{name}]" if ":" in name else name.lower() for name in names]
 
 
 def announce(hub_port: int, address: str) -> None:
-    """Write where the page of a running session is, for this user's other programs to read.
+    """Write the address of a running session's page to a file, for other programs of this user.
 
-    The file is beside the hub's keys, and goes with them when the session ends.
+    The file is beside the hub's keys, and is removed with them when the session ends.
     """
     path = hub_folder(hub_port) / _PAGE_FILE
     new = path.with_suffix(".new")
@@ -144,7 +144,7 @@ def announce(hub_port: int, address: str) -> None:
 
 
 def announced(hub_port: int) -> str:
-    """Return where the page of a running session is, with the token; "" if it has none."""
+    """Return the address of a running session's page, with the token; "" if there is none."""
     try:
         return (hub_folder(hub_port) / _PAGE_FILE).read_text(encoding="utf-8")
     except OSError:
@@ -161,8 +161,8 @@ def serve(
 ) -> None:
     """Serve a page until the process is asked to end.
 
-    `names` are those of `names_of`, under which the page is served [those of this machine]. Raises
-    whatever the application calls `app.state.fail` with.
+    `names` is the result of `names_of` [default: the names of this computer]. Raises the error with
+    which the application calls `app.state.fail`.
     """
     port, secure = listening.getsockname()[1], certificate is not None
     config = uvicorn.Config(
@@ -170,7 +170,7 @@ def serve(
         log_level="error",
         access_log=False,
         ws="websockets-sansio",
-        ws_per_message_deflate=False,  # it takes more CPU than all the rest
+        ws_per_message_deflate=False,  # compression would take more CPU than all the rest
         ws_max_size=4096,
         proxy_headers=False,  # see access.browser_of
         limit_concurrency=_MOST_BROWSERS,

@@ -1,8 +1,8 @@
-"""Serves the live page: one HTML page, a websocket, raw images, and the operator's requests.
+"""Serve the live page: one HTML page, a websocket, raw images, and the operator's requests.
 
-The page is read-only without the operator's token. The server never talks to the session except
-through `request`, which hands an operator's request to the code that also takes the keys of the
-terminal.
+Without the operator's token, the page is read-only. The only way from the server to the session is
+`take_request`, which passes an operator's request to the code that also handles the terminal's
+keys.
 """
 
 import asyncio
@@ -38,32 +38,33 @@ from rig.monitor.state import MonitorState
 from rig.monitor.usage import Usage
 
 SCHEMA = "2"
-"""Version of the exchange between page and server; a page of another version reloads."""
+"""Version of the data that page and server exchange; a page of another version reloads."""
 PERIOD_S = 0.1
 _SLOW_EVERY = 10
-"""Signals, processes and disk are computed at every tenth update: once a second."""
+"""Number of updates per computation of signals, processes and disk, which is once per second."""
 _PAGES_EVERY = 5
-"""Imaging pages are read at every fifth update: twice a second."""
+"""Number of updates per reading of imaging pages, which is twice per second."""
 _MOST_ANSWERS = 1000
-"""Answers that are remembered, for requests that are sent again."""
+"""Largest number of answers that are kept, for requests that are sent again."""
 _VERBS = ("pause", "resume", "stop", "quit", "water", "note", "set", "acknowledge")
 _MOST_NOTE = 500
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _IMAGE_NUMBERS = ("plane", "top", "left", "height", "width")
 _BYTES = "application/octet-stream"
 Accept = Callable[[str, str, str], None]
-"""Takes an operator's request: the verb, a text (a note, or a setting and its value), who asked."""
+"""Function that handles an operator's request: the verb, a text (a note, or a setting and its
+value), and the sender."""
 
 
 class Screens(Protocol):
-    """Draws a small picture of the screens."""
+    """A renderer of a small picture of the screens."""
 
     def image(self, trial: dict[str, Any] | None, position_m: float) -> NDArray[np.uint8] | None:
         """Return the picture at a position (m) of a trial's corridor; None if there is none."""
 
 
 class Monitor:
-    """The state of the page, the browsers that look at it, and what they may ask for."""
+    """The state of the page, its browsers, and the requests that they may make."""
 
     def __init__(
         self,
@@ -75,16 +76,16 @@ class Monitor:
         screens: Screens | None = None,
         past: Sequence[dict[str, Any]] = (),
     ) -> None:
-        """Show what `feed` brings; hand requests that carry `token` to `accept`, if given.
+        """Show the messages of `feed`; pass requests that have `token` to `accept`, if given.
 
         Args:
-            feed: where the messages come from.
-            imaging: the imaging panel.
-            usage: what the processes take of the machine.
-            token: the operator's token; "" if the page only watches.
-            accept: takes the operator's requests.
-            screens: draws what the screens show.
-            past: how the animal did in its last sessions.
+            feed: Source of the messages.
+            imaging: The imaging panel.
+            usage: CPU, memory and disk space that the processes use.
+            token: The operator's token; "" if the page takes no requests.
+            accept: Function that handles the operator's requests.
+            screens: Renderer of what the screens show.
+            past: The animal's results in its last sessions.
         """
         self.screens, self.past = screens, list(past)
         self.feed, self.imaging, self.usage = feed, imaging, usage
@@ -94,16 +95,17 @@ class Monitor:
         self._tick = asyncio.Event()
         self.updates = 0
         self.down: dict[str, str] = {}
-        """Processes whose messages are out of date, and how they are down."""
+        """State (dead, silent or failed) of each process whose messages are out of date, by name.
+        """
         self._slow: dict[str, Any] = {}
         self._slow_number = 0
-        """Counts the times that the slow part was computed; a browser is sent each once."""
+        """Number of computations of the slow part; each is sent to a browser once."""
         self._texts: dict[tuple[int, int, bool, bool], str] = {}
-        """The updates of this tick, by the revisions from and to, slow part and snapshot: browsers
-        that keep up share one."""
+        """The updates of this tick, by first and last revision, slow part and snapshot; browsers
+        with the same key share an update."""
 
     async def run(self) -> None:
-        """Fold in what the feed brings, ten times a second, for as long as the server runs."""
+        """Handle the messages of the feed ten times per second while the server runs."""
         while True:
             if isinstance(self.feed, ReplayFeed) and self.feed.rewound:
                 self.state, self.feed.rewound = MonitorState(), False
@@ -122,9 +124,9 @@ class Monitor:
             await asyncio.sleep(PERIOD_S)
 
     async def updates_for(self, socket: WebSocket) -> None:
-        """Send a browser what has changed, at its own pace: a slow one skips updates.
+        """Send updates to a browser; a slow browser skips updates.
 
-        It answers each update once that is drawn, and only then is sent the next one.
+        The browser answers each update when it is drawn, and only then the next update is sent.
         """
         state, revision, slow_number = self.state, 0, -1
         snapshot = True
@@ -140,9 +142,9 @@ class Monitor:
             revision = 0 if snapshot else revision
 
     def take_request(self, body: dict[str, Any], by: str) -> tuple[int, str]:
-        """Act on an operator's request, from `by`; return the HTTP status and a sentence.
+        """Handle an operator's request from `by`; return the HTTP status and a sentence.
 
-        A request that is sent again under the same id is answered, and not repeated.
+        A request that is sent again with the same id gets its answer again and is not repeated.
         """
         number, verb = str(body.get("id", "")), str(body.get("verb", ""))
         text = str(body.get("text", ""))
@@ -165,7 +167,7 @@ class Monitor:
         return 200, answer
 
     def _text(self, revision: int, slow: bool, snapshot: bool) -> str:
-        """Return an update for the browsers that have everything up to a revision, as JSON."""
+        """Return an update, as JSON, for browsers that have everything up to a revision."""
         key = (revision, self.state.revision, slow, snapshot)
         if key not in self._texts:
             state = self.state
@@ -180,7 +182,7 @@ class Monitor:
                 **state.rows_since(revision),
                 **(self._slow if slow else {}),
             }
-            # numbers that are not finite become null
+            # Numbers that are not finite become null.
             self._texts[key] = msgspec.json.encode(update).decode()
         return self._texts[key]
 
@@ -198,7 +200,7 @@ class Monitor:
 
 
 def _wrong(number: str, verb: str, text: str) -> str:
-    """Return what is wrong with a request, in a sentence; empty if nothing is."""
+    """Return what is wrong with a request, in a sentence; empty if it is valid."""
     if not is_id(number):
         return "the request has no valid id; reload the page"
     if verb not in _VERBS:
@@ -213,7 +215,7 @@ def _wrong(number: str, verb: str, text: str) -> str:
 
 
 class Endpoints:
-    """What is served at each path."""
+    """The answers at each path."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
@@ -276,13 +278,13 @@ class Endpoints:
             await socket.close(4403)
             return
         await socket.accept()
-        with suppress(WebSocketDisconnect, RuntimeError, OSError):  # the browser is gone
+        with suppress(WebSocketDisconnect, RuntimeError, OSError):  # the browser has disconnected
             await self._monitor.updates_for(socket)
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         def end(running: "asyncio.Task[None]") -> None:
-            """End the server if it cannot follow the session: a page that stands still misleads."""
+            """End the server if messages cannot be handled, because a frozen page misleads."""
             if not running.cancelled() and (failure := running.exception()) is not None:
                 app.state.fail(failure)
 

@@ -1,7 +1,7 @@
-"""What the live page shows, folded from the messages of a session. Pure: no clock, no socket.
+"""Compute what the live page shows from the messages of a session, without clock and sockets.
 
-Rows that grow (trials, faults, notes) carry a revision, so that a browser is sent only what has
-changed since it was last served.
+Rows of growing tables (trials, faults, notes) have a revision, so that a browser gets only the rows
+that have changed since its last update.
 """
 
 import warnings
@@ -39,15 +39,15 @@ from rig.transport.envelope import Envelope
 
 Row = dict[str, Any]
 _LATENCIES = 500
-"""How many of the newest latencies the percentiles are taken over."""
+"""Number of the newest latencies from which percentiles are computed."""
 _MOTION_FRAMES = 300
 _BINS, _BINS_FROM_BEFORE = 60, 70
-"""Bins of 10 cm of a corridor, and of one with the last metre before it."""
+"""Number of 10 cm bins of a corridor, and of a corridor with the metre before it."""
 _AREAS = 4
 _ZONE_M = (2.0, 4.0)
 """The reward zone of a corridor without a cue, m."""
 _D_PRIME_EDGES = np.linspace(-2.0, 2.0, 41)
-"""Edges of the histogram of d'; values beyond are counted in the outermost bins."""
+"""Edges of the histogram of d'; values outside are counted in the outermost bins."""
 
 _UNKNOWN_TRIAL: Row = {
     "stimulus": "",
@@ -64,15 +64,15 @@ _UNKNOWN_TRIAL: Row = {
     "responded": False,
     "outcome": "",
 }
-"""A trial whose start was not received: the page started late, and the journal was damaged."""
+"""Row of a trial whose start was not received, as the page started late with a damaged journal."""
 
 
 class MonitorState:
-    """The newest of everything, and the rows of trials, faults and notes so far."""
+    """The newest values, and the rows of trials, faults and notes so far."""
 
     def __init__(self) -> None:
         self.session: Row = {}
-        """Who, what and since when: from Start. Empty before it."""
+        """Facts about the session from Start, such as animal and task; empty before Start."""
         self.revision = 0
         self.t = 0
         """The newest session time received, ns."""
@@ -110,7 +110,7 @@ class MonitorState:
         self._handlers = self._by_type()
 
     def handle(self, envelope: Envelope, message: Message) -> None:
-        """Take in one message."""
+        """Handle one message."""
         self.t = max(self.t, message.t)
         process = self.processes.setdefault(envelope.sender, {"sent": 0, "state": "running"})
         process["sent"] = max(process["sent"], envelope.sent)
@@ -121,11 +121,11 @@ class MonitorState:
             return
         try:
             handler(envelope, message)
-        except Exception as error:  # the page goes on with what it can show, and reports the rest
+        except Exception as error:  # the page reports it, and continues with what it can show
             self._report_unshown(kind(message), error, message.t)
 
     def head(self) -> Row:
-        """Return what changes all the time, as one JSON-ready dict."""
+        """Return the values that change all the time, as a dict for JSON."""
         place = self.position
         since_lick = None if self._last_lick_t is None else _s(self.t - self._last_lick_t)
         return {
@@ -201,14 +201,14 @@ class MonitorState:
         return (trial if is_corridor else None), self._shown_m
 
     def acknowledge(self, number: int) -> bool:
-        """Mark a fault as seen; return whether there is one of that number."""
+        """Mark a fault as seen; return True if there is a fault with this number."""
         if not 0 <= number < len(self.faults):
             return False
         self.faults[number] |= {"acknowledged": True, "revision": self._revise()}
         return True
 
     def _by_type(self) -> dict[type[Message], Callable[[Envelope, Any], None]]:
-        """Return what takes in each type of message."""
+        """Return the function that handles each type of message."""
         return {
             Start: lambda _, start: self._start(start.session),
             Position: lambda _, position: setattr(self, "position", position),
@@ -321,7 +321,7 @@ class MonitorState:
         )
 
     def _report_unshown(self, name: str, error: Exception, t: int) -> None:
-        """Show once for each type that a message of it could not be taken in."""
+        """Show, once per type, that a message of the type could not be handled."""
         if name not in self._unshown:
             self._unshown.add(name)
             text = f"a {name} cannot be shown ({error!r}); the session is not affected"
@@ -361,7 +361,7 @@ class MonitorState:
             self._current_ramp[1].append(point)
 
     def _project(self, signals: CellSignals) -> None:
-        """Take in the projections of the current trial, at the positions that are determined."""
+        """Add the projections of the current trial, at the positions that are known now."""
         if not signals.projection:
             return
         values = np.frombuffer(signals.projection, "<f4").reshape(len(signals.tuned), -1, _AREAS)
@@ -372,7 +372,7 @@ class MonitorState:
             self._current[1][bin_] = _listed(areas)
 
     def _learn(self, signals: LearningSignals) -> None:
-        """Take the d' of the task's first contrast."""
+        """Store the d' of the task's first contrast."""
         every = np.frombuffer(signals.d_prime, "<f4")
         self.d_prime = every[: every.size // max(1, len(signals.contrasts))]
         done = [row["stimulus"] for row in self.trials.values() if row["outcome"] == "done"]
@@ -425,7 +425,7 @@ def _trial_row(start: TrialStart) -> Row:
 
 
 def _is_response(trial: Row, lick_t: int, position_m: float) -> bool:
-    """Return whether a lick is a response, as analysis.session.lick_metrics counts it."""
+    """Return True if a lick is a lick response, as in analysis.session.lick_metrics."""
     if trial["drawn_cue_m"] is None:
         return _ZONE_M[0] <= position_m < _ZONE_M[1]
     if trial["reward_mode"] == "passive":
@@ -443,19 +443,19 @@ def _contrast(task: Row, online: Row) -> list[str]:
 
 
 def _by_stimulus(values: NDArray[np.float32], done: list[str], bins: int) -> Row:
-    """Return the mean of each stimulus's completed trials, and the last trial's own values.
+    """Return the mean of each stimulus's completed trials, and the values of the last trial.
 
     Args:
-        values: one row for each completed trial, (trials * bins,).
-        done: the stimulus of each completed trial.
-        bins: number of positions.
+        values: One row per completed trial, (trials * bins,).
+        done: The stimulus of each completed trial.
+        bins: Number of positions.
     """
     rows = values.reshape(-1, bins)
     if not len(rows) or len(rows) > len(done):
         return {}
     names = np.array(done[: len(rows)])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a bin without any value is NaN
+        warnings.simplefilter("ignore", RuntimeWarning)  # a bin without values is NaN
         means = {n: _listed(np.nanmean(rows[names == n], axis=0)) for n in np.unique(names)}
     return {"means": means, "last": _listed(rows[-1]), "last_stimulus": str(names[-1])}
 

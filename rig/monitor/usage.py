@@ -1,6 +1,6 @@
-"""What the processes of a session take of the machine, and which of them are dead or silent.
+"""Measure the CPU, memory and disk space that a session uses; find dead and silent processes.
 
-CPU, memory and deaths are read from /proc; where there is none, a dead process is silent.
+CPU, memory and deaths are read from /proc; on systems without it, a dead process is silent.
 """
 
 import mmap
@@ -15,9 +15,9 @@ from rig.monitor.state import MonitorState
 
 _PROC = Path("/proc")
 SILENT_S = 0.8
-"""A process that published nothing for this long is silent, s; Heartbeats come every 0.2 s."""
+"""Time without a message after which a process is silent, s; a Heartbeat comes every 0.2 s."""
 _LOOKS = 3
-"""Looks in a row that miss a process before it is dead: its Ended may still be on its way."""
+"""Number of consecutive checks without a process after which it is dead; its Ended may be late."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -25,9 +25,9 @@ class Usage:
     """CPU and memory of each node's process, room on the disk, and the session's clock."""
 
     def __init__(self, folder: Path, live: bool, t0_ns: int = 0) -> None:
-        """Look at the session in `folder`; of a replay (not `live`) only the clock is known.
+        """Measure the session in `folder`; for a replay (not `live`) only the clock is known.
 
-        `t0_ns` is the session's zero on this machine's monotonic clock.
+        `t0_ns` is the session's zero on this computer's monotonic clock.
         """
         self._folder, self._live = folder, live
         self._pids: dict[str, int] = {}
@@ -35,22 +35,22 @@ class Usage:
         self._written: tuple[float, int] | None = None
         self._t0_ns = t0_ns
         self._missed: dict[str, int] = {}
-        """Looks in a row that missed the process of a node."""
+        """Number of consecutive checks in which the process of a node was missing."""
 
     def session_now_ns(self, state: MonitorState) -> int:
-        """Return the session's time now, ns; of a replay, the newest that was shown."""
+        """Return the current session time, ns; for a replay, the newest time that was shown."""
         return monotonic_ns() - self._t0_ns if self._live else state.t
 
     def ages(self, state: MonitorState) -> dict[str, float]:
-        """Return how long ago each process last published a message, s."""
+        """Return the time since the last message of each process, s."""
         now = self.session_now_ns(state)
         processes = state.processes.items()
         return {n: round(max(0, now - p["sent"]) / 1e9, 2) for n, p in processes if p["sent"]}
 
     def down(self, state: MonitorState) -> dict[str, str]:
-        """Return how each process is down whose messages are out of date: dead, silent or failed.
+        """Return the state of each process that is dead, silent or failed, by name.
 
-        To be called at each update: it looks whether the processes exist.
+        Call it at each update, because it checks whether the processes exist.
         """
         ages, found = self.ages(state), {}
         for name, process in state.processes.items():
@@ -79,7 +79,7 @@ class Usage:
         return found
 
     def disk(self) -> dict[str, float]:
-        """Return the free space (GB) and how long it lasts at the rate of this session (hours)."""
+        """Return the free space (GB), and the time until the disk is full (hours)."""
         if not self._live:
             return {}
         free = shutil.disk_usage(self._folder).free
@@ -93,7 +93,7 @@ class Usage:
         return result
 
     def _is_dead(self, name: str) -> bool:
-        """Return whether the process of a node, seen before, no longer exists."""
+        """Return True if the process of a node existed before and no longer exists."""
         if name not in self._pids:
             return False
         exists = _state(self._pids[name]) not in ("", "Z", "X")
@@ -101,7 +101,7 @@ class Usage:
         return self._missed[name] >= _LOOKS
 
     def _find(self, names: list[str]) -> None:
-        """Find the process of each node: its command line names the session folder."""
+        """Find the process of each node, whose command line contains the session folder."""
         if all(name in self._pids for name in names) or not _PROC.is_dir():
             return
         marker = str(self._folder)
@@ -133,7 +133,7 @@ class Usage:
 
 
 def _state(pid: int) -> str:
-    """Return the state of a process as /proc has it, such as "S" or "Z"; "" if there is none."""
+    """Return the state of a process in /proc, such as "S" or "Z"; "" if there is no process."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text()
     except OSError:

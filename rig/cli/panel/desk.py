@@ -1,4 +1,4 @@
-"""What can be seen and done on the panel: the animals, the session that is begun, the day's end."""
+"""The data and actions of the panel: the animals, the running session, and the end of the day."""
 
 import subprocess
 import threading
@@ -24,21 +24,21 @@ from rig.subjects.record import Subject
 
 Row = dict[str, Any]
 _READY = "ready"
-_BUSY = "a session is running, or was not put away; end that first"
+_BUSY = "a session is running, or its end is still shown; end it, or press Next animal"
 _FACTS = ("birth_date", "sex", "genotype", "project", "experimenter")
 _MOST_REASON = 200
 
 
 class Desk:
-    """The state of the day. One session at a time: it runs in a process of its own."""
+    """The state of the day, with at most one session, which runs in a separate process."""
 
     def __init__(self, data: Path, choices: Choices, rehearse: bool) -> None:
-        """Use the record of a data folder; `rehearse` practises days in DATA/rehearsal."""
+        """Use the record of a data folder; with `rehearse`, sessions are in DATA/rehearsal."""
         self._data, self._choices, self._rehearse = data.absolute(), choices, rehearse
         self._sessions = self._data / REHEARSAL_FOLDER if rehearse else self._data
         self._run = running(self._sessions)
         self._choosing = threading.Lock()
-        """Held while another session becomes the one that is shown."""
+        """Lock that is held while another session is chosen to be shown."""
         self._end: Row = {}
         self._reporting: subprocess.Popen[bytes] | None = None
         self._verbs: dict[str, Callable[[Row], Row]] = {
@@ -65,13 +65,14 @@ class Desk:
         state["folder"] = str(run.folder or "")
         if run.phase is Phase.ENDED:
             end = {**self._end, "report": self._report_state()}
-            state |= end if self._end else {"phase": Phase.RUNNING}  # its table is being read
+            state |= end if self._end else {"phase": Phase.RUNNING}  # the end table is being read
         return state
 
     def look(self) -> Path | None:
-        """See what has become of the session; return its folder while it runs.
+        """Check the session's process; return the session's folder while it is running.
 
-        If there is none, or another process started and ended it, look for one that runs.
+        If there is no session, or if another process started it and it has ended, look for a
+        running one.
         """
         run = self._run
         if run is not None and run.look() is Phase.ENDED and not self._end:
@@ -84,7 +85,7 @@ class Desk:
         return run.folder if run.phase is Phase.RUNNING else None
 
     def _show_found(self, before: Run | None) -> None:
-        """Show a session that another process runs now, unless one was started here meanwhile."""
+        """Show a session that another process runs, unless one was started here meanwhile."""
         found = running(self._sessions)
         with self._choosing:
             if self._run is not before:
@@ -114,7 +115,7 @@ class Desk:
         return {**animal_rows.detail(self._data, name, self._rehearse), "suggested": suggested}
 
     def act(self, verb: str, values: Row) -> Row:
-        """Do one of the things that the panel can do. Raises Refused with one sentence."""
+        """Carry out a request of the panel. Raises Refused if it is not possible."""
         if verb not in self._verbs:
             known = ", ".join(self._verbs)
             raise Refused(f"{verb[:20]!r} is not a request; use one of {known}")
@@ -147,23 +148,23 @@ class Desk:
         return _said(f"{name} was given {ml:g} ml")
 
     def _evening(self, values: Row) -> Row:
-        """Enter what there is to enter after a session: a weight, a supplement, or both."""
+        """Enter a weight, a supplement, or both, after a session."""
         grams, ml = _text(values, "grams"), _text(values, "ml")
         if not grams and not ml:
-            raise Refused("type a weight or a supplement; condition and note are kept with them")
+            raise Refused("type a weight or a supplement; condition and note are saved with it")
         if grams:
             entries.amount_in(grams, "g", "weight", *entries.WEIGHT_G)
         if ml:
             entries.amount_in(ml, "ml", "supplement", *entries.SUPPLEMENT_ML)
         if not grams and _text(values, "condition"):
-            raise Refused("a condition is kept with a weight; type the weight, too")
+            raise Refused("a condition is saved with a weight; type the weight too")
         said = [self._weigh({**values, "after": True})["answer"]] if grams else []
         note = "" if grams else _text(values, "note")
         said += [self._give({**values, "note": note})["answer"]] if ml else []
         return _said("; ".join(said))
 
     def _confirm(self, animal: Subject, values: Row) -> None:
-        """Ask again about a weight that is probably a mistake. Raises Refused."""
+        """Raise Refused for a weight that is probably a mistake, unless it is entered again."""
         grams = entries.amount_in(_text(values, "grams"), "g", "weight", *entries.WEIGHT_G)
         doubt = entries.doubtful_weight(animal, grams)
         if doubt and _text(values, "confirmed") != _text(values, "grams"):
@@ -185,12 +186,12 @@ class Desk:
         self._check_not_rehearsing()
         name = _text(values, "name")
         entries.edit(self._data, name, {"retired": retired})
-        return _said(f"{name} is {'retired' if retired else 'back at work'}")
+        return _said(f"{name} is {'retired' if retired else 'active again'}")
 
     def _check_not_rehearsing(self) -> None:
         if self._rehearse:
             raise Refused(
-                "a rehearsal leaves the record as it is; run rig panel without --rehearse"
+                "a rehearsal does not change the record; run rig panel without --rehearse"
             )
 
     def _check(self, values: Row) -> Row:
@@ -227,7 +228,7 @@ class Desk:
         return _said(f"the session of {name} is starting")
 
     def _arguments(self, name: str, values: Row) -> list[str]:
-        """Return what `rig run` is given, as a person would type it."""
+        """Return the arguments of `rig run`, as a person would type them."""
         setup = self._choices.setup(_text(values, "setup"))
         task = self._choices.task(_text(values, "task"))
         given = [str(setup), str(task), "--subject", name, "--data", str(self._data)]
@@ -235,7 +236,9 @@ class Desk:
         given += [part for text in _changes(values) for part in ("--set", text)]
         if reason := _text(values, "override"):
             if len(reason) > _MOST_REASON:
-                raise Refused(f"the reason has {len(reason)} characters; write {_MOST_REASON}")
+                raise Refused(
+                    f"the reason has {len(reason)} characters; write at most {_MOST_REASON}"
+                )
             given += [f"--override={reason}"]
         return given + ["--rehearse"] * self._rehearse
 
@@ -280,7 +283,7 @@ def _text(values: Row, key: str) -> str:
 
 
 def _entered(values: Row) -> Row:
-    """Return the fields of an animal as they were typed. Raises Refused."""
+    """Return the typed fields of an animal. Raises Refused if one is not valid."""
     baseline = entries.amount_in(_text(values, "baseline_g"), "g", "baseline", *entries.WEIGHT_G)
     need = entries.amount_in(_text(values, "need_ml"), "ml", "water a day", *entries.NEED_ML)
     return {
@@ -294,7 +297,7 @@ def _entered(values: Row) -> Row:
 
 
 def _changes(values: Row) -> list[str]:
-    """Return the settings that are typed on the panel, as texts for --set. Raises Refused."""
+    """Return the settings typed on the panel as `--set` texts. Raises Refused if not valid."""
     text = _text(values, "minutes")
     if not text:
         return []

@@ -125,10 +125,10 @@ def test_an_unlikely_weight_is_entered_only_if_it_is_typed_again(tmp_path: Path)
     ("values", "sentence"),
     [
         ({}, "type a weight or a supplement"),
-        ({"note": "calm"}, "condition and note are kept with them"),
+        ({"note": "calm"}, "condition and note are saved with it"),
         ({"grams": "heavy"}, "is not a number"),
         ({"grams": "21.4", "ml": "80"}, "80 is not from 0.001 to 5 ml"),
-        ({"ml": "0.8", "condition": "bright"}, "a condition is kept with a weight"),
+        ({"ml": "0.8", "condition": "bright"}, "a condition is saved with a weight"),
         ({"ml": "nan"}, "is not a finite number"),
     ],
 )
@@ -277,7 +277,7 @@ def test_a_rehearsal_leaves_the_record_as_it_is(tmp_path: Path) -> None:
     known(tmp_path / "data")
     at = desk(tmp_path, rehearse=True)
     for verb in ("add", "edit", "retire", "return"):
-        assert "leaves the record as it is" in refused(at, verb, **ANIMAL)
+        assert "does not change the record" in refused(at, verb, **ANIMAL)
     at.act("weigh", {"name": "VR2", "grams": "24"})
     with open_record(tmp_path / "data") as record:
         assert record.weights("VR2") == []
