@@ -4,6 +4,7 @@ import { axes, bars, colourOf, css, dashOf, isRed, line, prepared } from "./char
 
 const get = (id) => document.getElementById(id);
 const GROUPS = ["all", "V1", "medial", "lateral", "anterior"];
+const MOST_NAMED = 3;
 const SIGNS = 3, THRESHOLDS = 10, AT_03 = 2;
 
 export function text(id, value) {
@@ -209,7 +210,8 @@ export function greyOut(model) {
     const down = downText(model, part.dataset.from.split(" "));
     if (down) part.dataset.down = down; else delete part.dataset.down;
   }
-  return downText(model, Object.keys(model.down));
+  const all = Object.keys(model.down), ages = all.map((name) => model.ages[name] ?? 0);
+  return all.length > MOST_NAMED ? `${all.length} processes down, ${Math.min(...ages).toFixed(0)} s` : downText(model, all);
 }
 
 export function processes(model, since) {

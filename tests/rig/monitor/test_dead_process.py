@@ -114,6 +114,10 @@ def test_all_that_a_silent_process_publishes_is_grey_and_comes_back(
         feed.hand(enveloped(beats(4000, names=("hardware", "online"))))
         expect(tab.locator("#link")).to_have_text("task silent, 2 s")
         assert tab.evaluate(PARTS) == OF_TASK
-        feed.hand(enveloped(beats(4100)))
+        feed.hand(enveloped(beats(4100, names=("referee", "display", *NODES))))
+        expect(tab.locator("#link")).to_have_text("live")
+        feed.hand(enveloped([("launch", Heartbeat(7100 * MS, True, 1.0))]))
+        expect(tab.locator("#link")).to_have_text("5 processes down, 3 s")
+        feed.hand(enveloped(beats(7200, names=("referee", "display", *NODES))))
         expect(tab.locator("#link")).to_have_text("live")
         assert tab.evaluate(PARTS) == []
