@@ -7,6 +7,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, get_origin
 
 import msgspec
@@ -15,9 +16,11 @@ import pandas as pd
 
 from analysis.session.cell_arrays import CELL_FIELDS
 from rig.messages import COMMON_MESSAGES, MESSAGE_TYPES, Message, kind
-from rig.transport.envelope import Envelope, SequenceTracker
+from rig.transport.envelope import Envelope, GapTracker
 
 _CODES = {int: "q", float: "d", bool: "b"}
+_AT_ONCE = 4096
+"""Messages of a type that are read before their values are moved into columns."""
 _OBJECTS = (dict, tuple, bytes, Any)
 """Types of fields whose values are kept as objects."""
 
@@ -30,22 +33,28 @@ class Columns:
         self._types: dict[str, Any] = {
             f.name: int if f.name in lengths else f.type for f in msgspec.structs.fields(message)
         }
-        self._lengths = [at for at, name in enumerate(self._types) if name in lengths]
+        self._lengths = lengths
         self._values = {name: _column(held) for name, held in self._types.items()}
-        self._appends = [values.append for values in self._values.values()]
+        self._most_waiting = 1 if lengths else _AT_ONCE
+        self._waiting: list[Message] = []
+        """Messages whose values are not in the columns yet: many at once take less time."""
         self._sent = array("q")
         self._senders: list[str] | None = [] if message in COMMON_MESSAGES else None
 
     def add(self, envelope: Envelope, message: Message) -> None:
         """Add a message."""
-        values = list(msgspec.structs.astuple(message))
-        for at in self._lengths:
-            values[at] = len(values[at])
-        for append, value in zip(self._appends, values, strict=True):
-            append(value)
+        self._waiting.append(message)
         self._sent.append(envelope.sent)
         if self._senders is not None:
             self._senders.append(envelope.sender)
+        if len(self._waiting) >= self._most_waiting:
+            self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        for name, values in self._values.items():
+            of_field = map(attrgetter(name), self._waiting)
+            values.extend(map(len, of_field) if name in self._lengths else of_field)
+        self._waiting.clear()
 
     def table(self) -> pd.DataFrame:
         """Return one row per message: its fields, and sent_s.
@@ -53,6 +62,7 @@ class Columns:
         Times (t, wheel_t ...) are converted to seconds of the session clock and renamed to end in
         _s. Numbers that are None become NaN.
         """
+        self._take_waiting()
         columns: dict[str, Any] = {}
         for name, held in self._types.items():
             is_time = name == "t" or name.endswith("_t")
@@ -72,13 +82,13 @@ class MessageTables:
         self.columns = {message: Columns(message) for message in MESSAGE_TYPES}
         self.gaps: Counter[tuple[str, str, int]] = Counter()
         """Number of missing messages of each (sender, type, incarnation)."""
-        tracker = SequenceTracker()
+        tracker = GapTracker()
+        columns = self.columns
         for envelope, message in messages:
-            name = kind(message)
-            missing = tracker.add(name, envelope)
+            missing = tracker.add(name := kind(message), envelope)
             if missing > 0:
                 self.gaps[envelope.sender, name, envelope.incarnation] += missing
-            self.columns[type(message)].add(envelope, message)
+            columns[type(message)].add(envelope, message)
 
 
 def _column(held: Any) -> Any:

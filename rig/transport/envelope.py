@@ -23,17 +23,8 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
 
     def checksum(self) -> int:
         """Return the CRC-32 of the other fields."""
-        of_sender = _sender_crc(self.session, self.sender, self.incarnation)
-        return _checksum(of_sender, self.seq, self.sent, self.body)
-
-
-def _sender_crc(session: str, sender: str, incarnation: int) -> int:
-    """Return the CRC of the fields that are the same in all envelopes of a sender."""
-    return zlib.crc32(f"{session} {sender} {incarnation} ".encode())
-
-
-def _checksum(sender_crc: int, seq: int, sent: int, body: bytes | msgspec.Raw) -> int:
-    return zlib.crc32(body, zlib.crc32(f"{seq} {sent} ".encode(), sender_crc))
+        head = f"{self.session} {self.sender} {self.incarnation} {self.seq} {self.sent} "
+        return zlib.crc32(self.body, zlib.crc32(head.encode()))
 
 
 def _chained(crc: int, running: int) -> int:
@@ -66,22 +57,18 @@ def pack(envelope: Envelope) -> bytes:
     return _encode(envelope)
 
 
-class SequenceTracker:
-    """Counts of messages and their running CRCs, per sender and type; detects missing messages."""
+class GapTracker:
+    """Detects missing messages, by the numbers of each sender, type and incarnation."""
 
     def __init__(self) -> None:
-        self._messages: dict[tuple[str, str], tuple[int, int]] = {}
         self._next: dict[tuple[str, str, int], int] = {}
 
     def add(self, name: str, envelope: Envelope) -> int:
-        """Count a message of type `name`; return the number of missing messages before it.
+        """Take a message of type `name`; return the number of missing messages before it.
 
         Heartbeats are published before all processes are connected, so the first one may have any
         number.
         """
-        who = (envelope.sender, name)
-        count, crc = self._messages.get(who, (0, 0))
-        self._messages[who] = (count + 1, _chained(envelope.crc, crc))
         stream = (envelope.sender, name, envelope.incarnation)
         missing = envelope.seq - self._next.get(stream, envelope.seq if name == "Heartbeat" else 0)
         self._next[stream] = envelope.seq + 1
@@ -90,6 +77,21 @@ class SequenceTracker:
     def lacks(self, name: str, envelope: Envelope) -> bool:
         """Return True if a message is newer than all counted messages of its sender and type."""
         return envelope.seq >= self._next.get((envelope.sender, name, envelope.incarnation), 0)
+
+
+class SequenceTracker(GapTracker):
+    """Also counts messages, and chains their CRCs, per sender and type."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._messages: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def add(self, name: str, envelope: Envelope) -> int:
+        """Count a message of type `name`; return the number of missing messages before it."""
+        who = (envelope.sender, name)
+        count, crc = self._messages.get(who, (0, 0))
+        self._messages[who] = (count + 1, _chained(envelope.crc, crc))
+        return super().add(name, envelope)
 
     def of(self, sender: str) -> dict[str, tuple[int, int]]:
         """Return (count, running CRC) of each type that a sender published."""
@@ -104,7 +106,8 @@ class Sender:
         self._session = session
         self._clock = clock
         self._incarnation = incarnation
-        self._crc = _sender_crc(session, sender, incarnation)
+        self._crc = zlib.crc32(f"{session} {sender} {incarnation} ".encode())
+        """CRC of the fields that are the same in all its envelopes: see Envelope.checksum."""
         self._published: dict[str, tuple[int, int]] = {}
 
     def wrap(self, message: Message) -> Envelope:
@@ -112,7 +115,7 @@ class Sender:
         name = kind(message)
         seq, running = self._published.get(name, (0, 0))
         body, sent = _encode(message), self._clock.now()
-        crc = _checksum(self._crc, seq, sent, body)
+        crc = zlib.crc32(body, zlib.crc32(f"{seq} {sent} ".encode(), self._crc))
         self._published[name] = (seq + 1, _chained(crc, running))
         raw = msgspec.Raw(body)
         return Envelope(self.sender, self._incarnation, seq, sent, crc, raw, self._session)
@@ -124,10 +127,8 @@ class Sender:
 
 def rewrap(envelope: Envelope, message: Message) -> Envelope:
     """Return an envelope with another message, and with the same number and send time."""
-    body = _encode(message)
-    of_sender = _sender_crc(envelope.session, envelope.sender, envelope.incarnation)
-    crc = _checksum(of_sender, envelope.seq, envelope.sent, body)
-    return msgspec.structs.replace(envelope, body=msgspec.Raw(body), crc=crc)
+    changed = msgspec.structs.replace(envelope, body=msgspec.Raw(_encode(message)))
+    return msgspec.structs.replace(changed, crc=changed.checksum())
 
 
 class MessageStore(Protocol):

@@ -6,8 +6,10 @@ its envelope contains the CRC. If a record cannot be read, the scan searches for
 which a chunk, a message or the completeness record can be read, and continues there.
 """
 
+import mmap
 import re
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -32,6 +34,8 @@ _OPCODES = range(0x01, 0x10)
 _FOOTER, _MESSAGE, _CHUNK, _STATISTICS, _METADATA, _DATA_END = 0x02, 0x05, 0x06, 0x0B, 0x0C, 0x0F
 _RESUME_AT = re.compile(b"[\x05\x06\x0c]")
 """Pattern of the opcodes at which a scan can continue: message, chunk, metadata."""
+_BLOCK_BYTES = 16 * 1024 * 1024
+"""Bytes of a mapped file that are kept in memory before the offset that is read."""
 _MAX_RECORD_BYTES = 256 * 1024 * 1024
 _decompress = zstandard.ZstdDecompressor().decompress
 
@@ -61,9 +65,32 @@ def is_intact(data: memoryview) -> bool:
     summary = data[summary_at : footer_at + FOOTER.size - 4]
     return (
         (opcode, length) == (_DATA_END, 4)
-        and zlib.crc32(data[:data_end]) == data_crc
+        and _crc(data, data_end) == data_crc
         and zlib.crc32(summary) == summary_crc
     )
+
+
+def _crc(data: memoryview, end: int) -> int:
+    """Return the CRC of the first bytes of a file, of which few are in memory at a time."""
+    crc = 0
+    for begin in range(0, end, _BLOCK_BYTES):
+        crc = zlib.crc32(data[begin : min(begin + _BLOCK_BYTES, end)], crc)
+        _let_go(data, begin)
+    return crc
+
+
+def _let_go(data: memoryview, begin: int) -> None:
+    """Free the memory of a block of a mapped file; it is read from the file again if needed."""
+    if sys.platform == "linux" and isinstance(data.obj, mmap.mmap):
+        data.obj.madvise(mmap.MADV_DONTNEED, begin, min(_BLOCK_BYTES, len(data) - begin))
+
+
+def _let_go_behind(data: memoryview, at: int, block: int) -> int:
+    """Free the block that begins at `block` if it is well behind `at`; return the next one then."""
+    if at - block < 2 * _BLOCK_BYTES:
+        return block
+    _let_go(data, block)
+    return block + _BLOCK_BYTES
 
 
 class Scan:
@@ -96,8 +123,9 @@ class Scan:
         if data[:at] != MAGIC:
             self._note(0, min(at, len(data)), "it does not begin as an MCAP file")
         self.closed = bytes(data[-8:]) == MAGIC and len(data) > 8
-        end = len(data) - 8 * self.closed
+        end, block = len(data) - 8 * self.closed, 0
         while at < end:
+            block = _let_go_behind(data, at, block)
             body_at = at + HEAD.size
             next_at = _end_of_record(data, at, end)
             if next_at is None:
@@ -108,8 +136,14 @@ class Scan:
                 content = _chunk(data[body_at:next_at])
                 if content is None:
                     next_at = self._skip(at, next_at, end, "a chunk is damaged")
-                for body in _in_chunk(content or b"", channels):
-                    yield from self._unpack(body, at, next_at)
+                bodies = list(_in_chunk(content or b"", channels))
+                found = _unpack_all(bodies)
+                if found is None:
+                    for body in bodies:
+                        yield from self._unpack(body, at, next_at)
+                else:
+                    self.count += len(found)
+                    yield from found
             elif opcode == _MESSAGE:
                 body = bytes(data[body_at + MESSAGE_HEAD.size : next_at])
                 found = list(self._unpack(body, at, next_at))
@@ -165,6 +199,14 @@ class Scan:
         text = fields.get(name, "").encode()
         if name == COMPLETENESS_RECORD and fields.get("crc") == str(zlib.crc32(text)):
             self.completeness, self.closed = text, True
+
+
+def _unpack_all(bodies: list[bytes]) -> list[Found] | None:
+    """Read the messages of a chunk; None if one of them cannot be read."""
+    try:
+        return [(*unpack(body), body) for body in bodies]
+    except (CorruptMessage, ValueError):
+        return None
 
 
 def metadata(body: bytes) -> tuple[str, dict[str, str]]:
@@ -227,12 +269,12 @@ def _chunk(body: memoryview) -> bytes | None:
 
 def _in_chunk(content: bytes, channels: set[int] | None) -> Iterator[bytes]:
     """Yield the data of the messages in a chunk's records."""
-    at = 0
-    while at < len(content):
-        opcode, length = HEAD.unpack_from(content, at)
+    at, end, head, skipped = 0, len(content), HEAD.unpack_from, MESSAGE_HEAD.size
+    while at < end:
+        opcode, length = head(content, at)
         at += HEAD.size
-        if opcode == _MESSAGE:
-            channel = int.from_bytes(content[at : at + 2], "little")
-            if channels is None or channel in channels:
-                yield content[at + MESSAGE_HEAD.size : at + length]
+        if opcode == _MESSAGE and (
+            channels is None or int.from_bytes(content[at : at + 2], "little") in channels
+        ):
+            yield content[at + skipped : at + length]
         at += length

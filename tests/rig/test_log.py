@@ -1,5 +1,6 @@
 """A log keeps every message, up to the byte at which its writer died."""
 
+import mmap
 import re
 import shutil
 from pathlib import Path
@@ -24,6 +25,7 @@ from rig.transport.log import (
     read_completeness,
     read_kinds,
 )
+from tests.kept_sessions import SCHEMAS, kept_session
 from tests.rig.flip_bits import flip, silent_flips, write_log
 
 
@@ -104,6 +106,25 @@ def test_a_flipped_byte_never_gives_a_wrong_word(tmp_path: Path) -> None:
 @pytest.mark.parametrize("chunked", [True, False])
 def test_no_flipped_bit_of_a_closed_file_is_silent(tmp_path: Path, chunked: bool) -> None:
     assert silent_flips(tmp_path, 80, 7, chunked, 1500) == []
+
+
+def test_a_log_of_many_blocks_is_read_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies behind is freed while a log is checked and read, and is read again when needed."""
+    path = kept_session(SCHEMAS[-1], tmp_path) / LOG_FILE
+    expected = [(envelope, message) for envelope, message, _ in LogReader(path).messages()]
+    monkeypatch.setattr(log_scan, "_BLOCK_BYTES", mmap.ALLOCATIONGRANULARITY)
+    assert path.stat().st_size > 10 * mmap.ALLOCATIONGRANULARITY
+    reader = LogReader(path)
+    assert [(envelope, message) for envelope, message, _ in reader.messages()] == expected
+    assert reader.intact
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    found = [(envelope, message) for envelope, message, _ in reader.messages()]
+    assert not reader.intact
+    assert 0 < len(found) < len(expected)
 
 
 def test_messages_on_both_sides_of_a_damaged_chunk_are_read(tmp_path: Path) -> None:
