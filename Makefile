@@ -19,12 +19,13 @@ demo: setup
 # COVERAGE=1 measures the tests that start no session; measuring makes the processes of a session
 # so slow that its messages come late
 test: setup
-	$(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest -n 2 -m "not session"
+	$(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest -n 2 -m "not session and not virtual"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m virtual
 	$(BIN)/python -m pytest -m session
 
 # three workers for two cores: many tests wait for a device
 test-fast: setup
-	$(BIN)/python -m pytest -n 3 -m "not session and not slow"
+	$(BIN)/python -m pytest -n 3 -m "not session and not virtual and not slow"
 
 screenshots: setup
 	$(BIN)/python -m tests.rig.monitor.screenshots docs/images

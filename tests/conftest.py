@@ -1,4 +1,4 @@
-"""Settings of all tests, and the marker of those that run a whole session."""
+"""Settings of all tests, their markers, and what tests of several folders are given."""
 
 import re
 from functools import cache
@@ -7,24 +7,39 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from rig.session import locks
+
 # an example of a property may take as long as the machine needs
 settings.register_profile("rig", deadline=None)
 settings.load_profile("rig")
 
-_RUNS_SESSIONS = re.compile(
-    r"import .*\bLive\b|\bLive,|virtual_session|judging\.refereed|sessions import .*\brun\b"
-)
-"""What a module imports to run sessions by the real command, or in virtual time."""
+_MARKED_BY_HAND = re.compile(r"pytest\.mark\.session")
+_RUNS_PROCESSES = re.compile(r"import .*\bLive\b|\bLive,|devices\.imaging import")
+"""What a module imports to run sessions by the real command."""
+_RUNS_IN_VIRTUAL_TIME = re.compile(r"virtual_session|judging\.refereed|sessions import .*\brun\b")
+"""What a module imports to run sessions in virtual time, in its own process."""
+
+
+@pytest.fixture
+def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the locks of rigs in a folder of this test: other sessions may run on this machine."""
+    folder = tmp_path / "locks"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setattr(locks, "private_folder", lambda: folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of a module that runs whole sessions."""
+    """Mark the tests of each module that runs sessions, unless it marks its tests itself."""
     for item in items:
-        if _runs_sessions(item.path):
-            item.add_marker(pytest.mark.session)
+        if mark := _mark(item.path):
+            item.add_marker(mark)
 
 
 @cache
-def _runs_sessions(path: Path) -> bool:
-    named_so = re.search(r"_sessions?\.py$", path.name) and path.name != "test_session.py"
-    return bool(named_so or _RUNS_SESSIONS.search(path.read_text(encoding="utf-8")))
+def _mark(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    if _MARKED_BY_HAND.search(text):
+        return ""
+    if _RUNS_PROCESSES.search(text):
+        return "session"
+    return "virtual" if _RUNS_IN_VIRTUAL_TIME.search(text) else ""

@@ -15,7 +15,7 @@ import zmq
 from rig.cli.chaos import session_process
 from rig.cli.chaos.session_process import SessionProcess
 from rig.errors import Refused
-from rig.messages import Heartbeat, Message
+from rig.messages import Heartbeat, Message, OperatorRequest
 from rig.transport.envelope import Envelope, unpack
 from tests.hubs import observer
 
@@ -116,6 +116,12 @@ class Live(SessionProcess):
     def press(self, key: str) -> None:
         """Press a key at its terminal."""
         os.write(self._keyboard, key.encode())
+
+    def resume(self) -> None:
+        """Resume a paused session: press p again if launch had not seen the pause yet."""
+        self.press("p")
+        while self.until(OperatorRequest)[1].verb != "resume":
+            self.press("p")
 
     def __enter__(self) -> "Live":
         return self

@@ -11,6 +11,7 @@ from rig.session.session_folder import SubjectLock
 from tests.live import NO_SCREEN, SETUP, TASK
 from tests.refusals import Try, refused
 
+pytestmark = pytest.mark.usefixtures("own_locks")
 REAL = "{is='tests.behavior.scripted:Wheel', board='b'}"
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.chaos.session_process import free_port
+from rig.cli.chaos.session_process import behavior_alone, free_port
 from rig.messages import Wheel
 from rig.session.locks import RigLock
 from rig.settings.config import resolve
 from rig.transport.hub import Hub
-from tests.live import NO_SCREEN, SETUP, TASK, Live
+from tests.live import SETUP, TASK, Live
 from tests.refusals import Try, refused
 
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
@@ -24,7 +24,10 @@ LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/li
 
 @pytest.fixture
 def attempt(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    own_locks: None,
 ) -> Try:
     return Try(capsys, monkeypatch, tmp_path / "data")
 
@@ -87,6 +90,7 @@ def test_a_file_that_is_no_toml_or_not_there(attempt: Try, tmp_path: Path) -> No
         (gzip.compress(b"a,b\n1,2\n" * 4), "column"),
         (gzip.compress(b"lap,time_ms\n" + b"1,2\n" * 9999)[:-20], "truncated"),
     ],
+    ids=["missing", "empty", "no column", "truncated"],
 )
 def test_a_bad_mouse_file(
     attempt: Try, tmp_path: Path, content: bytes | None, sentence: str
@@ -125,25 +129,28 @@ def test_a_disk_without_room(attempt: Try) -> None:
     assert "MB free and the session may need" in sentence
 
 
+@pytest.mark.session
 def test_a_second_session_on_the_same_rig(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with Live(tmp_path / "first", NO_SCREEN, "task.grey_before_s=600") as live:
+    setup, name = behavior_alone(tmp_path), f"rig_{free_port()}"  # no other test's rig
+    setup.write_text(setup.read_text().replace('name = "simulated"', f'name = "{name}"'))
+    with Live(tmp_path / "first", "task.grey_before_s=600", setup=setup) as live:
         live.until(Wheel)
-        given = ["run", SETUP, TASK, "--subject", "other", "--data", tmp_path / "second"]
-        given += ["--set", NO_SCREEN, "--set", f"rig.hub_port={live.port}"]
+        given = ["run", setup, TASK, "--subject", "other", "--data", tmp_path / "second"]
+        given += ["--set", f"rig.hub_port={live.port}"]
         sentence = refused(capsys, monkeypatch, *given)
         assert sentence == (
-            "rig simulated is in use by a session of subject test, "
+            f"rig {name} is in use by a session of subject test, "
             f"process {live.process.pid}; end that first"
         )
         assert not (tmp_path / "second").exists()
         for by_hand in (["flush"], ["check"], ["calibrate", "valve"]):  # the setup has another port
-            again = refused(capsys, monkeypatch, *by_hand, SETUP, "--yes")
-            assert again.startswith("rig simulated is in use by a session of subject test, ")
+            again = refused(capsys, monkeypatch, *by_hand, setup, "--yes")
+            assert again.startswith(f"rig {name} is in use by a session of subject test, ")
         os.kill(live.process.pid, signal.SIGKILL)
         live.end()
-    session = resolve(SETUP, TASK, "other", 1, [f"rig.hub_port={live.port}"]).session
+    session = resolve(setup, TASK, "other", 1, [f"rig.hub_port={live.port}"]).session
     RigLock(session).release()  # its holder is dead, and the rig is free
 
 
@@ -174,6 +181,7 @@ def test_a_folder_that_is_no_session(
     assert f"is inside a session folder; use {session}" in sentence(session / "imaging")
 
 
+@pytest.mark.session
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide a library from a process")
 def test_no_display(tmp_path: Path) -> None:
     """A machine without EGL and without a screen: libEGL is hidden in a mount namespace."""

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from analysis.session import Session
+from rig.cli.chaos.session_process import behavior_alone
 from rig.replay.replay import replay
 from rig.session.provenance import about
-from tests.live import NO_SCREEN, Live
+from tests.live import Live
 
 MICE = Path(__file__).parents[1].parent / "shared" / "data" / "mouse_vr"
 BRIEF = ("task.grey_before_s=0.2", "task.grey_after_s=0.2")
@@ -22,7 +23,8 @@ def test_a_session_of_a_recorded_mouse_replays(name: str, tmp_path: Path) -> Non
         pytest.skip(f"the recordings are not here: {file} is missing")
     args = ("--mouse", str(file), "--minutes", "0.08")
     start = f"nodes.hardware.boards.bench.mouse.start_s={RUNS_FROM_S[name]}"
-    with Live(tmp_path, NO_SCREEN, *BRIEF, start, args=args) as live:
+    setup = behavior_alone(tmp_path)
+    with Live(tmp_path / "data", *BRIEF, start, setup=setup, args=args) as live:
         code, output = live.end()
         assert code == 0, output
         session = Session(live.folder)

@@ -41,6 +41,8 @@ _END_WITHIN_NS = 2_000_000_000
 _EXIT_WITHIN_S = 2.0
 _REQUEST_NS = 2_000_000_000
 """Time for which an operator's request is valid, ns."""
+_PAUSES_WITHIN_NS = 1_000_000_000
+"""Longest time from a request to pause or resume to the first Position that shows it, ns."""
 _ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 _SUSPENDING = [getattr(signal, n) for n in ("SIGTSTP", "SIGTTOU") if hasattr(signal, n)]
 """Signals that suspend a process; they are ignored, as a suspended launch would stop the hub."""
@@ -69,6 +71,8 @@ class SessionLoop:
         """Why the session must end, if it cannot wait for an operator."""
         self._started = self._watching = False
         self._requests = 0
+        self._asked: OperatorRequest | None = None
+        """The last request to pause or to resume."""
 
     def run(self, book: Callable[[], None]) -> tuple[str, bool]:
         """Run the session to its end; return the reason of the end, and True if it is a failure.
@@ -169,9 +173,9 @@ class SessionLoop:
         if verb == "quit":
             self._interrupted = "stopped by the operator"
             return
-        if verb == "pause" and self._line.paused:
-            verb = "resume"
         now = self._clock.now()
+        if verb == "pause" and self._is_paused(now):
+            verb = "resume"
         if verb == "water":
             self._console.print(Text(f"manual reward requested at {now / 1e9:.1f} s"))
         if verb == "note":
@@ -183,14 +187,22 @@ class SessionLoop:
         self._requests += 1
         now = self._clock.now()
         known = cast(Literal["pause", "resume", "note", "stop", "water", "set"], verb)
-        deadline = now + _REQUEST_NS
-        self._bus.publish(OperatorRequest(now, self._requests, deadline, known, text, by))
+        request = OperatorRequest(now, self._requests, now + _REQUEST_NS, known, text, by)
+        self._bus.publish(request)
+        if verb in ("pause", "resume"):
+            self._asked = request
+
+    def _is_paused(self, now: int) -> bool:
+        """Return True if the task is paused, or will be once it receives the last request."""
+        if self._asked is not None and now - self._asked.t < _PAUSES_WITHIN_NS:
+            return self._asked.verb == "pause"
+        return self._line.paused
 
     def _pause(self, fault: str) -> None:
         """Pause the session until the operator answers; without an operator it must end."""
         if not self._keys.is_there:
             self._failure = self._failure or fault
-        elif not self._line.paused:
+        elif not self._is_paused(self._clock.now()):
             self._publish_request("pause", fault, LAUNCH)
             text = "the session pauses: p goes on without that, s or q stops it"
             self._console.print(Text(text, "bold yellow"))

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Arm, Start, TrialStart, Valve, Wheel
+from rig.settings.config import read_session
 from tests.behavior.devices.harp.pty_board import PtyBoard
 from tests.behavior.devices.harp.simavr.avr import Avr
 from tests.behavior.devices.harp.simavr.needed import need_tools
@@ -26,6 +28,15 @@ def avr() -> Iterator[Avr]:
     made = Avr()
     yield made
     made.close()
+
+
+def _until_open(session: Live) -> None:
+    """Wait for a pulse that is not half over by the time of this test."""
+    while True:
+        _, valve = session.until(Valve, refused="")
+        now_ns = time.monotonic_ns() - read_session(session.folder).t0_ns
+        if now_ns < valve.t + valve.open_ms * 0.5e6:
+            return
 
 
 def _killed(session: Live) -> int:
@@ -59,11 +70,12 @@ def test_an_open_valve_shuts_in_time_after_the_driver_was_killed(avr: Avr, tmp_p
     with behavior_session(tmp_path, avr, "--trials", "20", "--seed", "5", sets=PASSIVE) as session:
         session.until(Start)
         avr.command("wheel 3000000")
-        session.until(Valve, refused="")
+        _until_open(session)
         struck = _killed(session)
         avr.pulse("C0", "line1", 200_000)
-        ((cycle, ms),) = avr.openings()
-        assert ms == pytest.approx(148.0, abs=0.01)
+        openings = avr.openings()
+        cycle, _ = openings[-1]
+        assert [ms for _, ms in openings] == pytest.approx([148.0] * len(openings), abs=0.01)
         assert avr.ns(cycle) < struck < avr.ns(cycle) + 148_000_000, "it was not killed meanwhile"
 
 

@@ -1,34 +1,42 @@
-"""The analysis may hang, die or fail: the animal's session goes on without it."""
+"""A node that is not critical may hang, die or fail: the animal's session goes on without it."""
 
 import json
 import signal
 from pathlib import Path
 
-import pytest
-
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Fault, Position, Start
-from tests.faults.test_death import NODES, QUICK
+from tests.faults.test_death import BRIEF, NODES, QUICK, with_node
 from tests.live import Live
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_session_goes_on_without_its_analysis(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_session_goes_on_without_its_analysis(tmp_path: Path) -> None:
     with Live(tmp_path, *QUICK) as live:
-        live.until(Start)
-        _, before = live.until(Position, phase="corridor")
-        live.signal(NODES["online"], number)
+        check_it_goes_on(live, "online", NODES["online"], signal.SIGKILL)
+
+
+def test_a_session_goes_on_without_a_node_that_hangs(tmp_path: Path) -> None:
+    setup, env = with_node(tmp_path, "optional")
+    with Live(tmp_path / "data", *BRIEF, setup=setup, env=env) as live:
+        check_it_goes_on(live, "optional", "tests.faults.optional", signal.SIGSTOP)
+
+
+def check_it_goes_on(live: Live, name: str, module: str, number: signal.Signals) -> None:
+    """Send a signal to a node; assert that the session goes on without it and says so."""
+    live.until(Start)
+    _, before = live.until(Position, phase="corridor")
+    live.signal(module, number)
+    _, fault = live.until(Fault)
+    while fault.text.find(f"goes on without {name}") < 0:
         _, fault = live.until(Fault)
-        while fault.text.find("goes on without online") < 0:
-            _, fault = live.until(Fault)
+    _, after = live.until(Position)
+    assert after.t >= before.t
+    while after.t < fault.t + 1_000_000_000:
         _, after = live.until(Position)
-        assert after.t >= before.t
-        while after.t < fault.t + 1_000_000_000:
-            _, after = live.until(Position)
-        live.signal("launch", signal.SIGINT)
-        code, output = live.end()
+    live.signal("launch", signal.SIGINT)
+    code, output = live.end()
     assert code == 0, output
-    assert "the session goes on without online" in output
+    assert f"the session goes on without {name}" in output
     summary = json.loads((live.folder / SUMMARY_FILE).read_text())
     assert summary["end_reason"] == "Ctrl-C"
-    assert any("goes on without online" in str(fault) for fault in summary["faults"])
+    assert any(f"goes on without {name}" in str(fault) for fault in summary["faults"])

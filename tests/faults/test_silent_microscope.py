@@ -64,7 +64,7 @@ def test_a_silent_frame_clock_pauses_the_session_and_the_operator_resumes_it(
         paused_t = until_paused(live)
         while live.until(Edge, line="frame_clock", up=True)[1].t < paused_t:
             pass
-        live.press("p")
+        live.resume()
         _, again = live.until(TrialStart)
         live.until(TrialEnd, trial=again.trial, outcome="done")
         live.press("s")

@@ -1,7 +1,6 @@
 """A session with impossible screens or stimuli is refused in one sentence before it starts."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,10 +8,30 @@ from PIL import Image
 
 from rig.cli.chaos.session_process import free_port
 from rig.settings.config import resolve
-from tests.live import NO_SCREEN, SETUP, TASK
+from tests.live import NO_SCREEN, SETUP, TASK, Live
+from tests.refusals import Try
 
 RETINOTOPY = TASK.with_name("retinotopy.toml")
+Make = Callable[[Path], None]
 IMAGES = ("task.picture=image", "task.stimuli=[]")
+
+
+@pytest.fixture
+def attempt(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    own_locks: None,
+) -> Try:
+    return Try(capsys, monkeypatch, tmp_path / "data")
+
+
+def images(folder: Path, make: Make) -> str:
+    """Make a folder of images; return the setting that names it."""
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    make(pictures)
+    return f"task.images_folder={pictures}"
 
 
 def no_image(folder: Path) -> None:
@@ -28,22 +47,35 @@ def nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("make", "sets", "sentence"),
+    [
+        (nothing, IMAGES, "there is no file in"),
+        (no_image, ("task.stimuli=['bar_10']",), 'did you mean "bar_180"?'),
+    ],
+)
+def test_a_folder_without_the_stimuli_of_the_task_is_refused(
+    attempt: Try, tmp_path: Path, make: Make, sets: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in attempt(*options(images(tmp_path, make), *sets), task=RETINOTOPY)
+
+
+@pytest.mark.session
+@pytest.mark.parametrize(
     ("task", "make", "sets", "sentence"),
     [
         (RETINOTOPY, no_image, IMAGES, "shore.png is not an image"),
-        (RETINOTOPY, nothing, IMAGES, "there is no file in"),
         (TASK, small, (), "leaf1.png is 640 x 480 pixels, too small for a wall"),
-        (RETINOTOPY, no_image, ("task.stimuli=['bar_10']",), 'did you mean "bar_180"?'),
     ],
 )
-def test_bad_images_are_refused(
-    tmp_path: Path, task: Path, make: object, sets: tuple[str, ...], sentence: str
+def test_images_that_the_display_cannot_show_are_refused(
+    tmp_path: Path, task: Path, make: Make, sets: tuple[str, ...], sentence: str
 ) -> None:
-    pictures, data = tmp_path / "pictures", tmp_path / "data"
-    pictures.mkdir()
-    assert callable(make)
-    make(pictures)
-    refused(data, task, f"task.images_folder={pictures}", *sets, sentence=sentence)
+    data = tmp_path / "data"
+    with Live(data, NO_SCREEN, images(tmp_path, make), *sets, task=task) as live:
+        code, output = live.end()
+    assert code == 2, output
+    assert sentence in " ".join(output.split())
+    assert not data.exists()
 
 
 LEFT = "nodes.display.views.left={lower_left=[-20,-10,%s], lower_right=%s, upper_left=[-20,20,%s]}"
@@ -61,22 +93,15 @@ LEFT = "nodes.display.views.left={lower_left=[-20,-10,%s], lower_right=%s, upper
     ],
 )
 def test_impossible_screens_and_unknown_stimuli_are_refused(
-    tmp_path: Path, sets: tuple[str, ...], sentence: str
+    attempt: Try, sets: tuple[str, ...], sentence: str
 ) -> None:
-    refused(tmp_path / "data", TASK, *sets, sentence=sentence)
+    assert sentence in attempt(*options(*sets))
 
 
-def refused(data: Path, task: Path, *sets: str, sentence: str) -> None:
-    """Run a session, which must be refused with that sentence and leave no folder."""
-    command = [sys.executable, "-c", "from rig.cli.main import main; main()", "run", str(SETUP)]
-    command += [str(task), "--subject", "test", "--data", str(data)]
-    for text in (f"rig.hub_port={free_port()}", NO_SCREEN, *sets):
-        command += ["--set", text]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    output = " ".join(run.stderr.split())
-    assert run.returncode == 2, output
-    assert sentence in output
-    assert not data.exists()
+def options(*sets: str) -> list[str]:
+    """Return the options of `rig run` that change these settings."""
+    sets = (f"rig.hub_port={free_port()}", *sets)
+    return [option for text in sets for option in ("--set", text)]
 
 
 def test_files_of_the_operating_system_do_not_become_stimuli(tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ from tests.live import Live
 from tests.refusals import refused
 
 # a watchdog task that its card lacks complains when it is collected
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("own_locks"),
+]
 Say = Callable[..., str]
 DEVICE_LOST = -88705
 CALIBRATED = tuple(
@@ -77,6 +80,7 @@ def test_a_missing_card_is_refused(check: Say, tmp_path: Path) -> None:
     _shows(check(nowhere), "the device server does not answer")
 
 
+@pytest.mark.session
 @pytest.mark.parametrize(
     ("who_am_i", "firmware", "expected"),
     [
@@ -118,6 +122,7 @@ def test_a_missing_calibration_or_one_of_another_valve_is_refused(
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.session
 def test_a_card_lost_in_mid_pulse_ends_the_session_with_the_valve_shut(
     tmp_path: Path,
 ) -> None:
@@ -141,11 +146,13 @@ def test_a_card_lost_in_mid_pulse_ends_the_session_with_the_valve_shut(
         bench.close()
 
 
+@pytest.mark.session
 def test_a_lost_port_ends_the_session_in_one_sentence(tmp_path: Path) -> None:
     bench = BehaviorBench(tmp_path)
     args = ("--override", "a simulated board")
     try:
-        with Live(tmp_path / "data", *CALIBRATED, setup=bench.setup, args=args) as live:
+        sets = (*CALIBRATED, *SOON)
+        with Live(tmp_path / "data", *sets, setup=bench.setup, args=args) as live:
             live.until(TrialStart)
             bench.board.unplug()
             code, output = live.end()

@@ -10,6 +10,7 @@ from rig.cli.chaos.session_process import free_port
 from rig.cli.main import app
 from rig.settings.toml import read_toml
 
+pytestmark = pytest.mark.usefixtures("own_locks")
 SCRIPTED = "tests.behavior.scripted"
 SIMULATED = "behavior.devices.simulated.devices"
 

@@ -18,7 +18,7 @@ def test_the_end_is_sent_while_another_channel_is_stalled(tmp_path: Path) -> Non
         write_alerts(config, stalled.address, good.address)
         env = {"XDG_CONFIG_HOME": str(config)}
         setup = behavior_alone(tmp_path)
-        args = ("--minutes", "0.2")
+        args = ("--minutes", "0.05")
         sets = ("task.grey_before_s=0.3",)
         with Live(tmp_path / "data", *sets, setup=setup, args=args, env=env) as live:
             live.until(TrialStart)

@@ -19,6 +19,7 @@ from tests.rig.animals import known
 from tests.rig.monitor.browsers import chromium
 from tests.rig.monitor.panels import Panel, lab
 
+pytestmark = pytest.mark.session
 CHOSEN = {"name": "VR2", "setup": "bench", "task": "quick", "minutes": "", "override": ""}
 WITHIN_MS = 60_000
 

@@ -104,6 +104,7 @@ def test_the_supplement_is_the_need_less_what_was_drunk() -> None:
     assert not underweight(free, [], TODAY)
 
 
+@pytest.mark.session
 def test_a_session_of_a_real_animal_is_in_the_record_at_its_end(tmp_path: Path) -> None:
     setup = tmp_path / "bench.toml"
     setup.write_text(BENCH)
@@ -126,6 +127,7 @@ def test_a_session_of_a_real_animal_is_in_the_record_at_its_end(tmp_path: Path) 
     assert live.folder.stat().st_mode & 0o777 == 0o750
 
 
+@pytest.mark.session
 def test_an_animal_does_not_run_a_stage_that_is_not_for_its_cohort(tmp_path: Path) -> None:
     setup = tmp_path / "bench.toml"
     setup.write_text(BENCH)

@@ -109,7 +109,7 @@ def test_a_hung_call_ends_a_calibration_with_one_sentence(
     verb = ["calibrate", "valve", str(setup), "--yes"]
     begun = subprocess.run(
         [sys.executable, "-c", f"{HASTY}; from rig.cli.main import main; main()", *verb],
-        env={**os.environ, **there, "FAKE_HANGS_S": HANGS_S},
+        env={**os.environ, **there, "FAKE_HANGS_AFTER_PULSE": "1"},
         input="\n",
         capture_output=True,
         text=True,

@@ -1,6 +1,7 @@
 /* A fake NI-DAQmx driver library: enough of its C interface for one lick, one pulse, one output.
    It writes each act to standard error; the lick line changes twice, 1 s and 1.02 s after start.
-   With FAKE_HANGS_S set, the call that reads the encoder hangs from FAKE_HANGS_S after the start on. */
+   With FAKE_HANGS_S set, the call that reads the encoder hangs from FAKE_HANGS_S after the start on;
+   with FAKE_HANGS_AFTER_PULSE set, it hangs once a pulse has begun. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 typedef struct { char name[64], channel[64]; int changes, latch, next; double high_s; } Task;
 static Task tasks[16];
-static int made;
+static int made, pulses;
 static char last[64];
 static struct timespec began;
 
@@ -52,7 +53,7 @@ int32_t DAQmxStopTask(Task *t) { return 0; }
 int32_t DAQmxTaskControl(Task *t, int32_t action) { return done("control", t); }
 int32_t DAQmxStartTask(Task *t) {
   if (t->latch) clock_gettime(CLOCK_MONOTONIC, &began);
-  if (t->high_s > 0) fprintf(stderr, "open %.1f ms\n", t->high_s * 1e3);
+  if (t->high_s > 0) pulses += fprintf(stderr, "open %.1f ms\n", t->high_s * 1e3) > 0;
   return 0;
 }
 int32_t DAQmxGetTaskAttribute(Task *t, int32_t a, char *v, uint32_t size) {
@@ -126,6 +127,7 @@ int32_t DAQmxReadCounterU32Ex(Task *t, int32_t n, double timeout, uint32_t fill,
 int32_t DAQmxReadCounterScalarF64(Task *t, double timeout, double *v, void *r) {
   const char *hangs_s = getenv("FAKE_HANGS_S");
   while (hangs_s && passed() > atof(hangs_s)) pause();
+  while (pulses && getenv("FAKE_HANGS_AFTER_PULSE")) pause();
   *v = -42.0;
   return 0;
 }

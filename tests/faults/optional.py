@@ -1,0 +1,18 @@
+"""A node without which a session goes on, and which soon counts as hanging, for such a test."""
+
+from rig.messages import Wheel
+from rig.node import Node
+
+
+class Optional(Node):
+    """Receives the wheel and does nothing with it."""
+
+    name = "optional"
+    subscribes = (Wheel,)
+    critical = False
+
+
+if __name__ == "__main__":
+    from rig.process import run
+
+    run(Optional)
