@@ -16,8 +16,8 @@ PIP := $(BIN)/python -m pip install -q -q --disable-pip-version-check --no-deps
 demo: setup
 	@$(BIN)/rig demo --data data
 
-# COVERAGE=1 measures the tests that start no session; measuring makes the processes of a session
-# so slow that its messages come late
+# COVERAGE=1 measures the tests that run no session; measuring makes the processes of a session so
+# slow that its messages come late. Sessions in virtual time wait for nothing, so two run at once.
 test: setup
 	$(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest -n 2 -m "not session and not virtual"
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m virtual

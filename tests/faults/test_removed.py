@@ -17,11 +17,11 @@ from rig.session.provenance import about
 from rig.settings.config import read_session
 from rig.subjects.booking import water_of_day
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
-from tests.faults.test_death import QUICK
+from tests.faults.test_death import QUICK, SLACK
 from tests.faults.test_water import WATER, published_ul
 from tests.live import Live
 
-NOTICED_WITHIN_S = 2.0
+NOTICED_WITHIN_S = 2.0 * SLACK
 
 
 def remove_growing_file(live: Live, keep: Path) -> float:

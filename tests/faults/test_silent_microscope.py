@@ -20,6 +20,7 @@ QUICK = (
     "task.grey_m=0.5",
     "task.cue_from_m=0.2",
     "task.cue_to_m=0.6",
+    "task.corridor_cm_s=120",
     "task.minutes=1",
     "nodes.mesoscope.frame_rate_hz=10",
 )
@@ -60,7 +61,7 @@ def replayed(live: Live) -> Report:
 def test_a_silent_frame_clock_pauses_the_session_and_the_operator_resumes_it(
     tmp_path: Path,
 ) -> None:
-    with Live(tmp_path, *silent_for(3.0), keys=True) as live:
+    with Live(tmp_path, *silent_for(2.0), keys=True) as live:
         paused_t = until_paused(live)
         while live.until(Edge, line="frame_clock", up=True)[1].t < paused_t:
             pass

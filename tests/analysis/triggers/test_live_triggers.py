@@ -32,7 +32,8 @@ RULES = (
 def test_lines_rise_in_a_real_session_and_a_replay_decides_the_same(tmp_path: Path) -> None:
     setup = behavior_alone(tmp_path)
     args = ("--trials", "6", "--seed", "3")
-    with Live(tmp_path / "data", *SHORT, RULES, setup=setup, args=args) as live:
+    sets = (*SHORT, "task.corridor_cm_s=120", RULES)
+    with Live(tmp_path / "data", *sets, setup=setup, args=args) as live:
         code, output = live.end()
         assert code == 0, output
         folder = live.folder
@@ -44,7 +45,7 @@ def test_lines_rise_in_a_real_session_and_a_replay_decides_the_same(tmp_path: Pa
     pulses, held = table[(table.rule == "place") & ~table.sham], table[table.rule == "zone"]
     assert 0 < len(pulses) < 6
     assert pulses.up_ms.to_numpy() == pytest.approx(20.0)
-    assert all(300 < up_ms < 2000 for up_ms in held.up_ms), "up from 1.0 to 1.5 m, at 60 cm/s"
+    assert all(300 < up_ms < 2000 for up_ms in held.up_ms), "up from 1.0 to 1.5 m, at 120 cm/s"
     summary = json.loads((folder / SUMMARY_FILE).read_text())
     assert summary["triggers"]["zone"] == {"lines": 6, "shams": 0, "refused": 0}
     assert summary["latency_ms"]["position_to_line"]["n"] == 12
