@@ -38,8 +38,9 @@ class Loop:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bus, self.t0_ns = Bus(), monotonic_ns()
         console: Any = Console(quiet=True)
-        parts: tuple[Any, ...] = (RealClock(self.t0_ns), self.bus, Operator(), console, None)
-        self.loop = SessionLoop(folder, SESSION, *parts, WaterCount())
+        clock, bus, keys, watch = RealClock(self.t0_ns), self.bus, Operator(), None
+        parts: tuple[Any, ...] = (clock, bus, keys, console, watch, WaterCount())
+        self.loop = SessionLoop(folder, SESSION, *parts)
         monkeypatch.setattr(self.loop, "_watching", True)
 
     def receive(self, message: Message) -> None:
