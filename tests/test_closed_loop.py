@@ -27,8 +27,6 @@ SHORT = (
     "task.cue_to_m=0.8",
     "task.grey_before_s=1",
     "task.grey_after_s=1",
-    "task.corridor_cm_s=120",
-    "nodes.mesoscope.frame_rate_hz=10",
 )
 TRIALS = 8
 
