@@ -37,19 +37,19 @@ class IntegrityCheck(Node):
 
         frame_clock: Annotated[str, msgspec.Meta(min_length=1)] = "frame_clock"
         late_ms: Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)] = 10.0
-        """Difference from its frame's expected time above which an edge is late or early, ms."""
+        """Largest deviation of an edge from its frame's expected time, ms, or it is late or early.
+        """
         pages_behind_s: Annotated[float, msgspec.Meta(gt=0.0, le=600.0)] = 5.0
-        """Time without the page of a scanned frame after which pages are behind, s: pages are not
-        saved, or not read."""
+        """Pages are behind if a scanned frame still has no page after this time, s."""
         stale_ms: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)] = 500.0
-        """Age of the wheel position that a flip shows above which the flip is stale, ms."""
+        """Largest age of the wheel position that a flip shows, ms, or the flip is stale."""
         wheel_gap_ms: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)] = 250.0
-        """Time without a Wheel message after which the wheel is silent, ms."""
+        """The wheel is silent after this time without a Wheel message, ms."""
 
         photodiode: str = ""
         """The line of the photodiode at the display's patch; empty if there is none."""
         drift_ms: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 6.0
-        """Largest change of the delay from flip to light, from its first value, ms."""
+        """Largest allowed difference of the delay from flip to light from its first value, ms."""
 
     settings: Settings
 
@@ -164,7 +164,7 @@ class IntegrityCheck(Node):
         if frame.step_ns:
             text += (
                 f" (the times of ScanImage's frames step by {frame.step_ns / 1e9:+.3f} s; frames "
-                "are matched to the frame clock anew from here)"
+                "are matched to the frame clock again from here)"
             )
             self.publish(Fault(frame.t, text))
         self._find(frame.t, frame.findings, text, frame)

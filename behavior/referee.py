@@ -175,7 +175,7 @@ class Referee(Node):
         name, _, text = (request.text if request else "").partition("=")
         new = msgspec.json.decode(change.new)
         if change.name not in self._task["live"] or not _is_asked(change.name, new, name, text):
-            text = f"{change.name} was set to {change.new}, but nobody asked for it"
+            text = f"{change.name} was set to {change.new}, but nobody requested it"
             self.publish(Fault(change.t, f"{text}; find out what changes settings"))
             return rules
         self._task = with_setting(self._task, change.name, new)

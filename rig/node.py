@@ -59,7 +59,7 @@ class Node:
     rank: ClassVar[int] = 2
     """Real-time priority if `realtime`: a process of higher rank never waits for a lower one."""
     max_lag_s: ClassVar[float] = 1.0
-    """Age of a message (seconds) above which the node has fallen behind and must end."""
+    """A node that gets messages older than this (seconds) has fallen behind and must end."""
     settings_from_task: ClassVar[bool] = False
     """True if all keys of the session's task, and the seed, are settings of the node."""
     task_keys: ClassVar[tuple[str, ...]] = ()

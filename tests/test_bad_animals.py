@@ -63,7 +63,7 @@ def test_a_real_animal_on_simulated_devices(
     assert not (tmp_path / "sub-VR2").exists()
     assert "already in the record" in refused(capsys, monkeypatch, *_add(tmp_path))
     sentence = refused(capsys, monkeypatch, "subject", "show", "vr2", "--data", tmp_path)
-    assert "which knows VR2; add it: rig subject add vr2" in sentence
+    assert "which contains VR2; add it: rig subject add vr2" in sentence
 
 
 def test_a_session_left_open(
@@ -83,7 +83,7 @@ def test_a_session_left_open(
         (("weigh", "VR2", "24"), "no subject VR2"),
         (("show", "VR2"), "no subject VR2"),
         (("water", "VR2"), "no subject VR2"),
-        (("show", "VR2"), "which knows nobody; add it: rig subject add VR2"),
+        (("show", "VR2"), "which contains nobody; add it: rig subject add VR2"),
     ],
 )
 def test_a_subject_that_is_not_there(

@@ -75,7 +75,7 @@ def _check_even(files: Sequence[Checked]) -> None:
     pages = header.frames_per_slice // header.averaged
     if several_slices and pages > 1:
         raise Refused(
-            f"{first.path} has {pages} pages of each slice in a volume, and Suite2p takes one; "
+            f"{first.path} has {pages} pages of each slice in a volume, and Suite2p expects one; "
             "average them (logAverageFactor = framesPerSlice)"
         )
     for one in files:

@@ -154,7 +154,7 @@ class FileFollower:
         except OSError as error:
             raise self.refused(f"cannot be read ({error.strerror})") from error
         if not whole:
-            raise self.refused(f"has become shorter: frame {page.number} is gone")
+            raise self.refused(f"has become shorter: frame {page.number} is lost")
 
     @property
     def began(self) -> bool:

@@ -29,7 +29,7 @@ class NotScanImage(Exception):
 
 
 class TiffLayout(NamedTuple):
-    """Formats in which a kind of TIFF stores a link, the number of a page's tags, and a tag."""
+    """The binary formats of a link, of the number of tags, and of a tag in a kind of TIFF."""
 
     link: struct.Struct
     entries: struct.Struct

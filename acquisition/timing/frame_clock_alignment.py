@@ -29,17 +29,17 @@ _NEAR_WHILE_LOCKING = 0.2
 _SAVED_AFTER = 0.5
 """Earliest time at which a page can be on disk, in periods after the start of its frame."""
 _STEP = 0.5
-"""Deviation above which the microscope's clock has stepped, if there are no edges, in periods."""
+"""Smallest deviation that is a step of the microscope's clock if there are no edges, in periods."""
 
 _LOCK_PAGES = 5
 """Number of pages that vote on the clock offset; fewer if an acquisition has fewer."""
 _PAUSE_FRAMES = 3.0
 """Silence of the frame clock, in periods, that counts as a pause; edges before it had no pages."""
 _MOST_EDGES_BEFORE_PAGES = 150
-"""Number of edges before the first pages above which the microscope was focusing before."""
+"""If there are more edges than this before the first pages, the microscope was focusing."""
 
 _DRIFT_GAIN = 0.2
-"""Fraction of an edge's deviation by which the clock offset is corrected for drift."""
+"""Fraction of an edge's deviation that is added to the clock offset, to follow drift."""
 _LONE_FRAME_NS = 1_000_000_000
 """Period that is assumed if there is only one page, ns."""
 

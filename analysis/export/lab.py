@@ -310,7 +310,7 @@ def _corridor_dm(contents: Contents) -> float:
     if len(lengths_m) > 1:
         raise Refused(
             f"{contents.session.folder} has corridors of {lengths_m[0]:g} to {lengths_m[-1]:g} m; "
-            "the study's files hold one length; export csv, alf or nwb"
+            "the study's files can have only one length; export csv, alf or nwb"
         )
     return float(lengths_m[0]) * _DM
 
@@ -353,7 +353,7 @@ def _read_dict(path: Path) -> dict[str, Any]:
             f"{path} cannot be extended ({error}); move it away and export again"
         ) from None
     if not isinstance(held, dict):
-        raise Refused(f"{path} holds no dict; move it away and export again")
+        raise Refused(f"{path} does not contain a dict; move it away and export again")
     return held
 
 

@@ -18,7 +18,7 @@ from analysis.session.cell_places import places_of
 from rig.errors import Refused
 
 ATLAS_MIDDLE_UM = (1700.0, -1700.0)
-"""The middle of the study's maps, where the axis of the objective is put: xy_t in um."""
+"""The middle of the study's maps, xy_t in um; the axis of the objective is placed there."""
 _AREAS = 10
 _MADE_FROM_CELLS = "made_from_cells"
 """An entry of areas.npz that the study's own file does not have."""

@@ -84,8 +84,8 @@ def _add(
 ) -> None:
     """Open a pool with each cell's new value, then merge pools while they violate the decay.
 
-    decay[c, k] is the fraction of the calcium at the start of the pool before pool k that is left
-    at the start of pool k.
+    At the start of pool k, the calcium of pool k - 1 has decayed to the fraction decay[c, k] of its
+    value at the start of pool k - 1.
     """
     for c in range(values.size):
         v, w, began = np.float64(values[c]), 1.0, frame

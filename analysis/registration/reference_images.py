@@ -76,7 +76,7 @@ def _read_means(path: Path) -> Floats:
     pages = pages[None] if pages.ndim == 2 else pages
     if pages.ndim != 3 or not pages.size or not np.isfinite(pages).all():
         raise Refused(
-            f"reference_file {path} does not hold one mean page per plane with finite values; "
+            f"reference_file {path} does not contain one mean page per plane with finite values; "
             "make it again"
         )
     return pages

@@ -11,7 +11,7 @@ from analysis.registration.phase_correlation import Correlator, Located, Spectru
 Px = Annotated[int, msgspec.Meta(ge=0, le=8192)]
 
 _TRUSTED_PAGES = 16
-"""Number of pages from which a reference is good enough to decide that a page does not match."""
+"""Smallest number of pages of a reference that is good enough to reject a page as not matching."""
 
 
 class MotionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +34,7 @@ class MotionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     stack_file: str = ""
     """A z-stack of the field, .npz: stack (depths, height_px, width_px) and z_um (depths,)."""
     z_drift_um: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 5.0
-    """Drift of the focus from which on it is reported, um."""
+    """Smallest drift of the focus that is reported, um."""
 
 
 class Rigid:

@@ -50,7 +50,7 @@ class Card(msgspec.Struct, frozen=True):
     value: str
     label: str
     mood: str = ""
-    """"good", "bad", or empty."""
+    """Style of the card: "good", "bad", or "" for a plain card."""
 
 
 def render(

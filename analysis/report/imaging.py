@@ -80,7 +80,7 @@ def _histogram(d_prime: Floats) -> Figure:
 
 
 def _by_area(data: ReportData, d_prime: Floats) -> Figure:
-    """Show the fraction of each area's cells that prefer each stimulus, with n and interval."""
+    """Show the fraction of each area's cells that prefer each stimulus, with 95 % intervals."""
     cells = cells_of(data, d_prime.size)
     area = np.full(d_prime.size, -1) if cells is None else cells.area
     members = {ALL: np.ones(d_prime.size, bool)}

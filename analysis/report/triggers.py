@@ -16,7 +16,7 @@ _HEAD = ["trigger", "rule", "line", "rose", "sham", "refused", "latency from", "
 
 
 def triggers(data: ReportData) -> Section | None:
-    """Show when and where each trigger raised its line, or would have, and its latency."""
+    """Show when and where each trigger raised its line (in shams: would have), and its latency."""
     table = data.session.triggers
     rules = {
         str(one["name"]): one for one in data.session.settings.get("task", {}).get("triggers", [])

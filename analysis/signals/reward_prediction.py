@@ -22,7 +22,7 @@ PREDICTS_AT = 0.3
 """Smallest d'_late-early of a reward-prediction cell; in the population, the stimulus d' must be
 larger than this."""
 PERCENTILE = 95.0
-"""Percentile of d'_late-early among the anterior cells above which a cell is in the population."""
+"""The population is the anterior cells whose d'_late-early is at or above this percentile."""
 FOLDS = 10
 WINDOW = (-15, 15)
 """Window of frames around the frame F of a cue or first lick: F - 15 to F + 14."""

@@ -97,7 +97,7 @@ class DeviceClock:
 
         Returns:
             A ClockStep if the device's clock was set since the last exchange. Otherwise, once a
-            second, how well the fit predicted the best exchange of the second before.
+            second, the error with which the fit predicted the best exchange of the last second.
         """
         self.latest = device
         pair = _Pair(device, (asked + answered) // 2, answered - asked)

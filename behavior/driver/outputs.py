@@ -19,7 +19,7 @@ _COUNT_EVERY_NS = 1_000_000_000
 
 
 class Outputs:
-    """The outputs: raised at the event in their key `on`; each change is published."""
+    """The output lines; each is raised at the event in its key `on`, and changes are published."""
 
     def __init__(self, outputs: dict[str, Output], lines: dict[str, Any], publish: Publish) -> None:
         """Check the outputs' tables.

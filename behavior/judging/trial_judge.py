@@ -19,11 +19,11 @@ class _RewardWindow(msgspec.Struct):
     """
 
     opened_t: int | None = None
-    """Time from which the reward was available."""
+    """Time at which the reward became available."""
     due_t: int | None = None
     """Time at which the reward was due: the first lick inside, or the end of the passive delay."""
     closed_t: int | None = None
-    """Time from which the reward was no longer available."""
+    """Time at which the reward became unavailable."""
 
     def contains(self, t: int) -> bool:
         """Return True if t is in the window, both ends included."""

@@ -57,7 +57,10 @@ class TrialPlan:
         self._completed += 1
 
     def draw_trial(self, t: int, misses: int) -> TrialStart:
-        """Return the trial that starts at t (ns), after `misses` rewarded trials without water."""
+        """Return the trial that starts at t (ns).
+
+        `misses` is the number of rewarded trials since the last rewarded trial with water.
+        """
         settings, block = self._settings, self.block
         stimulus, *rest = self._order[self._completed : self._completed + 2]
         rewarded = settings.watered and stimulus in block.rewarded

@@ -91,11 +91,12 @@ class Block(Node.Settings, frozen=True, kw_only=True):
     reward_delay_ms: NotNegative = 0.0
     reward_ul: Positive = 3.0
     rescue_after_misses: Count = 0
-    """Number of rewarded trials without water after which the next one is passive; 0: never."""
+    """After this many rewarded trials without water, the next rewarded trial is passive; 0: never.
+    """
 
     @property
     def names(self) -> list[str]:
-        """The stimuli; if none are listed, the files of images_folder, or "grey" for grey."""
+        """What may be shown: the stimuli, or else the files of images_folder, or else "grey"."""
         if self.stimuli or self.picture == "corridor":
             return self.stimuli
         images = sorted(PurePath(name).stem for name in self.images_files)
@@ -144,7 +145,7 @@ class TaskSettings(Block, frozen=True, kw_only=True):
     """Longest duration of the session, minutes."""
     grey_after_s: NotNegative = 6.0
     water_ul: NotNegative = 0.0
-    """Volume, ul, after which the session ends with the current trial; 0: no limit."""
+    """The session ends after the trial in which this volume, ul, was reached; 0: no limit."""
     disengaged_after: Count = 0
     """Number of consecutive rewarded trials without a lick that ends the session; 0: no limit."""
     blocks: list[dict[str, Any]] = field(default_factory=list)

@@ -12,7 +12,7 @@ ARMED_NS = 60_000_000_000
 RENEW_NS = 250_000_000
 """Time after which a waiting request is repeated, ns; otherwise the driver disarms the valve."""
 NOW_DEADLINE_NS = 1_000_000_000
-"""Longest time after which a request for water at once may be carried out, ns."""
+"""Longest delay with which a request for water at once may be carried out, ns."""
 
 
 class RewardSettings(msgspec.Struct, frozen=True):

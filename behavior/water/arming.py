@@ -10,8 +10,7 @@ import msgspec
 from rig.messages import Arm
 
 LEASE_NS = 1_000_000_000
-"""Time for which a valve stays armed after its last Arm, ns; without renewal the task may be dead.
-"""
+"""Time for which a valve stays armed after its last Arm, ns; the task must renew it in time."""
 OLDEST_LICK_NS = 1_000_000_000
 """Largest age of a lick that can fire a valve when the driver reads it, ns."""
 _SILENT = "the task stopped renewing the request"

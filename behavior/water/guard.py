@@ -25,7 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_day_ul: Annotated[float, msgspec.Meta(gt=0, le=2000)] = 1000.0
     """Largest amount of water that an animal may get in a day, over all sessions, microlitres."""
     max_unconsumed: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
-    """Number of rewards without a lick after which no water is given until the animal licks."""
+    """After this many rewards without a lick, no water is given until the animal licks."""
     reserve_rewards: Annotated[int, msgspec.Meta(ge=3, le=50)] = 5
     """Number of rewards in a block of water; each block is recorded on disk before it is given."""
 

@@ -12,13 +12,13 @@ class LickLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The [nodes.hardware.licks] table: the limits of what a mouse's tongue can do."""
 
     debounce_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 30.0
-    """Time after a touch or an onset in which another onset is a bounce and not a lick, ms."""
+    """Shortest time from a touch or an onset to a lick, ms; an earlier onset is a bounce."""
     max_per_s: Annotated[int, msgspec.Meta(ge=15, le=1000)] = 50
-    """Number of onsets per second, including bounces, above which a line is noisy."""
+    """Largest number of onsets per second, including bounces; a line with more is noisy."""
     stuck_ms: Annotated[float, msgspec.Meta(ge=200, le=60_000)] = 1500.0
-    """Duration above which a touch is not a lick (but a wet sensor or a paw), ms."""
+    """Longest touch that is a lick, ms; a longer touch is a wet sensor or a paw."""
     quiet_s: Annotated[float, msgspec.Meta(ge=1, le=600)] = 10.0
-    """Time without a touch after which a faulty line is used again, s."""
+    """A faulty line is used again after this time without a touch, s."""
 
 
 class LickFilter:

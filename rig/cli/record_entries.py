@@ -39,7 +39,7 @@ def known(data: Path, name: str) -> Subject:
     if animal is None:
         there = ", ".join(names(data)) or "nobody"
         raise Refused(
-            f"there is no subject {name} in the record of {data}, which knows {there}; add it: "
+            f"there is no subject {name} in the record of {data}, which contains {there}; add it: "
             f"rig subject add {name} (options: rig subject add --help), or check --data"
         )
     return animal

@@ -108,10 +108,10 @@ class ReplayFeed:
     def __init__(self, folder: Path, now: Callable[[], float] = time.monotonic) -> None:
         """Read the session. Raises Refused if the folder contains none."""
         if not (folder / LOG_FILE).is_file():
-            raise Refused(f"{folder} holds no {LOG_FILE}; name a session folder")
+            raise Refused(f"{folder} contains no {LOG_FILE}; name a session folder")
         self._messages = list(_thinned(read(folder / LOG_FILE)))
         if not self._messages:
-            raise Refused(f"the log of {folder} holds no message; choose another session")
+            raise Refused(f"the log of {folder} contains no message; choose another session")
         self._times = [envelope.sent for envelope, _ in self._messages]
         self._now = now
         self._at = 0

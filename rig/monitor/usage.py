@@ -15,9 +15,9 @@ from rig.monitor.state import MonitorState
 
 _PROC = Path("/proc")
 SILENT_S = 0.8
-"""Time without a message after which a process is silent, s; a Heartbeat comes every 0.2 s."""
+"""A process is silent after this time without a message, s; a Heartbeat comes every 0.2 s."""
 _LOOKS = 3
-"""Number of consecutive checks without a process after which it is dead; its Ended may be late."""
+"""A process is dead if this many consecutive checks do not find it; its Ended may be late."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 

@@ -52,7 +52,7 @@ class Report(msgspec.Struct, frozen=True):
     differences: dict[str, list[FieldDifference]] = {}
     """With --set: how much the messages of each decider differ from the recorded ones."""
     unreached: list[str] = []
-    """The --set texts that no decider reads, so that they cannot change the replay."""
+    """The --set texts that no decider reads; they do not change the replay."""
     what_if: WhatIf | None = None
     """With --set: where each trial of the task first diverges from the recording."""
 

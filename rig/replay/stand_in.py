@@ -190,7 +190,7 @@ class _StandIn:
         self.publish(sender, Ended(self._clock.now(), reason, failed, messages))
 
     def played(self, took_s: float) -> Played:
-        """Return the result after took_s seconds."""
+        """Return the result; playing took took_s seconds."""
         return Played(
             self.live,
             (self._last - self._first) / 1e9,

@@ -36,7 +36,7 @@ from rig.transport.log import LOG_FILE, read_completeness, read_kinds
 
 _STATE: set[type[Message]] = {Start, Position, TrialStart, TrialEnd, Arm, Valve, Lick}
 _ITS_OWN = ("task", "seed", "subject", "task_name", "id", "continues")
-"""Sections that --set may not change, because it would be another session."""
+"""Sections that --set may not change in a continued session."""
 
 
 def continued(folder: Path, data: Path, sets: list[str]) -> ResolvedSession:

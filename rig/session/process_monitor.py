@@ -83,7 +83,7 @@ class ProcessMonitor:
             else:
                 continue
             self._dropped.add(name)
-            reasons.append(f"{why}; the session goes on without {name}")
+            reasons.append(f"{why}; the session continues without {name}")
         return reasons
 
     def failure(self) -> str:

@@ -62,7 +62,7 @@ def complete_log(folder: Path) -> Completeness:
     verdict = read_completeness(log) if log.exists() else None
     has_journals = (folder / JOURNAL_FOLDER).is_dir()
     if verdict is None and not has_journals and not _holds_messages(log):
-        raise Refused(f"{folder} holds neither a readable log nor journals; nothing to recover")
+        raise Refused(f"{folder} contains neither a readable log nor journals; nothing to recover")
     if verdict is not None and verdict.whole:
         shutil.rmtree(folder / JOURNAL_FOLDER, ignore_errors=True)
     elif verdict is None or kept_journals(folder):

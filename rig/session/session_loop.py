@@ -68,7 +68,7 @@ class SessionLoop:
         self._line = StatusLine()
         self._interrupted: str | None = None
         self._failure = ""
-        """Why the session must end, if it cannot wait for an operator."""
+        """The fault that ends the session, as no operator can answer; "" if there is none."""
         self._started = self._watching = False
         self._requests = 0
         self._asked: OperatorRequest | None = None
@@ -204,7 +204,7 @@ class SessionLoop:
             self._failure = self._failure or fault
         elif not self._is_paused(self._clock.now()):
             self._publish_request("pause", fault, LAUNCH)
-            text = "the session pauses: p goes on without that, s or q stops it"
+            text = "the session pauses: press p to resume without it, s or q to stop"
             self._console.print(Text(text, "bold yellow"))
 
     def _stop(self, reason: str) -> str:

@@ -48,7 +48,7 @@ def read_alerts() -> AlertSettings | None:
         return None
     if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Refused(
-            f"{path} can be read by other users, and holds passwords; run: chmod 600 {path}"
+            f"{path} can be read by other users, and contains passwords; run: chmod 600 {path}"
         )
     settings = convert(read_toml(path), AlertSettings, str(path))
     if not settings.channels:

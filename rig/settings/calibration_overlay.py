@@ -25,7 +25,8 @@ def overlay_calibration(setup_table: dict[str, Any], setup: Path) -> dict[str, A
     name, of = setup_table["rig"].get("name"), measured.pop("rig", {}).get("name")
     if of != name:
         raise Refused(
-            f"{path} holds the calibration of rig {of!r}, but this is rig {name!r}; calibrate again"
+            f"{path} contains the calibration of rig {of!r}, but this is rig {name!r}; calibrate "
+            "again"
         )
     return _overlay(setup_table, measured, path, "")
 

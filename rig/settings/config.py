@@ -76,7 +76,7 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class ResolvedSession(msgspec.Struct, frozen=True):
-    """A resolved session, and the current path of each file by its path in the session folder."""
+    """A resolved session and its files: the current path, by the path in the session folder."""
 
     session: SessionSettings
     files: dict[str, Path]

@@ -15,7 +15,7 @@ Pulse = tuple[float, float]
 CLOCK_MAY_DIFFER_S = 300.0
 """Longest time by which the clock may be behind the ledger's latest time, seconds."""
 FUTURE_S = 60.0
-"""Time ahead of the clock from which an entry is reported as dated in the future, seconds."""
+"""An entry at least this far ahead of the clock is reported as dated in the future, seconds."""
 SUPPLEMENT = "supplement"
 """Name of the source of water that was given by hand."""
 _MARGIN_UL = 1e-6

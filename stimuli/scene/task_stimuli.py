@@ -13,7 +13,7 @@ from stimuli.textures.names import STIMULI, base_name, check_names, exemplars, s
 BARS = ("bar_0", "bar_90", "bar_180", "bar_270")
 """Names of the bars that drift to the right, up, to the left, and down."""
 _SIMILAR = 0.75
-"""Similarity of two names (0 to 1, by difflib) from which one is probably a misspelling."""
+"""Smallest similarity of two names (0 to 1, by difflib) that suggests a misspelling."""
 
 
 class TaskStimuli(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from rig.messages import Cue, CueOnset, Fault, Message, Start
 from rig.node import Publish
 
 _TIMEOUT_NS = 500_000_000
-"""Time after a Cue message at which a cue that has not sounded is reported as a Fault, ns."""
+"""A cue that has not sounded after this time is reported as a Fault, ns."""
 
 
 class Tone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -130,7 +130,7 @@ def test_a_file_that_loses_its_pages_is_a_sentence(tmp_path: Path) -> None:
     with closing(FileFollower(path)) as follower:
         page = next(follower.poll())
         path.write_bytes(path.read_bytes()[: page.offset_bytes + 9])
-        with pytest.raises(Refused, match=r"a\.tif has become shorter: frame 1 is gone"):
+        with pytest.raises(Refused, match=r"a\.tif has become shorter: frame 1 is lost"):
             follower.pixels(page)
 
 

@@ -118,7 +118,7 @@ def test_suite2p_and_the_vendors_reader_find_the_same_planes(
 def test_what_suite2p_would_cut_wrongly_is_refused(tmp_path: Path) -> None:
     two_frames = recording(3, 2)
     path = save(tmp_path / "a.tif", two_frames, list(frames_of(two_frames, "saved", (12,))))
-    with pytest.raises(Refused, match="2 pages of each slice in a volume, and Suite2p takes one"):
+    with pytest.raises(Refused, match="2 pages of each slice in a volume, and Suite2p expects one"):
         ops_of(check([path]))
     partial = recording(3)
     frames = list(frames_of(partial, "saved", (8, 9)))

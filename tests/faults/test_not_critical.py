@@ -27,7 +27,7 @@ def check_it_goes_on(live: Live, name: str, module: str, number: signal.Signals)
     _, before = live.until(Position, phase="corridor")
     live.signal(module, number)
     _, fault = live.until(Fault)
-    while fault.text.find(f"goes on without {name}") < 0:
+    while fault.text.find(f"continues without {name}") < 0:
         _, fault = live.until(Fault)
     _, after = live.until(Position)
     assert after.t >= before.t
@@ -36,7 +36,7 @@ def check_it_goes_on(live: Live, name: str, module: str, number: signal.Signals)
     live.signal("launch", signal.SIGINT)
     code, output = live.end()
     assert code == 0, output
-    assert f"the session goes on without {name}" in output
+    assert f"the session continues without {name}" in output
     summary = json.loads((live.folder / SUMMARY_FILE).read_text())
     assert summary["end_reason"] == "Ctrl-C"
-    assert any(f"goes on without {name}" in str(fault) for fault in summary["faults"])
+    assert any(f"continues without {name}" in str(fault) for fault in summary["faults"])

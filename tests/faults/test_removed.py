@@ -64,7 +64,7 @@ def test_a_growing_tiff_that_is_deleted_pauses_the_session_until_the_operator_de
         live.press("q")
         code, output = live.end()
         assert code == 0, output
-        assert "p goes on without that, s or q stops it" in output
+        assert "press p to resume without it, s or q to stop" in output
         assert "NOT SOUND" in output
         found = summary(live)
         assert found["integrity"]["findings"]["file lost"] == 1

@@ -117,4 +117,4 @@ def test_ls_lists_sessions_and_says_which_are_not_closed(session: Path) -> None:
     output = rig("ls", "--data", session.parents[1]).output
     assert "20260304_2" in output
     assert "not closed" in output  # it has no summary
-    assert "holds no session of nobody" in refusal("ls", "nobody", "--data", session.parents[1])
+    assert "contains no session of nobody" in refusal("ls", "nobody", "--data", session.parents[1])

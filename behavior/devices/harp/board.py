@@ -25,7 +25,7 @@ Opening the port resets some boards, and their bootloader waits before the firmw
 """
 _RETRY_EVERY_S = 0.02
 _RAN_ON_NS = 100 * _MS
-"""Largest clock difference after a loss, ns, from which it follows that the board was not reset."""
+"""A board was not reset during a loss if its clock deviates by at most this from the fit, ns."""
 _WHEEL_SILENT_NS = 250 * _MS
 
 

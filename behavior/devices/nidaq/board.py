@@ -69,7 +69,7 @@ class Board:
         """Lines that the card lowers if the driver stops responding: those of the valves, for
         example "port1/line4"."""
         watchdog_s: Annotated[float, msgspec.Meta(ge=0.2, le=2.0)] = 1.0
-        """Time without a sign of life of the driver after which the card lowers them, s."""
+        """The card lowers these lines after this time without a sign of life of the driver, s."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings, self.name = settings, name

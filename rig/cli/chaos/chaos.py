@@ -81,7 +81,7 @@ def _holds(plan: Plan, keep: Path | None, console: Console) -> bool:
     took_s = time.monotonic() - began_s
     for problem in problems:
         console.print(Text(f"  FAILED: {problem}", "bold red"), soft_wrap=True)
-    verdict = f"{len(problems)} things did not hold" if problems else "all held"
+    verdict = f"{len(problems)} checks failed" if problems else "all held"
     console.print(f"seed {plan.seed}: {verdict} ({rewards} rewards, {took_s:.0f} s)")
     return not problems
 

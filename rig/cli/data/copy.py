@@ -92,7 +92,7 @@ def prune(
         if manifest.get(name) != _entry(folder / name):
             raise Refused(f"nothing was deleted: the copy lacks {name}; run rig copy again")
     if not tiffs:
-        raise Refused(f"{folder} holds no TIFF; nothing to delete")
+        raise Refused(f"{folder} contains no TIFF; nothing to delete")
     size = sum(manifest[name].bytes for name in tiffs)
     what = f"delete {len(tiffs)} TIFFs ({size / 1e6:.1f} MB) of {folder}?"
     if not yes and not typer.confirm(what):

@@ -25,7 +25,7 @@ def ls(
     folders = sorted(data.glob(f"sub-{subject or '*'}/ses-*"), key=_in_order)
     if not folders:
         whose = f" of {subject}" if subject else ""
-        raise Refused(f"{data} holds no session{whose}; check the name, or give --data")
+        raise Refused(f"{data} contains no session{whose}; check the name, or give --data")
     table = Table()
     for name in ("subject", "session", "task"):
         table.add_column(name)

@@ -68,7 +68,7 @@ def check_manifest(folder: Path) -> None:
     for what in differences(folder, kept):
         raise Refused(
             f"{folder}: {what}, although its {MANIFEST_FILE} lists it; restore it from a copy, or "
-            f"delete {MANIFEST_FILE} to go on with what is there"
+            f"delete {MANIFEST_FILE} to continue with the existing files"
         )
 
 

@@ -195,5 +195,5 @@ def _latest(pages: Iterator[NDArray[Any]], count: int) -> list[NDArray[Any]]:
 
     latest = list(deque(pages, maxlen=count))
     if not latest:
-        raise Refused("that TIFF holds no whole page of this depth yet; wait for some frames")
+        raise Refused("the TIFF has no complete page of this depth yet; wait for some frames")
     return latest

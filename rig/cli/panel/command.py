@@ -66,7 +66,7 @@ def panel(
 
     listening = bind(host, port)
     address = address_of(listening, certificate is not None, token, names)
-    new_console().print(f"panel: {address}   (Ctrl-C ends it; a session goes on)", soft_wrap=True)
+    new_console().print(f"panel: {address}   (Ctrl-C ends it; a session continues)", soft_wrap=True)
     if not no_browser:
         open_browser(address)
     app = panel_application(desk, watched, token, _page_of)

@@ -52,7 +52,7 @@ def end(folder: Path, reason: str | None, console: Console) -> None:
     before = _readable(folder / SUMMARY_FILE)
     if before is not None and _is_of_whole_log(before) and not _is_of_whole_log(summary):
         summary = before
-        text = f"{SUMMARY_FILE} is kept as it was written while the log was whole"
+        text = f"{SUMMARY_FILE} is kept from before the log was damaged"
         console.print(Text(text, "yellow"))
     else:
         text = json.dumps(summary, indent=2, allow_nan=False)

@@ -102,7 +102,7 @@ def _run(
 
     listening = bind(host, port)
     address = address_of(listening, certificate is not None, "", names)
-    new_console().print(f"live page: {address}   (Ctrl-C ends it; the session goes on)")
+    new_console().print(f"live page: {address}   (Ctrl-C ends it; the session continues)")
     if browser:
         open_browser(address)
     serve(application(served), listening, certificate, key, names=names)
@@ -131,5 +131,5 @@ def _imaging(folder: Path) -> "ImagingView":
 def _newest(data: Path) -> Path:
     sessions = sorted(data.glob("sub-*/ses-*"), key=lambda path: path.stat().st_mtime)
     if not sessions:
-        raise Refused(f"{data} holds no session; name its folder, or give --data")
+        raise Refused(f"{data} contains no session; name its folder, or give --data")
     return sessions[-1]

@@ -49,7 +49,7 @@ def overview(
     trusted = _trusted(trust)
     listening = bind(host, port)
     address = address_of(listening, certificate is not None, "", names)
-    new_console().print(f"overview: {address}   (Ctrl-C ends it; the sessions go on)")
+    new_console().print(f"overview: {address}   (Ctrl-C ends it; the sessions continue)")
     if not no_browser:
         open_browser(address)
     app = overview_application(Overview(shown, trusted))

@@ -260,7 +260,9 @@ def test_corridors_of_two_lengths_are_refused(tmp_path: Path) -> None:
     at = next(n for n, m in enumerate(messages) if isinstance(m, TrialStart) and m.trial == 1)
     messages[at] = msgspec.structs.replace(messages[at], texture_m=3.0)
     folder = write(tmp_path, messages, start())
-    with pytest.raises(Refused, match=r"corridors of 5 to 6 m; the study's files hold one length"):
+    with pytest.raises(
+        Refused, match=r"corridors of 5 to 6 m; the study's files can have only one length"
+    ):
         write_lab(read_contents(folder), tmp_path / "lab")
 
 

@@ -190,8 +190,8 @@ def test_a_drift_of_five_microns_is_found_in_a_stack() -> None:
 @pytest.mark.parametrize(
     ("name", "held", "sentence"),
     [
-        ("reference_file", np.zeros((2, 3, 4, 5)), "does not hold one mean page per plane"),
-        ("reference_file", np.full((8, 9), np.nan), "does not hold one mean page per plane"),
+        ("reference_file", np.zeros((2, 3, 4, 5)), "does not contain one mean page per plane"),
+        ("reference_file", np.full((8, 9), np.nan), "does not contain one mean page per plane"),
         ("stack_file", np.zeros((3, 8, 9)), "z_um must increase"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_session_goes_on_without_its_closed_loop_and_its_line_falls(tmp_path: 
             _, message = live.until(Message)
             if isinstance(message, Edge) and message.line == "laser" and not message.up:
                 fell = fell or message
-            elif isinstance(message, Fault) and "goes on without closed_loop" in message.text:
+            elif isinstance(message, Fault) and "continues without closed_loop" in message.text:
                 fault = message
         assert fell.t == answer.t + 1_500_000_000
         _, after = live.until(Position)

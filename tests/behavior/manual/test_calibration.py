@@ -256,5 +256,5 @@ def test_calibrations_of_another_rig_or_valve_are_refused(setup: Path) -> None:
         read_setup(setup)
     measured_file(setup).unlink()
     measure(setup, "another", "nodes.hardware.valve.centre", {"ul_per_ms": 0.1})
-    with pytest.raises(Refused, match="holds the calibration of rig 'another'"):
+    with pytest.raises(Refused, match="contains the calibration of rig 'another'"):
         read_setup(setup)

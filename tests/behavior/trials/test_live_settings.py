@@ -118,7 +118,7 @@ def test_the_referee_reports_a_change_that_nobody_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     faults = of(Fault, session_of(ChangesUnasked, monkeypatch))
-    assert any("reward_ul was set to 1.5, but nobody asked for it" in f.text for f in faults)
+    assert any("reward_ul was set to 1.5, but nobody requested it" in f.text for f in faults)
 
 
 def test_settings_named_live_are_settings_of_a_trial() -> None:

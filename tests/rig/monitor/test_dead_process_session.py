@@ -58,7 +58,7 @@ def test_a_process_killed_in_a_session_is_dead_on_the_page_within_a_second(
             assert tab.evaluate("window.updates") <= MOST_UPDATES
             assert set(OF_ONLINE) <= set(tab.evaluate(PARTS))
             expect(tab.locator("#link")).to_have_text(ONE_DEAD, timeout=WITHIN_MS)
-            expect(tab.locator("#faults li")).to_contain_text("goes on without online")
+            expect(tab.locator("#faults li")).to_contain_text("continues without online")
             live.until(TrialStart)
             live.signal("behavior.hardware", signal.SIGKILL)
             expect(tab.locator("#phase")).to_have_text("ENDED", timeout=WITHIN_MS)

@@ -121,7 +121,7 @@ def test_a_port_in_use_is_refused_in_one_sentence() -> None:
 
 
 def test_a_folder_that_is_no_session_is_not_replayed(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"holds no .*; name a session folder"):
+    with pytest.raises(Refused, match=r"contains no .*; name a session folder"):
         ReplayFeed(tmp_path)
 
 
