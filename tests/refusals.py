@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rig.cli.main import main
+from rig.session import launch
 from tests.live import NO_SCREEN, SETUP, TASK
 
 
@@ -15,6 +16,8 @@ def refused(
     """Run the command; return the sentence it refused with."""
     monkeypatch.setattr(sys, "argv", ["rig", *map(str, arguments)])
     monkeypatch.setenv("COLUMNS", "1000")
+    # this process runs other tests afterwards, beside those of another one
+    monkeypatch.setattr(launch, "prioritise", lambda _: None)
     with pytest.raises(SystemExit) as exit_:
         main()
     sentence = capsys.readouterr().err.strip()
