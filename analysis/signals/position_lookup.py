@@ -18,7 +18,10 @@ class PositionLookup:
 
     def add(self, position: Position) -> None:
         """Add a Position, and remove those that are older than _KEPT_NS."""
-        insort(self._positions, position, key=_t)
+        if not self._positions or position.t >= self._positions[-1].t:
+            self._positions.append(position)  # nearly always, without a search
+        else:
+            insort(self._positions, position, key=_t)
         if self._positions[0].t < position.t - 2 * _KEPT_NS:
             del self._positions[: bisect_right(self._positions, position.t - _KEPT_NS, key=_t)]
 
@@ -45,6 +48,8 @@ class UnplacedLicks:
 
     def take(self, before: int | None, positions: PositionLookup) -> list[PlacedLick]:
         """Return, and no longer keep, the licks before that time (ns), or all, with positions."""
+        if not self._times:
+            return []
         ready = [t for t in self._times if before is None or t < before]
         self._times = [t for t in self._times if not (before is None or t < before)]
         places = [positions.at(t) for t in ready]

@@ -10,7 +10,7 @@ import msgspec
 
 from rig.clock import SetClock
 from rig.errors import Refused
-from rig.messages import Fault, Frame, Message, Start, Stop, TrialStart
+from rig.messages import Fault, Frame, Message, Start, Stop, TrialStart, kind
 from rig.node import Node, ReplayCounts, drive
 from rig.process import make, node_class
 from rig.replay.comparison import Comparison, Difference
@@ -19,7 +19,15 @@ from rig.replay.what_if import WhatIf
 from rig.settings.config import SessionSettings, apply_sets, convert, located
 from rig.transport.envelope import Envelope
 from rig.transport.frame_pixels import Pixels
-from rig.transport.log import LOG_FILE, Completeness, LogReader, read_completeness, read_kinds
+from rig.transport.log import (
+    LOG_FILE,
+    Completeness,
+    LogReader,
+    Wants,
+    message_count,
+    read_completeness,
+    read_kinds,
+)
 
 Messages = Sequence[tuple[Envelope, Message]]
 _BATCH = 1000
@@ -92,6 +100,8 @@ def replay(
     exact = all(recorded.about.get(key) == here.get(key) for key in _SAME_BITS)
     transport = _LogTransport(folder, completeness.in_hub_order, names)
     nodes = [make(session, n, partial(transport.publish, n)) for n in names]
+    if completeness.whole and completeness.in_hub_order == message_count(folder / LOG_FILE):
+        transport.wants = _wants(nodes)
     transport.reads_pixels = any(Frame in node.subscribes and node.reads_pixels for node in nodes)
     transport.comparisons = {
         node.name: Comparison(node, exact, Differences() if sets else None) for node in nodes
@@ -104,6 +114,14 @@ def replay(
     drive(nodes, transport, SetClock(), alone=True)
     unreached = [text for text in sets if not _reaches(text, nodes)]
     return _report(transport, exact, _recorded_by(recorded.about, here), unreached)
+
+
+def _wants(nodes: Sequence[Node]) -> Wants:
+    """Return which recorded messages a replay needs: what the deciders handle and published."""
+    senders = {node.name for node in nodes}
+    types = {kind(one) for node in nodes for one in node.subscribes if issubclass(one, Message)}
+    types |= {kind(Start), kind(Stop)}
+    return lambda sender, name: sender in senders or name in types
 
 
 def _chosen(deciders: tuple[str, ...], only: Sequence[str]) -> tuple[str, ...]:
@@ -268,13 +286,19 @@ class _LogTransport:
         self.reads_pixels = True
         """True if any decider needs the pixels of Frames."""
         self._reader = LogReader(folder / LOG_FILE)
-        self._log = ((envelope, message) for envelope, message, _ in self._reader.messages())
+        self.wants: Wants | None = None
+        """The messages that are read; None for all. Only for a log that is whole in hub order."""
+        self._log = self._read()
         self._received = islice(self._log, in_hub_order)
         self._names = names
         self._at_end = False
         self._pixels = Pixels(folder)
         faults = (message for _, message in read_kinds(folder / LOG_FILE, {Fault}))
         self._lost = {f.frame for f in faults if isinstance(f, Fault) and f.frame is not None}
+
+    def _read(self) -> Iterator[tuple[Envelope, Message]]:
+        for envelope, message, _ in self._reader.messages(self.wants):
+            yield envelope, message
 
     def connect(self) -> None:
         pass

@@ -5,7 +5,7 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedWriter
 from pathlib import Path
@@ -191,6 +191,10 @@ class Journal:
                 return
 
 
+Wants = Callable[[str, str], bool]
+"""Takes a sender and the name of a message type."""
+
+
 class LogReader:
     """A reader of a log or a journal, from its first byte to its last, which records damage."""
 
@@ -201,14 +205,22 @@ class LogReader:
         self.scan = Scan(memoryview(b""))
         """The results of the last pass; final when the messages are exhausted."""
 
-    def messages(self) -> Iterator[Found]:
+    def messages(self, wants: Wants | None = None) -> Iterator[Found]:
         """Yield (envelope, message, bytes of the envelope) in the order of the file.
 
         Damaged parts are left out; see `damage`. Raises OSError if the file cannot be read.
+
+        Args:
+            wants: Which senders and types are wanted; messages of others are passed over, if the
+                file is intact. None for all.
         """
         with _mapped(self.path) as data:
             self.intact, self.scan = is_intact(data), Scan(data)
-            yield from self.scan.messages()
+            channels = None
+            if wants is not None and self.intact and (summary := _summary(self.path)) is not None:
+                topics = ((n, c.topic.partition("/")) for n, c in summary.channels.items())
+                channels = {number for number, (sender, _, name) in topics if wants(sender, name)}
+            yield from self.scan.messages(channels=channels)
 
     def damage(self) -> str:
         """Return a sentence on the damage, when the messages are exhausted; "" if there is none.
@@ -265,6 +277,13 @@ def read_kinds(path: Path, kinds: set[type[Message]]) -> Iterator[tuple[Envelope
         for envelope, message, _ in Scan(data).messages(chunks, channels):
             if isinstance(message, types):
                 yield envelope, message
+
+
+def message_count(path: Path) -> int | None:
+    """Return the number of messages that a closed log records; None if it does not record it."""
+    summary = _summary(path)
+    statistics = summary.statistics if summary is not None else None
+    return statistics.message_count if statistics is not None else None
 
 
 def read_completeness(path: Path) -> Completeness | None:

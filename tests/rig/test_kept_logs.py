@@ -51,3 +51,13 @@ def test_a_kept_log_is_replayed_or_refused_in_one_sentence(name: str, tmp_path: 
     assert report.first is None or report.first.sender == "online"
     assert report.compared["task"] > 1000
     assert set(report.compared) == {"task", "referee", "integrity", "online"}
+
+
+@pytest.mark.parametrize("only", [[], ["online"], ["referee"]])
+def test_a_replay_passes_over_what_no_decider_needs(
+    only: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = kept_session(SCHEMAS[-1], tmp_path)
+    report = replay(folder, [], about(), only)
+    monkeypatch.setattr("rig.replay.replay.message_count", lambda _: None)  # reads everything
+    assert replay(folder, [], about(), only) == report

@@ -127,6 +127,16 @@ def test_a_log_of_many_blocks_is_read_as_one(
     assert 0 < len(found) < len(expected)
 
 
+def test_only_the_wanted_messages_are_read(tmp_path: Path) -> None:
+    path = kept_session(SCHEMAS[-1], tmp_path) / LOG_FILE
+    everything = list(LogReader(path).messages())
+    found = list(LogReader(path).messages(lambda sender, name: name == "Lick" or sender == "task"))
+    assert found == [
+        one for one in everything if isinstance(one[1], Lick) or one[0].sender == "task"
+    ]
+    assert 0 < len(found) < len(everything) == log.message_count(path)
+
+
 def test_messages_on_both_sides_of_a_damaged_chunk_are_read(tmp_path: Path) -> None:
     path, damaged = tmp_path / "x.mcap", tmp_path / "y.mcap"
     count = write_log(path, 3000, chunked=True)
