@@ -12,6 +12,7 @@ This is detected in two ways:
   and answer;
 - an event is implausible: by the fit it is later than its arrival, or its stamp is earlier than
   that of the event before it. The caller then makes new exchanges, which show if the clock was set.
+  Where events are rare (`rare_events`), an event long before its arrival is implausible, too.
 
 After a step of the clock the fit starts again. Steps below `tolerance_ns` are not detected; the fit
 follows them within a minute.
@@ -31,6 +32,8 @@ TOLERANCE_NS = 10_000_000
 """Largest error of the fit that counts as normal, in addition to that of slow exchanges, ns."""
 _RECHECK_NS = 100_000_000
 """After exchanges without a step, implausible events cause no new exchanges for this time, ns."""
+_LATENCY_NS = 20_000_000
+"""Longest time from an event to its arrival that counts as normal, ns."""
 _WORST_RATE = 0.006
 """Largest relative error of a device's rate before it is fitted (ceramic resonators: 0.005)."""
 
@@ -41,6 +44,18 @@ class _Pair(msgspec.Struct, frozen=True):
     device: int
     host: int
     took: int
+
+
+class _Replaced(msgspec.Struct, frozen=True):
+    """The fit until the device's clock was set."""
+
+    origin: _Pair
+    rate: float
+    until: int
+    """Host time at which the step was detected, ns: later events are by the new clock."""
+
+    def host_ns(self, device: int) -> int:
+        return self.origin.host + round((device - self.origin.device) * self.rate)
 
 
 class Residual(msgspec.Struct, frozen=True):
@@ -69,16 +84,26 @@ class ClockStep(msgspec.Struct, frozen=True):
 class DeviceClock:
     """A line fitted through the best exchange of each second of the last minute."""
 
-    def __init__(self, tolerance_ns: int = TOLERANCE_NS) -> None:
-        self._tolerance_ns = tolerance_ns
+    def __init__(self, tolerance_ns: int = TOLERANCE_NS, rare_events: bool = False) -> None:
+        """Begin before the first exchange.
+
+        Args:
+            tolerance_ns: Error of the fit that is taken for normal, ns.
+            rare_events: Whether seconds may pass without an event, so that the order of the stamps
+                does not show that the clock was set back.
+        """
+        self._tolerance_ns, self._rare_events = tolerance_ns, rare_events
         self._best: deque[_Pair] = deque(maxlen=_KEPT_S)
         self._rate = 1.0
         self._rate_is_fitted = False
         self._weight = self._spread = 0.0
         """Sum of the weights of the fit, and weighted sum of squares of the device's times."""
         self._origin: _Pair | None = None
+        self._replaced: _Replaced | None = None
         self._last_event: int | None = None
         self._checked_until = 0
+        self._old_received: int | None = None
+        """Arrival of the last event that came long after its stamp."""
         self.latest = 0
         """The device's time in the last exchange, ns."""
 
@@ -102,7 +127,8 @@ class DeviceClock:
         self.latest = device
         pair = _Pair(device, (asked + answered) // 2, answered - asked)
         step = self._step(asked, device, answered)
-        if step is not None:
+        if step is not None and self._origin is not None:
+            self._replaced = _Replaced(self._origin, self._rate, answered)
             self._best.clear()
             self._spread = 0.0
             self._last_event = None
@@ -143,7 +169,9 @@ class DeviceClock:
             device: The device's stamp of the event, ns.
             received: Host time at which the event arrived, ns.
         """
-        if self._is_plausible(device, received) or received < self._checked_until:
+        if self._is_plausible(device, received):
+            return self._rare_events and self._needs_exchange_if_old(device, received)
+        if received < self._checked_until:
             return False
         self._checked_until = received + _RECHECK_NS
         return True
@@ -151,12 +179,37 @@ class DeviceClock:
     def date_event(self, device: int, received: int) -> int:
         """Return the host's time (ns) of an event, never later than its arrival.
 
-        An event whose stamp is still implausible (a damaged message) gets the time of its arrival.
+        An event that arrived before a step was detected may be from before or after the step; the
+        fit that gives the time nearer to its arrival is used. An event whose stamp is still
+        implausible (a damaged message) gets the time of its arrival.
         """
+        before_step = self._date_before_step(device, received)
+        if before_step is not None:
+            return before_step
         if not self._is_plausible(device, received):
             return received
         self._last_event = max(device, self._last_event or device)
         return min(self.host_ns(device), received)
+
+    def _needs_exchange_if_old(self, device: int, received: int) -> bool:
+        """Return True for an event long before its arrival, once for each time of arrival.
+
+        Either the clock was set back, or the host was busy.
+        """
+        is_old = received - self.host_ns(device) > _LATENCY_NS + self._margin_ns(device)
+        if not is_old or received == self._old_received:
+            return False
+        self._old_received = received
+        return True
+
+    def _date_before_step(self, device: int, received: int) -> int | None:
+        """Return the time of an event by the fit before the last step; None if it is later."""
+        if self._replaced is None or received > self._replaced.until:
+            return None
+        old, new = self._replaced.host_ns(device), self.host_ns(device)
+        if old > received + self._tolerance_ns or abs(received - new) <= abs(received - old):
+            return None
+        return min(old, received)
 
     def _is_plausible(self, device: int, received: int) -> bool:
         if self.host_ns(device) > received + self._margin_ns(device):

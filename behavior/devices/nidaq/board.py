@@ -176,9 +176,6 @@ class Board:
         if self._watchdog is not None and now >= self._watchdog_due:
             self._watchdog_due = now + _WATCHDOG_EVERY_NS
             self._watchdog.reset()
-        if now >= self._sync_due:
-            self._sync_due = now + _SYNC_EVERY_NS
-            self._sync_clock()
         changes = self._inputs.read()
         received = monotonic_ns()
         for lines, card_ns in changes:
@@ -188,6 +185,9 @@ class Board:
             for line, queue in self._queues:
                 if changed >> line & 1:
                     queue.edges.append((t, bool(lines >> line & 1)))
+        if now >= self._sync_due:  # after the changes: they are from before a step that it shows
+            self._sync_due = now + _SYNC_EVERY_NS
+            self._sync_clock()
 
     def pop_warnings(self) -> list[str]:
         warnings, self._warnings = self._warnings, []
@@ -243,7 +243,8 @@ class Board:
         return warnings
 
     def _new_clock(self) -> DeviceClock:
-        return DeviceClock(TOLERANCE_NS if self._timing is None else self._timing.tolerance_ns)
+        tolerance_ns = TOLERANCE_NS if self._timing is None else self._timing.tolerance_ns
+        return DeviceClock(tolerance_ns, rare_events=True)
 
     def _date(self, card_ns: int, received: int) -> int:
         """Return the session time (ns) of a change, after checking if the card's clock was set."""

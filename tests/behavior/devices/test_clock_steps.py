@@ -130,3 +130,22 @@ def test_licks_around_a_step_of_an_ni_cards_timebase_are_dated_right(step_s: flo
     assert len(found) == len(true) == 7
     assert all(abs(a - b) < world.slack_ns for a, b in zip(found, true, strict=True))
     assert "board card: its clock was set" in warning
+
+
+@pytest.mark.parametrize("step_s", [-0.3, -0.1, 0.3])
+def test_a_lick_long_after_the_last_one_is_dated_right_before_the_next_exchange(
+    step_s: float,
+) -> None:
+    """No event tells the order of the stamps: the card's clock is set just before the lick."""
+    world = NiWorld()
+    try:
+        lick = world.device("Lick", "centre")
+        world.open()
+        lick.onsets(world.wait(600))
+        world.card.do("set clock", seconds=step_s)
+        true = world.card.put("tongue", True)
+        (found,) = lick.onsets(world.wait(20))
+    finally:
+        world.board.close()
+        world.close()
+    assert abs(found - true) < world.slack_ns

@@ -16,10 +16,17 @@ S = 1_000 * MS
 class _Device:
     """A device that is asked ten times a second, with random delays in both directions."""
 
-    def __init__(self, seed: int, offset: int, ppm: float, wander_ppm: float = 0.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        offset: int,
+        ppm: float,
+        wander_ppm: float = 0.0,
+        rare_events: bool = False,
+    ) -> None:
         self._draw = random.Random(seed)
         self._offset, self._ppm, self._wander_ppm = offset, ppm, wander_ppm
-        self.clock = DeviceClock()
+        self.clock = DeviceClock(rare_events=rare_events)
         self.residuals: list[Residual] = []
         self.steps: list[ClockStep] = []
         self.host = 5 * S
@@ -151,6 +158,68 @@ def test_the_first_event_after_a_step_needs_an_exchange(
     device.run(0.1)
     assert not device.clock.needs_exchange(stamp, received)
     assert abs(device.clock.date_event(stamp, received) - (received - delay_ms * MS)) < 6 * MS
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(50, 20_000), st.integers(0, 5), st.floats(-200, 200))
+def test_an_event_after_the_clock_was_set_back_needs_an_exchange_however_long_ago_the_last_one_was(
+    seed: int, back_ms: int, delay_ms: int, ppm: float
+) -> None:
+    device = _Device(seed, 10**13, ppm, rare_events=True)
+    device.run(10)
+    device.clock.date_event(device.device_ns(device.host), device.host)
+    device.run(25)  # no event for longer than the clock is set back: their order tells nothing
+    device.set_clock(-back_ms * MS)
+    stamp, received = device.device_ns(device.host + MS), device.host + (1 + delay_ms) * MS
+    assert device.clock.needs_exchange(stamp, received)
+    device.run(0.1, slow=0.0)
+    assert not device.clock.needs_exchange(stamp, received)
+    assert abs(device.clock.date_event(stamp, received) - (received - delay_ms * MS)) < 6 * MS
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), steps_ns, st.integers(0, 400))
+def test_an_event_from_before_a_step_that_is_read_after_it_keeps_its_time(
+    seed: int, step_ns: int, late_ms: int
+) -> None:
+    device = _Device(seed, 10**13, 40.0, rare_events=True)
+    device.run(30)
+    before, at = device.device_ns(device.host), device.host
+    device.set_clock(step_ns)
+    after, received = device.device_ns(at + 30 * MS), at + (31 + late_ms) * MS
+    device.host += 31 * MS + late_ms * MS - 100 * MS
+    device.run(0.1, slow=0.0)  # both are dated after the exchange that shows the step
+    assert len(device.steps) == 1
+    found = [device.clock.date_event(stamp, received) for stamp in (before, after)]
+    if abs(step_ns) > 500 * MS:
+        assert abs(found[0] - at) < MS
+        assert abs(found[1] - at - 30 * MS) < 6 * MS
+
+
+@pytest.mark.parametrize("rare_events", [False, True])
+@pytest.mark.parametrize("step_s", [5, -300, 3600])
+def test_a_slow_exchange_after_a_step_dates_no_event_by_the_old_clock(
+    step_s: int, rare_events: bool
+) -> None:
+    """The fit is as wrong as the exchange was slow: the event may seem to be in the future."""
+    device = _Device(2, 10**13, 40.0, rare_events=rare_events)
+    device.run(10)
+    device.set_clock(step_s * S)
+    at = device.host + 30 * MS
+    stamp = device.device_ns(at)
+    for asked, answered in ((at - 2 * MS, at + 80 * MS), (at - 90 * MS, at + MS)):
+        device.clock.add_exchange(asked, device.device_ns(at - MS), answered)
+        assert abs(device.clock.date_event(stamp, at + MS) - at) < 60 * MS
+
+
+def test_an_event_that_the_host_reads_late_keeps_its_time() -> None:
+    device = _Device(1, 10**13, 40.0, rare_events=True)
+    device.run(10)
+    stamp, received = device.device_ns(device.host), device.host + 800 * MS
+    assert device.clock.needs_exchange(stamp, received)  # it might be a step
+    device.run(0.1)
+    assert abs(device.clock.date_event(stamp, received) - (received - 800 * MS)) < MS
+    assert device.steps == []
 
 
 def test_a_damaged_stamp_does_not_spoil_the_events_after_it() -> None:
