@@ -60,8 +60,8 @@ class Lab(msgspec.Struct, frozen=True):
 
     def day_of(self, at: float) -> date:
         """Return the day to which a moment (seconds since 1970) belongs, in local time."""
-        local = datetime.fromtimestamp(at)
-        return local.date() if local.time() >= self.day_starts else local.date() - timedelta(days=1)
+        day = datetime.fromtimestamp(at).date()
+        return day if at >= self.start_of(day) else day - timedelta(days=1)
 
     def start_of(self, day: date) -> float:
         """Return when a day begins (seconds since 1970)."""
