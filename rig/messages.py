@@ -53,7 +53,7 @@ class Ended(Message, frozen=True, tag="Ended"):
     messages: dict[str, tuple[int, int]]
     """For each published type: the number of messages, and the running CRC-32 of their CRCs."""
     overruns: int = 0
-    """Number of imaging frames that the node read from their file, as the ring was overwritten."""
+    """Number of imaging frames read from their file, because the ring was already overwritten."""
     modules: dict[str, tuple[str, str]] = {}
     """File and SHA-256 of each module of the program that ran in the node's process."""
 

@@ -46,7 +46,7 @@ def _checked(data: ReportData) -> str:
 
 
 def latencies(data: ReportData) -> Section | None:
-    """Show the latencies of the rig that were measured: percentiles and a histogram of each."""
+    """Show percentiles and a histogram of each latency that the rig measured."""
     measured = {
         name.replace("_", " "): values_s * 1e3
         for name, values_s in latencies_s(data.session).items()

@@ -119,7 +119,7 @@ def read_parts(parts: list[Part]) -> Messages:
             joined = _numbered(_shifted(message, part.offset_ns), before) if number else message
             _count(counts, joined)
             sent = envelope.sent + part.offset_ns
-            # Each part numbers its messages from 0; a different incarnation distinguishes them.
+            # Each part numbers its messages from 0; the incarnation tells the parts apart.
             stamped = msgspec.structs.replace(envelope, incarnation=number, sent=sent)
             yield stamped, _located(joined, where)
 

@@ -25,7 +25,7 @@ GREY_BINS = slice(42, 52)
 BINS_BEFORE = 10
 """Number of bins (1 m) of the previous trial's grey space with which a projection begins."""
 TAIL_PERCENT = 5.0
-"""Size of the top and the bottom set, percent of the cells that are more active in texture."""
+"""Percent of the cells more active in texture that form the top set, and the bottom set."""
 
 
 class EvenTrials:

@@ -64,7 +64,7 @@ class Guard:
         self.given_ul = 0.0
         """Water authorized in this session without the reserved pulse, microlitres."""
         self.reserved_ul = math.inf
-        """Limit on the water of this session: the amount already recorded on disk, microlitres."""
+        """Most water of this session, microlitres: the amount already recorded on disk."""
 
     def record_lick(self, t: int) -> None:
         """Record a lick at t (ns), which means that the animal consumed all earlier rewards."""

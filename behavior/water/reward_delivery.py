@@ -209,8 +209,8 @@ class RewardDelivery:
     def _answer(self, decision: Fire | Rejection | None, now: int) -> None:
         """Carry out a decision of `Arming`: open the valve, or publish the refusal.
 
-        A device that is armed is disarmed first. If it had already fired the same request, its
-        reward is the answer.
+        Before a valve opens, or if the decision is about the request in a device, that device is
+        disarmed. If the device had already fired this request, only its reward is published.
         """
         if decision is None:
             return

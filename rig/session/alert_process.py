@@ -43,4 +43,4 @@ class AlertProcess(AbstractContextManager["AlertProcess"]):
         """Tell the process that the session is over, without waiting for it."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-            self._process.returncode = 0  # it runs longer than this process, which does not wait
+            self._process.returncode = 0  # nobody waits for it: it outlives this process

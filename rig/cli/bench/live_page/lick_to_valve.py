@@ -68,7 +68,7 @@ def measure(minutes: float, readers: int) -> Comparison:
 
 
 class _Turns:
-    """The turns of the readers, who read the page every other turn, and their times."""
+    """Readers of the live page, switched on and off in turn, and the times of the switches."""
 
     def __init__(self, readers: int) -> None:
         self.ending = threading.Event()
