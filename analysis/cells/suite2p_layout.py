@@ -142,7 +142,7 @@ def _in_view(
     for number, (box, (y, x)) in enumerate(zip(boxes, corners, strict=True)):
         inside[number] = (top >= y) & (bottom <= y + box.height)
         inside[number] &= (left >= x) & (right <= x + box.width)
-    if cells.has_planes:
+    if cells.has_planes or len(boxes) == 1:  # one box shows no cell of another depth
         inside &= np.arange(len(boxes))[:, None] == cells.plane
     if not (inside.sum(axis=0) == 1).all():
         return None

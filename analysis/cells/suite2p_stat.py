@@ -128,10 +128,9 @@ def _stat_cells(stat: NDArray[Any], path: Path) -> Cells:
     cells = replace(
         cells, from_suite2p=True, left_out=tuple(left_out), rows=kept, file_rows=len(stat)
     )
-    if not all("iplane" in stat[row] for row in rows):
-        return cells
-    planes = np.array([_plane(stat[row]["iplane"], path) for row in rows], np.int16)
-    return replace(cells, plane=planes, has_planes=True)
+    # A cell drawn in Suite2p's window has no iplane: then only the pixels locate the cells.
+    planes = np.array([_plane(stat[row].get("iplane", 0), path) for row in rows], np.int16)
+    return replace(cells, plane=planes, has_planes=all("iplane" in stat[row] for row in rows))
 
 
 class _NotStat(Exception):

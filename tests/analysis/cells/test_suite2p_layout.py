@@ -104,6 +104,17 @@ def test_cells_that_fit_several_places_or_none_are_refused(
         to_pages(read(tmp_path, silent), field(depths, [(0, 0), (0, 27)]), depths, (72, WIDTH))
 
 
+def test_a_cell_of_another_depth_stays_there_although_one_beside_it_names_none(
+    tmp_path: Path,
+) -> None:
+    """A cell drawn in Suite2p's window has no iplane; a scan of one depth shows only depth 0."""
+    drawn = {k: v for k, v in cell([30, 31], [5, 5]).items() if k != "iplane"}
+    for iplane in (0, 1):
+        cells = read(tmp_path, [cell([3, 4], [5, 5], iplane=iplane), drawn])
+        placed = to_pages(cells, [], 1, (72, WIDTH))
+        assert placed.plane.tolist() == [iplane, 0]
+
+
 def test_the_layout_can_be_given(tmp_path: Path) -> None:
     """Two regions, one above the other: a cell at y 45 may be in either reading of the file."""
     regions = field(1, [(0, 0), (HEIGHT + 5, 0)])
