@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from behavior.hardware import Hardware
 from rig import virtual_session
 from rig.errors import Refused
-from rig.messages import Fault, Message, SettingChange, TrialEnd, TrialStart, Valve
+from rig.messages import Fault, Message, SettingChange, TrialEnd, TrialStart, Trigger, Valve
 from rig.process import completed
 from rig.replay.replay import replay
 from rig.session.continuation import changed_task, resume_point
@@ -19,6 +20,7 @@ from rig.session.provenance import about
 from rig.settings.config import SessionSettings
 from rig.transport.envelope import Envelope
 from tests.analysis.logs import corridor, write_log
+from tests.analysis.triggers.loops import rule, with_loop
 from tests.behavior.judging.refereed import EAGER, NEVER_LICKS, refereed
 from tests.behavior.sessions import S, of
 
@@ -97,6 +99,44 @@ def test_the_next_part_replays_from_its_own_log(tmp_path: Path) -> None:
     report = replay(write_log(tmp_path, run(part)), [], about())
     assert (report.first, report.unproven) == (None, {})
     assert report.compared["referee"] > 3
+
+
+@pytest.mark.parametrize("end_s", [9.0, 20.0])
+def test_triggers_go_on_as_in_one_session(tmp_path: Path, end_s: float) -> None:
+    """Each comes once in a trial; shams are drawn for the number of the trial, and a yoked trigger
+    comes at the place that its list has for that number, also in the second part.
+    """
+    path = tmp_path / "triggers.csv"
+    rows = [f"{trial},yoked,{1.5 + 0.1 * trial},20.0" for trial in range(16)]
+    path.write_text("\n".join(["trial,rule,line_position_m,up_ms", *rows]))
+    rules = [
+        rule("position_m >= 0.5", name="place", sham_fraction=0.5),
+        rule("", name="yoked", yoked_file=str(path)),
+    ]
+    chosen = with_loop(*rules, trials=8)
+    first = messages_of(run(chosen, end_s))
+    part = next_part(chosen, first)
+    pairs = run(part)
+    found = first + messages_of(pairs)
+    done = {end.trial for end in of(TrialEnd, found) if end.outcome == "done"}
+    assert len(done) == 8
+    assert 0 < len(of(TrialStart, first)) < 8
+    triggers = of(Trigger, found)
+    for name in ("place", "yoked"):
+        trials = [one.trial for one in triggers if one.rule == name]
+        assert done <= set(trials)
+        assert len(trials) == len(set(trials))
+    shams = {one.trial: one.sham for one in triggers if one.rule == "place"}
+    assert shams == {n: np.random.default_rng([3, 3, 0, n]).random() < 0.5 for n in shams}
+    assert len({shams[start.trial] for start in of(TrialStart, messages_of(pairs))}) == 2
+    for one in triggers:
+        due_m = 0.5 if one.rule == "place" else 1.5 + 0.1 * one.trial
+        assert due_m <= one.position_m < due_m + 0.05
+    folder = tmp_path / "ses-20260304_3"
+    folder.mkdir()
+    report = replay(write_log(folder, pairs), [], about())
+    assert (report.first, report.unproven) == (None, {})
+    assert report.compared["closed_loop"] == len(of(Trigger, messages_of(pairs)))
 
 
 def test_what_the_operator_changed_stays_changed() -> None:
