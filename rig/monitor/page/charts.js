@@ -100,6 +100,6 @@ export function dPrimeColour(value) {
   if (!Number.isFinite(value)) return "rgba(150,160,170,0.5)";
   const share = Math.max(-1, Math.min(1, value));
   const fade = Math.round(235 * (1 - Math.abs(share)));
-  if (isRed()) return `rgba(255,${fade},${fade >> 1},0.85)`;
+  if (isRed()) return `rgba(255,${fade >> 1},${fade >> 1},0.85)`;
   return share >= 0 ? `rgba(${fade},${Math.max(fade, 110)},255,0.9)` : `rgba(255,${fade},${fade},0.9)`;
 }
