@@ -67,8 +67,11 @@ def tab(browser: Browser) -> Iterator[Tab]:
 def until_pixel(tab: Tab, canvas: str, x: int, y: int, value: int) -> None:
     """Wait until a pixel of a canvas is as red as that."""
     get = "([id, x, y]) => document.getElementById(id).getContext('2d').getImageData(x, y, 1, 1)"
-    while tab.evaluate(f"{get}.data[0]", [canvas, x, y]) != value:
+    for _ in range(1200):
+        if (found := tab.evaluate(f"{get}.data[0]", [canvas, x, y])) == value:
+            return
         tab.wait_for_timeout(50)
+    raise AssertionError(f"pixel {x}, {y} of {canvas} is {found}, not {value}")
 
 
 def test_it_shows_who_runs_and_what_happens(page: Page, tab: Tab) -> None:
@@ -281,7 +284,8 @@ def test_performance_is_shown_beside_the_last_days(tmp_path: Path, feed: Handed,
 
 def test_the_imaging_panel_zooms(tmp_path: Path, feed: Handed, tab: Tab) -> None:
     plan = RingPlan(str(tmp_path / "ring"), 4, 2_000_000)
-    Ring(plan, create=True).write(0, np.arange(1_000_000, dtype=np.int16).reshape(1000, 1000))
+    rows = np.arange(1000, dtype=np.int16)  # the brightness of each row of the page
+    Ring(plan, create=True).write(0, np.repeat(rows[:, None], 1000, axis=1))
     started = Start(0, {**STARTED.session, "ring": msgspec.to_builtins(plan)})
     frame = Frame(10 * MS, 0, "none.tif", 0, 1000, 1000, 0.0)
     asked: list[str] = []
