@@ -18,10 +18,10 @@ from rig.subjects.booking import DayWater, days_of_water, session_folders, subje
 from rig.subjects.booking import water_of_day as water_on
 from rig.subjects.ledger import Ledger
 from rig.subjects.record import (
-    RECORD_FILE,
     Subject,
     Weighing,
     find,
+    has_record,
     open_record,
     rehearsal,
 )
@@ -119,7 +119,7 @@ def retire(name: Name, data: Data) -> None:
 def list_(data: Data) -> None:
     """List the animals of the record."""
     table = Table("name", "cohort", "stage", "baseline", "water", "last weight")
-    if not (data / RECORD_FILE).exists():
+    if not has_record(data):
         new_console().print(f"there is no record in {data}; add an animal: rig subject add")
         return
     with open_record(data) as record:

@@ -29,9 +29,10 @@ from rig.session.provenance import about
 from rig.settings.calibration_overlay import measured_file
 from rig.settings.config import ResolvedSession, SessionSettings, apply_sets, convert
 from rig.settings.lab import read_lab
-from rig.subjects.booking import session_folders, session_of, subject_folder
+from rig.subjects.booking import session_folders, subject_folder
 from rig.subjects.ledger import Ledger
-from rig.subjects.record import RECORD_FILE, find, open_record
+from rig.subjects.record import find, has_record, open_record
+from rig.subjects.session_identity import session_of
 from rig.transport.log import LOG_FILE, read_completeness, read_kinds
 
 _STATE: set[type[Message]] = {Start, Position, TrialStart, TrialEnd, Arm, Valve, Lick}
@@ -263,7 +264,7 @@ def _water_before(old: SessionSettings) -> float:
 def _given_ul(folder: Path, old: SessionSettings, data: Path) -> float:
     """Return the largest amount that a session may have given, microlitres, by the ledger."""
     booking = None
-    if (data / RECORD_FILE).exists():
+    if has_record(data):
         with open_record(data) as record:
             booking = Ledger(record).get(old.id)
     if booking is None or not booking.closed:

@@ -205,7 +205,7 @@ def _settle(end: _End, folder: Path, session: SessionSettings, data: Path) -> Ou
 
 def _run(folder: Path, session: SessionSettings, data: Path, console: Console, page: Page) -> _End:
     """Run the processes. Raises Refused if the session did not begin."""
-    clock, water = RealClock(session.t0_ns), WaterCount()
+    clock, water = RealClock(session.t0_ns), WaterCount(session.id)
     begun = False
 
     def book() -> None:

@@ -12,6 +12,7 @@ from rig.messages import Ended, Message, Start, Stop, kind
 from rig.process import RECORDER
 from rig.session.session_loop import LAUNCH
 from rig.settings.config import RECOVERED_FILE
+from rig.subjects.session_identity import check_one_session
 from rig.transport.envelope import Envelope, SequenceTracker
 from rig.transport.log import (
     JOURNAL_FOLDER,
@@ -55,9 +56,10 @@ def complete_log(folder: Path) -> Completeness:
     This can be interrupted and repeated.
 
     Raises:
-        Refused: There is neither a readable log nor a journal.
+        Refused: There is neither a readable log nor a journal, or they are of two sessions.
         OSError: The log cannot be written.
     """
+    check_one_session(folder)
     log = folder / LOG_FILE
     verdict = read_completeness(log) if log.exists() else None
     has_journals = (folder / JOURNAL_FOLDER).is_dir()

@@ -14,7 +14,8 @@ import msgspec
 from rig.errors import Refused
 from rig.session import ring_files
 from rig.settings.config import FILES_FOLDER, ResolvedSession, SessionSettings
-from rig.subjects.booking import next_number, save_settings, subject_folder
+from rig.subjects.booking import next_number, subject_folder
+from rig.subjects.session_identity import save_settings
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
 from rig.transport.private_folder import lock, open_private
 

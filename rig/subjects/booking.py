@@ -1,7 +1,6 @@
 """Enter sessions in the water ledger, from their settings and folders."""
 
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
@@ -10,15 +9,15 @@ from pathlib import Path
 import msgspec
 
 from rig.errors import Refused
-from rig.messages import Start
-from rig.settings.config import SETTINGS_FILE, SessionSettings, convert, read_session
+from rig.settings.config import SETTINGS_FILE, SessionSettings
 from rig.settings.device_factory import HARDWARE
 from rig.settings.lab import is_rehearsal, read_lab
 from rig.subjects.begun_water import remove_begun
 from rig.subjects.ledger import FUTURE_S, Booking, Ledger, Water, in_words, water_between
-from rig.subjects.record import RECORD_FILE, open_record
+from rig.subjects.record import has_record, open_record
+from rig.subjects.session_identity import session_of
 from rig.subjects.session_water import SessionWater, WaterCount, began, is_closed, read_water
-from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read
+from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
 
 _LONGEST_PAUSE_S = 3600.0
 """Longest time by which a session may exceed its `minutes`, seconds."""
@@ -54,31 +53,6 @@ class DayWater(msgspec.Struct, frozen=True):
         return in_words(self.at_least_ul, self.at_most_ul)
 
 
-def session_of(folder: Path) -> SessionSettings:
-    """Return the settings of a session, from its file, or else from Start in its log or journal.
-
-    Raises Refused if none of them can be read.
-    """
-    try:
-        return read_session(folder)
-    except Refused as refusal:
-        for path in (folder / LOG_FILE, folder / JOURNAL_FOLDER / "launch.mcap"):
-            if path.exists():
-                for _, message in read(path):
-                    if isinstance(message, Start):
-                        return convert(message.session, SessionSettings, str(path))
-        raise refusal
-
-
-def save_settings(folder: Path, session: SessionSettings) -> None:
-    """Write the settings of a session to its folder, and sync them. Raises OSError."""
-    text = msgspec.json.format(msgspec.json.encode(session), indent=2)
-    with (folder / SETTINGS_FILE).open("wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def subject_folder(data: Path, name: str) -> Path:
     """Return the folder of an animal's sessions."""
     return data / f"sub-{name}"
@@ -101,7 +75,7 @@ def next_number(data: Path, name: str, day: date) -> int:
     prefix = f"ses-{day:%Y%m%d}_"
     folder = subject_folder(data, name)
     taken = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if (data / RECORD_FILE).exists():
+    if has_record(data):
         with open_record(data) as record:
             taken |= {booking.folder for booking in Ledger(record).sessions(name)}
     return 1 + max((_number(one) for one in taken if one.startswith(prefix)), default=0)
@@ -133,7 +107,7 @@ def close_booking(
     """
     same, _ = _folders(data, session.subject)
     copies = same.get(session.id, _Copies(session)).folders
-    water = _read_best({folder, *copies}, count)
+    water = _read_best({folder, *copies}, session.id, count)
     with open_record(data) as record:
         ledger = Ledger(record)
         old = ledger.get(session.id)
@@ -159,7 +133,7 @@ def water_of_day(data: Path, name: str, day: date | None = None) -> DayWater:
     """
     lab, now = read_lab(data), time.time()
     folders, unreadable = _folders(data, name)
-    if not (folders or (data / RECORD_FILE).exists()):
+    if not (folders or has_record(data)):
         return DayWater((), 0.0, 0.0, unreadable=tuple(unreadable))
     start = lab.start_of(day or lab.day_of(now))
     end = math.inf if day is None else lab.start_of(day + timedelta(days=1))
@@ -188,7 +162,7 @@ def days_of_water(data: Path, name: str) -> list[date]:
     """Return the days of the lab on which an animal was given water or began a session."""
     lab = read_lab(data)
     water_of_day(data, name)  # enters the sessions that are not in the ledger yet
-    if not (data / RECORD_FILE).exists():
+    if not has_record(data):
         return []
     with open_record(data) as record:
         ledger = Ledger(record)
@@ -200,7 +174,7 @@ def days_of_water(data: Path, name: str) -> list[date]:
 
 def clock_behind_s(data: Path) -> float:
     """Return the time by which the clock is behind the latest entry of the ledger, seconds."""
-    if not (data / RECORD_FILE).exists():
+    if not has_record(data):
         return 0.0
     with open_record(data) as record:
         return Ledger(record).behind_s(time.time())
@@ -271,7 +245,9 @@ def _found(copies: _Copies) -> Booking:
     opened = _opened(session, folders[0].name)
     if not any(is_closed(folder) for folder in folders):
         return opened
-    return _closed(opened, _zero(session), _read_best(folders), "entered from its folder")
+    return _closed(
+        opened, _zero(session), _read_best(folders, session.id), "entered from its folder"
+    )
 
 
 def _refined(booking: Booking, folders: dict[str, _Copies]) -> Booking:
@@ -279,16 +255,18 @@ def _refined(booking: Booking, folders: dict[str, _Copies]) -> Booking:
     if booking.closed or booking.id not in folders:
         return booking
     copies = folders[booking.id]
-    read_now = _closed(booking, _zero(copies.session), _read_best(copies.folders), "")
+    read_now = _closed(
+        booking, _zero(copies.session), _read_best(copies.folders, copies.session.id), ""
+    )
     return msgspec.structs.replace(read_now, closed=False)
 
 
-def _read_best(folders: Iterable[Path], count: WaterCount | None = None) -> SessionWater:
+def _read_best(folders: Iterable[Path], id_: str, count: WaterCount | None = None) -> SessionWater:
     """Return the water that a session gave, from the copies of its folder.
 
     It is an exact value if a copy gives one, or else the largest.
     """
-    read = [read_water(folder, count) for folder in folders]
+    read = [read_water(folder, id_, count) for folder in folders]
     exact = [one for one in read if one.unknown_ul == 0.0]
 
     def most_ul(one: SessionWater) -> float:

@@ -1,13 +1,14 @@
 """The record of all animals of a data folder, in one SQLite file.
 
 SQLite does not detect a flipped bit in a row, so the file contains a digest of all rows. The digest
-is checked when the file is opened, and updated in each transaction that changes a row.
+is checked when the file is opened, and updated in each transaction that changes a row. It is also
+in a file beside the record (`record_check`), so that an older copy does not pass for it.
 """
 
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import msgspec
 
 from rig.errors import Refused
 from rig.settings.lab import REHEARSAL_FOLDER
+from rig.subjects.record_check import CHECK_FILE, check_is_latest, write_digests
 
 RECORD_FILE = "subjects.sqlite"
 _VERSION = 3
@@ -83,8 +85,8 @@ class Weighing(msgspec.Struct, frozen=True):
 class Record:
     """The animals and their weights; `open_record` opens it."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.sql = connection
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.sql, self._path = connection, path
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -92,12 +94,14 @@ class Record:
         self.sql.execute("begin immediate")
         try:
             yield self.sql
-            self.sql.execute("update digest set sha256 = ?", (_digest(self.sql),))
+            _renew_digest(self.sql, self._path)
             self.sql.execute("commit")
         except BaseException:
             if self.sql.in_transaction:
                 self.sql.execute("rollback")
             raise
+        with suppress(Refused, sqlite3.Error):  # the next one to open the record does it
+            _settle_digest(self.sql, self._path)
 
     def add(self, subject: Subject) -> None:
         """Add an animal. Raises Refused if there is already an animal of this name."""
@@ -155,15 +159,18 @@ def open_record(data: Path) -> Iterator[Record]:
     path = data / RECORD_FILE
     try:
         data.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            check_is_latest(path, None)
         connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
         raise Refused(f"{path} cannot be opened ({error}); check --data") from error
     try:
         connection.execute("pragma synchronous = extra")
         _prepare(connection, path)
-        yield Record(connection)
+        yield Record(connection, path)
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in _DISK_ERRORS:
+        # an error of Python's module, such as text that is not UTF-8, has no code of SQLite
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_ERRORS:
             raise Refused(
                 f"the record {path} cannot be read or written ({error}); check that the disk has "
                 "room and may be written to"
@@ -175,9 +182,14 @@ def open_record(data: Path) -> Iterator[Record]:
         connection.close()
 
 
+def has_record(data: Path) -> bool:
+    """Return whether a data folder has a record, or had one."""
+    return (data / RECORD_FILE).exists() or (data / CHECK_FILE).exists()
+
+
 def find(data: Path, name: str) -> Subject | None:
     """Return an animal of the record; None if it is unknown or there is no record."""
-    if not (data / RECORD_FILE).exists():
+    if not has_record(data):
         return None
     with open_record(data) as record:
         return record.find(name)
@@ -196,7 +208,7 @@ def rehearsal(data: Path, name: str) -> Path:
 
 def names(data: Path) -> list[str]:
     """Return the names of all animals of the record; none if there is no record."""
-    if not (data / RECORD_FILE).exists():
+    if not has_record(data):
         return []
     with open_record(data) as record:
         return [subject.name for subject in record.subjects()]
@@ -213,38 +225,67 @@ def _prepare(sql: sqlite3.Connection, path: Path) -> None:
         (version,) = sql.execute("pragma user_version").fetchone()
         (tables,) = sql.execute("select count(*) from sqlite_master").fetchone()
         if version == 0 and tables == 0:
+            check_is_latest(path, None)
             for statement in _TABLES.split(";"):
                 sql.execute(statement)
-            sql.execute("update digest set sha256 = ?", (_digest(sql),))
+            _renew_digest(sql, path)
             sql.execute(f"pragma user_version = {_VERSION}")
         elif version == 2:
-            _check_digest(sql, path)
+            _check_rows(sql, path)
             for name in _FACTS:
                 sql.execute(f"alter table subject add column {name} text not null default ''")
-            sql.execute("update digest set sha256 = ?", (_digest(sql),))
+            _renew_digest(sql, path)
             sql.execute(f"pragma user_version = {_VERSION}")
         elif version != _VERSION:
             raise Refused(
                 f"{path} is of another version of this program, or damaged (version {version}, "
-                f"expected {_VERSION}); move it away and add the subjects again"
+                f"expected {_VERSION}); use the version that wrote it, or restore it from a backup"
             )
         else:
-            _check_digest(sql, path)
+            _check_rows(sql, path)
         sql.execute("commit")
     finally:
         if sql.in_transaction:
             sql.execute("rollback")
 
 
-def _check_digest(sql: sqlite3.Connection, path: Path) -> None:
-    if sql.execute("select sha256 from digest").fetchall() != [(_digest(sql),)]:
+def _check_rows(sql: sqlite3.Connection, path: Path) -> None:
+    """Check that a record holds what was written last, and can be searched. Raises Refused.
+
+    The digest is of the tables alone; a damaged index would hide a row from a search.
+    """
+    (found,) = sql.execute("pragma integrity_check(1)").fetchone()
+    if found != "ok":
+        raise Refused(_unusable(path, found))
+    digest = _digest(sql)
+    if sql.execute("select sha256 from digest").fetchall() != [(digest,)]:
         raise Refused(_unusable(path, "its rows do not match their digest"))
+    check_is_latest(path, digest)
+
+
+def _renew_digest(sql: sqlite3.Connection, path: Path) -> None:
+    """Enter the digest of the rows as they are now, and note it before they are committed."""
+    (before,) = sql.execute("select sha256 from digest").fetchone()
+    after = _digest(sql)
+    sql.execute("update digest set sha256 = ?", (after,))
+    write_digests(path, before, after)
+
+
+def _settle_digest(sql: sqlite3.Connection, path: Path) -> None:
+    """Note that the record holds what was committed last, whoever committed it."""
+    sql.execute("begin immediate")
+    try:
+        (digest,) = sql.execute("select sha256 from digest").fetchone()
+        write_digests(path, digest)
+    finally:
+        sql.execute("rollback")
 
 
 def _unusable(path: Path, why: str) -> str:
     return (
-        f"the record {path} is damaged ({why}); restore it from a backup, or move it away and add "
-        "the subjects again: the water of sessions is then read from the folders that are there"
+        f"the record {path} is damaged ({why}); restore it from a backup, or move it and "
+        f"{CHECK_FILE} away and add the subjects again: the water of sessions is then read from "
+        "the folders that are there"
     )
 
 

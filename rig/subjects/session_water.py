@@ -38,16 +38,12 @@ class SessionWater(msgspec.Struct, frozen=True):
         return sum(ul for _, ul in self.pulses)
 
 
-class _Settings(msgspec.Struct):
-    """The settings that are needed here."""
-
-    id: str = ""
-
-
 class WaterCount:
     """The driver's Valves and its Ended, each counted once, from one or several sources."""
 
-    def __init__(self) -> None:
+    def __init__(self, session_id: str) -> None:
+        """Count the messages of the session of that id."""
+        self._session_id = session_id
         self._valves: dict[tuple[int, int], Valve] = {}
         """The Valves by incarnation and sequence number."""
         self._counted: int | None = None
@@ -55,8 +51,8 @@ class WaterCount:
         self.last_t = 0
 
     def add(self, envelope: Envelope, message: Message) -> None:
-        """Add a message; ignore messages of other processes."""
-        if envelope.sender != HARDWARE:
+        """Add a message; ignore messages of other processes and other sessions."""
+        if envelope.sender != HARDWARE or envelope.session not in ("", self._session_id):
             return
         self.last_t = max(self.last_t, message.t)
         self._read = True
@@ -83,16 +79,17 @@ class WaterCount:
         return tuple(sorted((valve.t, valve.volume_ul) for valve in opened.values()))
 
 
-def read_water(folder: Path, count: WaterCount | None = None) -> SessionWater:
+def read_water(folder: Path, session_id: str, count: WaterCount | None = None) -> SessionWater:
     """Return the water that a session gave; it may be running, cut off, closed or damaged.
 
     Args:
         folder: The session folder.
+        session_id: The session's id.
         count: The driver's messages that were already received, if this process ran the session.
     """
-    count = count or WaterCount()
+    count = count or WaterCount(session_id)
     if not began(folder):
-        return _water(folder, count)
+        return _water(folder, session_id, count)
     log, journal = folder / LOG_FILE, folder / JOURNAL_FOLDER / f"{HARDWARE}.mcap"
     try:
         if log.exists() and not count.exact:
@@ -104,7 +101,7 @@ def read_water(folder: Path, count: WaterCount | None = None) -> SessionWater:
                     count.add(envelope, message)
     except OSError:
         pass  # what was read counts, and the reserved water limits the rest
-    return _water(folder, count)
+    return _water(folder, session_id, count)
 
 
 def began(folder: Path) -> bool:
@@ -122,22 +119,24 @@ def is_closed(folder: Path) -> bool:
         return False
 
 
-def _water(folder: Path, count: WaterCount) -> SessionWater:
+def _water(folder: Path, session_id: str, count: WaterCount) -> SessionWater:
     pulses = count.pulses()
     if any(not ul >= 0.0 for _, ul in pulses):
         return SessionWater((), None, count.last_t)
     given_ul = sum(ul for _, ul in pulses)
-    unknown_ul = 0.0 if count.exact or not began(folder) else _unknown_ul(folder, count, given_ul)
+    unknown_ul: float | None = 0.0
+    if began(folder) and not count.exact:
+        unknown_ul = _unknown_ul(folder, session_id, count, given_ul)
     return SessionWater(pulses, unknown_ul, count.last_t)
 
 
-def _unknown_ul(folder: Path, count: WaterCount, given_ul: float) -> float | None:
+def _unknown_ul(folder: Path, session_id: str, count: WaterCount, given_ul: float) -> float | None:
     """Return the water that may have been given in addition to the pulses that were read, ul.
 
     None if it could be any amount. If there are more pulses than were begun or reserved, the file
     is damaged.
     """
-    begun_ul = read_begun(_session_id(folder))
+    begun_ul = read_begun(session_id)
     if begun_ul is not None and given_ul <= begun_ul + _ROUNDING_UL:
         return _beyond(begun_ul, given_ul)
     try:
@@ -147,14 +146,6 @@ def _unknown_ul(folder: Path, count: WaterCount, given_ul: float) -> float | Non
     if reserved_ul is None:  # the driver reserves water at its start, before it can give any
         return 0.0 if count.never_ran else None
     return None if given_ul > reserved_ul + _ROUNDING_UL else _beyond(reserved_ul, given_ul)
-
-
-def _session_id(folder: Path) -> str:
-    """Return the id in the settings of a session; "" if they cannot be read."""
-    try:
-        return msgspec.json.decode((folder / SETTINGS_FILE).read_bytes(), type=_Settings).id
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
 
 
 def _beyond(total_ul: float, given_ul: float) -> float:

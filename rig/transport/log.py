@@ -6,10 +6,11 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import msgspec
 from mcap.reader import make_reader
@@ -28,6 +29,7 @@ from rig.transport.log_scan import (
     is_intact,
 )
 
+M = TypeVar("M", bound=Message)
 LOG_FILE = "log.mcap"
 JOURNAL_FOLDER = "journal"
 _CHUNK_BYTES = 64 * 1024
@@ -249,6 +251,18 @@ def read(path: Path) -> Iterator[tuple[Envelope, Message]]:
     """Yield the messages of a log or journal in the order of the file, without damaged parts."""
     for envelope, message, _ in LogReader(path).messages():
         yield envelope, message
+
+
+def read_first(path: Path, kind_: type[M]) -> tuple[Envelope, M] | None:
+    """Return the first message of a type; the file is read only up to it.
+
+    Raises OSError if there is no file.
+    """
+    with _mapped(path) as data, closing(Scan(data).messages()) as messages:
+        for envelope, message, _ in messages:
+            if isinstance(message, kind_):
+                return envelope, message
+    return None
 
 
 def read_bytes(path: Path) -> Iterator[Found]:

@@ -11,7 +11,7 @@ import re
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import zstandard
@@ -112,7 +112,7 @@ class Scan:
 
     def messages(
         self, chunks: set[int] | None = None, channels: set[int] | None = None
-    ) -> Iterator[Found]:
+    ) -> Generator[Found, None, None]:
         """Yield (envelope, message, bytes of the envelope) in the order of the file.
 
         Args:

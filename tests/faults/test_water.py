@@ -11,7 +11,8 @@ from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.data.recover import recover
 from rig.messages import Stop, Valve
 from rig.subjects.begun_water import read_begun
-from rig.subjects.booking import session_of, water_of_day
+from rig.subjects.booking import water_of_day
+from rig.subjects.session_identity import session_of
 from rig.subjects.water_reserve import read_reserved
 from rig.transport.log import JOURNAL_FOLDER, read
 from tests.faults.test_death import BRIEF, NODES, wait_until_gone

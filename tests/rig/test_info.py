@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from rig.cli.main import main
+from rig.cli.main import app, main
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Stop
+from rig.settings.config import SETTINGS_FILE, read_session
 from rig.transport.log import LOG_FILE
 from tests.analysis.logs import MS, START
 from tests.analysis.session.test_summary import a_trial, summary_of
+from tests.kept_sessions import SCHEMAS, kept_session
 
 
 @pytest.fixture
@@ -96,3 +99,47 @@ def test_what_a_damaged_log_lacks_is_said_first(
     first = capsys.readouterr().out.splitlines()[0]
     assert first.startswith("the log is not whole; missing: ")
     assert "messages of log.mcap cannot be read" in first
+
+
+def test_a_changed_or_swapped_summary_is_refused_and_listed(tmp_path: Path) -> None:
+    """A digit that is changed in a summary is valid JSON: its checksum shows the change."""
+    folder = kept_session(SCHEMAS[-1], tmp_path)
+    run = CliRunner()
+    assert run.invoke(app, ["recover", str(folder)]).exit_code == 0
+    path = folder / SUMMARY_FILE
+    whole = path.read_text()
+    assert run.invoke(app, ["info", str(folder)]).exit_code == 0
+    listed = run.invoke(app, ["ls", "--data", str(tmp_path)])
+    assert (listed.exit_code, "damaged" in listed.output) == (0, False)
+    of_another = {**json.loads(whole), "id": "0" * 32}
+    del of_another["crc32"]
+    for text in (whole.replace('"licks": ', '"licks": 1'), json.dumps(of_another)):
+        assert text != whole
+        path.write_text(text)
+        for verb in (["info", str(folder)], ["ls", "--data", str(tmp_path)]):
+            shown = run.invoke(app, verb)
+            assert shown.exit_code != 0
+            assert "summary.json is damaged" in shown.output + str(shown.exception)
+    path.write_text(whole)
+
+
+def test_settings_that_were_changed_are_named_and_written_again_from_the_log(
+    tmp_path: Path,
+) -> None:
+    folder = kept_session(SCHEMAS[-1], tmp_path)
+    run = CliRunner(env={"COLUMNS": "500"})
+    path = folder / SETTINGS_FILE
+    whole = read_session(folder)
+    path.write_text(path.read_text().replace('"seed": ', '"seed": 1'))
+    for verb in ("report", "replay --verify"):
+        name, *options = verb.split()
+        shown = run.invoke(app, [name, *options, str(folder)])
+        assert "settings.json is missing or was changed" in shown.output
+        assert shown.exit_code == (1 if options else 0)
+    assert run.invoke(app, ["recover", str(folder)]).exit_code == 0
+    assert read_session(folder) == whole
+    assert run.invoke(app, ["info", str(folder)]).exit_code == 0
+    masks = next(path for path in (folder / "files").iterdir())
+    masks.write_bytes(masks.read_bytes() + b" ")
+    shown = run.invoke(app, ["info", str(folder)])
+    assert (shown.exit_code, "was changed since the session began" in shown.output) == (1, True)

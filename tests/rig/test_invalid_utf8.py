@@ -25,7 +25,7 @@ def test_a_summary(session: Path) -> None:
     assert isinstance(shown.exception, Refused)
     assert "summary.json is damaged" in str(shown.exception)
     listed = CliRunner().invoke(app, ["ls", "--data", str(session.parents[1])])
-    assert listed.exit_code == 0, listed.exception
+    assert listed.exit_code == 1, listed.exception
     assert "VR2" in listed.output
 
 

@@ -17,7 +17,7 @@ from rig.errors import Refused
 from rig.settings.alert_settings import AlertSettings, alerts_file, read_alerts
 from rig.settings.lab import read_lab
 from rig.subjects.booking import water_of_day
-from rig.subjects.record import RECORD_FILE, open_record
+from rig.subjects.record import has_record, open_record
 from rig.subjects.welfare import supplement_ml
 
 alerts = typer.Typer(
@@ -94,7 +94,7 @@ def missing_water(data: Path, day: date | None = None) -> list[str]:
 
     `day` is another day of the lab than today.
     """
-    if not (data / RECORD_FILE).exists():
+    if not has_record(data):
         raise Refused(f"{data} has no record of animals; give --data, or add one: rig subject add")
     with open_record(data) as record:
         animals = [one for one in record.subjects() if one.restricted and not one.retired]

@@ -24,7 +24,7 @@ from rig.replay.replay import replay as compare
 from rig.session.provenance import about
 from rig.session.recover import complete_log
 from rig.settings.config import SessionSettings, resolve
-from rig.subjects.booking import save_settings
+from rig.subjects.session_identity import save_settings
 from rig.transport.envelope import Envelope, Sender, pack
 from rig.transport.frame_pixels import Pixels
 from rig.transport.log import (

@@ -12,7 +12,7 @@ from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import kind
 from rig.subjects.booking import water_of_day
 from rig.subjects.ledger import Booking, Ledger
-from rig.subjects.record import RECORD_FILE, open_record
+from rig.subjects.record import has_record, open_record
 from rig.transport.log import LOG_FILE, read_bytes
 
 _MAX_OPEN_MS, _MIN_GAP_MS, _MAX_PER_MINUTE = 150.0, 200.0, 30
@@ -81,7 +81,7 @@ def check_log(ran: Ran, folder: Path, info: tuple[int, str]) -> Iterator[str]:
     missing = [key for key in truth.keys() - set(read) if _must_be_kept(key)]
     if said_whole and missing:
         yield f"{len(missing)} messages are missing in a log that passes for whole: {missing[:3]}"
-    if code == 0 and not said_whole and "; missing: " not in said:
+    if code != 2 and not said_whole and "; missing: " not in said:
         yield "info does not say what is missing"
     may_lack = ran.damaged & {"log", "journal"} or any("may grow" in act for act in ran.done)
     if not said_whole and not may_lack and _began(truth):
@@ -134,7 +134,7 @@ def check_reason(ran: Ran, booking: Booking | None, recovered: str) -> Iterator[
 
 def bookings(data: Path) -> dict[str, Booking]:
     """Return the rows of the ledger by the names of the session folders."""
-    if not (data / RECORD_FILE).exists():
+    if not has_record(data):
         return {}
     with open_record(data) as record:
         return {one.folder: one for one in Ledger(record).sessions(SUBJECT)}

@@ -19,7 +19,7 @@ from rig.cli.data.manifest import (
     sha256_of,
     write_manifest,
 )
-from rig.cli.sessions.completeness_notice import check_log
+from rig.cli.sessions.completeness_notice import check_files, check_log
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
@@ -41,6 +41,7 @@ def copy(
     """
     folder = session_in(folder)
     check_log(folder, new_console())
+    check_files(folder, new_console())
     check_manifest(folder)
     target = destination / folder.parent.name / folder.name
     if target.resolve() == folder:

@@ -19,6 +19,7 @@ from rig.errors import Refused
 from rig.session.continuation import never_began
 from rig.settings.config import read_session
 from rig.subjects.record import Subject, find
+from rig.subjects.session_identity import changed_files, check_one_session
 
 if TYPE_CHECKING:
     from analysis.export.contents import Contents
@@ -178,6 +179,11 @@ def _export(
     if not options.partial:
         for part in parts_of(session):
             check_manifest(part.folder)
+    for part in parts_of(session):
+        check_one_session(part.folder)
+        changed = list(changed_files(part.folder))
+        if changed and not options.partial:
+            raise Refused(f"{part.folder}: {changed[0]}; or export what is there: --partial")
     contents = read_contents(session, options.partial)
     folder = (to or session / EXPORT_FOLDER / kind).resolve()
     written = _WRITERS[kind](contents, folder, options)

@@ -2,26 +2,30 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from rig.cli.data.manifest import COPIES_FILE
-from rig.cli.sessions.end_summary import SUMMARY_FILE
+from rig.cli.sessions.end_summary import SUMMARY_FILE, read_summary
 from rig.cli.sessions.run import Data
 from rig.cli.terminal import new_console
 from rig.errors import Refused
-from rig.settings.config import RECOVERED_FILE, read_session
+from rig.settings.config import RECOVERED_FILE
+from rig.subjects.session_identity import changed_files, session_of
+from rig.transport.log import LOG_FILE
 
 
 def ls(
     data: Data,
     subject: Annotated[str, typer.Argument(help="Name of an animal; default: all.")] = "",
 ) -> None:
-    """List recorded sessions, the newest last."""
+    """List recorded sessions, the newest last.
+
+    Logs are not read: rig info checks one. Exit code: 1 if another file is damaged or missing.
+    """
     folders = sorted(data.glob(f"sub-{subject or '*'}/ses-*"), key=_in_order)
     if not folders:
         whose = f" of {subject}" if subject else ""
@@ -32,21 +36,36 @@ def ls(
     for name in ("trials", "ul", "size, MB"):
         table.add_column(name, justify="right")
     table.add_column("state")
+    damaged = []
     for folder in folders:
-        table.add_row(*map(Text, _row(folder)))
-    new_console().print(table)
+        row, damage = _row(folder)
+        table.add_row(*map(Text, row))
+        damaged += [f"{folder}: {text}" for text in damage]
+    console = new_console()
+    console.print(table)
+    for text in damaged:
+        console.print(Text(text, "bold red"), soft_wrap=True)
+    if damaged:
+        raise typer.Exit(1)
 
 
-def _row(folder: Path) -> list[str]:
+def _row(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the row of a session, and what is damaged or missing in its folder."""
     subject, name = folder.parent.name.removeprefix("sub-"), folder.name.removeprefix("ses-")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    summary = _summary(folder)
-    task, earlier = "?", ""
-    with suppress(Refused):
-        session = read_session(folder)
+    summary, task, earlier = None, "?", ""
+    is_closed, damage = (folder / SUMMARY_FILE).exists(), list(changed_files(folder))
+    try:
+        session = session_of(folder)
         task, earlier = session.task_name, _continued(folder, session.continues)
+        summary = read_summary(folder) if is_closed else None
+        if is_closed and not (folder / LOG_FILE).exists():
+            damage.append(f"{LOG_FILE} is missing")
+    except Refused as refusal:
+        damage.append(str(refusal))
     known = {
-        "not closed": summary is None,
+        "not closed": not is_closed,
+        "damaged": bool(damage),
         "recovered": (folder / RECOVERED_FILE).is_file(),
         "copied": (folder / COPIES_FILE).is_file(),
         earlier: bool(earlier),
@@ -57,7 +76,7 @@ def _row(folder: Path) -> list[str]:
     water = held.get("water_ul")
     trials = str(len(done)) if summary is not None else "-"
     given = f"{water:.1f}" if isinstance(water, int | float) else "-"
-    return [subject, name, task, trials, given, f"{size / 1e6:.1f}", state]
+    return [subject, name, task, trials, given, f"{size / 1e6:.1f}", state], damage
 
 
 def _continued(folder: Path, id_: str) -> str:
@@ -66,16 +85,9 @@ def _continued(folder: Path, id_: str) -> str:
         return ""
     for other in sorted(folder.parent.glob("ses-*")):
         with suppress(Refused):
-            if read_session(other).id == id_:
+            if session_of(other).id == id_:
                 return f"continues {other.name}"
     return f"continues session {id_}, which is missing"
-
-
-def _summary(folder: Path) -> dict[str, Any] | None:
-    try:
-        return msgspec.json.decode((folder / SUMMARY_FILE).read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
 
 
 def _in_order(folder: Path) -> tuple[str, int, str]:

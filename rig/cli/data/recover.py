@@ -15,9 +15,10 @@ from rig.errors import Refused
 from rig.session.provenance import about
 from rig.session.recover import Recovery, complete_log, kept_journals, mark_recovered
 from rig.session.session_folder import SubjectLock, sweep
-from rig.settings.config import SETTINGS_FILE, SessionSettings
-from rig.subjects.booking import close_booking, save_settings, session_of
+from rig.settings.config import SessionSettings
+from rig.subjects.booking import close_booking
 from rig.subjects.ledger import Booking
+from rig.subjects.session_identity import has_settings, save_settings, session_of
 from rig.subjects.session_water import is_closed
 from rig.transport.log import Completeness
 
@@ -40,7 +41,7 @@ def recover(folder: SessionDir) -> None:
         ended_by_itself = is_closed(folder)
         completeness = complete_log(folder)
         sweep(session)
-        if not (folder / SETTINGS_FILE).exists():
+        if not has_settings(folder, session):
             save_settings(folder, session)
         _print_state(folder, completeness, console)
         repaired = _repair(folder, console)

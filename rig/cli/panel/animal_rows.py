@@ -12,7 +12,7 @@ from rig.cli.record_entries import day_data, known
 from rig.settings.lab import read_lab
 from rig.subjects.booking import water_of_day
 from rig.subjects.ledger import Booking, Ledger
-from rig.subjects.record import RECORD_FILE, Subject, Weighing, open_record
+from rig.subjects.record import Subject, Weighing, has_record, open_record
 from rig.subjects.welfare import MIN_WEIGHT_SHARE, supplement_ml
 
 _MOST_WEIGHTS = 60
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 def rows(data: Path, rehearse: bool) -> list[Row]:
     """Return a row for each animal of the record; active animals come first."""
-    if not (data / RECORD_FILE).exists():
+    if not has_record(data):
         return []
     with open_record(data) as record:
         animals = record.subjects()

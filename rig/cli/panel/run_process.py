@@ -8,9 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from rig.cli.sessions.end_summary import SUMMARY_FILE, table_rows
+from rig.cli.sessions.end_summary import SUMMARY_FILE, readable_summary, table_rows
 from rig.errors import Refused
 from rig.monitor.serve import announced
 from rig.session.session_folder import SubjectLock
@@ -171,9 +169,4 @@ def _has_hub(folder: Path) -> bool:
 
 def summary_of(folder: Path | None) -> dict[str, Any] | None:
     """Return the summary of a session; None if there is none, or it is damaged."""
-    if folder is None:
-        return None
-    try:
-        return msgspec.json.decode((folder / SUMMARY_FILE).read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError):
-        return None
+    return None if folder is None else readable_summary(folder)

@@ -1,6 +1,7 @@
 """Write summary.json at the end of a session, and print the end table from it."""
 
 import json
+import zlib
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from rig.errors import Refused
+from rig.subjects.session_identity import session_of
 
 SUMMARY_FILE = "summary.json"
+_CRC = "crc32"
+"""Key of the checksum of the other values of a summary; older summaries have none."""
 _CELLS = {
     "subject, task, cohort": "{subject}, {task}, {cohort}",
     "began, seed": "{began}, {seed}",
@@ -49,13 +53,14 @@ def end(folder: Path, reason: str | None, console: Console) -> None:
     written = sum(_pages(path, console) for path in tiffs)
     _write_suite2p_ops(tiffs, console)
     summary = summarise(folder, written, reason)
-    before = _readable(folder / SUMMARY_FILE)
+    before = readable_summary(folder)
     if before is not None and _is_of_whole_log(before) and not _is_of_whole_log(summary):
         summary = before
         text = f"{SUMMARY_FILE} is kept from before the log was damaged"
         console.print(Text(text, "yellow"))
     else:
-        text = json.dumps(summary, indent=2, allow_nan=False)
+        summary |= {"id": session_of(folder).id}
+        text = json.dumps({**summary, _CRC: _crc(summary)}, indent=2, allow_nan=False)
         (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
     print_table(summary, console)
     console.print(f"session folder: {folder}", soft_wrap=True)
@@ -63,12 +68,34 @@ def end(folder: Path, reason: str | None, console: Console) -> None:
     console.print(f"make a page of it: rig report {folder}", soft_wrap=True)
 
 
-def _readable(path: Path) -> dict[str, Any] | None:
-    """Return the summary in a file; None if there is none, or it is damaged."""
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Return the summary of a session. Raises Refused if it is damaged or of another session."""
+    path = folder / SUMMARY_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        summary = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        crc = summary.pop(_CRC, None)
+        if crc is not None and crc != _crc(summary):
+            raise ValueError("it does not match its checksum")
+        if "id" in summary and summary["id"] != session_of(folder).id:
+            raise ValueError("it is of another session")
+    except (OSError, msgspec.MsgspecError, ValueError) as error:
+        raise Refused(
+            f"{path} is damaged ({error}); write it again from the log: rig recover {folder}"
+        ) from error
+    return summary
+
+
+def readable_summary(folder: Path) -> dict[str, Any] | None:
+    """Return the summary of a session; None if there is none, or it is damaged."""
+    try:
+        return read_summary(folder)
+    except Refused:
         return None
+
+
+def _crc(summary: dict[str, Any]) -> str:
+    """Return the CRC-32 of a summary's values, whatever the order of its keys."""
+    return f"{zlib.crc32(json.dumps(summary, sort_keys=True).encode()):08x}"
 
 
 def _is_of_whole_log(summary: dict[str, Any]) -> bool:

@@ -1,15 +1,14 @@
 """rig info: the files and the summary of a session, and whether its log is complete."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 from rich.text import Text
 
 from rig.cli.numbers import number
-from rig.cli.sessions.completeness_notice import check_log
-from rig.cli.sessions.end_summary import SUMMARY_FILE, print_table
+from rig.cli.sessions.completeness_notice import check_files, check_log
+from rig.cli.sessions.end_summary import SUMMARY_FILE, print_table, read_summary
 from rig.cli.sessions.photodiode_report import photodiode_checks
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.sessions.video_frames import compared
@@ -33,7 +32,10 @@ def info(
         float, typer.Option(parser=number(1.0), help="Sampling rate of --trace, Hz.")
     ] = 10_000.0,
 ) -> None:
-    """Show the files of a session, whether its log is complete, and its summary."""
+    """Show the files of a session, whether its log is complete, and its summary.
+
+    Exit code: 1 if the log is not whole, a file was changed, or a comparison failed.
+    """
     console = new_console()
     folder = session_in(folder)
     completeness = check_log(folder, console)
@@ -44,20 +46,11 @@ def info(
     whole = Text("whole", "green") if completeness.whole else Text("not whole", "bold red")
     missing = f"; missing: {completeness.missing}" if completeness.missing else ""
     console.print(Text.assemble("log: ", whole, missing))
-    print_table(_summary(folder / SUMMARY_FILE), console)
-    passed = True
+    print_table(read_summary(folder), console)
+    passed = check_files(folder, console) and completeness.whole
     checks = (*compared(folder, video or []), *photodiode_checks(folder, trace, trace_hz))
     for sentence, ok in checks:
         console.print(Text(sentence, "" if ok else "bold red"))
         passed = passed and ok
     if not passed:
         raise typer.Exit(1)
-
-
-def _summary(path: Path) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Refused(
-            f"{path} is damaged ({error}); write it again from the log: rig recover {path.parent}"
-        ) from error

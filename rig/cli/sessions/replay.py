@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rig.cli.numbers import number_in
-from rig.cli.sessions.completeness_notice import check_log
+from rig.cli.sessions.completeness_notice import check_files, check_log
 from rig.cli.sessions.monitor import NoBrowser, serve_replay
 from rig.cli.sessions.run import Sets
 from rig.cli.sessions.session_argument import SessionDir, session_in
@@ -38,7 +38,9 @@ def replay(
     folder: SessionDir,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Exit with 1 if a decision differs or the log is not whole."),
+        typer.Option(
+            "--verify", help="Exit with 1 if a decision or a file differs, or the log is not whole."
+        ),
     ] = False,
     sets: Sets = None,
     only: Annotated[
@@ -145,6 +147,7 @@ def compare(folder: Path, names: list[str], sets: list[str], verify: bool) -> No
     """Replay deciders, and print whether their messages agree with the recorded messages."""
     console = new_console()
     completeness = check_log(folder, console)
+    unchanged = check_files(folder, console)
     with blamed_on(sets):
         report = feed(folder, sets, about(), names)
     _print_compared(report, console)
@@ -160,6 +163,8 @@ def compare(folder: Path, names: list[str], sets: list[str], verify: bool) -> No
             console.print(Text(text, "bold red"))
             raise typer.Exit(1 if verify else 0)
         console.print(Text(f"identical: {compared} messages", "green"))
+        if verify and not unchanged:
+            raise typer.Exit(1)
         return
     first = report.first
     where = f"{first.sender} differs in trial {first.trial} at {first.t / 1e9:.6f} s"

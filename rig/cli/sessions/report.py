@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rig.cli.sessions.completeness_notice import check_log
+from rig.cli.sessions.completeness_notice import check_files, check_log
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.terminal import new_console
 
@@ -32,5 +32,6 @@ def report(
     path = out or folder / REPORT_FILE
     console = new_console()
     check_log(folder, console)
+    check_files(folder, console)
     write(folder, path, None if beside is None else session_in(beside))
     console.print(f"report: {path}", soft_wrap=True)

@@ -20,8 +20,8 @@ from rig.session.live_page import Page
 from rig.settings.config import ResolvedSession, resolve
 from rig.settings.lab import default_data
 from rig.settings.setting_errors import blamed_on
-from rig.subjects.booking import session_of
 from rig.subjects.record import rehearsal
+from rig.subjects.session_identity import session_of
 
 RECORDED_MOUSE = "behavior.animals:RecordedMouse"
 

@@ -21,7 +21,7 @@ def test_a_record_that_is_damaged_during_a_session_is_said_and_its_log_is_comple
     whole = (tmp_path / RECORD_FILE).read_bytes()
     closed(folder, [*valves(4), ended(4)])
     (tmp_path / RECORD_FILE).write_text("not a database, but long enough to look like one" * 9)
-    end = _End(folder, "done", False, WaterCount())
+    end = _End(folder, "done", False, WaterCount(""))
     with pytest.raises(Unsettled, match=rf"water is not entered .*rig recover {folder}"):
         _settle(end, folder, session, tmp_path)
     assert not (folder / JOURNAL_FOLDER).exists()

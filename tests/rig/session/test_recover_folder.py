@@ -19,7 +19,7 @@ from rig.errors import Refused
 from rig.process import completed
 from rig.session.provenance import about
 from rig.settings.config import RECOVERED_FILE
-from rig.subjects.booking import save_settings
+from rig.subjects.session_identity import save_settings
 from rig.transport.log import LOG_FILE
 from tests.acquisition import files
 from tests.analysis.logs import write_log

@@ -40,7 +40,7 @@ def killed(tmp_path: Path) -> Path:
     cut_off(folder, valves(3))
     reserve(folder, 15.0)
     (folder / SETTINGS_FILE).write_bytes(msgspec.json.encode({"id": ID}))
-    assert bounds(folder) == BLOCK
+    assert bounds(folder, ID) == BLOCK
     return folder
 
 
@@ -56,9 +56,9 @@ def test_a_kill_leaves_at_most_the_reward_that_was_begun(
     killed: Path, last_ul: float, most_ul: float
 ) -> None:
     begin(3.0, 6.0, last_ul)
-    assert bounds(killed) == (9.0, about(most_ul))
+    assert bounds(killed, ID) == (9.0, about(most_ul))
     killed.rename(killed.with_name("elsewhere"))
-    assert bounds(killed.with_name("elsewhere")) == (9.0, about(most_ul))
+    assert bounds(killed.with_name("elsewhere"), ID) == (9.0, about(most_ul))
 
 
 def test_the_note_is_valid_until_the_computer_restarts(
@@ -66,12 +66,12 @@ def test_the_note_is_valid_until_the_computer_restarts(
 ) -> None:
     begin(9.0)
     monkeypatch.setattr(begun_water, "_boot_id", lambda: "another")
-    assert bounds(killed) == BLOCK
+    assert bounds(killed, ID) == BLOCK
     begin(3.0, session_id="ab")  # removes what is outdated
     assert not note.exists()
     monkeypatch.undo()
     monkeypatch.setattr(begun_water, "_BOOT_ID", tmp_path / "not Linux")
-    assert bounds(killed) == BLOCK
+    assert bounds(killed, ID) == BLOCK
 
 
 def test_damage_to_the_note_or_the_journal_never_counts_less(killed: Path, note: Path) -> None:
@@ -80,11 +80,11 @@ def test_damage_to_the_note_or_the_journal_never_counts_less(killed: Path, note:
     for at in range(len(whole)):
         for damaged in (whole[:at], whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :]):
             note.write_bytes(damaged)
-            assert bounds(killed) in (BLOCK, (9.0, 9.0))
+            assert bounds(killed, ID) in (BLOCK, (9.0, 9.0))
     note.write_bytes(whole)
     journal = killed / JOURNAL_FOLDER / "hardware.mcap"
     journal.write_bytes(journal.read_bytes()[: journal.stat().st_size // 2])
-    assert bounds(killed)[1] == about(9.0)
+    assert bounds(killed, ID)[1] == about(9.0)
 
 
 def test_a_note_is_removed_and_only_of_a_session(note: Path) -> None:

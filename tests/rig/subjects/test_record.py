@@ -12,6 +12,7 @@ from rig.errors import Refused
 from rig.settings.config import read_session
 from rig.subjects.ledger import Ledger
 from rig.subjects.record import RECORD_FILE, Weighing, find, open_record
+from rig.subjects.record_check import CHECK_FILE
 from rig.subjects.welfare import supplement_ml, underweight
 from tests.live import Live
 from tests.rig.animals import REAL, TODAY, VR2, known
@@ -59,6 +60,7 @@ def as_of_version_2(data: Path) -> sqlite3.Connection:
             digest.update(f"{table}{row!r}".encode())
     sql.execute("update digest set sha256 = ?", (digest.hexdigest(),))
     sql.execute("pragma user_version = 2")
+    (data / CHECK_FILE).unlink()
     return sql
 
 

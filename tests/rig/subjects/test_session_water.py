@@ -24,9 +24,9 @@ from rig.transport.log import LOG_FILE
 from tests.rig.animals import REWARD_UL, closed, cut_off, ended, reserve, valves, write
 
 
-def bounds(folder: Path) -> tuple[float, Any]:
+def bounds(folder: Path, session_id: str = "") -> tuple[float, Any]:
     """Return what a session certainly gave and may have given; None if nothing bounds it."""
-    water = read_water(folder)
+    water = read_water(folder, session_id)
     most = None if water.unknown_ul is None else water.at_least_ul + water.unknown_ul
     return water.at_least_ul, pytest.approx(most, abs=0.001) if most is not None else None
 
@@ -76,7 +76,7 @@ def test_a_journal_cut_anywhere_never_counts_less_nor_a_block_more(
     reserve(folder, 15.0, (max(0, count - 1) + 5) * REWARD_UL)
     data = journal.read_bytes()
     journal.write_bytes(data[: max(0, len(data) - lost)])
-    water = read_water(folder)
+    water = read_water(folder, "")
     assert water.unknown_ul is not None
     most_ul = water.at_least_ul + water.unknown_ul
     assert water.at_least_ul <= count * REWARD_UL <= most_ul <= (count + 5) * REWARD_UL + 0.001
@@ -103,7 +103,7 @@ def test_a_flipped_bit_never_lowers_the_upper_bound(
     data = bytearray(path.read_bytes())
     data[int(at * len(data))] ^= 1 << bit
     path.write_bytes(data)
-    water = read_water(folder)
+    water = read_water(folder, "")
     assert water.at_least_ul <= 27.0
     assert water.unknown_ul is None or water.at_least_ul + water.unknown_ul >= 27.0
     shutil.rmtree(folder)
@@ -119,7 +119,7 @@ def test_a_damaged_closed_log_never_counts_less(tmp_path: Path, seed: int) -> No
     at = draw.randrange(8, len(data))
     data[at : at + 40] = os.urandom(len(data[at : at + 40]))
     log.write_bytes(data)
-    water = read_water(tmp_path)
+    water = read_water(tmp_path, "")
     assert water.unknown_ul is None or water.at_least_ul + water.unknown_ul >= 600.0
 
 

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from rig.cli.sessions.end_summary import SUMMARY_FILE
+from rig.cli.sessions.end_summary import readable_summary
 from rig.transport.log import LOG_FILE
 
 _SHOWN = 5
@@ -22,10 +20,8 @@ def last_sessions(folder: Path) -> list[dict[str, Any]]:
 def _row(folder: Path) -> dict[str, Any] | None:
     if not (folder / LOG_FILE).is_file():
         return None
-    try:
-        read = (folder / SUMMARY_FILE).read_bytes()
-        summary = msgspec.json.decode(read, type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    summary = readable_summary(folder)
+    if summary is None:
         return None
     return {
         "day": folder.name.removeprefix("ses-"),
