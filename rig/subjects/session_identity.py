@@ -70,8 +70,8 @@ def changed_files(folder: Path) -> Iterator[str]:
     started = _started(folder)
     if started is None:
         return
-    if not has_settings(folder, started):
-        yield f"{SETTINGS_FILE} is missing or was changed; write it again: rig recover {folder}"
+    if (folder / SETTINGS_FILE).exists() and not has_settings(folder, started):
+        yield f"{SETTINGS_FILE} is damaged or was changed; write it again: rig recover {folder}"
     for name, sha256 in started.files.items():
         try:
             found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
