@@ -39,7 +39,7 @@ class Loop:
         self.bus, self.t0_ns = Bus(), monotonic_ns()
         console: Any = Console(quiet=True)
         clock, bus, keys, watch = RealClock(self.t0_ns), self.bus, Operator(), None
-        parts: tuple[Any, ...] = (clock, bus, keys, console, watch, WaterCount())
+        parts: tuple[Any, ...] = (clock, bus, keys, console, watch, WaterCount(""))
         self.loop = SessionLoop(folder, SESSION, *parts)
         monkeypatch.setattr(self.loop, "_watching", True)
 
