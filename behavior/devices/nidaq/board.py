@@ -249,11 +249,13 @@ class Board:
     def _date(self, card_ns: int, received: int) -> int:
         """Return the session time (ns) of a change, after checking if the card's clock was set."""
         if self._clock.needs_exchange(card_ns, received):
-            for _ in range(_RESYNC_EXCHANGES):
+            exchanges = _RESYNC_EXCHANGES if self._sync_clock() else 1
+            for _ in range(exchanges - 1):
                 self._sync_clock()
         return self.session_ns(self._clock.date_event(card_ns, received))
 
-    def _sync_clock(self) -> None:
+    def _sync_clock(self) -> bool:
+        """Make an exchange; return whether it shows that the card's clock was set."""
         exchange = self._inputs.read_clock()
         found = None if exchange is None else self._clock.add_exchange(*exchange)
         if isinstance(found, ClockStep):
@@ -261,6 +263,7 @@ class Board:
         elif found is not None:
             t = self.session_ns(found.host)
             self._time = DeviceTime(t, self.name, found.device, found.residual_ns)
+        return isinstance(found, ClockStep)
 
 
 def _timing(card: Card, settings: Board.Settings) -> Timing | None:
