@@ -1,6 +1,7 @@
 """The hardware process dies with our board armed or its valve open; boards that are not there."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rig.cli.sessions.end_summary import SUMMARY_FILE
-from rig.messages import Arm, Start, TrialStart, Valve, Wheel
+from rig.messages import Arm, DeviceTime, TrialStart, Valve, Wheel
 from rig.settings.config import read_session
 from tests.behavior.devices.harp.pty_board import PtyBoard
 from tests.behavior.devices.harp.simavr.avr import Avr
@@ -39,26 +40,27 @@ def _until_open(session: Live) -> None:
             return
 
 
-def _killed(session: Live) -> int:
+def _killed(session: Live, pid: int) -> int:
     """Kill the hardware process; return when (ns, monotonic), once the session has ended."""
-    struck_s = session.signal(HARDWARE, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    struck_ns = time.monotonic_ns()
     code, output = session.end()
     assert code == 1, output
     summary = json.loads((session.folder / SUMMARY_FILE).read_text())
     assert summary["end_reason"] == "hardware died: SIGKILL"
-    return round(struck_s * 1e9)
+    return struck_ns
 
 
 def test_an_armed_reward_is_void_half_a_second_after_the_driver_was_killed(
     avr: Avr, tmp_path: Path
 ) -> None:
     with behavior_session(tmp_path, avr, "--trials", "20", "--seed", "5", sets=SHORT) as session:
-        session.until(Start)
+        session.until(Wheel)  # it runs
         avr.command("wheel 3000000")  # it runs until the end
         _, arm = session.until(Arm, on="lick")
         while session.until(Wheel)[1].t < arm.t + 50_000_000:
             pass
-        _killed(session)
+        _killed(session, session.pid(HARDWARE))
         avr.pulse("C0", "line1", 600_000)
         avr.pulse("B0", "lick", 5000)
         avr.pulse("C0", "line1", 200_000)
@@ -68,10 +70,12 @@ def test_an_armed_reward_is_void_half_a_second_after_the_driver_was_killed(
 
 def test_an_open_valve_shuts_in_time_after_the_driver_was_killed(avr: Avr, tmp_path: Path) -> None:
     with behavior_session(tmp_path, avr, "--trials", "20", "--seed", "5", sets=PASSIVE) as session:
-        session.until(Start)
+        session.receive_only(DeviceTime, Valve)
+        session.until(DeviceTime)  # it runs: one comes each second
         avr.command("wheel 3000000")
+        pid = session.pid(HARDWARE)  # looked up before: the pulse is short
         _until_open(session)
-        struck = _killed(session)
+        struck = _killed(session, pid)
         avr.pulse("C0", "line1", 200_000)
         openings = avr.openings()
         cycle, _ = openings[-1]
@@ -83,7 +87,7 @@ def test_a_board_that_is_gone_in_mid_session_ends_it_with_one_sentence(
     avr: Avr, tmp_path: Path
 ) -> None:
     with behavior_session(tmp_path, avr, "--seed", "5") as session:
-        session.until(Start)
+        session.until(Wheel)  # it runs
         avr.command("wheel 3000000")
         session.until(TrialStart)
         avr.close()

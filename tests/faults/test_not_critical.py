@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from rig.cli.sessions.end_summary import SUMMARY_FILE
-from rig.messages import Fault, Position, Start
+from rig.messages import Fault, Position
 from tests.faults.test_death import BRIEF, NODES, QUICK, with_node
 from tests.live import Live
 
@@ -23,7 +23,6 @@ def test_a_session_goes_on_without_a_node_that_hangs(tmp_path: Path) -> None:
 
 def check_it_goes_on(live: Live, name: str, module: str, number: signal.Signals) -> None:
     """Send a signal to a node; assert that the session goes on without it and says so."""
-    live.until(Start)
     _, before = live.until(Position, phase="corridor")
     live.signal(module, number)
     _, fault = live.until(Fault)

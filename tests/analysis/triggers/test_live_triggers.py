@@ -9,7 +9,7 @@ import pytest
 from analysis.session.session import Session
 from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.sessions.end_summary import SUMMARY_FILE
-from rig.messages import Edge, Fault, Message, Position, Start, TriggerOutput
+from rig.messages import Edge, Fault, Message, Position, TriggerOutput
 from rig.replay.replay import replay
 from rig.session.provenance import about
 from tests.live import Live
@@ -60,7 +60,6 @@ def test_a_session_goes_on_without_its_closed_loop_and_its_line_falls(tmp_path: 
     setup = behavior_alone(tmp_path)
     rule = 'task.triggers=[{name="on", when="in texture", line="laser", hold_ms=1500.0}]'
     with Live(tmp_path / "data", *SHORT, rule, setup=setup, args=("--seed", "3")) as live:
-        live.until(Start)
         _, answer = live.until(TriggerOutput)
         live.signal("analysis.closed_loop", signal.SIGKILL)
         fell: Edge | None = None
