@@ -26,7 +26,7 @@ from rig.session.recover import complete_log
 from rig.session.session_loop import LAUNCH, PUBLISHER, WAKE_S, SessionLoop
 from rig.session.status_line import StatusLine
 from rig.settings.config import ResolvedSession, SessionSettings
-from rig.subjects.booking import close_booking, open_booking
+from rig.subjects.booking import CLOCK_STEP_S, close_booking, open_booking
 from rig.subjects.ledger import Booking
 from rig.subjects.session_water import WaterCount
 from rig.transport.bus import Batching, Bus
@@ -36,8 +36,6 @@ from rig.transport.log import Completeness, Journal
 
 _PACE = Batching(WAKE_S, max_lag_s=60.0)
 """Messages may wait long for launch, because it decides nothing."""
-_CLOCK_STEP_S = 10.0
-"""Smallest step of the computer's clock during a session that is reported, s."""
 
 
 class Unsettled(Exception):
@@ -158,30 +156,36 @@ def _in_folder(
         raise
     folders.sweep(session)
     expected_s = now_s + (monotonic_ns() - t0_ns) / 1e9
-    reason = end.reason + clock_step(time.time() - expected_s)
-    return _settle(msgspec.structs.replace(end, reason=reason), folder, session, data)
+    step_s = time.time() - expected_s
+    end = msgspec.structs.replace(end, reason=end.reason + clock_step(step_s))
+    return _settle(end, folder, session, data, step_s)
 
 
 def clock_step(step_s: float) -> str:
     """Return the text to add to the end reason if the computer's clock was set meanwhile, or "".
 
-    The session clock is a different clock, so times in the log are right. The day and time at which
-    the water is entered are computed from the clock at the start.
+    The session clock is a different clock, so times in the log are right. If the clock was set
+    forward, the water is entered at the time of the clock that was set.
 
     Args:
         step_s: Time by the computer's clock since the start, minus time by the session clock, s.
     """
-    if abs(step_s) < _CLOCK_STEP_S:
+    if abs(step_s) < CLOCK_STEP_S:
         return ""
     way = "forward" if step_s > 0 else "back"
     return f"; the computer's clock was set {way} by {abs(step_s):.0f} s during the session"
 
 
-def _settle(end: _End, folder: Path, session: SessionSettings, data: Path) -> Outcome:
-    """Enter the water, which does not depend on anything else; then complete the log."""
+def _settle(
+    end: _End, folder: Path, session: SessionSettings, data: Path, step_s: float = 0.0
+) -> Outcome:
+    """Enter the water, which does not depend on anything else; then complete the log.
+
+    `step_s` is the time by which the computer's clock was set forward during the session.
+    """
     booking, not_entered = None, ""
     try:
-        booking = close_booking(data, session, end.folder or folder, end.reason, end.water)
+        booking = close_booking(data, session, end.folder or folder, end.reason, end.water, step_s)
     except Refused as refusal:
         not_entered = f"its water is not entered and counts as the rest of the day ({refusal})"
     entered = not_entered or f"{booking and booking.text} is entered for {session.subject}"

@@ -21,6 +21,8 @@ from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
 
 _LONGEST_PAUSE_S = 3600.0
 """Longest time by which a session may exceed its `minutes`, seconds."""
+CLOCK_STEP_S = 10.0
+"""Smallest step of the computer's clock that is taken as such, seconds."""
 _MAX_DAY_UL = 1000.0
 """The guard's default limit, microlitres, for a setup whose defaults were not filled in."""
 _SESSION_FILES = (SETTINGS_FILE, LOG_FILE, JOURNAL_FOLDER)
@@ -91,7 +93,12 @@ def open_booking(data: Path, session: SessionSettings, folder: Path) -> None:
 
 
 def close_booking(
-    data: Path, session: SessionSettings, folder: Path, reason: str, count: WaterCount | None = None
+    data: Path,
+    session: SessionSettings,
+    folder: Path,
+    reason: str,
+    count: WaterCount | None = None,
+    step_s: float = 0.0,
 ) -> Booking:
     """Enter the water that a session gave, and the stage that its animal has reached.
 
@@ -101,6 +108,8 @@ def close_booking(
         folder: The session's folder, which may be missing.
         reason: Why the session ended; a row that is already closed keeps its reason.
         count: The driver's messages that launch received.
+        step_s: Time by which the computer's clock was set forward during the session, s. The clock
+            that was set is taken as right, or water could be entered on a day that is over.
 
     Returns:
         The row that is in the ledger now.
@@ -114,8 +123,9 @@ def close_booking(
         if old is None:
             old = _opened(session, folder.name)
             ledger.open(old)
-        closed = _closed(old, _zero(session), water, old.reason if old.closed else reason)
-        if not ledger.close(closed):
+        zero = _zero(session) + (step_s if step_s > CLOCK_STEP_S else 0.0)
+        closed = _closed(old, zero, water, old.reason if old.closed else reason)
+        if _is_entered(closed, old) or not ledger.close(closed):
             return old
         if not closed.unknown_ul:
             remove_begun(session.id)
@@ -234,9 +244,15 @@ def _closed(old: Booking, zero: float, water: SessionWater, reason: str) -> Book
         closed=True,
         pulses=pulses,
         unknown_ul=unknown_ul,
-        until=old.until if unknown_ul else max(zero, last),
+        until=max(old.until, last + _LONGEST_PAUSE_S) if unknown_ul else max(zero, last),
         reason=reason,
     )
+
+
+def _is_entered(closed: Booking, old: Booking) -> bool:
+    """Return whether a closed row already has that water, at any times."""
+    volumes_ul = [[ul for _, ul in one.pulses] for one in (closed, old)]
+    return old.closed and volumes_ul[0] == volumes_ul[1] and closed.unknown_ul == old.unknown_ul
 
 
 def _found(copies: _Copies) -> Booking:

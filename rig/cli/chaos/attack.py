@@ -83,6 +83,8 @@ class Arena:
         self.environment = {
             TRUTH_VARIABLE: str(self.pulses),
             _MARK: self.mark,
+            # Python would cut off the .pyc files that a process writes on a full disk
+            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def run(self, number: int) -> Ran:

@@ -216,6 +216,20 @@ def test_water_counts_on_the_day_on_which_it_was_given(tmp_path: Path) -> None:
     assert days_of_water(tmp_path, "VR2") == [TODAY - timedelta(days=1), TODAY]
 
 
+def test_water_of_a_clock_that_was_a_day_behind_counts_on_the_day_to_which_it_was_set(
+    tmp_path: Path,
+) -> None:
+    day_s = 24 * 3600.0
+    session = begun(at=time.time() - day_s)
+    folder = in_folder(tmp_path, session)
+    open_booking(tmp_path, session, folder)
+    closed(folder, [*valves(4), ended(4)])
+    close_booking(tmp_path, session, folder, "done", step_s=day_s)
+    assert today(tmp_path) == (12.0, 12.0)
+    close_booking(tmp_path, session, folder, "recovered")
+    assert today(tmp_path) == (12.0, 12.0)
+
+
 def test_a_day_begins_when_the_lab_says(tmp_path: Path) -> None:
     midnight, _ = across_midnight(tmp_path)
     (tmp_path / LAB_FILE).write_text('day_starts = "07:30"')

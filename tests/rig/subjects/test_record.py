@@ -3,6 +3,7 @@
 import hashlib
 import resource
 import sqlite3
+import sys
 from pathlib import Path
 
 import msgspec
@@ -83,7 +84,10 @@ def test_a_damaged_record_of_version_2_is_refused(tmp_path: Path) -> None:
         find(tmp_path, "VR2")
 
 
-def test_a_record_on_a_full_disk_is_not_called_damaged(tmp_path: Path) -> None:
+def test_a_record_on_a_full_disk_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the limit would cut off a .pyc file
     known(tmp_path, (TODAY, 24.0))
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
