@@ -106,7 +106,7 @@ class Online(Node):
     def __init__(self, settings: Settings, publish: Publish) -> None:
         super().__init__(settings, publish)
         if bool(settings.cells_file) == (settings.find is not None):
-            raise Refused("[nodes.online]: set cells_file, or add a table `find` to detect cells")
+            raise Refused("[nodes.online]: set cells_file or a table `find`, not both")
         if settings.find is not None and settings.areas_file:
             raise Refused(
                 "[nodes.online]: areas_file gives the areas of the cells of cells_file; remove it"

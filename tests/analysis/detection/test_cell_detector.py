@@ -205,7 +205,7 @@ def test_a_blob_that_flickers_is_found_where_it_lies_in_the_reference() -> None:
 
 def test_cells_are_either_brought_or_found() -> None:
     for table in ({}, {"cells_file": "a.csv", "find": {}}):
-        with pytest.raises(Refused, match="either cells_file, or a table find"):
+        with pytest.raises(Refused, match="cells_file or a table `find`, not both"):
             node(**table)
     with pytest.raises(Refused, match="areas_file gives the areas of the cells of cells_file"):
         node(find={}, areas_file="a.npy")
