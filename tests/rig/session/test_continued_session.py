@@ -20,6 +20,7 @@ from rig.settings.config import read_session
 from rig.subjects.booking import water_of_day
 from rig.transport.log import LOG_FILE, read_kinds
 from tests.analysis.logs import enveloped, write_log
+from tests.faults.test_death import wait_until_gone
 from tests.live import PACKAGE, Live
 
 QUICK = (
@@ -56,8 +57,12 @@ def test_a_killed_session_is_continued(tmp_path: Path, monkeypatch: pytest.Monke
         live.until(TrialStart, trial=2)
         first = live.folder
         assert "is not closed" in refusal("run", "--continue", first)
+        modules = ("behavior.hardware", "behavior.task", "behavior.referee", "rig.recorder")
+        nodes = [live.pid(module) for module in modules]
         live.signal("launch", signal.SIGKILL)
         live.process.wait()
+        for pid in nodes:  # they still write into the folder for a moment
+            wait_until_gone(pid)
         deadline = time.monotonic() + 60
         while "already running" in (output := str(rig("recover", first).exception)):
             assert time.monotonic() < deadline, output
