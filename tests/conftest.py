@@ -3,11 +3,15 @@
 import re
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from rig.session import locks
+
+if TYPE_CHECKING:
+    from tests.refusals import Try
 
 # an example of a property may take as long as the machine needs
 settings.register_profile("rig", deadline=None)
@@ -26,6 +30,19 @@ def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "locks"
     folder.mkdir(mode=0o700)
     monkeypatch.setattr(locks, "private_folder", lambda: folder)
+
+
+@pytest.fixture
+def attempt(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    own_locks: None,
+) -> "Try":
+    """Return a call of `rig run` that must be refused."""
+    from tests.refusals import Try
+
+    return Try(capsys, monkeypatch, tmp_path / "data")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,16 +22,6 @@ from tests.refusals import Try, refused
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
 
 
-@pytest.fixture
-def attempt(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    own_locks: None,
-) -> Try:
-    return Try(capsys, monkeypatch, tmp_path / "data")
-
-
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -171,7 +161,7 @@ def test_a_folder_that_is_no_session(
     def sentence(folder: Path) -> str:
         return refused(capsys, monkeypatch, verb, folder)
 
-    assert sentence(tmp_path / "x") == f"there is no folder {tmp_path / 'x'}; check the path"
+    assert sentence(tmp_path / "x") == f"folder {tmp_path / 'x'} does not exist; check the path"
     assert f"{tmp_path} is not a session folder" in sentence(tmp_path)
     session = tmp_path / "sub-VR2" / "ses-20260101_1"
     (session / "imaging").mkdir(parents=True)

@@ -16,16 +16,6 @@ Make = Callable[[Path], None]
 IMAGES = ("task.picture=image", "task.stimuli=[]")
 
 
-@pytest.fixture
-def attempt(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    own_locks: None,
-) -> Try:
-    return Try(capsys, monkeypatch, tmp_path / "data")
-
-
 def images(folder: Path, make: Make) -> str:
     """Make a folder of images; return the setting that names it."""
     pictures = folder / "pictures"

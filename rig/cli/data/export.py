@@ -176,10 +176,9 @@ def _export(
     from analysis.export.contents import read_contents
     from analysis.session.parts import parts_of
 
-    if not options.partial:
-        for part in parts_of(session):
-            check_manifest(part.folder)
     for part in parts_of(session):
+        if not options.partial:
+            check_manifest(part.folder)
         check_one_session(part.folder)
         changed = list(changed_files(part.folder))
         if changed and not options.partial:

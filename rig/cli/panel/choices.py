@@ -26,7 +26,7 @@ class Choices:
         """
         for folder in (setups, tasks):
             if folder is not None and not folder.is_dir():
-                raise Refused(f"there is no folder {folder}; check the path")
+                raise Refused(f"folder {folder} does not exist; check the path")
         self._setups, self._tasks = (setups, _SETUPS), (tasks, _TASKS)
 
     def setups(self) -> dict[str, Path]:

@@ -23,7 +23,7 @@ def session_in(folder: Path) -> Path:
     """Return the absolute path of a session folder. Raises Refused if it is not one."""
     folder = folder.resolve()
     if not folder.exists():
-        raise Refused(f"there is no folder {folder}; check the path")
+        raise Refused(f"folder {folder} does not exist; check the path")
     if any((folder / name).exists() for name in (LOG_FILE, SETTINGS_FILE, JOURNAL_FOLDER)):
         return folder
     if (folder.parent / LOG_FILE).exists():
