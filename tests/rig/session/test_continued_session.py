@@ -128,7 +128,7 @@ def _refusals(first: Path, second: Path, data: Path) -> None:
     (first / LOG_FILE).write_bytes(log[: len(log) // 2])
     assert "is not closed; unless it still runs, run: rig recover" in refusal(*go_on)
     (first / LOG_FILE).write_bytes(log)
-    assert "no folder" in refusal("run", "--continue", data / "nothing")
+    assert "does not exist" in refusal("run", "--continue", data / "nothing")
     tomorrow = time.time() + 86_400
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time", lambda: tomorrow)
