@@ -1,5 +1,6 @@
 """The session clock: ns since the session's zero, on the machine's monotonic clock."""
 
+import sys
 import time
 from typing import Protocol
 
@@ -7,6 +8,16 @@ from typing import Protocol
 def monotonic_ns() -> int:
     """Return the computer's monotonic clock, ns, which all its processes share."""
     return time.monotonic_ns()
+
+
+def suspended_s() -> float:
+    """Return for how long the computer was suspended since its start, s; 0 if not known.
+
+    The monotonic clock stands still during that time.
+    """
+    if sys.platform != "linux":
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):

@@ -26,7 +26,7 @@ from rig.session.recover import complete_log
 from rig.session.session_loop import LAUNCH, PUBLISHER, WAKE_S, SessionLoop
 from rig.session.status_line import StatusLine
 from rig.settings.config import ResolvedSession, SessionSettings
-from rig.subjects.booking import CLOCK_STEP_S, close_booking, open_booking
+from rig.subjects.booking import clock_step, close_booking, open_booking
 from rig.subjects.ledger import Booking
 from rig.subjects.session_water import WaterCount
 from rig.transport.bus import Batching, Bus
@@ -159,21 +159,6 @@ def _in_folder(
     step_s = time.time() - expected_s
     end = msgspec.structs.replace(end, reason=end.reason + clock_step(step_s))
     return _settle(end, folder, session, data, step_s)
-
-
-def clock_step(step_s: float) -> str:
-    """Return the text to add to the end reason if the computer's clock was set meanwhile, or "".
-
-    The session clock is a different clock, so times in the log are right. If the clock was set
-    forward, the water is entered at the time of the clock that was set.
-
-    Args:
-        step_s: Time by the computer's clock since the start, minus time by the session clock, s.
-    """
-    if abs(step_s) < CLOCK_STEP_S:
-        return ""
-    way = "forward" if step_s > 0 else "back"
-    return f"; the computer's clock was set {way} by {abs(step_s):.0f} s during the session"
 
 
 def _settle(

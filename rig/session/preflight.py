@@ -141,7 +141,7 @@ def _cue_devices(session: SessionSettings) -> list[str]:
 def _about_day(
     session: SessionSettings, data: Path, subject: Subject | None, water: DayWater
 ) -> Iterator[Objection]:
-    """Yield the objections that can be overridden: weight, open sessions, a clock set back."""
+    """Yield the objections that can be overridden: weight, open sessions, the clock."""
     name = session.subject
     if subject is None and (animal_devices(session)[0] or session.rehearsal):
         yield Objection(
@@ -151,8 +151,11 @@ def _about_day(
     if subject is not None:
         with open_record(data) as record:
             weights = record.weights(name)
-        if why := underweight(subject, weights, read_lab(data).day_of(time.time())):
+        lab = read_lab(data)
+        if why := underweight(subject, weights, lab.day_of(time.time())):
             yield Objection(why, "weight")
+        if why := lab.wrong_zone():
+            yield Objection(why, "clock")
     for folder in (*water.open_folders, *(one.folder for one in water.unreadable)):
         yield Objection(f"{folder} was never closed; run: rig recover {folder}", "session")
     if (behind_s := clock_behind_s(data)) > CLOCK_MAY_DIFFER_S:

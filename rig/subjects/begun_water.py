@@ -59,15 +59,16 @@ def read_begun(session_id: str) -> float | None:
 
     None if it is not known: there is no such file, it is damaged, or the computer was restarted.
     """
-    if not _SESSION_ID.fullmatch(session_id):
-        return None
+    lines = _read(session_id)
     try:
-        boot, *totals = _path(session_id).read_text(encoding="ascii").split("\n")[:-1]
-        if checked(boot) != _boot_id():
-            return None
-        return max((total_of(line) for line in totals), default=0.0)
-    except (OSError, ValueError, Refused):
+        return None if lines is None else max((total_of(line) for line in lines), default=0.0)
+    except ValueError:
         return None
+
+
+def began_since_restart(session_id: str) -> bool:
+    """Return True if a session is known to have begun since the computer was started."""
+    return _read(session_id) is not None
 
 
 def remove_begun(session_id: str) -> None:
@@ -76,6 +77,17 @@ def remove_begun(session_id: str) -> None:
         return
     with suppress(OSError, Refused):
         _path(session_id).unlink(missing_ok=True)
+
+
+def _read(session_id: str) -> list[str] | None:
+    """Return the lines of a session's note, without the first; None if the note is not valid."""
+    if not _SESSION_ID.fullmatch(session_id):
+        return None
+    try:
+        boot, *lines = _path(session_id).read_text(encoding="ascii").split("\n")[:-1]
+        return lines if checked(boot) == _boot_id() else None
+    except (OSError, ValueError, Refused):
+        return None
 
 
 def _path(session_id: str) -> Path:

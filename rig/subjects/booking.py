@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from rig.clock import monotonic_ns, suspended_s
 from rig.errors import Refused
 from rig.settings.config import SETTINGS_FILE, SessionSettings
 from rig.settings.device_factory import HARDWARE
 from rig.settings.lab import is_rehearsal, read_lab
-from rig.subjects.begun_water import remove_begun
+from rig.subjects.begun_water import began_since_restart, remove_begun
 from rig.subjects.ledger import FUTURE_S, Booking, Ledger, Water, in_words, water_between
 from rig.subjects.record import has_record, open_record
 from rig.subjects.session_identity import session_of
@@ -98,7 +99,7 @@ def close_booking(
     folder: Path,
     reason: str,
     count: WaterCount | None = None,
-    step_s: float = 0.0,
+    step_s: float | None = None,
 ) -> Booking:
     """Enter the water that a session gave, and the stage that its animal has reached.
 
@@ -108,8 +109,9 @@ def close_booking(
         folder: The session's folder, which may be missing.
         reason: Why the session ended; a row that is already closed keeps its reason.
         count: The driver's messages that launch received.
-        step_s: Time by which the computer's clock was set forward during the session, s. The clock
-            that was set is taken as right, or water could be entered on a day that is over.
+        step_s: Time by which the computer's clock was set forward during the session, s; None if
+            `reason` does not say so yet. The clock that was set is taken as right, or water could
+            be entered on a day that is over.
 
     Returns:
         The row that is in the ledger now.
@@ -117,14 +119,16 @@ def close_booking(
     same, _ = _folders(data, session.subject)
     copies = same.get(session.id, _Copies(session)).folders
     water = _read_best({folder, *copies}, session.id, count)
+    if step_s is None:
+        step_s = _clock_step_s(session)
+        reason += clock_step(step_s)
     with open_record(data) as record:
         ledger = Ledger(record)
         old = ledger.get(session.id)
         if old is None:
             old = _opened(session, folder.name)
             ledger.open(old)
-        zero = _zero(session) + (step_s if step_s > CLOCK_STEP_S else 0.0)
-        closed = _closed(old, zero, water, old.reason if old.closed else reason)
+        closed = _closed(old, _zero(session, step_s), water, old.reason if old.closed else reason)
         if _is_entered(closed, old) or not ledger.close(closed):
             return old
         if not closed.unknown_ul:
@@ -133,6 +137,21 @@ def close_booking(
         if subject is not None and not old.closed:
             record.edit(msgspec.structs.replace(subject, stage=str(session.task["stage"])))
         return closed
+
+
+def clock_step(step_s: float) -> str:
+    """Return the text to add to the end reason if the computer's clock was set meanwhile, or "".
+
+    The session clock is a different clock, so times in the log are right. If the clock was set
+    forward, the water is entered at the time of the clock that was set.
+
+    Args:
+        step_s: Time by the computer's clock since the start, minus time by the session clock, s.
+    """
+    if abs(step_s) < CLOCK_STEP_S:
+        return ""
+    way = "forward" if step_s > 0 else "back"
+    return f"; the computer's clock was set {way} by {abs(step_s):.0f} s since the session began"
 
 
 def water_of_day(data: Path, name: str, day: date | None = None) -> DayWater:
@@ -262,7 +281,7 @@ def _found(copies: _Copies) -> Booking:
     if not any(is_closed(folder) for folder in folders):
         return opened
     return _closed(
-        opened, _zero(session), _read_best(folders, session.id), "entered from its folder"
+        opened, _zero_now(session), _read_best(folders, session.id), "entered from its folder"
     )
 
 
@@ -272,7 +291,7 @@ def _refined(booking: Booking, folders: dict[str, _Copies]) -> Booking:
         return booking
     copies = folders[booking.id]
     read_now = _closed(
-        booking, _zero(copies.session), _read_best(copies.folders, copies.session.id), ""
+        booking, _zero_now(copies.session), _read_best(copies.folders, copies.session.id), ""
     )
     return msgspec.structs.replace(read_now, closed=False)
 
@@ -305,8 +324,26 @@ def _missing(booking: Booking) -> str:
     )
 
 
-def _zero(session: SessionSettings) -> float:
-    return datetime.fromisoformat(session.began).timestamp() if session.began else 0.0
+def _zero(session: SessionSettings, step_s: float = 0.0) -> float:
+    """Return the start of a session, s since 1970, by a clock that was set forward by step_s."""
+    began = datetime.fromisoformat(session.began).timestamp() if session.began else 0.0
+    return began + (step_s if step_s > CLOCK_STEP_S else 0.0)
+
+
+def _zero_now(session: SessionSettings) -> float:
+    """Return the start of a session by the clock as it is now."""
+    return _zero(session, _clock_step_s(session))
+
+
+def _clock_step_s(session: SessionSettings) -> float:
+    """Return the time by which the computer's clock was set since a session began, s.
+
+    It is known, by the monotonic clock, until the computer is restarted or suspended; then 0.
+    """
+    known = session.began and began_since_restart(session.id) and suspended_s() < CLOCK_STEP_S
+    if not known:
+        return 0.0
+    return time.time() - _zero(session) - (monotonic_ns() - session.t0_ns) / 1e9
 
 
 def _holds_session(folder: Path) -> bool:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.session.launch import Unsettled, _End, _settle, clock_step
-from rig.subjects.booking import open_booking, water_of_day
+from rig.session.launch import Unsettled, _End, _settle
+from rig.subjects.booking import clock_step, open_booking, water_of_day
 from rig.subjects.record import RECORD_FILE
 from rig.subjects.session_water import WaterCount
 from rig.transport.log import JOURNAL_FOLDER
@@ -36,8 +36,8 @@ def test_a_record_that_is_damaged_during_a_session_is_said_and_its_log_is_comple
         (0.0, ""),
         (-9.0, ""),
         (9.0, ""),
-        (-3600.0, "; the computer's clock was set back by 3600 s during the session"),
-        (60.0, "; the computer's clock was set forward by 60 s during the session"),
+        (-3600.0, "; the computer's clock was set back by 3600 s since the session began"),
+        (60.0, "; the computer's clock was set forward by 60 s since the session began"),
     ],
 )
 def test_a_clock_that_was_set_during_the_session_is_reported(step_s: float, text: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from rig.errors import Refused
 from rig.settings.device_factory import animal_devices
+from rig.settings.lab import Lab
 from rig.subjects.ledger import Ledger, Supplement
 from rig.subjects.record import RECORD_FILE, Weighing, open_record
 from tests.rig.animals import (
@@ -184,6 +185,15 @@ def test_what_is_dated_in_the_future_is_said_and_counts(tmp_path: Path) -> None:
     admitted, output = begin(tmp_path, session(SIMULATED, "demo"))
     assert admitted.given_today_ul == 15.0
     assert "is dated in the future" in output
+
+
+def test_a_day_that_begins_at_another_time_needs_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known(tmp_path)
+    monkeypatch.setattr(Lab, "wrong_zone", lambda _: "TZ = Asia/Tokyo is not right")
+    assert "TZ = Asia/Tokyo is not right" in refusal(tmp_path, session(REAL))
+    assert begin(tmp_path, session(REAL), "travelling")[0].given_today_ul == 0.0
 
 
 def test_a_clock_that_was_set_back_needs_a_reason(

@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from rig.clock import monotonic_ns
 from rig.errors import Refused
 from rig.messages import Valve
 from rig.settings.config import SessionSettings
 from rig.settings.lab import LAB_FILE, Lab, read_lab
 from rig.subjects import booking as bookings
+from rig.subjects.begun_water import BegunWater, remove_begun
 from rig.subjects.booking import (
     close_booking,
     days_of_water,
@@ -230,6 +232,29 @@ def test_water_of_a_clock_that_was_a_day_behind_counts_on_the_day_to_which_it_wa
     assert today(tmp_path) == (12.0, 12.0)
 
 
+@pytest.mark.parametrize(("suspended", "given_ul"), [(0.0, 12.0), (3600.0, 0.0)])
+def test_a_killed_session_counts_on_the_day_to_which_the_clock_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suspended: float, given_ul: float
+) -> None:
+    """The monotonic clock shows the step, unless the computer was suspended."""
+    monkeypatch.setattr(bookings, "suspended_s", lambda: suspended)
+    began = begun(at=time.time() - 24 * 3600.0)
+    session = msgspec.structs.replace(began, t0_ns=monotonic_ns())
+    folder = in_folder(tmp_path, session)
+    open_booking(tmp_path, session, folder)
+    note = BegunWater(session.id)
+    try:
+        closed(folder, [*valves(4), ended(4)])
+        assert today(tmp_path) == (given_ul, given_ul)  # before it is recovered
+        booking = close_booking(tmp_path, session, folder, "recovered")
+        assert today(tmp_path) == (given_ul, given_ul)
+        said = "the computer's clock was set forward by 86400 s since the session began"
+        assert (said in booking.reason) == (given_ul > 0.0)
+    finally:
+        note.close()
+        remove_begun(session.id)
+
+
 def test_a_day_begins_when_the_lab_says(tmp_path: Path) -> None:
     midnight, _ = across_midnight(tmp_path)
     (tmp_path / LAB_FILE).write_text('day_starts = "07:30"')
@@ -245,7 +270,15 @@ def test_a_day_begins_when_the_lab_says(tmp_path: Path) -> None:
     [
         ("day_starts = 7", "is not a time; write"),
         ('day_starts = "24:00"', "is not a time; write"),
-        ('day_start = "07:00"', 'unknown key "day_start"; the keys are day_starts and checklist'),
+        (
+            'day_start = "07:00"',
+            'unknown key "day_start"; the keys are day_starts, time_zone and checklist',
+        ),
+        ('time_zone = "Berlin"', "is not a time zone; write"),
+        ('time_zone = "../zone"', "is not a time zone; write"),
+        ('time_zone = "Europe"', "is not a time zone; write"),
+        ("time_zone = 2", "is not a time zone; write"),
+        ('time_zone = ""', "is not a time zone; write"),
         ('checklist = "all"', "checklist is a list of texts"),
     ],
 )
