@@ -18,6 +18,8 @@ from rig.errors import Refused
 
 Floats = NDArray[np.float64]
 CORRIDOR = "corridor"
+WINDOW_FRAMES = 15
+"""Frames that the study's scripts take before and after each cue and first lick."""
 _WHERE = ("trial", "t_s", "position_m")
 
 
@@ -32,6 +34,8 @@ class Contents:
     session: Session
     missing: str = ""
     """What is missing from the log, in a sentence; empty if it is complete."""
+    only_imaged: bool = False
+    """Leave out trials that began before the first or ended after the last frame with signals."""
 
     @cached_property
     def task(self) -> dict[str, Any]:
@@ -54,11 +58,17 @@ class Contents:
 
         grey_s is the time at which the animal entered the grey space after the texture.
         """
-        table = self.session.trials
-        done: pd.DataFrame = table[(table.outcome == "done") & (table.picture == CORRIDOR)]
+        done = self._completed
+        if self.only_imaged:
+            done = done[self._is_imaged]
         done = done.reset_index(drop=True)
         done["grey_s"] = self._entered_grey_s(done)
         return done
+
+    @property
+    def not_imaged(self) -> int:
+        """Number of completed corridors that only_imaged leaves out."""
+        return int((~self._is_imaged).sum())
 
     @cached_property
     def frames(self) -> pd.DataFrame:
@@ -143,6 +153,27 @@ class Contents:
             return np.zeros(len(t_s), np.intp)
         return np.searchsorted((middles[1:] + middles[:-1]) / 2, t_s).astype(np.intp)
 
+    @cached_property
+    def _completed(self) -> pd.DataFrame:
+        """The rows of Session.trials that are completed corridors."""
+        table = self.session.trials
+        done: pd.DataFrame = table[(table.outcome == "done") & (table.picture == CORRIDOR)]
+        return done
+
+    @cached_property
+    def _is_imaged(self) -> NDArray[np.bool_]:
+        """True for completed corridors between the first and the last frame with signals.
+
+        Without any frame, True for all.
+        """
+        trials, middles = self._completed, self.session.decoded.scanned_t_s.to_numpy(np.float64)
+        if not len(middles):
+            return np.ones(len(trials), bool)
+        period_s = float(np.median(np.diff(middles))) if len(middles) > 1 else 0.0
+        before_s = trials.start_s.to_numpy(np.float64) - middles[0]
+        after_s = middles[-1] - trials.end_s.to_numpy(np.float64)
+        return _is_covered(before_s, period_s) & _is_covered(after_s, period_s)
+
     def _entered_grey_s(self, trials: pd.DataFrame) -> Floats:
         """Return the time (s) of each trial's first Position beyond its texture: (trials,)."""
         position = self.session.position
@@ -154,6 +185,20 @@ class Contents:
             grey = (trial[first:last] == number) & (position_m[first:last] >= texture_m)
             entered.append(t_s[first + grey.argmax()] if grey.any() else end_s)
         return np.array(entered, np.float64)
+
+
+def _is_covered(margins_s: Floats, period_s: float) -> NDArray[np.bool_]:
+    """Return True for trials that do not exceed the imaging at its start, or at its end.
+
+    They may exceed it by one frame period. If some exceed it by more, the imaging was cut off, and
+    the others need WINDOW_FRAMES between them and the cut.
+
+    Args:
+        margins_s: How much longer the imaging is than each trial at that side, s.
+        period_s: Time between two frames, s.
+    """
+    is_inside = margins_s >= -period_s
+    return is_inside if is_inside.all() else margins_s >= WINDOW_FRAMES * period_s
 
 
 def read_contents(folder: Path, partial: bool = False) -> Contents:

@@ -14,6 +14,7 @@ by _dayN for the behavior-only cohorts.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.export.contents import Contents, Floats, write_whole
+from analysis.cells.areas import GROUPS
+from analysis.export.contents import WINDOW_FRAMES, Contents, Floats, write_whole
 from analysis.export.retinotopy import atlas_positions, retinotopy_arrays
 from rig.errors import Refused
 from rig.messages import TrialEnd
@@ -40,8 +42,6 @@ STIMULUS_IDS = {
 }
 UNKNOWN_STIMULUS = -1
 """The id of a stimulus that the study did not show."""
-WINDOW_FRAMES = 15
-"""Frames that the scripts take before and after each cue and first lick."""
 _DM = 10.0
 """Decimetres per metre."""
 _SWAP = "leaf1_"
@@ -85,7 +85,9 @@ def write_lab(
 ) -> list[Path]:
     """Write or extend the study's files under `root`, and return the files written.
 
-    Entries of other sessions are kept; an older entry of this session is replaced.
+    Trials that were not imaged from start to end are left out of a session with imaging, because
+    the study's scripts would extrapolate their activity from other trials. Entries of other
+    sessions are kept; an older entry of this session is replaced.
 
     Args:
         contents: The session.
@@ -97,6 +99,7 @@ def write_lab(
         Refused: No corridor was completed, corridors differ in length, or a file that is there
             cannot be extended.
     """
+    contents = replace(contents, only_imaged=True)
     exp_type = exp_type or experiment_type(contents)
     name = f"beh/Beh_{exp_type}.npy"
     held = _read_dict(root / name)
@@ -113,7 +116,35 @@ def write_lab(
 
 def warnings(contents: Contents) -> list[str]:
     """Return sentences on what the study's scripts cannot do with a session's files."""
-    return [text for text in (atlas_positions(contents)[1], incomplete_windows(contents)) if text]
+    contents = replace(contents, only_imaged=True)
+    texts = (
+        _left_out(contents),
+        _empty_areas(contents),
+        atlas_positions(contents)[1],
+        incomplete_windows(contents),
+    )
+    return [text for text in texts if text]
+
+
+def _empty_areas(contents: Contents) -> str:
+    """Return a sentence on the groups of areas that have no cell; empty if all have some."""
+    empty = [name for name, ids in GROUPS.items() if not np.isin(contents.area, ids).any()]
+    if contents.cells is None or not empty:
+        return ""
+    return (
+        f"no cell in {', '.join(empty)} areas: the study's scripts for coding directions, "
+        "sequences and reward prediction stop there; give an areas_file"
+    )
+
+
+def _left_out(contents: Contents) -> str:
+    """Return a sentence on the trials that are left out; empty if there are none."""
+    if not contents.only_imaged or not contents.not_imaged:
+        return ""
+    return (
+        f"{contents.not_imaged} completed trials are left out, because their activity was not "
+        "recorded from before their start to after their end"
+    )
 
 
 def incomplete_windows(contents: Contents) -> str:
@@ -198,10 +229,11 @@ def behavior_dict(contents: Contents) -> dict[str, Any]:
         Refused: No corridor was completed, or the corridors differ in length.
     """
     if not len(contents.trials):
-        raise Refused(f"{contents.session.folder}: no corridor was completed; nothing to export")
+        what = "imaged from start to end" if _left_out(contents) else "completed"
+        raise Refused(f"{contents.session.folder}: no corridor was {what}; nothing to export")
     corridor_dm = _corridor_dm(contents)
     days = _day_numbers(contents.began)
-    remarks = contents.remarks()
+    remarks = [*contents.remarks(), *filter(None, [_left_out(contents)])]
     notes = {"Notes": ". ".join(remarks)} if remarks else {}
     frames = _frame_arrays(contents, corridor_dm)
     trials = _trial_arrays(contents, corridor_dm, days)

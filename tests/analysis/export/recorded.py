@@ -102,12 +102,26 @@ def signals(messages: list[Message], seed: int = 1) -> list[Message]:
     return found
 
 
-def write(folder: Path, messages: list[Message], first: Start, imaging: bool = True) -> Path:
-    """Write the session folder sub-VR2/ses-20260304_2 and return it."""
+def write(
+    folder: Path,
+    messages: list[Message],
+    first: Start,
+    imaging: bool = True,
+    analysed_ms: tuple[float, float] = (0, np.inf),
+) -> Path:
+    """Write the session folder sub-VR2/ses-20260304_2 and return it.
+
+    Frames have signals only between the times analysed_ms, ms.
+    """
     session = folder / "sub-VR2" / "ses-20260304_2"
     session.mkdir(parents=True)
     if imaging:
-        messages = messages + signals(messages)
+        since, until = analysed_ms
+        messages = messages + [
+            message
+            for message in signals(messages)
+            if not isinstance(message, CellSignals) or since <= message.t / MS <= until
+        ]
         rows = [f"{n},{2 + n},{2 + n},1.5,{area}" for n, area in enumerate(AREAS)]
         (session / "imaging").mkdir()
         # every Frame names the same 8 x 8 pixels

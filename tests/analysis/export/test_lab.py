@@ -15,6 +15,7 @@ from analysis.export.lab import (
     experiment_type,
     incomplete_windows,
     session_key,
+    warnings,
     write_lab,
 )
 from rig.errors import Refused
@@ -22,6 +23,7 @@ from rig.messages import Message, TrialStart
 from tests.analysis.export.recorded import (
     AREAS,
     CELLS,
+    FRAME_MS,
     STIMULI,
     TRIAL_FRAMES,
     start,
@@ -153,6 +155,46 @@ def test_an_unrewarded_animal_keeps_the_rewarded_stimulus(tmp_path: Path) -> Non
     assert session["Reward_Mode"] == "Passive"
 
 
+TRIAL_MS = TRIAL_FRAMES * FRAME_MS
+
+
+@pytest.mark.parametrize(
+    ("analysed_ms", "kept"),
+    [
+        ((0, np.inf), ["leaf1", "circle1", "leaf2", "circle2"]),
+        ((6000 + TRIAL_MS + 600, np.inf), ["leaf2", "circle2"]),  # such as detected cells
+        ((6000 + 1.5 * TRIAL_MS, np.inf), ["circle2"]),  # leaf2 lacks frames before it
+        ((0, 6000 + 2.9 * TRIAL_MS), ["leaf1", "circle1"]),  # such as a crash of the analysis
+    ],
+)
+def test_trials_that_were_not_imaged_from_start_to_end_are_left_out(
+    tmp_path: Path, analysed_ms: tuple[float, float], kept: list[str]
+) -> None:
+    """The scripts would extrapolate their activity from the frames of other trials."""
+    messages: list[Message] = []
+    for number, stimulus in enumerate(["leaf1", "circle1", "leaf2", "circle2"]):
+        messages += trial(number, stimulus, 6000 + TRIAL_MS * number)
+    folder = write(tmp_path, messages, start(), analysed_ms=analysed_ms)
+    contents = read_contents(folder)
+    write_lab(contents, tmp_path / "lab")
+    (session,) = loaded(tmp_path / "lab" / "beh" / "Beh_sup_train1.npy").values()
+    assert list(session["WallName"]) == kept
+    assert session["ntrials"] == len(kept)
+    for number in range(len(kept)):
+        of_trial = session["ft_trInd"] == number
+        assert of_trial.sum() == TRIAL_FRAMES
+        assert set(session["ft_WallID"][of_trial]) == {kept[number]}
+    assert list(session["LickTrind"]) == list(np.repeat(np.arange(len(kept)), 2))
+    is_left_out = [text for text in warnings(contents) if "completed trials are left out" in text]
+    assert len(is_left_out) == ("Notes" in session) == (len(kept) < 4)
+
+
+def test_without_a_trial_that_was_imaged_nothing_is_exported(tmp_path: Path) -> None:
+    folder = write(tmp_path, trial(0, "leaf1", 6000), start(), analysed_ms=(9000, np.inf))
+    with pytest.raises(Refused, match="no corridor was imaged from start to end"):
+        write_lab(read_contents(folder), tmp_path / "lab")
+
+
 def test_without_a_completed_corridor_there_is_nothing_to_export(tmp_path: Path) -> None:
     folder = write(tmp_path, trial(0, "leaf1", 6000, "aborted"), start())
     with pytest.raises(Refused, match="no corridor was completed"):
@@ -264,6 +306,16 @@ def test_corridors_of_two_lengths_are_refused(tmp_path: Path) -> None:
         Refused, match=r"corridors of 5 to 6 m; the study's files can have only one length"
     ):
         write_lab(read_contents(folder), tmp_path / "lab")
+
+
+def test_areas_without_cells_are_named(tmp_path: Path) -> None:
+    """The fixture has cells in V1, anterior and lateral areas."""
+    (found,) = (
+        text
+        for text in warnings(read_contents(whole_session(tmp_path)))
+        if "area" in text and text.startswith("no cell")
+    )
+    assert found.startswith("no cell in medial areas: the study's scripts")
 
 
 def test_cues_too_near_to_the_ends_of_the_recording_are_counted(tmp_path: Path) -> None:
