@@ -104,7 +104,8 @@ def options(
 def main() -> None:
     """Run the `rig` command.
 
-    Exit codes: 1 if what was asked for failed, 2 if it was refused, 70 for an unexpected error.
+    Exit codes: 0 if what was asked for is done and complete; 1 if it failed, or if its result is of
+    a session that is incomplete or was changed; 2 if it was refused; 70 for an unexpected error.
     """
     make_printable()
     protect_output()

@@ -8,6 +8,7 @@ hold the lock.
 import hashlib
 import os
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,8 @@ from rig.transport.private_folder import lock, open_private, private_folder
 
 _ADDRESSES = (("address", "device"), ("port",), ("usb_serial",))
 """Groups of keys of a board's table; the values of each group identify a board."""
+_THIS_COMPUTER = ("localhost", "127.0.0.1", "[::1]", socket.gethostname().casefold())
+"""Names under which a device server of this computer may be reached."""
 
 
 class RigLock:
@@ -116,10 +119,19 @@ def _board_names(table: dict[str, Any]) -> Iterator[str]:
         values = [str(settings[key]) for key in keys if isinstance(settings.get(key), str)]
         if any(values):
             found = True
-            # links such as /dev/serial/by-id/... name the same port
-            yield _board_name(os.path.realpath(values[0]) if keys == ("port",) else values)
+            yield _board_name(_one_name(keys, values))
     if not found:
         yield _board_name(path)
+
+
+def _one_name(keys: tuple[str, ...], values: list[str]) -> object:
+    """Return the same name for all spellings of an address."""
+    if keys == ("port",):  # links such as /dev/serial/by-id/... name the same port
+        return os.path.realpath(values[0])
+    if keys == ("address", "device"):  # NI-DAQmx ignores case, and may reach this computer by name
+        address, device = (value.casefold() for value in values)
+        return ["" if address.rpartition(":")[0] in _THIS_COMPUTER else address, device]
+    return values
 
 
 def _board_name(address: object) -> str:

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.errors import Refused
+from rig.transport.private_folder import open_private
 
 _HEADER_BYTES = 64
 _EMPTY = 0
@@ -27,6 +29,8 @@ class RingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Ring:
     """A ring buffer of the last `slots` frames; slot i % slots has number and pixels of frame i.
 
+    Only the rig's user may read or write its file, and a link or another user's file is refused.
+
     One process writes. A reader copies a slot and then checks that its number is unchanged, so a
     slow reader never blocks the writer and never returns a partly overwritten frame.
     """
@@ -38,12 +42,13 @@ class Ring:
         self._stride = _HEADER_BYTES * (1 + -(-plan.slot_bytes // _HEADER_BYTES))
         total_bytes = plan.slots * self._stride
         if create:
-            with Path(plan.path).open("xb") as file:
+            with os.fdopen(open_private(Path(plan.path), os.O_CREAT | os.O_EXCL), "wb") as file:
                 file.truncate(total_bytes)
                 if hasattr(os, "posix_fallocate"):  # to fail now, and not by SIGBUS later
                     os.posix_fallocate(file.fileno(), 0, total_bytes)
-        with Path(plan.path).open("r+b") as file:
-            if os.fstat(file.fileno()).st_size != total_bytes:
+        with os.fdopen(open_private(Path(plan.path), 0), "r+b") as file:
+            found = os.fstat(file.fileno())
+            if found.st_size != total_bytes or found.st_uid != _user():
                 raise OSError(f"{plan.path} is not the ring of this session; start a new one")
             self._map = mmap.mmap(file.fileno(), total_bytes)
 
@@ -83,6 +88,10 @@ class Ring:
 
     def _number(self, start: int) -> NDArray[np.uint64]:
         return np.frombuffer(self._map, np.uint64, 1, start)
+
+
+def _user() -> int:
+    return os.getuid() if sys.platform != "win32" else 0
 
 
 def read_pixels(

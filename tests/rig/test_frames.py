@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,29 @@ def test_a_ring_of_another_size_is_not_taken(tmp_path: Path) -> None:
         Ring(plan(tmp_path / "ring"), create=True)
     with pytest.raises(msgspec.ValidationError):
         plan(tmp_path / "ring", slots=0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no owners and modes of files")
+def test_only_this_user_may_reach_a_ring_and_no_link_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = tmp_path / "ring"
+    before = os.umask(0)
+    try:
+        Ring(plan(ring), create=True).close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(ring.stat().st_mode) == 0o600
+    (tmp_path / "link").symlink_to(ring)
+    with pytest.raises(OSError, match="symbolic links"):
+        Ring(plan(tmp_path / "link"))
+    with pytest.raises(FileExistsError):
+        Ring(plan(tmp_path / "link"), create=True)
+    Ring(plan(ring)).close()
+    owner = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    with pytest.raises(OSError, match="is not the ring of this session"):
+        Ring(plan(ring))
 
 
 @given(cut=st.integers(0, 3 + BYTES))

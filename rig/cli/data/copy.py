@@ -19,7 +19,7 @@ from rig.cli.data.manifest import (
     sha256_of,
     write_manifest,
 )
-from rig.cli.sessions.completeness_notice import check_files, check_log
+from rig.cli.sessions.completeness_notice import INCOMPLETE, check_files, check_log
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
@@ -38,10 +38,12 @@ def copy(
     Can be interrupted and repeated: identical files are not copied again.
 
     Nothing is deleted. MANIFEST.json is written last: without it, a copy is unfinished.
+
+    Exit code: 1 if it was copied, but is incomplete or was changed before.
     """
     folder = session_in(folder)
-    check_log(folder, new_console())
-    check_files(folder, new_console())
+    intact = check_log(folder, new_console()).whole
+    intact &= check_files(folder, new_console())
     check_manifest(folder)
     target = destination / folder.parent.name / folder.name
     if target.resolve() == folder:
@@ -68,6 +70,8 @@ def copy(
         soft_wrap=True,
         markup=False,
     )
+    if not intact:
+        raise typer.Exit(INCOMPLETE)
 
 
 def prune(

@@ -1,6 +1,6 @@
 """rig export: write sessions in formats that other programs read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from analysis.export.raw_pages import RawPages
 from rig.cli.data.manifest import check_manifest
+from rig.cli.sessions.completeness_notice import INCOMPLETE
 from rig.cli.sessions.run import Data
 from rig.cli.sessions.session_argument import session_in
 from rig.cli.terminal import new_console
@@ -111,28 +113,34 @@ def export(
     tiffs: Tiffs = RawPages.LINK,
     partial: Partial = False,
 ) -> None:
-    """Export sessions as NWB, the study's own files, ALF, CSV or Parquet."""
+    """Export sessions as NWB, the study's own files, ALF, CSV or Parquet.
+
+    Exit code: 1 if --partial exported a session that is incomplete or was changed.
+    """
     *named, kind = arguments
     if kind not in list(Format):
         raise Refused(f"{kind!r} is not a format; choose one of {', '.join(Format)}")
     options = _Options(data, exp_type, day, birth_date, sex, genotype, experimenter, tiffs, partial)
     console = new_console()
     if not subject:
-        _export(_named(named), Format(kind), to, options, console)
+        if not _export(_named(named), Format(kind), to, options, console):
+            raise typer.Exit(INCOMPLETE)
         return
     if named:
         raise Refused("give a session folder or --subject NAME, not both")
     sessions = _sessions_of(subject, data)
-    refused = 0
+    refused, intact = 0, True
     for session in sessions:
         own = to / session.name if to and kind in (Format.CSV, Format.PARQUET) else to
         try:
-            _export(session, Format(kind), own, options, console)
+            intact &= _export(session, Format(kind), own, options, console)
         except Refused as refusal:
             console.print(f"{session.name} was not exported: {escape(str(refusal))}")
             refused += 1
     if refused:
         raise Refused(f"{refused} of {len(sessions)} sessions of {subject} were not exported")
+    if not intact:
+        raise typer.Exit(INCOMPLETE)
 
 
 def _named(named: list[str]) -> Path:
@@ -171,19 +179,23 @@ def _ids(folder: Path) -> tuple[str, str]:
 
 def _export(
     session: Path, kind: Format, to: Path | None, options: _Options, console: Console
-) -> None:
-    """Write one session in one format, and print the folder."""
-    from analysis.export.contents import read_contents
-    from analysis.session.parts import parts_of
+) -> bool:
+    """Write one session in one format, and print the folder.
 
-    for part in parts_of(session):
-        if not options.partial:
-            check_manifest(part.folder)
-        check_one_session(part.folder)
-        changed = list(changed_files(part.folder))
-        if changed and not options.partial:
-            raise Refused(f"{part.folder}: {changed[0]}; or export what is there: --partial")
+    Returns False, after printing why, if the session is incomplete or was changed.
+    """
+    from analysis.export.contents import read_contents
+
+    wrong = list(_changed(session, options.partial))
     contents = read_contents(session, options.partial)
+    if kind == Format.NWB and options.tiffs != RawPages.NONE:
+        from analysis.export.nwb_imaging import missing_tiffs
+
+        wrong += [f"{session / name} is missing" for name in missing_tiffs(contents)]
+    if contents.missing:
+        wrong.append(f"{session.name} is incomplete: {contents.missing}")
+    for text in wrong:
+        console.print(Text(text, "bold red"), soft_wrap=True)
     folder = (to or session / EXPORT_FOLDER / kind).resolve()
     written = _WRITERS[kind](contents, folder, options)
     files = "file" if len(written) == 1 else "files"
@@ -194,6 +206,21 @@ def _export(
 
         for warning in warnings(contents):
             console.print(f"{session.name}: {warning}", style="yellow", soft_wrap=True)
+    return not wrong
+
+
+def _changed(session: Path, partial: bool) -> Iterator[str]:
+    """Yield what was changed in the parts of a session. Raises Refused unless `partial`."""
+    from analysis.session.parts import parts_of
+
+    for part in parts_of(session):
+        if not partial:
+            check_manifest(part.folder)
+        check_one_session(part.folder)
+        for text in changed_files(part.folder):
+            if not partial:
+                raise Refused(f"{part.folder}: {text}; or export what is there: --partial")
+            yield f"{part.folder}: {text}"
 
 
 def _write_nwb(contents: "Contents", folder: Path, options: _Options) -> list[Path]:

@@ -13,6 +13,7 @@ from rig.cli.numbers import number_in
 from rig.cli.panel import animal_rows
 from rig.cli.panel.choices import Choices
 from rig.cli.panel.run_process import RIG, Phase, Run, running
+from rig.cli.sessions.completeness_notice import INCOMPLETE
 from rig.cli.sessions.run import resolve_day
 from rig.errors import Refused
 from rig.session.launch import why_not
@@ -260,7 +261,7 @@ class Desk:
         if self._reporting is None:
             return ""
         code = self._reporting.poll()
-        return "writing" if code is None else "ready" if code == 0 else "failed"
+        return "writing" if code is None else "ready" if code in (0, INCOMPLETE) else "failed"
 
     def _done(self, _: Row) -> Row:
         if self._run is not None and self._run.phase in (Phase.STARTING, Phase.RUNNING):

@@ -1,4 +1,7 @@
-"""Print a notice if a session is incomplete or was changed, before any result from it."""
+"""Print a notice if a session is incomplete or was changed, before any result from it.
+
+A command that reads such a session still does its work, and then exits with INCOMPLETE.
+"""
 
 from pathlib import Path
 
@@ -8,6 +11,23 @@ from rich.text import Text
 from rig.errors import Refused
 from rig.subjects.session_identity import changed_files, check_one_session
 from rig.transport.log import LOG_FILE, Completeness, read_completeness
+
+INCOMPLETE = 1
+"""Exit code of a command whose result is there, but of a session that is incomplete or changed."""
+
+
+def check_session(folder: Path, console: Console) -> bool:
+    """Return whether a session, with the parts that it continues, is complete and unchanged.
+
+    What is missing or was changed is printed first. Raises Refused as `check_log` does.
+    """
+    from analysis.session.parts import parts_of
+
+    intact = [
+        (check_log(part.folder, console).whole, check_files(part.folder, console))
+        for part in parts_of(folder)
+    ]
+    return all(whole and unchanged for whole, unchanged in intact)
 
 
 def check_log(folder: Path, console: Console) -> Completeness:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rig.cli.sessions.completeness_notice import check_files, check_log
+from rig.cli.sessions.completeness_notice import INCOMPLETE, check_session
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.terminal import new_console
 
@@ -24,14 +24,19 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write a self-contained HTML page of a session, for any browser."""
+    """Write a self-contained HTML page of a session, for any browser.
+
+    Exit code: 1 if the page was written, but a session is incomplete or was changed.
+    """
     from analysis.report.write import REPORT_FILE
     from analysis.report.write import report as write
 
     folder = session_in(folder)
     path = out or folder / REPORT_FILE
     console = new_console()
-    check_log(folder, console)
-    check_files(folder, console)
-    write(folder, path, None if beside is None else session_in(beside))
+    other = None if beside is None else session_in(beside)
+    intact = [check_session(one, console) for one in (folder, other) if one is not None]
+    write(folder, path, other)
     console.print(f"report: {path}", soft_wrap=True)
+    if not all(intact):
+        raise typer.Exit(INCOMPLETE)

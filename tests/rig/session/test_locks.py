@@ -75,6 +75,9 @@ def test_a_card_is_known_by_its_device_whatever_else_is_set() -> None:
     card: dict[str, Any] = {"is": "behavior.devices.nidaq:Board"}
     one = rig(name="one", **card)
     assert refused(one, rig(name="two", **card, device="Dev1", port="port1"))
+    assert refused(one, rig(name="two", **card, device="dev1"))  # NI-DAQmx ignores case
+    assert refused(one, rig(name="two", **card, address="localhost:31763"))
+    assert not refused(one, rig(name="two", **card, address="other:31763"))
     assert not refused(one, rig(name="two", **card, device="Dev2"))
 
 

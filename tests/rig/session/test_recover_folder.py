@@ -172,5 +172,27 @@ def test_a_copy_of_a_damaged_log_says_what_is_missing(folder: Path, tmp_path: Pa
     log[len(log) // 2] ^= 4
     (folder / LOG_FILE).write_bytes(log)
     done = rig("copy", folder, tmp_path / "safe")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1, done.output
     assert "the log is not whole; missing: " in done.output
+    copied = tmp_path / "safe" / "sub-X" / folder.name
+    assert (copied / LOG_FILE).read_bytes() == log
+    assert (copied / MANIFEST_FILE).is_file()
+
+
+def test_a_report_and_an_export_of_a_damaged_log_are_written_and_exit_with_1(
+    folder: Path, tmp_path: Path
+) -> None:
+    assert rig("report", folder, "--out", tmp_path / "whole.html").exit_code == 0
+    assert rig("export", folder, "csv", "--partial").exit_code == 0
+    log = bytearray((folder / LOG_FILE).read_bytes())
+    log[len(log) // 2] ^= 4
+    (folder / LOG_FILE).write_bytes(log)
+    done = rig("report", folder, "--out", tmp_path / "damaged.html")
+    assert done.exit_code == 1, done.output
+    assert done.output.startswith("the log is not whole; missing: ")
+    assert (tmp_path / "damaged.html").stat().st_size > 1000
+    done = rig("export", folder, "csv", "--partial", "--to", tmp_path / "tables")
+    assert done.exit_code == 1, done.output
+    assert done.output.startswith(f"{folder.name} is incomplete: ")
+    assert (tmp_path / "tables" / "trials.csv").is_file()
+    assert "is incomplete (" in refusal("export", folder, "csv")
