@@ -83,7 +83,7 @@ def _check(contents: Contents, subject: SubjectFacts, pages: RawPages, partial: 
     try:
         import pynwb  # noqa: F401
     except ImportError as error:
-        raise Refused("NWB files need pynwb; install it: pip install rig[export]") from error
+        raise Refused("NWB files need pynwb; install it: pip install 'rig[export]'") from error
     if subject.birth_date > contents.began.date():
         raise Refused(
             f"birth date {subject.birth_date} is after the session of {contents.began:%Y-%m-%d}; "

@@ -63,7 +63,7 @@ def write_tables(contents: Contents, folder: Path, kind: str) -> list[Path]:
             import pyarrow  # noqa: F401
         except ImportError as error:
             raise Refused(
-                "Parquet files need pyarrow; install it: pip install rig[export], or export csv"
+                "Parquet files need pyarrow; install it: pip install 'rig[export]', or export csv"
             ) from error
     written = []
     for name, table in session_tables(contents).items():

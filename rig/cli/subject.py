@@ -32,8 +32,8 @@ subject = typer.Typer(
     no_args_is_help=True,
 )
 _FACTS = ("birth_date", "sex", "genotype", "project", "experimenter")
-Name = Annotated[str, typer.Argument(help="Name of the animal.")]
-Note = Annotated[str, typer.Option(help="Any other note.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the animal.")]
+Note = Annotated[str, typer.Option(help="A note, kept with this entry.")]
 BirthDate = Annotated[str | None, typer.Option(help="Birth date, YYYY-MM-DD.")]
 Sex = Annotated[str | None, typer.Option(help=f"{', '.join(SEXES)} (U: unknown, O: other).")]
 Genotype = Annotated[str | None, typer.Option(help="Its genotype.")]

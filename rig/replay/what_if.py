@@ -122,7 +122,14 @@ def _text(message: Message | None, other: Message | None) -> str:
             names = [
                 n for n in message.__struct_fields__ if getattr(message, n) != getattr(other, n)
             ]
-            text = ", ".join(f"{name} {getattr(message, name)}" for name in names)
+            text = ", ".join(f"{name} {_value(name, getattr(message, name))}" for name in names)
         case _:
             text = f"{kind(message)} at {message.t / 1e9:.3f} s"
     return text
+
+
+def _value(name: str, value: object) -> str:
+    """Return the value of a field as a person reads it: times in seconds, numbers of six digits."""
+    if name == "t" and isinstance(value, int):
+        return f"{value / 1e9:.3f} s"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -5,11 +5,8 @@ import select
 import sys
 from types import TracebackType
 
-HELP = (
-    "p pause (ends the trial) or resume   w water   n note   t task setting   "
-    "s stop after this trial   q stop now"
-)
-"""The help that is shown below the status line."""
+HELP = "p pause or resume  w water  n note  t setting  s stop after trial  q stop now"
+"""The help that is shown below the status line, in 80 columns."""
 _ESCAPE, _ERASE = "\x1b", "\b\x7f"
 
 

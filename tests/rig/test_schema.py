@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import behavior
 import rig
-from rig.cli.bringup.schema import as_text
+from rig.cli.bringup.schema import as_text, schema
 from rig.cli.bringup.setting_schemas import (
     SETUP_FILE,
     TASK_FILE,
@@ -21,6 +21,7 @@ from rig.cli.bringup.setting_schemas import (
     task_schema,
 )
 from rig.cli.main import app
+from rig.errors import Refused
 
 SETUPS = Path(rig.__file__).parent / "setups"
 TASKS = Path(behavior.__file__).parent / "tasks"
@@ -114,3 +115,8 @@ def test_the_command_writes_both_files(tmp_path: Path) -> None:
     for name, made in MADE.items():
         assert json.loads((tmp_path / name).read_text(encoding="utf-8")) == made
     assert f"#:schema ./{SETUP_FILE}" in done.output
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"there is no folder .*absent; create it"):
+        schema(tmp_path / "absent")

@@ -70,6 +70,16 @@ def test_a_message_of_one_side_alone_is_named_with_its_time() -> None:
     assert (one.t_s, one.texts()) == (0.1, ("cue at 1.000 m", "nothing"))
 
 
+def test_positions_that_differ_are_shown_with_their_units() -> None:
+    old = trial(0, Position(26_793_321_242, 0, 0.000162250799994, 30.109080126800336, True, "grey"))
+    new = trial(0, Position(27_455_342_084, 0, 0.000354887399984, 33.61444967481248, True, "grey"))
+    (one,) = divergences(old, new)
+    assert one.texts() == (
+        "t 26.793 s, position_m 0.000162251, speed_cm_s 30.1091",
+        "t 27.455 s, position_m 0.000354887, speed_cm_s 33.6144",
+    )
+
+
 def test_a_side_that_goes_on_longer_parts_there() -> None:
     (one,) = divergences(trial(0), trial(0) + trial(1))
     assert one.texts() == ("nothing", "trial 1 begins: leaf1")

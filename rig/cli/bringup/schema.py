@@ -11,7 +11,9 @@ from rig.errors import Refused
 
 
 def schema(
-    folder: Annotated[Path, typer.Argument(help="The folder of your setups and tasks.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder of your setups and tasks.")
+    ] = Path(),
 ) -> None:
     """Write the JSON schemas of setups and tasks into a folder.
 
@@ -21,12 +23,16 @@ def schema(
     from rig.cli.bringup import setting_schemas as made  # slow to load
 
     console = new_console()
+    if not folder.is_dir():
+        raise Refused(f"there is no folder {folder}; create it, or name the folder of your setups")
     schemas = {made.SETUP_FILE: made.setup_schema(), made.TASK_FILE: made.task_schema()}
     for name, one in schemas.items():
         try:
             (folder / name).write_text(as_text(one), encoding="utf-8")
         except OSError as error:
-            raise Refused(f"{folder / name} cannot be written ({error.strerror})") from error
+            raise Refused(
+                f"{folder / name} cannot be written ({error.strerror}); check the folder"
+            ) from error
         console.print(f"first line of each {name.partition('.')[0]}: #:schema ./{name}")
 
 

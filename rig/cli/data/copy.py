@@ -99,14 +99,13 @@ def prune(
     if not tiffs:
         raise Refused(f"{folder} contains no TIFF; nothing to delete")
     size = sum(manifest[name].bytes for name in tiffs)
-    what = f"delete {len(tiffs)} TIFFs ({size / 1e6:.1f} MB) of {folder}?"
-    if not yes and not typer.confirm(what):
+    what = f"{len(tiffs)} TIFF{'s' * (len(tiffs) > 1)} ({size / 1e6:.1f} MB)"
+    if not yes and not typer.confirm(f"delete {what} of {folder}?"):
         raise typer.Exit(1)
     for name in tiffs:
         (folder / name).unlink()
     write_manifest(folder, {k: v for k, v in manifest.items() if (folder / k).is_file()})
-    text = f"deleted {len(tiffs)} TIFFs ({size / 1e6:.1f} MB); they are in {copied}"
-    new_console().print(Text(text), soft_wrap=True)
+    new_console().print(Text(f"deleted {what}; the copy is in {copied}"), soft_wrap=True)
 
 
 def _copied(source: Path, target: Path) -> Entry:

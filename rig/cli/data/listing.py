@@ -20,7 +20,9 @@ from rig.transport.log import LOG_FILE
 
 def ls(
     data: Data,
-    subject: Annotated[str, typer.Argument(help="Name of an animal; default: all.")] = "",
+    subject: Annotated[
+        str, typer.Argument(metavar="SUBJECT", help="Name of an animal; default: all.")
+    ] = "",
 ) -> None:
     """List recorded sessions, the newest last.
 

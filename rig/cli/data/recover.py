@@ -90,4 +90,4 @@ def _print_state(folder: Path, completeness: Completeness, console: Console) -> 
     if completeness.missing:
         console.print(f"not in the log: {completeness.missing}", soft_wrap=True)
     for journal in kept_journals(folder):
-        console.print(f"kept, as it was not read to the end of its process: {journal}")
+        console.print(f"journal kept, as its process was killed or it is damaged: {journal}")

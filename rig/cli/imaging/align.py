@@ -21,8 +21,10 @@ _MOST_LISTED = 20
 
 
 def align(
-    subject: Annotated[str, typer.Argument(help="Name of the animal.")],
-    today: Annotated[Path, typer.Argument(help="TIFF that ScanImage is saving or has saved.")],
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="Name of the animal.")],
+    today: Annotated[
+        Path, typer.Argument(metavar="FILE", help="TIFF that ScanImage is saving or has saved.")
+    ],
     data: Data,
     out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("align.png"),
     plane: Annotated[int, typer.Option(help="Depth, counted from 0.", min=0)] = 0,

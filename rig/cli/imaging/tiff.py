@@ -16,7 +16,9 @@ from rig.cli.terminal import new_console
 from rig.errors import Refused
 
 tiff = typer.Typer(help="Inspect, check and repair ScanImage's TIFFs.", no_args_is_help=True)
-Files = Annotated[list[Path], typer.Argument(help="ScanImage TIFFs, in the order of recording.")]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILES", help="ScanImage TIFFs, in the order of recording.")
+]
 
 
 @tiff.command(name="check")
@@ -40,7 +42,10 @@ def check_(files: Files) -> None:
 
 @tiff.command(name="repair")
 def repair_(
-    file: Annotated[Path, typer.Argument(help="A file that is truncated, damaged or not closed.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A file that is truncated, damaged or not closed."),
+    ],
     to: Annotated[Path | None, typer.Option(help="Copy to write; default: FILE_repaired.")] = None,
 ) -> None:
     """Copy the complete pages of a damaged file into one that every reader opens."""
@@ -71,7 +76,9 @@ def info(files: Files) -> None:
 
 @tiff.command()
 def picture(
-    file: Annotated[Path, typer.Argument(help="A ScanImage TIFF, which may still be growing.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A ScanImage TIFF, which may still be growing.")
+    ],
     to: Annotated[Path | None, typer.Option(help="PNG to write; default: FILE.png.")] = None,
     frames: Annotated[
         int, typer.Option(help="Frames of each depth that are averaged.", min=1)

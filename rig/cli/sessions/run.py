@@ -61,9 +61,12 @@ Override = Annotated[
 def run(
     data: Data,
     setup: Annotated[
-        Path | None, typer.Argument(help="The rig: devices, screens, wiring (TOML).")
+        Path | None,
+        typer.Argument(metavar="SETUP", help="The rig: devices, screens, wiring (TOML)."),
     ] = None,
-    task: Annotated[Path | None, typer.Argument(help="What the animal experiences (TOML).")] = None,
+    task: Annotated[
+        Path | None, typer.Argument(metavar="TASK", help="What the animal experiences (TOML).")
+    ] = None,
     subject: Annotated[
         str | None, typer.Option(help="Name of the animal: letters, digits, _ and -.")
     ] = None,

@@ -50,7 +50,9 @@ _NODES = ("hardware", "task", "referee", "closed_loop")
 
 
 def simulate(
-    task: Annotated[Path, typer.Argument(help="The task to try, e.g. train1.toml.")],
+    task: Annotated[
+        Path, typer.Argument(metavar="TASK", help="The task to try, e.g. train1.toml.")
+    ],
     mouse_model: Annotated[str, typer.Option(help=f"The mouse: {', '.join(MICE)}.")] = "trained",
     sessions: Annotated[int, typer.Option(help="Number of sessions.", min=1, max=1000)] = 1,
     minutes: Annotated[
