@@ -15,6 +15,7 @@ import rig
 from behavior.trials.task_settings import COHORTS
 from rig.cli.numbers import number_in
 from rig.errors import Refused
+from rig.plain_text import is_plain
 from rig.settings.config import check_subject_name
 from rig.settings.lab import read_lab
 from rig.settings.toml import read_toml
@@ -174,3 +175,5 @@ def _check_texts(texts: dict[str, str]) -> None:
     for name, text in texts.items():
         if len(text) > MOST_TEXT:
             raise Refused(f"{name}: {len(text)} characters; write at most {MOST_TEXT}")
+        if not is_plain(text):
+            raise Refused(f"{name}: it contains a character that cannot be printed; remove it")

@@ -135,10 +135,21 @@ async def with_headers(request: Request, call_next: RequestResponseEndpoint) -> 
 
 
 def web_application(routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> Starlette:
-    """Return a web application whose responses all have the headers that restrict a page."""
-    app = Starlette(routes=routes, lifespan=lifespan)
+    """Return a web application whose responses all have the headers that restrict a page.
+
+    A request that fails because of an error in the program is answered with a sentence.
+    """
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: _failed})
     app.add_middleware(BaseHTTPMiddleware, dispatch=with_headers)
     return app
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    """Answer a request that raised `error`, which the server then prints."""
+    text = f"this failed ({type(error).__name__}); details are in the terminal of the page"
+    failed = answer(text, 500)
+    failed.headers.update(_HEADERS)
+    return failed
 
 
 def same_origin(request: Request | WebSocket) -> bool:
@@ -159,5 +170,5 @@ async def read_body(request: Request) -> Any:
             return None
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

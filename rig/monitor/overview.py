@@ -1,7 +1,6 @@
 """A page for several rigs, with a line for each from the status of its live page."""
 
 import asyncio
-import json
 import ssl
 import time
 import urllib.error
@@ -11,19 +10,37 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from starlette.applications import Starlette
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rig.errors import Refused
-from rig.monitor.access import with_headers
+from rig.monitor.access import web_application
 from rig.monitor.server import page_file
 
 _ASK_EVERY_S = 1.0
 _ANSWER_WITHIN_S = 2.0
 _MOST_BYTES = 65_536
+
+
+class Status(msgspec.Struct):
+    """The status of a rig that another computer sends; values of another type are refused."""
+
+    subject: str = ""
+    cohort: str = ""
+    stage: str = ""
+    phase: str = ""
+    trial: int = -1
+    t_s: float | None = None
+    today_ul: float | None = None
+    day_limit_ul: float | None = None
+    since_lick_s: float | None = None
+    faults: int = 0
+    last_fault: str = ""
+    ended: str = ""
+    down: dict[str, str] = {}
 
 
 def check_addresses(rigs: Mapping[str, str]) -> None:
@@ -44,7 +61,7 @@ class Overview:
         """Show rigs by name and address; certificates are checked with `trusted`."""
         self._addresses = {name: _bare(address) for name, address in rigs.items()}
         self._trusted = trusted
-        self._status: dict[str, dict[str, Any]] = {name: {} for name in rigs}
+        self._status = {name: Status() for name in rigs}
         self._answered_s: dict[str, float] = {}
         self._wrong: dict[str, str] = {}
 
@@ -59,7 +76,7 @@ class Overview:
                 if name in self._answered_s
                 else None,
                 "wrong": self._wrong.get(name, ""),
-                **self._status[name],
+                **msgspec.structs.asdict(self._status[name]),
             }
             for name, address in self._addresses.items()
         ]
@@ -73,19 +90,16 @@ class Overview:
             try:
                 self._status[name] = await asyncio.to_thread(self._ask, self._addresses[name])
                 self._answered_s[name], self._wrong[name] = time.monotonic(), ""
-            except (OSError, ValueError) as error:
+            except Exception as error:  # whatever one rig answers, the others are shown
                 self._wrong[name] = _why(error)
             await asyncio.sleep(_ASK_EVERY_S)
 
-    def _ask(self, address: str) -> dict[str, Any]:
-        """Return a rig's status. Raises OSError or ValueError if there is no valid answer."""
+    def _ask(self, address: str) -> Status:
+        """Return a rig's status. Raises an error if there is no valid answer."""
         with urllib.request.urlopen(
             f"{address}/status", timeout=_ANSWER_WITHIN_S, context=self._trusted
         ) as response:
-            status = json.loads(response.read(_MOST_BYTES))
-        if not isinstance(status, dict):
-            raise ValueError("it is not a live page")
-        return status
+            return msgspec.json.decode(response.read(_MOST_BYTES), type=Status)
 
 
 def _bare(address: str) -> str:
@@ -101,7 +115,9 @@ def _why(error: Exception) -> str:
         if isinstance(error.reason, ssl.SSLError):
             return "its certificate is not trusted; give --trust FILE"
         return "nothing runs there, or it cannot be reached"
-    return "it does not answer" if isinstance(error, OSError) else "it is not a live page"
+    if isinstance(error, OSError):
+        return "it does not answer"
+    return "it is not a live page, or one of another version"
 
 
 def overview_application(overview: Overview) -> Starlette:
@@ -122,6 +138,4 @@ def overview_application(overview: Overview) -> Starlette:
             running.cancel()
 
     routes = [Route("/", page), Route("/rigs", rigs), Route("/{name}", page)]
-    app = Starlette(routes=routes, lifespan=lifespan)
-    app.add_middleware(BaseHTTPMiddleware, dispatch=with_headers)
-    return app
+    return web_application(routes, lifespan)

@@ -5,6 +5,7 @@ there are forwarded to the page that the session itself serves, under the same i
 """
 
 import asyncio
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -133,6 +134,8 @@ class _Panel:
         self._access = Access(token)
         self._answers: dict[str, tuple[int, Row]] = {}
         self._acting = asyncio.Lock()
+        self._trouble = ""
+        """Why the running session cannot be shown; empty if it can."""
 
     async def page(self, request: Request) -> Response:
         return page_file(request.path_params.get("name", "panel.html"))
@@ -144,7 +147,8 @@ class _Panel:
         state, shown = self._desk.state(), self._shown.monitor
         is_this = shown is not None and state.get("folder") == str(self._shown.folder)
         head = shown.state.head() if shown and is_this and shown.state.session else None
-        return _json({**state, "head": head, "down": shown.down if shown and head else {}})
+        down = shown.down if shown and head else {}
+        return _json({**state, "head": head, "down": down, "trouble": self._trouble})
 
     async def animals(self, request: Request) -> Response:
         return await _seen(self._desk.animals)
@@ -230,8 +234,13 @@ class _Panel:
 
     async def _look(self) -> None:
         while True:
-            with suppress(Refused, OSError):  # the session has ended in the meantime
+            try:
                 await self._shown.show(await asyncio.to_thread(self._desk.look))
+                self._trouble = ""
+            except (Refused, OSError):  # the session has ended in the meantime
+                self._trouble = ""
+            except Exception as error:  # later sessions can perhaps be shown
+                self._trouble = f"the session cannot be shown ({error!r}); it is not affected"
             await asyncio.sleep(LOOK_S)
 
 
@@ -295,7 +304,7 @@ def _pass_on(address: str, body: Row, browser: str) -> tuple[str, int]:
             return _answer_in(response.read()), response.status
     except urllib.error.HTTPError as error:
         return _answer_in(error.read()), error.code
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return gone, 503
 
 

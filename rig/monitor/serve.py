@@ -21,7 +21,11 @@ _THIS_MACHINE = (LOOPBACK, "localhost", "::1")
 _ANY_ADDRESS = ("0.0.0.0", "::")
 DEFAULT_PORT = 8571
 _TOKEN_BYTES = 18
-_MOST_BROWSERS = 100
+_MOST_WAITING = 100
+"""Largest number of connections that wait to be accepted."""
+_MOST_CONNECTIONS = 400
+"""Largest number of connections, of which a browser has up to seven. It is larger than that of
+browsers that are sent updates, so that readers do not keep the operator out."""
 _PAGE_FILE = "page.address"
 
 
@@ -66,7 +70,7 @@ def bind(host: str, port: int | None) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, number))
-            listening.listen(_MOST_BROWSERS)
+            listening.listen(_MOST_WAITING)
         except (OSError, OverflowError) as error:
             listening.close()
             if number == tried[-1]:
@@ -173,7 +177,7 @@ def serve(
         ws_per_message_deflate=False,  # compression would take more CPU than all the rest
         ws_max_size=4096,
         proxy_headers=False,  # see access.browser_of
-        limit_concurrency=_MOST_BROWSERS,
+        limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=1,
         ssl_certfile=certificate,
         ssl_keyfile=key,

@@ -6,6 +6,7 @@ keys.
 """
 
 import asyncio
+import math
 import re
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -23,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from rig.messages import kind
 from rig.monitor.access import (
     Access,
     answer,
@@ -36,8 +38,9 @@ from rig.monitor.feeds import Feed, ReplayFeed
 from rig.monitor.imaging import Crop, ImagingView
 from rig.monitor.state import MonitorState
 from rig.monitor.usage import Usage
+from rig.plain_text import is_plain
 
-SCHEMA = "2"
+SCHEMA = "3"
 """Version of the data that page and server exchange; a page of another version reloads."""
 PERIOD_S = 0.1
 _SLOW_EVERY = 10
@@ -47,6 +50,14 @@ _PAGES_EVERY = 5
 _MOST_ANSWERS = 1000
 """Largest number of answers that are kept, for requests that are sent again."""
 _VERBS = ("pause", "resume", "stop", "quit", "water", "note", "set", "acknowledge")
+_SAFE_WHEN_LATE = ("note", "acknowledge")
+"""Requests that may be carried out however long they were on their way."""
+_MOST_AGE_S = 3.0
+"""Longest time for which a request may be on its way, seconds."""
+_MOST_READERS = 100
+"""Largest number of browsers that are sent updates."""
+_TOO_MANY = 4429
+"""Code with which the websocket of one more browser is closed."""
 _MOST_NOTE = 500
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _IMAGE_NUMBERS = ("plane", "top", "left", "height", "width")
@@ -93,6 +104,8 @@ class Monitor:
         self.access, self._accept = Access(token), accept
         self._answers: dict[str, str] = {}
         self._tick = asyncio.Event()
+        self.readers = 0
+        """Number of browsers that are sent updates."""
         self.updates = 0
         self.down: dict[str, str] = {}
         """State (dead, silent or failed) of each process whose messages are out of date, by name.
@@ -111,12 +124,12 @@ class Monitor:
                 self.state, self.feed.rewound = MonitorState(), False
             for envelope, message in self.feed.take():
                 self.state.handle(envelope, message)
-                self.imaging.handle(message)
+                self._try(kind(message), self.imaging.handle, message)
             self.down = self.usage.down(self.state)
             if self.updates % _PAGES_EVERY == 0:
-                self.imaging.read_pages()
+                self._try("the imaging page", self.imaging.read_pages)
             if self.updates % _SLOW_EVERY == 0:
-                self._compute_slow()
+                self._try("the table of signals", self._compute_slow)
             self.updates += 1
             self._texts.clear()
             ticked, self._tick = self._tick, asyncio.Event()
@@ -135,7 +148,8 @@ class Monitor:
             text = self._text(revision, slow, snapshot)
             revision, slow_number = state.revision, self._slow_number
             await socket.send_text(text)
-            await socket.receive_text()
+            if (await socket.receive())["type"] == "websocket.disconnect":
+                return
             await self._tick.wait()
             snapshot = self.state is not state  # a replay was moved back
             state = self.state
@@ -144,7 +158,10 @@ class Monitor:
     def take_request(self, body: dict[str, Any], by: str) -> tuple[int, str]:
         """Handle an operator's request from `by`; return the HTTP status and a sentence.
 
-        A request that is sent again with the same id gets its answer again and is not repeated.
+        A request that is sent again with the same id gets its answer again and is not repeated. A
+        request that was on its way for too long, or that was made on the page of another session,
+        is refused: otherwise a server that was stopped and goes on would give water long after the
+        operator asked for it.
         """
         number, verb = str(body.get("id", "")), str(body.get("verb", ""))
         text = str(body.get("text", ""))
@@ -152,6 +169,8 @@ class Monitor:
             return 200, self._answers[number]
         if wrong := _wrong(number, verb, text):
             return 400, wrong
+        if verb not in _SAFE_WHEN_LATE and (late := self._late(body.get("t_s"))):
+            return 409, late
         if verb == "acknowledge":
             if not self.state.acknowledge(int(text)):
                 return 400, "there is no such fault"
@@ -166,6 +185,29 @@ class Monitor:
             del self._answers[next(iter(self._answers))]
         return 200, answer
 
+    def _late(self, t_s: Any) -> str:
+        """Return why a request made at session time `t_s` is out of date; "" if it is not.
+
+        Programs that are not browsers need not give a time.
+        """
+        if t_s is None:
+            return ""
+        if not isinstance(t_s, int | float) or not math.isfinite(t_s):
+            return "the request has no valid time; reload the page"
+        age_s = self.usage.session_now_ns(self.state) / 1e9 - t_s
+        if abs(age_s) <= _MOST_AGE_S:
+            return ""
+        if age_s < 0:
+            return "this was asked of another session; nothing was done"
+        return f"this was asked {age_s:.0f} s ago, so nothing was done; ask again"
+
+    def _try(self, name: str, show: Callable[..., None], *values: Any) -> None:
+        """Show a part of the page; if it fails, report it and continue with the others."""
+        try:
+            show(*values)
+        except Exception as error:
+            self.state.report_unshown(name, error, self.state.t)
+
     def _text(self, revision: int, slow: bool, snapshot: bool) -> str:
         """Return an update, as JSON, for browsers that have everything up to a revision."""
         key = (revision, self.state.revision, slow, snapshot)
@@ -175,6 +217,7 @@ class Monitor:
                 "schema": SCHEMA,
                 "snapshot": snapshot,
                 "head": state.head(),
+                "now_s": round(self.usage.session_now_ns(state) / 1e9, 3),
                 "ages": self.usage.ages(state),
                 "down": self.down,
                 "replay": self.feed.controls(),
@@ -211,7 +254,7 @@ def _wrong(number: str, verb: str, text: str) -> str:
         return "write a setting and its value, for example reward_ul=2.5"
     if verb == "acknowledge" and not (text.isascii() and text.isdecimal()):
         return "name the fault by its number"
-    return ""
+    return "" if is_plain(text) else f"{verb}: remove the character that cannot be printed"
 
 
 class Endpoints:
@@ -265,11 +308,13 @@ class Endpoints:
         if not isinstance(feed, ReplayFeed) or not same_origin(request):
             return answer("this is not a replay", 409)
         try:
+            speed, share = float(body.get("speed", feed.speed)), float(body.get("share", 0.0))
+            if not (math.isfinite(speed) and math.isfinite(share)):
+                raise ValueError
             if "share" in body:
-                feed.seek(float(body["share"]))
-            speed = min(max(float(body.get("speed", feed.speed)), 0.1), 1000.0)
-            feed.play(bool(body.get("playing", feed.playing)), speed)
-        except (TypeError, ValueError, AttributeError):
+                feed.seek(share)
+            feed.play(bool(body.get("playing", feed.playing)), min(max(speed, 0.1), 1000.0))
+        except (TypeError, ValueError, OverflowError, AttributeError):
             return answer("the request cannot be read", 400)
         return answer("done", 200)
 
@@ -278,8 +323,17 @@ class Endpoints:
             await socket.close(4403)
             return
         await socket.accept()
-        with suppress(WebSocketDisconnect, RuntimeError, OSError):  # the browser has disconnected
-            await self._monitor.updates_for(socket)
+        monitor = self._monitor
+        if monitor.readers >= _MOST_READERS:
+            text = f"{_MOST_READERS} browsers watch this session already; close one"
+            await socket.close(_TOO_MANY, text)
+            return
+        monitor.readers += 1
+        try:
+            with suppress(WebSocketDisconnect, RuntimeError, OSError):  # it has disconnected
+                await monitor.updates_for(socket)
+        finally:
+            monitor.readers -= 1
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:

@@ -122,7 +122,7 @@ class MonitorState:
         try:
             handler(envelope, message)
         except Exception as error:  # the page reports it, and continues with what it can show
-            self._report_unshown(kind(message), error, message.t)
+            self.report_unshown(kind(message), error, message.t)
 
     def head(self) -> Row:
         """Return the values that change all the time, as a dict for JSON."""
@@ -201,10 +201,12 @@ class MonitorState:
         return (trial if is_corridor else None), self._shown_m
 
     def acknowledge(self, number: int) -> bool:
-        """Mark a fault as seen; return True if there is a fault with this number."""
+        """Mark all faults up to a number as seen; return True if there is a fault with it."""
         if not 0 <= number < len(self.faults):
             return False
-        self.faults[number] |= {"acknowledged": True, "revision": self._revise()}
+        for fault in self.faults[: number + 1]:
+            if not fault["acknowledged"]:
+                fault |= {"acknowledged": True, "revision": self._revise()}
         return True
 
     def _by_type(self) -> dict[type[Message], Callable[[Envelope, Any], None]]:
@@ -297,6 +299,8 @@ class MonitorState:
             self._change(row["trial"], {"responded": responded})
 
     def _valve(self, valve: Valve) -> None:
+        if valve.refused and valve.manual:
+            self._refuse(valve.t, "manual reward", valve.refused)
         if valve.refused or not valve.open_ms:
             return
         self._rewards += 1
@@ -320,20 +324,25 @@ class MonitorState:
             }
         )
 
-    def _report_unshown(self, name: str, error: Exception, t: int) -> None:
-        """Show, once per type, that a message of the type could not be handled."""
+    def report_unshown(self, name: str, error: Exception, t: int) -> None:
+        """Show, once per name, that a message or a part of the page could not be shown."""
         if name not in self._unshown:
             self._unshown.add(name)
-            text = f"a {name} cannot be shown ({error!r}); the session is not affected"
+            text = f"{name} cannot be shown ({error!r}); the session is not affected"
             self._fault("live page", Fault(t, text))
 
     def _change_setting(self, change: SettingChange) -> None:
         if change.refused:
-            text = f"not changed: {change.refused}"
-        else:
-            text = f"{change.name}: {change.old} to {change.new} from trial {change.trial + 1}"
-            self.session["live"][change.name] = msgspec.json.decode(change.new)
+            self._refuse(change.t, "setting", change.refused, change.by)
+            return
+        text = f"{change.name}: {change.old} to {change.new} from trial {change.trial + 1}"
+        self.session["live"][change.name] = msgspec.json.decode(change.new)
         note = {"t_s": _s(change.t), "verb": "setting", "text": text, "by": change.by}
+        self.notes.append({**note, "revision": self._revise()})
+
+    def _refuse(self, t: int, what: str, why: str, by: str = "") -> None:
+        """Show that a request of the operator was refused, after it had been sent."""
+        note = {"t_s": _s(t), "verb": what, "text": why, "by": by, "refused": True}
         self.notes.append({**note, "revision": self._revise()})
 
     def _note(self, request: OperatorRequest) -> None:

@@ -82,7 +82,10 @@ class Usage:
         """Return the free space (GB), and the time until the disk is full (hours)."""
         if not self._live:
             return {}
-        free = shutil.disk_usage(self._folder).free
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError:  # the folder was moved, or its disk is gone
+            return {}
         now, written = time.monotonic(), _size(self._folder)
         result = {"free_gb": round(free / 1e9, 1)}
         if self._written is not None and written > self._written[1]:

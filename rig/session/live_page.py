@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from rig.clock import Clock
+from rig.plain_text import as_plain
 
 _MODULE = "rig.cli.sessions.live_page_process"
 _MOST_STARTS = 5
@@ -76,6 +77,8 @@ class LivePage:
 
     def _start(self) -> None:
         now = self._clock.now()
+        if self._started == _MOST_STARTS:
+            self.address = ""  # so that no fault waits for an answer on the page
         if self._started == _MOST_STARTS or (self._started and now < self._next_ns):
             return
         self.end()
@@ -92,12 +95,13 @@ class LivePage:
     def _asked(self, line: bytes) -> tuple[str, str, str] | None:
         try:
             update = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(update, dict):
             return None
         if "address" in update:
             self.address = str(update["address"])
             return None
-        verb, text, by = (str(update.get(key, "")) for key in ("verb", "text", "by"))
+        # what is not plain can be neither published nor printed
+        verb, text, by = (as_plain(str(update.get(key, ""))) for key in ("verb", "text", "by"))
         return verb, text, by

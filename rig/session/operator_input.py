@@ -53,7 +53,8 @@ class OperatorInput(AbstractContextManager["OperatorInput"]):
                 asked.append(Asked(verb, text, by[:_MOST_BY]))
         if self._page.address != self._address:
             self._address = self._page.address
-            self._console.print(Text(f"live page: {self._address}"), soft_wrap=True)
+            shown = self._address or "it failed too often and is not started again"
+            self._console.print(Text(f"live page: {shown}"), soft_wrap=True)
         return asked
 
     def __enter__(self) -> "OperatorInput":

@@ -16,6 +16,7 @@ from rig.cli.panel.run_process import RIG, Phase, Run, running
 from rig.cli.sessions.completeness_notice import INCOMPLETE
 from rig.cli.sessions.run import resolve_day
 from rig.errors import Refused
+from rig.plain_text import is_plain
 from rig.session.launch import why_not
 from rig.session.preflight import Objection
 from rig.settings.config import convert
@@ -40,6 +41,8 @@ class Desk:
         self._run = running(self._sessions)
         self._choosing = threading.Lock()
         """Lock that is held while another session is chosen to be shown."""
+        self._other: Run | None = None
+        """A running session that is not shown yet, because another one has ended here."""
         self._end: Row = {}
         self._reporting: subprocess.Popen[bytes] | None = None
         self._verbs: dict[str, Callable[[Row], Row]] = {
@@ -63,27 +66,31 @@ class Desk:
         if run is None:
             return state
         state |= {"phase": run.phase, "subject": run.subject, "said": run.said()}
-        state["folder"] = str(run.folder or "")
+        other = self._other
+        state |= {"folder": str(run.folder or ""), "other": other.subject if other else ""}
         if run.phase is Phase.ENDED:
             end = {**self._end, "report": self._report_state()}
             state |= end if self._end else {"phase": Phase.RUNNING}  # the end table is being read
         return state
 
     def look(self) -> Path | None:
-        """Check the session's process; return the session's folder while it is running.
+        """Check the session's process; return the folder of the running session.
 
-        If there is no session, or if another process started it and it has ended, look for a
-        running one.
+        If no session is running that was started here, look for one of another process. After a
+        session that was started here, it is only named until the operator presses Next animal.
         """
         run = self._run
         if run is not None and run.look() is Phase.ENDED and not self._end:
             self._end = run.end()
-        if run is None or (run.is_found and run.phase in (Phase.ENDED, Phase.REFUSED)):
-            self._show_found(run)
-            run = self._run
-        if run is None:
-            return None
-        return run.folder if run.phase is Phase.RUNNING else None
+        if run is not None and run.phase in (Phase.STARTING, Phase.RUNNING):
+            self._other = None
+            return run.folder if run.phase is Phase.RUNNING else None
+        if run is not None and not run.is_found:
+            self._other = running(self._sessions)
+            return self._other.folder if self._other else None
+        self._show_found(run)
+        run = self._run
+        return run.folder if run is not None and run.phase is Phase.RUNNING else None
 
     def _show_found(self, before: Run | None) -> None:
         """Show a session that another process runs, unless one was started here meanwhile."""
@@ -266,7 +273,7 @@ class Desk:
     def _done(self, _: Row) -> Row:
         if self._run is not None and self._run.phase in (Phase.STARTING, Phase.RUNNING):
             raise Refused("the session is running; end it first")
-        self._run, self._end, self._reporting = None, {}, None
+        self._run, self._other, self._end, self._reporting = None, None, {}, None
         return _said("ready")
 
     def _is_busy(self) -> bool:
@@ -280,7 +287,10 @@ def _text(values: Row, key: str) -> str:
     value = values.get(key, "")
     if not isinstance(value, str | int | float):
         raise Refused(f"{key}: this is not a text; reload the page")
-    return str(value).strip()
+    text = str(value).strip()
+    if not is_plain(text):
+        raise Refused(f"{key}: it contains a character that cannot be printed; remove it")
+    return text
 
 
 def _entered(values: Row) -> Row:

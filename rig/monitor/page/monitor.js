@@ -3,8 +3,8 @@
 import * as image from "./image.js";
 import * as panels from "./panels.js";
 
-const SCHEMA = "2";
-const STALE_MS = 800, LOOK_MS = 100, SCREENS_MS = 200;
+const SCHEMA = "3", FULL = 4429;
+const STALE_MS = 800, LOOK_MS = 100, SCREENS_MS = 200, RECONNECT_MS = 5000, ASK_MS = 3000;
 const QUESTIONS = {
   water: "Give one reward now, by hand?", stop: "Stop after this trial?", quit: "Stop the session now?",
   note: "Note", pause: "",
@@ -14,6 +14,7 @@ const get = (id) => document.getElementById(id);
 const model = { down: {}, session: {}, head: null, trials: new Map(), faults: [], notes: [], ages: {}, speeds: [] };
 const view = { byCue: false, muted: false };
 let lastMessage = -Infinity, slowDue = true, drawDue = false, socket = null, owed = false, token = "", shownDown = "";
+let tried = 0, refusal = "", nowS = null, shownSession = "";
 
 function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -25,9 +26,23 @@ function takeToken() {
 }
 
 function connect() {
-  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
-  socket.onmessage = (event) => take(JSON.parse(event.data));
-  socket.onclose = () => setTimeout(connect, 500);
+  tried = performance.now();
+  const one = socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
+  one.onmessage = (event) => { if (one === socket) take(JSON.parse(event.data)); };
+  one.onclose = (event) => {
+    if (one !== socket) return;
+    refusal = event.code === FULL ? event.reason : "";
+    setTimeout(connect, refusal ? RECONNECT_MS : 500);
+  };
+}
+
+// A connection that a cut cable leaves open says nothing for ever: make another one.
+function watchLine() {
+  const quiet = performance.now() - Math.max(lastMessage, tried);
+  if (quiet < RECONNECT_MS || socket.readyState === WebSocket.CLOSED) return;
+  const old = socket;
+  connect();
+  old.close();
 }
 
 // The server was updated: load its page, once; a page that is still another one says so.
@@ -48,6 +63,7 @@ function take(update) {
   if (update.schema !== SCHEMA) return renew(update.schema);
   sessionStorage.removeItem("renewed");
   lastMessage = performance.now();
+  nowS = update.now_s;
   document.body.dataset.updates = String(1 + Number(document.body.dataset.updates || 0));
   if (update.snapshot) {
     model.trials.clear();
@@ -58,8 +74,14 @@ function take(update) {
   merge(update.trials, "trial", model.trials);
   for (const fault of update.faults) model.faults[fault.number] = fault;
   model.notes.push(...update.notes);
+  const refused = update.snapshot ? null : update.notes.filter((note) => note.refused).at(-1);
+  if (refused) say(`${refused.verb} refused: ${refused.text}`, true);
   for (const name of ["head", "ages", "down", "replay", "can_act", "session", "signals", "processes", "disk", "imaging", "past"]) {
     if (update[name] !== undefined) model[name] = update[name];
+  }
+  if (model.session.id !== shownSession) {
+    shownSession = model.session.id;
+    get("ask").close("no");  // it was asked about another session
   }
   const down = Object.keys(update.down).join();
   if (update.signals !== undefined || down !== shownDown) slowDue = true;
@@ -93,33 +115,46 @@ function draw() {
   const since = Math.min(quiet, 3.6e6) / 1000;
   const down = panels.greyOut(model);
   document.body.classList.toggle("down", Boolean(down) && !stale);
-  panels.text("link", !Number.isFinite(quiet) ? "connecting" : stale ? `NO DATA FOR ${since.toFixed(0)} s` : down || "live");
+  panels.text("link", refusal ? refusal : !Number.isFinite(quiet) ? "connecting" : stale ? `NO DATA FOR ${since.toFixed(0)} s` : down || "live");
   if (model.head) {
     const age = stale ? since : 0;
-    panels.header(model, age);
+    attempt("header", () => panels.header(model, age));
     if (!stale) {
-      panels.corridor(model);
-      panels.speeds(model);
+      attempt("corridor", () => panels.corridor(model));
+      attempt("speed", () => panels.speeds(model));
     }
-    panels.processes(model, age);
+    attempt("processes", () => panels.processes(model, age));
     if (slowDue && !stale) drawSlow();
-    alarm(panels.faults(model));
+    attempt("faults", () => alarm(panels.faults(model)));
   }
   answer();
   document.dispatchEvent(new CustomEvent("drawn", { detail: model.head && model.head.t_s }));
 }
 
+// Draw one part of the page; if it fails, say so and go on with the others.
+const broken = new Set();
+function attempt(part, show) {
+  try {
+    show();
+  } catch (error) {
+    if (broken.has(part)) return;
+    broken.add(part);
+    say(`${part} cannot be drawn; reload the page`, true);
+    reportError(error);
+  }
+}
+
 function drawSlow() {
   slowDue = false;
-  panels.rasters(model, view.byCue);
-  panels.performance(model);
-  panels.checks(model);
-  panels.signals(model);
-  panels.learning(model);
-  panels.notes(model);
+  attempt("rasters", () => panels.rasters(model, view.byCue));
+  attempt("lick responses", () => panels.performance(model));
+  attempt("checks", () => panels.checks(model));
+  attempt("signals", () => panels.signals(model));
+  attempt("learning signals", () => panels.learning(model));
+  attempt("notes", () => panels.notes(model));
   const acting = Boolean(model.can_act && token);
   for (const button of document.querySelectorAll("#actions button")) button.disabled = !acting;
-  panels.settings(model, acting, changeSetting);
+  attempt("settings", () => panels.settings(model, acting, changeSetting));
   get("actions").hidden = Boolean(model.replay && model.replay.speed);
   get("replay").hidden = !(model.replay && model.replay.speed);
   if (model.replay && model.replay.speed && document.activeElement !== get("seek")) {
@@ -148,19 +183,26 @@ function alarm(open) {
   tone.stop(audio.currentTime + 0.25);
 }
 
+function say(sentence, bad = false) {
+  panels.text("answer", sentence);
+  get("answer").classList.toggle("bad", bad);
+}
+
+// The server refuses a request that comes late: its time is that of the session on this page.
 async function ask(verb, text = "") {
   const id = crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random().toString(16).slice(2)}`;
-  const body = JSON.stringify({ id, verb, text });
+  const t_s = nowS === null ? null : nowS + (performance.now() - lastMessage) / 1000;
+  const body = JSON.stringify({ id, verb, text: text.toWellFormed?.() ?? text, t_s });
   for (let attempt = 0; attempt < 3; attempt += 1) {
     try {
-      const response = await fetch("/request", { method: "POST", body, headers: { Authorization: `Bearer ${token}` } });
-      panels.text("answer", (await response.json()).answer);
+      const response = await fetch("/request", { method: "POST", body, headers: { Authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(ASK_MS) });
+      say((await response.json()).answer, !response.ok);
       return;
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 300));  // the same id: it is done at most once
     }
   }
-  panels.text("answer", "no answer; use the terminal of the session");
+  say("no answer; use the terminal of the session", true);
 }
 
 // Ask for confirmation, and for the text of a note or the value of a setting.
@@ -186,7 +228,8 @@ function changeSetting(name, value) {
 }
 
 function acknowledge() {
-  for (const fault of model.faults.filter((f) => !f.acknowledged)) ask("acknowledge", String(fault.number));
+  const open = model.faults.filter((f) => !f.acknowledged);
+  if (open.length) ask("acknowledge", String(open.at(-1).number));  // and all before it
 }
 
 async function pull() {
@@ -202,7 +245,7 @@ async function pullScreens() {
 }
 
 function replay(change) {
-  fetch("/replay", { method: "POST", body: JSON.stringify(change) });
+  fetch("/replay", { method: "POST", body: JSON.stringify(change) }).catch(() => { /* the server is gone; the page shows it */ });
 }
 
 function setRed(red) {
@@ -220,14 +263,16 @@ function wire() {
   image.wire();
   setRed(sessionStorage.getItem("red") === "1");
   get("red").onclick = () => setRed(!document.documentElement.classList.contains("red"));
-  get("mute").onclick = () => { view.muted = !view.muted; panels.text("answer", view.muted ? "sound is off" : "sound is on"); };
+  get("mute").onclick = () => { view.muted = !view.muted; say(view.muted ? "sound is off" : "sound is on"); };
   get("no").onclick = () => get("ask").close("no");
   get("play").onclick = () => replay({ playing: !model.replay.playing });
   get("rate").onchange = () => replay({ speed: Number(get("rate").value) });
   get("seek").onchange = () => replay({ share: Number(get("seek").value) / 1000 });
+  // A key that is held down must not ask, confirm and ask again.
+  document.addEventListener("keydown", (event) => { if (event.repeat && ["Enter", " "].includes(event.key) && !event.target.matches("input")) event.preventDefault(); }, true);
   const keys = { p: "pause", w: "water", n: "note", s: "stop", q: "quit" };
   document.addEventListener("keydown", (event) => {
-    if (get("ask").open || event.target.matches("input, select") || event.ctrlKey || event.metaKey) return;
+    if (event.repeat || get("ask").open || event.target.matches("input, select") || event.ctrlKey || event.metaKey) return;
     if (keys[event.key] && !get("actions").hidden && token && model.can_act) { event.preventDefault(); confirm(keys[event.key]); }
     if (event.key === "a" && token) acknowledge();
     if (event.key === "r") get("red").click();
@@ -239,7 +284,7 @@ takeToken();
 wire();
 connect();
 draw();
-setInterval(() => { if (performance.now() - lastMessage > 2 * LOOK_MS) drawSoon(); }, LOOK_MS);  // ages run on when nothing comes
+setInterval(() => { if (performance.now() - lastMessage > 2 * LOOK_MS) drawSoon(); watchLine(); }, LOOK_MS);  // ages run on when nothing comes
 document.addEventListener("visibilitychange", () => { if (document.hidden) answer(); });
 pull();
 pullScreens();

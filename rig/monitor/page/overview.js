@@ -2,7 +2,7 @@
 
 import { clock } from "./panels.js";
 
-const EVERY_MS = 1000, STALE_S = 3;
+const EVERY_MS = 1000, STALE_S = 3, LOOK_MS = 250;
 const get = (id) => document.getElementById(id);
 let answered = -Infinity, rows = [];
 
@@ -14,8 +14,9 @@ function cell(kind, value, label = "") {
   return element;
 }
 
-function line(rig) {
-  const link = document.createElement("a"), away = rig.age_s === null || rig.age_s > STALE_S || Boolean(rig.wrong);
+// Show a rig in its link, which stays the same element, so that no click is lost.
+function show(link, rig) {
+  const away = rig.age_s === null || rig.age_s > STALE_S || Boolean(rig.wrong);
   const faults = rig.faults || 0;
   const down = Object.entries(rig.down || {}).map(([name, how]) => `${name} ${how}`).join(", ");
   link.href = rig.address;
@@ -24,17 +25,16 @@ function line(rig) {
   link.className = ["rig", away ? "away" : faults || down ? "fault" : rig.subject && !rig.ended ? "runs" : ""].join(" ");
   const quiet = rig.age_s === null ? "no answer yet" : `no answer for ${rig.age_s.toFixed(0)} s`;
   const last = away ? `${rig.wrong || "it does not answer"}; ${quiet}` : down ? `${down}${faults ? `; ${rig.last_fault}` : ""}` : faults ? `${faults} ${faults === 1 ? "fault" : "faults"}: ${rig.last_fault}` : rig.ended ? `ended: ${rig.ended}` : "no fault";
-  link.append(
+  link.replaceChildren(
     cell("name", rig.name),
     cell("animal", rig.subject || "-", [rig.cohort, rig.stage].filter(Boolean).join(" · ")),
     cell("badge", rig.ended ? "ENDED" : (rig.phase || "-").toUpperCase()),
     cell("", rig.trial >= 0 ? String(rig.trial + 1) : "-", "trial"),
     cell("", clock(rig.t_s), "time"),
-    cell("", rig.today_ul === undefined ? "-" : rig.today_ul.toFixed(0), `µl today of ${rig.day_limit_ul ?? "?"}`),
+    cell("", typeof rig.today_ul !== "number" ? "-" : rig.today_ul.toFixed(0), `µl today of ${rig.day_limit_ul ?? "?"}`),
     cell("", rig.since_lick_s === null || rig.since_lick_s === undefined ? "none" : `${rig.since_lick_s.toFixed(0)} s`, "since last lick"),
     cell("last", last),
   );
-  return link;
 }
 
 function draw() {
@@ -42,16 +42,19 @@ function draw() {
   document.body.classList.toggle("stale", stale);
   get("link").textContent = !Number.isFinite(quiet) ? "connecting" : stale ? `NO DATA FOR ${(quiet / 1000).toFixed(0)} s` : "live";
   get("count").textContent = `${rows.filter((rig) => rig.subject && !rig.ended && !rig.wrong).length} of ${rows.length} run a session`;
-  get("rigs").replaceChildren(...rows.map(line));
+  const lines = get("rigs");
+  while (lines.children.length > rows.length) lines.lastChild.remove();
+  while (lines.children.length < rows.length) lines.append(document.createElement("a"));
+  rows.forEach((rig, n) => show(lines.children[n], rig));
 }
 
 async function ask() {
   try {
-    rows = await (await fetch("/rigs")).json();
+    rows = await (await fetch("/rigs", { signal: AbortSignal.timeout(EVERY_MS * STALE_S) })).json();
     answered = performance.now();
   } catch { /* the server is gone; the page shows it */ }
-  draw();
   setTimeout(ask, EVERY_MS);
 }
 
 ask();
+setInterval(draw, LOOK_MS);  // whether or not the server answers

@@ -4,13 +4,13 @@ import { axes, css, line } from "./charts.js";
 
 const STATE_MS = 1000;
 const CHECK_MS = 10000;
-const STALE_MS = 3000;
+const STALE_MS = 3000, READ_MS = 10000, DOUBLE_CLICK_MS = 500;
 const FACTS = ["birth_date", "sex", "genotype", "project", "experimenter"];
 const FIELDS = ["name", "cohort", "stage", "baseline_g", "need_ml", ...FACTS];
 const get = (id) => document.getElementById(id);
 const text = (id, value) => { get(id).textContent = value; };
 
-const view = { name: "", detail: null, record: null, state: null, editing: false, doubted: "", against: [] };
+const view = { name: "", detail: null, record: null, state: null, editing: false, doubted: null, against: [], trouble: "" };
 let token = "", lastState = -Infinity, checked = -Infinity, opened = false;
 
 function takeToken() {
@@ -33,7 +33,13 @@ function element(tag, content = "", className = "") {
 }
 
 async function read(path) {
-  const response = await fetch(path), value = await response.json();
+  let response;
+  try {
+    response = await fetch(path, { signal: AbortSignal.timeout(READ_MS) });
+  } catch {
+    throw new Error("no answer; is rig panel running?");
+  }
+  const value = await response.json();
   if (!response.ok) throw new Error(value.answer);
   return value;
 }
@@ -41,7 +47,8 @@ async function read(path) {
 // Ask the server to do something; return its answer, and throw a sentence if it was not done.
 async function act(verb, values = {}) {
   const id = crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random().toString(16).slice(2)}`;
-  const body = JSON.stringify({ ...values, id, verb });
+  const whole = Object.entries(values).map(([key, v]) => [key, v?.toWellFormed?.() ?? v]);
+  const body = JSON.stringify({ ...Object.fromEntries(whole), id, verb });
   for (let attempt = 0; ; attempt += 1) {
     let response;
     try {
@@ -59,14 +66,18 @@ async function act(verb, values = {}) {
 
 // Do something, say how it went, and show the animal as it is now.
 async function done(verb, values) {
+  let said;
   try {
-    say((await act(verb, values)).answer);
-    await refresh();
-    return true;
+    said = (await act(verb, values)).answer;
   } catch (error) {
     say(error.message, true);
     return false;
   }
+  try {
+    await refresh();
+  } catch { /* it was done all the same; the page shows that the panel is gone */ }
+  say(said);
+  return true;
 }
 
 function say(sentence, bad = false) {
@@ -75,8 +86,10 @@ function say(sentence, bad = false) {
 }
 
 async function refresh() {
-  view.record = await read("/panel/animals");
-  if (view.name) view.detail = await read(`/panel/animal?name=${encodeURIComponent(view.name)}`);
+  const name = view.name, record = await read("/panel/animals");
+  const detail = name ? await detailOf(name) : null;
+  view.record = record;
+  if (name === view.name) view.detail = detail;  // else another animal was chosen meanwhile
   drawAnimals();
   drawAnimal();
   check();
@@ -113,16 +126,29 @@ function animalButton(one) {
   return button;
 }
 
+const detailOf = (name) => read(`/panel/animal?name=${encodeURIComponent(name)}`);
+
+// Answers may come in another order than animals were pressed: the last pressed one is shown.
+let pressed = "";
 async function choose(name) {
+  pressed = name;
+  let detail;
+  try {
+    detail = await detailOf(name);
+  } catch (error) {
+    return say(error.message, true);
+  }
+  if (pressed !== name) return undefined;
   view.name = name;
-  view.detail = await read(`/panel/animal?name=${encodeURIComponent(name)}`);
+  view.detail = detail;
+  view.doubted = null;
   for (const id of ["weight", "condition", "weight_note", "ml", "give_note", "minutes", "override"]) get(id).value = "";
   fillChoices();
   drawChecklist();
   drawAnimals();
   drawAnimal();
   check();
-  get("weight").focus();
+  return get("weight").focus();
 }
 
 function drawAnimal() {
@@ -195,18 +221,31 @@ function drawWeights(one) {
   text("weight_legend", `g; grey line: baseline${one.restricted ? "; red line: limit of 80 %" : ""}; grey dots: after a session`);
 }
 
-async function weigh(event) {
-  event.preventDefault();
-  const grams = get("weight").value.trim();
-  const sent = { name: view.name, grams, confirmed: view.doubted, condition: get("condition").value, note: get("weight_note").value };
-  if (await done("weigh", sent)) {
-    for (const id of ["weight", "condition", "weight_note"]) get(id).value = "";
-    view.doubted = "";
-  } else view.doubted = grams;
+// A doubtful weight is typed again to confirm it; the second press of a double click is no answer.
+const doubt = (grams) => { view.doubted = { grams, at: performance.now() }; };
+const confirmed = () => (view.doubted && performance.now() - view.doubted.at > DOUBLE_CLICK_MS ? view.doubted.grams : "");
+
+// Send a form once, however often it is pressed meanwhile.
+function onSubmit(id, send) {
+  let sending = false;
+  get(id).onsubmit = async (event) => {
+    event.preventDefault();
+    if (sending) return;
+    sending = true;
+    try { await send(); } finally { sending = false; }
+  };
 }
 
-async function give(event) {
-  event.preventDefault();
+async function weigh() {
+  const grams = get("weight").value.trim();
+  const sent = { name: view.name, grams, confirmed: confirmed(), condition: get("condition").value, note: get("weight_note").value };
+  if (await done("weigh", sent)) {
+    for (const id of ["weight", "condition", "weight_note"]) get(id).value = "";
+    view.doubted = null;
+  } else doubt(grams);
+}
+
+async function give() {
   if (await done("give", { name: view.name, ml: get("ml").value, note: get("give_note").value })) get("ml").value = get("give_note").value = "";
 }
 
@@ -235,7 +274,7 @@ function drawChecklist() {
 }
 
 function chosen() {
-  return { name: view.name, setup: get("setup").value, task: get("task").value, minutes: get("minutes").value.trim(), override: get("override").value.trim() };
+  return { name: view.name, setup: get("setup").value, task: get("task").value, minutes: get("minutes").value.trim(), override: get("override_label").hidden ? "" : get("override").value.trim() };
 }
 
 // What `rig run` would say to it now.
@@ -246,13 +285,14 @@ async function check() {
     return drawStart();
   }
   checked = performance.now();
-  const asked = view.name;
+  const asked = chosen(), isOld = () => ["name", "setup", "task", "minutes"].some((key) => asked[key] !== chosen()[key]);
   try {
-    const found = await act("check", chosen());
-    if (asked !== view.name) return undefined;
+    const found = await act("check", asked);
+    if (isOld()) return undefined;
     view.against = found.objections;
     text("task_text", taskText(found.task));
   } catch (error) {
+    if (isOld()) return undefined;
     view.against = [{ text: error.message, about: "task", final: true }];
   }
   drawObjections();
@@ -302,12 +342,17 @@ function start() {
 
 // ---- the day ----
 
+let looking = false;
 async function look() {
+  if (looking) return;
+  looking = true;
   try {
     view.state = await read("/panel/state");
     lastState = performance.now();
     drawState();
-  } catch { /* shown as stale */ }
+  } catch { /* shown as stale */ } finally {
+    looking = false;
+  }
 }
 
 function drawState() {
@@ -317,6 +362,9 @@ function drawState() {
   text("where", state.data);
   get("rehearsal").hidden = !state.rehearsal;
   get("guest").hidden = Boolean(token);
+  if (state.trouble !== view.trouble) say(view.trouble = state.trouble, true);
+  get("other").hidden = !state.other;
+  text("other_text", `${state.other} is running. Press Next animal to see it here.`);
   if (shown === "running") drawRunning(state);
   if (shown === "refused") text("refused_text", state.said);
   if (shown === "ended") drawEnded(state, changed);
@@ -357,7 +405,7 @@ async function drawEnded(state, changed) {
 }
 
 async function drawEvening(subject) {
-  const one = await read(`/panel/animal?name=${encodeURIComponent(subject)}`), last = one.last_weight;
+  const one = await detailOf(subject), last = one.last_weight;
   text("evening_title", `${subject}, after the session`);
   big("end_grams", last ? `${last.grams.toFixed(1)} g` : "-", last && one.restricted ? shareClass(last.share) : "");
   text("end_grams_of", last ? `${(100 * last.share).toFixed(1)} % of ${one.baseline_g} g${last.after ? ", after a session" : ", before"}` : "never weighed");
@@ -367,19 +415,18 @@ async function drawEvening(subject) {
   for (const input of document.querySelectorAll("#evening input, #evening button")) input.disabled = !token;
 }
 
-async function evening(event) {
-  event.preventDefault();
+async function evening() {
   const grams = get("end_weight").value.trim();
-  const sent = { name: view.state.subject, grams, ml: get("end_ml").value.trim(), confirmed: view.doubted, condition: get("end_condition").value, note: get("end_note").value };
+  const sent = { name: view.state.subject, grams, ml: get("end_ml").value.trim(), confirmed: confirmed(), condition: get("end_condition").value, note: get("end_note").value };
   try {
     const said = (await act("evening", sent)).answer;
     get("entered").append(element("li", said));
     say(said);
-    view.doubted = "";
+    view.doubted = null;
     for (const id of ["end_weight", "end_ml", "end_condition", "end_note"]) get(id).value = "";
     await drawEvening(view.state.subject);
   } catch (error) {
-    view.doubted = grams;
+    doubt(grams);
     say(error.message, true);
   }
 }
@@ -412,8 +459,7 @@ function fillStages(stage) {
   if (fitting.includes(stage)) get("f_stage").value = stage;
 }
 
-async function saveRecord(event) {
-  event.preventDefault();
+async function saveRecord() {
   const values = { restricted: get("f_restricted").checked };
   for (const field of FIELDS) values[field] = get(`f_${field}`).value.trim();
   try {
@@ -455,10 +501,7 @@ function setRed(red) {
 }
 
 function wire() {
-  get("weigh").onsubmit = weigh;
-  get("give").onsubmit = give;
-  get("evening").onsubmit = evening;
-  get("record_form").onsubmit = saveRecord;
+  for (const [id, send] of [["weigh", weigh], ["give", give], ["evening", evening], ["record_form", saveRecord]]) onSubmit(id, send);
   get("record_no").onclick = () => get("record").close();
   get("no").onclick = () => get("ask").close("no");
   get("add").onclick = () => openRecord(false);

@@ -4,7 +4,7 @@ import { axes, bars, colourOf, css, dashOf, isRed, line, prepared } from "./char
 
 const get = (id) => document.getElementById(id);
 const GROUPS = ["all", "V1", "medial", "lateral", "anterior"];
-const MOST_NAMED = 3;
+const MOST_NAMED = 3, MOST_FAULTS = 6;
 const SIGNS = 3, THRESHOLDS = 10, AT_03 = 2;
 
 export function text(id, value) {
@@ -347,12 +347,22 @@ export function screens(bytes) {
 export function faults(model) {
   const open = model.faults.filter((f) => !f.acknowledged);
   get("alarm").hidden = !open.length;
-  get("faults").replaceChildren(...open.slice(-6).reverse().map((fault) => {
+  const shown = open.slice(-MOST_FAULTS).reverse(), more = open.length - shown.length;
+  const known = `${shown.map((fault) => fault.number)} of ${open.length}`;
+  if (get("faults").dataset.known === known) return open;
+  get("faults").dataset.known = known;
+  const items = shown.map((fault) => {
     const item = document.createElement("li"), when = document.createElement("small");
     when.textContent = `${clock(fault.t_s)} ${fault.sender}`;
     item.append(when, fault.text);
     return item;
-  }));
+  });
+  if (more) {
+    const item = document.createElement("li");
+    item.textContent = `and ${more} before ${shown.length === 1 ? "it" : "these"}`;
+    items.push(item);
+  }
+  get("faults").replaceChildren(...items);
   return open;
 }
 
@@ -378,7 +388,7 @@ export function notes(model) {
   get("notes").replaceChildren(...model.notes.slice(-40).reverse().map((note) => {
     const item = document.createElement("li"), when = document.createElement("small");
     when.textContent = clock(note.t_s);
-    const text = note.verb === "note" ? note.text : note.verb === "setting" ? note.text : [note.verb, note.text].filter(Boolean).join(": ");
+    const text = note.refused ? `${note.verb} refused: ${note.text}` : note.verb === "note" ? note.text : note.verb === "setting" ? note.text : [note.verb, note.text].filter(Boolean).join(": ");
     item.append(when, text);
     if (note.by) item.title = note.by;
     return item;

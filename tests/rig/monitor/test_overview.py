@@ -1,13 +1,17 @@
 """Several rigs on one page."""
 
+import json
+import socket
 import threading
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from typer.testing import CliRunner
 
 from rig.cli.main import app
@@ -71,6 +75,78 @@ def test_each_rig_is_a_line_and_one_that_is_gone_is_grey(tmp_path: Path) -> None
             one.stop()
             expect(line.nth(0)).to_have_class("rig away", timeout=15_000)
             expect(line.nth(1)).to_have_class("rig fault")
+
+
+STRANGE = (
+    b"SSH-2.0-OpenSSH_9.2\r\n",
+    b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 4000,
+    b'HTTP/1.1 200 OK\r\n\r\n{"today_ul": "much"}',
+    b'HTTP/1.1 200 OK\r\n\r\n{"name": "x", "address": "javascript:alert(1)", "subject": "VR9"}',
+    b"HTTP/1.1 200 OK\r\n\r\n" + b'{"subject": "' + b"x" * 100_000,
+    b"",
+)
+"""What a rig may answer that is no live page, or has another version."""
+
+
+@contextmanager
+def answering(data: bytes) -> Iterator[str]:
+    """Answer each request with the same bytes; yield the address."""
+
+    def answer(listening: socket.socket) -> None:
+        with suppress(OSError):  # until the socket is closed
+            while True:
+                one, _ = listening.accept()
+                with one, suppress(OSError):
+                    one.recv(4096)
+                    one.sendall(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=answer, args=(listening,), daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_rig_with_a_strange_answer_does_not_disturb_the_others(tmp_path: Path) -> None:
+    left = Handed()
+    with ExitStack() as stack:
+        one = stack.enter_context(served(tmp_path, left))
+        rigs = {f"strange{n}": stack.enter_context(answering(d)) for n, d in enumerate(STRANGE)}
+        address = stack.enter_context(overview({**rigs, "left": one.address}))
+
+        def rows() -> dict[str, Any]:
+            with urllib.request.urlopen(f"{address}/rigs") as response:
+                return {row["name"]: row for row in json.load(response)}
+
+        while not all(row["wrong"] or row["age_s"] is not None for row in rows().values()):
+            pass
+        left.hand(enveloped(one_trial()))
+        while rows()["left"]["subject"] != "VR2":  # it is still asked
+            pass
+        found = rows()
+    assert {found[name]["address"] for name in rigs} == set(rigs.values())
+    assert found["strange3"]["subject"] == "VR9"
+    assert all(found[f"strange{n}"]["wrong"] for n in (0, 1, 2, 4, 5))
+
+
+def test_an_overview_that_does_not_answer_is_grey(tmp_path: Path) -> None:
+    left = Handed()
+    left.hand(enveloped(one_trial()))
+    held: list[Route] = []  # requests that are never answered, as by a process that was stopped
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    with (
+        served(tmp_path, left) as one,
+        overview({"left": one.address}) as address,
+        chromium() as browser,
+    ):
+        tab = browser.new_page()
+        tab.goto(address)
+        expect(tab.locator(".rig")).to_have_class("rig runs")
+        tab.route("**/rigs", hold)
+        expect(tab.locator("#link")).to_contain_text("NO DATA FOR")
+        expect(tab.locator("body")).to_have_class("stale")
 
 
 @pytest.mark.parametrize(

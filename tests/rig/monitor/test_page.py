@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, WebSocketRoute, expect
 from playwright.sync_api import Page as Tab
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -23,9 +23,11 @@ from rig.messages import (
     Lick,
     Message,
     OperatorRequest,
+    Position,
     SettingChange,
     Start,
     TrialEnd,
+    Valve,
 )
 from rig.monitor.feeds import ReplayFeed
 from rig.monitor.state import Row
@@ -177,6 +179,96 @@ def test_a_question_that_was_cancelled_and_asked_again_is_answered_once(
     tab.keyboard.press("Enter")
     expect(tab.locator("#answer")).to_have_text("note was sent")
     assert page.accepted == [("water", ""), ("note", "later")]
+
+
+def test_a_key_that_is_held_down_gives_no_water(page: Page, tab: Tab) -> None:
+    tab.goto(f"{page.address}/#token={TOKEN}")
+    expect(tab.locator('[data-verb="water"]')).to_be_enabled()
+    tab.locator('[data-verb="water"]').focus()
+    for _ in range(6):  # a key that is down is pressed again and again
+        tab.keyboard.down("Enter")
+    tab.keyboard.up("Enter")
+    expect(tab.locator("#ask")).to_be_visible()
+    assert page.accepted == []
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#answer")).to_have_text("water was sent")
+    assert page.accepted == [("water", "")]
+
+
+def test_a_request_of_a_page_that_is_out_of_date_is_refused(page: Page, tab: Tab) -> None:
+    tab.goto(f"{page.address}/#token={TOKEN}")
+    expect(tab.locator('[data-verb="water"]')).to_be_enabled()
+    tab.keyboard.press("w")
+    with tab.expect_request("**/request") as request:
+        tab.keyboard.press("Enter")
+    expect(tab.locator("#answer")).to_have_text("water was sent")
+    asked = request.value.post_data_json
+    assert asked is not None
+    assert abs(asked["t_s"] - page.monitor.state.t / 1e9) < 30
+    page.monitor.state.t += 3600 * 1000 * MS  # as if the server had stood still for an hour
+    assert page.ask({**asked, "id": "another-id"})[0] == 409
+    assert page.accepted == [("water", "")]
+
+
+def test_a_question_about_a_session_is_closed_with_it(page: Page, feed: Handed, tab: Tab) -> None:
+    tab.goto(f"{page.address}/#token={TOKEN}")
+    expect(tab.locator('[data-verb="water"]')).to_be_enabled()
+    tab.keyboard.press("w")
+    expect(tab.locator("#ask")).to_be_visible()
+    feed.hand(enveloped([Start(0, {**STARTED.session, "id": "another", "subject": "VR9"})]))
+    expect(tab.locator("#subject")).to_have_text("VR9")
+    expect(tab.locator("#ask")).to_be_hidden()
+    assert page.accepted == []
+
+
+def test_a_manual_reward_that_is_refused_is_told(page: Page, feed: Handed, tab: Tab) -> None:
+    tab.goto(page.address)
+    expect(tab.locator("#subject")).to_have_text("VR2")
+    why = "1 ml was given today; no more"
+    feed.hand(enveloped([Valve(2000 * MS, 9, "centre", 0.0, 0.0, refused=why, manual=True)]))
+    expect(tab.locator("#answer")).to_have_text(f"manual reward refused: {why}")
+    expect(tab.locator("#notes li").first).to_contain_text(f"manual reward refused: {why}")
+
+
+def test_a_storm_of_faults_is_acknowledged_with_one_request(
+    page: Page, feed: Handed, tab: Tab
+) -> None:
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(f"{page.address}/#token={TOKEN}")
+    feed.hand(enveloped([("stream", Fault(2000 * MS, f"frame {n} is missing")) for n in range(90)]))
+    expect(tab.locator("#faults li").last).to_have_text("and 84 before these")
+    tab.locator("#acknowledge").click()
+    expect(tab.locator("#alarm")).to_be_hidden()
+    assert len([url for url in asked if url.endswith("/request")]) == 1
+
+
+def test_a_connection_that_says_nothing_is_replaced(page: Page, tab: Tab) -> None:
+    lines: list[WebSocketRoute] = []
+
+    def cut(line: WebSocketRoute) -> None:
+        """Connect the second time only; a cut cable says nothing."""
+        lines.append(line)
+        if len(lines) > 1:
+            line.connect_to_server()
+
+    tab.route_web_socket("**/live", cut)
+    tab.goto(page.address)
+    expect(tab.locator("#subject")).to_have_text("VR2")
+    assert len(lines) == 2
+
+
+def test_a_part_that_cannot_be_drawn_does_not_stop_the_others(
+    page: Page, feed: Handed, browser: Browser
+) -> None:
+    tab = browser.new_page()
+    tab.goto(page.address)
+    feed.hand(enveloped([Position(2000 * MS, 0, 2.0, float("nan"), True, "corridor")]))
+    expect(tab.locator("#answer")).to_have_text("header cannot be drawn; reload the page")
+    feed.hand(enveloped([("stream", Fault(2000 * MS, "frame 5 is missing"))]))
+    expect(tab.locator("#faults li")).to_contain_text("frame 5 is missing")
+    expect(tab.locator("#link")).to_have_text("live")
+    tab.close()
 
 
 def test_a_page_without_its_server_is_grey_and_comes_back_whole(

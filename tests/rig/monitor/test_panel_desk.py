@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -305,6 +306,50 @@ def test_a_session_of_another_process_is_shown_until_the_next_one(
     second.rmdir()  # it was refused before it began
     assert (at.look(), at.state()["phase"]) == (None, "ready")
     lock.release()
+
+
+def test_after_a_session_of_its_own_the_panel_names_one_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, data = desk(tmp_path), tmp_path / "data"
+    runs: list[Run] = []
+    monkeypatch.setattr("rig.cli.panel.desk.running", lambda _: runs[0] if runs else None)
+    first, second = (data / f"sub-VR{n}" / "ses-20261130_1" for n in (2, 3))
+    second.mkdir(parents=True)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    own = Run(data, "VR2", ended, None)
+    first.mkdir(parents=True)
+    (first / SUMMARY_FILE).write_text("{}")
+    monkeypatch.setattr(Run, "start", lambda *_: own)
+    known(data)
+    (data / "lab.toml").write_text("checklist = []")
+    at.act("start", {**CHOSEN, "ticked": []})
+    assert (at.look(), at.state()["phase"], at.state()["other"]) == (None, "ended", "")
+    lock = SubjectLock(data, "VR3")
+    runs.append(Run(data, "VR3", None, second))
+    assert at.look() == second  # its live page is served
+    assert (at.state()["phase"], at.state()["subject"], at.state()["other"]) == (
+        "ended",
+        "VR2",
+        "VR3",
+    )
+    at.act("done", {})
+    assert (at.look(), at.state()["phase"], at.state()["subject"]) == (second, "running", "VR3")
+    lock.release()
+
+
+@pytest.mark.parametrize("text", ["\ud83d", "\x1b[2J", "two\nlines", "\u202etxt"])
+def test_a_text_that_cannot_be_printed_is_refused(tmp_path: Path, text: str) -> None:
+    known(tmp_path / "data")
+    at = desk(tmp_path, rehearse=True)
+    (tmp_path / "data" / "lab.toml").write_text("checklist = []")
+    why = "contains a character that cannot be printed"
+    assert why in refused(at, "weigh", name="VR2", grams="21", note=f"a{text}b")
+    assert why in refused(at, "give", name="VR2", ml="0.5", note=f"a{text}b")
+    assert why in refused(at, "evening", name="VR2", grams="21", condition=f"a{text}b")
+    assert why in refused(at, "start", **CHOSEN, ticked=[], override=f"a{text}b")
+    assert at.animal("VR2")["weights"] == []
 
 
 def test_an_unknown_animal_or_request_is_refused(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
+from rig.subjects.booking import water_of_day
 from rig.subjects.record import find, open_record
 from tests.rig.animals import TODAY, VR2, known
 from tests.rig.monitor.browsers import chromium, open_tab
@@ -107,6 +108,60 @@ def test_a_weight_and_water_are_entered(panel: Panel, tab: Page, tmp_path: Path)
     expect(tab.locator("#due")).to_have_text("0.70 ml")
     with open_record(tmp_path / "data") as record:
         assert [one.grams for one in record.weights("VR2")] == [22.0, 21.4]
+
+
+def test_a_double_click_enters_water_once(panel: Panel, tab: Page, tmp_path: Path) -> None:
+    choose(tab, panel.address)
+    tab.locator("#ml").fill("0.3")
+    tab.locator("#give button").dblclick()
+    expect(tab.locator("#due")).to_have_text("0.70 ml")
+    expect(tab.locator("#ml")).to_have_value("")
+    assert water_of_day(tmp_path / "data", "VR2").at_most_ul == 300.0
+
+
+def test_a_double_click_does_not_confirm_a_doubtful_weight(
+    panel: Panel, tab: Page, tmp_path: Path
+) -> None:
+    choose(tab, panel.address)
+    tab.locator("#weight").fill("9.1")
+    tab.evaluate("""async () => {  // faster than a person can read
+      const form = document.getElementById("weigh"), answer = document.getElementById("answer");
+      form.requestSubmit();
+      while (!answer.textContent) await new Promise((done) => setTimeout(done, 1));
+      form.requestSubmit();
+    }""")
+    expect(tab.locator("#answer")).to_contain_text("enter it again to confirm")
+    tab.wait_for_load_state("networkidle")
+    with open_record(tmp_path / "data") as record:
+        assert [one.grams for one in record.weights("VR2")] == [22.0]
+
+
+def test_the_animal_that_was_pressed_last_is_shown(panel: Panel, tab: Page) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    tab.goto(panel.address)
+    tab.locator("#retired").check()
+    tab.route("**/panel/animal?name=VR2", hold)
+    with tab.expect_request("**/panel/animal?name=VR2"):
+        tab.locator("#animals b", has_text="VR2").click()
+    tab.locator("#animals b", has_text="GT1").click()
+    expect(tab.locator("#name")).to_have_text("GT1")
+    with tab.expect_response("**/panel/animal?name=VR2"):
+        held[0].continue_()
+    tab.locator("#ml").fill("0.3")
+    expect(tab.locator("#name")).to_have_text("GT1")
+    expect(tab.locator("#animals .chosen b")).to_have_text("GT1")
+
+
+def test_a_panel_that_does_not_answer_is_told(panel: Panel, tab: Page) -> None:
+    tab.goto(panel.address)
+    expect(tab.locator("#animals b")).to_have_text(["VR2"])
+    panel.kill()
+    tab.locator("#animals b").click()
+    expect(tab.locator("#answer")).to_have_text("no answer; is rig panel running?")
 
 
 def test_an_animal_is_added_edited_and_retired(panel: Panel, tab: Page, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from rig.messages import (
     Lick,
     Message,
     OperatorRequest,
+    SettingChange,
     Start,
     Stop,
     TrialEnd,
@@ -90,8 +91,23 @@ def test_a_fault_stays_until_it_is_acknowledged() -> None:
         False,
     )
     seen = state.revision
+    assert state.rows_since(0)["notes"] == []
     assert state.acknowledge(0) and not state.acknowledge(1)
     assert [row["acknowledged"] for row in state.rows_since(seen)["faults"]] == [True]
+
+
+def test_a_request_that_was_refused_is_told() -> None:
+    state = folded(
+        *one_trial(),
+        Valve(1400 * MS, 4, "centre", 0.0, 0.0, refused="1 ml today; no more", manual=True),
+        ("task", SettingChange(1500 * MS, 5, "reward_ul", "3.0", "", "page", 0, "up to 3 ul")),
+    )
+    told = [(row["verb"], row["text"], row["refused"]) for row in state.rows_since(0)["notes"]]
+    assert told == [
+        ("manual reward", "1 ml today; no more", True),
+        ("setting", "up to 3 ul", True),
+    ]
+    assert state.head()["rewards"] == 2
 
 
 def test_verdicts_notes_and_ends_are_shown() -> None:
@@ -145,7 +161,7 @@ def test_a_message_that_cannot_be_shown_is_reported_once_and_the_rest_goes_on() 
     torn = LearningSignals(0, 0, 1, False, (("a", "b"),), b"", b"", (), (), predicting=b"123")
     state = folded(STARTED, torn, torn, corridor(4, "leaf1", 4001 * MS))
     (fault,) = state.faults
-    assert fault["text"].startswith("a LearningSignals cannot be shown")
+    assert fault["text"].startswith("LearningSignals cannot be shown")
     assert list(state.trials) == [4]
 
 
