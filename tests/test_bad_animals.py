@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rig.cli.main import app, main
-from rig.session.session_folder import SubjectLock
+from rig.session.locks import SubjectLock
 from tests.live import NO_SCREEN, SETUP, TASK
 from tests.refusals import Try, refused
 

@@ -18,9 +18,10 @@ from rig.process import RECORDER, completed, publishers
 from rig.session import session_folder as folders
 from rig.session.alert_process import AlertProcess
 from rig.session.live_page import LivePage, Page
-from rig.session.locks import RigLock
+from rig.session.locks import RigLock, SubjectLock
 from rig.session.operator_input import OperatorInput
 from rig.session.preflight import Objection, admit, objections, with_recorded_cohort
+from rig.session.process_monitor import ProcessMonitor
 from rig.session.provenance import about
 from rig.session.recover import complete_log
 from rig.session.session_loop import LAUNCH, PUBLISHER, WAKE_S, SessionLoop
@@ -81,8 +82,8 @@ def launch(
     """
     data = data.absolute()
     answers = _completed(answers, data, console)
-    with RigLock(answers.session):
-        return _on_rig(answers, data, console, override, page)
+    with RigLock(answers.session) as rig_lock:
+        return _on_rig(answers, data, console, override, page, rig_lock)
 
 
 def why_not(answers: ResolvedSession, data: Path) -> list[Objection]:
@@ -98,7 +99,7 @@ def why_not(answers: ResolvedSession, data: Path) -> list[Objection]:
     found: list[Objection] = []
     try:
         with RigLock(answers.session, "a check by rig panel (try again)"):
-            lock = folders.SubjectLock(data, answers.session.subject)
+            lock = SubjectLock(data, answers.session.subject)
             try:
                 found = objections(answers.session, data)
                 folders.check_space(data, answers.session)
@@ -110,16 +111,22 @@ def why_not(answers: ResolvedSession, data: Path) -> list[Objection]:
 
 
 def _on_rig(
-    answers: ResolvedSession, data: Path, console: Console, override: str, page: Page
+    answers: ResolvedSession,
+    data: Path,
+    console: Console,
+    override: str,
+    page: Page,
+    rig_lock: RigLock,
 ) -> Outcome:
-    lock = folders.SubjectLock(data, answers.session.subject)
+    lock = SubjectLock(data, answers.session.subject)
     try:
         session = admit(answers.session, data, override, console)
         answers = ResolvedSession(session, answers.files)
         folders.check_space(data, answers.session)
         prioritise(False)
         with closing(Hub(answers.session.rig.hub_port)) as hub:
-            return _in_folder(answers, data, console, hub, page)
+            locks = (*rig_lock.descriptors(), *lock.descriptors())
+            return _in_folder(answers, data, console, hub, page, locks)
     finally:
         lock.release()
 
@@ -142,7 +149,12 @@ def _completed(
 
 
 def _in_folder(
-    answers: ResolvedSession, data: Path, console: Console, hub: Hub, page: Page
+    answers: ResolvedSession,
+    data: Path,
+    console: Console,
+    hub: Hub,
+    page: Page,
+    locks: tuple[int, ...],
 ) -> Outcome:
     t0_ns, now_s = monotonic_ns(), time.time()
     began = datetime.fromtimestamp(now_s).astimezone().isoformat(timespec="milliseconds")
@@ -150,7 +162,8 @@ def _in_folder(
     try:
         may_publish = {LAUNCH: PUBLISHER, **publishers(session)}
         hub.start(session.id, t0_ns, may_publish, session.rig.hub_realtime)
-        end = _run(folder, session, data, console, page)
+        processes = ProcessMonitor(folder, session, locks)
+        end = _run(folder, session, data, console, page, processes)
     except Refused:
         folders.unmake(folder, session)
         raise
@@ -192,7 +205,14 @@ def _settle(
     return Outcome(end.folder, end.reason, end.failed, completeness, booking)
 
 
-def _run(folder: Path, session: SessionSettings, data: Path, console: Console, page: Page) -> _End:
+def _run(
+    folder: Path,
+    session: SessionSettings,
+    data: Path,
+    console: Console,
+    page: Page,
+    processes: ProcessMonitor,
+) -> _End:
     """Run the processes. Raises Refused if the session did not begin."""
     clock, water = RealClock(session.t0_ns), WaterCount(session.id)
     begun = False
@@ -212,7 +232,9 @@ def _run(folder: Path, session: SessionSettings, data: Path, console: Console, p
                 sender = Sender(LAUNCH, clock, session=session.id)
                 bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, _PACE)
                 with closing(bus):
-                    loop = SessionLoop(folder, session, clock, bus, operator, console, watch, water)
+                    loop = SessionLoop(
+                        session, clock, bus, operator, console, watch, water, processes
+                    )
                     reason, failed = loop.run(book)
         except OSError as error:  # the disk is full, or gone
             if not begun:

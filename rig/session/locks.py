@@ -1,15 +1,20 @@
-"""Locks on a rig's hardware; the operating system releases them when their holder dies.
+"""Locks on a rig's hardware and on an animal, held by `rig run` and its session's processes.
 
-The lock files are in a folder that only this user may enter. They are opened without following
-links, and are never removed, as removing one while another process opens it would let two processes
-hold the lock.
+The processes inherit the locks. So, if `rig run` is killed, the rig and the animal stay locked
+until the last process has ended. The operating system releases the locks of processes that died.
+
+The lock files are opened without following links. Those of a rig are never removed, as removing one
+while another process opens it would let two processes hold the lock; they are in a folder that only
+this user may enter.
 """
 
 import hashlib
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -17,10 +22,18 @@ from typing import IO, Any
 import msgspec
 
 from rig.errors import Refused
+from rig.session.ring_files import process_start
 from rig.settings.config import SessionSettings
 from rig.settings.device_factory import HARDWARE, animal_devices, device_class, is_simulated
+from rig.subjects.booking import subject_folder
 from rig.transport.private_folder import lock, open_private, private_folder
 
+_SUBJECT_FILE = ".running"
+"""Name of the lock file in an animal's folder."""
+_ENDING_S = 10.0
+"""Longest time that the processes of a session may take to end after `rig run` was killed, s."""
+_RETRY_S = 0.05
+_PROC = Path("/proc")
 _ADDRESSES = (("address", "device"), ("port",), ("usb_serial",))
 """Groups of keys of a board's table; the values of each group identify a board."""
 _THIS_COMPUTER = ("localhost", "127.0.0.1", "[::1]", socket.gethostname().casefold())
@@ -59,9 +72,11 @@ class RigLock:
             self.release()
             raise
         for file in self._files:
-            file.truncate()
-            file.write(f"{user}, process {os.getpid()}")
-            file.flush()
+            _write_holder(file, user)
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Return the files that a session's processes inherit, so that they hold the lock too."""
+        return tuple(file.fileno() for file in self._files)
 
     def release(self) -> None:
         """Release the rig."""
@@ -78,6 +93,51 @@ class RigLock:
         at: TracebackType | None,
     ) -> None:
         self.release()
+
+
+class SubjectLock:
+    """The lock that is held while a session of an animal runs."""
+
+    def __init__(self, data: Path, subject: str, patience_s: float = _ENDING_S) -> None:
+        """Acquire the lock. Raises Refused if the folder is not writable or the lock is held.
+
+        Args:
+            data: The data folder.
+            subject: The animal's name.
+            patience_s: Longest wait for the processes of a session that was killed, seconds.
+        """
+        self.folder = subject_folder(data, subject)
+        self._made = [p for p in (self.folder, data, *data.parents) if not p.exists()]
+        path = self.folder / _SUBJECT_FILE
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = os.fdopen(open_private(path), "r+")
+        except OSError as error:
+            raise Refused(
+                f"data folder {data} is not writable ({self.folder}: {error.strerror}); choose "
+                "another with --data"
+            ) from error
+        try:
+            _lock(self._file, patience_s)
+        except OSError as error:
+            left = _left_processes(path, self._file)
+            self._file.close()
+            running = f"a session of subject {subject} is already running in {data}"
+            raise Refused(left or f"{running}; end that one first") from error
+        _write_holder(self._file, f"a session of subject {subject}")
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Return the file that a session's processes inherit, so that they hold the lock too."""
+        return (self._file.fileno(),)
+
+    def release(self) -> None:
+        """Release the lock, and remove the folders that were created for it and are empty."""
+        if self._made and not any(self.folder.glob("ses-*")):
+            (self.folder / _SUBJECT_FILE).unlink(missing_ok=True)
+        self._file.close()
+        for made in self._made:
+            if made.exists() and not any(made.iterdir()):
+                made.rmdir()
 
 
 def _lock_names(session: SessionSettings, by_hand: bool) -> list[str]:
@@ -147,16 +207,73 @@ def _take(path: Path, rig: str) -> IO[str]:
             "remove that file"
         ) from error
     try:
-        lock(file)
+        _lock(file, _ENDING_S)
     except OSError as error:
-        holder = _holder(file)
+        holder, left = _holder(file), _left_processes(path, file)
         file.close()
-        raise Refused(f"rig {rig} is in use by {holder}; end that first") from error
+        raise Refused(left or f"rig {rig} is in use by {holder}; end that first") from error
     return file
+
+
+def _lock(file: IO[str], patience_s: float) -> None:
+    """Lock a file; if its holder died, wait until the processes of its session have ended.
+
+    Raises OSError if the file is still locked after that.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            lock(file)
+        except OSError:
+            if not _is_holder_dead(file) or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
+
+
+def _write_holder(file: IO[str], user: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(f"{user}, process {os.getpid()}")
+    file.flush()
 
 
 def _holder(file: IO[str]) -> str:
     try:
+        file.seek(0)
         return file.read(200) or "a command that has just begun"
     except OSError:  # on some systems a locked file cannot be read
         return "another process"
+
+
+def _is_holder_dead(file: IO[str]) -> bool:
+    """Return whether the process named in a lock file is dead; without /proc it never is."""
+    if process_start(os.getpid()) is None:
+        return False
+    named = re.search(r", process (\d+)$", _holder(file))
+    return named is not None and process_start(int(named[1])) is None
+
+
+def _left_processes(path: Path, file: IO[str]) -> str:
+    """Return what to do about the processes that hold a lock after their launching process died.
+
+    Returns "" if the launching process is running.
+    """
+    if not _is_holder_dead(file):
+        return ""
+    pids = " ".join(str(pid) for pid in _processes_with(path) if pid != os.getpid())
+    return (
+        f"{_holder(file)}, was killed, and processes of it still run ({pids}); end them with: "
+        f"kill -9 {pids}"
+    )
+
+
+def _processes_with(path: Path) -> list[int]:
+    """Return the processes that have opened a file."""
+    found, file = set[int](), path.stat()
+    for link in _PROC.glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # a process that has ended, or that of another user
+            if os.path.samestat(link.stat(), file):
+                found.add(int(link.parts[2]))
+    return sorted(found)

@@ -27,8 +27,10 @@ class ProcessMonitor:
     A node that is not critical is dropped when it fails, and the session continues without it.
     """
 
-    def __init__(self, folder: Path, session: SessionSettings) -> None:
+    def __init__(self, folder: Path, session: SessionSettings, locks: tuple[int, ...] = ()) -> None:
+        """Create the monitor; `locks` are the open lock files that the processes inherit."""
         self._folder, self._session = folder, session
+        self._locks = locks if os.name == "posix" else ()
         kinds = {n: node_class(str(table["run"])) for n, table in session.nodes.items()}
         self._critical = {name for name, kind in kinds.items() if kind.critical}
         self._dropped: set[str] = set()
@@ -51,6 +53,7 @@ class ProcessMonitor:
                 stdout=errors,
                 stderr=errors,
                 start_new_session=True,
+                pass_fds=self._locks,
             )
 
     def handle(self, envelope: Envelope, message: Message) -> None:

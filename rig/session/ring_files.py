@@ -47,7 +47,7 @@ def make_ring(session: SessionSettings, folder: Path) -> RingPlan | None:
         return None
     where = _where()
     maker = os.getpid()
-    name = f"rig-ring-{maker}-{_began(maker) or 0}-{folder.parent.name}-{folder.name}"
+    name = f"rig-ring-{maker}-{process_start(maker) or 0}-{folder.parent.name}-{folder.name}"
     plan = RingPlan(
         str(where / name), session.rig.ring_slots, int(session.rig.ring_slot_mb * 1_000_000)
     )
@@ -64,11 +64,11 @@ def make_ring(session: SessionSettings, folder: Path) -> RingPlan | None:
 
 def sweep(where: Path) -> None:
     """Remove the rings of processes that are gone; without /proc nothing is removed."""
-    if _began(os.getpid()) is None:
+    if process_start(os.getpid()) is None:
         return
     for ring in where.glob("rig-ring-*"):
         maker = _NAME.match(ring.name)
-        if maker is not None and _began(int(maker[1])) != int(maker[2]):
+        if maker is not None and process_start(int(maker[1])) != int(maker[2]):
             with suppress(PermissionError):  # the ring of another user
                 ring.unlink(missing_ok=True)
 
@@ -77,8 +77,8 @@ def _where() -> Path:
     return _SHM if os.access(_SHM, os.W_OK) else Path(tempfile.gettempdir())
 
 
-def _began(pid: int) -> int | None:
-    """Return the start of a process, in clock ticks since boot; None if it has ended."""
+def process_start(pid: int) -> int | None:
+    """Return the start of a process, in clock ticks since boot; None if it ended, or no /proc."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

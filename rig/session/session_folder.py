@@ -7,7 +7,6 @@ import time
 import uuid
 from datetime import date
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
@@ -17,46 +16,11 @@ from rig.settings.config import FILES_FOLDER, ResolvedSession, SessionSettings
 from rig.subjects.booking import next_number, subject_folder
 from rig.subjects.session_identity import save_settings
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
-from rig.transport.private_folder import lock, open_private
 
 _MARGIN = 1.1
-_LOCK_FILE = ".running"
 _UNFINISHED = ".new-"
 """Start of the name of a session folder while it is being created."""
 _MODE = 0o750
-
-
-class SubjectLock:
-    """The lock that is held while a session of an animal runs; released if its holder dies."""
-
-    def __init__(self, data: Path, subject: str) -> None:
-        """Acquire the lock. Raises Refused if the folder is not writable or the lock is held."""
-        self.folder = subject_folder(data, subject)
-        self._made = [p for p in (self.folder, data, *data.parents) if not p.exists()]
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = os.fdopen(open_private(self.folder / _LOCK_FILE), "r+b")
-        except OSError as error:
-            raise Refused(
-                f"data folder {data} is not writable ({self.folder}: {error.strerror}); choose "
-                "another with --data"
-            ) from error
-        try:
-            lock(self._file)
-        except OSError as error:
-            self._file.close()
-            raise Refused(
-                f"a session of subject {subject} is already running in {data}; end that one first"
-            ) from error
-
-    def release(self) -> None:
-        """Release the lock, and remove the folders that were created for it and are empty."""
-        if self._made and not any(self.folder.glob("ses-*")):
-            (self.folder / _LOCK_FILE).unlink(missing_ok=True)
-        self._file.close()
-        for made in self._made:
-            if made.exists() and not any(made.iterdir()):
-                made.rmdir()
 
 
 def check_space(data: Path, session: SessionSettings) -> None:

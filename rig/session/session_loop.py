@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 from typing import Literal, cast
 
@@ -53,7 +52,6 @@ class SessionLoop:
 
     def __init__(
         self,
-        folder: Path,
         session: SessionSettings,
         clock: RealClock,
         bus: Bus,
@@ -61,10 +59,11 @@ class SessionLoop:
         console: Console,
         folder_watch: FolderWatch,
         water: WaterCount,
+        processes: ProcessMonitor,
     ) -> None:
         self._session, self._clock, self._bus, self._keys = session, clock, bus, keys
         self._console, self._folder_watch, self._water = console, folder_watch, water
-        self._processes = ProcessMonitor(folder, session)
+        self._processes = processes
         self._line = StatusLine()
         self._interrupted: str | None = None
         self._failure = ""

@@ -12,9 +12,10 @@ from rig.cli.sessions.post_session import water_due
 from rig.cli.sessions.session_argument import SessionDir, data_of, session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
+from rig.session.locks import SubjectLock
 from rig.session.provenance import about
 from rig.session.recover import Recovery, complete_log, kept_journals, mark_recovered
-from rig.session.session_folder import SubjectLock, sweep
+from rig.session.session_folder import sweep
 from rig.settings.config import SessionSettings
 from rig.subjects.booking import close_booking
 from rig.subjects.ledger import Booking

@@ -11,7 +11,7 @@ from typing import Any
 from rig.cli.sessions.end_summary import SUMMARY_FILE, readable_summary, table_rows
 from rig.errors import Refused
 from rig.monitor.serve import announced
-from rig.session.session_folder import SubjectLock
+from rig.session.locks import SubjectLock
 from rig.settings.config import read_session
 from rig.subjects.booking import session_folders, subject_folder
 from rig.transport.hub_access import any_hub, hub_folder
@@ -154,7 +154,7 @@ def _output(subject: str) -> Path:
 def _is_held(data: Path, subject: str) -> bool:
     """Return True if a session of an animal is running."""
     try:
-        SubjectLock(data, subject).release()
+        SubjectLock(data, subject, patience_s=0).release()
     except Refused:
         return True
     return False

@@ -19,7 +19,7 @@ from rig.cli.panel.run_process import Run
 from rig.cli.record_entries import SUPPLEMENT_ML
 from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.errors import Refused
-from rig.session.session_folder import SubjectLock
+from rig.session.locks import SubjectLock
 from rig.subjects.booking import water_of_day
 from rig.subjects.record import find, open_record
 from tests.rig.animals import TODAY, VR2, begun, closed, ended, in_folder, known, valves

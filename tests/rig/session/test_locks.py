@@ -1,7 +1,13 @@
 """One user of a rig at a time, whatever its port or name is set to."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +16,7 @@ import pytest
 
 from rig.errors import Refused
 from rig.session import locks
-from rig.session.locks import RigLock
+from rig.session.locks import RigLock, SubjectLock
 from rig.settings.config import SessionSettings
 from rig.transport.private_folder import private_folder
 from tests.rig.animals import REAL, SIMULATED, session
@@ -114,3 +120,49 @@ def test_the_folder_of_the_locks_is_the_users_own(tmp_path: Path) -> None:
     folder.symlink_to(tmp_path)
     with pytest.raises(Refused, match="is not a folder of this user"):
         private_folder(tmp_path)
+
+
+HOLDER = """
+import subprocess, sys, time
+from pathlib import Path
+from rig.session.locks import SubjectLock
+held = SubjectLock(Path(sys.argv[1]), "VR2")
+child = subprocess.Popen(["sleep", "1000"], pass_fds=held.descriptors())
+print(child.pid, flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def orphan(tmp_path: Path) -> Iterator[int]:
+    """Yield the process that a killed session left behind; it still holds the animal's lock."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as launch:
+        try:
+            assert launch.stdout is not None
+            pid = int(launch.stdout.readline())
+            with pytest.raises(Refused, match="is already running"):
+                SubjectLock(tmp_path, "VR2")
+        finally:
+            launch.kill()
+    yield pid
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to see whether a process is dead")
+def test_an_animal_stays_locked_until_the_last_process_of_a_killed_session_has_ended(
+    orphan: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Refused, match=f"was killed, .* still run .* kill -9 {orphan}$"):
+        SubjectLock(tmp_path, "VR2", patience_s=0)
+    waits = []
+
+    def end_the_process(wait_s: float) -> None:
+        waits.append(wait_s)
+        if len(waits) == 1:
+            os.kill(orphan, signal.SIGKILL)
+
+    monkeypatch.setattr(time, "sleep", end_the_process)
+    SubjectLock(tmp_path, "VR2").release()
+    assert waits

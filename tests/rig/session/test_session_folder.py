@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rig.errors import Refused
-from rig.session.session_folder import FolderWatch, SubjectLock, make
+from rig.session.locks import SubjectLock
+from rig.session.session_folder import FolderWatch, make
 from rig.settings.config import ResolvedSession, read_session
 from tests.rig.animals import session
 

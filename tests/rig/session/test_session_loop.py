@@ -9,6 +9,7 @@ from rich.console import Console
 
 from rig.clock import RealClock, monotonic_ns
 from rig.messages import Fault, Message, OperatorRequest, Position
+from rig.session.process_monitor import ProcessMonitor
 from rig.session.session_loop import SessionLoop
 from rig.settings.config import Rig, SessionSettings
 from rig.subjects.session_water import WaterCount
@@ -39,8 +40,16 @@ class Loop:
         self.bus, self.t0_ns = Bus(), monotonic_ns()
         console: Any = Console(quiet=True)
         clock, bus, keys, watch = RealClock(self.t0_ns), self.bus, Operator(), None
-        parts: tuple[Any, ...] = (clock, bus, keys, console, watch, WaterCount(""))
-        self.loop = SessionLoop(folder, SESSION, *parts)
+        parts: tuple[Any, ...] = (
+            clock,
+            bus,
+            keys,
+            console,
+            watch,
+            WaterCount(""),
+            ProcessMonitor(folder, SESSION),
+        )
+        self.loop = SessionLoop(SESSION, *parts)
         monkeypatch.setattr(self.loop, "_watching", True)
 
     def receive(self, message: Message) -> None:
