@@ -5,14 +5,14 @@ is SUBJECT/DATE/NUMBER/alf. An attribute has no underscore, except in _times: ON
 after an underscore as the name of a clock.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.export.contents import Contents, write_whole
+from analysis.export.contents import Contents
+from analysis.export.files import Write, write_files
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -76,21 +76,17 @@ def write_alf(contents: Contents, root: Path) -> list[Path]:
     number = int(contents.session.folder.name.rpartition("_")[2])
     date = f"{contents.began:%Y-%m-%d}"
     folder = root / contents.subject / date / f"{number:0{_NUMBER_DIGITS}d}" / "alf"
-    written = []
-    for name, values in alf_arrays(contents).items():
-        path = folder / f"{name}.npy"
-        write_whole(path, _saver(values))
-        written.append(path)
-    path, remarks = folder / _REMARKS_FILE, contents.remarks()
-    if remarks:
-        write_whole(path, lambda part: _write_text(part, "".join(f"{one}\n" for one in remarks)))
-        written.append(path)
-    else:
-        path.unlink(missing_ok=True)  # of an earlier, partial export
+    files = {f"{name}.npy": _saver(values) for name, values in alf_arrays(contents).items()}
+    text = "".join(f"{one}\n" for one in contents.remarks())
+    if text:
+        files[_REMARKS_FILE] = lambda part: _write_text(part, text)
+    written = write_files(folder, files)
+    if not text:
+        (folder / _REMARKS_FILE).unlink(missing_ok=True)  # of an earlier, partial export
     return written
 
 
-def _saver(values: NDArray[Any]) -> Callable[[Path], None]:
+def _saver(values: NDArray[Any]) -> Write:
     def save(path: Path) -> None:
         with path.open("wb") as file:
             np.save(file, values, allow_pickle=False)

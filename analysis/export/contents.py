@@ -1,6 +1,6 @@
 """The data that all exports share: completed trials, frames and events of one session."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -223,14 +223,3 @@ def _missing(session: Session) -> str:
     if completeness is None:
         return "its log was never closed"
     return "" if completeness.whole else completeness.missing or "messages are missing"
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file under a temporary name, then rename it: it is either complete or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".part.{path.name}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.cells.areas import GROUPS
-from analysis.export.contents import WINDOW_FRAMES, Contents, Floats, write_whole
+from analysis.export.contents import WINDOW_FRAMES, Contents, Floats
+from analysis.export.files import Write, write_files
 from analysis.export.retinotopy import atlas_positions, retinotopy_arrays
 from rig.errors import Refused
 from rig.messages import TrialEnd
@@ -42,6 +43,7 @@ STIMULUS_IDS = {
 }
 UNKNOWN_STIMULUS = -1
 """The id of a stimulus that the study did not show."""
+_INDEX_FILE = "beh/Imaging_Exp_info.npy"
 _DM = 10.0
 """Decimetres per metre."""
 _SWAP = "leaf1_"
@@ -57,8 +59,6 @@ _PRETRAINING_STAGES = ("pretraining_passive", "pretraining_active")
 _MODES = {"active": "Active after cue", "passive": "Passive", "none": "Passive"}
 """Reward mode of the study's scripts for each of ours. For Passive, the scripts count licks before
 the cue; this is also right for sessions without water."""
-
-Write = Callable[[Path], None]
 
 
 def experiment_type(contents: Contents) -> str:
@@ -108,10 +108,9 @@ def write_lab(
     # The scripts find the five days of each behavior-only mouse by their order in the file.
     files = {name: _saver(dict(sorted(entries.items())))}
     if contents.cells is not None:
-        files |= _imaging_files(contents, root, exp_type)
-    for name, write in files.items():
-        write_whole(root / name, write)
-    return [root / name for name in files]
+        # The list of sessions is renamed last: what it lists is there.
+        files = _imaging_files(contents, root) | files | _index(contents, root, exp_type)
+    return write_files(root, files)
 
 
 def warnings(contents: Contents) -> list[str]:
@@ -196,16 +195,22 @@ def _with_one_swap(behavior: dict[str, Any], swap: str) -> dict[str, Any]:
     }
 
 
-def _imaging_files(contents: Contents, root: Path, exp_type: str) -> dict[str, Write]:
-    """Return the files of a session with imaging by name, each as a function that writes it."""
+def _index(contents: Contents, root: Path, exp_type: str) -> dict[str, Write]:
+    """Return the list of the sessions with imaging, with this one, as a file to write."""
     mouse, date, block = _parts(contents)
     facts = [
         {"mname": mouse, "datexp": date, "blk": block} | ({"stimtype": swap} if swap else {})
         for swap in _swaps(contents) or [""]
     ]
-    listed = _read_dict(root / "beh/Imaging_Exp_info.npy")
+    listed = _read_dict(root / _INDEX_FILE)
     others = [one for one in listed.get(exp_type, []) if one not in facts]
-    sessions = [one for each in listed.values() for one in each]
+    return {_INDEX_FILE: _saver(listed | {exp_type: [*others, *facts]})}
+
+
+def _imaging_files(contents: Contents, root: Path) -> dict[str, Write]:
+    """Return the files of a session with imaging by name, each as a function that writes it."""
+    mouse, date, block = _parts(contents)
+    sessions = [one for each in _read_dict(root / _INDEX_FILE).values() for one in each]
     shared = any(
         (one["mname"], one["datexp"]) == (mouse, date) and one["blk"] != block for one in sessions
     )
@@ -213,7 +218,6 @@ def _imaging_files(contents: Contents, root: Path, exp_type: str) -> dict[str, W
     traces = contents.session.traces
     spikes = [np.ascontiguousarray(traces[:, cells].T) for cells in contents.by_plane]
     return {
-        "beh/Imaging_Exp_info.npy": _saver(listed | {exp_type: [*others, *facts]}),
         f"spk/{session_key(contents)}_neural_data.npy": _saver({"spks": spikes}),
         **{name: _npz_saver(**arrays) for name, arrays in maps.items()},
     }

@@ -5,7 +5,6 @@ because an HDF5 file whose writing was interrupted cannot be read at all.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from analysis.export.contents import Contents, write_whole
+from analysis.export.contents import Contents
+from analysis.export.files import write_files
 from analysis.export.nwb_behavior import add_behavior, add_events, add_trials
 from analysis.export.nwb_imaging import add_imaging, missing_tiffs
 from analysis.export.raw_pages import RawPages
@@ -74,7 +74,8 @@ def write_nwb(
     """
     _check(contents, subject, pages, partial)
     path = folder / nwb_name(contents)
-    write_whole(path, lambda part: _write(part, path, _build(contents, folder, subject, pages)))
+    nwb = _build(contents, folder, subject, pages)
+    write_files(folder, {path.name: lambda part: _write(part, path, nwb)})
     return path
 
 
@@ -98,7 +99,7 @@ def _check(contents: Contents, subject: SubjectFacts, pages: RawPages, partial: 
 
 
 def _write(part: Path, path: Path, nwb: Any) -> None:
-    """Write a file under its temporary name, read it back, check and inspect it, and sync it."""
+    """Write a file under its temporary name, read it back, check and inspect it."""
     from pynwb import NWBHDF5IO
 
     with NWBHDF5IO(str(part), "w") as io:
@@ -108,8 +109,6 @@ def _write(part: Path, path: Path, nwb: Any) -> None:
     problems += inspect(part)
     if problems:
         raise Refused(f"{path} was not written: {problems[0]}")
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def check_times(nwb: Any) -> Iterator[str]:

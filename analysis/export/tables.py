@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.export.contents import Contents, write_whole
+from analysis.export.contents import Contents
+from analysis.export.files import Write, write_files
 from rig.errors import Refused
 
 README = """Tables of one session. Times are seconds of the session clock; it was zero at {began}.
@@ -65,16 +66,18 @@ def write_tables(contents: Contents, folder: Path, kind: str) -> list[Path]:
             raise Refused(
                 "Parquet files need pyarrow; install it: pip install 'rig[export]', or export csv"
             ) from error
-    written = []
-    for name, table in session_tables(contents).items():
-        path = folder / f"{name}.{kind}"
-        write_whole(path, partial(_write, table, kind))
-        written.append(path)
+    files: dict[str, Write] = {
+        f"{name}.{kind}": partial(_write, table, kind)
+        for name, table in session_tables(contents).items()
+    }
     remarks = "".join(f"{one}.\n" for one in contents.remarks())
-    readme = folder / "README.txt"
     text = README.format(began=contents.began.isoformat(), remarks=remarks)
-    readme.write_text(text, encoding="utf-8")
-    return [*written, readme]
+    files["README.txt"] = partial(_write_text, text)
+    return write_files(folder, files)
+
+
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def _write(table: pd.DataFrame, kind: str, path: Path) -> None:

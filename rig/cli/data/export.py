@@ -13,15 +13,17 @@ from rich.text import Text
 
 from analysis.export.raw_pages import RawPages
 from rig.cli.data.manifest import check_manifest
+from rig.cli.data.one_writer import one_writer
 from rig.cli.sessions.completeness_notice import INCOMPLETE
 from rig.cli.sessions.run import Data
 from rig.cli.sessions.session_argument import session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.session.continuation import never_began
-from rig.settings.config import read_session
+from rig.settings.config import SETTINGS_FILE, read_session
 from rig.subjects.record import Subject, find
 from rig.subjects.session_identity import changed_files, check_one_session
+from rig.transport.log import LOG_FILE
 
 if TYPE_CHECKING:
     from analysis.export.contents import Contents
@@ -186,6 +188,8 @@ def _export(
     """
     from analysis.export.contents import read_contents
 
+    folder = (to or session / EXPORT_FOLDER / kind).resolve()
+    _check_target(folder)
     wrong = list(_changed(session, options.partial))
     contents = read_contents(session, options.partial)
     if kind == Format.NWB and options.tiffs != RawPages.NONE:
@@ -196,8 +200,8 @@ def _export(
         wrong.append(f"{session.name} is incomplete: {contents.missing}")
     for text in wrong:
         console.print(Text(text, "bold red"), soft_wrap=True)
-    folder = (to or session / EXPORT_FOLDER / kind).resolve()
-    written = _WRITERS[kind](contents, folder, options)
+    with one_writer(folder):  # the study's files are extended, after they were read
+        written = _WRITERS[kind](contents, folder, options)
     files = "file" if len(written) == 1 else "files"
     text = f"{session.name}: {len(written)} {files} in {escape(str(folder))}"
     console.print(text, soft_wrap=True)
@@ -221,6 +225,17 @@ def _changed(session: Path, partial: bool) -> Iterator[str]:
             if not partial:
                 raise Refused(f"{part.folder}: {text}; or export what is there: --partial")
             yield f"{part.folder}: {text}"
+
+
+def _check_target(folder: Path) -> None:
+    """Raise Refused if a folder is inside a session folder, but not in its folder for exports."""
+    for parent in (folder, *folder.parents):
+        is_session = (parent / LOG_FILE).exists() or (parent / SETTINGS_FILE).exists()
+        if is_session and not folder.is_relative_to(parent / EXPORT_FOLDER):
+            raise Refused(
+                f"{folder} is inside the session folder {parent}; export to {EXPORT_FOLDER}/ in "
+                "it (the default), or to a folder outside"
+            )
 
 
 def _write_nwb(contents: "Contents", folder: Path, options: _Options) -> list[Path]:
