@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import IO
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -40,7 +41,7 @@ def test_an_export_that_fails_leaves_what_was_there(
     written = export(folder, kind, to)
     before = {path: path.read_bytes() for path in written}
     for number in {0, len(written) // 2, len(written) - 1}:
-        calls = []
+        calls: list[Path] = []
 
         def full_disk(path: Path, fails: int = number, calls: list[Path] = calls) -> None:
             calls.append(path)
@@ -67,8 +68,10 @@ def test_a_killed_export_leaves_no_file_under_its_name(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     assert done.returncode == -9
     assert [path.name for path in tmp_path.iterdir()] == [".part.a"]
-    write_files(tmp_path, {"a": lambda p: p.write_text("b") and None})
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "b")]
+    write_files(tmp_path, {"a": lambda path: np.savetxt(path, [7])})
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ("a", "7.000000000000000000e+00\n")
+    ]
 
 
 def test_a_target_that_is_a_file_is_refused(tmp_path: Path) -> None:
