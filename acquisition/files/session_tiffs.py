@@ -9,6 +9,7 @@ from acquisition.follow.folder_follower import tiffs_in
 from rig.errors import Refused
 from rig.messages import Frame
 from rig.settings.config import SessionSettings, read_session
+from rig.transport.frame_pixels import imaging_file
 from rig.transport.log import LOG_FILE, read_kinds
 
 _REPAIRED = "_repaired"
@@ -61,8 +62,13 @@ def _tiffs(folder: Path) -> list[Path]:
     imaging = Path(stream.get("imaging_folder", session.rig.imaging_folder))
     if not imaging.is_absolute():
         return list(tiffs_in(folder / imaging))
+    return [imaging_file(folder, name) for name in streamed_files(folder)]
+
+
+def streamed_files(folder: Path) -> list[str]:
+    """Return the names of the files whose pages were streamed, as they are in the log."""
     frames = (message for _, message in read_kinds(folder / LOG_FILE, {Frame}))
-    return list(dict.fromkeys(Path(one.file) for one in frames if isinstance(one, Frame)))
+    return list(dict.fromkeys(one.file for one in frames if isinstance(one, Frame)))
 
 
 def _check_not_growing(path: Path, session: SessionSettings) -> None:

@@ -17,6 +17,7 @@ from analysis.export.contents import Contents
 from analysis.export.nwb_behavior import compressed
 from analysis.export.raw_pages import RawPages
 from analysis.signals.selectivity import SIGNS, THRESHOLDS
+from rig.transport.frame_pixels import imaging_file
 
 _FRAMES_AT_ONCE = 64
 """Frames of activity or pages in memory while the file is written."""
@@ -60,8 +61,8 @@ def add_imaging(nwb: Any, contents: Contents, cells: Cells, folder: Path, pages:
 
 def missing_tiffs(contents: Contents) -> list[str]:
     """Return the imaging files that the session names but that do not exist."""
-    files = dict.fromkeys(contents.session.frames.file)
-    return [name for name in files if not (contents.session.folder / name).is_file()]
+    files, folder = dict.fromkeys(contents.session.frames.file), contents.session.folder
+    return [name for name in files if not imaging_file(folder, name).is_file()]
 
 
 def _imaging_plane(nwb: Any, device: Any, contents: Contents, number: int) -> Any:
@@ -161,7 +162,7 @@ def _add_pages(
     frames = contents.session.frames
     frames = frames[(frames.plane == number) & (frames.channel == frames.channel.min())]
     files = list(dict.fromkeys(frames.file))
-    paths = [contents.session.folder / name for name in files]
+    paths = [imaging_file(contents.session.folder, name) for name in files]
     if not files or not all(path.is_file() for path in paths):
         return
     if pages == RawPages.EMBED:

@@ -36,6 +36,7 @@ from rig.messages import (
 )
 from rig.settings.config import SETTINGS_FILE
 from rig.transport.envelope import Envelope
+from rig.transport.frame_pixels import imaging_file
 from rig.transport.log import LOG_FILE, Completeness, read, read_completeness
 
 Messages = Iterator[tuple[Envelope, Message]]
@@ -121,7 +122,7 @@ def read_parts(parts: list[Part]) -> Messages:
             sent = envelope.sent + part.offset_ns
             # Each part numbers its messages from 0; the incarnation tells the parts apart.
             stamped = msgspec.structs.replace(envelope, incarnation=number, sent=sent)
-            yield stamped, _located(joined, where)
+            yield stamped, _located(joined, part.folder, where)
 
 
 def parts_completeness(parts: list[Part]) -> Completeness | None:
@@ -186,11 +187,19 @@ def _numbered(message: Message, before: dict[str, float]) -> Message:
     return msgspec.structs.replace(message, **fields) if fields else message
 
 
-def _located(message: Message, folder: Path) -> Message:
-    """Return the message with the path of its imaging file relative to the last part."""
+def _located(message: Message, folder: Path, where: Path) -> Message:
+    """Return the message with the path of its imaging file relative to the last part.
+
+    Args:
+        message: A message of a part.
+        folder: The folder of the part.
+        where: That folder, relative to the last part.
+    """
     if not isinstance(message, Frame | Scan):
         return message
-    return msgspec.structs.replace(message, file=str(folder / message.file))
+    path = imaging_file(folder, message.file)
+    file = where / path.relative_to(folder) if path.is_relative_to(folder) else path
+    return msgspec.structs.replace(message, file=str(file))
 
 
 def _count(counts: dict[str, float], message: Message) -> None:

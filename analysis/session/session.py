@@ -48,6 +48,7 @@ from rig.messages import (
 from rig.session.provenance import SCHEMA
 from rig.settings.config import RECOVERED_FILE
 from rig.transport.envelope import Envelope
+from rig.transport.frame_pixels import imaging_file
 from rig.transport.frame_ring import read_pixels
 from rig.transport.log import LOG_FILE, Completeness
 
@@ -327,7 +328,7 @@ class Session:
             raise Refused(f"{self.folder} has no imaging frame {index}; see Session.frames")
         frame = found.iloc[0]
         shape = (int(frame.height_px), int(frame.width_px))
-        path = self.folder / frame.file
+        path = imaging_file(self.folder, frame.file)
         pixels = read_pixels(path, int(frame.offset_bytes), shape, frame["dtype"])
         if pixels is None:
             raise Refused(f"the pixels of frame {index} are missing: restore {path}")

@@ -22,7 +22,7 @@ from rig.process import RECORDER, make, node_class
 from rig.replay.replay import read_recording
 from rig.settings.config import SETTINGS_FILE, SessionSettings, apply_sets, located
 from rig.transport.envelope import Envelope, Sender, pack, rewrap
-from rig.transport.frame_pixels import Pixels
+from rig.transport.frame_pixels import Pixels, imaging_file
 from rig.transport.log import LOG_FILE, Completeness, LogReader, LogWriter
 
 DISPLAY = "display"
@@ -270,7 +270,9 @@ class _NewFolder:
         """Add a message; files that it names remain in the recorded folder."""
         if isinstance(message, Start | Frame | Scan):
             if isinstance(message, Frame | Scan):
-                message = msgspec.structs.replace(message, file=str(self._folder / message.file))
+                message = msgspec.structs.replace(
+                    message, file=str(imaging_file(self._folder, message.file))
+                )
             envelope = rewrap(envelope, message)
         self._writer.append(kind(message), envelope, pack(envelope))
 

@@ -8,6 +8,19 @@ import msgspec
 from rig.messages import Frame, Start
 from rig.transport.frame_ring import Ring, RingPlan, read_pixels
 
+IMAGING_FOLDER = "imaging"
+"""Folder in a session folder for TIFFs, also for copies of those that were saved elsewhere."""
+
+
+def imaging_file(folder: Path, name: str) -> Path:
+    """Return the path of an imaging file that a message of a session names.
+
+    A microscope may save outside the session folder. If `rig copy` has put a copy of the file into
+    the session folder, this is its path.
+    """
+    copied = folder / IMAGING_FOLDER / name.replace("\\", "/").rpartition("/")[2]
+    return copied if copied.is_file() else folder / name
+
 
 class Pixels:
     """The source of the pixels of Frames: the ring, or the file if the ring was overrun."""
@@ -35,7 +48,7 @@ class Pixels:
             self.overrun = pixels is None
             self.overruns += self.overrun
         if pixels is None:
-            path = self._folder / frame.file
+            path = imaging_file(self._folder, frame.file)
             pixels = read_pixels(path, frame.offset_bytes, shape, frame.dtype)
         return msgspec.structs.replace(frame, pixels=pixels)
 

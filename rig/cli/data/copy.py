@@ -20,9 +20,12 @@ from rig.cli.data.manifest import (
     write_manifest,
 )
 from rig.cli.sessions.completeness_notice import INCOMPLETE, check_files, check_log
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
+from rig.settings.config import SETTINGS_FILE
+from rig.transport.frame_pixels import IMAGING_FOLDER, imaging_file
 
 _IMAGING_SUFFIXES = (".tif", ".tiff")
 
@@ -35,6 +38,8 @@ def copy(
 ) -> None:
     """Copy a session to another data folder, and verify every byte of the copy.
 
+    TIFFs that the microscope saved elsewhere are copied into its folder imaging.
+
     Can be interrupted and repeated: identical files are not copied again.
 
     Nothing is deleted. MANIFEST.json is written last: without it, a copy is unfinished.
@@ -45,19 +50,23 @@ def copy(
     intact = check_log(folder, new_console()).whole
     intact &= check_files(folder, new_console())
     check_manifest(folder)
+    intact &= _has_all_files(folder)
     target = destination / folder.parent.name / folder.name
     if target.resolve() == folder:
         raise Refused(f"{destination} is where the session already is; choose another folder")
+    if target.resolve().is_relative_to(folder):
+        raise Refused(f"{destination} is inside the session folder; choose a folder outside")
     names, manifest = session_files(folder), Manifest()
+    sources = {name: folder / name for name in names} | outside_tiffs(folder)
     try:
         with Progress(console=new_console()) as progress:
-            for name in progress.track(names, description=folder.name):
-                manifest[name] = _copied(folder / name, target / name)
+            for name in progress.track(sorted(sources), description=folder.name):
+                manifest[name] = _copied(sources[name], target / name)
         wrong = list(differences(target, manifest))
         if wrong:
             raise Refused(f"the copy in {target} is damaged: {wrong[0]}; run rig copy again")
         write_manifest(target, manifest)
-        write_manifest(folder, manifest)
+        write_manifest(folder, {name: manifest[name] for name in names})
         with (folder / COPIES_FILE).open("a", encoding="utf-8") as file:
             file.write(f"{target.resolve()}\n")
     except OSError as error:
@@ -92,20 +101,53 @@ def prune(
     wrong = list(differences(copied, manifest))
     if wrong:
         raise Refused(f"nothing was deleted: in {copied} {wrong[0]}; run rig copy again")
-    tiffs = [n for n in session_files(folder) if n.lower().endswith(_IMAGING_SUFFIXES)]
-    for name in tiffs:
-        if manifest.get(name) != _entry(folder / name):
-            raise Refused(f"nothing was deleted: the copy lacks {name}; run rig copy again")
+    inside = [n for n in session_files(folder) if n.lower().endswith(_IMAGING_SUFFIXES)]
+    tiffs = {name: folder / name for name in inside} | outside_tiffs(folder)
+    for name, path in tiffs.items():
+        if manifest.get(name) != _entry(path):
+            raise Refused(f"nothing was deleted: the copy lacks {path}; run rig copy again")
+        if (copied / name).resolve() == path.resolve():
+            raise Refused(f"nothing was deleted: {copied / name} is a link to {path}, not a copy")
     if not tiffs:
-        raise Refused(f"{folder} contains no TIFF; nothing to delete")
+        raise Refused(f"{folder} has no TIFF; nothing to delete")
     size = sum(manifest[name].bytes for name in tiffs)
     what = f"{len(tiffs)} TIFF{'s' * (len(tiffs) > 1)} ({size / 1e6:.1f} MB)"
-    if not yes and not typer.confirm(f"delete {what} of {folder}?"):
+    places = " and ".join(sorted({str(path.parent) for path in tiffs.values()}))
+    if not yes and not typer.confirm(f"delete {what} in {places}?"):
         raise typer.Exit(1)
-    for name in tiffs:
-        (folder / name).unlink()
+    for path in tiffs.values():
+        path.unlink()
     write_manifest(folder, {k: v for k, v in manifest.items() if (folder / k).is_file()})
     new_console().print(Text(f"deleted {what}; the copy is in {copied}"), soft_wrap=True)
+
+
+def outside_tiffs(folder: Path) -> dict[str, Path]:
+    """Return the TIFFs of a session that are outside its folder, by their name in a copy."""
+    from acquisition.files.session_tiffs import streamed_files
+
+    paths = [imaging_file(folder, name) for name in streamed_files(folder)]
+    outside = [p for p in paths if p.is_file() and not p.absolute().is_relative_to(folder)]
+    return {f"{IMAGING_FOLDER}/{path.name}": path for path in outside}
+
+
+def _has_all_files(folder: Path) -> bool:
+    """Return whether all TIFFs of a session exist, after printing which files are missing."""
+    from acquisition.files.session_tiffs import streamed_files
+    from acquisition.files.suite2p_ops import OPS_FILE
+
+    streamed = streamed_files(folder)
+    lost = [name for name in streamed if not imaging_file(folder, name).is_file()]
+    for name in lost:
+        text = f"{folder / name} is missing, and is not copied"
+        new_console().print(Text(text, "bold red"), soft_wrap=True)
+    derived = [SETTINGS_FILE, SUMMARY_FILE]
+    if any((folder / IMAGING_FOLDER).glob("*.tif*")):
+        derived.append(f"{IMAGING_FOLDER}/{OPS_FILE}")
+    for name in derived:
+        if not (folder / name).exists():
+            text = f"{name} is missing; write it again: rig recover {folder}"
+            new_console().print(Text(text, "yellow"), soft_wrap=True)
+    return not lost
 
 
 def _copied(source: Path, target: Path) -> Entry:

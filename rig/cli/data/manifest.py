@@ -30,14 +30,35 @@ Manifest = dict[str, Entry]
 
 
 def session_files(folder: Path) -> list[str]:
-    """Return the files of a session that its manifest lists, sorted."""
+    """Return the files of a session that its manifest lists, sorted.
+
+    A link stands for the file or folder that it names. Raises Refused if that does not exist.
+    """
     found = []
-    for path in sorted(folder.rglob("*")):
+    for path in _files_in(folder, set()):
         relative = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in relative.parts)
-        if path.is_file() and not hidden and relative.parts[0] != _EXPORTS:
-            found.append(relative.as_posix())
-    return [name for name in found if name not in (MANIFEST_FILE, COPIES_FILE)]
+        if hidden or relative.parts[0] == _EXPORTS:
+            continue
+        if not path.exists():
+            raise Refused(
+                f"{path} is a link to {path.readlink()}, which does not exist; restore it"
+            )
+        found.append(relative.as_posix())
+    return sorted(name for name in found if name not in (MANIFEST_FILE, COPIES_FILE))
+
+
+def _files_in(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """Yield the files below a folder; each folder to which links lead is entered once."""
+    real = folder.resolve()
+    if real in seen:
+        return
+    seen.add(real)
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _files_in(path, seen)
+        elif path.is_file() or path.is_symlink():
+            yield path
 
 
 def sha256_of(path: Path) -> str:
