@@ -1,4 +1,4 @@
-"""Programs of others that check our files, each in a virtual environment of its own.
+"""External programs that check our files, each in its own virtual environment.
 
 Their dependencies clash with ours, or are too large. .ci/run makes the environments where it can.
 """

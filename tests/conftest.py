@@ -1,4 +1,4 @@
-"""Settings of all tests, their markers, and what tests of several folders are given."""
+"""Settings and markers of all tests, and fixtures for tests in several folders."""
 
 import re
 from functools import cache
@@ -26,7 +26,7 @@ _RUNS_IN_VIRTUAL_TIME = re.compile(r"virtual_session|judging\.refereed|sessions 
 
 @pytest.fixture
 def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the locks of rigs in a folder of this test: other sessions may run on this machine."""
+    """Keep the locks of rigs in a folder of this test; other sessions may run on this machine."""
     folder = tmp_path / "locks"
     folder.mkdir(mode=0o700)
     monkeypatch.setattr(locks, "private_folder", lambda: folder)

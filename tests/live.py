@@ -1,4 +1,4 @@
-"""A real session, run by the real command, for tests that look on, signal and kill."""
+"""A real session, run by the real command, for tests that observe, signal and kill it."""
 
 import os
 import pty
@@ -40,7 +40,7 @@ class Live(SessionProcess):
         keys: bool = False,
         page: bool = False,
     ) -> None:
-        """Start it; `keys`: somebody sits at its terminal; `page`: with a live page."""
+        """Start it; `keys`: with a terminal that accepts keys; `page`: with a live page."""
         self.received: set[tuple[str, str, int]] = set()
         """Every message but Heartbeats that passed the hub: sender, type, sequence number."""
         self._context: zmq.Context[Any] = zmq.Context()
@@ -55,7 +55,7 @@ class Live(SessionProcess):
             subject,
             ("--no-browser" if page else "--no-page", *args),
             terminal if keys else subprocess.DEVNULL,
-            # nodes start with -P: those of tests are found only where this says
+            # nodes start with -P, so nodes of tests are found only on this path
             {"PYTHONPATH": str(PACKAGE.parent), **(env or {})},
         )
         os.close(terminal)
@@ -73,7 +73,7 @@ class Live(SessionProcess):
         return folder
 
     def receive_only(self, *kinds: type[Message]) -> None:
-        """Receive only these types, and so at once on a busy machine. Call it before `until`."""
+        """Receive only these types, which is faster on a busy machine. Call it before `until`."""
         self._topics = [f"{one.__name__} ".encode() for one in kinds]
 
     def until(self, kind: type[W], **fields: object) -> tuple[Envelope, W]:

@@ -1,4 +1,4 @@
-"""Runs of the command that must be refused: one sentence, exit code 2, nothing left behind."""
+"""Runs of the command that must be refused: one sentence, exit code 2, no files left."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ def refused(
     """Run the command; return the sentence it refused with."""
     monkeypatch.setattr(sys, "argv", ["rig", *map(str, arguments)])
     monkeypatch.setenv("COLUMNS", "1000")
-    # this process runs other tests afterwards, beside those of another one
+    # this process runs other tests afterwards, in parallel with another process
     monkeypatch.setattr(launch, "prioritise", lambda _: None)
     with pytest.raises(SystemExit) as exit_:
         main()

@@ -1,4 +1,4 @@
-"""The plan of the code holds: layers, one speaker a word, every shipped table, every pin."""
+"""The rules of the architecture: layers, one publisher per message, shipped tables, pins."""
 
 import re
 import subprocess
@@ -131,7 +131,7 @@ def test_modules_import_without_vendor_libraries() -> None:
     assert run.stdout.strip() == "[]"
 
 
-def test_every_module_opens_with_a_sentence() -> None:
+def test_every_module_begins_with_a_sentence() -> None:
     for room in ROOMS:
         for path in (ROOT / room).rglob("*.py"):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -1,4 +1,4 @@
-"""An animal that must not run, or a record that makes no sense: one sentence, nothing written."""
+"""An animal that must not run, or an invalid record: one sentence, nothing written."""
 
 import sys
 from pathlib import Path
@@ -33,14 +33,14 @@ def test_a_session_of_the_subject_already_running(
     assert not (tmp_path / "sub-test").exists()
 
 
-def test_a_subject_that_is_no_name(
+def test_a_subject_that_is_not_a_valid_name(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     given = ["run", SETUP, TASK, "--subject", "../x", "--data", tmp_path / "data"]
     assert "use letters, digits, _ and -" in refused(capsys, monkeypatch, *given)
 
 
-def test_an_animal_nobody_knows_on_a_real_device(attempt: Try) -> None:
+def test_an_unknown_animal_on_a_real_device(attempt: Try) -> None:
     sentence = attempt(
         "--set",
         f"nodes.hardware.wheel={REAL}",
@@ -86,7 +86,7 @@ def test_a_session_left_open(
         (("show", "VR2"), "which contains nobody; add it: rig subject add VR2"),
     ],
 )
-def test_a_subject_that_is_not_there(
+def test_a_subject_that_is_not_in_the_record(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -98,7 +98,7 @@ def test_a_subject_that_is_not_there(
     assert not data.exists()
 
 
-def test_a_subject_with_a_name_that_is_no_name_is_refused(
+def test_adding_an_animal_with_an_invalid_name_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
@@ -114,7 +114,7 @@ def test_a_subject_with_a_name_that_is_no_name_is_refused(
         ("--need-ml", "60", "60 is not from 0 to 5"),
     ],
 )
-def test_a_weight_or_need_that_cannot_be_is_refused(
+def test_an_impossible_weight_or_need_is_refused(
     tmp_path: Path, option: str, typed: str, sentence: str
 ) -> None:
     data = tmp_path / "data"
@@ -133,7 +133,7 @@ def test_a_weight_or_need_that_cannot_be_is_refused(
         ({"--cohort": "control"}, '"control" is not one of task'),
     ],
 )
-def test_an_animal_of_no_known_stage_or_cohort_is_refused(
+def test_an_animal_with_an_unknown_stage_or_cohort_is_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

@@ -53,7 +53,7 @@ def test_a_wrong_setting(attempt: Try, change: str, sentence: str) -> None:
     assert re.search(sentence, attempt("--set", change))
 
 
-def test_a_change_that_the_blocks_would_swallow(attempt: Try) -> None:
+def test_a_setting_that_each_block_overrides(attempt: Try) -> None:
     task = TASK.with_name("running_training.toml")
     assert "the tables of [[blocks]] have their own trials" in attempt("--trials", "5", task=task)
 
@@ -65,7 +65,7 @@ def test_a_missing_key(attempt: Try, tmp_path: Path) -> None:
     assert "disk_mb_s" in attempt(setup=setup)
 
 
-def test_a_file_that_is_no_toml_or_not_there(attempt: Try, tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_or_missing(attempt: Try, tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("[rig\n")
     assert "broken.toml, line 1 is not valid TOML" in attempt(setup=broken)
@@ -92,7 +92,7 @@ def test_a_bad_mouse_file(
     assert sentence in attempt("--mouse", mouse, "--set", f"rig.hub_port={port}")
 
 
-def test_files_that_are_not_there_or_not_what_they_should_be(attempt: Try, tmp_path: Path) -> None:
+def test_missing_or_invalid_files(attempt: Try, tmp_path: Path) -> None:
     assert "there are: " in attempt(setup=tmp_path / "simulated")
     assert "avr.toml" in attempt(setup=tmp_path / "simulated")
     assert "train1.toml" in attempt(task=tmp_path / "train1")
@@ -104,7 +104,7 @@ def test_files_that_are_not_there_or_not_what_they_should_be(attempt: Try, tmp_p
     assert 'put text in quotes, as in reward_mode = "active"' in sentence
 
 
-def test_a_data_folder_that_cannot_be_made(
+def test_a_data_folder_that_cannot_be_created(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     blocked = tmp_path / "file"
@@ -114,7 +114,7 @@ def test_a_data_folder_that_cannot_be_made(
     assert blocked.read_text() == "not a folder"
 
 
-def test_a_disk_without_room(attempt: Try) -> None:
+def test_a_full_disk(attempt: Try) -> None:
     sentence = attempt("--minutes", "60", "--set", "rig.disk_mb_s=1e9")
     assert "MB free and the session may need" in sentence
 
@@ -123,7 +123,7 @@ def test_a_disk_without_room(attempt: Try) -> None:
 def test_a_second_session_on_the_same_rig(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    setup, name = behavior_alone(tmp_path), f"rig_{free_port()}"  # no other test's rig
+    setup, name = behavior_alone(tmp_path), f"rig_{free_port()}"  # not the rig of another test
     setup.write_text(setup.read_text().replace('name = "simulated"', f'name = "{name}"'))
     with Live(tmp_path / "first", "task.grey_before_s=600", setup=setup) as live:
         live.until(Wheel)
@@ -141,7 +141,7 @@ def test_a_second_session_on_the_same_rig(
         os.kill(live.process.pid, signal.SIGKILL)
         live.end()
     session = resolve(setup, TASK, "other", 1, [f"rig.hub_port={live.port}"]).session
-    RigLock(session).release()  # its holder is dead, and the rig is free
+    RigLock(session).release()  # its holder is dead, so the rig is free
 
 
 def test_a_port_in_use(attempt: Try) -> None:
@@ -155,7 +155,7 @@ def test_a_port_in_use(attempt: Try) -> None:
 
 
 @pytest.mark.parametrize("verb", ["replay", "info", "recover", "report"])
-def test_a_folder_that_is_no_session(
+def test_a_folder_that_is_not_a_session(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str
 ) -> None:
     def sentence(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""One real session, closed loop: screens, messages, files and what is read back agree."""
+"""One whole real session: screens, messages, files and what is read back agree."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield live.folder
 
 
-def test_the_summary_accounts_for_everything(folder: Path) -> None:
+def test_the_summary_agrees_with_the_log(folder: Path) -> None:
     summary = json.loads((folder / SUMMARY_FILE).read_text())
     assert summary["end_reason"] == "all trials done"
     assert len(summary["trials"]) == TRIALS
@@ -72,7 +72,7 @@ def test_nothing_is_left_behind(folder: Path) -> None:
     assert not Path(ring).exists()
 
 
-def test_rewards_fall_in_the_texture_of_rewarded_corridors_after_the_cue(folder: Path) -> None:
+def test_rewards_are_in_the_texture_of_rewarded_corridors_after_the_cue(folder: Path) -> None:
     trials = Session(folder).trials
     assert (trials.stimulus[trials.rewarded] == "leaf1").all()
     got = trials.dropna(subset="reward_position_m")

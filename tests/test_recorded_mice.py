@@ -1,4 +1,4 @@
-"""Real animals' recorded runs drive the rig through the same path, and their sessions replay."""
+"""Sessions of recorded real animals replay, and their mice run the recorded path."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Damages ScanImage files in thousands of ways, and holds what we read of them to tifffile.
+"""Damage ScanImage files in thousands of ways, and compare what is read of them with tifffile.
 
 The whole run: python -m tests.acquisition.fuzz 5000
 """
@@ -111,7 +111,7 @@ _DAMAGES: tuple[Callable[[bytearray, random.Random], None], ...] = (
 
 
 def _somewhere(raw: bytearray, rng: random.Random) -> int:
-    """Return a place, half of the time among the first bytes or round a page's tags."""
+    """Return an offset, half of the time among the first bytes or around a page's tags."""
     if rng.random() < 0.3:
         return rng.randrange(min(40, len(raw)))
     return rng.randrange(len(raw))
@@ -127,7 +127,7 @@ def judge(path: Path) -> str:
                 file.description(len(file) - 1)
     except Refused:
         return "refused"
-    except Exception as error:  # whatever else is raised is what is looked for
+    except Exception as error:  # any other error is a failure of the reader
         return f"error {error!r}"
     try:
         with tifffile.TiffFile(path) as file:
@@ -141,7 +141,7 @@ def judge(path: Path) -> str:
 
 
 def run(seed: int, count: int) -> Counter[str]:
-    """Judge damaged files, each batch in a process that a crash or a hang may kill."""
+    """Judge damaged files, each batch in its own process, because a file may crash or hang it."""
     found: Counter[str] = Counter()
     first = 0
     while first < count:

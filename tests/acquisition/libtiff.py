@@ -1,4 +1,4 @@
-"""Write TIFFs in libtiff's order: pixels, tags, and behind the tags what they cannot hold."""
+"""Write TIFFs in libtiff's order: pixels, tags, and after the tags the values too long for them."""
 
 import struct
 from collections.abc import Sequence
@@ -69,5 +69,5 @@ def save(
 
 
 def level(number: int, shape: tuple[int, int] = (7, 5)) -> NDArray[np.int16]:
-    """Return a page of pixels that differ, and that no other number has."""
+    """Return a page of different pixels that is unique to this number."""
     return (np.arange(shape[0] * shape[1], dtype=np.int16) + 100 * number).reshape(shape)

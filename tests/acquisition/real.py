@@ -1,4 +1,4 @@
-"""Real ScanImage metadata of ../shared/data, as texts that ScanImage would write."""
+"""Real ScanImage metadata of ../shared/data, as ScanImage would write it."""
 
 import json
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def _flat(prefix: str, table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _literal(value: Any) -> str:
-    """Write what a JSON export holds as the MATLAB literal it was made from."""
+    """Write a value of a JSON export as the MATLAB literal from which it was made."""
     if value is None:
         return "[]"
     if isinstance(value, bool):

@@ -45,7 +45,7 @@ def run(
         nodes["task"] = {k: v for k, v in nodes["task"].items() if k != "imaging"}
     session = completed(msgspec.structs.replace(answers.session, nodes=nodes))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Hardware, "period_s", 0.005)  # five times as quick
+        patch.setattr(Hardware, "period_s", 0.005)  # five times as fast
         return virtual_session.run(session, None if end_s is None else round(end_s * 1e9))
 
 

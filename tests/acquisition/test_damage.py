@@ -1,4 +1,4 @@
-"""Damaged and foreign files: the whole pages before the damage or a sentence, no wrong page."""
+"""Damaged and foreign files: the whole pages before the damage, or one sentence; no wrong page."""
 
 import struct
 from pathlib import Path
@@ -60,7 +60,7 @@ def cut_and_changed(raw: bytes, cut: int, changes: list[tuple[int, int]]) -> byt
     cut=st.integers(0, 400),
     changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=4),
 )
-def test_no_damage_is_worse_than_a_refusal(
+def test_a_damaged_file_is_read_or_refused_never_a_crash(
     tmp_path: Path, cut: int, changes: list[tuple[int, int]]
 ) -> None:
     whole = tmp_path / "whole.tif"
@@ -77,7 +77,7 @@ def test_no_damage_is_worse_than_a_refusal(
         follower.close()
 
 
-def test_links_that_go_in_a_circle_are_refused(tmp_path: Path) -> None:
+def test_circular_links_between_pages_are_refused(tmp_path: Path) -> None:
     raw = bytearray(save(tmp_path / "a.tif", pictures(3)).read_bytes())
     first = first_page_at(raw)
     link_at = first + 8 + 20 * struct.unpack_from("<Q", raw, first)[0]
@@ -129,7 +129,7 @@ def test_a_page_without_its_number_is_refused(tmp_path: Path) -> None:
         read_all(tmp_path / "b.tif")
 
 
-def test_a_real_movie_that_is_no_raw_recording_is_refused() -> None:
+def test_a_real_movie_that_is_not_a_raw_recording_is_refused() -> None:
     movie = shared("mesoscope_movie/frames_000_127.tif")
     with pytest.raises(Refused, match="is compressed"):
         read_all(movie)

@@ -95,7 +95,7 @@ def test_settings_and_regions_in_the_tags_of_a_page_are_read(tmp_path: Path, big
         ]  # fmt: skip
 
 
-def test_other_software_in_that_tag_is_not_taken_for_settings(tmp_path: Path) -> None:
+def test_a_software_tag_of_another_program_is_not_read_as_settings(tmp_path: Path) -> None:
     text = f"{described(1)}\nSI.hRoiManager.scanFrameRate = 30"
     tags = {305: "tifffile.py", 315: "A. Person"}
     path = libtiff.save(tmp_path / "a.tif", [(text, libtiff.level(1))], texts=tags)
@@ -116,7 +116,7 @@ OLD = {
 def test_a_whole_file_in_libtiffs_order_is_sound_and_not_repaired(
     tmp_path: Path, version: str, big: bool
 ) -> None:
-    """Descriptions and strip tables stand behind the tags, and the pixels before them."""
+    """Descriptions and strip tables come after the tags, and the pixels before them."""
     pages = [(OLD[version].replace("{n}", str(n)), libtiff.level(n)) for n in (1, 2, 3)]
     path = libtiff.save(tmp_path / "a.tif", pages, big)
     assert tifffile.imread(path).shape == (3, 7, 5)
@@ -165,7 +165,7 @@ def test_a_repair_that_would_lose_a_page_makes_no_copy(
 
 
 @pytest.mark.parametrize(("timed", "rounded"), [(24.03, 26), (48.05, 50), (96.10, 98), (24.0, 24)])
-def test_flights_rounded_up_to_even_lines_are_understood(timed: float, rounded: int) -> None:
+def test_fly_to_times_rounded_up_to_even_lines_are_understood(timed: float, rounded: int) -> None:
     header = Header(line_period_s=1e-4, fly_to_s=timed * 1e-4)
     left, right = (
         Region(name, (Field(0.0, (x, 0.0), (1.0, 2.0), (8, 16)),))
@@ -175,10 +175,10 @@ def test_flights_rounded_up_to_even_lines_are_understood(timed: float, rounded: 
     assert [strip.first_row for strip in strips] == [0, 16 + rounded]
 
 
-def test_a_header_of_many_megabytes_holds_up_no_heartbeat_and_is_read_once(
+def test_a_header_of_many_megabytes_delays_no_heartbeat_and_is_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every tick returns while a thread reads the header; the next file's is not read again."""
+    """Every tick returns while a thread reads the header; that of the next file is not read."""
     monkeypatch.chdir(tmp_path)
     Path("imaging").mkdir()
     waveform = tuple(float(i % 1000) for i in range(400_000))

@@ -58,7 +58,9 @@ def test_in_its_own_folder_every_file_is_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["file", "folder"])
-def test_lost_or_damaged_files_are_reported_and_stop_nothing(tmp_path: Path, lost: str) -> None:
+def test_lost_or_damaged_files_are_reported_and_do_not_stop_the_end(
+    tmp_path: Path, lost: str
+) -> None:
     share = tmp_path / "share"
     share.mkdir()
     raw = save(tmp_path / "whole.tif", pictures(3)).read_bytes()
@@ -90,7 +92,7 @@ def test_lost_or_damaged_files_are_reported_and_stop_nothing(tmp_path: Path, los
         ),
     ],
 )  # fmt: skip
-def test_the_end_table_tells_pages_from_volumes(
+def test_the_end_table_distinguishes_pages_and_volumes(
     written: int, streamed: int, analysed: int, a_volume: int, row: str
 ) -> None:
     names = ("frames_written", "frames_streamed", "frames_analysed", "pages_a_volume")
@@ -98,7 +100,7 @@ def test_the_end_table_tells_pages_from_volumes(
     assert imaging_row(dict(zip(names, values, strict=True))) == row
 
 
-def test_the_end_table_compares_nothing_that_it_does_not_know() -> None:
+def test_the_end_table_does_not_compare_unknown_counts() -> None:
     pages = {"frames_written": 9, "frames_streamed": 9}
     nobody = imaging_row({**pages, "frames_analysed": None, "pages_a_volume": 1})
     assert nobody == "pages: 9 written = 9 streamed, not analysed: the setup has no online process"

@@ -56,7 +56,7 @@ def test_a_sound_series_has_no_problem(tmp_path: Path) -> None:
     assert first.seconds == (0.0, 0.2)
 
 
-def test_what_is_missing_between_files_or_doubled_is_named(tmp_path: Path) -> None:
+def test_missing_and_duplicated_frames_between_files_are_named(tmp_path: Path) -> None:
     a, b = tmp_path / "a_1.tif", tmp_path / "a_2.tif"
     numbered(a, [1, 2, 4])
     numbered(b, [7, 8, 8])
@@ -67,7 +67,7 @@ def test_what_is_missing_between_files_or_doubled_is_named(tmp_path: Path) -> No
     ]
 
 
-def test_every_kind_of_bad_file_is_a_sentence(tmp_path: Path) -> None:
+def test_each_kind_of_bad_file_gets_one_sentence(tmp_path: Path) -> None:
     raw = save(tmp_path / "a.tif", pictures(3)).read_bytes()
     (tmp_path / "cut.tif").write_bytes(raw[:-50])
     (tmp_path / "text.tif").write_text("no TIFF, but long enough to be looked at as if it were")
@@ -119,7 +119,9 @@ def test_a_file_that_was_not_closed_loses_nothing_in_repair(tmp_path: Path) -> N
     assert problems(tmp_path / "mended.tif") == []
 
 
-def test_what_cannot_be_repaired_is_refused_and_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_repaired_is_refused_and_nothing_is_overwritten(
+    tmp_path: Path,
+) -> None:
     whole = save(tmp_path / "whole.tif", pictures(2))
     raw = whole.read_bytes()
     (tmp_path / "cut.tif").write_bytes(raw[:-30])
@@ -154,7 +156,7 @@ def test_rig_tiff_prints_sentences_and_returns_exit_codes(tmp_path: Path) -> Non
     assert "2020.1" in facts and "10 x 6 px" in facts
 
 
-def test_suite2p_can_cut_the_pages_by_its_options(tmp_path: Path) -> None:
+def test_suite2p_splits_the_pages_with_these_options(tmp_path: Path) -> None:
     recording = Recording(
         shape=(36, 8), rate_hz=12.0, regions=strips((0.0, 30.0)), zs_um=(0.0, 30.0),
         channels=(1, 2), fly_to_lines=4,

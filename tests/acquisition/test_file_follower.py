@@ -1,4 +1,4 @@
-"""Following: every frame once, as soon as it is whole and never before; damage is a sentence."""
+"""Following a file: each frame once, as soon as it is complete; damage gets one sentence."""
 
 from contextlib import closing
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_every_frame_comes_once_with_its_pixels(tmp_path: Path, link: Link) -> N
 
 @pytest.mark.parametrize("link", LINKS)
 def test_a_page_comes_as_soon_as_it_is_there_and_never_torn(tmp_path: Path, link: Link) -> None:
-    """The file grows by single bytes: what is out is always exactly what is whole."""
+    """The file grows by single bytes: exactly the complete pages have been returned at any time."""
     frames = pictures(3)
     begun, *after = states(tmp_path / "whole.tif", frames, link)[:-1]
     path = tmp_path / "growing.tif"
@@ -52,12 +52,12 @@ def test_a_page_comes_as_soon_as_it_is_there_and_never_torn(tmp_path: Path, link
                 assert len(list(follower.poll())) == whole
             if link == "post":
                 file.seek(0)
-                file.write(state)  # differs from what is there in the link to the new page alone
+                file.write(state)  # differs from the file so far only in the link to the new page
                 assert len(list(follower.poll())) == 1
     follower.close()
 
 
-def test_a_file_is_finished_when_the_link_ahead_is_taken_back(tmp_path: Path) -> None:
+def test_a_file_is_finished_when_its_link_to_the_next_page_is_reset(tmp_path: Path) -> None:
     writer = start(tmp_path / "a.tif")
     follower = FileFollower(tmp_path / "a.tif")
     finished = []
@@ -81,7 +81,7 @@ def test_a_file_is_finished_when_the_link_ahead_is_taken_back(tmp_path: Path) ->
 def test_a_writer_that_writes_in_any_pieces_gives_no_torn_page(
     tmp_path: Path, link: Link, pieces: list[int], looks: int
 ) -> None:
-    """What is out is what is whole: pages in order, each with its own pixels, none twice."""
+    """Exactly the complete pages are returned: in order, each with its own pixels, none twice."""
     path = tmp_path / "growing.tif"
     path.unlink(missing_ok=True)
     frames = pictures(4)
@@ -131,7 +131,7 @@ def test_in_a_file_with_room_for_more_a_page_counts_when_the_next_has_begun(
         np.testing.assert_array_equal(found, frame)
 
 
-def test_who_comes_upon_a_page_being_written_into_room_for_it_does_not_take_it(
+def test_a_page_being_written_into_preallocated_space_is_not_read(
     tmp_path: Path,
 ) -> None:
     frames = pictures(3)
@@ -167,7 +167,7 @@ def test_a_strict_follower_takes_the_last_page_of_a_closed_file_at_the_end(
         ("state.software.version=3.8\rstate.acq.zoomFactor=4", "3.8", 0),
     ],
 )
-def test_files_of_before_2016_bear_their_header_in_each_page(
+def test_files_from_before_2016_have_their_header_in_each_page(
     tmp_path: Path, big: bool, text: str, version: str, numbers: int
 ) -> None:
     frames = pictures(3)

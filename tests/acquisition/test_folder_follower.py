@@ -1,4 +1,4 @@
-"""Watching a folder: new files in order, old ones left alone, and sentences for the rest."""
+"""Watching a folder: new files in order, old ones ignored, and one sentence for anything else."""
 
 from contextlib import closing
 from pathlib import Path
@@ -88,10 +88,10 @@ def test_the_next_of_the_same_series_comes_before_another_file(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("link", LINKS)
-def test_a_recording_of_before_is_left_alone_and_a_begun_one_followed(
+def test_an_earlier_recording_is_ignored_and_a_growing_one_followed(
     tmp_path: Path, link: Link
 ) -> None:
-    """ScanImage may have been armed, or be recording already, before we come."""
+    """ScanImage may have been armed, or be recording already, before the session."""
     save(tmp_path / "yesterday_1.tif", pictures(2), link)
     (tmp_path / "yesterday_2.tif").write_bytes(b"no TIFF at all, but long enough to be looked at")
     armed, begun = start(tmp_path / "x_1.tif", link), start(tmp_path / "y_1.tif", link)
@@ -106,7 +106,7 @@ def test_a_recording_of_before_is_left_alone_and_a_begun_one_followed(
         assert names_of(folder) == []
 
 
-def test_the_folder_may_come_later_but_not_go(tmp_path: Path) -> None:
+def test_the_folder_may_appear_later_but_not_disappear(tmp_path: Path) -> None:
     imaging = tmp_path / "imaging"
     with closing(FolderFollower(imaging)) as folder:
         assert names_of(folder) == []
@@ -119,7 +119,7 @@ def test_the_folder_may_come_later_but_not_go(tmp_path: Path) -> None:
             names_of(folder)
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "imaging").write_text("a file")
     with pytest.raises(Refused, match=r"imaging folder .* cannot be read"):
         FolderFollower(tmp_path / "imaging")
@@ -135,9 +135,7 @@ def following(path: Path) -> tuple[FolderFollower, Writer]:
 
 
 @pytest.mark.parametrize("how", ["deleted", "renamed to other.tif", "replaced by another file"])
-def test_a_growing_file_that_is_taken_away_is_reported_once_and_read_on(
-    tmp_path: Path, how: str
-) -> None:
+def test_a_removed_growing_file_is_reported_once_and_still_read(tmp_path: Path, how: str) -> None:
     path = tmp_path / "scan_1.tif"
     folder, writer = following(path)
     assert names_of(folder) == [] and folder.lost == []

@@ -1,4 +1,4 @@
-"""Whatever is lost, doubled or late is named, and no other frame gets another edge for it."""
+"""Lost, doubled and late edges and pages are reported, and no other frame gets a wrong edge."""
 
 from dataclasses import dataclass, field
 
@@ -72,7 +72,7 @@ class World:
 
 
 def aligned(world: World, every: int = 1) -> list[AlignedFrame]:
-    """Let the world's edges and pages come in order of time; align after every Nth of them."""
+    """Take the world's edges and pages in order of time; align after every Nth of them."""
     alignment = FrameClockAlignment(LATE_MS)
     messages = [(t, t) for t in world.edges()] + [(p.seen_t, p) for p in world.pages()]
     found = []
@@ -97,7 +97,7 @@ def check(world: World, every: int = 1) -> None:
 
 @pytest.mark.parametrize("lag", [0.02, 0.9, 3.4])
 @pytest.mark.parametrize("frames", [1, 2, 3, 50])
-def test_when_nothing_is_wrong_nothing_is_named(frames: int, lag: float) -> None:
+def test_a_recording_without_faults_has_no_finding(frames: int, lag: float) -> None:
     check(World(frames, page_lag=lag))
 
 
@@ -143,7 +143,7 @@ def test_the_index_never_shifts(
     jitter: list[float],
     every: int,
 ) -> None:
-    """Beyond the first frames, where there is nothing yet to go by."""
+    """Except for the first frames, which have nothing before them to be matched by."""
     spared = {1, 2, 3, 4, 5}
     late = {n: by for n, by in late.items() if n not in spared}
     doubled = {n: by for n, by in doubled.items() if n not in late and n not in spared}
@@ -152,7 +152,7 @@ def test_the_index_never_shifts(
 
 
 @given(at=st.lists(st.floats(0.46, 0.54), min_size=1, max_size=5), first=st.integers(3, 20))
-def test_an_edge_of_no_frame_is_named_as_such(at: list[float], first: int) -> None:
+def test_an_edge_without_a_frame_is_reported(at: list[float], first: int) -> None:
     world = World(30)
     strays = sorted(world.t(first + i) + round(by * PERIOD) for i, by in enumerate(at))
     alignment = FrameClockAlignment(LATE_MS)
@@ -166,7 +166,7 @@ def test_an_edge_of_no_frame_is_named_as_such(at: list[float], first: int) -> No
     assert [a.number for a in found if a.number] == list(range(1, 31))
 
 
-def test_a_second_acquisition_counts_anew() -> None:
+def test_a_second_acquisition_restarts_its_numbers() -> None:
     first, second = World(6), World(5)
     gap = 20 * PERIOD
     alignment = FrameClockAlignment(LATE_MS)
@@ -185,8 +185,10 @@ def test_a_second_acquisition_counts_anew() -> None:
 @pytest.mark.parametrize("focus_hz", [30.0, 3.0])
 @pytest.mark.parametrize("pause_s", [5.0, 0.333])
 @pytest.mark.parametrize("again", [False, True])
-def test_edges_of_focusing_date_no_frame(focus_hz: float, pause_s: float, again: bool) -> None:
-    """Before the first acquisition, and again between two."""
+def test_edges_from_focusing_are_not_assigned_to_frames(
+    focus_hz: float, pause_s: float, again: bool
+) -> None:
+    """Before the first acquisition, and between two acquisitions."""
     world, alignment, later = World(9), FrameClockAlignment(LATE_MS), 0
     found: list[AlignedFrame] = []
     for grab in range(1 + again):
@@ -205,12 +207,12 @@ def test_edges_of_focusing_date_no_frame(focus_hz: float, pause_s: float, again:
         later += 20 * PERIOD
 
 
-def test_a_frame_clock_that_is_not_wired_is_named_on_every_frame() -> None:
+def test_a_frame_clock_that_is_not_wired_is_reported_for_every_frame() -> None:
     world = World(6, edges_lost=set(range(1, 7)))
     check(world)
 
 
-def test_edges_of_frames_that_are_scanned_but_not_saved_are_no_findings() -> None:
+def test_edges_of_frames_that_are_scanned_but_not_saved_are_not_findings() -> None:
     """Three frames averaged: an edge for each, a page for all of them."""
     world = World(18)
     alignment = FrameClockAlignment(LATE_MS)
@@ -229,10 +231,10 @@ def test_edges_of_frames_that_are_scanned_but_not_saved_are_no_findings() -> Non
 @pytest.mark.parametrize("step_s", [5.0, 3600.0, -300.0, 0.1, -0.1, 0.333, -0.333, 1.0, -2.0])
 @pytest.mark.parametrize("lag", [0.02, 0.4])
 @pytest.mark.parametrize("first", [3, 20])
-def test_a_step_of_the_microscopes_clock_is_named_and_dates_no_frame_wrongly(
+def test_a_step_of_the_microscopes_clock_is_reported_and_frame_times_stay_right(
     step_s: float, lag: float, first: int
 ) -> None:
-    """Also among the first frames, by which the clocks are matched, if it is of many frames."""
+    """Also among the first frames, by which the clocks are matched, if the step is long."""
     if first == 3 and abs(step_s) < 1.0:
         return
     world = World(40, page_lag=lag, steps={first: step_s}, edges_lost={30}, pages_lost={35})
@@ -259,8 +261,8 @@ def test_several_steps_shift_nothing(steps: dict[int, float], every: int) -> Non
     assert all(abs(a.t - world.t(a.number)) < LATE_MS * 1e6 for a in found)
 
 
-def test_a_pause_of_the_microscope_is_no_step() -> None:
-    """Numbers go on after a pause, in a LOOP, and both clocks have seen it."""
+def test_a_pause_of_the_microscope_is_not_a_step() -> None:
+    """Numbers continue after a pause, in a LOOP, and both clocks contain the pause."""
     first, second, pause = World(9), World(9), 40 * PERIOD
     alignment = FrameClockAlignment(LATE_MS)
     for t in first.edges() + [t + 9 * PERIOD + pause for t in second.edges()]:

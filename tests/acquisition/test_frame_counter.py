@@ -1,4 +1,4 @@
-"""Counting pages: channels, planes, and frames that are missing, double, late or contradictory."""
+"""Counting pages: channels, planes, and missing, duplicated, late or contradictory frames."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,10 +36,10 @@ def placed(header: Header, numbers: Iterable[int]) -> tuple[list[PageIndex | Non
     st.integers(1, 5),
     st.lists(st.sampled_from(["lost", "doubled", "", "", ""]), min_size=1, max_size=40),
 )
-def test_each_frame_keeps_its_plane_whatever_is_lost_or_double(
+def test_each_frame_keeps_its_plane_if_others_are_lost_or_duplicated(
     channels: int, slices: int, fates: list[str]
 ) -> None:
-    """The first frame is complete: it shows whether the header is right about the channels."""
+    """The first frame is complete, so it shows whether the channels of the header are right."""
     pages: list[int] = [1] * channels
     wanted: list[PageIndex] = [PageIndex(c + 1, 0) for c in range(channels)]
     doubled, lost = [], []
@@ -113,7 +113,7 @@ def test_numbers_of_fly_back_frames_may_be_missing() -> None:
 
 
 def test_times_and_numbers_that_disagree_on_fly_back_are_refused() -> None:
-    """By the first volume's end numbers leave fly-back out, by the second's they do not."""
+    """At the end of the first volume numbers skip fly-back; at that of the second they do not."""
     counter = FrameCounter(volume(2, flyback_frames=1, frame_rate_hz=1.0))
     for number, at_s in ((1, 0.0), (2, 1.0), (3, 3.0), (4, 4.0)):
         assert counter.place(page(number, timestamp_s=at_s)) is not None
@@ -141,7 +141,7 @@ def test_fly_back_frames_without_a_rate_and_times_are_refused() -> None:
         counter.place(page(2, timestamp_s=0.3))
 
 
-def test_the_two_numbers_of_a_frame_must_go_on_alike() -> None:
+def test_the_two_numbers_of_a_frame_must_increase_together() -> None:
     counter = FrameCounter(volume(3))
     counter.place(page(1))
     with pytest.raises(NotScanImage, match=r"counts 3 frames .* and 1 .* up to frame 4"):

@@ -57,7 +57,7 @@ def test_leaf_cells_fire_while_the_animal_runs_in_leaves(
 def test_a_frame_shows_where_the_animal_was_in_the_middle_of_its_scan(
     leaves_after: float, answers: bool
 ) -> None:
-    """In each frame the animal runs in leaves for that part of the scan, then is in grey."""
+    """In each frame the animal runs in leaf1 for that fraction of the scan, then is in grey."""
     node = begun([])
     node.handle(start())
     node.handle(trial("leaf1"))
@@ -73,7 +73,7 @@ def test_a_frame_shows_where_the_animal_was_in_the_middle_of_its_scan(
     assert answers or per_frame < 0.15
 
 
-def test_the_truth_lies_beside_the_file() -> None:
+def test_the_ground_truth_is_beside_the_file() -> None:
     node = begun([], cells_file="", depths=2, rois=2, height_px=48, width_px=40, brain=FEW)
     for message in (start(), trial("leaf1"), at(1.0)):
         node.handle(message)

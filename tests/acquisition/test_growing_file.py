@@ -1,4 +1,4 @@
-"""Another process writes while we read: no torn page, no needless look, a full disk is survived."""
+"""Read while another process writes: no incomplete page, few polls, a full disk is survived."""
 
 import resource
 import signal
@@ -125,7 +125,7 @@ def test_a_folder_that_vanishes_ends_the_stream_with_a_sentence(
     assert len([message for message in published if isinstance(message, Frame)]) == 2
 
 
-def test_a_file_that_loses_its_pages_is_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_loses_its_pages_gets_one_sentence(tmp_path: Path) -> None:
     path = save(tmp_path / "a.tif", pictures(2))
     with closing(FileFollower(path)) as follower:
         page = next(follower.poll())
@@ -170,7 +170,7 @@ def test_what_was_saved_before_the_disk_was_full_is_followed_and_saved(
 def test_a_page_is_read_straight_into_its_slot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On its way no memory of a page's size is taken, so no copy of it can have been made."""
+    """No memory of the size of a page is allocated, so no copy of it was made."""
     monkeypatch.chdir(tmp_path)
     Path("imaging").mkdir()
     page = np.arange(400 * 500, dtype=np.int16).reshape(400, 500)

@@ -1,4 +1,4 @@
-"""Headers of every version give the same settings; real ones give the known answers."""
+"""Headers of every version give the same settings; real ones give their known settings."""
 
 import math
 
@@ -101,7 +101,7 @@ def test_a_real_header_of_nine_strips() -> None:
     assert (header.depths_um, header.multi_region) == ((425.0,), True)
 
 
-def test_two_channels_of_two_colours_are_no_two_planes() -> None:
+def test_two_channels_of_two_colours_are_not_two_planes() -> None:
     text, _ = header_of_2020()
     header = parse_header(text.replace("laserGate = true", "laserGate = false"))
     assert (header.depths_per_frame, header.depths_um) == (1, (195.0, 207.0, 167.0, 183.0))
@@ -143,13 +143,13 @@ def test_matlabs_literals() -> None:
 
 
 @given(st.text(max_size=200))
-def test_no_text_is_worse_than_an_empty_header(text: str) -> None:
+def test_any_text_is_read_as_a_header(text: str) -> None:
     assert parse_header(text).slices >= 1
     assert isinstance(parse_header(f"SI.hStackManager.zs = {text}").depths_um, tuple)
 
 
 def test_a_pages_description_is_read_in_the_same_way() -> None:
-    """The microscope's time of day and the edges at its auxiliary inputs, in s."""
+    """The description has the time of day, and the edges at auxiliary inputs in seconds."""
     text = (
         "frameNumbers = 7\nepoch = [2025  3  4  9 30 5.250]\nauxTrigger0 = [1.5 2.25]\nI2CData = {}"
     )

@@ -1,4 +1,4 @@
-"""Integrity: injected faults of the microscope are named in whole sessions, and nothing else is."""
+"""Integrity: whole sessions report injected faults of the microscope, and nothing else."""
 
 import shutil
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_a_sound_session_is_sound_and_every_frame_has_its_time() -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_injected_faults_are_named_and_shift_nothing(fault: str) -> None:
     key, _, value = fault.partition("=")
-    # a silent frame clock pauses the session, and nobody is there to end it
+    # a silent frame clock pauses the session, and there is no operator to end it
     found = messages(run(f"nodes.mesoscope.injected_faults.{key}={value}", end_s=60.0))
     truth = read_truth(Path("imaging/field_00001.tif"))
     began = dict(zip(truth.number.tolist(), truth.t_ns.tolist(), strict=True))
@@ -111,7 +111,7 @@ def test_a_frame_of_two_channels_has_one_edge() -> None:
 
 
 @pytest.mark.parametrize("header", [{"averaged": 2}, {"flyback_frames": 1}])
-def test_edges_of_frames_that_are_not_saved_are_spared(header: dict[str, Any]) -> None:
+def test_edges_of_frames_that_are_not_saved_give_no_finding(header: dict[str, Any]) -> None:
     published: list[Any] = []
     check = node(published)
     check.handle(Scan(0, "a.tif", header, (0.0,)))
@@ -140,7 +140,7 @@ def flip(number: int, t: int, wheel_t: int) -> Flip:
         ([Edge(0, "frame_clock", True), Wheel(6_000 * MS, 0, 0.0)], "pages behind"),
     ],
 )
-def test_whatever_does_not_agree_is_named_once(received: list[Message], finding: str) -> None:
+def test_each_disagreement_is_reported_once(received: list[Message], finding: str) -> None:
     published: list[Any] = []
     check = node(published)
     for message in received:
@@ -160,7 +160,7 @@ def test_flips_and_wheel_that_agree_give_no_finding() -> None:
     assert [message.findings for message in published] == [()]
 
 
-def test_a_file_that_is_lost_makes_the_session_unsound_within_two_seconds() -> None:
+def test_a_lost_file_makes_the_session_unsound_within_two_seconds() -> None:
     published: list[Message] = []
     check = node(published)
     text = "imaging/a.tif was deleted during the session"

@@ -1,4 +1,4 @@
-"""Files of unknown origin are read in a process of their own; damaged ones end in a sentence."""
+"""Files of unknown origin are read in a separate process; damaged ones get one sentence."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def test_it_reads_as_the_vendors_reader_does(tmp_path: Path) -> None:
             file.read(4, 9)
 
 
-def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.tif").write_text("not a picture at all, but long enough to be looked at")
     with pytest.raises(Refused, match=r"text\.tif is not a little-endian TIFF"):
         IsolatedFile(tmp_path / "text.tif")

@@ -1,4 +1,4 @@
-"""The simulated microscope: a frame and a pulse a tick, in a file as ScanImage's."""
+"""The simulated microscope: one frame and one pulse per tick, in a file like ScanImage's."""
 
 import shutil
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""The photodiode check: no finding while light follows the flips, else one within 5 s."""
+"""The photodiode check: no finding while light follows the flips, otherwise one within 5 s."""
 
 from collections.abc import Callable
 from typing import Any
@@ -72,12 +72,12 @@ def test_what_goes_wrong_is_found_within_five_seconds_and_reported_once(
     assert len(found) == len({what for _, what in found})
 
 
-def test_it_is_reported_again_after_it_was_in_order_in_between() -> None:
+def test_a_fault_that_returns_is_reported_again() -> None:
     found = check(lambda t: None if 3 < t < 6 or 10 < t < 13 else 8.0, seconds=16.0)
     assert [name for _, name in found if name == "photodiode dead"] == ["photodiode dead"] * 2
 
 
-def test_edges_of_other_lines_are_none_of_its_business() -> None:
+def test_edges_of_other_lines_are_ignored() -> None:
     checked = PhotodiodeCheck("elsewhere", 6.0)
     checked.edge(Edge(0, LINE, True))
     flips = [Flip(n * S // 60, n, 0.0, 0, 0, False, 0, encode(n)) for n in range(300)]
@@ -85,14 +85,14 @@ def test_edges_of_other_lines_are_none_of_its_business() -> None:
 
 
 class Dying(devices.Photodiode):
-    """Sees the patch until five seconds into the session."""
+    """A photodiode that fails five seconds into the session."""
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
         return [edge for edge in super().edges(now) if edge[0] < 5 * S]
 
 
 class Drifting(devices.Photodiode):
-    """Sees the patch ever later from five seconds on, by 4 ms a second."""
+    """A photodiode whose delay grows by 4 ms per second from five seconds on."""
 
     def edges(self, now: int) -> list[tuple[int, bool]]:
         return [(t + max(0, t - 5 * S) * 4 // 1000, up) for t, up in super().edges(now)]

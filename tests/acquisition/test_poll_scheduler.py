@@ -1,4 +1,4 @@
-"""When the next frame is looked for often: whenever it comes, if the scan goes on as it did."""
+"""When the file is polled often: around the expected time of each frame."""
 
 from itertools import accumulate, cycle, islice
 
@@ -23,7 +23,7 @@ def after(gaps: list[int]) -> tuple[PollScheduler, int]:
     jitter=st.floats(0.9, 1.1),
 )
 def test_every_frame_of_a_volume_is_awaited(volume: list[int], jitter: float) -> None:
-    """Whatever the times between the frames of a volume, as long as they come again."""
+    """Whatever the times between the frames of a volume, if they repeat."""
     due, t = after(list(islice(cycle(volume), 2 * 8 * len(volume))))
     for gap in volume:
         assert due.is_near(t + round(jitter * gap))
@@ -32,13 +32,13 @@ def test_every_frame_of_a_volume_is_awaited(volume: list[int], jitter: float) ->
 
 
 @given(gap=st.integers(10 * MS, 2000 * MS))
-def test_in_between_it_is_not_looked_for_often(gap: int) -> None:
+def test_between_frames_the_file_is_polled_slowly(gap: int) -> None:
     due, t = after([gap] * 9)
     assert not due.is_near(t) and not due.is_near(t + gap // 2)
     assert not due.is_near(t + 2 * gap)
 
 
-def test_before_the_second_frame_nobody_knows() -> None:
+def test_before_the_second_frame_the_period_is_unknown() -> None:
     due = PollScheduler()
     assert not due.is_near(5)
     due.page_arrived(5)

@@ -1,4 +1,4 @@
-"""Where the animal was in the middle of a frame, and that the past is forgotten."""
+"""Where the animal was in the middle of a frame; old positions are forgotten."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +34,7 @@ def test_it_is_the_last_position_up_to_the_middle(
         assert found is None
 
 
-def test_before_the_first_position_it_was_nowhere() -> None:
+def test_before_the_first_position_there_is_none() -> None:
     positions = PositionHistory(0.3)
     assert positions.at_middle(0) is None
     positions.add(at(200 * MS))

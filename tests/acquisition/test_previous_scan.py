@@ -92,7 +92,7 @@ def test_differences_from_the_last_session_are_published_and_printed(
     assert last_header(tmp_path / "ses-20260101_9") is None
 
 
-def test_regions_that_do_not_fit_are_a_fault_and_frames_come_all_the_same(
+def test_regions_that_do_not_fit_are_a_fault_and_frames_are_still_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault, scan, *frames = session(tmp_path / "ses-20260101_1", monkeypatch, fly_to_lines=9)
@@ -104,7 +104,7 @@ def test_regions_that_do_not_fit_are_a_fault_and_frames_come_all_the_same(
     assert scan.regions == () and len(frames) == 8
 
 
-def test_the_imaging_folder_is_set_once_for_all_who_use_it() -> None:
+def test_the_imaging_folder_is_set_once_for_all_nodes() -> None:
     nodes = {"stream": {"run": "acquisition.stream"}, "mesoscope": {"run": "acquisition.mesoscope"}}
     rig = Rig(name="x", disk_mb_s=1.0, imaging_folder="/mnt/scanimage")
     one = SessionSettings(subject="a", seed=1, task_name="t", rig=rig, task={}, nodes=nodes)

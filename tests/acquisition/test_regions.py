@@ -1,4 +1,4 @@
-"""Regions: strips are cut where they were scanned, and placed as in the tissue."""
+"""Regions: strips are cut out of a page, and placed as in the tissue."""
 
 from contextlib import closing
 from pathlib import Path
@@ -42,7 +42,7 @@ def strip(
 
 
 def join(parts: list[NDArray[Any]], strips: list[PageStrip], height_px: int) -> NDArray[Any]:
-    """Return the page whose strips these parts are; the lines between them are zero."""
+    """Return the page of these strips; the lines between them are zero."""
     page = np.zeros((height_px, parts[0].shape[1]), parts[0].dtype)
     for part, strip in zip(parts, strips, strict=True):
         page[strip.rows] = part
@@ -84,7 +84,7 @@ def test_the_real_two_plane_scan_has_one_region_a_page() -> None:
     assert all(one.rows == slice(0, 512) for strips in planes for one in strips)
 
 
-def test_a_lone_region_is_no_list_and_an_empty_group_is_none() -> None:
+def test_a_single_region_and_an_empty_group_are_read() -> None:
     lone = {
         "zs": 0,
         "scanfields": {"centerXY": [0, 0], "sizeXY": [1, 1], "pixelResolutionXY": [4, 5]},
@@ -103,7 +103,7 @@ def test_a_lone_region_is_no_list_and_an_empty_group_is_none() -> None:
 @pytest.mark.parametrize(
     "rois", [7, [7], {"zs": [0, 1], "scanfields": {}}, {"zs": 0, "scanfields": {"centerXY": [0]}}]
 )
-def test_regions_that_are_none_are_refused(rois: Any) -> None:
+def test_impossible_regions_are_refused(rois: Any) -> None:
     with pytest.raises(NotScanImage, match="cannot be read"):
         parse_regions({"imagingRoiGroup": {"rois": rois}})
 
@@ -157,7 +157,7 @@ def test_three_flights_take_whole_lines() -> None:
     fly_to=st.integers(0, 7),
     seed=st.integers(0, 99),
 )
-def test_what_is_joined_is_cut_again_whatever_the_order(
+def test_joined_strips_are_cut_again_in_any_order(
     heights: list[int], fly_to: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)

@@ -49,7 +49,7 @@ def pages(optics: Optics, tissue: Tissue, count: int = 1, moved: float = 0.0) ->
 
 @pytest.mark.parametrize("photons", [0.5, 3.0, 20.0])
 def test_the_noise_is_that_of_photons(photons: float) -> None:
-    """Mean in proportion to the light; variance too, but for what reading adds."""
+    """The mean is proportional to the light; so is the variance, apart from read noise."""
     optics = Optics(FIELD)
     light, dark = (pages(optics, even(FIELD, p), 8).astype(float) for p in (photons, 0.0))
     gain = 60.0
@@ -69,7 +69,7 @@ def test_the_tissue_moves_as_far_as_requested() -> None:
         np.testing.assert_allclose(found, (30 + moved, 33 + moved), atol=0.25)
 
 
-def test_strips_hold_what_lies_there_and_the_flight_nothing() -> None:
+def test_strips_show_their_tissue_and_fly_rows_are_empty() -> None:
     tissue = even(STRIPS, 0.0)
     tissue.dark[:, :] = 5.0 + 5.0 * ((np.arange(tissue.dark.shape[1]) - MARGIN_PX) // 64)
     page = pages(Optics(STRIPS), tissue, 4).mean(0)
@@ -120,7 +120,7 @@ def test_each_depth_has_its_own_cells() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_five_trials_of_each_reveal_the_preferred_texture(seed: int) -> None:
-    """Discs of the known cells, of pages that nobody has straightened: d' has the right sign."""
+    """From discs at the known cells, without registration, d' has the right sign."""
     brain = simulated_brain(seed=seed)
     cells = brain.cells
     y, x = np.mgrid[:128, :128]
@@ -144,4 +144,4 @@ def test_five_trials_of_each_reveal_the_preferred_texture(seed: int) -> None:
     d_prime = 2 * (a.mean(0) - b.mean(0)) / (a.std(0) + b.std(0))
     sign = np.array([1, -1, 0, 0, 1])[cells.prefers]
     assert (d_prime * sign >= 0.3)[sign != 0].mean() > 0.9
-    assert (np.abs(d_prime[sign == 0]) < 0.8).mean() > 0.9  # some lie close to others
+    assert (np.abs(d_prime[sign == 0]) < 0.8).mean() > 0.9  # some are close to others

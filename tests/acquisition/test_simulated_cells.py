@@ -1,4 +1,4 @@
-"""The simulated cells: a table that is read and written, or a field drawn as the study found it."""
+"""The simulated cells: a table that is read and written, or cells drawn as the study found them."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_the_shipped_cells_are_those_of_the_shipped_field() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_drawn_cells_lie_apart_within_their_strips_at_every_depth(seed: int) -> None:
+def test_drawn_cells_do_not_overlap_and_are_within_their_strips_at_every_depth(seed: int) -> None:
     cells = drawn(seed=seed)
     assert len(cells) == 300
     for plane in range(2):
@@ -78,7 +78,7 @@ def test_too_many_cells_are_refused() -> None:
         drawn(FIELD, 1, 400)
 
 
-def test_no_cells_are_no_cells() -> None:
+def test_a_table_without_cells_gives_no_cells() -> None:
     assert len(arrays([])) == 0
 
 

@@ -41,7 +41,9 @@ SILENT = 0.2
 
 
 @given(place_m=st.floats(0, 3.99), prefers=st.sampled_from(["leaf1", "circle1", "both", "none"]))
-def test_a_cell_answers_to_its_texture_and_most_at_its_place(place_m: float, prefers: str) -> None:
+def test_a_cell_responds_to_its_texture_most_strongly_at_its_place(
+    place_m: float, prefers: str
+) -> None:
     away_m = (place_m + 2.0) % 4.0
     for stimulus in ("leaf1", "circle1"):
         there, away = rates([cell(prefers, place_m)], stimulus, place_m, away_m)[:, 0]
@@ -49,7 +51,7 @@ def test_a_cell_answers_to_its_texture_and_most_at_its_place(place_m: float, pre
         assert (there > away) == (away > SILENT) == answers
 
 
-def test_another_exemplar_is_answered_as_far_as_the_cell_generalises() -> None:
+def test_the_response_to_another_exemplar_depends_on_generalisation() -> None:
     cells = [cell("leaf1", other=0.25), cell("circle1", other=0.25)]
     leaf1, leaf2, circle2 = (rates(cells, name, 2.0)[0] - SILENT for name in
                              ("leaf1", "leaf2", "circle2"))  # fmt: skip
@@ -59,7 +61,7 @@ def test_another_exemplar_is_answered_as_far_as_the_cell_generalises() -> None:
 
 
 @pytest.mark.parametrize(("swapped", "at_m"), [("leaf1_swap1", 1.0), ("leaf1_swap2", 0.0)])
-def test_a_swapped_texture_moves_the_answer_with_the_piece(swapped: str, at_m: float) -> None:
+def test_in_a_swapped_texture_the_response_moves_with_the_piece(swapped: str, at_m: float) -> None:
     """Metres 1-4 come first in swap1; the halves change places in swap2."""
     places_m = np.arange(0, 4, 0.1)
     answer = rates([cell("leaf1", 2.0)], swapped, *places_m)[:, 0]
@@ -68,7 +70,7 @@ def test_a_swapped_texture_moves_the_answer_with_the_piece(swapped: str, at_m: f
     assert places_m[first_metre.argmax()] == pytest.approx(3.5)
 
 
-def test_prediction_ramps_up_to_the_cue_and_falls_behind_it() -> None:
+def test_prediction_ramps_up_to_the_cue_and_decays_after_it() -> None:
     rising = rates([cell("reward")], "leaf1", 0.5, 1.5, 2.49)[:, 0]
     assert (np.diff(rising) > 0.5).all()
     passed = rates([cell("reward")], "leaf1", 2.49, 2.6, 2.9, 3.9)[:, 0]
@@ -80,7 +82,7 @@ def test_no_reward_no_prediction() -> None:
     np.testing.assert_array_equal(without, SILENT)
 
 
-def test_what_must_be_learned_is_not_known_before() -> None:
+def test_learned_responses_are_absent_before_learning() -> None:
     cells = [cell("leaf1", learns_at=0.5), cell("reward", learns_at=0.5), cell("leaf1")]
     naive = {name: rates(cells, name, 2.0, learned=0.4)[0] for name in ("leaf1", "circle1")}
     assert naive["leaf1"][0] == naive["circle1"][0] > SILENT

@@ -1,4 +1,4 @@
-"""The stream: one Frame for each page saved, pixels in the ring, and faults for gaps and damage."""
+"""The stream: one Frame for each saved page, pixels in the ring, and Faults for gaps and damage."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ SHIPPED = Path(__file__).parents[2] / "rig" / "setups" / "simulated_cells.csv"
 
 @pytest.fixture(autouse=True)
 def imaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Be in a session folder whose imaging folder is there."""
+    """Change to a session folder that has an imaging folder."""
     monkeypatch.chdir(tmp_path)
     Path("imaging").mkdir()
     return Path("imaging")
@@ -94,8 +94,8 @@ def test_what_is_streamed_is_what_the_vendors_reader_finds() -> None:
     np.testing.assert_array_equal(np.stack(streamed), theirs)  # type: ignore[arg-type]
 
 
-def test_a_backlog_is_taken_in_over_several_ticks(imaging: Path) -> None:
-    """So that a heartbeat goes out in between: here each page takes 20 ms."""
+def test_a_backlog_is_read_over_several_ticks(imaging: Path) -> None:
+    """So that heartbeats are sent in between; here each page takes 20 ms."""
     published: list[Message] = []
     clock = SetClock()
 
@@ -173,7 +173,7 @@ def test_the_index_runs_on_over_files(imaging: Path, second: list[int], missing:
         ),
     ],
 )
-def test_a_damaged_file_ends_the_stream_with_a_sentence(
+def test_a_damaged_file_ends_the_stream_with_one_sentence(
     imaging: Path, spoil: Any, why: str
 ) -> None:
     stream = streaming([])
@@ -224,8 +224,8 @@ def test_it_closes_without_any_file_and_without_start(imaging: Path) -> None:
     assert published == []
 
 
-def test_the_second_acquisition_of_a_loop_begins_a_volume_anew(imaging: Path) -> None:
-    """The first one stopped inside a volume; fly-back pages are saved, and are no Frames."""
+def test_the_second_acquisition_of_a_loop_begins_a_new_volume(imaging: Path) -> None:
+    """The first one stopped inside a volume; fly-back pages are saved, but give no Frame."""
     published: list[Any] = []
     stream = streaming(published)
     loop = recording(3, flyback=1)

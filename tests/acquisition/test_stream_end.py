@@ -16,7 +16,7 @@ SECOND = 1_000_000_000
 
 @pytest.fixture(autouse=True)
 def imaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Be in a session folder whose imaging folder is there."""
+    """Change to a session folder that has an imaging folder."""
     monkeypatch.chdir(tmp_path)
     Path("imaging").mkdir()
     return Path("imaging")
@@ -33,7 +33,7 @@ def test_frames_saved_before_the_end_are_published_at_the_end(imaging: Path) -> 
 def test_frames_still_being_saved_at_the_end_are_waited_for(
     imaging: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The microscope goes on saving while the stream, which was stopped, polls the file."""
+    """The microscope continues to save while the stopped stream polls the file."""
     published: list[Message] = []
     stream = streaming(published)
     writer = start_file(imaging / "a.tif")
@@ -57,7 +57,7 @@ def test_frames_still_being_saved_at_the_end_are_waited_for(
 
 
 @pytest.mark.parametrize("link", LINKS)
-def test_it_does_not_wait_for_ever_for_a_file_that_is_never_closed(
+def test_it_does_not_wait_forever_for_a_file_that_is_never_closed(
     imaging: Path, monkeypatch: pytest.MonkeyPatch, link: Link
 ) -> None:
     waits: list[float] = []

@@ -1,4 +1,4 @@
-"""Suite2p itself, with our ops file, on the imaging folder of a session; its cells come back."""
+"""Run Suite2p with the session's ops.json on its imaging folder, and read the cells it found."""
 
 import csv
 import subprocess
@@ -37,7 +37,7 @@ NEAR_PX = 4.0
 
 
 @pytest.mark.parametrize(("rois", "depths"), [(1, 1), (2, 2)])
-def test_suite2p_runs_with_the_ops_file_and_its_cells_come_back(
+def test_suite2p_runs_with_the_ops_file_and_its_cells_are_read(
     tmp_path: Path, rois: int, depths: int
 ) -> None:
     python = checker("suite2p")

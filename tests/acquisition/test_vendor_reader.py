@@ -1,4 +1,4 @@
-"""Closed files: the vendor's reader agrees with ours, and is never shown what would kill it."""
+"""Closed files: the vendor's reader agrees with ours, and never gets what would crash it."""
 
 import threading
 from contextlib import closing
@@ -35,7 +35,7 @@ def test_three_readers_agree_on_every_pixel(tmp_path: Path, link: Link, count: i
     assert pages_in(path) == count
 
 
-def test_a_real_movie_comes_back_bit_for_bit(tmp_path: Path) -> None:
+def test_a_real_movie_is_read_bit_for_bit(tmp_path: Path) -> None:
     movie = SHARED / "mesoscope_movie" / "frames_000_127.tif"
     if not movie.exists():
         pytest.skip(f"{movie.name} is not on this machine")
@@ -46,7 +46,7 @@ def test_a_real_movie_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert pages_in(path) == 10
 
 
-def test_both_other_readers_know_the_file_as_scanimages(tmp_path: Path) -> None:
+def test_both_other_readers_recognize_a_scanimage_file(tmp_path: Path) -> None:
     path = save(tmp_path / "a.tif", pictures(3))
     with tifffile.TiffFile(path) as file:
         assert file.is_scanimage and file.scanimage_metadata is not None
@@ -91,7 +91,7 @@ def test_a_torn_file_is_refused(tmp_path: Path, link: Link, lost_bytes: int) -> 
         pages_in(tmp_path / "torn.tif")
 
 
-def test_what_is_no_scanimage_file_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_from_scanimage_is_refused(tmp_path: Path) -> None:
     (tmp_path / "short.tif").write_bytes(b"II")
     with pytest.raises(Refused, match="ends inside a page, after 0 complete pages"):
         pages_in(tmp_path / "short.tif")
@@ -126,8 +126,8 @@ def test_ranges_are_checked_before_the_vendors_reader_sees_them(tmp_path: Path, 
     file.close()
 
 
-def test_it_may_be_let_go_while_others_read(tmp_path: Path) -> None:
-    """The vendor's reader crashes then; behind the lock it does not."""
+def test_it_may_be_closed_while_another_thread_reads(tmp_path: Path) -> None:
+    """The vendor's reader would crash without the lock."""
     frames = np.stack(pictures(40, (64, 64)))
     file = ClosedFile(save(tmp_path / "a.tif", list(frames)))
     reading, ends = threading.Barrier(5), []
@@ -150,7 +150,7 @@ def test_it_may_be_let_go_while_others_read(tmp_path: Path) -> None:
     assert len(ends) == 4 and all("has been closed" in end for end in ends)
 
 
-def test_what_the_vendors_reader_reads_wrongly_is_not_given_out(
+def test_pages_that_the_vendors_reader_misreads_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ClosedFile(save(tmp_path / "a.tif", pictures(3))) as file:

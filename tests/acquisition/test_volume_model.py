@@ -1,4 +1,4 @@
-"""Which plane each page shows: for every kind of volume, against a writer that knows the truth."""
+"""Which plane each page shows, for every kind of volume, compared with what was written."""
 
 import tempfile
 from collections.abc import Callable
@@ -48,10 +48,10 @@ def volume_frames(recorded: Recording) -> int:
 
 
 @given(recorded(), st.lists(st.integers(1, 40), min_size=1, max_size=3), st.booleans())
-def test_every_page_is_laid_to_the_plane_it_shows(
+def test_every_page_is_assigned_to_the_plane_it_shows(
     volume: tuple[Recording, Flyback], scanned: list[int], one_file: bool
 ) -> None:
-    """Acquisitions of a LOOP may stop inside a volume; each may have a file of its own."""
+    """Acquisitions of a LOOP may stop inside a volume; each may have its own file."""
     recorded, kind = volume
     frames = list(frames_of(recorded, kind, tuple(scanned)))
     if not frames:
@@ -87,7 +87,7 @@ def test_lost_frames_are_named_and_shift_no_plane(
     between = {n for n in lost if shown and shown[0].number < n < shown[-1].number}
     one_plane = volume_frames(recorded) == recorded.frames_per_slice
     if recorded.averaged > 1 and one_plane:
-        return  # there, whether 2, 4, 6 or 1, 2, 3 is the numbering follows from the first two
+        return  # the first two frames show whether numbers are 2, 4, 6 or 1, 2, 3
     assert {n for n in lost if n in named} == between
 
 
@@ -115,7 +115,7 @@ def test_suite2p_and_the_vendors_reader_find_the_same_planes(
     assert pages_in(path) == channels * sum(frame.slice_ is not None for frame in frames)
 
 
-def test_what_suite2p_would_cut_wrongly_is_refused(tmp_path: Path) -> None:
+def test_files_that_suite2p_would_split_wrongly_are_refused(tmp_path: Path) -> None:
     two_frames = recording(3, 2)
     path = save(tmp_path / "a.tif", two_frames, list(frames_of(two_frames, "saved", (12,))))
     with pytest.raises(Refused, match="2 pages of each slice in a volume, and Suite2p expects one"):
@@ -244,5 +244,5 @@ def test_the_frames_with_a_slice_follow_each_other(
     )
 
 
-def test_a_header_of_nothing_is_one_plane() -> None:
+def test_an_empty_header_means_one_plane() -> None:
     assert VolumeModel.of(Header()).one_plane

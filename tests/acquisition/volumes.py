@@ -1,4 +1,4 @@
-"""Recordings of volumes by a writer that knows what each page shows, for the tests of this room."""
+"""Recordings of volumes whose true content is known, for the tests of this room."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,7 +21,7 @@ Flyback = Literal["saved", "not saved", "not numbered"]
 
 
 class Frame(NamedTuple):
-    """A saved frame and what it truly shows."""
+    """A saved frame and what it really shows."""
 
     number: int
     acquisition: int
@@ -102,7 +102,7 @@ def read(paths: list[Path]) -> tuple[list[tuple[PageIndex | None, int]], FrameCo
 
 
 def true_places(recorded: Recording, frames: list[Frame]) -> list[tuple[PageIndex | None, int]]:
-    """Return what `read` has to find."""
+    """Return what `read` must return."""
     return [
         (None, 0) if frame.slice_ is None else (PageIndex(channel, frame.slice_), 1 + frame.slice_)
         for frame in frames

@@ -1,4 +1,4 @@
-"""What several tests of the online node are given."""
+"""Fixtures of the tests of the online node."""
 
 from pathlib import Path
 

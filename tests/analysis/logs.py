@@ -102,7 +102,7 @@ def enveloped(
 def write_log(
     folder: Path, pairs: list[tuple[Envelope, Message]], completeness: Completeness | None = None
 ) -> Path:
-    """Write the session's log; return the folder. The log is whole unless told otherwise."""
+    """Write the session's log; return the folder. The log is whole by default."""
     writer = LogWriter(folder / LOG_FILE)
     for envelope, message in pairs:
         writer.append(kind(message), envelope, pack(envelope))

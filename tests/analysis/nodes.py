@@ -17,7 +17,7 @@ CELLS = "cell,y_px,x_px,radius_px,area\n0,2,2,1,8\n1,5,6,2,3\n2,6,10,1.5,-1\n"
 
 
 def online(cells: Path, **table: object) -> tuple[Online, list[Message]]:
-    """Return a node, and the list of what it publishes. Its pages are too small to register."""
+    """Return a node and the list of its messages. Its pages are too small to register."""
     messages: list[Message] = []
     settings = {"cells_file": str(cells), "motion": {"method": "none"}, **table}
     node = Online(msgspec.convert(settings, Online.Settings), messages.append)

@@ -1,4 +1,4 @@
-"""The same cells on two days: masks that rig align moved, or masks made anew on each day."""
+"""The same cells on two days: masks moved by rig align, or new masks for each day."""
 
 import csv
 import dataclasses
@@ -42,7 +42,7 @@ def image(folder: Path, seed: int, scanned: Path, masks: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
-    """Three sessions: a first day, a field that has moved, and masks made anew for the first."""
+    """Three sessions: a first day, a field that has moved, and new masks for the first."""
     root = tmp_path_factory.mktemp("days") / "sub-X"
     first = image(root / "ses-20261124_1", 1, SHIPPED, SHIPPED)
     inside = scanned_pixels(Session(first))
@@ -89,7 +89,7 @@ def test_moved_masks_are_the_cells_of_the_day_they_come_from(days: tuple[Path, .
     assert len(section.figures) == 5  # d' of both days, and the tuning of two stimuli on both
 
 
-def test_masks_made_anew_are_matched_by_their_place(days: tuple[Path, ...]) -> None:
+def test_new_masks_are_matched_by_their_place(days: tuple[Path, ...]) -> None:
     first, _, third = days
     assert other_day(Session(third)) is None
     data = read_data(third, first)

@@ -1,4 +1,4 @@
-"""Whatever went wrong in a session is in its findings, its summary and first on its page."""
+"""Everything that went wrong in a session is in its findings, and first in its report."""
 
 import ast
 import fnmatch
@@ -72,7 +72,7 @@ WRONG: dict[str, tuple[Messages, tuple[str, str, int]]] = {
 
 
 @pytest.mark.parametrize(("messages", "wanted"), WRONG.values(), ids=WRONG)
-def test_whatever_went_wrong_is_first_on_the_page(
+def test_everything_that_went_wrong_is_first_on_the_page(
     tmp_path: Path, messages: Messages, wanted: tuple[str, str, int]
 ) -> None:
     page = made(tmp_path, [*WHOLE, *messages])
@@ -86,7 +86,7 @@ def test_whatever_went_wrong_is_first_on_the_page(
     assert len(summary["findings"]) == len(listed) > 0
 
 
-def test_a_session_in_which_all_went_well_says_so(tmp_path: Path) -> None:
+def test_a_session_without_findings_says_so(tmp_path: Path) -> None:
     sound = Integrity(3000 * MS, 1, 0, True, (), True, 1, 1)
     page = made(tmp_path, [*WHOLE, _flip(100, 0), _flip(116, 1), sound, *GOOD_END])
     assert findings(Session(tmp_path)) == []
@@ -102,7 +102,7 @@ def test_a_gap_in_the_log_is_a_finding(tmp_path: Path) -> None:
     assert (one.process, one.name, one.count) == ("hardware", "messages lost", 1)
 
 
-def test_a_log_that_is_not_whole_is_a_finding(tmp_path: Path) -> None:
+def test_an_incomplete_log_is_a_finding(tmp_path: Path) -> None:
     pairs = enveloped([*WHOLE, *GOOD_END])
     write_log(tmp_path, pairs, Completeness(False, len(pairs), "the end of display"))
     (one,) = findings(Session(tmp_path))
@@ -119,7 +119,7 @@ def test_a_process_without_a_last_message_was_killed(tmp_path: Path) -> None:
     assert (one.process, one.name) == ("display", "process killed")
 
 
-def test_one_violation_is_one_finding_though_the_referee_also_says_it_in_words(
+def test_a_violation_is_one_finding_although_the_referee_also_publishes_a_fault(
     tmp_path: Path,
 ) -> None:
     messages: Messages = [

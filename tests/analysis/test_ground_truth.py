@@ -1,4 +1,4 @@
-"""What the simulated microscope's cells really prefer is what the analysis of its pages finds."""
+"""The analysis of simulated pages finds what the simulated cells really prefer."""
 
 import csv
 import shutil
@@ -107,7 +107,7 @@ def test_it_replays_bit_for_bit(shipped: Session) -> None:
     assert report.compared["online"] == len(shipped.decoded) + len(shipped.learning)
 
 
-def test_another_share_of_neuropil_is_caught_by_the_replay(shipped: Session) -> None:
+def test_another_fraction_of_neuropil_is_caught_by_the_replay(shipped: Session) -> None:
     report = replay(shipped.folder, ["nodes.online.traces.neuropil_share=0.6"], about())
     assert report.first is not None
     assert report.first.sender == "online"
@@ -167,10 +167,10 @@ def mice(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recovered]:
 
 
 def test_thousands_of_cells_are_recovered_area_by_area(mice: dict[str, Recovered]) -> None:
-    """The share of leaf1 and of circle1 cells in each group of areas."""
+    """The fraction of leaf1 and of circle1 cells that are found in each group of areas."""
     cells = mice["task"]
     for group in GROUPS:
-        # cells that predict the reward fire in the rewarded corridor alone, and rightly differ
+        # reward-prediction cells fire only in the rewarded corridor, so they are truly selective
         own = cells.inside(group) & (cells.prefers != "reward")
         assert own.sum() >= 200
         for name, found in (("leaf1", cells.leaf1), ("circle1", cells.circle1)):
@@ -192,7 +192,9 @@ def test_a_task_mouse_has_a_reward_prediction_population_in_anterior_areas(
     assert cells.above_other_areas >= 0.1
 
 
-def test_an_unrewarded_mouse_has_none(mice: dict[str, Recovered]) -> None:
+def test_an_unrewarded_mouse_has_no_reward_prediction_population(
+    mice: dict[str, Recovered],
+) -> None:
     cells = mice["unrewarded"]
     assert (cells.prefers == "reward").sum() >= 100
     assert not cells.predicts.any()

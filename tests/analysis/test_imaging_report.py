@@ -1,4 +1,4 @@
-"""The imaging half of a report shows what is in the log, and lists what is missing."""
+"""The imaging part of a report shows what is in the log, and lists what is missing."""
 
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def test_the_page_shows_selectivity_tuning_and_motion(tmp_path: Path) -> None:
         assert text in page.text
 
 
-def test_shares_by_area_have_their_n_and_their_error(tmp_path: Path) -> None:
+def test_fractions_by_area_have_their_n_and_their_error(tmp_path: Path) -> None:
     page = made(tmp_path, recorded(STIMULI, tmp_path)[0])
     d_prime = Session(tmp_path).d_prime[-1]
     (chart,) = [f for f in page.figures if f["layout"].get("barmode") == "group"]
@@ -155,7 +155,7 @@ def test_the_map_is_in_micrometres_over_the_mean_image_and_not_clipped(tmp_path:
     assert np.shape(images[0]["z"]) == (40, 160)
 
 
-def test_a_stimulus_never_shown_is_said(tmp_path: Path) -> None:
+def test_a_stimulus_that_was_never_shown_is_listed(tmp_path: Path) -> None:
     messages, _ = recorded(("leaf1", "leaf2"), tmp_path)
     page = made(tmp_path, messages)
     assert "not defined for any cell: no moving texture frame yet of circle1" in page.text

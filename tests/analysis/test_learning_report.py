@@ -87,7 +87,7 @@ def test_swapped_stimuli_are_shown_as_run_and_unswapped(imaged: ReportData) -> N
     ]
 
 
-def test_the_page_has_these_parts(imaged: ReportData, tmp_path: Path) -> None:
+def test_the_page_has_all_learning_sections(imaged: ReportData, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     report(imaged.session.folder, path)
     page = path.read_text(encoding="utf-8")

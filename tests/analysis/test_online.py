@@ -1,4 +1,4 @@
-"""The running signals equal the definition on the whole recording, whatever the session was."""
+"""The signals equal their definition on the whole recording, for any session."""
 
 import tracemalloc
 from pathlib import Path
@@ -99,7 +99,7 @@ def shares_by_definition(d_prime: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def middles_by_definition(frames: list[Frame]) -> dict[int, int]:
-    """When each frame was half scanned: its end less half the shortest step so far."""
+    """The middle of each frame's scan: its end minus half of the shortest step so far."""
     t = np.array([f.t for f in frames])
     stamps = np.array([round(f.timestamp_s * 1e9) for f in frames])
     middles = {}
@@ -115,7 +115,7 @@ def middles_by_definition(frames: list[Frame]) -> dict[int, int]:
 @example(
     [("leaf1", "done", [(0.0, True, "early"), (1.4e-45, True, "none"), (0.0, False, "early")])]
 )
-def test_the_signals_are_those_of_the_definition(
+def test_the_signals_agree_with_the_definition(
     cells: Path, trials: list[tuple[str, Outcome, list[tuple[float, bool, str]]]]
 ) -> None:
     node, published = online(cells)
@@ -174,7 +174,7 @@ def test_the_signals_are_those_of_the_definition(
 
 @settings(max_examples=20, deadline=None)
 @given(trials=st.lists(trial, max_size=5))
-def test_the_same_words_give_the_same_bits(
+def test_the_same_messages_give_bit_identical_signals(
     cells: Path, trials: list[tuple[str, Outcome, list[tuple[float, bool, str]]]]
 ) -> None:
     runs = []
@@ -199,10 +199,10 @@ def test_a_frame_waits_for_the_first_position_after_it(cells: Path) -> None:
     node.close()
 
 
-def test_a_frame_is_decoded_when_its_values_are_final_with_the_place_that_it_had(
+def test_a_frame_is_decoded_when_its_values_are_final_with_its_position_then(
     cells: Path,
 ) -> None:
-    """Ten minutes without a frame in between: its place is long forgotten by then."""
+    """Ten minutes pass without a frame, so its position has long been forgotten."""
     node, published = online(cells)
     pixels = np.ones(SHAPE, np.int16)
     handle_all(node, [corridor(0, "leaf1"), standing(10, 0, 1.0), frame(20, 0, pixels)])
@@ -220,7 +220,7 @@ def test_a_frame_is_decoded_when_its_values_are_final_with_the_place_that_it_had
     assert frames == list(range(6))
 
 
-def test_a_frame_that_is_not_all_numbers_is_left_out_and_said(cells: Path) -> None:
+def test_a_frame_with_undefined_values_is_left_out_and_reported(cells: Path) -> None:
     node, published = online(cells, traces={"deconvolution_lag_frames": 0})
     rng = np.random.default_rng(1)
     for index in range(6):

@@ -47,7 +47,7 @@ SLICES = ((10.0,), (40.0,), (70.0,))
 
 
 @pytest.mark.parametrize("averaged", [1, 4])
-def test_no_volume_is_put_together_from_pages_of_two(tmp_path: Path, averaged: int) -> None:
+def test_no_volume_mixes_pages_of_two_volumes(tmp_path: Path, averaged: int) -> None:
     lag = {"deconvolution_lag_frames": 0}
     node, published = online(deep(tmp_path, 0, 2), traces=lag)
     node.handle(scanned(*SLICES, averaged=averaged))
@@ -86,7 +86,7 @@ def test_a_scan_that_never_shows_some_cells_is_refused(
     node.close()
 
 
-def test_cells_that_say_no_plane_are_refused_where_several_depths_are_scanned(cells: Path) -> None:
+def test_cells_without_a_plane_are_refused_if_several_depths_are_scanned(cells: Path) -> None:
     node, _ = online(cells)
     node.handle(scanned((10.0,)))
     with pytest.raises(Refused, match="3 depths, but cells_file does not give the depth"):
@@ -94,7 +94,7 @@ def test_cells_that_say_no_plane_are_refused_where_several_depths_are_scanned(ce
     node.close()
 
 
-def test_a_second_scan_may_lie_elsewhere_in_depth_but_be_no_other_field(tmp_path: Path) -> None:
+def test_a_second_scan_may_have_another_depth_but_not_another_field(tmp_path: Path) -> None:
     node, _ = online(deep(tmp_path, 0, 2))
     node.handle(scanned(*SLICES))
     node.handle(scanned((0.0,), (20.0,), (40.0,)))  # nothing is imaged yet
@@ -118,7 +118,7 @@ def test_a_stack_for_cells_of_several_depths_is_refused_before_the_session(
         online(deep(tmp_path, 0, 2), motion={"stack_file": str(tmp_path / "stack.npz")})
 
 
-def test_a_drifting_focus_is_said_once_and_so_is_its_return(cells: Path, tmp_path: Path) -> None:
+def test_a_drifting_focus_and_its_return_are_reported_once(cells: Path, tmp_path: Path) -> None:
     stack, z_um = stack_of((64, 64))
     np.savez(tmp_path / "stack.npz", stack=stack, z_um=z_um)
     np.save(tmp_path / "mean.npy", stack[8])

@@ -1,4 +1,4 @@
-"""The report of a session: right numbers, for every kind of session, in one page of its own."""
+"""The report of a session: correct numbers, for every kind of session, in one HTML page."""
 
 import json
 import re
@@ -43,7 +43,7 @@ TRIALS = 10
 
 
 class Page(HTMLParser):
-    """A report, read back: its texts, its figures, and what it asks of the network."""
+    """A report, read back: its texts, its figures, and its network requests."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
 
 
-def test_the_page_says_what_the_session_was(lived: Path) -> None:
+def test_the_page_describes_the_session(lived: Path) -> None:
     page, read = Page(lived / "report.html"), Session(lived)
     rewards, licks = read.rewards, read.licks
     for text in (
@@ -110,7 +110,7 @@ def test_the_page_says_what_the_session_was(lived: Path) -> None:
     assert page.slots == len(page.figures) > 10
 
 
-def test_every_lick_in_a_corridor_stands_in_a_raster(lived: Path) -> None:
+def test_every_lick_in_a_corridor_is_in_a_raster(lived: Path) -> None:
     page, read = Page(lived / "report.html"), Session(lived)
     by_time = [f for f in page.figures if f["layout"]["yaxis"]["title"]["text"] == "trial"]
     ticks = [x for f in by_time[:2] for x in f["traces"][0]["x"][::3]]
@@ -122,7 +122,7 @@ def test_every_lick_in_a_corridor_stands_in_a_raster(lived: Path) -> None:
         assert figure["traces"][1]["x"] == sorted(figure["traces"][1]["x"])
 
 
-def test_it_asks_nothing_of_the_network(lived: Path) -> None:
+def test_the_page_needs_no_network(lived: Path) -> None:
     assert Page(lived / "report.html").links == []
 
 
@@ -172,7 +172,7 @@ def test_aborted_and_cut_off_trials_are_left_out_and_counted(tmp_path: Path) -> 
     assert "circle1, sorted by time (2 trials)" in page.text
 
 
-def test_what_was_wrong_stands_out(tmp_path: Path) -> None:
+def test_faults_are_shown_prominently(tmp_path: Path) -> None:
     messages: Messages = [START, *_trial(0, "leaf1"), *_trial(1, "circle1")]
     messages += [
         ("referee", TrialVerdict(3000 * MS, 0, ("two rewards",))),
@@ -267,7 +267,7 @@ def test_every_figure_numbers_trials_as_the_log_does(tmp_path: Path) -> None:
     assert [trace["x"] for trace in rate["traces"]] == [[1.0, 3.0], [2.0]]
 
 
-def test_the_study_s_stimuli_have_its_colours_and_nothing_else_has_them() -> None:
+def test_only_the_stimuli_of_the_study_have_its_colours() -> None:
     assert {name: COLOURS[name] for name in ("leaf1", "circle1", "leaf2", "circle2")} == {
         "leaf1": "#5858fa",  # blue
         "circle1": "#d12417",  # red
@@ -316,7 +316,7 @@ def test_a_new_section_is_one_function_of_the_list(
         ([START, standing(MS, -1, 0.0)], "no trials, licks, rewards or steps"),
     ],
 )
-def test_a_session_without_anything_is_refused(
+def test_a_session_without_messages_is_refused(
     tmp_path: Path, messages: Messages, sentence: str
 ) -> None:
     with pytest.raises(Refused, match=sentence):
@@ -331,7 +331,7 @@ def test_a_session_cut_off_is_refused_until_it_is_recovered(tmp_path: Path) -> N
         report(tmp_path, tmp_path / "report.html")
 
 
-def test_no_session_and_no_place_for_the_page_are_refused(tmp_path: Path) -> None:
+def test_a_missing_session_and_an_unwritable_page_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"has no log\.mcap"):
         report(tmp_path, tmp_path / "report.html")
     write_log(tmp_path, enveloped([START, *_trial(0, "leaf1")]))

@@ -1,1 +1,1 @@
-"""Tests of the task, the guard of the water, the devices and the mice."""
+"""Tests of the task, the water guard, the devices and the simulated mice."""

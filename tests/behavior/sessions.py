@@ -1,4 +1,4 @@
-"""Tasks and rigs for tests: settings as in a setup, and messages as from a rig."""
+"""Tasks and rigs for tests: settings as in a setup, and messages like those of a rig."""
 
 from datetime import date
 from pathlib import Path

@@ -51,7 +51,7 @@ def test_the_sideways_distance_of_a_ball_is_published() -> None:
     ]
 
 
-def test_the_firmware_opens_the_valve_before_it_does_anything_else() -> None:
+def test_the_firmware_opens_the_valve_before_other_work() -> None:
     rig = Driven()
     rig.at(1 * MS, armed(1, 1 * MS))
     rig.board.licks = [5 * MS + 1, 35 * MS + 2]

@@ -1,4 +1,4 @@
-"""The [nodes.hardware] table: wrong tables are refused, and tasks whose water it cannot give."""
+"""The [nodes.hardware] table: wrong tables are refused, and tasks with impossible water."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The lines of the closed loop: raised for a bounded time, answered once, and never a valve."""
+"""Lines of the closed loop: raised for a limited time, one answer per request, never a valve."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def test_a_line_rises_for_the_time_asked_and_the_answer_says_so() -> None:
     assert driver.pulses == [(10, 30)]
 
 
-def test_a_sham_does_all_but_raising_the_line() -> None:
+def test_a_sham_does_everything_except_raising_the_line() -> None:
     driver = Driver()
     assert driver.ask(10, 1, sham=True) == TriggerOutput(10 * MS, 1, "laser", 0.0, sham=True)
     driver.tick(50)
@@ -140,7 +140,7 @@ def test_lines_are_lowered_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("name", "what"), [("centre", "a valve"), ("frame_clock", "an input line")]
 )
-def test_a_trigger_line_has_the_name_of_no_other_device(name: str, what: str) -> None:
+def test_a_trigger_line_may_not_have_the_name_of_another_device(name: str, what: str) -> None:
     with pytest.raises(Refused, match=f"{what} has the same name; rename the trigger line"):
         Driver(**{name: LASER})
 

@@ -1,4 +1,4 @@
-"""A node without which a session goes on, and which soon counts as hanging, for such a test."""
+"""A node that is not critical and soon counts as hanging, for the test of this case."""
 
 from rig.messages import Wheel
 from rig.node import Node

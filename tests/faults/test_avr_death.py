@@ -1,4 +1,4 @@
-"""The hardware process dies with our board armed or its valve open; boards that are not there."""
+"""The hardware process dies while our board is armed or its valve open; missing boards."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def avr() -> Iterator[Avr]:
 
 
 def _until_open(session: Live) -> None:
-    """Wait for a pulse that is not half over by the time of this test."""
+    """Wait for a pulse of which less than half has passed."""
     while True:
         _, valve = session.until(Valve, refused="")
         now_ns = time.monotonic_ns() - read_session(session.folder).t0_ns
@@ -73,7 +73,7 @@ def test_an_open_valve_shuts_in_time_after_the_driver_was_killed(avr: Avr, tmp_p
         session.receive_only(DeviceTime, Valve)
         session.until(DeviceTime)  # it runs: one comes each second
         avr.command("wheel 3000000")
-        pid = session.pid(HARDWARE)  # looked up before: the pulse is short
+        pid = session.pid(HARDWARE)  # looked up before the pulse, because the pulse is short
         _until_open(session)
         struck = _killed(session, pid)
         avr.pulse("C0", "line1", 200_000)
@@ -83,9 +83,7 @@ def test_an_open_valve_shuts_in_time_after_the_driver_was_killed(avr: Avr, tmp_p
         assert avr.ns(cycle) < struck < avr.ns(cycle) + 148_000_000, "it was not killed meanwhile"
 
 
-def test_a_board_that_is_gone_in_mid_session_ends_it_with_one_sentence(
-    avr: Avr, tmp_path: Path
-) -> None:
+def test_a_board_lost_during_a_session_ends_it_with_one_sentence(avr: Avr, tmp_path: Path) -> None:
     with behavior_session(tmp_path, avr, "--seed", "5") as session:
         session.until(Wheel)  # it runs
         avr.command("wheel 3000000")

@@ -1,4 +1,4 @@
-"""Whatever is done to the sessions of an animal, nothing is lost, forgotten or left behind."""
+"""After any fault in the sessions of an animal, no message, water, lock or process is left over."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ __all__ = ["Live"]  # marks these tests as sessions
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
-def test_what_must_hold_holds_after_the_plan_of_a_seed(seed: int, tmp_path: Path) -> None:
+def test_all_checks_hold_after_the_plan_of_a_seed(seed: int, tmp_path: Path) -> None:
     plan = make_plan(seed)
     problems = carry_out(plan, tmp_path / "chaos")
     assert not problems, "\n".join([f"rig chaos --seed {seed}", str(plan), *problems])

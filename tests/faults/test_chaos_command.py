@@ -1,4 +1,4 @@
-"""`rig chaos` prints the seed that failed, and its checks find what is wrong."""
+"""`rig chaos` prints the seed that failed, and its checks find planted errors."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_a_plan_is_printed_and_not_carried_out() -> None:
     [[], ["--seed", "1", "--seeds", "1-2"], ["--seeds", "5-1"], ["--seeds", "all"]],
     ids=str,
 )
-def test_what_cannot_be_meant_is_refused(arguments: list[str]) -> None:
+def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
     ran = CliRunner().invoke(app, ["chaos", *arguments])
     assert isinstance(ran.exception, Refused)
 

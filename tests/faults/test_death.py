@@ -41,7 +41,7 @@ CRITICAL = [name for name in NODES if name != "online"]
 
 
 def behaving(folder: Path) -> Live:
-    """Return a session without all that shows and images."""
+    """Return a session without display and imaging."""
     return Live(folder, *BRIEF, setup=behavior_alone(folder))
 
 
@@ -52,7 +52,7 @@ def stopped_after_s(live: Live, struck_s: float) -> float:
 
 
 def get_under_way(live: Live) -> None:
-    """Wait until the mouse has run in a corridor for a while."""
+    """Wait until the mouse has run in a corridor for some time."""
     _, first = live.until(Position, phase="corridor", moving=True)
     last = first
     while last.t < first.t + 300_000_000:
@@ -60,7 +60,7 @@ def get_under_way(live: Live) -> None:
 
 
 def with_node(folder: Path, name: str) -> tuple[Path, dict[str, str]]:
-    """Write a setup with a node of tests.faults more; return it and where Python finds the node."""
+    """Write a setup with a node of tests.faults; return the setup and the node's Python path."""
     setup = behavior_alone(folder, f'[nodes.{name}]\nrun = "tests.faults.{name}"\n')
     return setup, {"PYTHONPATH": str(Path(__file__).parents[2])}
 
@@ -75,7 +75,7 @@ def check_all_is_kept(live: Live) -> None:
 
 
 def check_nothing_is_lost(live: Live) -> Report:
-    """Assert that, and that it replays; return what the replay proved."""
+    """Also assert that the session replays; return the result of the replay."""
     check_all_is_kept(live)
     report = replay(live.folder, [], about())
     assert report.first is None
@@ -247,7 +247,7 @@ def test_a_driver_that_cannot_close_fails_the_session(tmp_path: Path) -> None:
         assert "stuck: closing failed: the valve would not shut" in output
 
 
-def test_a_decider_with_a_mistake_ends_the_session_and_fails_again_in_replay(
+def test_a_decider_with_a_bug_ends_the_session_and_fails_again_in_replay(
     tmp_path: Path,
 ) -> None:
     setup, env = with_node(tmp_path, "failing")

@@ -44,7 +44,7 @@ def check_replay(report: Report, frames: int) -> None:
     assert report.compared["integrity"] > frames
 
 
-def test_a_lost_page_and_an_overrun_are_told_and_change_nothing_else(tmp_path: Path) -> None:
+def test_a_lost_page_and_an_overrun_are_reported_and_change_nothing_else(tmp_path: Path) -> None:
     with Live(tmp_path, *SETS) as live:
         _, found = live.until(Integrity, number=LOST)
         # On a busy machine its edge may be found early or late, too.

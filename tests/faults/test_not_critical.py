@@ -1,4 +1,4 @@
-"""A node that is not critical may hang, die or fail: the animal's session goes on without it."""
+"""A node that is not critical may hang, die or fail: the session continues without it."""
 
 import json
 import signal
@@ -10,19 +10,19 @@ from tests.faults.test_death import BRIEF, NODES, QUICK, with_node
 from tests.live import Live
 
 
-def test_a_session_goes_on_without_its_analysis(tmp_path: Path) -> None:
+def test_a_session_continues_without_its_analysis(tmp_path: Path) -> None:
     with Live(tmp_path, *QUICK) as live:
-        check_it_goes_on(live, "online", NODES["online"], signal.SIGKILL)
+        check_it_continues(live, "online", NODES["online"], signal.SIGKILL)
 
 
-def test_a_session_goes_on_without_a_node_that_hangs(tmp_path: Path) -> None:
+def test_a_session_continues_without_a_node_that_hangs(tmp_path: Path) -> None:
     setup, env = with_node(tmp_path, "optional")
     with Live(tmp_path / "data", *BRIEF, setup=setup, env=env) as live:
-        check_it_goes_on(live, "optional", "tests.faults.optional", signal.SIGSTOP)
+        check_it_continues(live, "optional", "tests.faults.optional", signal.SIGSTOP)
 
 
-def check_it_goes_on(live: Live, name: str, module: str, number: signal.Signals) -> None:
-    """Send a signal to a node; assert that the session goes on without it and says so."""
+def check_it_continues(live: Live, name: str, module: str, number: signal.Signals) -> None:
+    """Send a signal to a node; assert that the session continues without it and reports this."""
     _, before = live.until(Position, phase="corridor")
     live.signal(module, number)
     _, fault = live.until(Fault)

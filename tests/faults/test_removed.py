@@ -56,7 +56,7 @@ def test_a_growing_tiff_that_is_deleted_pauses_the_session_until_the_operator_de
         assert fault.t / 1e9 - removed_s < NOTICED_WITHIN_S
         _, request = live.until(OperatorRequest, verb="pause")
         assert "was deleted during the session" in request.text
-        live.press("p")  # answers it, although launch has not seen the task pause yet
+        live.press("p")  # this resumes the task, although launch has not seen its pause yet
         _, answer = live.until(OperatorRequest)
         assert answer.verb == "resume"
         _, again = live.until(TrialStart)

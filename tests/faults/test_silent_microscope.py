@@ -1,4 +1,4 @@
-"""A microscope that falls silent, or never begins: the session waits for the operator, or ends."""
+"""A microscope that stops, or never starts: the session waits for the operator, or ends."""
 
 import json
 from pathlib import Path

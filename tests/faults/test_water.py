@@ -1,4 +1,4 @@
-"""Whatever is killed, the ledger never holds less than was given, and one reward more at most."""
+"""Whatever is killed, the ledger has at least the water given, and at most one reward more."""
 
 import os
 import shutil
@@ -45,7 +45,7 @@ def in_ledger(data: Path) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("order", [("launch", "hardware"), ("hardware", "launch")])
-def test_after_kill_9_of_both_the_water_is_known_to_a_reward(
+def test_after_kill_9_of_launch_and_driver_the_water_is_known_to_one_reward(
     tmp_path: Path, order: tuple[str, str]
 ) -> None:
     with watered(tmp_path) as live:
@@ -72,7 +72,7 @@ def test_after_kill_9_of_both_the_water_is_known_to_a_reward(
     recover(folder)
     assert in_ledger(tmp_path) == bounds
     assert not water_of_day(tmp_path, "test").open_folders
-    # what its process did not end is kept
+    # the journal of a killed process is kept
     kept = sorted(path.stem for path in (folder / JOURNAL_FOLDER).iterdir())
     assert kept == ["hardware", "launch"]
     folder.rename(tmp_path / "elsewhere")
@@ -90,7 +90,7 @@ def test_killed_and_removed_before_it_was_closed_counts_as_the_rest_of_the_day(
     assert in_ledger(tmp_path) == (0.0, 1000.0)
 
 
-def test_after_kill_9_of_the_driver_alone_it_is_known_to_a_reward(tmp_path: Path) -> None:
+def test_after_kill_9_of_the_driver_alone_the_water_is_known_to_one_reward(tmp_path: Path) -> None:
     with watered(tmp_path) as live:
         live.until(Valve)
         live.signal(NODES["hardware"], signal.SIGKILL)

@@ -52,7 +52,7 @@ def session(module: str = SIMULATED, name: str = "VR2", **changes: Any) -> Sessi
 
 
 def begun(module: str = SIMULATED, name: str = "VR2", at: float | None = None) -> SessionSettings:
-    """Return a session that began at that time (seconds since 1970), a minute ago if omitted."""
+    """Return a session that began at this time (seconds since 1970; default: a minute ago)."""
     moment = datetime.fromtimestamp(time.time() - 60 if at is None else at).astimezone()
     began = moment.isoformat(timespec="milliseconds")
     return session(module, name, id=uuid.uuid4().hex, began=began)
@@ -73,9 +73,9 @@ def write(path: Path, messages: list[Message], closed: bool, sender: str = "hard
     """Write a closed log, or a journal that was cut off."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = LogWriter(path, chunked=closed)
-    speaker = Sender(sender, SetClock())
+    wrapper = Sender(sender, SetClock())
     for message in messages:
-        envelope = speaker.wrap(message)
+        envelope = wrapper.wrap(message)
         writer.append(kind(message), envelope, pack(envelope))
     if closed:
         writer.close(Completeness(True, len(messages)))

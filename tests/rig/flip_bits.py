@@ -47,7 +47,7 @@ def flip(path: Path, out: Path, bit: int) -> None:
 
 
 def silent_flips(folder: Path, flips: int, seed: int, chunked: bool, ticks: int) -> list[int]:
-    """Return the bits whose flip left a file that passes for whole, or hid what was not hit."""
+    """Return the bits whose flip left a file that counts as whole, or hid other messages."""
     path, damaged = folder / "sound.mcap", folder / "damaged.mcap"
     count = write_log(path, ticks, chunked)
     size, rng = path.stat().st_size, random.Random(seed)
@@ -84,7 +84,7 @@ def write_record(data: Path, animals: int, days: int, pulses: int) -> None:
 
 
 def read_record(data: Path) -> list[Any]:
-    """Return all that a record holds, found in each way in which the rig searches it."""
+    """Return the contents of a record, found in each way in which the rig searches it."""
     with open_record(data) as record:
         ledger, subjects = Ledger(record), record.subjects()
         found: list[Any] = [subjects, ledger.behind_s(0.0)]
@@ -96,7 +96,7 @@ def read_record(data: Path) -> list[Any]:
 
 
 def silent_record_flips(data: Path, flips: int, seed: int) -> list[int]:
-    """Return the bits whose flip changes what is read of a record, and no reader refuses it."""
+    """Return the bits whose flip changes what is read from a record that no reader refuses."""
     path, rng, silent = data / RECORD_FILE, random.Random(seed), []
     sound, whole = read_record(data), path.read_bytes()
     for _ in range(flips):

@@ -1,4 +1,4 @@
-"""The bench of exports writes a session that is whole, and measures its export."""
+"""The bench of exports writes a whole session, and measures its export."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The bus: one order for all, and whoever can no longer trust it ends."""
+"""The bus: the same order for all subscribers; a process that misses messages ends."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ def hub() -> Iterator[RunningHub]:
 
 
 def received(bus: Bus, count: int) -> list[Message]:
-    """Return the next `count` messages other than Heartbeats, waiting for them."""
+    """Wait for the next `count` messages other than Heartbeats, and return them."""
     messages: list[Message] = []
     while len(messages) < count:
         messages += [w for _, w in bus.receive(None) if not isinstance(w, Heartbeat)]
@@ -85,7 +85,7 @@ def test_a_lost_message_ends_its_subscriber(hub: RunningHub, delay_s: float) -> 
 
 
 class Jumping(RealClock):
-    """A clock that can be put forward: its owner then wakes late."""
+    """A clock that can be moved forward, as if its process woke late."""
 
     late_ns = 0
 
@@ -105,7 +105,7 @@ def test_a_subscriber_that_fell_behind_ends(hub: RunningHub) -> None:
         received(bus, 1)
 
 
-def test_a_message_that_its_sender_held_back_is_no_lag_of_its_subscriber(hub: RunningHub) -> None:
+def test_a_message_delayed_by_its_sender_is_not_lag_of_its_subscriber(hub: RunningHub) -> None:
     bus = hub.bus("x", Wheel)
     stalled = RealClock(hub.t0_ns + 2_000_000_000)  # its messages look two seconds old
     message = hub.sender("a", stalled).wrap(Wheel(1, 1, 0.0))
@@ -113,7 +113,7 @@ def test_a_message_that_its_sender_held_back_is_no_lag_of_its_subscriber(hub: Ru
     assert received(bus, 1) == [Wheel(1, 1, 0.0)]
 
 
-def test_a_dead_hub_is_noticed_by_who_waits_for_it(hub: RunningHub) -> None:
+def test_a_dead_hub_is_noticed_by_a_waiting_process(hub: RunningHub) -> None:
     bus = hub.bus("x", Wheel)
     hub.hub.close()
     with pytest.raises(BusError, match="the hub is silent"):
@@ -121,12 +121,12 @@ def test_a_dead_hub_is_noticed_by_who_waits_for_it(hub: RunningHub) -> None:
             bus.receive(None)
 
 
-def test_a_second_hub_of_one_number_is_refused(hub: RunningHub) -> None:
+def test_a_second_hub_with_the_same_number_is_refused(hub: RunningHub) -> None:
     with pytest.raises(Refused, match=f"hub {hub.port} on this machine is in use"):
         Hub(hub.port)
 
 
-def test_waiting_takes_no_core(hub: RunningHub) -> None:
+def test_waiting_uses_no_cpu(hub: RunningHub) -> None:
     bus = hub.bus("x", Wheel)
     cpu, wall = time.process_time(), time.monotonic()
     while time.monotonic() - wall < 0.5:

@@ -1,4 +1,4 @@
-"""An envelope shows what is missing and what was changed on the way."""
+"""An envelope shows which messages are missing or were changed in transit."""
 
 import msgspec
 import pytest
@@ -10,7 +10,7 @@ from rig.messages import Heartbeat, Lick, Position, Wheel, kind
 from rig.transport.envelope import CorruptMessage, Sender, SequenceTracker, pack, unpack
 
 
-def test_a_word_comes_back_as_it_was_said() -> None:
+def test_a_message_is_decoded_as_it_was_published() -> None:
     clock = SetClock()
     clock.set(7)
     message = Position(5, 3, 1.25, 60.0, True, "corridor")
@@ -20,7 +20,7 @@ def test_a_word_comes_back_as_it_was_said() -> None:
 
 
 @given(st.data())
-def test_a_changed_byte_never_passes_as_another_word(data: st.DataObject) -> None:
+def test_a_changed_byte_never_gives_another_message(data: st.DataObject) -> None:
     message = Lick(data.draw(st.integers(0, 2**60)), "centre")
     sound = pack(Sender("hardware", SetClock()).wrap(message))
     at = data.draw(st.integers(0, len(sound) - 1))
@@ -33,19 +33,21 @@ def test_a_changed_byte_never_passes_as_another_word(data: st.DataObject) -> Non
     assert back == message
 
 
-def test_garbage_is_garbled() -> None:
+def test_random_bytes_are_rejected() -> None:
     for garbage in (b"", b"GET / HTTP/1.1", b"\x96\xa1", bytes(100)):
         with pytest.raises(CorruptMessage):
             unpack(garbage)
 
 
-def test_an_older_word_gets_the_defaults_of_appended_fields() -> None:
+def test_an_older_message_gets_the_defaults_of_appended_fields() -> None:
     old = msgspec.msgpack.encode(["Position", 5, 3, 1.25, 60.0, True, "corridor"])
     assert msgspec.msgpack.decode(old, type=Position).order == 0
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.booleans())
-def test_the_ledger_counts_exactly_what_was_lost(received: list[bool], late: bool) -> None:
+def test_the_sequence_tracker_counts_lost_messages_exactly(
+    received: list[bool], late: bool
+) -> None:
     sender = Sender("hardware", SetClock())
     envelopes = [sender.wrap(Wheel(t, t, 0.0)) for t in range(len(received))]
     last = max((i for i, h in enumerate(received) if h), default=-1)
@@ -56,7 +58,7 @@ def test_the_ledger_counts_exactly_what_was_lost(received: list[bool], late: boo
     assert whole == all(received)
 
 
-def test_the_first_beat_heard_may_have_any_number() -> None:
+def test_the_first_heartbeat_may_have_any_number() -> None:
     sender = Sender("task", SetClock())
     beats = [sender.wrap(Heartbeat(t, True)) for t in range(4)]
     tracker = SequenceTracker()

@@ -36,7 +36,7 @@ def export(folder: Path, kind: str, to: Path) -> list[Path]:
 def test_an_export_that_fails_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Every file in turn is the one for which there is no room."""
+    """Each file in turn is the one that does not fit on the disk."""
     folder, to = whole_session(tmp_path / "data"), tmp_path / "to"
     written = export(folder, kind, to)
     before = {path: path.read_bytes() for path in written}

@@ -139,8 +139,8 @@ def read_many(ring_plan: RingPlan, latest: Any, reads: Any, stop: Any) -> None:
         reads.value += 1
 
 
-def test_a_reader_that_is_stopped_holds_nobody_up(tmp_path: Path) -> None:
-    """Wherever it stands in its read: the writer goes on, and afterwards it finds nothing torn."""
+def test_a_stopped_reader_does_not_delay_the_writer(tmp_path: Path) -> None:
+    """Wherever the reader is stopped, the writer continues; no incomplete frame is read later."""
     context = multiprocessing.get_context("spawn")
     latest, stop = context.Value("q", 0, lock=False), context.Event()
     reads = context.Value("q", 0, lock=False)
@@ -211,7 +211,7 @@ def test_only_this_user_may_reach_a_ring_and_no_link_is_followed(
 
 
 @given(cut=st.integers(0, 3 + BYTES))
-def test_pixels_come_from_the_file_only_if_all_are_there(
+def test_pixels_are_read_from_the_file_only_if_the_page_is_complete(
     tmp_path_factory: pytest.TempPathFactory, cut: int
 ) -> None:
     path = tmp_path_factory.mktemp("file") / "frames.bin"

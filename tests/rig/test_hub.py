@@ -1,4 +1,4 @@
-"""Nobody but the processes of a session may speak in it, and each only for itself."""
+"""Only the processes of a session can publish in it, each under its own name."""
 
 import os
 import re
@@ -40,7 +40,7 @@ SECOND = 1_000_000_000
 
 
 class Fixed:
-    """A clock that stands still."""
+    """A clock that does not advance."""
 
     def __init__(self, now: int = NOW) -> None:
         self._now = now
@@ -203,7 +203,7 @@ def test_a_stranger_is_not_connected(hub: RunningHub) -> None:
 
 
 @pytest.mark.parametrize("end", [BACK, BATCHES])
-def test_a_stranger_hears_nothing(hub: RunningHub, end: str) -> None:
+def test_a_stranger_receives_no_message(hub: RunningHub, end: str) -> None:
     context: zmq.Context[Any] = zmq.Context()
     ear = context.socket(zmq.SUB)
     ear.subscribe(b"")
@@ -357,7 +357,7 @@ def test_the_hub_ends_with_the_process_that_started_it() -> None:
     hub_access.remove_access(port)
 
 
-def test_a_process_without_a_session_is_told_so() -> None:
+def test_a_process_without_a_session_is_refused() -> None:
     with running_hub("x") as hub:
         pass
     with pytest.raises(Refused, match=f"no hub with the number {hub.port} admits x"):

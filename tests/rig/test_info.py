@@ -1,4 +1,4 @@
-"""A session's folder is shown also if an older version wrote it, or if its summary is damaged."""
+"""rig info shows the folder of an older version, or of a session with a damaged summary."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ from tests.kept_sessions import SCHEMAS, kept_session
 
 @pytest.fixture
 def summary(tmp_path: Path) -> dict[str, Any]:
-    """A session folder in tmp_path; its summary, which is yet to be written."""
+    """A session folder in tmp_path; the path of its summary, which does not exist yet."""
     messages = [START, *a_trial(0, "leaf1", "done", 3), *a_trial(1, "circle1", "aborted", 0)]
     stopped = Stop(900 * MS, "all trials done", ())
     return summary_of(tmp_path, [*messages, stopped])
@@ -80,7 +80,7 @@ def test_a_damaged_summary_is_refused(summary: dict[str, Any], info: Any, text: 
 
 
 @pytest.mark.parametrize("verb", ["info", "report"])
-def test_what_a_damaged_log_lacks_is_said_first(
+def test_what_a_damaged_log_lacks_is_printed_first(
     verb: str,
     summary: dict[str, Any],
     tmp_path: Path,

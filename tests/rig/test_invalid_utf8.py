@@ -1,4 +1,4 @@
-"""Invalid UTF-8 in a file of a session folder is one sentence, or makes no difference."""
+"""Invalid UTF-8 in a file of a session folder gets one sentence, or has no effect."""
 
 from pathlib import Path
 

@@ -59,5 +59,7 @@ def test_a_replay_passes_over_what_no_decider_needs(
 ) -> None:
     folder = kept_session(SCHEMAS[-1], tmp_path)
     report = replay(folder, [], about(), only)
-    monkeypatch.setattr("rig.replay.replay.message_count", lambda _: None)  # reads everything
+    monkeypatch.setattr(
+        "rig.replay.replay.message_count", lambda _: None
+    )  # this replay reads all messages
     assert replay(folder, [], about(), only) == report

@@ -16,7 +16,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_is_in_the_home_of_the_user(home: Path) -> None:
+def test_the_default_is_in_the_home_of_the_user(home: Path) -> None:
     assert default_data() == home / "rig-data"
 
 

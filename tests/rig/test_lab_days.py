@@ -58,7 +58,7 @@ def test_a_day_of_a_lab_with_a_time_zone_does_not_depend_on_tz(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no TZ")
-def test_a_tz_that_is_not_that_of_the_computer_is_said(
+def test_a_tz_that_is_not_that_of_the_computer_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_computer = tmp_path / "localtime"

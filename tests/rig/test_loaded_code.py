@@ -1,4 +1,4 @@
-"""A session runs the installed code, whatever is in the folder it is started from."""
+"""A session runs the installed code, not that of the folder in which it is started."""
 
 import hashlib
 import re
@@ -34,7 +34,7 @@ def test_a_module_beside_the_command_does_not_run_in_a_node(tmp_path: Path) -> N
     assert str(tmp_path) not in done.stdout
 
 
-def test_a_module_that_stands_in_for_a_library_is_named(tmp_path: Path) -> None:
+def test_a_module_that_shadows_a_library_is_named(tmp_path: Path) -> None:
     (tmp_path / "colorsys.py").write_text("x = 1\n")
     code = f"import colorsys; {PRINT}"
     done = subprocess.run(
@@ -54,7 +54,7 @@ def test_the_end_of_a_node_names_its_modules() -> None:
 
 
 def test_every_process_is_started_without_the_current_folder() -> None:
-    """`python -m` alone would put it first: a file of any name there could replace a module."""
+    """`python -m` alone would search it first, and a file there could replace a module."""
     for room in ("rig", "behavior", "stimuli", "acquisition", "analysis"):
         for path in (ROOT / room).rglob("*.py"):
             assert not re.search(r'sys\.executable,\s+"-m"', path.read_text()), path

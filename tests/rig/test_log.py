@@ -1,4 +1,4 @@
-"""A log keeps every message, up to the byte at which its writer died."""
+"""A log has every message up to the byte at which its writer died."""
 
 import mmap
 import re
@@ -75,7 +75,7 @@ def test_any_reader_of_mcap_reads_it(tmp_path: Path, chunked: bool) -> None:
     assert found == [(kind(w), f"hardware/{kind(w)}", e.seq, e.sent, pack(e)) for e, w in pairs]
 
 
-def test_an_unclosed_journal_cut_anywhere_gives_a_clean_beginning(tmp_path: Path) -> None:
+def test_a_truncated_journal_gives_its_messages_up_to_the_cut(tmp_path: Path) -> None:
     pairs = enveloped("hardware", SENT)
     whole = tmp_path / "whole.mcap"
     writer = write(whole, pairs, chunked=False)
@@ -92,7 +92,7 @@ def test_an_unclosed_journal_cut_anywhere_gives_a_clean_beginning(tmp_path: Path
     assert lengths == set(range(len(pairs) + 1))
 
 
-def test_a_flipped_byte_never_gives_a_wrong_word(tmp_path: Path) -> None:
+def test_a_flipped_byte_never_gives_a_wrong_message(tmp_path: Path) -> None:
     pairs = enveloped("hardware", SENT)
     path = tmp_path / "x.mcap"
     write(path, pairs, chunked=False).close()
@@ -111,7 +111,7 @@ def test_no_flipped_bit_of_a_closed_file_is_silent(tmp_path: Path, chunked: bool
 def test_a_log_of_many_blocks_is_read_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What lies behind is freed while a log is checked and read, and is read again when needed."""
+    """The part of a log that was read is freed from memory, and is read again when needed."""
     path = kept_session(SCHEMAS[-1], tmp_path) / LOG_FILE
     expected = [(envelope, message) for envelope, message, _ in LogReader(path).messages()]
     monkeypatch.setattr(log_scan, "_BLOCK_BYTES", mmap.ALLOCATIONGRANULARITY)
@@ -220,21 +220,23 @@ def test_recovering_completes_a_log_from_the_journals(tmp_path: Path) -> None:
     assert complete_log(tmp_path) == verdict
 
 
-def test_recovering_without_a_log_takes_the_order_of_saying(tmp_path: Path) -> None:
+def test_recovery_without_a_log_sorts_messages_by_send_time(tmp_path: Path) -> None:
     pairs = a_session(tmp_path)
     verdict = complete_log(tmp_path)
     assert verdict == Completeness(True, 0)
     assert list(read(tmp_path / LOG_FILE)) == pairs["launch"] + pairs["hardware"]
 
 
-def test_a_log_that_lost_words_in_its_middle_says_so(tmp_path: Path) -> None:
+def test_a_log_that_lost_messages_in_its_middle_is_reported(tmp_path: Path) -> None:
     pairs = a_session(tmp_path)
     kept = pairs["launch"] + pairs["hardware"][:1] + pairs["hardware"][2:]
     write(tmp_path / LOG_FILE, kept).close(Completeness(False, len(kept)))
     assert not complete_log(tmp_path).whole
 
 
-def test_a_torn_log_without_journals_is_closed_with_what_can_be_read(tmp_path: Path) -> None:
+def test_a_truncated_log_without_journals_is_closed_with_its_readable_messages(
+    tmp_path: Path,
+) -> None:
     pairs = a_session(tmp_path)
     path = tmp_path / LOG_FILE
     writer = write(tmp_path / "growing.mcap", pairs["launch"] + pairs["hardware"])

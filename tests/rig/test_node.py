@@ -1,4 +1,4 @@
-"""The one loop: whatever fails, every opened node is closed once, and publishes why it ended."""
+"""The loop of nodes: whatever fails, each opened node is closed once and publishes why it ended."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Act = tuple[Any, ...]
 
 
 class _Toy(Node):
-    """Notes what is done with it; fails or ends where a test tells it to."""
+    """A node that records its calls, and fails or ends where a test says."""
 
     subscribes = (Start, Lick)
 
@@ -74,7 +74,7 @@ class _Slow(_Driver):
 
 
 class _ListTransport:
-    """Hands out each batch at its time (ns), and keeps who ended how."""
+    """Deliver each batch at its time (ns), and record how each node ended."""
 
     def __init__(self, clock: SetClock, acts: list[Act], *batches: tuple[int, list[Message]]):
         self._clock, self._acts = clock, acts
@@ -116,7 +116,7 @@ def _stop(t: int, *names: str) -> tuple[int, list[Message]]:
 
 
 def _of(node: Node, acts: list[Act], *verbs: str) -> list[Act]:
-    """Return what was done with a node, without its name."""
+    """Return the recorded calls of a node, without its name."""
     return [act[1:] for act in acts if act[0] == node.name and (not verbs or act[1] in verbs)]
 
 
@@ -127,7 +127,7 @@ def _fault(acts: list[Act], node: Node) -> Fault:
 
 
 @pytest.mark.parametrize("verb", ["open", "handle", "tick"])
-def test_a_driver_that_fails_makes_the_world_safe_then_says_why(verb: str) -> None:
+def test_a_driver_that_fails_closes_its_devices_then_publishes_why(verb: str) -> None:
     acts: list[Act] = []
     driver = _Driver(acts, **{verb: OSError(WHY)})
     with pytest.raises(OSError, match=WHY):
@@ -138,7 +138,7 @@ def test_a_driver_that_fails_makes_the_world_safe_then_says_why(verb: str) -> No
 
 
 @pytest.mark.parametrize("verb", ["open", "handle"])
-def test_a_decider_that_fails_says_why_before_its_last_words(verb: str) -> None:
+def test_a_decider_that_fails_publishes_why_before_its_last_messages(verb: str) -> None:
     acts: list[Act] = []
     decider = _Decider(acts, **{verb: OSError(WHY)})
     with pytest.raises(OSError, match=WHY):
@@ -149,7 +149,7 @@ def test_a_decider_that_fails_says_why_before_its_last_words(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["handle", "tick", "close"])
-def test_if_one_fails_all_others_are_closed_and_say_why(verb: str) -> None:
+def test_if_one_node_fails_all_others_are_closed_and_publish_why(verb: str) -> None:
     acts: list[Act] = []
     driver = _Driver(acts, **{verb: OSError(WHY)})
     nodes = [_Decider(acts), driver, _Other(acts)]
@@ -163,7 +163,7 @@ def test_if_one_fails_all_others_are_closed_and_say_why(verb: str) -> None:
     assert _fault(acts, nodes[0]).text == _fault(acts, nodes[2]).text == WHY
 
 
-def test_what_was_not_opened_is_not_closed() -> None:
+def test_a_node_that_was_not_opened_is_not_closed() -> None:
     acts: list[Act] = []
     first, second, third = _Decider(acts), _Driver(acts, open=OSError(WHY)), _Other(acts)
     with pytest.raises(OSError, match=WHY):
@@ -183,7 +183,7 @@ def test_a_node_that_fails_to_close_has_failed_and_is_not_closed_again() -> None
 
 
 @pytest.mark.parametrize("kind", [_Driver, _Decider])
-def test_one_that_fails_to_close_after_it_failed_still_says_why(kind: type[_Toy]) -> None:
+def test_a_failed_node_that_also_fails_to_close_still_publishes_why(kind: type[_Toy]) -> None:
     acts: list[Act] = []
     node = kind(acts, handle=OSError(WHY), close=OSError("the valve is gone"))
     with pytest.raises(OSError, match="the valve is gone"):
@@ -193,7 +193,7 @@ def test_one_that_fails_to_close_after_it_failed_still_says_why(kind: type[_Toy]
     assert _of(node, acts, "ended") == [("ended", WHY, True)]
 
 
-def test_of_those_that_stand_alone_one_that_fails_even_to_close_leaves_the_others_running() -> None:
+def test_a_node_run_alone_that_fails_and_cannot_close_leaves_the_others_running() -> None:
     acts: list[Act] = []
     failing, other = (
         _Decider(acts, handle=ValueError(WHY), close=ValueError("half made")),
@@ -204,7 +204,7 @@ def test_of_those_that_stand_alone_one_that_fails_even_to_close_leaves_the_other
     assert _of(other, acts, "ended") == [("ended", "enough for today", False)]
 
 
-def test_an_interrupt_without_a_word_is_named() -> None:
+def test_an_interrupt_without_a_text_is_named() -> None:
     acts: list[Act] = []
     driver = _Driver(acts, tick=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
@@ -212,7 +212,7 @@ def test_an_interrupt_without_a_word_is_named() -> None:
     assert _of(driver, acts, "ended") == [("ended", "KeyboardInterrupt", True)]
 
 
-def test_a_node_that_comes_to_its_end_amid_a_batch_hears_no_more_of_it() -> None:
+def test_a_node_that_ends_within_a_batch_gets_no_more_of_it() -> None:
     acts, licks = list[Act](), [_lick(ms) for ms in range(3)]
     ends, stays = _Driver(acts), _Decider(acts)
     ends.ends_at = licks[1]
@@ -223,7 +223,7 @@ def test_a_node_that_comes_to_its_end_amid_a_batch_hears_no_more_of_it() -> None
     assert _of(ends, acts)[-2:] == [("close",), ("ended", "it has seen enough", False)]
 
 
-def test_a_stop_ends_those_it_names() -> None:
+def test_a_stop_ends_the_nodes_that_it_names() -> None:
     acts: list[Act] = []
     driver, decider, other = _Driver(acts), _Decider(acts), _Other(acts)
     lick = _lick(20)
@@ -238,14 +238,14 @@ def test_a_stop_ends_those_it_names() -> None:
     assert _of(driver, acts, "tick") == [("tick", 0), ("tick", 10 * MS)]
 
 
-def test_words_that_a_node_does_not_hear_pass_it_by() -> None:
+def test_a_node_gets_only_messages_that_it_subscribes_to() -> None:
     acts: list[Act] = []
     decider = _Decider(acts)
     _drive(acts, [decider], (MS, [OperatorRequest(MS, 1, MS, "pause")]), _stop(2 * MS, "decider"))
     assert _of(decider, acts) == [("open",), ("close",), ("ended", "enough for today", False)]
 
 
-def test_ticks_begin_with_start_and_keep_step() -> None:
+def test_ticks_begin_with_start_and_keep_their_period() -> None:
     acts: list[Act] = []
     driver = _Driver(acts)
     first, *others = ((t * MS, [_lick(t)]) for t in (1, 7, 23, 24, 31))

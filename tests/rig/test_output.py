@@ -1,4 +1,4 @@
-"""What is printed changes nothing: brackets, closed pipes, and errors that nobody expected."""
+"""Output cannot disturb a session: brackets, closed pipes, and unexpected errors."""
 
 import os
 import re
@@ -101,7 +101,7 @@ def test_an_unexpected_error_is_a_sentence_a_report_and_exit_70(
     assert "Traceback" in report.read_text()
 
 
-def test_a_report_is_saved_elsewhere_if_there_is_no_room_at_home(
+def test_a_report_is_saved_elsewhere_if_the_home_folder_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("not a folder")

@@ -1,4 +1,4 @@
-"""A reader slower than the ring: it reads the frames from the file, with a Fault; no node waits."""
+"""A reader slower than the ring reads frames from the file, with a Fault; no node waits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +47,7 @@ def frames_of(bus: Bus, count: int) -> list[Frame]:
     return found
 
 
-def test_overruns_come_from_the_file_and_are_counted_and_said_once_a_run(
+def test_overrun_frames_are_read_from_the_file_and_each_series_is_reported_once(
     hub: RunningHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -68,7 +68,7 @@ def test_overruns_come_from_the_file_and_are_counted_and_said_once_a_run(
     scan(0, 1)
     received += frames_of(reader, 2)
     assert kept.faults() == []
-    scan(2, 3, 4, 5, 6)  # 2, 3, 4 are overwritten before anybody looks
+    scan(2, 3, 4, 5, 6)  # 2, 3, 4 are overwritten before they are read
     received += frames_of(reader, 5)
     scan(7, 8, 9, 10, 11)  # 7, 8, 9 again
     received += frames_of(reader, 5)
@@ -79,15 +79,13 @@ def test_overruns_come_from_the_file_and_are_counted_and_said_once_a_run(
     assert first.startswith("frame 2 was overwritten in the ring")
     assert second.startswith("frame 7 was overwritten in the ring")
     assert [w.overruns for w in kept.messages if isinstance(w, Ended)] == [6]
-    again = Pixels()  # as a replay reads them, with no ring
+    again = Pixels()  # as in a replay, without a ring
     for frame in received:
         np.testing.assert_array_equal(again.of(frame).pixels, frame.pixels)
     slots.close()
 
 
-def test_who_reads_no_pixels_gets_none_and_overruns_nothing(
-    hub: RunningHub, tmp_path: Path
-) -> None:
+def test_a_node_that_reads_no_pixels_is_never_overrun(hub: RunningHub, tmp_path: Path) -> None:
     plan = RingPlan(str(tmp_path / "ring"), SLOTS, FRAME_BYTES)
     slots, kept = Ring(plan, create=True), Kept()
     stream = hub.bus("stream", Heartbeat, keeper=Kept())

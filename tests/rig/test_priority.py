@@ -1,4 +1,4 @@
-"""Which processes of a rig have priority over which, as the system reports it."""
+"""The priorities of a rig's processes, as the system reports them."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def priority(module: str) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for real time")
-def test_no_wheel_waits_for_a_drawing() -> None:
+def test_the_wheel_has_priority_over_drawing() -> None:
     drawing, wheel = priority("stimuli.display"), priority("behavior.hardware")
     assert 0 < drawing < wheel == priority("behavior.task")
     assert os.sched_getscheduler(0) == os.SCHED_OTHER

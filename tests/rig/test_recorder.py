@@ -1,4 +1,4 @@
-"""The recorder's account of what is in its log: whole only from the start to the end of launch."""
+"""The recorder's verdict on its log: whole only from the start to the end of launch."""
 
 from pathlib import Path
 

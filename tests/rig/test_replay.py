@@ -1,4 +1,4 @@
-"""A replay finds equal decisions equal, reports each difference, and streams the log."""
+"""A replay verifies equal decisions, reports each difference, and streams the log."""
 
 import re
 import sys
@@ -225,7 +225,7 @@ def test_monitor_does_not_verify(
     assert "--verify compares decisions; omit" in capsys.readouterr().err
 
 
-def test_a_wrong_set_is_not_blamed_on_the_version(tmp_path: Path) -> None:
+def test_a_wrong_set_option_is_not_attributed_to_the_version(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         replay(recorded(tmp_path, trials=1, end_s=1.0), ["task.corridor_cm_s='fast'"], about())
     assert "recorded by" not in str(refused.value)

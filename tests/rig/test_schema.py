@@ -78,7 +78,7 @@ def test_a_mistake_in_a_setup_is_found(change: Callable[[dict[str, Any]], None],
     assert found.startswith(f"{at}: ")
 
 
-def test_a_class_of_ones_own_is_accepted() -> None:
+def test_a_class_of_the_users_own_is_accepted() -> None:
     table = tomllib.loads((SETUPS / "simulated.toml").read_text(encoding="utf-8"))
     table["nodes"]["hardware"]["valve"]["centre"] = {"is": "my_lab.valves:Pump", "port": "A"}
     assert mistakes(table, SETUP_FILE) == []

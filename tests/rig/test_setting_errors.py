@@ -48,7 +48,7 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("table", "sentence"), SENTENCES, ids=[s for _, s in SENTENCES])
-def test_it_is_said_in_plain_words(table: dict[str, Any], sentence: str) -> None:
+def test_errors_are_in_plain_english(table: dict[str, Any], sentence: str) -> None:
     with pytest.raises(Refused) as refused:
         convert({"must": 1, **table}, Outer, "mine.toml")
     assert str(refused.value).startswith("mine.toml: ")
@@ -73,7 +73,7 @@ def test_a_missing_key_is_named() -> None:
         ("simulated.toml", {"must": 1, "by_name": {"a": 1}}, [], False),
     ],
 )
-def test_a_value_of_the_command_line_is_told_from_one_of_a_file(
+def test_a_value_of_the_command_line_is_named_as_such(
     where: str, table: dict[str, Any], sets: list[str], blamed: bool
 ) -> None:
     with pytest.raises(Refused) as refused, blamed_on(sets):
@@ -97,7 +97,7 @@ def test_the_remedy_is_named(table: dict[str, Any], remedy: str) -> None:
         convert({"must": 1, **table}, Outer, "mine.toml")
 
 
-def test_the_sentences_of_msgspec_are_those_of_the_version_that_was_read() -> None:
+def test_the_sentences_of_msgspec_are_those_that_are_parsed() -> None:
     """With another version, run this file's tests first: `setting_errors` reads its sentences."""
     assert msgspec.__version__.startswith("0.22.")
     for table, sentence in SENTENCES:

@@ -30,10 +30,10 @@ def test_a_session_ends_at_its_time_and_the_rules_are_counted() -> None:
     assert output.count("time is up") == 2
     assert re.search(r"rewards given +│ +\d", output)
     assert re.search(r"rewards requested for a lick +│ +\d", output)
-    assert "referee" not in output  # nothing to blame
+    assert "referee" not in output  # no violation
 
 
-def test_another_mouse_behaves_otherwise() -> None:
+def test_another_mouse_model_behaves_differently() -> None:
     naive = simulated("--mouse-model", "naive", "--seed", "3")
     assert naive != simulated("--seed", "3")
 

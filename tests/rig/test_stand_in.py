@@ -75,9 +75,11 @@ def test_live_messages_take_the_place_of_the_recorded_ones(folder: Path, tmp_pat
     assert {arm.volume_ul for arm in arms} == {2.0}
     (start,) = [m for m in of_sender(to, "launch") if isinstance(m, Start)]
     assert start.session["task"]["reward_ul"] == 2.0
-    assert of_sender(to, "hardware") == of_sender(folder, "hardware")  # the recorded world stays
+    assert of_sender(to, "hardware") == of_sender(
+        folder, "hardware"
+    )  # the other messages are the recorded ones
     verdicts = [m for m in of_sender(to, "referee") if getattr(m, "violations", ())]
-    assert verdicts  # the recorded water was another: the live referee sees that
+    assert verdicts  # the recorded water differs, which the live referee reports
 
 
 def test_the_display_runs_live_on_the_recording(folder: Path) -> None:
@@ -119,7 +121,7 @@ def test_a_live_task_moves_the_live_display(folder: Path, tmp_path: Path) -> Non
     shown = [flip.position_m for flip in of_sender(to, "display") if isinstance(flip, Flip)]
     starts = [m for m in of_sender(to, "task") if isinstance(m, TrialStart)]
     assert max(shown) > 1.0
-    assert len(starts) < 3  # in the same time the mouse came half as far
+    assert len(starts) < 3  # in the same time the mouse ran half as far
 
 
 def test_time_passes_at_the_speed_that_was_asked_for(folder: Path) -> None:
@@ -137,7 +139,7 @@ def test_only_the_named_deciders_are_compared(folder: Path) -> None:
     assert "task:" not in output
 
 
-def test_what_comes_of_it_is_shown_on_the_page_and_can_be_reported(
+def test_the_result_is_shown_on_the_page_and_can_be_reported(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[int] = []
@@ -174,7 +176,7 @@ def test_bad_input_gets_one_sentence(folder: Path, arguments: list[str], sentenc
     assert sentence in refusal("replay", folder, *arguments)
 
 
-def test_a_result_is_never_written_where_sessions_are_counted(folder: Path, tmp_path: Path) -> None:
+def test_a_result_is_never_written_beside_the_session(folder: Path, tmp_path: Path) -> None:
     beside = folder.with_name("ses-20260304_2")
     assert "is beside the recorded session" in refusal("replay", folder, "--to", beside)
     assert not beside.exists()

@@ -1,4 +1,4 @@
-"""Output ends in no error, whatever the terminal's encoding and whatever is typed."""
+"""Output causes no error for any encoding of the terminal and any input."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ TEXT = "12 ≠ 11 µl ± é Ж 😀 \udce4"
         ("utf-8", "12 ≠ 11 µl ± é Ж 😀 ?"),
     ],
 )
-def test_what_the_encoding_lacks_is_replaced(encoding: str, shown: str) -> None:
+def test_characters_that_the_encoding_lacks_are_replaced(encoding: str, shown: str) -> None:
     run = subprocess.run(
         [sys.executable, "-c", PRINT, os.fsencode(TEXT)],
         env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"},
@@ -77,7 +77,7 @@ def test_what_is_not_a_number_gets_one_sentence(text: str) -> None:
         number_in(text)
 
 
-def test_bounds_are_said() -> None:
+def test_bounds_are_named() -> None:
     with pytest.raises(typer.BadParameter, match="900 is not from 1 to 500"):
         number(1, 500)("900")
     with pytest.raises(typer.BadParameter, match=r"0 is not at least 0\.1"):

@@ -1,4 +1,4 @@
-"""TOML as people write it: taken where it is clear, else refused with the line and the remedy."""
+"""TOML as people write it: accepted if it is clear, otherwise refused with line and remedy."""
 
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def test_a_path_that_became_a_control_character_is_refused(
         (bytes(range(256)), "is not valid UTF-8"),
     ],
 )
-def test_what_is_not_utf_8_is_refused(tmp_path: Path, data: bytes, sentence: str) -> None:
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path, data: bytes, sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
         read_toml(write(tmp_path, data))
 
@@ -138,18 +138,18 @@ def test_a_table_that_the_setup_leaves_out_can_be_set() -> None:
 
 
 @pytest.mark.parametrize("folder", ["imaging", "/data/imaging", "a:b/c"])
-def test_a_folder_of_this_system_is_taken(folder: str) -> None:
+def test_a_path_of_this_system_is_accepted(folder: str) -> None:
     check_folder(folder, "rig.imaging_folder")
 
 
 @pytest.mark.parametrize("run", [".task", "", "..", "no.such.module", "rig..node"])
-def test_a_module_that_cannot_be_is_refused(run: str) -> None:
+def test_an_impossible_module_name_is_refused(run: str) -> None:
     with pytest.raises(Refused, match="name a module such as"):
         node_class(run)
 
 
 @pytest.mark.parametrize("path", [".task:Wheel", ":Wheel", "rig.node:", "..:x"])
-def test_a_class_that_cannot_be_is_refused(path: str) -> None:
+def test_an_impossible_class_name_is_refused(path: str) -> None:
     with pytest.raises(Refused, match=r"\[wheel\]"):
         make({"is": path}, "[wheel]")
 

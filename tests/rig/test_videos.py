@@ -1,4 +1,4 @@
-"""A video's frames are held to the exposures that were counted."""
+"""The frames of a video are compared with the counted exposures."""
 
 import struct
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_frames_are_counted_without_a_decoder(tmp_path: Path, name: str, data: b
 @pytest.mark.parametrize(
     ("name", "data"), [("a.mp4", b"junk"), ("a.mp4", _mp4(5)[:40]), ("a.avi", b""), ("a.mkv", b"x")]
 )
-def test_what_cannot_be_counted_is_refused(tmp_path: Path, name: str, data: bytes) -> None:
+def test_a_file_that_is_not_a_video_is_refused(tmp_path: Path, name: str, data: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(Refused, match="cannot be counted"):
@@ -56,7 +56,9 @@ def test_what_cannot_be_counted_is_refused(tmp_path: Path, name: str, data: byte
         video_frames.frames_in(tmp_path / "none.avi")
 
 
-def test_each_camera_is_held_to_its_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_camera_is_compared_with_its_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(video_frames, "exposures", lambda _: {"face": 123, "body": 7})
     path = tmp_path / "face.csv"
     path.write_bytes(CSV)

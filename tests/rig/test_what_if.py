@@ -57,7 +57,7 @@ def divergences(old: list[Message], new: list[Message], turns: int = 1) -> list[
 
 
 @pytest.mark.parametrize("turns", [1, 3, 1000])
-def test_only_the_first_parting_of_each_trial_counts(turns: int) -> None:
+def test_only_the_first_divergence_of_each_trial_counts(turns: int) -> None:
     old = trial(0, arm(100, 1), Disarm(200 * MS, 1)) + trial(1) + trial(2, arm(2100, 2))
     new = trial(0, arm(100, 1, "now")) + trial(1) + trial(2, arm(2100, 7))
     (one,) = divergences(old, new, turns)  # in trial 2 only the id differs
@@ -80,7 +80,7 @@ def test_positions_that_differ_are_shown_with_their_units() -> None:
     )
 
 
-def test_a_side_that_goes_on_longer_parts_there() -> None:
+def test_a_side_that_continues_longer_diverges_there() -> None:
     (one,) = divergences(trial(0), trial(0) + trial(1))
     assert one.texts() == ("nothing", "trial 1 begins: leaf1")
 
@@ -103,7 +103,7 @@ def recorded(folder: Path, mouse: dict[str, Any]) -> Path:
     return write_log(folder, pairs)
 
 
-def test_a_shorter_zone_parts_where_the_mouse_leaves_it(tmp_path: Path) -> None:
+def test_with_a_shorter_zone_trials_diverge_where_the_mouse_leaves_it(tmp_path: Path) -> None:
     folder = recorded(tmp_path, NEVER_LICKS)
     messages = [m for _, m in read(folder / LOG_FILE)]
     report = replay(folder, ["task.zone_to_m=3.6"], about())
@@ -119,7 +119,7 @@ def test_a_shorter_zone_parts_where_the_mouse_leaves_it(tmp_path: Path) -> None:
         assert place.position_m == pytest.approx(3.6, abs=0.05)
 
 
-def test_a_passive_reward_parts_at_the_cue_of_every_rewarded_trial(folder: Path) -> None:
+def test_with_passive_rewards_every_rewarded_trial_diverges_at_its_cue(folder: Path) -> None:
     report = replay(folder, ["task.reward_mode=passive", "task.reward_delay_ms=0"], about())
     assert report.what_if is not None
     messages = [m for _, m in read(folder / LOG_FILE)]
@@ -131,7 +131,9 @@ def test_a_passive_reward_parts_at_the_cue_of_every_rewarded_trial(folder: Path)
         assert one.texts()[1] == "reward requested at once, 3 ul"
 
 
-def test_the_report_says_what_is_evidence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_says_which_divergences_are_evidence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     change = ["--set", "task.reward_mode=passive", "--set", "task.reward_delay_ms=0"]
     output = CliRunner().invoke(app, ["replay", str(folder), *change]).output

@@ -1,4 +1,4 @@
-"""The screens under test: textures, and the real window where possible."""
+"""Fixtures of screens: textures, and the real window where possible."""
 
 import gc
 import os
@@ -55,7 +55,7 @@ def setup(drawn: dict[str, Texture]) -> RenderSetup:
 
 @pytest.fixture(scope="session")
 def window() -> None:
-    """Skip where the real window cannot be opened, except on the CI machine, where that fails."""
+    """Skip tests if the real window cannot be opened; in CI they fail."""
     if (lack := missing()) is not None:
         if os.environ.get("CI") == "true":
             pytest.fail(lack)

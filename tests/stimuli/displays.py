@@ -1,4 +1,4 @@
-"""A display with a simulated screen, to send messages to and to look at."""
+"""A display with a simulated screen, its messages and what it shows."""
 
 from typing import Any, ClassVar
 

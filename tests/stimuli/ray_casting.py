@@ -14,7 +14,7 @@ Chart = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 
 
 def wave(along_m: NDArray[Any], up_m: NDArray[Any]) -> NDArray[Any]:
-    """A smooth chart in which a shift of a centimetre is visible; periodic over 4 x 0.25 m."""
+    """A smooth texture in which a shift of a centimetre is visible; periodic over 4 x 0.25 m."""
     level: NDArray[Any] = 128 + 60 * np.sin(8 * np.pi * along_m) + 50 * np.sin(8 * np.pi * up_m)
     return level
 

@@ -1,4 +1,4 @@
-"""A PulseAudio server without a device, which writes what would be heard to a file."""
+"""A PulseAudio server without a device, which writes its output to a file."""
 
 import os
 import shutil

@@ -107,7 +107,7 @@ def test_an_impossible_calibration_writes_nothing(
 @pytest.mark.skipif(sys.platform != "linux", reason="there is a backdrop on Linux alone")
 @pytest.mark.parametrize("display", [":7777", "nowhere:0", "nonsense"])
 def test_the_backdrop_cannot_be_removed_without_an_x_server(setup: Path, display: str) -> None:
-    """In a process of its own, because this was once a segmentation fault."""
+    """In a separate process, because this was once a segmentation fault."""
     code = "from rig.cli.main import main; main()"
     command = [sys.executable, "-c", code, "check", "screens", str(setup), "--desktop"]
     environment = {**os.environ, "DISPLAY": display}

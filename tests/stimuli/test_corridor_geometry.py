@@ -1,4 +1,4 @@
-"""Projection and walls: what is behind a point of a screen is drawn at that point."""
+"""Projection and walls: each point is drawn where the eye sees it through the screen."""
 
 from itertools import pairwise
 from typing import Any
@@ -27,7 +27,7 @@ length_m = st.floats(0.1, 20)
 
 @st.composite
 def views(draw: st.DrawFn) -> View:
-    """A rectangle at any place that faces the eye, at any angle about the vertical."""
+    """A rectangle at any place, facing the eye, at any angle about the vertical."""
     turn, distance = draw(st.floats(-np.pi, np.pi)), draw(st.floats(5, 100))
     width, height = draw(st.floats(5, 100)), draw(st.floats(5, 100))
     right = np.array([np.cos(turn), 0, np.sin(turn)])

@@ -60,7 +60,7 @@ class Mouse:
         here, ahead = (ORDER[(self._trial + n) % 3] for n in (0, 1))
         cue: Any = None
         start = TrialStart(0, self._trial, here, ahead, False, *self._lengths, cue, "none", 0.0)
-        # trial numbers go on, as in a session
+        # trial numbers continue, as in a session
         self._node.handle(start)
 
 
@@ -68,7 +68,7 @@ class Mouse:
 def test_no_pixel_changes_where_one_corridor_becomes_the_next(
     node: Display, texture_m: float, grey_m: float
 ) -> None:
-    """After a micrometre nothing has moved: a difference means that something popped in or out."""
+    """Within a micrometre nothing moves: a difference means that something appeared or vanished."""
     lap_m = texture_m + grey_m
     mouse = Mouse(node, texture_m, grey_m)
     for border_m in (lap_m, 2 * lap_m):

@@ -1,4 +1,4 @@
-"""The display with the real window: what the mouse sees from one message to the next."""
+"""The display with the real window: the image after each message."""
 
 from collections.abc import Iterator
 from typing import Any

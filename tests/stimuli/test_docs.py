@@ -1,4 +1,4 @@
-"""The documents of the display: their examples are valid, and every setting is described."""
+"""The docs of the display: their examples are valid, and every setting is described."""
 
 import re
 import tomllib

@@ -109,7 +109,7 @@ def test_an_extrapolated_position_is_where_the_animal_is_in_mid_frame(
     (*_, flip) = published
     assert isinstance(flip, Flip)
     assert node._scheduler.flip_due is not None
-    mid_frame_s = (node._scheduler.flip_due - 1e9 / 120) / 1e9  # its own flip was due a period ago
+    mid_frame_s = (node._scheduler.flip_due - 1e9 / 120) / 1e9  # its flip was due a period ago
     wanted = 5.95 + m_s * mid_frame_s if moving and m_s > 0 else position_m
     assert flip.position_m == pytest.approx(min(wanted, 6.0), abs=1e-6)
 

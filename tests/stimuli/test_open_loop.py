@@ -1,4 +1,4 @@
-"""Open-loop stimuli: what is shown when, and every pixel where the eye should see it."""
+"""Open-loop stimuli: when they are shown, and each pixel where the eye should see it."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The patch code: whatever the photodiode saw, every frame that is decoded is the right one."""
+"""The patch code: whatever the photodiode saw, every decoded frame is correct."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_a_noisy_trace_with_dropped_frames_is_decoded(
     on_time = np.rint(np.diff(begins) * hz) == 1
     longest = np.bincount(np.cumsum(~on_time)).max()  # frames in a row without a late one
     if longest > 200:
-        assert seen.number.size > longest - 100  # the margins on either side
+        assert seen.number.size > longest - 100  # the margins on both sides
 
 
 @given(number, refresh, st.integers(100, 800), st.integers(1, 40), st.sampled_from(["lost", "lit"]))

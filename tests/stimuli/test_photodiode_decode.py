@@ -32,7 +32,7 @@ def edges_s(flips: list[Flip]) -> NDArray[np.float64]:
 def trace_of(
     flips: list[Flip], sample_hz: float, begin_s: float, rate: float
 ) -> NDArray[np.float64]:
-    """Return a noisy photodiode trace, of a clock with session = begin_s + rate * its own time."""
+    """Return a noisy photodiode trace of a clock with session time = begin_s + rate * its time."""
     t = np.array([flip.t for flip in flips]) / 1e9 + DELAY_S
     samples = begin_s + rate * np.arange(int((t[-1] - begin_s) * sample_hz)) / sample_hz
     light = np.array([flip.bright for flip in flips], float)

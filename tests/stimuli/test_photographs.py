@@ -41,7 +41,7 @@ def test_a_photograph_gives_a_matched_periodic_texture(tmp_path: Path) -> None:
 
 
 def test_the_wall_shows_the_photograph_upright_and_as_it_runs(tmp_path: Path) -> None:
-    """The photograph is bright in its lower half; the rows of a texture run up from the floor."""
+    """The photograph is bright in its lower half; the rows of a texture begin at the floor."""
     levels = np.full((400, 2400), 60, np.uint8)
     levels[200:] = 180
     Image.fromarray(levels).save(tmp_path / "leaf1.png")

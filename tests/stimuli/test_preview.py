@@ -1,4 +1,4 @@
-"""rig preview: every stimulus of a task in a PNG and in a window, or one sentence why not."""
+"""rig preview: every stimulus of a task in a PNG and in a window, or one error sentence."""
 
 import os
 import re

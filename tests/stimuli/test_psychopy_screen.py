@@ -31,7 +31,7 @@ def seen(screen: PsychopyScreen, *laps: Lap, position_m: float) -> NDArray[Any]:
     return screen.read_pixels()[..., 0].astype(float)
 
 
-def test_the_grid_runs_on_across_the_seams(real: PsychopyScreen) -> None:
+def test_the_grid_continues_across_the_seams(real: PsychopyScreen) -> None:
     """Over one period of the grid, neighbouring columns differ no more at a seam than beside it."""
     positions_m = 1.0 + np.arange(16) * (64 / 1024) / 16
     pictures = [seen(real, *[lap("grid")] * 3, position_m=at_m) for at_m in positions_m]
@@ -74,7 +74,7 @@ def test_the_grey_space_is_grey_and_the_next_corridor_is_ahead(real: PsychopyScr
     assert 100 < dark_px < (nearer < GREY // 4).sum()
 
 
-def test_fog_leaves_nothing_to_pop_in(real: PsychopyScreen) -> None:
+def test_nothing_appears_suddenly_out_of_the_fog(real: PsychopyScreen) -> None:
     """Where a lap would appear or vanish in the distance, the fog hides it completely."""
     with_next = seen(real, lap("black"), lap("leaf1"), lap("black"), position_m=0.0)
     without = seen(real, lap("black"), lap("leaf1"), GREY_LAP, position_m=0.0)

@@ -59,7 +59,7 @@ def test_screens_overlap_where_one_hides_a_part_of_the_other(at: float, apart: f
             check_views(views)
 
 
-def test_a_screen_above_another_is_no_overlap_until_it_hangs_into_it() -> None:
+def test_a_screen_above_another_overlaps_only_if_it_covers_part_of_it() -> None:
     front = THREE_VIEWS["front"]
     above = View(lower_left=(-30, 20, -20), lower_right=(30, 20, -20), upper_left=(-30, 45, -20))
     check_views({"front": front, "above": above})
@@ -114,7 +114,7 @@ def three(**area_px: Any) -> tuple[PhysicalScreen, ...]:
     return load_screens(views, {})
 
 
-def test_without_areas_the_screens_stand_side_by_side_with_the_patch_lower_left() -> None:
+def test_without_areas_the_screens_are_side_by_side_with_the_patch_lower_left() -> None:
     layout = compute_layout(three(), (400, 300), 20)
     assert layout.size_px == (1200, 300)
     assert layout.areas == tuple(Area(400 * n, 0, 400, 300) for n in range(3))
@@ -130,7 +130,7 @@ def test_areas_are_counted_from_the_top_and_the_window_holds_the_patch() -> None
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (370, 0), (0, 270), (370, 270)])
-def test_the_patch_may_stand_in_any_corner_of_a_screen(corner: tuple[int, int]) -> None:
+def test_the_patch_may_be_in_any_corner_of_a_screen(corner: tuple[int, int]) -> None:
     assert compute_layout(three(), (400, 300), 30, corner).size_px == (1200, 300)
 
 

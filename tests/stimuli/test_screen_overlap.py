@@ -56,11 +56,11 @@ def test_two_parts_of_a_dome_may_touch_and_not_overlap(
     [
         ((50, 130, -20, 30), False),  # beside it
         ((40, 130, -20, 30), True),
-        ((-10, 10, 5, 15), True),  # in the midst of it
+        ((-10, 10, 5, 15), True),  # in the middle of it
         ((-1, 1, 5, 6), True),  # and small
         ((-180, 180, 48, 80), False),  # a dome's top above it
         ((-180, 180, -60, -40), False),
-        ((-170, 170, -20, 30), True),  # all round
+        ((-170, 170, -20, 30), True),  # around it
     ],
 )
 def test_a_warped_screen_and_a_flat_one(

@@ -1,4 +1,4 @@
-"""Sessions in virtual time: the log agrees with what was shown and played."""
+"""Sessions in virtual time: the log agrees with what was displayed and played."""
 
 from pathlib import Path
 from typing import Any, ClassVar

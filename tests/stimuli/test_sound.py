@@ -205,7 +205,7 @@ def without_alsa(monkeypatch: pytest.MonkeyPatch) -> None:
         (without_device, "no sound device can play 2 channels at 48000 Hz .*connect one"),
     ],
 )
-def test_without_sound_a_real_animal_is_refused_and_a_simulated_one_goes_on(
+def test_without_sound_a_real_animal_is_refused_and_a_simulated_one_runs(
     monkeypatch: pytest.MonkeyPatch, lack: Callable[[pytest.MonkeyPatch], None], sentence: str
 ) -> None:
     lack(monkeypatch)

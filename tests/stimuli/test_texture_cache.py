@@ -1,4 +1,4 @@
-"""The texture cache: a texture is synthesized once, and a damaged or old one never used."""
+"""The texture cache: a texture is synthesized once; a damaged or outdated one is not used."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from stimuli.textures.names import SHAPE, Texture
 
 
 class Synthesizer:
-    """Returns noise and records what it was asked for."""
+    """Return noise and record the requested names."""
 
     def __init__(self) -> None:
         self.names: list[str] = []

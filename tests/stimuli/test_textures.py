@@ -101,7 +101,7 @@ def category(name: str) -> str:
 def test_edge_statistics_alone_sort_the_textures_by_category(
     drawn: dict[str, Texture],
 ) -> None:
-    """Each is nearest, in orientation and sharpness of edges, to another of its category."""
+    """By orientation and sharpness of edges, each is nearest to another of its category."""
     shown = {name: edges(drawn[name]) for name in OWN}
     for name, own in shown.items():
         others = {n: np.abs(own - seen).sum() for n, seen in shown.items() if n != name}

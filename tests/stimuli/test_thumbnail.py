@@ -1,4 +1,4 @@
-"""The small picture of the screens agrees with what the eye should see."""
+"""The thumbnail of the screens agrees with what the eye should see."""
 
 import numpy as np
 

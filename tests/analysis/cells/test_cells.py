@@ -75,7 +75,7 @@ def test_a_cell_has_all_the_pixels_that_it_just_touches(seed: int) -> None:
         assert mean == np.float32(1000 / len(inside) if place in inside else 0)
 
 
-def test_what_cells_cost_does_not_grow_with_the_frame() -> None:
+def test_memory_of_masks_does_not_grow_with_the_frame() -> None:
     """A mask of this frame would be a terabyte for each cell."""
     size = 2**20
     cells = [(1000.0 * n + 500, size - 1000.0 * n - 500, 4.0) for n in range(1000)]
@@ -89,7 +89,7 @@ def test_cells_come_in_the_order_of_the_table(tmp_path: Path) -> None:
     np.testing.assert_allclose(cells.centres(), np.array([[5, 6], [7.5, 8]]))
 
 
-def test_the_shipped_cells_lie_in_their_frame() -> None:
+def test_the_shipped_cells_are_inside_their_frame() -> None:
     assert Masks(read_cells(SHIPPED), (128, 128)).means(np.ones((128, 128)), STILL).all()
 
 

@@ -69,7 +69,7 @@ def test_another_image_is_refused(image: NDArray[Any], sentence: str, tmp_path: 
 
 
 @pytest.mark.parametrize("content", [b"", b"no tiff", b"II*\0\x08\0\0\0", b"II*\0\x08\0\0\0\x01\0"])
-def test_a_file_that_is_no_tiff_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_tiff_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "masks.tif").write_bytes(content)
     with pytest.raises(Refused, match=r"masks\.tif cannot be read"):
         read_cells(tmp_path / "masks.tif")

@@ -1,4 +1,4 @@
-"""Masks of another day are read as they are, and nothing that a file may hold is run."""
+"""Masks of another day are read unchanged, and no code in a file is executed."""
 
 import os
 import pickle
@@ -38,7 +38,7 @@ def test_suite2p_cells_come_with_their_weights_and_without_shared_pixels(tmp_pat
     np.testing.assert_allclose(cells.weight, [0.5, 1.0, 0.5, 1.0])
 
 
-def test_suite2p_cells_lie_in_their_iplane_and_label_images_do_not_say(tmp_path: Path) -> None:
+def test_suite2p_cells_are_in_their_iplane_and_label_images_name_no_plane(tmp_path: Path) -> None:
     path = tmp_path / "stat.npy"
     np.save(path, stat(cell([1], [4], iplane=2), cell([2], [4])), allow_pickle=True)
     cells = read_cells(path)
@@ -104,7 +104,7 @@ def test_masks_that_cannot_be_used_are_refused(held: Any, sentence: str, tmp_pat
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00"])
-def test_a_file_that_is_no_array_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_array_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "stat.npy").write_bytes(content)
     with pytest.raises(Refused, match="cannot be read"):
         read_cells(tmp_path / "stat.npy")

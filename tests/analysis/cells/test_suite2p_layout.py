@@ -1,4 +1,4 @@
-"""Cells of Suite2p's combined view come back to their own pixels and depth, or are refused."""
+"""Cells of Suite2p's combined view are mapped to their own pixels and depth, or refused."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def field(depths: int, corners: Sequence[tuple[int, int]]) -> Regions:
 
 
 def view_corners(regions: Regions, depths: int) -> list[tuple[int, int]]:
-    """Where Suite2p 1.0 puts each plane: its compute_dydx, written out."""
+    """Where Suite2p 1.0 places each plane: its compute_dydx, written out."""
     dy, dx = ([r[name] for r in regions] for name in ("y_px", "x_px"))
     ymax, xmax = max(dy) + HEIGHT, max(dx) + WIDTH
     columns = math.ceil(math.sqrt(ymax * xmax * depths) / xmax)
@@ -50,7 +50,7 @@ def read(tmp_path: Path, entries: list[dict[str, Any]]) -> Cells:
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32), depths=st.integers(1, 5), beside=st.booleans(),
        count=st.integers(1, 3), known=st.booleans())  # fmt: skip
-def test_combined_cells_come_back_to_their_own_pixels(
+def test_combined_cells_are_mapped_to_their_own_pixels(
     seed: int, depths: int, beside: bool, count: int, known: bool,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:  # fmt: skip
@@ -116,7 +116,7 @@ def test_a_cell_of_another_depth_stays_there_although_one_beside_it_names_none(
 
 
 def test_the_layout_can_be_given(tmp_path: Path) -> None:
-    """Two regions, one above the other: a cell at y 45 may be in either reading of the file."""
+    """Two regions, one above the other: a cell at y 45 fits both layouts."""
     regions = field(1, [(0, 0), (HEIGHT + 5, 0)])
     silent = [{k: v for k, v in cell([y, y + 1], [5, 5]).items() if k != "iplane"} for y in (3, 45)]
     cells = read(tmp_path, silent)

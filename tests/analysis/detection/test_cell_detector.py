@@ -1,4 +1,4 @@
-"""Cells found in what is imaged first are those of the simulated microscope, and few others."""
+"""The detected cells are those of the simulated microscope, and few others."""
 
 import csv
 import shutil
@@ -57,7 +57,7 @@ def handle_all(made: Online, pages: NDArray[np.int16], rate_hz: float = 3.0) -> 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """A session in virtual time that brings no cells, but finds them."""
+    """A session in virtual time without a cells file, which detects its cells."""
     folder = tmp_path_factory.mktemp("found")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -120,7 +120,7 @@ def test_cells_that_fire_are_found_and_hardly_any_others(found: Session) -> None
     assert false <= 0.05 * len(cells)
 
 
-def test_signals_begin_when_cells_are_found(found: Session) -> None:
+def test_signals_begin_when_cells_are_detected(found: Session) -> None:
     cells = imaged_cells(found)
     assert cells is not None
     (row,) = found.found.itertuples()
@@ -160,7 +160,7 @@ def test_another_contrast_is_caught_by_the_replay(found: Session) -> None:
 
 
 @pytest.mark.parametrize("dim", ["flat", "noise", "steady"])
-def test_a_field_without_cells_is_said_in_one_sentence(dim: str) -> None:
+def test_a_field_without_cells_is_reported_in_one_sentence(dim: str) -> None:
     rng = np.random.default_rng(4)
     pages = np.full((90, 48, 40), 300, np.int16)
     if dim != "flat":
@@ -176,7 +176,7 @@ def test_a_field_without_cells_is_said_in_one_sentence(dim: str) -> None:
     assert not any(isinstance(message, CellSignals) for message in published)
 
 
-def test_a_session_that_ends_before_says_so() -> None:
+def test_a_session_that_ends_before_cells_are_detected_is_reported() -> None:
     made, published = node(find={"after_s": 60.0})
     handle_all(made, np.full((30, 32, 32), 300, np.int16))
     (fault,) = published
@@ -184,7 +184,7 @@ def test_a_session_that_ends_before_says_so() -> None:
     assert "ended 10 s after its first frame, before cells were detected" in fault.text
 
 
-def test_a_blob_that_flickers_is_found_where_it_lies_in_the_reference() -> None:
+def test_a_flickering_blob_is_found_at_its_place_in_the_reference() -> None:
     rng = np.random.default_rng(4)
     scene = np.abs(np.cumsum(rng.normal(0, 40, (64, 64)), axis=1)) + 200
     y, x = np.mgrid[:64, :64]
@@ -203,7 +203,7 @@ def test_a_blob_that_flickers_is_found_where_it_lies_in_the_reference() -> None:
     assert (mine & blob).sum() / (mine | blob).sum() > 0.6
 
 
-def test_cells_are_either_brought_or_found() -> None:
+def test_cells_are_either_given_or_detected() -> None:
     for table in ({}, {"cells_file": "a.csv", "find": {}}):
         with pytest.raises(Refused, match="cells_file or a table `find`, not both"):
             node(**table)
@@ -213,7 +213,7 @@ def test_cells_are_either_brought_or_found() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**32), planes=st.integers(1, 3))
-def test_masks_come_back_from_their_runs(seed: int, planes: int) -> None:
+def test_masks_are_restored_from_their_runs(seed: int, planes: int) -> None:
     rng = np.random.default_rng(seed)
     labels = np.zeros((planes, 7, 9), np.int32)
     for plane in labels:

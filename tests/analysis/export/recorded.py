@@ -1,4 +1,4 @@
-"""Small sessions with cells, as an export finds them."""
+"""Small sessions with cells, for the tests of exports."""
 
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def start(imaging: bool = True, cohort: str = "task", stage: str = "train1") -> 
 def trial(
     number: int, stimulus: str, begin_ms: int, outcome: str = "done", licks: bool = True
 ) -> list[Message]:
-    """One corridor at 0.25 m a frame, with a cue at 2 m, two licks and, at leaf1, one reward."""
+    """One corridor at 0.25 m per frame, with a cue at 2 m, two licks and, for leaf1, one reward."""
     t = begin_ms * MS
     messages: list[Message] = [corridor(number, stimulus, t, cue=2.0)]
     for frame in range(TRIAL_FRAMES):
@@ -75,7 +75,7 @@ def trial(
 
 
 def signals(messages: list[Message], seed: int = 1) -> list[Message]:
-    """Frames and their activity for a session, one a wheel sample, 100 ms after it."""
+    """Frames and their activity for a session: one for each wheel sample, 100 ms after it."""
     rng = np.random.default_rng(seed)
     of = {m.trial: m.stimulus for m in messages if isinstance(m, TrialStart)}
     found: list[Message] = []

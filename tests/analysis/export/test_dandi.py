@@ -1,4 +1,4 @@
-"""DANDI's own program accepts the NWB files, and gives them the names that they have."""
+"""The dandi program accepts the NWB files and does not rename them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Exports to NWB, ALF and tables, also of sessions in which hardly anything happened."""
+"""Exports to NWB, ALF and tables, also of sessions in which little happened."""
 
 import re
 from datetime import date
@@ -68,7 +68,7 @@ def recorded(name: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", [*SESSIONS, "recovered"])
-def test_the_nwb_inspector_finds_nothing_grave(tmp_path: Path, name: str) -> None:
+def test_the_nwb_inspector_finds_no_critical_issue(tmp_path: Path, name: str) -> None:
     inspector = pytest.importorskip("nwbinspector", reason="nwbinspector is not installed")
     contents = read_contents(recorded(name, tmp_path), partial=name == "recovered")
     path = write_nwb(contents, tmp_path / "nwb", SUBJECT, RawPages.EMBED)
@@ -81,7 +81,7 @@ def test_the_nwb_inspector_finds_nothing_grave(tmp_path: Path, name: str) -> Non
     assert found == []
 
 
-def test_a_file_with_grave_findings_is_not_kept(
+def test_a_file_with_critical_issues_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("nwbinspector", reason="nwbinspector is not installed")
@@ -94,7 +94,7 @@ def test_a_file_with_grave_findings_is_not_kept(
     assert list((tmp_path / "nwb").iterdir()) == []
 
 
-def test_an_nwb_file_holds_what_was_recorded(tmp_path: Path) -> None:
+def test_an_nwb_file_contains_what_was_recorded(tmp_path: Path) -> None:
     from pynwb import NWBHDF5IO
 
     contents = read_contents(whole_session(tmp_path))
@@ -193,7 +193,7 @@ def test_an_animal_born_after_its_session_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_tables_come_back_as_they_were(tmp_path: Path, kind: str) -> None:
+def test_tables_are_read_back_unchanged(tmp_path: Path, kind: str) -> None:
     contents = read_contents(whole_session(tmp_path))
     write_tables(contents, tmp_path / "tables", kind)
     read = pd.read_csv if kind == "csv" else pd.read_parquet

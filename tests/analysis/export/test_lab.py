@@ -79,7 +79,7 @@ def test_the_arrays_have_the_shapes_of_the_published_data(behavior: dict[str, An
     assert behavior["Reward_Mode"] == "Active after cue"
 
 
-def test_an_aborted_trial_takes_no_number_and_its_frames_do_not_move(
+def test_an_aborted_trial_gets_no_number_and_its_frames_are_not_moving(
     behavior: dict[str, Any],
 ) -> None:
     aborted = slice(2 * TRIAL_FRAMES, 3 * TRIAL_FRAMES)
@@ -162,7 +162,7 @@ TRIAL_MS = TRIAL_FRAMES * FRAME_MS
     ("analysed_ms", "kept"),
     [
         ((0, np.inf), ["leaf1", "circle1", "leaf2", "circle2"]),
-        ((6000 + TRIAL_MS + 600, np.inf), ["leaf2", "circle2"]),  # such as detected cells
+        ((6000 + TRIAL_MS + 600, np.inf), ["leaf2", "circle2"]),  # as with detected cells
         ((6000 + 1.5 * TRIAL_MS, np.inf), ["circle2"]),  # leaf2 lacks frames before it
         ((0, 6000 + 2.9 * TRIAL_MS), ["leaf1", "circle1"]),  # such as a crash of the analysis
     ],
@@ -201,7 +201,7 @@ def test_without_a_completed_corridor_there_is_nothing_to_export(tmp_path: Path)
         write_lab(read_contents(folder), tmp_path / "lab")
 
 
-def test_a_file_that_is_no_dict_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_dict_is_not_overwritten(tmp_path: Path) -> None:
     contents = read_contents(whole_session(tmp_path))
     path = tmp_path / "lab" / "beh" / "Beh_sup_train1.npy"
     path.parent.mkdir(parents=True)
@@ -319,7 +319,7 @@ def test_areas_without_cells_are_named(tmp_path: Path) -> None:
 
 
 def test_cues_too_near_to_the_ends_of_the_recording_are_counted(tmp_path: Path) -> None:
-    """The cue and the first lick of the first trial are in frames 8 and 9; the rest fits."""
+    """The cue and the first lick of the first trial are in frames 8 and 9; all others fit."""
     warning = incomplete_windows(read_contents(whole_session(tmp_path)))
     assert warning.startswith(
         "2 cues or first licks are less than 15 frames from the first or last"

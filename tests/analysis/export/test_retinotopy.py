@@ -54,7 +54,7 @@ def test_without_the_size_of_a_pixel_xy_t_is_unknown_not_in_pixels(tmp_path: Pat
         assert [outline.shape for outline in held["out"]] == [(0, 2)] * 10
 
 
-def test_positions_of_the_atlas_are_written_as_they_are(tmp_path: Path) -> None:
+def test_atlas_positions_are_written_unchanged(tmp_path: Path) -> None:
     folder = whole_session(tmp_path)
     xy_t = np.random.default_rng(2).normal(0, 900, (CELLS, 2))
     np.savez(folder / "trans.npz", iarea=np.array(AREAS), xy_t=xy_t)
@@ -66,7 +66,7 @@ def test_positions_of_the_atlas_are_written_as_they_are(tmp_path: Path) -> None:
         np.testing.assert_array_equal(held["xy_t"], xy_t)
 
 
-def test_outlines_of_an_atlas_stay_and_those_of_cells_are_replaced(tmp_path: Path) -> None:
+def test_outlines_of_an_atlas_are_kept_and_those_of_cells_replaced(tmp_path: Path) -> None:
     contents, path = with_header(tmp_path, 160.0), tmp_path / "lab" / "retinotopy" / "areas.npz"
     for _ in range(2):
         write_lab(contents, tmp_path / "lab")

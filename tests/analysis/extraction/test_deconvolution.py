@@ -45,7 +45,7 @@ def calcium(
 def streamed(
     traces: NDArray[np.float32], times_s: NDArray[np.float64], lag: int
 ) -> NDArray[np.float32]:
-    """What comes out frame by frame, then at the end: (frames, cells)."""
+    """Return the values of each frame, then those of the end: (frames, cells)."""
     deconvolution = Deconvolution(traces.shape[0], TAU_S, lag)
     values_by_frame = [
         deconvolution.add(np.ascontiguousarray(v), t)
@@ -108,7 +108,7 @@ def test_the_baseline_is_below_transients_and_follows_a_slow_change() -> None:
     assert np.abs(later).max() < 160
 
 
-def test_a_gap_of_ten_minutes_leaves_a_baseline_that_finds_its_level_again() -> None:
+def test_the_baseline_recovers_after_a_gap_of_ten_minutes() -> None:
     baseline = Baseline(1, window_s=60.0, smooth_frames=2.0)
     values = np.zeros(1, np.float32)
     for at in range(300):
@@ -122,7 +122,7 @@ def test_a_gap_of_ten_minutes_leaves_a_baseline_that_finds_its_level_again() -> 
 
 
 def test_a_smaller_lag_makes_values_less_exact() -> None:
-    """How exact, for a closed loop that is to be fast: `pytest -s` prints it."""
+    """The correlations for each lag, for a fast closed loop; `pytest -s` prints them."""
     rng = np.random.default_rng(3)
     traces = np.stack([calcium(rng, 900, 30.0) for _ in range(50)])
     times_s = np.arange(900) / 3.0

@@ -24,7 +24,7 @@ def scattered(rng: np.random.Generator, count: int) -> Cells:
 
 
 def moved(page: NDArray[np.generic], shift: tuple[int, int]) -> NDArray[np.generic]:
-    """The page as the cells see it: where they have moved to; outside it, its edge."""
+    """The page seen from the moved cells; outside of the page its edge is repeated."""
     y = np.clip(np.arange(SHAPE[0]) + shift[0], 0, SHAPE[0] - 1)
     x = np.clip(np.arange(SHAPE[1]) + shift[1], 0, SHAPE[1] - 1)
     return page[np.ix_(y, x)]

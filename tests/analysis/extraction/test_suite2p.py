@@ -1,4 +1,4 @@
-"""Beside Suite2p's own functions, on the same frames: the same cells do the same."""
+"""Traces agree with those of Suite2p's own functions on the same frames."""
 
 import subprocess
 from pathlib import Path

@@ -17,7 +17,7 @@ CELLS = "cell,y_px,x_px,radius_px,plane\n0,3,2,1,0\n1,3,5,1,1\n2,3,8,1,2\n"
 
 
 def test_a_cell_is_the_mean_of_all_pages_of_its_slice(tmp_path: Path) -> None:
-    """Two frames of each of three slices, then a fly-back frame, which is no Frame message."""
+    """Two frames of each of three slices, then a fly-back frame without a Frame message."""
     (tmp_path / "cells.csv").write_text(CELLS)
     settings = PipelineSettings(
         TraceSettings(neuropil_share=0.0), MotionSettings(method="none"), ReferenceImages()

@@ -30,14 +30,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-def told_by(output: str) -> list[float]:
+def printed_shift(output: str) -> list[float]:
     """Down and right, px, and the rotation, degrees."""
     match = re.search(r"down (\S+) px, right (\S+) px, rotated (\S+) degrees", output)
     assert match is not None
     return [float(text) for text in match.groups()]
 
 
-def test_the_same_field_lies_where_it_was(data: Path, tmp_path: Path) -> None:
+def test_the_same_field_has_not_moved(data: Path, tmp_path: Path) -> None:
     tiff = tmp_path / "today.tif"
     (first,) = (data / "sub-VR2" / "ses-20261124_1" / "imaging").glob("*.tif")
     shutil.copy(first, tiff)
@@ -54,7 +54,7 @@ def test_the_same_field_lies_where_it_was(data: Path, tmp_path: Path) -> None:
         str(mean),
     ]
     done = CliRunner().invoke(app, args, catch_exceptions=False)
-    assert told_by(done.output) == pytest.approx([0, 0, 0], abs=1.0)
+    assert printed_shift(done.output) == pytest.approx([0, 0, 0], abs=1.0)
     picture = tifffile.imread(first)
     assert out.read_bytes().startswith(b"\x89PNG")
     means = read_reference_images(MotionSettings(reference_file=str(mean))).means
@@ -92,7 +92,7 @@ def test_that_days_masks_are_saved_where_the_cells_are_today(data: Path, tmp_pat
     assert now.origin == "ses-20261124_1"
 
 
-def test_masks_are_not_saved_of_another_field(data: Path, tmp_path: Path) -> None:
+def test_masks_of_another_field_are_not_saved(data: Path, tmp_path: Path) -> None:
     tiff, _ = moved_day(data, tmp_path, 0, 0)
     noise = tmp_path / "noise.tif"
     shutil.copy(tiff, noise)
@@ -109,7 +109,7 @@ def test_masks_are_not_saved_of_another_field(data: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "m.npz").exists()
 
 
-def test_a_field_that_has_moved_is_told_and_drawn_with_its_depth(
+def test_a_field_that_has_moved_is_reported_and_drawn_with_its_depth(
     data: Path, tmp_path: Path
 ) -> None:
     tiff, mean = moved_day(data, tmp_path, 5, -9)
@@ -120,7 +120,7 @@ def test_a_field_that_has_moved_is_told_and_drawn_with_its_depth(
     out = tmp_path / "over.png"
     args = ["align", "VR2", str(tiff), "--data", str(data), "--out", str(out)]
     done = CliRunner().invoke(app, [*args, "--stack", str(stack)], catch_exceptions=False)
-    assert told_by(done.output) == pytest.approx([5, -9, 0], abs=1.5)
+    assert printed_shift(done.output) == pytest.approx([5, -9, 0], abs=1.5)
     z_um = re.search(r" z (\S+) um", done.output)
     assert z_um is not None
     assert float(z_um[1]) == pytest.approx(10, abs=1.5)

@@ -103,7 +103,7 @@ def test_masks_follow_the_rotation_that_is_found_in_the_images(degrees: float) -
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_moved_masks_lie_on_the_same_cells(seed: int) -> None:
+def test_moved_masks_cover_the_same_cells(seed: int) -> None:
     rng = np.random.default_rng(seed)
     down, right = rng.uniform(-8, 8, 2)
     alignment = DayAlignment(down, right, rng.uniform(-3, 3), 1.0)

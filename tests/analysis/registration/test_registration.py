@@ -23,14 +23,14 @@ Floats = NDArray[np.float32]
 
 @pytest.fixture(scope="module")
 def movie() -> Floats:
-    """128 frames of a mouse's cortex, 440 x 256 px, already still."""
+    """128 frames of a mouse's cortex, 440 x 256 px, already registered."""
     if not MOVIE.is_file():
         pytest.skip(f"there is no {MOVIE}")
     return tifffile.imread(MOVIE).astype(np.float32)
 
 
 def shifted(image: Floats, down: float, right: float) -> Floats:
-    """The image moved by parts of pixels, by its phases."""
+    """The image shifted by fractions of a pixel, by its phases."""
     y, x = (scipy.fft.fftfreq(size) for size in image.shape)
     phases = np.exp(-2j * np.pi * (y[:, None] * down + x * right))
     moved = scipy.fft.ifft2(scipy.fft.fft2(image) * phases).real
@@ -45,7 +45,7 @@ def smooth_field(seed: int, shape: tuple[int, int], px: float) -> NDArray[np.flo
     return np.asarray(noise / noise.std())
 
 
-def test_whole_pixels_put_on_a_real_recording_come_back_exactly(movie: Floats) -> None:
+def test_whole_pixel_shifts_of_a_real_recording_are_measured_exactly(movie: Floats) -> None:
     rng = np.random.default_rng(0)
     correlator = Correlator(movie.shape[1:], 20)
     reference = correlator.reference(correlator.window(movie[:64].mean(axis=0)))
@@ -59,7 +59,7 @@ def test_whole_pixels_put_on_a_real_recording_come_back_exactly(movie: Floats) -
 
 
 @pytest.mark.parametrize(("window_px", "limit_px"), [(0, 0.06), (200, 0.1)])
-def test_parts_of_pixels_come_back_to_a_tenth(
+def test_subpixel_shifts_are_measured_to_a_tenth_of_a_pixel(
     movie: Floats, window_px: int, limit_px: float
 ) -> None:
     rng = np.random.default_rng(1)
@@ -92,11 +92,11 @@ def test_a_large_page_is_binned_and_still_located_to_a_tenth() -> None:
     assert np.sqrt(np.mean(np.square(off))) < 0.1
 
 
-def test_a_reference_from_the_first_minute_lies_where_the_field_mostly_was(movie: Floats) -> None:
+def test_a_reference_from_the_first_minute_is_where_the_field_mostly_was(movie: Floats) -> None:
     rng = np.random.default_rng(4)
     rigid = Rigid(movie.shape[1:], MotionSettings(reference_s=20.0))
     put = rng.integers(-6, 7, (128, 2))
-    put[0] = (9, -9)  # the first page lies far off
+    put[0] = (9, -9)  # the first page is far off
     got = []
     for at, page in enumerate(movie):
         *moved, _, _ = rigid.locate(np.roll(page, put[at], (0, 1)).astype(np.int16), at / 3)
@@ -107,8 +107,8 @@ def test_a_reference_from_the_first_minute_lies_where_the_field_mostly_was(movie
     assert np.sqrt((off**2).mean()) < 0.15
 
 
-def test_a_field_beyond_the_reach_is_not_found(movie: Floats) -> None:
-    """Shifts out of reach, another field and empty images are reported as not found."""
+def test_a_field_beyond_the_maximum_shift_is_not_found(movie: Floats) -> None:
+    """Shifts beyond the maximum, another field and empty images are reported as not found."""
     rng = np.random.default_rng(6)
     rigid = Rigid(movie.shape[1:], MotionSettings(max_shift_px=20), movie[:64].mean(axis=0))
     for at, page in enumerate(movie[64:]):
@@ -129,7 +129,7 @@ def test_pages_of_few_photons_are_found(movie: Floats) -> None:
     assert all(rigid.locate(page, float(at)).found for at, page in enumerate(pages))
 
 
-def test_pages_beyond_the_reach_do_not_spoil_the_reference(movie: Floats) -> None:
+def test_pages_beyond_the_maximum_shift_do_not_spoil_the_reference(movie: Floats) -> None:
     rigid = Rigid(movie.shape[1:], MotionSettings(reference_s=100.0))
     for at, page in enumerate(movie):
         away = 30 <= at < 60
@@ -138,7 +138,7 @@ def test_pages_beyond_the_reach_do_not_spoil_the_reference(movie: Floats) -> Non
         assert away or abs(moved.down_px) < 1.0
 
 
-def test_a_page_of_nothing_has_not_moved() -> None:
+def test_an_empty_page_has_not_moved() -> None:
     rigid = Rigid((40, 50), MotionSettings())
     blank = np.full((40, 50), 100, np.int16)
     assert rigid.locate(blank, 0.0) == (0.0, 0.0, 0.0, True)
@@ -163,7 +163,7 @@ def test_blocks_follow_a_field_that_stretches(movie: Floats) -> None:
 
 
 def stack_of(shape: tuple[int, int]) -> tuple[Floats, Floats]:
-    """A tissue that changes over some 10 um: one smooth field turns into others with depth."""
+    """A tissue that changes within about 10 um: one smooth field turns into others with depth."""
     z_um = np.arange(-20, 21, 2.5, dtype=np.float32)
     fields = [smooth_field(seed, shape, 2.0) for seed in range(9)]
     layers_um = np.linspace(-28, 28, 9)

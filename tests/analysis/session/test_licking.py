@@ -53,7 +53,7 @@ def _session(seed: int, trials: int, cueless: bool) -> tuple[pd.DataFrame, pd.Da
 
 
 def _responded(trial: Any, t_s: Any, m: Any) -> bool:
-    """Item 7 of the paper's measures, for one trial, lick by lick."""
+    """Item 7 of the study's measures, for one trial, lick by lick."""
     for lick_s, lick_m in zip(t_s, m, strict=True):
         if math.isnan(trial.drawn_cue_m):
             if 20 <= lick_m * 10 < 40:
@@ -68,7 +68,7 @@ def _responded(trial: Any, t_s: Any, m: Any) -> bool:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 260), st.booleans())
-def test_performance_is_its_definition(seed: int, trials: int, cueless: bool) -> None:
+def test_performance_agrees_with_its_definition(seed: int, trials: int, cueless: bool) -> None:
     table, licks = _session(seed, trials, cueless)
     hits: dict[bool, list[bool]] = {True: [], False: []}
     seen = 0
@@ -99,14 +99,14 @@ def test_aborted_and_cut_off_trials_and_other_pictures_do_not_count() -> None:
     assert performance(table, licks).rewarded.trials + performance(table, licks).other.trials == 3
 
 
-def test_of_a_session_without_cues_the_first_200_done_trials_count() -> None:
+def test_in_a_session_without_cues_the_first_200_completed_trials_count() -> None:
     for cueless, expected in ((True, 200), (False, 230)):
         table, _ = _session(1, 231, cueless)
         table["outcome"] = ["aborted", *["done"] * 230]
         assert counted(table).trial.tolist() == list(range(1, expected + 1))
 
 
-def test_a_lick_after_the_passive_water_is_no_response() -> None:
+def test_a_lick_after_the_passive_water_is_not_a_response() -> None:
     table, _ = _session(1, 2, cueless=False)
     table["reward_mode"], table["reward_delay_ms"], table["drawn_cue_m"] = "passive", 500.0, 1.0
     table["cue_s"] = table.start_s + 2.0
@@ -163,7 +163,7 @@ def test_counts_by_position_are_a_trial() -> None:
     assert np.isnan(by_position(np.array([]), 0, edges(6.0))).all()
 
 
-def test_a_running_share_looks_back_and_no_further() -> None:
+def test_a_running_rate_uses_only_earlier_trials() -> None:
     hits = np.array([True, False, True, True, False])
     assert running_share(hits, 2).tolist() == [1.0, 0.5, 0.5, 1.0, 0.5]
     assert running_share(hits, 99).tolist() == [1.0, 0.5, 2 / 3, 0.75, 0.6]

@@ -38,7 +38,7 @@ LATER_MS = 100_000
 
 
 def messages(cut_trial: bool) -> list[Message]:
-    """Four corridors; with `cut_trial` the third one is interrupted, and comes again."""
+    """Four corridors; with `cut_trial` the third one is interrupted and repeated."""
     found: list[Message] = []
     begin_ms, number = 6_000, 0
     for stimulus in recorded.STIMULI:
@@ -56,7 +56,7 @@ def messages(cut_trial: bool) -> list[Message]:
 
 
 def second_part(found: list[Message]) -> list[Message]:
-    """Return messages as a process of the second part publishes them: numbers and times anew."""
+    """Return messages as a process of the second part publishes them: new numbers and times."""
     first_frame = next(m.index for m in found if isinstance(m, Frame))
     own: list[Message] = []
     for message in found:
@@ -124,7 +124,7 @@ def test_the_parts_read_back_as_one_session(tmp_path: Path, table: str, cut_tria
         assert (first, last) == ("../ses-20260304_2/imaging/a.tif", "imaging/a.tif")
 
 
-def test_the_traces_and_the_distance_go_on(tmp_path: Path) -> None:
+def test_the_traces_and_the_distance_continue(tmp_path: Path) -> None:
     folder, whole = two_parts(tmp_path)
     joined = Session(folder)
     assert np.array_equal(joined.traces, whole.traces)

@@ -1,4 +1,4 @@
-"""A session comes back from its log, whatever there was or was not in it."""
+"""A session is read back from its log, whatever the log contains or lacks."""
 
 import tempfile
 import tracemalloc
@@ -56,7 +56,7 @@ def read_back(folder: Path, messages: list[Message | tuple[str, Message]]) -> Se
     return Session(write_log(folder, enveloped(messages)))
 
 
-def test_trials_tell_what_was_drawn_and_what_came_of_it(tmp_path: Path) -> None:
+def test_trials_contain_what_was_drawn_and_their_outcome(tmp_path: Path) -> None:
     trials = read_back(tmp_path, TRIALS).trials
     assert trials.trial.tolist() == [0, 1, 2]
     assert trials.stimulus.tolist() == ["leaf1", "circle1", "circle1"]
@@ -73,7 +73,7 @@ def test_trials_tell_what_was_drawn_and_what_came_of_it(tmp_path: Path) -> None:
     assert never.isna().to_numpy().all()
 
 
-def test_licks_and_rewards_lie_where_the_corridor_stood_at_their_time(tmp_path: Path) -> None:
+def test_licks_and_rewards_have_the_position_at_their_time(tmp_path: Path) -> None:
     session = read_back(tmp_path, TRIALS)
     assert session.licks.t_s.tolist() == [0.005, 0.020, 0.036]
     assert session.licks.trial.tolist() == [-1, 0, 0]
@@ -86,7 +86,7 @@ def test_licks_and_rewards_lie_where_the_corridor_stood_at_their_time(tmp_path: 
     assert session.settings["subject"] == "VR2"
 
 
-def test_signals_come_back_as_they_were_said(tmp_path: Path) -> None:
+def test_signals_are_read_back_as_published(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     traces = rng.normal(size=(3, 5)).astype("<f4")
     d_prime = np.full((3, 5), np.nan, "<f4")
@@ -188,7 +188,7 @@ def test_licks_before_any_position_fall_in_no_trial(tmp_path: Path) -> None:
     assert len(session.trials) == 0
 
 
-def test_faults_and_ends_name_their_speakers(tmp_path: Path) -> None:
+def test_faults_and_ends_name_their_senders(tmp_path: Path) -> None:
     messages: list[Message | tuple[str, Message]] = [
         START,
         ("online", Fault(MS, "the pixels of frame 3 were lost", 3)),
@@ -210,7 +210,7 @@ def test_faults_and_ends_name_their_speakers(tmp_path: Path) -> None:
     assert session.overruns == {"online": 3}
 
 
-def test_missing_words_are_counted_for_each_speaker_and_kind(tmp_path: Path) -> None:
+def test_missing_messages_are_counted_for_each_sender_and_type(tmp_path: Path) -> None:
     messages: list[Message | tuple[str, Message]] = [START]
     messages += [("hardware", Heartbeat(t, True)) for t in range(4)]
     messages += [Wheel(t, t, 0.0) for t in range(6)]
@@ -221,7 +221,7 @@ def test_missing_words_are_counted_for_each_speaker_and_kind(tmp_path: Path) -> 
     assert dict(session.gaps) == {("hardware", "Wheel", 0): 3}
 
 
-def test_a_torn_log_is_read_up_to_the_tear(tmp_path: Path) -> None:
+def test_a_truncated_log_is_read_up_to_its_end(tmp_path: Path) -> None:
     messages: list[Message | tuple[str, Message]] = [START]
     messages += [Wheel(t * MS, t, t * 0.1) for t in range(20_000)]
     path = write_log(tmp_path, enveloped(messages)) / LOG_FILE

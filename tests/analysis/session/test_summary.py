@@ -1,4 +1,4 @@
-"""The end numbers are those of the log, and JSON can hold them."""
+"""The numbers of the summary are those of the log, and are valid JSON."""
 
 import json
 from pathlib import Path
@@ -69,11 +69,11 @@ def test_findings_are_counted_and_mark_the_session(tmp_path: Path) -> None:
     }
 
 
-def test_without_integrity_nothing_is_said_of_it(tmp_path: Path) -> None:
+def test_without_the_integrity_process_it_is_absent_from_the_summary(tmp_path: Path) -> None:
     assert summary_of(tmp_path, [START])["integrity"] is None
 
 
-def test_the_numbers_of_a_session(tmp_path: Path) -> None:
+def test_a_summary_has_the_numbers_of_its_session(tmp_path: Path) -> None:
     messages: Said = [START, Flip(0, 99, 0.0, -1, 0, False)]
     messages += a_trial(0, "leaf1", "done", 3)
     messages += a_trial(1, "circle1", "done", 1)
@@ -143,7 +143,7 @@ def test_a_session_that_never_began_has_numbers_too(tmp_path: Path) -> None:
         max_size=5,
     )
 )
-def test_whatever_happened_the_counts_add_up(
+def test_the_counts_of_any_session_add_up(
     tmp_path_factory: pytest.TempPathFactory, trials: list[tuple[str, Outcome | None, int]]
 ) -> None:
     messages: Said = [START]

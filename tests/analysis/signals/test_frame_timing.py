@@ -1,4 +1,4 @@
-"""The time of a page is the middle of its scan, however late it came."""
+"""The time of a page is the middle of its scan, however late it arrived."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,12 +27,12 @@ def test_once_a_page_came_in_time_the_others_may_come_late(starts: int, late: li
             assert abs(middle - (starts + stamp + PERIOD_NS // 2)) <= 2
 
 
-def test_of_the_first_page_nobody_knows_how_long_it_lasted() -> None:
+def test_the_duration_of_the_first_page_is_unknown() -> None:
     assert FrameTiming().middle(page(900, 100)) == 900
 
 
 def test_clocks_that_drift_are_followed() -> None:
-    """A microscope's clock 100 ppm slow and one as fast: 30 ms in five minutes, were it not."""
+    """A microscope's clock 100 ppm slow or fast; uncorrected, this is 30 ms in five minutes."""
     for ppm in (-100, 100):
         times = FrameTiming()
         for k in range(3000):
@@ -41,7 +41,7 @@ def test_clocks_that_drift_are_followed() -> None:
         assert abs(middle - (truth + PERIOD_NS // 2)) < 10 * MS
 
 
-def test_a_microscope_that_begins_anew_is_dated_anew() -> None:
+def test_a_microscope_that_starts_again_gets_a_new_clock_offset() -> None:
     times = FrameTiming()
     for start in (0, 10**11):
         for k in range(3):
@@ -77,7 +77,7 @@ def test_a_step_of_the_microscopes_clock_moves_no_page(
             assert abs(times.elapsed_s - scanned * PERIOD_NS / 1e9) < 0.01
 
 
-def test_a_pause_of_the_microscope_is_no_step() -> None:
+def test_a_pause_of_the_microscope_is_not_a_step() -> None:
     times, pause_ns = FrameTiming(), 7 * 10**9
     for k in range(12):
         stamp = k * PERIOD_NS + pause_ns * (k >= 6)
@@ -86,7 +86,7 @@ def test_a_pause_of_the_microscope_is_no_step() -> None:
             assert abs(middle - (stamp + PERIOD_NS // 2)) <= 2
 
 
-def test_a_page_that_comes_seconds_late_is_no_step() -> None:
+def test_a_page_that_comes_seconds_late_is_not_a_step() -> None:
     times = FrameTiming()
     for k in range(12):
         stamp = k * PERIOD_NS

@@ -1,4 +1,4 @@
-"""Learning signals after each trial are what SCIENCE's definitions give on the recording so far.
+"""Learning signals after each trial agree with the study's definitions on the recording so far.
 
 The definitions are written out here in plain NumPy (float64), independently of the product.
 """
@@ -56,7 +56,7 @@ class Made(NamedTuple):
 
 
 def session(seed: int, stimuli: tuple[str, ...], trials: int) -> Made:
-    """Stops, missing frames, trials that are aborted, trials without licks, and grey in between."""
+    """A session with stops, missing frames, aborted trials, trials without licks, and grey."""
     rng = np.random.default_rng(seed)
     gain = rng.uniform(0, 3, (len(stimuli), CELLS))
     peak = rng.uniform(0, 4, CELLS)
@@ -140,7 +140,7 @@ def d_prime(a: Values, b: Values) -> Values:
 
 
 class Definition:
-    """SCIENCE, items 3 to 6, on a whole recording."""
+    """The study's definitions of these signals, on a whole recording."""
 
     def __init__(self, made: Made, frames: list[Recorded], completed: list[int]) -> None:
         self.made, self.completed = made, completed
@@ -360,7 +360,7 @@ def check_sequences(message: LearningSignals, wanted: Definition, c: int, area: 
 @pytest.mark.filterwarnings("ignore:invalid value", "ignore:Mean of empty", "ignore:Degrees")
 @pytest.mark.parametrize("trials", [1, 2, 33])
 @pytest.mark.parametrize("stage", STAGES)
-def test_after_each_trial_every_signal_is_its_definition(
+def test_after_each_trial_every_learning_signal_agrees_with_its_definition(
     stage: str, trials: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learning_job, "VALUES_PER_STEP", 40_000)  # several frames a job

@@ -1,4 +1,4 @@
-"""At the end the running signals are the definitions on the whole recording, at every stage."""
+"""After each trial the running signals agree with their definitions on the recording so far."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ class Run(NamedTuple):
 
 
 def session(seed: int, stimuli: tuple[str, ...], trials: int) -> tuple[list[Step], set[int]]:
-    """Frames with stops and gaps; every sixth trial is aborted half-way, the first one not."""
+    """Frames with stops and gaps; every sixth trial is aborted half-way, but not the first."""
     rng = np.random.default_rng(seed)
     gain = rng.uniform(0, 3, (len(stimuli), CELLS))
     steps: list[Step] = []
@@ -95,7 +95,7 @@ def outcome_of(trial: int, aborted: set[int]) -> Literal["done", "aborted"]:
 
 
 def d_prime_of(steps: list[Step], aborted: set[int]) -> NDArray[np.float64]:
-    """SCIENCE, item 1, on all frames at once."""
+    """The study's definition, on all frames at once."""
     rows: dict[str, list[NDArray[np.float32]]] = {"leaf1": [], "circle1": []}
     for trial, stimulus, place, activity in steps:
         inside = place.moving and place.position_m < 4.0 and trial not in aborted
@@ -111,7 +111,7 @@ def d_prime_of(steps: list[Step], aborted: set[int]) -> NDArray[np.float64]:
 
 
 def shares_of(d_prime: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SCIENCE, item 1: selective cells over all cells of an area, undefined ones included."""
+    """The study's definition: selective cells over all cells of an area, also undefined ones."""
     out = np.full((len(NAMES), 3, 10), np.nan)
     for number, name in enumerate(NAMES):
         own = np.isin(AREA, GROUPS[name]) if name in GROUPS else np.ones(CELLS, bool)
@@ -123,7 +123,9 @@ def shares_of(d_prime: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("trials", [1, 25])
 @pytest.mark.parametrize("stage", STAGES)
-def test_after_each_trial_each_signal_is_its_definition(stage: str, trials: int) -> None:
+def test_after_each_trial_each_running_signal_agrees_with_its_definition(
+    stage: str, trials: int
+) -> None:
     steps, aborted = session(list(STAGES).index(stage), STAGES[stage], trials)
     made = run(steps, aborted, trials)
     learning = made.learning()
@@ -159,7 +161,7 @@ def check_population(made: Run, tuned: NDArray[np.float64]) -> None:
         point: (message, at)
         for message in published
         for at, point in enumerate(message.tuned)
-        if point < BINS * len(tuned)  # beyond: of an aborted trial at the end
+        if point < BINS * len(tuned)  # later points belong to an aborted trial at the end
     }
     assert sorted(latest) == list(range(BINS * len(tuned)))
     d_prime = {m: np.frombuffer(m.d_prime, "<f4").astype(float) for m in made.learning()}
@@ -204,7 +206,7 @@ def test_a_session_that_ends_inside_a_trial_gives_the_signals_of_the_completed_o
     assert last.tuned
 
 
-def test_a_trial_taken_back_leaves_no_trace_in_later_signals() -> None:
+def test_an_aborted_trial_does_not_affect_later_signals() -> None:
     ends = []
     for trials in (["leaf1", "circle1"], ["leaf1", "aborted", "circle1"]):
         rng, spoiled = np.random.default_rng(3), np.random.default_rng(4)
@@ -227,7 +229,7 @@ def test_a_trial_taken_back_leaves_no_trace_in_later_signals() -> None:
     assert ends[0][1][0] == 3
 
 
-def test_naive_float32_sums_would_be_off_where_ours_are_not() -> None:
+def test_signals_are_accurate_where_naive_float32_sums_are_not() -> None:
     rng = np.random.default_rng(1)
     values = (rng.normal(0, 40, (20_000, 3)) + 9000).astype(np.float32)
     moments = Moments(3)
@@ -243,7 +245,7 @@ def test_naive_float32_sums_would_be_off_where_ours_are_not() -> None:
 
 
 def test_ninety_thousand_cells_and_hundreds_of_trials_stay_below_a_gigabyte() -> None:
-    """Rows go to the disk as they are determined: what is resident does not grow with trials."""
+    """Rows are written to disk when they are determined, so memory does not grow with trials."""
     code = """
 import resource
 import numpy as np

@@ -46,7 +46,7 @@ def by_definition(frames: Frames, trials: int) -> NDArray[np.float64]:
 
 @settings(deadline=None, max_examples=100)
 @given(trials=st.lists(trial, max_size=6), seed=st.integers(0, 99))
-def test_after_each_completed_trial_all_are_what_the_definition_gives(
+def test_after_each_completed_trial_the_tuning_agrees_with_the_definition(
     trials: list[tuple[str, list[tuple[float, bool]]]], seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -128,7 +128,7 @@ def test_a_scratch_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None
         ScratchRows(tmp_path / "absent", 3)
 
 
-def test_a_row_that_the_disk_has_no_room_for_is_refused(
+def test_a_row_that_does_not_fit_on_the_disk_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the limit would cut off a .pyc file

@@ -1,4 +1,4 @@
-"""What cannot be computed is NaN with a reason, and leaves the other signals as they are."""
+"""A signal that cannot be computed is NaN with a reason; the other signals are not affected."""
 
 import numpy as np
 import pytest

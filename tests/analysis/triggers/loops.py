@@ -1,4 +1,4 @@
-"""Sessions with triggers in virtual time, and messages for a closed loop of its own."""
+"""Sessions with triggers in virtual time, and messages for a closed loop alone."""
 
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ def with_loop(*triggers: dict[str, Any], seed: int = 3, **options: Any) -> Sessi
 
 
 class Loop:
-    """A closed loop by itself: a mouse walks, frames arrive, and its requests are kept."""
+    """A closed loop alone: a mouse runs, frames arrive, and the requests are recorded."""
 
     def __init__(self, *triggers: dict[str, Any], seed: int = 3) -> None:
         table = {"triggers": list(triggers), "seed": seed}
@@ -58,7 +58,7 @@ class Loop:
         return start
 
     def walk(self, t_ms: float, position_m: float, moving: bool = True) -> list[Message]:
-        """Publish a Position; return what the loop publishes at it."""
+        """Handle a Position; return what the loop publishes."""
         before = len(self.published)
         speed = 30.0 if moving else 0.0
         t = round(t_ms * MS)
@@ -74,7 +74,7 @@ class Loop:
         projection: float | None = None,
         ramp: float | None = None,
     ) -> list[Message]:
-        """Publish the signals of a frame, alike in all areas; return what the loop publishes."""
+        """Handle the signals of a frame, equal in all areas; return what the loop publishes."""
         before = len(self.published)
         number, self.frames = self.frames, self.frames + 1
         self.node.handle(

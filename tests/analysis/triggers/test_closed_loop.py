@@ -130,7 +130,7 @@ def test_another_rule_can_be_tried_on_a_recorded_session(tmp_path: Path) -> None
     assert report.unreached == []
 
 
-def test_a_trigger_comes_once_a_trial_unless_told_otherwise() -> None:
+def test_a_trigger_occurs_once_per_trial_by_default() -> None:
     found = []
     for once in (True, False):
         loop = Loop(rule("moving", once_per_trial=once))
@@ -150,7 +150,7 @@ def test_the_refractory_time_separates_triggers() -> None:
     assert [m.t // MS for m in of(Trigger, loop.published)] == [0, 100, 200]
 
 
-def test_nothing_is_raised_outside_trials() -> None:
+def test_no_line_is_raised_outside_trials() -> None:
     loop = Loop(rule("not moving"))
     assert loop.walk(0, 0.0, moving=False) == []
     loop.start(10, 0)
@@ -204,7 +204,7 @@ def test_cues_and_licks_count_from_their_own_time() -> None:
     assert found == {"cued": 30, "two": 60, "late": 130}
 
 
-def test_a_rule_on_activity_is_judged_for_the_moment_of_the_scan() -> None:
+def test_a_rule_on_activity_is_evaluated_for_the_time_of_the_scan() -> None:
     when = "projection.medial > 0.5 for 2 frames and in texture and position_m < 3.0"
     loop = Loop(rule(when))
     loop.start(0, 0)
@@ -218,7 +218,7 @@ def test_a_rule_on_activity_is_judged_for_the_moment_of_the_scan() -> None:
     assert loop.frame(1950, 1510, projection=0.6) == [], "once a trial, and beyond 3 m"
 
 
-def test_a_frame_of_a_trial_that_is_over_raises_nothing() -> None:
+def test_a_frame_of_an_ended_trial_raises_no_line() -> None:
     loop = Loop(rule("activity.all > 1.0"))
     loop.start(0, 0)
     loop.walk(0, 3.9)
@@ -228,7 +228,7 @@ def test_a_frame_of_a_trial_that_is_over_raises_nothing() -> None:
     assert raised(loop.frame(200, 110, activity=2.0)) == [1]
 
 
-def test_undefined_signals_raise_nothing() -> None:
+def test_undefined_signals_raise_no_line() -> None:
     loop = Loop(rule("ramp > -10"), rule("not projection.V1 > 0", name="two"))
     loop.start(0, 0)
     loop.walk(0, 1.0)
@@ -254,7 +254,7 @@ def test_a_projection_may_be_that_of_another_contrast() -> None:
 
 
 def test_a_yoked_session_repeats_the_lines_of_another(tmp_path: Path) -> None:
-    """The lines rise in the same trials and places, whatever the animal does; shams do not."""
+    """Lines rise in the same trials and places, for any behavior; shams raise none."""
     first = tmp_path / "first"
     recorded(first, rule("licks >= 1", hold_ms=300.0, sham_fraction=0.4), trials=6)
     table = Session(first).triggers
@@ -270,7 +270,7 @@ def test_a_yoked_session_repeats_the_lines_of_another(tmp_path: Path) -> None:
     assert replay(second, [], about()).first is None
 
 
-def test_the_table_of_triggers_says_what_was_done(tmp_path: Path) -> None:
+def test_the_table_of_triggers_contains_pulses_and_refusals(tmp_path: Path) -> None:
     published = recorded(tmp_path, rule(sham_fraction=0.5), rule(name="two"), trials=6)
     table = Session(tmp_path).triggers
     asked = {one.id: one for one in of(Trigger, published)}
@@ -292,7 +292,7 @@ steps = st.lists(
 
 
 @given(steps=steps, once=st.booleans(), refractory_ms=st.sampled_from([0, 35, 100]))
-def test_the_limits_hold_whatever_the_mouse_does(
+def test_the_trigger_limits_hold_for_any_behavior(
     steps: list[tuple[int, bool, str]], once: bool, refractory_ms: int
 ) -> None:
     """Every hold is released, once; every trigger is in a trial, and follows the limits."""

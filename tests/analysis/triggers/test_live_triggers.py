@@ -56,7 +56,9 @@ def test_lines_rise_in_a_real_session_and_a_replay_decides_the_same(tmp_path: Pa
     assert report.compared["closed_loop"] == 12 + 6
 
 
-def test_a_session_goes_on_without_its_closed_loop_and_its_line_falls(tmp_path: Path) -> None:
+def test_a_session_continues_without_its_closed_loop_and_its_line_is_lowered(
+    tmp_path: Path,
+) -> None:
     setup = behavior_alone(tmp_path)
     rule = 'task.triggers=[{name="on", when="in texture", line="laser", hold_ms=1500.0}]'
     with Live(tmp_path / "data", *SHORT, rule, setup=setup, args=("--seed", "3")) as live:

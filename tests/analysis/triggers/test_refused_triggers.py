@@ -69,7 +69,7 @@ def test_a_setup_without_a_closed_loop_refuses_triggers() -> None:
         ),
     ],
 )
-def test_a_signal_that_nothing_computes_is_refused(sets: list[str], expected: str) -> None:
+def test_a_signal_that_no_node_computes_is_refused(sets: list[str], expected: str) -> None:
     task = TASKS / "closed_loop.toml"
     with pytest.raises(Refused, match=expected):
         completed(resolve(SETUP, task, "test", 1, sets).session)
@@ -101,7 +101,7 @@ def test_start_carries_every_default_of_a_trigger() -> None:
         ("rule\none", "is not a table of triggers"),
     ],
 )
-def test_a_yoked_file_that_is_none_is_refused(text: str, expected: str, tmp_path: Path) -> None:
+def test_an_invalid_yoked_file_is_refused(text: str, expected: str, tmp_path: Path) -> None:
     path = tmp_path / "triggers.csv"
     path.write_text(text)
     table = {"triggers": [rule("", yoked_file=str(path))], "seed": 1}

@@ -1,4 +1,4 @@
-"""Rules are parsed as their grammar says, judged as their words say, and never executed."""
+"""Rules are parsed by their grammar, evaluated as written, and never executed as code."""
 
 import operator
 from typing import Any
@@ -41,7 +41,7 @@ def moment(t_ms: float = 0.0, place: str = "texture", **values: Any) -> Moment:
         ("ramp>0.5 and licks<=1", {"ramp": 0.6, "licks": 1.0}, True),
     ],
 )
-def test_a_rule_is_judged(text: str, values: dict[str, Any], expected: bool) -> None:
+def test_a_rule_is_evaluated(text: str, values: dict[str, Any], expected: bool) -> None:
     assert Rule(text).is_true(moment(**values)) is expected
 
 
@@ -55,7 +55,7 @@ def test_an_undefined_value_makes_neither_a_condition_nor_its_opposite_true(
     assert not Rule(text).is_true(moment(ramp=undefined, moving=False))
 
 
-def test_an_undefined_value_does_not_hide_what_decides_without_it() -> None:
+def test_an_undefined_value_does_not_matter_if_the_rest_decides() -> None:
     assert Rule("ramp > 0 or moving").is_true(moment(ramp=None, moving=True))
     assert Rule("not (ramp > 0 and moving)").is_true(moment(ramp=None, moving=False))
 
@@ -77,7 +77,7 @@ def test_for_may_be_a_time_and_apply_to_a_bracket() -> None:
     assert found == [False, False, False, True, False, False, False, True]
 
 
-def test_a_condition_after_or_counts_on_while_another_decides() -> None:
+def test_a_condition_after_or_keeps_counting_while_another_is_true() -> None:
     rule = Rule("moving or ramp > 0 for 3 frames")
     for moving in (True, True):
         assert rule.is_true(moment(moving=moving, ramp=1.0))

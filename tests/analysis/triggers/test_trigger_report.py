@@ -31,7 +31,7 @@ def _trigger(t_ms: float, id_: int, frame: int | None, sham: bool = False) -> Me
 
 
 def _logged(folder: Path, lag: int = 2) -> Path:
-    """Two triggers of frames, one of a tick, a refused one, and one that nobody answered."""
+    """Two triggers of frames, one of a tick, a refused one, and one without an answer."""
     node = {"run": "analysis.online", "traces": {"deconvolution_lag_frames": lag}}
     start = type(START)(0, {**START.session, "nodes": {"online": node}})
     messages: list[Message | tuple[str, Message]] = [start, corridor(0, "leaf1", MS)]
@@ -70,7 +70,7 @@ def test_latencies_run_from_the_frame_that_completed_the_values(tmp_path: Path) 
     json.dumps(summary, allow_nan=False)
 
 
-def test_the_table_has_the_length_of_each_line_and_why_there_is_none(tmp_path: Path) -> None:
+def test_the_table_has_the_length_of_each_pulse_or_the_reason_for_none(tmp_path: Path) -> None:
     table = Session(_logged(tmp_path)).triggers
     assert table.up_ms.to_numpy() == pytest.approx([5.0, 0.0, 20.0, 0.0, 0.0])
     assert list(table.refused) == ["", "", "", "too late", "not answered"]

@@ -45,7 +45,7 @@ def _file(folder: Path, text: str, name: str = "mouse.csv.gz") -> Path:
     ("name", "laps", "licks"),
     [("mouse1_day1", 40, 1375), ("mouse1_day5", 80, 2613), ("mouse3_day5", 40, 1263)],
 )
-def test_the_known_results(name: str, laps: int, licks: int) -> None:
+def test_real_recordings_have_their_known_counts(name: str, laps: int, licks: int) -> None:
     recording = read_recording(_real(name))
     assert len(np.unique(recording.lap)) == laps
     assert len(recording.lick_t) == licks
@@ -81,7 +81,7 @@ def test_the_whole_recording_is_played_whatever_the_tick() -> None:
     assert mouse.counts(10**15) == recording.counts[-1]
 
 
-def test_it_moves_at_recorded_times_and_stands_still_at_the_end(tmp_path: Path) -> None:
+def test_it_moves_at_recorded_times_and_stops_at_the_end(tmp_path: Path) -> None:
     mouse = _mouse(_file(tmp_path, HEADER + ROWS))
     at_ms = {0: 0, 16: 0, 17: 5, 33: 5, 34: 3, 1733: 3, 1734: 7, 1751: 8, 1768: 10, 99_999: 10}
     assert {ms: mouse.counts(10 * S + ms * MS) for ms in at_ms} == at_ms

@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_mouse(seed: int) -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 400))
-def test_behavior_does_not_depend_on_how_often_it_is_polled(seed: int, every_ms: int) -> None:
+def test_behavior_does_not_depend_on_the_polling_rate(seed: int, every_ms: int) -> None:
     often, rarely = (_mouse(seed, idle_bursts_per_min=20.0) for _ in range(2))
     licks = [t for ms in range(0, 20_000, every_ms) for t in often.licks(ms * MS)]
     paths = [often.counts(ms * MS) for ms in range(0, 20_000, every_ms)]

@@ -10,7 +10,7 @@ from tests.behavior.devices.nidaq.simulated_card.process import SimulatedCard
 
 @pytest.fixture
 def card() -> Iterator[SimulatedCard]:
-    """A shared card, for tests that do not break it."""
+    """A shared card, for tests that leave it working."""
     shared_card().do("reset")
     yield shared_card()
     shared_card().do("reset")
@@ -18,8 +18,8 @@ def card() -> Iterator[SimulatedCard]:
 
 @pytest.fixture
 def own_card(request: pytest.FixtureRequest) -> Iterator[SimulatedCard]:
-    """A card of its own, for tests that may break it; parametrized with a model."""
+    """A separate card, for tests that may break it; parametrized with a model."""
     made = SimulatedCard(getattr(request, "param", "full"))
     yield made
-    made.go_on()
+    made.resume()
     made.close()

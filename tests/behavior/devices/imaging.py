@@ -35,7 +35,7 @@ SIMULATED = (
     "nodes.display.sound={is='stimuli.sound:SimulatedSpeaker'}",
     "rig.imaging_folder=imaging",
     "nodes.task.imaging.silent_periods=9.0",
-    # edges and light come through a thread of the test, which waits for a core
+    # edges and light come from a thread of the test, which waits for a core
     "nodes.integrity.late_ms=300.0",
     "nodes.integrity.drift_ms=100.0",
     f"nodes.hardware.valve.centre.calibrated='{date.today()}'",
@@ -87,7 +87,7 @@ def summary(folder: Path) -> dict[str, Any]:
 
 
 def check_whole_imaging_session(folder: Path, trials: int) -> None:
-    """Assert that behavior, microscope, frame clock, photodiode and analysis all took part."""
+    """Assert that behavior, microscope, frame clock, photodiode and analysis all worked."""
     published = messages(folder)
     check_trials(published)
     assert [end.outcome for end in of(TrialEnd, published)] == ["done"] * trials

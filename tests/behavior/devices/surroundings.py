@@ -1,4 +1,4 @@
-"""What a rig's computer is wired to, on a simulated board: mouse, microscope, photodiode."""
+"""What is wired to a simulated board: mouse, microscope, photodiode."""
 
 import heapq
 import threading
@@ -38,8 +38,8 @@ class Surroundings:
     """Moves a board's inputs, in a thread, according to the messages of a session.
 
     The simulated mouse runs on the wheel and licks at the spout, the simulated microscope's Pulse
-    messages come as edges of the frame clock, and flips as changes of the photodiode. All that the
-    rig's processes know of it comes through the board.
+    messages come as edges of the frame clock, and flips as changes of the photodiode. The rig's
+    processes see all of this only through the board.
     """
 
     def __init__(self, wires: Wires, hub_port: int) -> None:

@@ -1,4 +1,4 @@
-"""A board whose clock is set in mid-session: no lick is lost, and each is dated right."""
+"""A board whose clock is set during a session: no lick is lost, and each has the right time."""
 
 import re
 from collections.abc import Iterator
@@ -33,13 +33,13 @@ def _touch(world: BehaviorWorld) -> int:
 
 
 @pytest.mark.parametrize("step_s", STEPS_S)
-def test_licks_around_a_step_are_dated_right(step_s: float, world: BehaviorWorld) -> None:
+def test_licks_around_a_clock_step_have_the_right_time(step_s: float, world: BehaviorWorld) -> None:
     lick = world.device("Lick", "centre")
     world.open()
     true, found = [], []
     for number in range(6):
         true.append(_touch(world))
-        if number in (2, 4):  # the licks on both sides of the step are read together
+        if number in (2, 4):  # the licks before and after the step are read together
             world.there.set_clock(step_s)
             true.append(_touch(world))
         found += lick.onsets(world.wait(60))
@@ -108,7 +108,7 @@ def test_the_driver_publishes_the_step_within_a_second_and_the_lick_brings_water
 
 
 @pytest.mark.parametrize("step_s", [5.0, 3600.0, -300.0])
-def test_licks_around_a_step_of_an_ni_cards_timebase_are_dated_right(step_s: float) -> None:
+def test_licks_around_a_step_of_an_ni_cards_timebase_have_the_right_time(step_s: float) -> None:
     world = NiWorld()
     try:
         lick = world.device("Lick", "centre")
@@ -133,10 +133,10 @@ def test_licks_around_a_step_of_an_ni_cards_timebase_are_dated_right(step_s: flo
 
 
 @pytest.mark.parametrize("step_s", [-0.3, -0.1, 0.3])
-def test_a_lick_long_after_the_last_one_is_dated_right_before_the_next_exchange(
+def test_a_lick_long_after_the_last_one_has_the_right_time_before_the_next_exchange(
     step_s: float,
 ) -> None:
-    """No event tells the order of the stamps: the card's clock is set just before the lick."""
+    """The card's clock is set just before the lick, so no event shows the order of the stamps."""
     world = NiWorld()
     try:
         lick = world.device("Lick", "centre")

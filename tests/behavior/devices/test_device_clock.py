@@ -1,4 +1,4 @@
-"""Events are dated right, whatever a device's offset, rate, delays and clock steps."""
+"""Events get the right time for any offset, rate, delays and clock steps of a device."""
 
 import random
 
@@ -35,7 +35,7 @@ class _Device:
         self._offset += step_ns
 
     def device_ns(self, host: int) -> int:
-        """Return its time, cut to 32 us as in Harp stamps."""
+        """Return its time, truncated to 32 us as in Harp timestamps."""
         minutes = host / (60 * S)
         rate = 1e-6 * (self._ppm + self._wander_ppm * minutes / 2)
         return int(host + self._offset + rate * host) // (32 * US) * 32 * US
@@ -56,7 +56,7 @@ class _Device:
                 self.residuals.append(found)
 
     def error_ns(self, host: int) -> int:
-        """Return the error of the date of an event at that moment, ns."""
+        """Return the error of the time of an event at that moment, ns."""
         return self.clock.host_ns(self.device_ns(host)) - host
 
 
@@ -133,7 +133,7 @@ def test_a_clock_step_is_noticed_by_the_next_exchange(
 def test_a_clock_that_is_never_set_shows_no_step(
     seed: int, ppm: float, wander_ppm: float, slow: float, slow_ms: float
 ) -> None:
-    """However busy the host is."""
+    """However busy the computer is."""
     device = _Device(seed, 10**13, ppm, wander_ppm)
     for _ in range(90):
         device.run(1, slow, slow_ms)
@@ -168,7 +168,9 @@ def test_an_event_after_the_clock_was_set_back_needs_an_exchange_however_long_ag
     device = _Device(seed, 10**13, ppm, rare_events=True)
     device.run(10)
     device.clock.date_event(device.device_ns(device.host), device.host)
-    device.run(25)  # no event for longer than the clock is set back: their order tells nothing
+    device.run(
+        25
+    )  # without events for longer than the step back, their order does not show the step
     device.set_clock(-back_ms * MS)
     stamp, received = device.device_ns(device.host + MS), device.host + (1 + delay_ms) * MS
     assert device.clock.needs_exchange(stamp, received)
@@ -188,7 +190,9 @@ def test_an_event_from_before_a_step_that_is_read_after_it_keeps_its_time(
     device.set_clock(step_ns)
     after, received = device.device_ns(at + 30 * MS), at + (31 + late_ms) * MS
     device.host += 31 * MS + late_ms * MS - 100 * MS
-    device.run(0.1, slow=0.0)  # both are dated after the exchange that shows the step
+    device.run(
+        0.1, slow=0.0
+    )  # the times of both are computed after the exchange that shows the step
     assert len(device.steps) == 1
     found = [device.clock.date_event(stamp, received) for stamp in (before, after)]
     if abs(step_ns) > 500 * MS:
@@ -201,7 +205,7 @@ def test_an_event_from_before_a_step_that_is_read_after_it_keeps_its_time(
 def test_a_slow_exchange_after_a_step_dates_no_event_by_the_old_clock(
     step_s: int, rare_events: bool
 ) -> None:
-    """The fit is as wrong as the exchange was slow: the event may seem to be in the future."""
+    """The fit is wrong by the delay of the exchange; the event may seem to be in the future."""
     device = _Device(2, 10**13, 40.0, rare_events=rare_events)
     device.run(10)
     device.set_clock(step_s * S)
@@ -222,7 +226,7 @@ def test_an_event_that_the_host_reads_late_keeps_its_time() -> None:
     assert device.steps == []
 
 
-def test_a_damaged_stamp_does_not_spoil_the_events_after_it() -> None:
+def test_a_damaged_timestamp_does_not_affect_later_events() -> None:
     device = _Device(1, 10**13, 40.0)
     device.run(10)
     device.clock.date_event(device.device_ns(device.host), device.host)

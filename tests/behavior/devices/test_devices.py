@@ -1,4 +1,4 @@
-"""Contract tests: what each Protocol promises, for every implementation of it."""
+"""Contract tests: what each Protocol promises, for each of its implementations."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -103,7 +103,7 @@ def test_a_wheel_counts_forward_and_backward_and_has_a_calibration(world: World)
 
 
 def _settles(world: World, count: Callable[[int], int], expected: int) -> bool:
-    """Return True as soon as a count is as expected; on a busy machine a board answers late."""
+    """Wait for the expected count; on a busy machine a board answers late."""
     return any(count(world.wait(20)) == expected for _ in range(50))
 
 

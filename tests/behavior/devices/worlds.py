@@ -1,4 +1,4 @@
-"""The surroundings of a board, in which the contract tests move the animal and observe the devices.
+"""Test environments of a board: the contract tests move the animal and observe the devices.
 
 A world is made, then its devices, then it is opened. Its time is virtual or real; `wait` passes it.
 Another implementation joins the contract tests by a world of its own and a row of WORLDS.
@@ -18,7 +18,7 @@ MS = 1_000_000
 
 
 class World(Protocol):
-    """A board, and the animal, lines and valves that it is wired to."""
+    """A board with the animal, lines and valves that are wired to it."""
 
     kinds: ClassVar[frozenset[str]]
     """The Protocols that the implementation serves."""
@@ -27,14 +27,14 @@ class World(Protocol):
     slack_ns: ClassVar[int]
     """Largest error of a time that the board reports, ns."""
 
-    # a world whose valves open for whole milliseconds only has `step_ms`, too
+    # if valves open only for whole milliseconds, the world also has `step_ms`
 
     @property
     def board(self) -> protocols.Board:
         """The board."""
 
     def device(self, kind: str, name: str, **keys: Any) -> Any:
-        """Make a device of a Protocol, wired as in this world; call before `open`."""
+        """Make a device of a Protocol, wired to this world; call before `open`."""
 
     def open(self) -> None:
         """Open the board and begin a session."""
@@ -43,10 +43,10 @@ class World(Protocol):
         """Clean up; the board was closed before."""
 
     def wait(self, ms: float) -> int:
-        """Let time pass; return the session time (ns)."""
+        """Wait; return the session time (ns)."""
 
     def lick(self) -> int:
-        """Touch the spout "centre" for a few ms; return when (ns)."""
+        """Touch the spout "centre" for a few ms; return the session time (ns)."""
 
     def turn(self, counts: int) -> None:
         """Turn the wheel; a ball also turns a tenth of that to the right."""

@@ -127,7 +127,7 @@ class RunsFromSlower(BuggyTask):
 
 
 class MixesUpGainDistance(BuggyTask):
-    """Backward steps are paid back if by the setting they count as 0, and vice versa."""
+    """Backward steps are made up for if the setting counts them as 0, and vice versa."""
 
     def _start_block(self, t: int) -> None:
         super()._start_block(t)

@@ -1,4 +1,4 @@
-"""Tasks with one planted bug each: mistakes that other systems have made."""
+"""Tasks with one planted bug each, as other systems have had."""
 
 from collections.abc import Iterator
 from typing import Any

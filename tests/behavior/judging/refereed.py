@@ -31,7 +31,7 @@ ROCKING = {"is": "tests.behavior.judging.refereed:Rocks", "after_ms": 1e9}
 
 
 class LicksOnce:
-    """A mouse that never stops and licks once a corridor, after_ms after the texture."""
+    """A mouse that never stops and licks once per corridor, after_ms after the texture."""
 
     class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         cm_per_count: float = 0.0135
@@ -139,7 +139,7 @@ class Recording:
         self.messages.insert(next(wheels), new)
 
     def delay(self, ms: float) -> None:
-        """Delay the task's messages against the driver's."""
+        """Delay the task's messages relative to the driver's."""
         received: list[Message] = []
         waiting: list[tuple[int, Message]] = []
         now = 0

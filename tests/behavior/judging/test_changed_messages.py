@@ -1,4 +1,4 @@
-"""The referee reports what is wrong in a recorded session with one message changed."""
+"""The referee reports each error in a recorded session with one changed message."""
 
 from itertools import pairwise
 from typing import Any

@@ -1,4 +1,4 @@
-"""The referee reports every planted bug, and reports nothing of the real task."""
+"""The referee reports every planted bug, and no violation of the real task."""
 
 from typing import Any
 

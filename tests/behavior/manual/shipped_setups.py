@@ -1,4 +1,4 @@
-"""The shipped setups on simulated boards, for the commands that operate devices by hand."""
+"""Shipped setups on simulated boards, for the commands that operate devices by hand."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class Bench(Protocol):
 
 
 def shipped(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
-    """Return a copy of a shipped setup for behavior alone, with a port of its own."""
+    """Return a copy of a shipped setup for behavior alone, with its own port."""
     text = (PACKAGE / "setups" / f"{name}.toml").read_text().partition(IMAGING)[0]
     for old, new in (("[rig]\n", f"[rig]\nhub_port = {free_port()}\n"), *changes):
         assert old in text
@@ -52,7 +52,7 @@ def shipped(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
 
 
 class CardBench:
-    """An NI card, as docs/how-to/wiring.md wires it."""
+    """An NI card, wired as in docs/how-to/wiring.md."""
 
     def __init__(self, folder: Path, looped: bool = False, model: str = "full") -> None:
         wires = {VALVE_LINE: ["port0/line7", "port0/line0"]} if looped else {}
@@ -78,7 +78,7 @@ class CardBench:
         return bool(self.card.do("level", line=VALVE_LINE))
 
     def close(self) -> None:
-        self._hand.let_go()
+        self._hand.disconnect()
         self.card.close()
 
 

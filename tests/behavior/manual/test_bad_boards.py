@@ -1,4 +1,4 @@
-"""Boards that do not fit the setup, by the real commands: one sentence, and nothing is armed."""
+"""Boards that do not fit the setup, with the real commands: one sentence, and nothing is armed."""
 
 import gc
 import json
@@ -17,7 +17,7 @@ from tests.behavior.manual.shipped_setups import BehaviorBench, CardBench, moved
 from tests.live import Live
 from tests.refusals import refused
 
-# a watchdog task that its card lacks complains when it is collected
+# the watchdog task of a card without one warns when it is collected
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.usefixtures("own_locks"),

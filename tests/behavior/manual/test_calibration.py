@@ -1,4 +1,4 @@
-"""Valve calibration: fitted to weighed water, written next to the setup, required before a run."""
+"""Valve calibration: fitted to weighed water, saved beside the setup, required before a session."""
 
 import shutil
 import signal
@@ -113,7 +113,7 @@ def test_a_calibration_is_written_next_to_the_setup_and_used(setup: Path) -> Non
     assert valve["dead_ms"] == pytest.approx(2.0)
     assert valve["calibrated"] == date.today().isoformat()
     assert len(valve["weighed"]) == 3
-    assert valve["board"] == "bench"  # what else stands in the setup stays
+    assert valve["board"] == "bench"  # the rest of the setup is unchanged
 
 
 def test_a_failed_calibration_keeps_the_old_one(setup: Path) -> None:
@@ -190,7 +190,7 @@ def test_devices_are_polled_during_prompts(
         looked.set()
 
     def slow(*args: Any, **keys: Any) -> Any:
-        if args[0].startswith("Show the calibration pattern"):  # the devices are let go by then
+        if args[0].startswith("Show the calibration pattern"):  # the devices are closed by then
             return False
         looked.clear()
         assert looked.wait(20.0), "nobody looks at the devices"

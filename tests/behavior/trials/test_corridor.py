@@ -1,4 +1,4 @@
-"""The running rule (forward path over a window), and the motion of the corridor."""
+"""The running rule (forward distance in a window), and the motion of the corridor."""
 
 from itertools import pairwise
 from typing import Any

@@ -1,4 +1,4 @@
-"""The order of an imaging session (start, grey, trials, grey, stop), and a silent frame clock."""
+"""The phases of an imaging session (start, grey, trials, grey, stop), and a silent frame clock."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_a_silent_frame_clock_pauses_the_session_at_the_end_of_the_trial() -> No
     published = run(silent, "nodes.task.imaging.silent_periods=3", end_s=14)
     (fault,) = [w for _, w in published if isinstance(w, Fault)]
     assert "the frame clock is silent" in fault.text
-    wheel_period_ns = 5_000_000  # the clock is looked at with every Wheel
+    wheel_period_ns = 5_000_000  # the frame clock is checked at every Wheel
     assert 0 <= fault.t - (max(edges(published)) + 3 * PERIOD) <= wheel_period_ns + 1000
     phases = [w.phase for _, w in published if isinstance(w, Position) and w.t > fault.t]
     assert phases[0] == "corridor" and phases[-1] == "paused"

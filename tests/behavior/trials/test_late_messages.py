@@ -1,4 +1,4 @@
-"""Driver and task with late messages between them: every reward is still right."""
+"""Driver and task with delayed messages between them: every reward is still correct."""
 
 from collections import deque
 from typing import Any
@@ -27,7 +27,7 @@ OPTIONS = {
 
 
 class _Transport:
-    """Delivers messages in the order of publishing, each late, some after a stall."""
+    """Deliver messages in the order of publishing, each delayed, some after a stall."""
 
     def __init__(self, seed: int, late_ms: float, hangs_s: float) -> None:
         self._rng = np.random.default_rng(seed)

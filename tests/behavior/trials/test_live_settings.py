@@ -94,7 +94,7 @@ class AsksForLess(Task):
 
 
 class ChangesUnasked(Task):
-    """A task with a bug: it changes the reward although nobody asked."""
+    """A task with a bug: it changes the reward without a request."""
 
     def _complete_trial(self, t: int) -> None:
         if self._plan.next_number == 1:
@@ -114,7 +114,7 @@ def test_the_referee_judges_by_what_the_operator_asked_for(monkeypatch: pytest.M
     check_sound(published)
 
 
-def test_the_referee_reports_a_change_that_nobody_asked_for(
+def test_the_referee_reports_an_unrequested_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     faults = of(Fault, session_of(ChangesUnasked, monkeypatch))

@@ -1,4 +1,4 @@
-"""The drawn order has its shares, runs and parity for every seed."""
+"""For every seed the drawn order has the required shares, repeats and parity."""
 
 from collections import Counter
 from itertools import groupby

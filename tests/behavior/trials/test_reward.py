@@ -46,7 +46,7 @@ def test_after_the_reward_nothing_is_armed_or_disarmed() -> None:
     assert not of(Disarm, published)
 
 
-def test_an_expired_request_is_renewed_while_the_mouse_stands() -> None:
+def test_an_expired_request_is_renewed_while_the_mouse_rests() -> None:
     published, walk, _ = _at_cue()
     walk.run(130, cm_s=0)
     first, second, third = _requests(published)
@@ -58,7 +58,7 @@ def test_an_expired_request_is_renewed_while_the_mouse_stands() -> None:
 
 
 def _requests(published: list[Message]) -> list[Arm]:
-    """Return each Arm once; a waiting one is repeated under its id."""
+    """Return each Arm once; a pending one is repeated under its id."""
     return list({arm.id: arm for arm in of(Arm, published)}.values())
 
 
@@ -100,7 +100,7 @@ def test_a_refused_reward_is_not_requested_again() -> None:
 
 
 @pytest.mark.parametrize("cm_s", [30.0, 0.0])
-def test_passive_water_comes_after_the_delay_even_if_the_mouse_stands(cm_s: float) -> None:
+def test_passive_water_comes_after_the_delay_even_if_the_mouse_rests(cm_s: float) -> None:
     published, walk, cue = _at_cue(reward_mode="passive", reward_delay_ms=500.0)
     walk.run(0.6, cm_s=cm_s)
     (arm,) = of(Arm, published)

@@ -58,7 +58,7 @@ def _run(quick: dict[str, Any], seed: int, mouse: dict[str, Any]) -> list[Messag
 
 
 def _check_water(published: list[Message], quick: dict[str, Any]) -> None:
-    """Assert that rewards came at most once a trial, and only where and for whom they may."""
+    """Assert that rewards came at most once per trial, where the task and cohort allow them."""
     trial: TrialStart | None = None
     position_m, cued, in_trial, wheel_t = 0.0, False, 0, 0
     for message in published:
@@ -121,7 +121,7 @@ def test_lick_training_rewards_licks_with_a_minimum_interval() -> None:
         assert ends[trial].t - valve.t == pytest.approx(0.5 * S, abs=0.02 * S)
 
 
-def test_habituation_moves_while_the_mouse_stands() -> None:
+def test_habituation_moves_while_the_mouse_rests() -> None:
     published = _run(_quick("habituation", "naive"), 3, {"is": EAGER["is"], "run_cm_s": 0.001})
     places = [p.position_m for p in of(Position, published) if p.phase == "corridor"]
     assert max(places) > 3.9

@@ -1,4 +1,4 @@
-"""The [signals] table: what the analysis compares, checked before Start and carried by it."""
+"""The [signals] table of what the analysis compares: it is checked, and Start contains it."""
 
 from typing import Any
 

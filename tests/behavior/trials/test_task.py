@@ -40,7 +40,7 @@ def test_a_lap_takes_ten_seconds_and_the_excess_carries_over() -> None:
     assert all(0 < first[trial].position_m < 0.054 for trial in range(1, 5))
 
 
-def test_the_corridor_stands_still_with_the_mouse() -> None:
+def test_the_corridor_stops_with_the_mouse() -> None:
     published, walk = walker(trials=1)
     walk.run(10)
     walk.run(0.2, cm_s=0)

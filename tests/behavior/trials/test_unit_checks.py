@@ -100,7 +100,7 @@ def test_every_setting_with_a_unit_is_checked() -> None:
 
 
 @given(st.sampled_from(sorted(QUANTITIES)), st.floats(1e-9, 1e9))
-def test_whatever_is_suggested_is_not_questioned_again(key: str, value: float) -> None:
+def test_a_suggested_value_causes_no_other_warning(key: str, value: float) -> None:
     """The suggestion may still be refused for another reason, such as a cue behind the texture."""
     settings = {**TRAIN1, "seed": 1}
     try:

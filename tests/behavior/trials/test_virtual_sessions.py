@@ -130,7 +130,7 @@ def test_a_changed_gain_rule_is_found_in_a_replay(tmp_path: Path) -> None:
     assert "Position" in str(report.first)
 
 
-def test_a_session_that_is_cut_off_disarms() -> None:
+def test_an_interrupted_session_disarms_the_valve() -> None:
     published = _run(session(3, trials=50), end_s=47.0)
     check_trials(published)
     assert of(TrialEnd, published)[-1].outcome == "aborted"

@@ -63,7 +63,7 @@ def test_old_calibrations_of_valve_and_wheel_cause_warnings() -> None:
 def test_the_driver_warns_of_old_calibrations_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # a session that has begun sets water aside where it runs
+    monkeypatch.chdir(tmp_path)  # a session that has begun reserves water in the current folder
     published: list[Message] = []
     on = {"board": "b"}
     table = {

@@ -1,4 +1,4 @@
-"""The guard never authorizes more water than its limits allow."""
+"""The guard never authorizes water beyond its limits."""
 
 import math
 from itertools import pairwise

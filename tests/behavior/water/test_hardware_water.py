@@ -15,7 +15,7 @@ from tests.behavior.scripted import Board
 from tests.behavior.sessions import MS, S, of
 
 
-def test_before_start_there_is_no_water() -> None:
+def test_no_water_is_given_before_start() -> None:
     node = made(scripted_table())
     node.handle(armed(1, 0, "now"))
     board = node.devices.boards["b"]
@@ -61,7 +61,9 @@ def test_water_is_recorded_on_disk_before_it_is_given(
     rig.node.close()
 
 
-def test_no_water_while_the_disk_stalls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_water_is_given_while_the_disk_stalls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     stalled = threading.Event()
     monkeypatch.setattr(os, "fsync", lambda _: stalled.wait())
@@ -104,7 +106,7 @@ def _reserved_ul(folder: Path) -> float:
 
 
 @pytest.mark.parametrize("opened", [True, False])
-def test_closing_shuts_every_valve_whatever_else_fails(opened: bool) -> None:
+def test_closing_shuts_every_valve_even_if_devices_fail(opened: bool) -> None:
     table = scripted_table(closes=False)
     table["valve"]["left"] = {"is": f"{SCRIPTED}:Valve", "board": "b", "closes": False}
     rig = Driven(table) if opened else None

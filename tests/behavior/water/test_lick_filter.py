@@ -1,4 +1,4 @@
-"""Bounces are one lick; a stuck or noisy line is reported at once, once, and gives no water."""
+"""Bounces are one lick; a stuck or noisy line is reported once, immediately; it gives no water."""
 
 import itertools
 

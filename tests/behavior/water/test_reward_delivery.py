@@ -1,4 +1,4 @@
-"""Rewards are the same whichever layer gives them, and no device stays armed by mistake."""
+"""Rewards do not depend on the layer that gives them, and no device stays armed by mistake."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ acts = st.lists(
 def test_the_device_and_the_driver_give_the_same_water(
     script: list[tuple[str, int]], guard: dict[str, Any]
 ) -> None:
-    """A late request arrives after a lick that it was meant for and that was not read yet."""
+    """A late request arrives after the lick that it was meant for, which has not been read yet."""
     answers = []
     for layer in LAYERS:
         rig = _Rig(layer, **guard)

@@ -1,4 +1,4 @@
-"""A channel that a test can look into: a server on this machine, as apprise's json:// takes it."""
+"""A channel whose texts a test can read: a local server for apprise's json:// addresses."""
 
 import json
 import queue
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Receiver:
-    """Where texts arrive: (title, body)."""
+    """The received texts: (title, body)."""
 
     def __init__(self, port: int) -> None:
         self.address = f"json://127.0.0.1:{port}/"

@@ -91,7 +91,7 @@ def test_a_stalled_channel_delays_neither_the_others_nor_the_caller() -> None:
 
 
 class Kept:
-    """Keeps what would be sent."""
+    """Collect what would be sent."""
 
     def __init__(self) -> None:
         self.texts: list[tuple[str, str]] = []
@@ -158,7 +158,7 @@ def test_missing_water_is_that_of_restricted_animals_at_work(tmp_path: Path) -> 
 
 
 class Days:
-    """A clock that is only moved by waiting; ends the wait at a given time."""
+    """A clock that advances only by waiting; it ends the wait at a given time."""
 
     def __init__(self, now: datetime, until: datetime) -> None:
         self.time, self.until = now, until
@@ -231,7 +231,7 @@ def test_a_record_that_cannot_be_read_is_reported_and_read_again(
 ) -> None:
     days = Days(datetime(2026, 11, 30, 17, 0), datetime(2026, 12, 2, 12, 0))
     elsewhere = tmp_path / "elsewhere"
-    restricted.rename(elsewhere)  # as a disk that is not mounted
+    restricted.rename(elsewhere)  # like a disk that is not mounted
     days.due.append((datetime(2026, 12, 1, 9, 0), lambda: elsewhere.replace(restricted)))
     first, second = wait(restricted, days, "18:30")
     assert first[0] == "30 18:30"

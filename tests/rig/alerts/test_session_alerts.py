@@ -1,4 +1,4 @@
-"""The alerts of a real session: they are sent, and a stalled channel does not touch the session."""
+"""Alerts of a real session are sent, and a stalled channel does not affect the session."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A headless Chromium, as the system has it."""
+"""The headless Chromium of the system."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A live page served on a thread, over messages that a test hands in."""
+"""A live page served by a thread, with messages from a test."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ TOKEN = "a-token-of-the-operator"
 
 
 class Handed:
-    """A feed of what a test hands in."""
+    """A feed of messages from a test."""
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Envelope, Message]] = []
@@ -55,7 +55,7 @@ def post(url: str, body: Any, token: str, origin: str | None) -> tuple[int, str]
 
 
 class Served:
-    """A monitor that is served on a thread, and its address."""
+    """A monitor served by a thread, and its address."""
 
     def __init__(
         self, monitor: Monitor, port: int = 0, tls: tuple[Path | None, Path | None] = (None, None)
@@ -98,7 +98,7 @@ class Served:
 
 
 class Page(Served):
-    """A served page over handed messages, and the requests that came through."""
+    """A served page with messages from a test, and the requests that it accepted."""
 
     def __init__(self, folder: Path, feed: Feed, watches: bool, port: int) -> None:
         self.accepted: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""A real `rig panel`, with a lab's own setup and task that start and end fast."""
+"""A real `rig panel`, with a setup and task of the lab that start and end fast."""
 
 import json
 import os
@@ -79,7 +79,7 @@ class Panel:
         self.port = int(self.page.rpartition(":")[2])
 
     def act(self, verb: str, **values: Any) -> tuple[int, dict[str, Any]]:
-        """Do what an operator does on the panel; return the status and the answer."""
+        """Send a request as the operator does; return the status and the answer."""
         self._count += 1
         return self.post("/panel/act", {"id": f"request-{self._count}", "verb": verb, **values})
 
@@ -107,7 +107,7 @@ class Panel:
         raise AssertionError(f"rig {command} does not run")
 
     def kill(self) -> None:
-        """Kill it as the system would."""
+        """Kill it with SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 

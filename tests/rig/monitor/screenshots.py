@@ -54,7 +54,7 @@ def main(images: Path) -> None:
 
 
 def _weeks_before(data: Path) -> None:
-    """Enter three animals, and what the first weighed and did until yesterday."""
+    """Enter three animals, and the weights and sessions of the first until yesterday."""
     known(data, subject=msgspec.structs.replace(VR2, **FEMALE))
     for name, cohort in (("VR5", "unrewarded"), ("VR7", "naive")):
         known(data, subject=msgspec.structs.replace(VR2, name=name, cohort=cohort))
@@ -87,7 +87,7 @@ def _close(data: Path, past: SessionSettings, folder: Path, rewards: int, days_a
 
 
 def _setups(folder: Path) -> None:
-    """Write the shipped simulated setup, with a screen that no other load makes late."""
+    """Write the shipped simulated setup, with a screen that is not late on a busy machine."""
     folder.mkdir()
     shipped = Path(rig.__file__).parent / "setups"
     shutil.copy(shipped / "simulated_cells.csv", folder)

@@ -81,7 +81,7 @@ def test_a_killed_process_is_dead_before_it_is_silent(tmp_path: Path) -> None:
     while "memory_mb" not in usage.rows(state.processes)[-1]:
         pass
     assert usage.down(state) == {}
-    process.kill()  # and not waited for: it stays as a zombie
+    process.kill()  # it is not waited for, so it stays a zombie
     while "dead" not in (down := usage.down(state)).values():
         assert down == {}
     assert down == {"online": "dead"}
@@ -89,7 +89,7 @@ def test_a_killed_process_is_dead_before_it_is_silent(tmp_path: Path) -> None:
     assert usage.down(state) == {"online": "dead"}
 
 
-def test_all_that_a_silent_process_publishes_is_grey_and_comes_back(
+def test_values_of_a_silent_process_are_grey_until_it_publishes_again(
     tmp_path: Path, tab: Tab
 ) -> None:
     feed = Handed()

@@ -43,7 +43,7 @@ def tab() -> Iterator[Tab]:
 def test_a_process_killed_in_a_session_is_dead_on_the_page_within_a_second(
     tmp_path: Path, tab: Tab
 ) -> None:
-    """The analysis dies, and the session goes on; the hardware dies, and it ends at once."""
+    """The session continues without its analysis, and ends at once without its hardware."""
     setup = behavior_alone(tmp_path, ONLINE)
     with Live(tmp_path / "data", *SETS, setup=setup) as live:
         live.until(TrialStart)

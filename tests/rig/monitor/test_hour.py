@@ -1,4 +1,4 @@
-"""An hour of messages in fast replay: neither the server nor the browser grows."""
+"""An hour of messages in fast replay: the memory of server and browser does not grow."""
 
 import json
 import re

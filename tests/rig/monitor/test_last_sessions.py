@@ -1,4 +1,4 @@
-"""How the animal did in its last sessions, beside the current one."""
+"""The animal's last sessions are shown beside the current one."""
 
 import json
 from pathlib import Path

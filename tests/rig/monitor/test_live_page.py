@@ -1,4 +1,4 @@
-"""The live page beside a real session: it shows it, acts on it, and never harms it."""
+"""The live page of a real session: it shows the session, sends requests, and never disturbs it."""
 
 import json
 import signal
@@ -46,7 +46,7 @@ def ask(address: str, verb: str, text: str = "", number: str = "request-1") -> s
 
 
 def updates(address: str) -> Any:
-    """Yield what a browser is sent."""
+    """Yield the updates that a browser gets."""
     with connect(address.split("/#", maxsplit=1)[0].replace("http", "ws") + "/live") as socket:
         while True:
             yield json.loads(socket.recv())
@@ -126,7 +126,7 @@ def test_a_setting_changed_on_the_page_is_logged_applied_and_replayed(tmp_path: 
         assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-def test_killed_it_comes_back_whole_and_the_session_goes_on(tmp_path: Path) -> None:
+def test_a_killed_page_is_restarted_and_the_session_continues(tmp_path: Path) -> None:
     with session(tmp_path) as live:
         address = live.page_address()
         live.until(TrialStart)
@@ -137,7 +137,7 @@ def test_killed_it_comes_back_whole_and_the_session_goes_on(tmp_path: Path) -> N
         assert live.end()[0] == 0
 
 
-def test_stopped_it_changes_nothing_in_the_session(tmp_path: Path) -> None:
+def test_a_stopped_page_changes_nothing_in_the_session(tmp_path: Path) -> None:
     with session(tmp_path) as live:
         live.page_address()
         live.until(TrialStart)

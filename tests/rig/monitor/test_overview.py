@@ -49,7 +49,7 @@ def overview(rigs: dict[str, str]) -> Iterator[str]:
         thread.join()
 
 
-def test_each_rig_is_a_line_and_one_that_is_gone_is_grey(tmp_path: Path) -> None:
+def test_each_rig_is_a_line_and_one_that_does_not_answer_is_grey(tmp_path: Path) -> None:
     left, right = Handed(), Handed()
     left.hand(enveloped(one_trial()))
     right.hand(enveloped([*one_trial(), ("stream", Fault(2000 * MS, HOSTILE))]))

@@ -76,7 +76,7 @@ def until_pixel(tab: Tab, canvas: str, x: int, y: int, value: int) -> None:
     raise AssertionError(f"pixel {x}, {y} of {canvas} is {found}, not {value}")
 
 
-def test_it_shows_who_runs_and_what_happens(page: Page, tab: Tab) -> None:
+def test_the_page_shows_the_animal_and_its_trials(page: Page, tab: Tab) -> None:
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
     tab.goto(page.address)
@@ -143,7 +143,7 @@ def test_a_guest_only_watches(page: Page, tab: Tab) -> None:
     assert page.accepted == []
 
 
-def test_water_by_key_needs_a_second_one(page: Page, tab: Tab) -> None:
+def test_water_by_key_needs_a_second_key(page: Page, tab: Tab) -> None:
     tab.goto(f"{page.address}/#token={TOKEN}")
     expect(tab.locator('[data-verb="water"]')).to_be_enabled()
     assert "token" not in tab.url
@@ -221,7 +221,7 @@ def test_a_question_about_a_session_is_closed_with_it(page: Page, feed: Handed, 
     assert page.accepted == []
 
 
-def test_a_manual_reward_that_is_refused_is_told(page: Page, feed: Handed, tab: Tab) -> None:
+def test_a_refused_manual_reward_is_shown(page: Page, feed: Handed, tab: Tab) -> None:
     tab.goto(page.address)
     expect(tab.locator("#subject")).to_have_text("VR2")
     why = "1 ml was given today; no more"
@@ -271,7 +271,7 @@ def test_a_part_that_cannot_be_drawn_does_not_stop_the_others(
     tab.close()
 
 
-def test_a_page_without_its_server_is_grey_and_comes_back_whole(
+def test_a_page_without_its_server_is_grey_until_it_reconnects(
     tmp_path: Path, feed: Handed, tab: Tab
 ) -> None:
     with served(tmp_path, feed) as page:
@@ -398,7 +398,7 @@ def test_the_imaging_panel_zooms(tmp_path: Path, feed: Handed, tab: Tab) -> None
 
 def test_the_screens_are_drawn_from_the_flips(tmp_path: Path, feed: Handed, tab: Tab) -> None:
     class Striped:
-        """Draws columns as dark as the position is far."""
+        """Draw columns whose darkness is the position."""
 
         def image(self, trial: Row | None, position_m: float) -> NDArray[np.uint8]:
             return np.full((4, 6), int(10 * position_m), np.uint8)

@@ -1,4 +1,4 @@
-"""What can be done on the panel, and the sentences for what cannot."""
+"""What can be done on the panel, and the errors for everything else."""
 
 import json
 import re
@@ -133,7 +133,7 @@ def test_an_unlikely_weight_is_entered_only_if_it_is_typed_again(tmp_path: Path)
         ({"ml": "nan"}, "is not a finite number"),
     ],
 )
-def test_after_a_session_all_is_entered_or_nothing(
+def test_after_a_session_all_values_are_entered_or_none(
     tmp_path: Path, values: dict[str, str], sentence: str
 ) -> None:
     known(tmp_path / "data")
@@ -154,7 +154,7 @@ def test_after_a_session_a_weight_is_marked_as_such(tmp_path: Path) -> None:
 
 
 @given(st.floats(*SUPPLEMENT_ML), st.floats(*SUPPLEMENT_ML))
-def test_what_is_given_adds_up(
+def test_water_given_by_hand_is_summed(
     tmp_path_factory: pytest.TempPathFactory, a: float, b: float
 ) -> None:
     data = tmp_path_factory.mktemp("given")
@@ -165,7 +165,7 @@ def test_what_is_given_adds_up(
     assert at.animal("VR2")["water_ul"] == pytest.approx(1000 * (a + b))
 
 
-def test_what_speaks_against_a_session_is_what_rig_run_refuses_it_for(tmp_path: Path) -> None:
+def test_the_reasons_against_a_session_are_those_of_rig_run(tmp_path: Path) -> None:
     known(tmp_path / "data")
     at = desk(tmp_path, rehearse=True)
     ((about, text, final),) = against(at)
@@ -204,7 +204,7 @@ def test_a_day_whose_water_is_drunk_is_final(tmp_path: Path) -> None:
         ({"setup": "half"}, "is not a setup"),
     ],
 )
-def test_a_wrong_setting_speaks_against_a_session(
+def test_a_wrong_setting_is_a_reason_against_a_session(
     tmp_path: Path, values: dict[str, str], sentence: str
 ) -> None:
     known(tmp_path / "data", (TODAY, 24.0))
@@ -215,7 +215,7 @@ def test_a_wrong_setting_speaks_against_a_session(
     assert [final for _, text, final in found if sentence in text] == [True], found
 
 
-def test_a_warning_speaks_against_nothing(tmp_path: Path) -> None:
+def test_a_warning_is_not_a_reason_against_a_session(tmp_path: Path) -> None:
     known(tmp_path / "data")
     at = desk(tmp_path, rehearse=True)
     at.act("weigh", {"name": "VR2", "grams": "24"})
@@ -228,7 +228,7 @@ def test_a_warning_speaks_against_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "", "train1.toml"])
-def test_only_what_is_on_offer_can_be_chosen(tmp_path: Path, name: str) -> None:
+def test_only_offered_files_can_be_chosen(tmp_path: Path, name: str) -> None:
     known(tmp_path / "data")
     at = desk(tmp_path)
     assert "there is no setup" in refused(at, "check", **{**CHOSEN, "setup": name})
@@ -274,7 +274,7 @@ def test_no_session_starts_before_the_checklist_is_ticked(tmp_path: Path) -> Non
     assert at.state()["phase"] == "ready"
 
 
-def test_a_rehearsal_leaves_the_record_as_it_is(tmp_path: Path) -> None:
+def test_a_rehearsal_leaves_the_record_unchanged(tmp_path: Path) -> None:
     known(tmp_path / "data")
     at = desk(tmp_path, rehearse=True)
     for verb in ("add", "edit", "retire", "return"):
@@ -361,7 +361,7 @@ def test_an_unknown_animal_or_request_is_refused(tmp_path: Path) -> None:
     assert "no session" in refused(at, "report")
 
 
-def test_what_is_shown_is_json(tmp_path: Path) -> None:
+def test_the_state_of_the_panel_is_json(tmp_path: Path) -> None:
     known(tmp_path / "data", (TODAY, 24.0))
     at = desk(tmp_path)
     for shown in (at.state(), at.animals(), at.animal("VR2"), at.act("check", CHOSEN)):

@@ -156,7 +156,7 @@ def test_the_animal_that_was_pressed_last_is_shown(panel: Panel, tab: Page) -> N
     expect(tab.locator("#animals .chosen b")).to_have_text("GT1")
 
 
-def test_a_panel_that_does_not_answer_is_told(panel: Panel, tab: Page) -> None:
+def test_a_panel_that_does_not_answer_is_reported(panel: Panel, tab: Page) -> None:
     tab.goto(panel.address)
     expect(tab.locator("#animals b")).to_have_text(["VR2"])
     panel.kill()
@@ -220,7 +220,7 @@ def test_red_light_is_red_and_stays(panel: Panel, tab: Page) -> None:
     expect(tab.locator("html")).to_have_class("red")
 
 
-def test_a_panel_that_is_gone_is_grey_and_comes_back(
+def test_a_panel_without_its_server_is_grey_until_it_reconnects(
     panel: Panel, tab: Page, tmp_path: Path
 ) -> None:
     choose(tab, panel.address)

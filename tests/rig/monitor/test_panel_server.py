@@ -1,4 +1,4 @@
-"""The server of the panel: who may do what, and what it answers."""
+"""The server of the panel: permissions, and answers to requests."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ STOP = {"id": "9876543210", "verb": "stop"}
 
 
 class FakeDesk:
-    """A desk that notes what it is asked for."""
+    """A desk that records its requests."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.showing, self.done = folder, False, list[tuple[str, Row]]()
@@ -59,7 +59,7 @@ class FakeDesk:
 
 
 class Served:
-    """The panel's server on a thread."""
+    """The panel's server in a thread."""
 
     def __init__(self, folder: Path) -> None:
         self.desk, self.session_page = FakeDesk(folder), ""
@@ -123,7 +123,7 @@ def test_a_guest_and_a_page_of_another_origin_may_not_act(panel: Served) -> None
     assert panel.post(WEIGH, origin=panel.address) == (200, "done 1")
 
 
-def test_what_is_sent_again_is_done_once(panel: Served) -> None:
+def test_a_repeated_request_is_done_once(panel: Served) -> None:
     answers = [panel.post(WEIGH) for _ in range(3)]
     assert answers == [(200, "done 1")] * 3
     assert panel.post({**WEIGH, "id": "another-id"}) == (200, "done 2")
@@ -161,7 +161,7 @@ def test_the_panel_may_load_nothing_from_elsewhere(panel: Served) -> None:
     assert len(body) + sum(len(panel.get(f"/{name}")[2]) for name in names) < 100_000
 
 
-def test_what_cannot_be_seen_is_said_in_a_sentence(panel: Served) -> None:
+def test_a_request_for_an_unknown_animal_gets_one_sentence(panel: Served) -> None:
     status, _, body = panel.get("/panel/animal?name=VR9")
     assert (status, json.loads(body)["answer"]) == (409, "there is no subject VR9")
     assert json.loads(panel.get("/panel/animals")[2])["animals"] == [{"name": "VR2"}]
@@ -186,7 +186,7 @@ def test_without_a_session_there_is_no_live_page(panel: Served) -> None:
         pass
 
 
-def test_an_overview_is_told_whether_a_session_runs(panel: Served) -> None:
+def test_an_overview_gets_whether_a_session_runs(panel: Served) -> None:
     assert json.loads(panel.get("/status")[2]) == {"phase": "ready"}
     panel.show_session()
     assert json.loads(panel.get("/status")[2])["subject"] == "VR2"
@@ -209,14 +209,12 @@ def test_a_browser_that_watched_a_session_is_sent_the_next_one(
     with connect(panel.address.replace("http", "ws") + "/live") as socket:
         socket.recv()
         panel.desk.folder = tmp_path / "next"
-        for _ in socket:  # until it is closed, and the page connects anew
+        for _ in socket:  # until the connection is closed and the page connects again
             pass
     panel.show_session()
 
 
-def test_what_is_asked_of_a_session_is_passed_on_to_its_own_page(
-    panel: Served, tmp_path: Path
-) -> None:
+def test_requests_to_a_session_are_forwarded_to_its_own_page(panel: Served, tmp_path: Path) -> None:
     panel.show_session()
     gone = (503, "the session does not answer; use its terminal, or try again")
     assert panel.post(STOP, path="/request") == gone

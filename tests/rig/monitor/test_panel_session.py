@@ -174,9 +174,9 @@ def _check_the_next_panel(rehearsed: Path, tmp_path: Path, shown: str) -> None:
     assert faults == []
 
 
-def test_a_refused_session_is_told_and_leaves_nothing(rehearsed: Path, tmp_path: Path) -> None:
+def test_a_refused_session_is_reported_and_leaves_nothing(rehearsed: Path, tmp_path: Path) -> None:
     with Panel(tmp_path, "--rehearse") as panel:
-        assert start(panel)[0] == 200  # it was not weighed, and there is no reason
+        assert start(panel)[0] == 200  # it was not weighed, and no reason is given
         while (state := panel.get("/panel/state"))["phase"] == "starting":
             time.sleep(0.1)
         assert state["phase"] == "refused"
@@ -186,7 +186,7 @@ def test_a_refused_session_is_told_and_leaves_nothing(rehearsed: Path, tmp_path:
         assert panel.get("/panel/state")["phase"] == "ready"
 
 
-def test_a_session_that_is_killed_is_told_to_be_recovered(rehearsed: Path, tmp_path: Path) -> None:
+def test_a_killed_session_shows_that_it_must_be_recovered(rehearsed: Path, tmp_path: Path) -> None:
     with Panel(tmp_path, "--rehearse") as panel:
         panel.act("weigh", name="VR2", grams="21.4")
         start(panel)

@@ -1,4 +1,4 @@
-"""From where a page can be reached: the names it is served under, and TLS."""
+"""How a page can be reached: the names under which it is served, and TLS."""
 
 import http.client
 import os
@@ -84,7 +84,7 @@ def certificate(folder: Path, names: str, days: tuple[str, str] = ("2020", "2099
 
 
 def asked(port: int, host: str, method: str = "GET", path: str = "/") -> tuple[int, str]:
-    """Send a request with a Host header of its own; return the status and the answer."""
+    """Send a request with the given Host header; return the status and the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.putrequest(method, path, skip_host=True)
     if host:

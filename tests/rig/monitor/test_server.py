@@ -1,4 +1,4 @@
-"""The server of the live page: who may do what, and what it answers."""
+"""The server of the live page: permissions, and answers to requests."""
 
 import json
 import urllib.request
@@ -150,7 +150,7 @@ def test_a_flood_of_requests_is_held_off(page: Page) -> None:
     answers = [page.ask({"id": ID, "verb": "water"}, token="x")[0] for _ in range(70)]
     assert answers[0] == 401
     assert answers[-1] == 429
-    assert page.ask({"id": ID, "verb": "water"})[0] == 200  # the operator is not held off
+    assert page.ask({"id": ID, "verb": "water"})[0] == 200  # the operator is not affected
 
 
 def test_a_page_that_only_watches_takes_no_request(tmp_path: Path) -> None:
@@ -160,14 +160,14 @@ def test_a_page_that_only_watches_takes_no_request(tmp_path: Path) -> None:
         assert page.ask({"id": ID, "verb": "water"})[0] == 409
 
 
-def test_a_replay_is_moved_only_where_there_is_one(page: Page) -> None:
+def test_seeking_is_refused_without_a_replay(page: Page) -> None:
     assert page.ask({"playing": False}, path="/replay")[0] == 409
 
 
 @pytest.mark.parametrize(
     "body", [b'{"speed": NaN}', b'{"share": "nan"}', b'{"share": 1' + b"0" * 400 + b"}", b"[" * 99]
 )
-def test_a_replay_goes_on_after_a_request_that_makes_no_sense(tmp_path: Path, body: bytes) -> None:
+def test_a_replay_continues_after_an_invalid_request(tmp_path: Path, body: bytes) -> None:
     write_log(tmp_path, enveloped([STARTED]))
     with served(tmp_path, ReplayFeed(tmp_path), watches=True) as page:
         assert page.ask(body, path="/replay")[0] == 400
@@ -183,7 +183,7 @@ def test_a_port_in_use_is_refused_in_one_sentence() -> None:
         bind("127.0.0.1", taken.getsockname()[1])
 
 
-def test_a_folder_that_is_no_session_is_not_replayed(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_session_is_not_replayed(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"contains no .*; name a session folder"):
         ReplayFeed(tmp_path)
 
@@ -203,7 +203,7 @@ def test_a_token_is_made_once_and_refused_if_others_can_read_it(tmp_path: Path) 
         read_token(path)
 
 
-def test_the_token_is_compared_whole(page: Page) -> None:
+def test_the_whole_token_is_compared(page: Page) -> None:
     assert page.monitor.access.may(f"Bearer {TOKEN}")
     assert not page.monitor.access.may(f"Bearer {TOKEN[:-1]}")
     assert not page.monitor.access.may("")
@@ -219,7 +219,7 @@ def test_a_browser_that_does_not_draw_is_sent_one_update(page: Page) -> None:
 
 
 @pytest.mark.parametrize("sent", ["drawn", "", "x" * 4000, b"\xff\x00", b""])
-def test_whatever_a_browser_sends_counts_as_drawn(page: Page, sent: str | bytes) -> None:
+def test_anything_that_a_browser_sends_counts_as_drawn(page: Page, sent: str | bytes) -> None:
     with connect(page.address.replace("http", "ws") + "/live") as socket:
         socket.recv()
         socket.send(sent)
@@ -259,7 +259,7 @@ class Broken(ImagingView):
         raise ValueError("half a page")
 
 
-def test_a_part_that_fails_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_a_part_that_fails_is_reported_and_the_rest_is_shown(tmp_path: Path) -> None:
     feed = Handed()
     with served(tmp_path, feed) as page:
         page.monitor.imaging = Broken(tmp_path)
@@ -279,14 +279,14 @@ def test_a_part_that_fails_is_reported_and_the_rest_goes_on(tmp_path: Path) -> N
 
 
 class Failing(Handed):
-    """A feed that cannot go on."""
+    """A feed that fails."""
 
     def take(self) -> list[tuple[Envelope, Message]]:
         raise OSError("the ring is gone")
 
 
 def test_a_page_that_cannot_follow_its_session_ends(tmp_path: Path) -> None:
-    """A page that stands still would mislead; rig run starts it again."""
+    """A page that is not updated would mislead; rig run starts it again."""
     monitor = Monitor(Failing(), ImagingView(tmp_path), Usage(tmp_path, False), TOKEN, None)
     with pytest.raises(OSError, match="the ring is gone"):
         serve(application(monitor), bind("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What the page shows, folded from messages."""
+"""The state that the page shows, computed from messages."""
 
 import msgspec
 import numpy as np
@@ -59,13 +59,13 @@ def one_trial() -> list[Message]:
     ]
 
 
-def test_a_session_says_who_and_what() -> None:
+def test_the_state_contains_animal_and_task() -> None:
     session = folded(STARTED).session
     assert (session["subject"], session["cohort"], session["rig"]) == ("VR2", "task", "left")
     assert (session["given_today_ul"], session["day_limit_ul"]) == (12.0, 1000.0)
 
 
-def test_water_counts_what_a_valve_gave_and_tells_what_was_manual() -> None:
+def test_water_is_summed_with_its_manual_part() -> None:
     head = folded(*one_trial()).head()
     assert (head["water_ul"], head["manual_ul"], head["rewards"]) == (6.0, 3.0, 2)
     assert head["latency_ms"]["lick to valve"]["p50"] == 1.0
@@ -77,7 +77,7 @@ def test_licks_cue_and_reward_are_placed_in_their_trial() -> None:
     assert row["outcome"] == "done"
 
 
-def test_the_time_since_the_last_lick_runs_on() -> None:
+def test_the_time_since_the_last_lick_increases() -> None:
     assert folded(*one_trial(), standing(3200 * MS, 0, 2.5)).head()["since_lick_s"] == 2.0
     assert folded(STARTED).head()["since_lick_s"] is None
 
@@ -96,7 +96,7 @@ def test_a_fault_stays_until_it_is_acknowledged() -> None:
     assert [row["acknowledged"] for row in state.rows_since(seen)["faults"]] == [True]
 
 
-def test_a_request_that_was_refused_is_told() -> None:
+def test_a_refused_request_is_shown() -> None:
     state = folded(
         *one_trial(),
         Valve(1400 * MS, 4, "centre", 0.0, 0.0, refused="1 ml today; no more", manual=True),
@@ -124,7 +124,7 @@ def test_verdicts_notes_and_ends_are_shown() -> None:
     assert state.head()["ended"] == "time is up"
 
 
-def test_undefined_d_prime_is_counted_apart() -> None:
+def test_undefined_d_prime_is_counted_separately() -> None:
     d_prime = np.array([0.5, -3.0, np.nan, 0.0], "<f4")
     pair, others = (("leaf1", "circle1"), ("leaf2", "circle1")), np.ones(4, "<f4")
     whole = np.concatenate([d_prime, others]).astype("<f4").tobytes()
@@ -157,7 +157,7 @@ def test_a_trial_whose_start_was_not_received_is_shown() -> None:
     assert state.faults == []
 
 
-def test_a_message_that_cannot_be_shown_is_reported_once_and_the_rest_goes_on() -> None:
+def test_a_message_that_cannot_be_shown_is_reported_once_and_the_rest_is_shown() -> None:
     torn = LearningSignals(0, 0, 1, False, (("a", "b"),), b"", b"", (), (), predicting=b"123")
     state = folded(STARTED, torn, torn, corridor(4, "leaf1", 4001 * MS))
     (fault,) = state.faults
@@ -217,6 +217,6 @@ def test_the_reward_prediction_of_the_current_trial_grows_frame_by_frame() -> No
     assert folded(STARTED, *frames, later).signals()["current_ramp"] == [[0.1, 3.0]]
 
 
-def test_a_process_tells_its_longest_turn() -> None:
+def test_the_longest_tick_of_a_process_is_shown() -> None:
     state = folded(STARTED, ("task", Heartbeat(5 * MS, True, 3.21)))
     assert state.processes["task"]["loop_ms"] == 3.2

@@ -1,4 +1,4 @@
-"""The next part of an interrupted session runs the trials that the first part has left."""
+"""The next part of an interrupted session runs the remaining trials of the first part."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def drawn(messages: list[Message]) -> list[tuple[Any, ...]]:
 
 
 def completed_trials(messages: list[Message]) -> list[tuple[Any, ...]]:
-    """What was drawn for each completed trial, but for its number and cue."""
+    """What was drawn for each completed trial, except its number and cue."""
     done = {end.trial for end in of(TrialEnd, messages) if end.outcome == "done"}
     return [row[1:4] + row[5:6] for row in drawn(messages) if row[0] in done]
 
@@ -84,7 +84,7 @@ def test_the_parts_run_the_trials_of_the_whole_session(ends_s: list[float]) -> N
     assert violations == []
 
 
-def test_between_two_trials_nothing_is_drawn_again() -> None:
+def test_a_session_cut_between_two_trials_draws_nothing_again() -> None:
     chosen = whole()
     uninterrupted = messages_of(run(chosen))
     third = of(TrialEnd, uninterrupted)[2]
@@ -102,9 +102,9 @@ def test_the_next_part_replays_from_its_own_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end_s", [9.0, 20.0])
-def test_triggers_go_on_as_in_one_session(tmp_path: Path, end_s: float) -> None:
-    """Each comes once in a trial; shams are drawn for the number of the trial, and a yoked trigger
-    comes at the place that its list has for that number, also in the second part.
+def test_triggers_continue_as_in_one_session(tmp_path: Path, end_s: float) -> None:
+    """Each occurs once per trial; shams are drawn for the number of the trial, and a yoked trigger
+    is at the place that its list has for that number, also in the second part.
     """
     path = tmp_path / "triggers.csv"
     rows = [f"{trial},yoked,{1.5 + 0.1 * trial},20.0" for trial in range(16)]
@@ -139,7 +139,7 @@ def test_triggers_go_on_as_in_one_session(tmp_path: Path, end_s: float) -> None:
     assert report.compared["closed_loop"] == len(of(Trigger, messages_of(pairs)))
 
 
-def test_what_the_operator_changed_stays_changed() -> None:
+def test_settings_changed_by_the_operator_are_kept() -> None:
     task = whole(**BLOCKS).task | {"blocks": [{}, {"reward_ul": 3.0, "trials": 4}]}
     changes = [
         SettingChange(0, 1, "reward_ul", "3.0", "2.0", "VR", 2),
@@ -195,7 +195,9 @@ def test_misses_and_idle_trials_count_through_the_parts(rescue: int) -> None:
         ({"given_ul": 50.0}, "nothing of the session is left: 50 ul were given"),
     ],
 )
-def test_what_cannot_be_continued_is_refused(changes: dict[str, Any], sentence: str) -> None:
+def test_a_session_that_cannot_be_continued_is_refused(
+    changes: dict[str, Any], sentence: str
+) -> None:
     chosen = whole(water_ul=50.0, minutes=60.0)
     point = resume_point(messages_of(run(chosen, 9.0)), chosen.task) | changes
     with pytest.raises(Refused, match=sentence):

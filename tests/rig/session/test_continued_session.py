@@ -1,4 +1,4 @@
-"""`rig run --continue`: a session that was killed goes on in a second part, as one session."""
+"""`rig run --continue`: a killed session is continued in a second part, as one session."""
 
 import os
 import shutil

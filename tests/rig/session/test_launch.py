@@ -1,4 +1,4 @@
-"""The end of a session: a record that cannot be written costs neither the log nor the water."""
+"""The end of a session: if the record cannot be written, log and water are still kept."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rig.transport.log import JOURNAL_FOLDER
 from tests.rig.animals import begun, closed, ended, in_folder, valves
 
 
-def test_a_record_that_is_damaged_during_a_session_is_said_and_its_log_is_completed(
+def test_a_record_damaged_during_a_session_is_reported_and_the_log_completed(
     tmp_path: Path,
 ) -> None:
     session = begun()

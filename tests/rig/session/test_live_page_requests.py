@@ -1,4 +1,4 @@
-"""The requests that the live page's process sends to the session, whatever they are."""
+"""The requests that the live page's process sends to the session, valid or not."""
 
 import sys
 from pathlib import Path
@@ -49,10 +49,10 @@ def test_no_request_of_a_page_can_end_the_session(
         pack(sender.wrap(OperatorRequest(0, 1, 0, "note", text, by)))
 
 
-def test_a_page_that_ends_again_and_again_is_no_operator(
+def test_a_page_that_ends_repeatedly_is_not_an_operator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a fault would pause the session until somebody answers on a page that is gone."""
+    """Otherwise a fault would pause the session until someone answers on a page that is gone."""
     clock = SetClock()
     page_that_prints(tmp_path, monkeypatch, "exit 1")
     page = LivePage(tmp_path, clock, Page.SERVED)

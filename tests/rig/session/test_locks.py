@@ -1,4 +1,4 @@
-"""One user of a rig at a time, whatever its port or name is set to."""
+"""Only one process uses a rig at a time, whatever port or name is set."""
 
 import os
 import signal
@@ -60,16 +60,21 @@ def refused(taken: SessionSettings, asked: SessionSettings, hand: str = "") -> b
     ("asked", "same"),
     [
         (rig(hub_port=6001), True),
-        (rig(name="other"), True),  # the same class of board, and no address to tell them apart
+        (
+            rig(name="other"),
+            True,
+        ),  # the same class of board, without an address that distinguishes them
         (rig(name="other", **harp("/dev/ttyACM0")), False),
         (rig(SIMULATED, name="other"), False),
     ],
 )
-def test_neither_port_nor_name_lets_two_reach_one_board(asked: SessionSettings, same: bool) -> None:
+def test_two_rigs_cannot_use_one_board_whatever_their_port_or_name(
+    asked: SessionSettings, same: bool
+) -> None:
     assert refused(rig(), asked) == same
 
 
-def test_a_board_is_known_by_its_port_through_any_link(tmp_path: Path) -> None:
+def test_a_board_is_identified_by_its_port_through_any_link(tmp_path: Path) -> None:
     (tmp_path / "ttyACM0").touch()
     (tmp_path / "by-id").symlink_to(tmp_path / "ttyACM0")
     one = rig(name="one", **harp(str(tmp_path / "ttyACM0")))
@@ -77,7 +82,7 @@ def test_a_board_is_known_by_its_port_through_any_link(tmp_path: Path) -> None:
     assert not refused(one, rig(name="two", **harp(str(tmp_path / "ttyACM1"))))
 
 
-def test_a_card_is_known_by_its_device_whatever_else_is_set() -> None:
+def test_a_card_is_identified_by_its_device_alone() -> None:
     card: dict[str, Any] = {"is": "behavior.devices.nidaq:Board"}
     one = rig(name="one", **card)
     assert refused(one, rig(name="two", **card, device="Dev1", port="port1"))
@@ -93,7 +98,7 @@ def test_simulated_rigs_of_other_ports_run_beside_each_other() -> None:
 
 
 @pytest.mark.parametrize("hand", ["first", "second"])
-def test_no_port_lets_a_hand_reach_a_simulated_rig_that_runs(hand: str) -> None:
+def test_a_running_simulated_rig_cannot_be_operated_by_hand_whatever_its_port(hand: str) -> None:
     assert refused(rig(SIMULATED), rig(SIMULATED, hub_port=6001), hand)
     assert refused(rig(SIMULATED), rig(SIMULATED), hand)
     assert not refused(rig(SIMULATED), rig(SIMULATED, name="test-2", hub_port=6001), hand)

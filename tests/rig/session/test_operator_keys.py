@@ -1,4 +1,4 @@
-"""The operator's keys and the live line."""
+"""The operator's keys and the status line."""
 
 from rig.clock import SetClock
 from rig.messages import Fault, Lick, Message, Position, TrialStart, Valve
@@ -12,7 +12,7 @@ def typed(text: str) -> list[tuple[str, str]]:
     return [asked for key in text for asked in keys.press(key)]
 
 
-def test_a_key_is_a_verb_and_others_are_nothing() -> None:
+def test_each_key_is_a_verb_and_other_keys_are_ignored() -> None:
     assert typed("xp?sq") == [("pause", ""), ("stop", ""), ("quit", "")]
 
 
@@ -28,7 +28,7 @@ def test_water_is_confirmed_by_enter_and_dropped_by_any_other_key() -> None:
     assert typed("wx\n") == []
     assert typed("wp\nw\r") == [("pause", ""), ("water", "")]
     assert typed("nw\n") == [("note", "w")]
-    assert typed("wwwwwwww") == []  # somebody leans on it
+    assert typed("wwwwwwww") == []  # the key is held down
     keys = OperatorKeys()
     keys.press("w")
     assert "Enter gives one manual reward" in keys.question
@@ -58,7 +58,7 @@ def test_the_line_shows_the_newest_of_everything() -> None:
     assert "last lick 2.0 s ago  water 3.0 ul (1)  no faults" in text
 
 
-def test_the_line_says_pause_and_faults() -> None:
+def test_the_line_shows_pause_and_faults() -> None:
     assert "PAUSED" in shown(Position(1, -1, 0.0, 0.0, False, "paused"))
     assert "1 FAULTS: task: the spout is wet" in shown(Fault(1, "the spout is wet"))
 

@@ -1,4 +1,4 @@
-"""After a session its animal is asked for, in a way that a tired person with gloves gets right."""
+"""After a session weight and water are asked for; typing errors are caught."""
 
 import io
 from datetime import date
@@ -14,7 +14,7 @@ TODAY = date.today().isoformat()
 
 
 def asked(data: Path, *typed: str) -> tuple[list[Weighing], str, list[str]]:
-    """Ask for VR2 and type this; return the record's weights, the output, the unused input."""
+    """Type answers about VR2; return the weights in the record, the output and the unused input."""
     with open_record(data) as record:
         record.add(Subject("VR2", "task", "train1", 25.0, restricted=True, need_ml=1.0))
     left, output = list(typed), io.StringIO()
@@ -36,12 +36,12 @@ def test_a_weight_is_understood_as_it_is_typed(tmp_path: Path, typed: str) -> No
     assert "95.2% of its baseline" in output
 
 
-def test_enter_skips_each(tmp_path: Path) -> None:
+def test_enter_skips_each_question(tmp_path: Path) -> None:
     assert asked(tmp_path / "a", "", "never asked")[::2] == ([], ["never asked"])
     assert asked(tmp_path / "b", "23.8", "", "")[0] == [Weighing(TODAY, 23.8, "", "", after=True)]
 
 
-def test_what_is_no_weight_is_asked_for_again(tmp_path: Path) -> None:
+def test_an_invalid_weight_is_asked_for_again(tmp_path: Path) -> None:
     weights, output, _ = asked(tmp_path, "heavy", "23,8", "nan", "238", "23.8", "", "")
     assert [one.grams for one in weights] == [23.8]
     for typed in ("heavy", "23,8", "nan"):
@@ -61,6 +61,6 @@ def test_a_terminal_that_goes_away_writes_nothing(tmp_path: Path) -> None:
     assert asked(tmp_path, "23.8")[0] == []
 
 
-def test_an_animal_that_nobody_knows_is_not_asked_for(tmp_path: Path) -> None:
+def test_an_unknown_animal_is_not_asked_for(tmp_path: Path) -> None:
     ask("sim1", tmp_path, Console(), lambda prompt: pytest.fail(f"asked: {prompt}"))
     assert not any(tmp_path.iterdir())

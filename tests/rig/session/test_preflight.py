@@ -1,4 +1,4 @@
-"""What a session is refused for: its animal, its weight, its water, what was left open."""
+"""Why a session is refused: its animal, the weight, the water, an earlier open session."""
 
 import time
 from datetime import date, timedelta
@@ -39,7 +39,7 @@ def test_each_class_declares_whether_it_is_simulated() -> None:
     assert not animal_devices(session(REAL))[1]
 
 
-def test_a_device_that_does_not_say_whether_it_is_simulated_is_refused() -> None:
+def test_a_device_that_does_not_declare_whether_it_is_simulated_is_refused() -> None:
     undeclared = session(REAL)
     undeclared.nodes["hardware"]["wheel"]["is"] = "behavior.devices.protocols:Wheel"
     with pytest.raises(Refused, match="is not a device"):
@@ -50,7 +50,7 @@ def test_a_device_that_does_not_say_whether_it_is_simulated_is_refused() -> None
 
 
 class Undeclared:
-    """A device as somebody might write it who has not read the Protocol."""
+    """A device class that does not follow the Protocol."""
 
     Settings = msgspec.Struct
 
@@ -112,7 +112,7 @@ def test_a_restricted_animal_runs_weighed_and_over_80_percent(
         ([(19.5, False), (20.6, False)], ""),
     ],
 )
-def test_a_weight_taken_after_a_session_is_none_before_the_next(
+def test_a_weight_taken_after_a_session_does_not_count_before_the_next(
     tmp_path: Path, weights: list[tuple[float, bool]], expected: str
 ) -> None:
     known(tmp_path)
@@ -147,7 +147,7 @@ def test_a_session_left_open_is_named(tmp_path: Path) -> None:
     assert begin(tmp_path, asked, "later")[0].given_today_ul == pytest.approx(15.0, abs=0.01)
 
 
-def test_the_water_of_the_day_goes_with_the_session(tmp_path: Path) -> None:
+def test_start_contains_the_water_already_given_that_day(tmp_path: Path) -> None:
     ran(tmp_path, "demo", 4)
     ran(tmp_path, "demo", 6, 2)
     ran(tmp_path, "demo", 9, at=0.0)
@@ -180,7 +180,7 @@ def test_a_folder_that_cannot_be_read_counts_as_the_whole_day(tmp_path: Path) ->
     assert f"rig recover {folder}" in output
 
 
-def test_what_is_dated_in_the_future_is_said_and_counts(tmp_path: Path) -> None:
+def test_water_dated_in_the_future_is_reported_and_counts(tmp_path: Path) -> None:
     ran(tmp_path, "demo", 5, at=time.time() + 86400)
     admitted, output = begin(tmp_path, session(SIMULATED, "demo"))
     assert admitted.given_today_ul == 15.0

@@ -1,4 +1,4 @@
-"""rig recover leaves a folder that is whole, marked and listed; later changes are noticed."""
+"""rig recover leaves a complete folder, marked and with a manifest; later changes are noticed."""
 
 import json
 import uuid
@@ -110,7 +110,7 @@ def test_every_export_copy_and_recovery_checks_the_manifest(
         assert f"{name} is missing" in refusal("copy", folder, tmp_path / "other")
 
 
-def test_what_is_made_again_may_differ(folder: Path, tmp_path: Path) -> None:
+def test_files_that_can_be_recreated_may_differ(folder: Path, tmp_path: Path) -> None:
     assert rig("recover", folder).exit_code == 0
     assert rig("report", folder).exit_code == 0
     assert rig("copy", folder, tmp_path / "safe").exit_code == 0
@@ -141,7 +141,7 @@ def test_a_file_that_a_microscope_still_writes_is_left_alone(
     assert not repaired_copy(tiff).exists()
 
 
-def test_a_folder_that_is_no_session_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_session_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     rest: dict[str, list[object]] = {"recover": [], "copy": [tmp_path / "b"], "export": ["csv"]}
     for command, others in rest.items():

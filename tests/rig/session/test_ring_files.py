@@ -1,4 +1,4 @@
-"""Rings of sessions: none outlives its maker for long, and none is taken from one that lives."""
+"""Frame rings of sessions: those of dead processes are removed, those of live ones are not."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ def session(node: str = "stream") -> SessionSettings:
 
 @contextmanager
 def maker(where: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
-    """Have another process make a ring and live on; return it and the ring."""
+    """Have another process make a ring and keep running; return it and the ring."""
     command = [sys.executable, "-c", MAKES, str(where)]
     pipe = subprocess.PIPE
     root = Path(__file__).parents[3]
@@ -57,11 +57,11 @@ def test_a_killed_makers_ring_goes_as_the_next_session_begins(
         process.send_signal(signal.SIGKILL)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         check_space(tmp_path, session())
-        assert list(tmp_path.iterdir()) == []  # its maker is a zombie still
+        assert list(tmp_path.iterdir()) == []  # its maker is still a zombie
         assert process.wait() == -signal.SIGKILL
 
 
-def test_a_process_that_was_given_the_id_of_a_dead_one_keeps_no_ring(tmp_path: Path) -> None:
+def test_a_reused_process_id_keeps_no_ring(tmp_path: Path) -> None:
     with maker(tmp_path) as (process, ring):
         began = ring.name.split("-")[3]
         before = tmp_path / f"rig-ring-{process.pid}-{int(began) - 1}-sub-test-ses-20260101_1"
@@ -81,7 +81,7 @@ def test_without_proc_no_ring_is_touched(tmp_path: Path, monkeypatch: pytest.Mon
     assert plan is not None and left.exists() and Path(plan.path).exists()
 
 
-def test_a_ring_for_which_there_is_no_room_is_refused(
+def test_a_ring_that_does_not_fit_into_shared_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ring_files, "_SHM", tmp_path)
@@ -118,7 +118,9 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
-def test_who_streams_nothing_has_no_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_without_a_stream_has_no_ring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ring_files, "_SHM", tmp_path)
     assert ring_files.make_ring(session("hardware"), tmp_path) is None
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A session folder is whole or not there, and is noticed when it goes away."""
+"""A session folder is complete or does not exist, and its removal is noticed."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def made(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_is_made_whole_with_an_id_of_its_own(tmp_path: Path) -> None:
+def test_a_new_folder_is_complete_and_has_its_own_id(tmp_path: Path) -> None:
     one, two = made(tmp_path), made(tmp_path)
     assert [one.name.rpartition("_")[2], two.name.rpartition("_")[2]] == ["1", "2"]
     ids = {read_session(folder).id for folder in (one, two)}
@@ -37,7 +37,7 @@ def test_a_folder_is_made_whole_with_an_id_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("allowed", range(5))
-def test_a_disk_that_gets_full_leaves_nothing(
+def test_a_full_disk_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
 ) -> None:
     synced: list[int] = []
@@ -53,7 +53,7 @@ def test_a_disk_that_gets_full_leaves_nothing(
     assert not list((tmp_path / "data" / "sub-VR2").iterdir())
 
 
-def test_what_a_launch_left_that_died_is_removed(tmp_path: Path) -> None:
+def test_remains_of_a_dead_launch_are_removed(tmp_path: Path) -> None:
     left = tmp_path / "data" / "sub-VR2" / ".new-1234"
     left.mkdir(parents=True)
     made(tmp_path)

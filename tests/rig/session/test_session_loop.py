@@ -1,4 +1,4 @@
-"""What launch asks of the task when a process asks for a pause and the operator presses p."""
+"""What launch requests of the task when a process requests a pause and the operator presses p."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -62,7 +62,7 @@ class Loop:
         self.loop._request("pause", "", "terminal")
 
     def later(self) -> None:
-        """Let the time pass in which a request may take effect."""
+        """Wait until a request can no longer take effect."""
         self.t0_ns -= 2_000_000_000
         self.loop._clock = RealClock(self.t0_ns)
 
@@ -101,6 +101,6 @@ def test_p_and_p_again_pauses_and_resumes_and_later_what_is_seen_counts(loop: Lo
     loop.press_p()
     loop.press_p()
     assert loop.verbs == ["pause", "resume", "pause"]
-    loop.later()  # the task was about to end: it did not pause
+    loop.later()  # the task was about to end, so it did not pause
     loop.press_p()
     assert loop.verbs[3:] == ["pause"]

@@ -1,4 +1,4 @@
-"""The status line shows what disagrees, and the end table whether all was sound."""
+"""The status line shows findings, and the end table the verdict of the integrity process."""
 
 from io import StringIO
 
@@ -23,7 +23,7 @@ def shown(*messages: Integrity) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def test_the_last_finding_is_shown_and_how_many_there_are() -> None:
+def test_the_last_finding_and_the_number_of_findings_are_shown() -> None:
     sound = Integrity(0, 1, 0, True, (), True, 1, 1)
     late = Integrity(0, 2, 1, True, ("edge late",), False, 2, 2, "frame 2: edge late")
     assert "NOT SOUND" not in shown(sound)

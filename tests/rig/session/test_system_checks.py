@@ -1,4 +1,4 @@
-"""What the doctor finds on machines that lack something."""
+"""rig doctor finds the problems of a machine."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def found(data: Path, root: Path) -> dict[str, CheckResult]:
 
 
 @pytest.mark.parametrize("what", FILES)
-def test_each_lack_is_found_with_its_remedy(what: str, tmp_path: Path) -> None:
+def test_each_problem_is_found_with_its_remedy(what: str, tmp_path: Path) -> None:
     name, good, bad = FILES[what]
     path = tmp_path / "root" / name
     path.parent.mkdir(parents=True)
@@ -44,7 +44,7 @@ def test_a_folder_that_is_not_there_yet_is_measured_above_it_and_nothing_is_left
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_says_all_of_it_and_counts_lacks(tmp_path: Path) -> None:
+def test_the_command_prints_every_check_and_exits_with_1_if_one_is_bad(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["doctor", "--data", str(tmp_path)], env={"COLUMNS": "200"})
     assert ("BAD" in result.output) == (result.exit_code == 1)
     for what in ("timer", "priority", "disk", "NI driver", *FILES):

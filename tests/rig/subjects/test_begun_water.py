@@ -1,4 +1,4 @@
-"""After a kill the water is known to one reward, by a note that outlives the processes."""
+"""After a kill the water is known to within one reward, from a note outside the processes."""
 
 import uuid
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The water ledger holds what an animal was given, whatever happens to folders and clocks."""
+"""The ledger has all water that an animal was given, whatever happens to folders and clocks."""
 
 import shutil
 import time
@@ -88,7 +88,7 @@ def empty(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [move, rename, copy, shutil.rmtree, empty])
-def test_a_closed_session_stays_whatever_happens_to_its_folder(
+def test_a_closed_session_stays_in_the_ledger_whatever_happens_to_its_folder(
     tmp_path: Path, change: Callable[[Path], object]
 ) -> None:
     data = tmp_path / "data"
@@ -176,7 +176,7 @@ def test_the_settings_are_read_from_the_journal_if_their_file_is_gone(tmp_path: 
         session_of(folder)
 
 
-def test_a_folder_that_does_not_tell_its_session_is_named(tmp_path: Path) -> None:
+def test_a_folder_whose_session_is_unknown_is_named(tmp_path: Path) -> None:
     folder = in_folder(tmp_path, begun())
     cut_off(folder, valves(4))
     (folder / "settings.json").write_text("{")
@@ -199,7 +199,7 @@ def test_a_session_of_another_animal_or_a_rehearsal_in_the_folder_does_not_count
 
 
 def across_midnight(data: Path) -> tuple[float, Path]:
-    """Have a session run over last midnight; a reward each second, six before and four after."""
+    """Run a session across last midnight: a reward each second, six before and four after."""
     midnight = Lab().start_of(TODAY)
     session = begun(at=midnight - 6.5)
     folder = in_folder(data, session)
@@ -288,7 +288,7 @@ def test_a_wrong_setting_of_the_lab_is_refused(tmp_path: Path, text: str, senten
         read_lab(tmp_path)
 
 
-def test_what_cannot_be_known_counts_on_every_day_it_may_have_been_given(tmp_path: Path) -> None:
+def test_water_of_unknown_time_counts_on_every_possible_day(tmp_path: Path) -> None:
     session, folder = killed(tmp_path, 4, at=Lab().start_of(TODAY) - 600)
     shutil.rmtree(folder)
     assert water_of_day(tmp_path, "VR2", TODAY - timedelta(days=1)).at_most_ul == 1000.0
@@ -299,7 +299,7 @@ def test_what_cannot_be_known_counts_on_every_day_it_may_have_been_given(tmp_pat
     assert session.id
 
 
-def test_entries_of_the_future_count_and_are_said(tmp_path: Path) -> None:
+def test_entries_dated_in_the_future_count_and_are_reported(tmp_path: Path) -> None:
     tomorrow = time.time() + 24 * 3600
     run(tmp_path, 5, at=tomorrow)
     with open_record(tmp_path) as record:

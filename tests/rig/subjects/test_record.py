@@ -1,4 +1,4 @@
-"""The animals' record: what is entered comes back, and a session ends in it."""
+"""The animals' record: entries are read back, and the end of a session is entered."""
 
 import hashlib
 import resource
@@ -44,14 +44,14 @@ def test_the_record_gives_back_what_was_written(tmp_path: Path) -> None:
         assert Ledger(record).sessions("VR2") == []
 
 
-def test_a_record_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_record_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / RECORD_FILE).write_text("not a database, but long enough to look like one" * 9)
     with pytest.raises(Refused, match="restore it from a backup"):
         find(tmp_path, "VR2")
 
 
 def as_of_version_2(data: Path) -> sqlite3.Connection:
-    """Take from a record what version 3 added."""
+    """Remove from a record what version 3 added."""
     sql = sqlite3.connect(data / RECORD_FILE, isolation_level=None)
     for name in ("birth_date", "sex", "genotype", "project", "experimenter"):
         sql.execute(f"alter table subject drop column {name}")

@@ -129,7 +129,7 @@ def test_a_record_whose_note_cannot_be_written_is_not_changed(
 
 @pytest.mark.parametrize("table", ["subject", "session"])
 def test_a_flipped_bit_in_an_index_is_refused(tmp_path: Path, table: str) -> None:
-    """An index hides a row from a search by its name, although the row is in its table."""
+    """A damaged index hides a row from a search, although the row is in its table."""
     known(tmp_path)
     with open_record(tmp_path) as record, record.transaction() as sql:
         row = ("a session", "VR2", "ses-1", "train1", 0.0, 1.0, 1, "[]", 0.0, "done")

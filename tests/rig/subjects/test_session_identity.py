@@ -1,4 +1,4 @@
-"""A session is that of its log: damaged or swapped files change neither its water nor its name."""
+"""A session is identified by its log: damaged or swapped files do not change water or animal."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The water of a session: exact where it can be, else bounded by what was reserved."""
+"""The water of a session: exact if possible, otherwise bounded by what was reserved."""
 
 import os
 import random
@@ -59,7 +59,7 @@ def test_the_drivers_end_makes_it_exact(tmp_path: Path) -> None:
     assert bounds(tmp_path) == (12.0, 12.0)
 
 
-def test_an_end_that_counts_more_does_not(tmp_path: Path) -> None:
+def test_an_end_that_counts_more_messages_does_not_make_it_exact(tmp_path: Path) -> None:
     cut_off(tmp_path, [*valves(4), ended(5)])
     reserve(tmp_path, 21.0)
     assert bounds(tmp_path) == (12.0, 21.0)
@@ -72,7 +72,7 @@ def test_a_journal_cut_anywhere_never_counts_less_nor_a_block_more(
 ) -> None:
     folder = tmp_path_factory.mktemp("session")
     journal = cut_off(folder, [Wheel(1, 0, 0.0), *valves(count)])
-    # as a driver would have left it: a block beyond the last time that little was left
+    # as a driver leaves it: a block was reserved when few rewards were left
     reserve(folder, 15.0, (max(0, count - 1) + 5) * REWARD_UL)
     data = journal.read_bytes()
     journal.write_bytes(data[: max(0, len(data) - lost)])
@@ -124,7 +124,7 @@ def test_a_damaged_closed_log_never_counts_less(tmp_path: Path, seed: int) -> No
 
 
 @pytest.mark.parametrize("content", ["", "nan 0\n", "15.000 00000000\n"])
-def test_what_nothing_bounds_is_said(tmp_path: Path, content: str) -> None:
+def test_water_without_an_upper_bound_is_reported(tmp_path: Path, content: str) -> None:
     cut_off(tmp_path, valves(4))
     if content:
         (tmp_path / RESERVE_FILE).write_text(content)
@@ -159,7 +159,7 @@ def test_a_folder_in_which_nothing_was_started_gave_nothing(tmp_path: Path) -> N
 
 
 def until_durable(reservation: Reservation, total_ul: float) -> None:
-    """Wait until this volume is reserved; the test's own time limit is the only one."""
+    """Wait until this volume is reserved, without a time limit of its own."""
     while reservation.durable_ul < total_ul:
         reservation.used(0.0)
         time.sleep(0)

@@ -1,4 +1,4 @@
-"""rig subject: what is entered is shown, and a day can be practised."""
+"""rig subject: entries are shown, and a day can be rehearsed."""
 
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def test_what_an_export_needs_of_an_animal_is_entered_and_changed(tmp_path: Path
         ("--baseline-g", "nan", "not a finite number"),
     ],
 )
-def test_a_wrong_fact_is_refused_in_a_sentence(
+def test_an_invalid_value_is_refused_in_one_sentence(
     tmp_path: Path, option: str, value: str, sentence: str
 ) -> None:
     known(tmp_path)
@@ -84,7 +84,7 @@ def test_a_wrong_fact_is_refused_in_a_sentence(
     assert find(tmp_path, "VR2") == VR2
 
 
-def test_a_supplement_counts_as_water_and_is_less_to_give(tmp_path: Path) -> None:
+def test_a_supplement_counts_as_water_and_reduces_what_is_due(tmp_path: Path) -> None:
     known(tmp_path)
     output = subject(tmp_path, "give", "VR2", "0.75 ml")
     assert "750 ul" in output and "0.250 ml of 1 ml a day" in output
@@ -97,7 +97,7 @@ def test_all_weights_are_shown(tmp_path: Path) -> None:
     assert "24 g" in output and "80.0%" in output
 
 
-def test_a_practised_day_leaves_the_record_as_it_is(tmp_path: Path) -> None:
+def test_a_rehearsal_leaves_the_record_unchanged(tmp_path: Path) -> None:
     known(tmp_path)
     assert "24 g" in subject(tmp_path, "weigh", "VR2", "24", "--rehearse")
     assert "500 ul" in subject(tmp_path, "give", "VR2", "0.5", "--rehearse")

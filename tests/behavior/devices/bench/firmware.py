@@ -17,7 +17,7 @@ _MS = 1_000_000
 
 
 def measure() -> tuple[list[float], list[float]]:
-    """Lick at the armed board ten times a second, while its wheel turns and the driver polls it.
+    """Lick at the armed board ten times per second, while its wheel turns and the driver polls it.
 
     Returns:
         Times from lick edge to valve edge, and residuals of the clock fit once a second, both ms.

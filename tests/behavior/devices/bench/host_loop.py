@@ -24,7 +24,7 @@ def measure_loop(
         board: The board.
         lick: Its lick sensor.
         valve: Its valve.
-        also: Whatever else is done each tick; takes the time (ns).
+        also: Called each tick with the time (ns).
 
     Returns:
         Residuals of the board's clock fit, ms.

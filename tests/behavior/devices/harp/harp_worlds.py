@@ -1,4 +1,4 @@
-"""The worlds of the Harp devices: our firmware in simavr, and a simulated Behavior board."""
+"""Test environments of the Harp devices: our firmware in simavr, and a simulated Behavior board."""
 
 import time
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ _WIRED = {
 
 
 class _HarpWorld:
-    """What both have in common: they run in real time, and the board is polled each millisecond."""
+    """What both boards share: they run in real time and are polled every millisecond."""
 
     simulated: ClassVar[bool] = False
 

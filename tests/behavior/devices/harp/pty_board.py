@@ -43,7 +43,7 @@ S = 1_000 * MS
 
 
 class PtyBoard:
-    """Answers, sends events and times pulses, in a thread. Its clock has its own rate."""
+    """A thread that answers, sends events and times pulses. Its clock has its own rate."""
 
     def __init__(
         self, who_am_i: int = 1216, firmware: tuple[int, int] = (3, 3), ppm: float = 40.0
@@ -184,9 +184,11 @@ class PtyBoard:
     def _handle(self) -> None:
         try:
             data = os.read(self._master, 4096)
-        except OSError:  # nobody has the port open
+        except OSError:  # no program has the port open
             return
-        self._live(monotonic_ns())  # what was due before is over, also if this thread had to wait
+        self._live(
+            monotonic_ns()
+        )  # what was due earlier happens first, even if this thread had to wait
         for request in self._parser.feed(data):
             self._answer(request, monotonic_ns())
         self._flush()

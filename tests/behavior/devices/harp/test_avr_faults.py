@@ -1,4 +1,4 @@
-"""Our firmware by itself: if driver, line or code fail, nothing stays armed."""
+"""Our firmware alone: if the driver, the line or its code fails, nothing stays armed."""
 
 import threading
 import time
@@ -50,7 +50,7 @@ def test_a_silent_driver_leaves_nothing_armed(avr: AvrWorld) -> None:
     assert _rises(avr) == 0
     avr.wait(1)
     assert "disarmed itself" in avr.board.pop_warnings()[0]
-    assert valve.fired(avr.wait(1)) is None  # it lives again, and renews what is still wanted
+    assert valve.fired(avr.wait(1)) is None  # the driver runs again and renews its request
     avr.lick()
     assert _rises(avr) == 1
 
@@ -90,7 +90,7 @@ def test_an_armed_reward_ends_without_renewal(
     avr: AvrWorld,
 ) -> None:
     _armed(avr)
-    avr.wait(700)  # the board is asked its time meanwhile, its valve is not asked for
+    avr.wait(700)  # the board is asked for its time meanwhile, but its request is not renewed
     avr.lick()
     assert _rises(avr) == 0
     assert avr.board.pop_warnings() == []
@@ -125,7 +125,7 @@ def test_a_lick_during_other_events_is_sent_before_its_reward(
     valve = _armed(avr, 1.0)
     events: list[Dated] = []
 
-    def is_told() -> bool:
+    def is_read() -> bool:
         events.extend(avr.board._connection.events())
         states = [event.values[0] for event in events if event.address == INPUTS]
         return states[-1:] == [0] and FIRED in [event.address for event in events]
@@ -134,7 +134,7 @@ def test_a_lick_during_other_events_is_sent_before_its_reward(
         valve.arm(monotonic_ns(), 1.0, monotonic_ns() + LONG)
         events.clear()
         avr.avr.command(f"at 1 C0 1\nat {late_us} B0 1\nat 500 C0 0\nat 1000 B0 0")
-        _until(is_told)
+        _until(is_read)
         lick = next(e for e in events if e.address == INPUTS and int(e.values[0]) & 1)
         (fired,) = [event for event in events if event.address == FIRED]
         assert events.index(lick) < events.index(fired), f"{late_us} us"
@@ -234,7 +234,7 @@ def _until_shut(world: AvrWorld, times: int) -> None:
 
 
 def _until(look: Callable[[], Any]) -> Any:
-    """Return the result of a function as soon as it is true."""
+    """Wait until the result of a function is true, and return it."""
     patience = monotonic_ns() + 30 * S
     while not (found := look()):
         assert monotonic_ns() < patience, "it never came"

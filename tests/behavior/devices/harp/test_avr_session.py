@@ -25,7 +25,7 @@ from tests.behavior.sessions import MS, of
 from tests.live import Live
 
 SHORT = (
-    "nodes.referee.realtime=true",  # it gets 2,000 messages a second, also beside other tests
+    "nodes.referee.realtime=true",  # it gets 2,000 messages per second, also while other tests run
     "task.texture_m=1.0",
     "task.grey_m=0.5",
     "task.cue_from_m=0.2",
@@ -56,7 +56,7 @@ def _found(avr: Avr) -> tuple[str, ...]:
 
 
 class _AvrWires:
-    """The wires of the board, as rig/setups/avr.toml has them."""
+    """The wires of the board, as in rig/setups/avr.toml."""
 
     PINS: ClassVar[dict[str, str]] = {"lick": "B0", "frame_clock": "C0", "photodiode": "C2"}
 
@@ -128,7 +128,7 @@ def test_the_valve_pin_shows_every_reward_and_no_other_pulse(ran: tuple[Path, Av
 
 
 def test_the_firmware_opened_the_valve_at_the_lick(ran: tuple[Path, Avr]) -> None:
-    """The driver is never that fast: a reward within 50 us of its lick came from the board."""
+    """Only the board is this fast: a reward within 50 us of its lick."""
     at_lick = [message for message in of(Valve, _messages(ran)) if message.lick_t is not None]
     armed = [w for w in at_lick if w.lick_t is not None and w.t - w.lick_t < 50_000]
     assert len(at_lick) >= TRIALS // 5
@@ -140,7 +140,7 @@ def test_licks_lines_and_wheel_agree_with_the_pins(ran: tuple[Path, Avr]) -> Non
     pins = [t for t in _pin_times(ran, "lick") if t < of(Wheel, messages)[-1].t - NEAR_NS]
     licks = [message.t for message in of(Lick, messages)]
     assert all(min(abs(t - pin) for pin in pins) < NEAR_NS for t in licks[:-3])
-    # a late thread of the test puts touches so close together that some are bounces
+    # if the test's thread is late, some touches are close enough to count as bounces
     assert 0.8 * len(pins) <= len(licks) <= len(pins) + 3
     assert of(Wheel, messages)[-1].cm > 50.0
     rises = [w for w in of(Edge, messages) if (w.line, w.up) == ("trial_sync", True)]

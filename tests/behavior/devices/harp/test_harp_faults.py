@@ -1,4 +1,4 @@
-"""Serial boards that fail: one sentence, and nothing stays armed."""
+"""Serial boards that fail: one error sentence, and nothing stays armed."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ def test_garbage_on_the_line_loses_no_message(world: BehaviorWorld) -> None:
     assert world.board.pop_warnings() == []
 
 
-def test_a_board_that_is_gone_ends_the_driver_with_one_sentence(world: BehaviorWorld) -> None:
+def test_a_lost_board_ends_the_driver_with_one_sentence(world: BehaviorWorld) -> None:
     world.board.settings = Board.Settings(model="behavior", port=world.there.port, reconnect_s=0.1)
     valve = world.device("Valve", "centre", ul_per_ms=0.05)
     world.open()
@@ -137,7 +137,7 @@ def _by_number(there: PtyBoard, monkeypatch: pytest.MonkeyPatch) -> Board:
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_board_plugged_in_again_is_found_by_its_number_and_goes_on(
+def test_a_board_plugged_in_again_is_found_by_its_number_and_continues(
     reset: bool, world: BehaviorWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.board = _by_number(world.there, monkeypatch)
@@ -169,7 +169,7 @@ def test_a_board_that_is_not_set_up_in_time_is_lost(
     world.board = _by_number(world.there, monkeypatch)
     world.open()
     world.there.unplug()
-    world.there.late_ns = 35 * MS  # each answer comes, all of them only after a second
+    world.there.late_ns = 35 * MS  # each answer comes, but only after a second
     world.there.plug()
     with pytest.raises(OSError, match="board b is lost"):
         world.wait(2000)
@@ -232,14 +232,14 @@ def test_late_answers_do_not_move_the_clock(world: BehaviorWorld) -> None:
     clock = world.board._connection.clock
     device = clock.latest
     before = clock.host_ns(device)
-    world.there.late_ns = 102 * MS  # by then the next question is asked
+    world.there.late_ns = 102 * MS  # the next question is asked before that
     world.wait(1500)
     assert abs(clock.host_ns(device) - before) < 50 * MS
     assert world.board.pop_warnings() == []
 
 
 def _until(look: Callable[[], Any]) -> Any:
-    """Return the result of a function as soon as it is true."""
+    """Wait until the result of a function is true, and return it."""
     patience = monotonic_ns() + 30 * S
     while not (found := look()):
         assert monotonic_ns() < patience, "it never came"

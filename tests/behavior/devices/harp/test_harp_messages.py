@@ -159,7 +159,7 @@ def test_the_parser_recovers_after_garbage(
 ) -> None:
     parser = Parser(KNOWN)
     assert parser.feed(b"".join(map(build, before))) == before
-    # a piece of garbage may look like the begin of a frame, which one more frame's bytes settle
+    # garbage may look like the start of a frame until the bytes of another frame follow
     settling = [HarpMessage(EVENT, 44, S16, (0, 0, 0), 0)] * 2
     found = parser.feed(garbage + b"".join(map(build, settling + after)))
     assert found[len(found) - len(after) :] == after

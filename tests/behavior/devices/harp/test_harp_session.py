@@ -20,7 +20,7 @@ TRIALS = 8
 
 
 class _HarpWires:
-    """The wires of the board, as rig/setups/harp.toml has them."""
+    """The wires of the board, as in rig/setups/harp.toml."""
 
     LINES: ClassVar[dict[str, int]] = {"lick": 0, "frame_clock": 1, "photodiode": 3}
 

@@ -1,4 +1,4 @@
-"""NI cards that are missing or do not fit the setup are refused, and nothing is left behind."""
+"""NI cards that are missing or do not fit the setup are refused, and nothing stays reserved."""
 
 from typing import Any
 

@@ -15,10 +15,15 @@ from behavior.devices.nidaq.card import CardLostError
 from rig.messages import Arm, Fault, Lick, Message, Valve
 from tests.behavior.devices.nidaq.simulated_card.contract import VALVE_LINE
 from tests.behavior.devices.nidaq.simulated_card.process import SimulatedCard
-from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, start_hardware, zero
+from tests.behavior.devices.nidaq.simulated_card.rigs import (
+    card_table,
+    start_hardware,
+    tick_for,
+    zero,
+)
 from tests.behavior.sessions import MS, S, hardware, of
 
-# a watchdog task that cannot be closed, its card being lost, complains when it is collected
+# a watchdog task whose card is lost cannot be closed, and warns when it is collected
 pytestmark = pytest.mark.filterwarnings("ignore::nidaqmx.errors.DaqResourceWarning")
 ROOT = Path(__file__).parents[4]
 DEVICE_LOST = -88705
@@ -33,13 +38,13 @@ def _collected() -> Iterator[None]:
 @pytest.mark.parametrize("layer", ["Valve", "ArmedValve"])
 def test_a_lick_is_rewarded_by_the_driver_or_by_the_card(card: SimulatedCard, layer: str) -> None:
     published, node, clock = start_hardware(card_table(card, layer, watchdog_lines=[VALVE_LINE]))
-    go_on(node, clock, 5)
+    tick_for(node, clock, 5)
     node.handle(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
-    go_on(node, clock, 20)
+    tick_for(node, clock, 20)
     licked = card.put("tongue", True) - zero(node)
-    go_on(node, clock, 20)
+    tick_for(node, clock, 20)
     card.put("tongue", False)
-    go_on(node, clock, 100)
+    tick_for(node, clock, 100)
     node.close()
     (valve,) = of(Valve, published)
     ((opened, open_ms),) = card.openings(VALVE_LINE)
@@ -58,11 +63,11 @@ def test_a_hung_server_ends_the_driver_within_its_deadline(
     own_card: SimulatedCard,
 ) -> None:
     _, node, clock = start_hardware(card_table(own_card, deadline_s=0.3))
-    go_on(node, clock, 5)
+    tick_for(node, clock, 5)
     own_card.hang()
     hung = time.monotonic()
     with pytest.raises(CardLostError, match=r"no answer within 0.3 s"):
-        go_on(node, clock, 60_000)
+        tick_for(node, clock, 60_000)
     assert time.monotonic() - hung < 10 * 0.3
     began = time.monotonic()
     with pytest.raises(CardLostError, match="no answer"):
@@ -72,11 +77,11 @@ def test_a_hung_server_ends_the_driver_within_its_deadline(
 
 def test_a_card_lost_in_mid_pulse_shuts_its_valve(card: SimulatedCard) -> None:
     published, node, clock = start_hardware(card_table(card))
-    go_on(node, clock, 5)
+    tick_for(node, clock, 5)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
     card.fail(DEVICE_LOST)
     with pytest.raises(CardLostError, match="not there any more"):
-        go_on(node, clock, 1000)
+        tick_for(node, clock, 1000)
     with pytest.raises(CardLostError):
         node.close()
     while not card.openings(VALVE_LINE):
@@ -87,7 +92,7 @@ def test_a_card_lost_in_mid_pulse_shuts_its_valve(card: SimulatedCard) -> None:
 
 def test_an_armed_reward_counts_as_given_if_the_card_is_lost(card: SimulatedCard) -> None:
     published, node, clock = start_hardware(card_table(card, "ArmedValve"))
-    go_on(node, clock, 5)
+    tick_for(node, clock, 5)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "lick", 3.0))
     card.fail(DEVICE_LOST)
     with pytest.raises(CardLostError):
@@ -98,15 +103,15 @@ def test_an_armed_reward_counts_as_given_if_the_card_is_lost(card: SimulatedCard
 
 DRIVER = f"""
 import sys, time
-from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, start_hardware
+from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, tick_for, start_hardware
 from rig.messages import Arm
 class Card: address = sys.argv[1]
 published, node, clock = start_hardware(card_table(Card(), sys.argv[2]))
-go_on(node, clock, 5)
+tick_for(node, clock, 5)
 on = "lick" if sys.argv[2] == "ArmedValve" else "now"
 node.handle(Arm(clock.now(), 1, clock.now() + 60 * {S}, "centre", on, 7.0))
 print("armed", flush=True)
-go_on(node, clock, 60_000)
+tick_for(node, clock, 60_000)
 """
 
 
@@ -135,9 +140,9 @@ def test_a_killed_or_hung_driver_leaves_no_valve_open_or_armed(
 
 def test_a_live_driver_resets_the_watchdog(card: SimulatedCard) -> None:
     _, node, clock = start_hardware(card_table(card, "ArmedValve"))
-    go_on(node, clock, 2000)
+    tick_for(node, clock, 2000)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
-    go_on(node, clock, 100)
+    tick_for(node, clock, 100)
     node.close()
     assert len(card.openings(VALVE_LINE)) == 1
 
@@ -147,7 +152,7 @@ def test_tasks_left_by_a_killed_driver_are_cleared(card: SimulatedCard) -> None:
     assert card.do("tasks")
     del first
     _, node, clock = start_hardware(card_table(card))
-    go_on(node, clock, 20)
+    tick_for(node, clock, 20)
     node.close()
     assert card.do("tasks") == []
 
@@ -180,8 +185,8 @@ def test_the_watchdog_is_reset_even_if_the_card_only_has_a_valve(card: Simulated
     table["wheel"] = {"is": f"{scripted}:Wheel", "board": "other"}
     table["lick"] = table["lines"] = {}
     _, node, clock = start_hardware(table)
-    go_on(node, clock, 700)
+    tick_for(node, clock, 700)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
-    go_on(node, clock, 100)
+    tick_for(node, clock, 100)
     node.close()
     assert len(card.openings(VALVE_LINE)) == 1

@@ -10,7 +10,7 @@ from behavior.devices.nidaq.card import CardLostError
 from rig.messages import Arm, Fault, Valve
 from tests.behavior.devices.nidaq.simulated_card.contract import VALVE_LINE, WIRING
 from tests.behavior.devices.nidaq.simulated_card.process import SimulatedCard
-from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, start_hardware
+from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, start_hardware, tick_for
 from tests.behavior.sessions import S, of
 
 LATE = -200284
@@ -42,17 +42,17 @@ def test_a_read_timeout_ends_the_driver_with_the_valve_shut(
     sync = {"is": f"{of_card}:Output", "on": "reward", "pulse_ms": 50.0, **WIRING["Output"], **on}
     table["outputs"] = {"sync": sync}
     published, node, clock = start_hardware(table)
-    go_on(node, clock, 50)
+    tick_for(node, clock, 50)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 7.0))
     assert card.do("level", line=VALVE_LINE)
     card.fail(LATE, call)
     if moved:
         card.put("port0/line2" if moved == "photodiode" else moved, True)
     with pytest.raises(CardLostError) as late:
-        go_on(node, clock, 5_000)
+        tick_for(node, clock, 5_000)
     assert "\n" not in str(late.value)
     assert f"({LATE}): the read timed out" in str(late.value)
-    with suppress(CardLostError):  # outputs and cameras are asked once more; after the valves
+    with suppress(CardLostError):  # outputs and cameras are read once more, after the valves
         node.close()
     if call != "WriteDigitalLines":
         assert not card.do("level", line=VALVE_LINE)
@@ -60,7 +60,7 @@ def test_a_read_timeout_ends_the_driver_with_the_valve_shut(
         time.sleep(0.01)
     ((_, open_ms),) = openings
     assert open_ms <= 140.01
-    if stream in ("lick", "encoder"):  # asked at every tick
+    if stream in ("lick", "encoder"):  # read at every tick
         assert open_ms < 139.0, "it was shut, not waited for"
     assert [valve.refused for valve in of(Valve, published)] == [""]
     assert not [fault for fault in of(Fault, published) if "\n" in fault.text]

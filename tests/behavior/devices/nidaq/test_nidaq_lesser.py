@@ -1,4 +1,4 @@
-"""NI cards with fewer features: what the driver does instead, and its warnings."""
+"""NI cards with fewer features: the driver's fallbacks and warnings."""
 
 import time
 from typing import Any
@@ -11,7 +11,12 @@ from rig.messages import Arm, DeviceTime, Edge, Fault, Lick, Message, Start, Val
 from rig.settings import device_factory
 from tests.behavior.devices.nidaq.simulated_card.contract import NIDAQ, VALVE_LINE, shared_card
 from tests.behavior.devices.nidaq.simulated_card.process import SimulatedCard
-from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, start_hardware, zero
+from tests.behavior.devices.nidaq.simulated_card.rigs import (
+    card_table,
+    start_hardware,
+    tick_for,
+    zero,
+)
 from tests.behavior.sessions import MS, S, hardware, of
 
 sampling = pytest.mark.parametrize("own_card", ["sampling"], indirect=True)
@@ -36,17 +41,17 @@ def test_without_change_detection_edges_are_dated_to_samples(
     own_card: SimulatedCard,
 ) -> None:
     published, node, clock = start_hardware(_table(own_card))
-    go_on(node, clock, 1500)
+    tick_for(node, clock, 1500)
     true = []
     for up in (True, False) * 5:
         true.append(own_card.put("frame", up) - zero(node))
         time.sleep(0.003)
-    time.sleep(0.2)  # nobody reads meanwhile
-    go_on(node, clock, 1000)
+    time.sleep(0.2)  # nothing is read meanwhile
+    tick_for(node, clock, 1000)
     node.close()
     edges = of(Edge, published)
     assert [edge.up for edge in edges] == [True, False] * 5
-    # by the tick they would be 200 ms late
+    # the time of the tick would be 200 ms late
     assert [edge.t for edge in edges] == pytest.approx(true, abs=BUSY)
     assert all(abs(message.residual_ns) < BUSY for message in of(DeviceTime, published))
     unwatched, sampled = _faults(published)
@@ -84,7 +89,7 @@ def test_changes_between_open_and_start_are_not_edges(
 
 def test_a_card_with_all_features_gives_no_warning(card: SimulatedCard) -> None:
     published, node, clock = start_hardware(card_table(card, "ArmedValve"))
-    go_on(node, clock, 20)
+    tick_for(node, clock, 20)
     node.close()
     assert _faults(published) == []
 
@@ -100,12 +105,12 @@ def test_a_card_without_a_sample_clock_is_refused_or_read_each_tick(
     with pytest.raises(Refused, match="no sample clock for these lines; set sample_hz = 0"):
         hardware(_table(own_card), list[Message]().append)
     published, node, clock = start_hardware(_table(own_card, sample_hz=0))
-    go_on(node, clock, 10)
+    tick_for(node, clock, 10)
     before = own_card.put("tongue", True) - zero(node)
-    go_on(node, clock, 30)
+    tick_for(node, clock, 30)
     own_card.put("tongue", False)
     own_card.put("frame", True)
-    go_on(node, clock, 30)
+    tick_for(node, clock, 30)
     node.close()
     (lick,) = of(Lick, published)
     assert before <= lick.t
@@ -118,11 +123,11 @@ def test_a_card_without_a_watchdog_gives_water_and_one_warning(
     own_card: SimulatedCard,
 ) -> None:
     published, node, clock = start_hardware(_table(own_card, watchdog_lines=[VALVE_LINE]))
-    go_on(node, clock, 5)
+    tick_for(node, clock, 5)
     node.handle(Arm(clock.now(), 1, clock.now() + S, "centre", "now", 3.0))
-    go_on(node, clock, 100)
+    tick_for(node, clock, 100)
     node.handle(Start(0, {"seed": 1, "t0_ns": zero(node)}))
-    go_on(node, clock, 20)
+    tick_for(node, clock, 20)
     node.close()
     assert [valve.refused for valve in of(Valve, published)] == [""]
     assert [ms for _, ms in own_card.openings(VALVE_LINE)] == [pytest.approx(60.0, abs=0.01)]

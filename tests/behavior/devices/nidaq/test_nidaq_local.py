@@ -1,4 +1,4 @@
-"""The local driver, through a fake library in C that may hang; the benchmarks of the devices."""
+"""The local NI driver through a fake C library that can hang; the benchmarks of the devices."""
 
 import json
 import os
@@ -18,18 +18,18 @@ from tests.live import Live
 ROOT = Path(__file__).parents[4]
 SESSION = """
 from rig.messages import Arm, Lick, Valve, Wheel
-from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, go_on, start_hardware
+from tests.behavior.devices.nidaq.simulated_card.rigs import card_table, tick_for, start_hardware
 from tests.behavior.sessions import S, of
 class Here: address = ""
 table = card_table(Here())
 output = {"is": "behavior.devices.nidaq:Output", "line": "port1/line3", "on": "session"}
 table["outputs"] = {"sync": {**output, "board": "card"}}
 published, node, clock = start_hardware(table)
-go_on(node, clock, 20)
+tick_for(node, clock, 20)
 node.handle(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
-go_on(node, clock, 900)
+tick_for(node, clock, 900)
 node.handle(Arm(clock.now(), 1, clock.now() + 60 * S, "centre", "lick", 3.0))
-go_on(node, clock, 900)
+tick_for(node, clock, 900)
 node.close()
 (lick,) = of(Lick, published)
 (valve,) = of(Valve, published)

@@ -23,7 +23,7 @@ TRIALS = 20
 
 
 class _CardWires:
-    """The wires of a card, as docs/how-to/wiring.md has them."""
+    """The wires of a card, as in docs/how-to/wiring.md."""
 
     LINES: ClassVar[dict[str, str]] = {
         "lick": "tongue",
@@ -41,12 +41,12 @@ class _CardWires:
         self._handle.put(self.LINES[line], up)
 
     def close(self) -> None:
-        self._handle.let_go()
+        self._handle.disconnect()
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, SimulatedCard]]:
-    """Run a session; return its folder and the card, which remembers its lines' changes."""
+    """Run a session; return its folder and the card, which recorded the changes of its lines."""
     card = SimulatedCard()
     wires = _CardWires(card)
     address = f'nodes.hardware.boards.card.address="{card.address}"'
@@ -62,7 +62,7 @@ def test_a_whole_imaging_session(session: tuple[Path, SimulatedCard]) -> None:
     check_whole_imaging_session(session[0], TRIALS)
 
 
-def test_the_valves_line_shows_the_rewards_alone(
+def test_the_valves_line_shows_only_the_rewards(
     session: tuple[Path, SimulatedCard],
 ) -> None:
     folder, card = session
@@ -70,7 +70,7 @@ def test_the_valves_line_shows_the_rewards_alone(
     drops = of(Valve, published)
     rewarded = sum(start.rewarded for start in of(TrialStart, published))
     assert 0.5 * rewarded < len(drops) <= rewarded
-    # what the valve's own line did is what was published
+    # the pulses on the valve's own line are those that were published
     pulses = card.openings(VALVE_LINE)
     assert [ms for _, ms in pulses] == [pytest.approx(60.0, abs=0.01)] * len(drops)
     steps = [b - a for (a, _), (b, _) in itertools.pairwise(pulses)]
@@ -78,7 +78,7 @@ def test_the_valves_line_shows_the_rewards_alone(
     assert all(abs(a - b) < 0.02 * S for a, b in zip(steps, logged_steps, strict=True))
     licks = {lick.t for lick in of(Lick, published)}
     assert all(drop.lick_t in licks for drop in drops)
-    # a lick that came before the card was armed is answered by the driver
+    # for a lick before the card was armed, the driver opens the valve
     late_ns = [drop.t - (drop.lick_t or 0) for drop in drops]
     assert min(late_ns) >= 0
     assert sum(ns < 0.001 * S for ns in late_ns) > len(drops) / 2
@@ -95,7 +95,7 @@ def test_its_lines_are_in_the_log(session: tuple[Path, SimulatedCard]) -> None:
     assert all(abs(message.residual_ns) < 0.05 * S for message in of(DeviceTime, published))
 
 
-def test_it_replays_bit_for_bit_and_a_bug_shows(session: tuple[Path, SimulatedCard]) -> None:
+def test_it_replays_bit_for_bit_and_a_bug_is_detected(session: tuple[Path, SimulatedCard]) -> None:
     folder, _ = session
     command = [sys.executable, "-c", "from rig.cli.main import main; main()", "replay", str(folder)]
     same = subprocess.run([*command, "--verify"], capture_output=True, text=True, check=False)

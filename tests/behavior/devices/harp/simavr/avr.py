@@ -29,7 +29,7 @@ def missing() -> str:
 
 @functools.cache
 def build() -> tuple[Path, Path]:
-    """Compile both; return the paths of the runner and of the firmware."""
+    """Compile runner and firmware; return their paths."""
     folder = Path(tempfile.mkdtemp(prefix="rig-avr-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     runner = folder / "runner"

@@ -1,1 +1,1 @@
-"""A simulated NI card: its own process, served as NI's gRPC device server serves a real one."""
+"""A simulated NI card in its own process, with the interface of NI's gRPC device server."""

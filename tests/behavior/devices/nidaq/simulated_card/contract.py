@@ -1,4 +1,4 @@
-"""The NI devices on a simulated card, as a world for the contract tests."""
+"""The NI devices on a simulated card, as a test environment for the contract tests."""
 
 import atexit
 import functools
@@ -31,14 +31,14 @@ LASER_LINE = "port2/line7"
 
 @functools.cache
 def shared_card(model: str = "full") -> SimulatedCard:
-    """Return a card shared by all tests that do not break it; each test resets it."""
+    """Return the card that is shared by all tests that leave it working; each test resets it."""
     card = SimulatedCard(model)
     atexit.register(card.close)
     return card
 
 
 class NiWorld:
-    """A PCIe-63xx wired as in docs/how-to/wiring.md; the card is a process."""
+    """A PCIe-63xx wired as in docs/how-to/wiring.md; the card is a separate process."""
 
     kinds: ClassVar[frozenset[str]] = frozenset(WIRING)
     simulated: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""What a test may do to the simulated card from outside."""
+"""Commands with which a test changes the simulated card."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from tests.behavior.devices.nidaq.simulated_card.signals import Signals
 
 
 def obey(order: dict[str, Any], signals: Signals, service: Service) -> Any:
-    """Carry out one order; return its answer, or None."""
+    """Carry out a command; return its answer, or None."""
     match order:
         case {"act": "put", "line": str(line), "up": bool(up)}:
             return signals.drive(line, up)

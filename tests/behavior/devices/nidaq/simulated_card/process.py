@@ -31,7 +31,7 @@ class Handle:
         self._lines = self._socket.makefile("rw")
 
     def do(self, act: str, **keys: Any) -> Any:
-        """Send an order to the card; return its answer."""
+        """Send a command to the card; return its answer."""
         self._lines.write(json.dumps({"act": act, **keys}) + "\n")
         self._lines.flush()
         return json.loads(self._lines.readline())
@@ -41,7 +41,7 @@ class Handle:
         return int(self.do("put", line=line, up=up))
 
     def fail(self, code: int, call: str = "") -> None:
-        """Make one call, or all calls, fail with a code of NI; code 0 ends that."""
+        """Make one call, or all calls, fail with an NI error code; code 0 ends this."""
         self.do("fail", code=code, call=call)
 
     def openings(self, line: str) -> list[tuple[int, float]]:
@@ -51,7 +51,7 @@ class Handle:
         falls = [t for t, up in changes if not up]
         return [(t, (fall - t) / 1e6) for t, fall in zip(rises, falls, strict=False)]
 
-    def let_go(self) -> None:
+    def disconnect(self) -> None:
         """Close the socket."""
         self._lines.close()
         self._socket.close()
@@ -90,7 +90,7 @@ class SimulatedCard(Handle):
         """Stop the server without ending it."""
         os.kill(self.process.pid, signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Continue."""
         os.kill(self.process.pid, signal.SIGCONT)
 
@@ -98,7 +98,7 @@ class SimulatedCard(Handle):
         """End the process."""
         self.process.kill()
         self.process.wait()
-        self.let_go()
+        self.disconnect()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()

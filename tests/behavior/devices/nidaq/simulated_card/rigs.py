@@ -37,8 +37,8 @@ def start_hardware(table: dict[str, Any]) -> tuple[list[Message], Any, Any]:
     return published, node, clock
 
 
-def go_on(node: Any, clock: Any, ms: float) -> None:
-    """Tick for some real time."""
+def tick_for(node: Any, clock: Any, ms: float) -> None:
+    """Tick the node in real time for this many ms."""
     until = time.monotonic_ns() + ms * MS
     while time.monotonic_ns() < until:
         clock.set(time.monotonic_ns() - zero(node))

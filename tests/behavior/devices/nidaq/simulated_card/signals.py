@@ -61,7 +61,7 @@ class Signals:
         return int((t - self._began) * self._drift / TIMEBASE_NS)
 
     def drive(self, line: str, up: bool, t: int | None = None) -> int:
-        """Raise or lower a line, now or at a time just past; return when."""
+        """Raise or lower a line, now or at a recent time; return when."""
         with self.lock:
             if t is None:
                 t = monotonic_ns()
@@ -78,7 +78,7 @@ class Signals:
             return t
 
     def watch(self, line: str, watcher: Change) -> Callable[[], None]:
-        """Call a function at each change of a line; returns what ends that."""
+        """Call a function at each change of a line; return a function that ends this."""
         with self.lock:
             self._watchers[line].append(watcher)
         return lambda: self._watchers[line].remove(watcher)

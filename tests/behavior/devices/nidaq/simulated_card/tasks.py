@@ -57,7 +57,7 @@ class Task:
 
     def stop(self) -> None:
         with self.signals.lock:
-            self.signals.catch_up(monotonic_ns())  # a pulse that is over has ended at its own time
+            self.signals.catch_up(monotonic_ns())  # a finished pulse ended at its own time
             for end in self._ends:
                 end()
             for event in self._events:
