@@ -59,8 +59,10 @@ def _run(arena: Arena, number: int, sessions: list[_Session], blocked: bool) -> 
 def _recover(session: _Session) -> Iterator[str]:
     assert session.ran.folder is not None
     code, session.recovered = run_command("recover", str(session.ran.folder))
-    if code not in (0, 2) or "Traceback" in session.recovered:
+    if code not in (0, 1, 2) or "Traceback" in session.recovered:
         yield f"rig recover: exit code {code}: {session.recovered[-600:]}"
+    if code == 0 and "the log is whole" not in session.recovered:
+        yield f"rig recover: exit code 0 without a whole log: {session.recovered[-600:]}"
 
 
 def _check(arena: Arena, session: _Session) -> Iterator[str]:

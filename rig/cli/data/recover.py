@@ -3,10 +3,12 @@
 from datetime import datetime
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
 from rig.cli.data.manifest import check_manifest, manifest_of, write_manifest
+from rig.cli.sessions.completeness_notice import INCOMPLETE
 from rig.cli.sessions.end_summary import end
 from rig.cli.sessions.post_session import water_due
 from rig.cli.sessions.session_argument import SessionDir, data_of, session_in
@@ -30,6 +32,8 @@ def recover(folder: SessionDir) -> None:
     Imaging files that were not closed get a repaired copy beside them.
 
     MANIFEST.json, with the size and SHA-256 of every file, is written last.
+
+    Exit code: 1 if the session was closed, but messages, a summary or a file are missing.
     """
     folder = session_in(folder)
     session = session_of(folder)
@@ -45,18 +49,22 @@ def recover(folder: SessionDir) -> None:
         if not has_settings(folder, session):
             save_settings(folder, session)
         _print_state(folder, completeness, console)
-        repaired = _repair(folder, console)
+        repaired, intact = _repair(folder, console)
+        intact &= completeness.whole
         if not ended_by_itself or repaired:
             _mark(folder, completeness, repaired)
         try:
             end(folder, None, console)
         except Refused as refusal:
             console.print(f"no summary: {refusal}", style="bold red", soft_wrap=True)
+            intact = False
         write_manifest(folder, manifest_of(folder))
     finally:
         lock.release()
     if due := water_due(data, session.subject, booking):
         console.print(due, soft_wrap=True)
+    if not intact:
+        raise typer.Exit(INCOMPLETE)
 
 
 def _enter_water(folder: Path, session: SessionSettings, data: Path, console: Console) -> Booking:
@@ -65,16 +73,20 @@ def _enter_water(folder: Path, session: SessionSettings, data: Path, console: Co
     return booking
 
 
-def _repair(folder: Path, console: Console) -> dict[str, str]:
-    """Repair the imaging files that were not closed; return the name of the copy by file name."""
+def _repair(folder: Path, console: Console) -> tuple[dict[str, str], bool]:
+    """Repair the imaging files that were not closed.
+
+    Returns the name of the copy by file name, and False if a file could not be repaired.
+    """
     from acquisition.files.session_tiffs import repair_unclosed
 
-    repaired = {}
+    repaired, all_repaired = {}, True
     for path, copy, text in repair_unclosed(folder):
         console.print(Text(text, "yellow" if copy else "bold red"), soft_wrap=True)
         if copy is not None:
             repaired[path.name] = copy.name
-    return repaired
+        all_repaired &= copy is not None
+    return repaired, all_repaired
 
 
 def _mark(folder: Path, completeness: Completeness, repaired: dict[str, str]) -> None:
@@ -86,9 +98,11 @@ def _mark(folder: Path, completeness: Completeness, repaired: dict[str, str]) ->
 
 def _print_state(folder: Path, completeness: Completeness, console: Console) -> None:
     state = "whole" if completeness.whole else "not whole"
+    style = "" if completeness.whole else "bold red"
     first = completeness.in_hub_order
-    console.print(f"the log is {state}; its first {first} messages are in hub order")
+    text = f"the log is {state}; its first {first} messages are in hub order"
+    console.print(Text(text, style), soft_wrap=True)
     if completeness.missing:
-        console.print(f"not in the log: {completeness.missing}", soft_wrap=True)
+        console.print(Text(f"not in the log: {completeness.missing}", style), soft_wrap=True)
     for journal in kept_journals(folder):
         console.print(f"journal kept, as its process was killed or it is damaged: {journal}")

@@ -64,7 +64,8 @@ def test_a_cut_off_session_is_closed_marked_and_listed(folder: Path) -> None:
     cut(tiff, 50)
     torn = tiff.read_bytes()
     done = rig("recover", folder)
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1, done.output
+    assert "the log is not whole" in done.output
     assert tiff.read_bytes() == torn  # only read
     assert session_tiffs(folder) == [repaired_copy(tiff)]
     (copy,) = check([repaired_copy(tiff)])
@@ -80,7 +81,7 @@ def test_a_cut_off_session_is_closed_marked_and_listed(folder: Path) -> None:
     assert all(written >= (folder / name).stat().st_mtime_ns for name in session_files(folder))
     assert "recovered" in rig("ls", "--data", folder.parents[1]).output
     again = rig("recover", folder)
-    assert again.exit_code == 0, again.output
+    assert again.exit_code == 1, again.output
     assert json.loads((folder / RECOVERED_FILE).read_text()) == mark
 
 
@@ -137,7 +138,9 @@ def test_a_file_that_a_microscope_still_writes_is_left_alone(
         tiff.write_bytes(whole[:-20])
 
     monkeypatch.setattr("acquisition.files.session_tiffs.time.sleep", write_on)
-    assert "is still being written; stop the acquisition" in rig("recover", folder).output
+    done = rig("recover", folder)
+    assert "is still being written; stop the acquisition" in done.output
+    assert done.exit_code == 1
     assert not repaired_copy(tiff).exists()
 
 
@@ -156,14 +159,14 @@ def test_a_summary_of_the_whole_log_is_kept_after_the_log_was_damaged(folder: Pa
     log[len(log) // 2] ^= 4
     (folder / LOG_FILE).write_bytes(log)
     done = rig("recover", folder)
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1, done.output
     assert (folder / "summary.json").read_bytes() == summary
     said = done.output
     assert said.index("the log is not whole") < said.index("the session") < said.index("faults")
     assert "summary.json is kept from before the log was damaged" in said
     (folder / MANIFEST_FILE).unlink()
     (folder / "summary.json").write_bytes(b"{")
-    assert rig("recover", folder).exit_code == 0
+    assert rig("recover", folder).exit_code == 1
     assert json.loads((folder / "summary.json").read_text())["findings"]
 
 
