@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from rig.session.status_line import StatusLine
 from rig.settings.config import ResolvedSession, SessionSettings
 from rig.subjects.booking import clock_step, close_booking, open_booking
 from rig.subjects.ledger import Booking
+from rig.subjects.session_identity import has_settings, save_settings
 from rig.subjects.session_water import WaterCount
 from rig.transport.bus import Batching, Bus
 from rig.transport.envelope import Sender
@@ -163,7 +164,8 @@ def _in_folder(
         may_publish = {LAUNCH: PUBLISHER, **publishers(session)}
         hub.start(session.id, t0_ns, may_publish, session.rig.hub_realtime)
         processes = ProcessMonitor(folder, session, locks)
-        end = _run(folder, session, data, console, page, processes)
+        with closing(folders.FolderWatch(folder, locks)) as watch:
+            end = _run(folder, session, data, console, page, processes, watch)
     except Refused:
         folders.unmake(folder, session)
         raise
@@ -182,6 +184,9 @@ def _settle(
     `step_s` is the time by which the computer's clock was set forward during the session.
     """
     booking, not_entered = None, ""
+    if end.folder is not None and not has_settings(end.folder, session):
+        with suppress(OSError):  # they are in the log, too
+            save_settings(end.folder, session)
     try:
         booking = close_booking(data, session, end.folder or folder, end.reason, end.water, step_s)
     except Refused as refusal:
@@ -212,6 +217,7 @@ def _run(
     console: Console,
     page: Page,
     processes: ProcessMonitor,
+    watch: folders.FolderWatch,
 ) -> _End:
     """Run the processes. Raises Refused if the session did not begin."""
     clock, water = RealClock(session.t0_ns), WaterCount(session.id)
@@ -222,24 +228,19 @@ def _run(
         open_booking(data, session, folder)
         begun = True
 
-    with closing(folders.FolderWatch(folder)) as watch:
-        try:
-            live_page = LivePage(folder, clock, page)
-            operator = OperatorInput(live_page, console)
-            alerts = AlertProcess(folder, console)
-            with Journal(folder, LAUNCH) as journal, operator, alerts:
-                subscribes = (*StatusLine.subscribes, Heartbeat, Ended)
-                sender = Sender(LAUNCH, clock, session=session.id)
-                bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, _PACE)
-                with closing(bus):
-                    loop = SessionLoop(
-                        session, clock, bus, operator, console, watch, water, processes
-                    )
-                    reason, failed = loop.run(book)
-        except OSError as error:  # the disk is full, or gone
-            if not begun:
-                raise Refused(
-                    f"the session cannot begin: {error}; make room on the disk"
-                ) from error
-            reason, failed = f"{LAUNCH}: {error}", True
-        return _End(watch.where(), reason, failed, water)
+    try:
+        live_page = LivePage(folder, clock, page)
+        operator = OperatorInput(live_page, console)
+        alerts = AlertProcess(folder, console)
+        with Journal(folder, LAUNCH) as journal, operator, alerts:
+            subscribes = (*StatusLine.subscribes, Heartbeat, Ended)
+            sender = Sender(LAUNCH, clock, session=session.id)
+            bus = Bus(sender, session.rig.hub_port, subscribes, clock, journal, _PACE)
+            with closing(bus):
+                loop = SessionLoop(session, clock, bus, operator, console, watch, water, processes)
+                reason, failed = loop.run(book)
+    except OSError as error:  # the disk is full, or gone
+        if not begun:
+            raise Refused(f"the session cannot begin: {error}; make room on the disk") from error
+        reason, failed = f"{LAUNCH}: {error}", True
+    return _End(watch.where(), reason, failed, water)

@@ -91,22 +91,28 @@ def sweep(session: SessionSettings) -> None:
 
 
 class FolderWatch:
-    """The check whether a session's folder, or a file in it, was removed or renamed."""
+    """The check whether a session's folder, a file in it, or one of its locks was removed."""
 
     PERIOD_S = 0.5
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, locks: tuple[int, ...] = ()) -> None:
+        """Begin to watch a session folder, and the open files that are locked for the session."""
         self._folder, self._due = folder, time.monotonic()
+        self._locks = locks
         self._identity = _identity(folder)
         self._open = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
         self._files: dict[Path, tuple[int, int] | None] = {}
         """The files that must remain, with their identity; None before the first check."""
 
     def lost(self) -> str:
-        """Return what happened to the folder; "" if it is unchanged, or was checked just before."""
+        """Return what was removed or moved; "" if nothing was, or if it was checked just before."""
         if time.monotonic() < self._due:
             return ""
         self._due = time.monotonic() + self.PERIOD_S
+        if any(os.fstat(file).st_nlink == 0 for file in self._locks):
+            return (
+                "a lock file of the rig or the animal was removed, so another session could begin"
+            )
         if _identity(self._folder) == self._identity:
             if not self._files:
                 written = [*self._folder.glob(f"{JOURNAL_FOLDER}/*.mcap"), self._folder / LOG_FILE]

@@ -28,6 +28,8 @@ def check_is_latest(record: Path, digest: str | None) -> None:
     """
     check = record.with_name(CHECK_FILE)
     remedy = _REMEDY.format(check=check)
+    if check.exists() and not check.is_file():
+        raise Refused(f"{check} is not a file; {remedy}")
     try:
         written = set(check.read_bytes().split())
     except FileNotFoundError:

@@ -52,6 +52,7 @@ def check_one_session(folder: Path) -> None:
 
     A file that cannot be read is ignored, as are messages recorded before they had a session's id.
     """
+    check_can_be_read(folder)
     found = dict(_ids(folder))
     for path, id_ in found.items():
         if id_ != next(iter(found.values())):
@@ -60,6 +61,13 @@ def check_one_session(folder: Path) -> None:
                 f"{path} is of another session than {first.name}; put the right file back, or "
                 f"move {path.name} away"
             )
+
+
+def check_can_be_read(folder: Path) -> None:
+    """Refuse a session folder with a pipe or a socket, because reading it might never end."""
+    for path in folder.rglob("*"):
+        if not (path.is_symlink() or path.is_file() or path.is_dir()):
+            raise Refused(f"{path} is neither a file nor a folder; remove it")
 
 
 def changed_files(folder: Path) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """rig info shows the folder of an older version, or of a session with a damaged summary."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from rig.cli.main import app, main
 from rig.cli.sessions.end_summary import SUMMARY_FILE
+from rig.errors import Refused
 from rig.messages import Stop
 from rig.settings.config import SETTINGS_FILE, read_session
 from rig.transport.log import LOG_FILE
@@ -143,3 +145,25 @@ def test_settings_that_were_changed_are_named_and_written_again_from_the_log(
     masks.write_bytes(masks.read_bytes() + b" ")
     shown = run.invoke(app, ["info", str(folder)])
     assert (shown.exit_code, "was changed since the session began" in shown.output) == (1, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+@pytest.mark.parametrize("name", ["imaging/field_00002.tif", "note.txt"])
+def test_a_pipe_in_a_session_is_refused_by_every_command(tmp_path: Path, name: str) -> None:
+    """A command that reads it would wait for ever."""
+    folder = kept_session(SCHEMAS[-1], tmp_path)
+    os.mkfifo(folder / name)
+    run = CliRunner(env={"COLUMNS": "500"})
+    here = str(folder)
+    commands = (["info", here], ["report", here], ["replay", here], ["recover", here])
+    sentence = f"{folder / name} is neither a file nor a folder; remove it"
+    for command in (*commands, ["copy", here, str(tmp_path / "to")], ["export", here, "csv"]):
+        assert sentence in str(run.invoke(app, command).exception)
+    assert sentence in run.invoke(app, ["ls", "--data", str(tmp_path)]).output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no links without rights")
+def test_a_folder_that_links_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    refused = CliRunner().invoke(app, ["info", str(tmp_path / "loop")]).exception
+    assert isinstance(refused, Refused)

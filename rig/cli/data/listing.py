@@ -14,7 +14,7 @@ from rig.cli.sessions.run import Data
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.settings.config import RECOVERED_FILE
-from rig.subjects.session_identity import changed_files, session_of
+from rig.subjects.session_identity import changed_files, check_can_be_read, session_of
 from rig.transport.log import LOG_FILE
 
 
@@ -56,8 +56,10 @@ def _row(folder: Path) -> tuple[list[str], list[str]]:
     subject, name = folder.parent.name.removeprefix("sub-"), folder.name.removeprefix("ses-")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     summary, task, earlier = None, "?", ""
-    is_closed, damage = (folder / SUMMARY_FILE).exists(), list(changed_files(folder))
+    is_closed, damage = (folder / SUMMARY_FILE).exists(), list[str]()
     try:
+        check_can_be_read(folder)
+        damage += changed_files(folder)
         session = session_of(folder)
         task, earlier = session.task_name, _continued(folder, session.continues)
         summary = read_summary(folder) if is_closed else None

@@ -9,6 +9,7 @@ from rig.errors import Refused
 from rig.settings.config import SETTINGS_FILE, SessionSettings
 from rig.settings.lab import default_data
 from rig.subjects.booking import subject_folder
+from rig.subjects.session_identity import check_can_be_read
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE
 
 SessionDir = Annotated[
@@ -21,10 +22,14 @@ SessionDir = Annotated[
 
 def session_in(folder: Path) -> Path:
     """Return the absolute path of a session folder. Raises Refused if it is not one."""
-    folder = folder.resolve()
-    if not folder.exists():
-        raise Refused(f"folder {folder} does not exist; check the path")
+    try:
+        folder = folder.resolve()
+        if not folder.exists():
+            raise Refused(f"folder {folder} does not exist; check the path")
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
+        raise Refused(f"folder {folder} cannot be opened ({error}); check the path") from error
     if any((folder / name).exists() for name in (LOG_FILE, SETTINGS_FILE, JOURNAL_FOLDER)):
+        check_can_be_read(folder)
         return folder
     if (folder.parent / LOG_FILE).exists():
         raise Refused(f"{folder} is inside a session folder; use {folder.parent}")

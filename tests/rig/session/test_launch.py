@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rig.session.launch import Unsettled, _End, _settle
+from rig.settings.config import SETTINGS_FILE, read_session
 from rig.subjects.booking import clock_step, open_booking, water_of_day
 from rig.subjects.record import RECORD_FILE
 from rig.subjects.session_water import WaterCount
@@ -28,6 +29,22 @@ def test_a_record_damaged_during_a_session_is_reported_and_the_log_completed(
     (tmp_path / RECORD_FILE).write_bytes(whole)
     assert water_of_day(tmp_path, "VR2").at_most_ul == 12.0
     assert _settle(end, folder, session, tmp_path).booking.at_most_ul == 12.0
+
+
+@pytest.mark.parametrize("left", [None, b"", b"{}", b'{"id": "of another session"}'])
+def test_settings_that_were_removed_or_changed_during_a_session_are_written_again(
+    tmp_path: Path, left: bytes | None
+) -> None:
+    session = begun()
+    folder = in_folder(tmp_path, session)
+    open_booking(tmp_path, session, folder)
+    closed(folder, [*valves(4), ended(4)])
+    (folder / SETTINGS_FILE).unlink()
+    if left is not None:
+        (folder / SETTINGS_FILE).write_bytes(left)
+    outcome = _settle(_End(folder, "done", False, WaterCount("")), folder, session, tmp_path)
+    assert read_session(folder) == session
+    assert outcome.booking.at_most_ul == 12.0
 
 
 @pytest.mark.parametrize(

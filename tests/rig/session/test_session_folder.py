@@ -79,6 +79,24 @@ def test_a_removed_or_moved_folder_is_noticed(
     watch.close()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="an open file can be removed on POSIX alone")
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_removed_or_replaced_lock_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    monkeypatch.setattr(FolderWatch, "PERIOD_S", 0.0)
+    lock = SubjectLock(tmp_path / "data", "VR2")
+    watch = FolderWatch(tmp_path, lock.descriptors())
+    assert watch.lost() == ""
+    file = lock.folder / ".running"
+    file.unlink()
+    if replaced:
+        file.touch()
+    assert watch.lost().startswith("a lock file of the rig or the animal was removed")
+    watch.close()
+    lock.release()
+
+
 def test_the_lock_of_an_animal_follows_no_link(tmp_path: Path) -> None:
     victim = tmp_path / "thesis.txt"
     victim.write_text("three years")

@@ -1,7 +1,9 @@
 """An older copy of the record, or one that lacks rows, is not taken for the record."""
 
+import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,4 +145,13 @@ def test_a_flipped_bit_in_an_index_is_refused(tmp_path: Path, table: str) -> Non
     data[at] ^= 1
     path.write_bytes(data)
     with pytest.raises(Refused, match="is damaged"):
+        find(tmp_path, "VR2")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+def test_a_pipe_in_place_of_the_digest_is_refused(tmp_path: Path) -> None:
+    known(tmp_path)
+    (tmp_path / CHECK_FILE).unlink()
+    os.mkfifo(tmp_path / CHECK_FILE)
+    with pytest.raises(Refused, match="is not a file"):
         find(tmp_path, "VR2")
