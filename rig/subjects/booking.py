@@ -26,6 +26,8 @@ CLOCK_STEP_S = 10.0
 """Smallest step of the computer's clock that is taken as such, seconds."""
 _MAX_DAY_UL = 1000.0
 """The guard's default limit, microlitres, for a setup whose defaults were not filled in."""
+_FROM_FOLDER = "entered from its folder"
+"""Reason of the end of a session that was not in the ledger."""
 _SESSION_FILES = (SETTINGS_FILE, LOG_FILE, JOURNAL_FOLDER)
 
 
@@ -48,7 +50,8 @@ class DayWater(msgspec.Struct, frozen=True):
     unreadable: tuple[UnreadableFolder, ...] = ()
     """Session folders that could not be read, of any day."""
     remarks: tuple[str, ...] = ()
-    """Sentences on entries dated in the future, and on sessions whose folder is missing."""
+    """Sentences on entries dated in the future, on sessions whose folder is missing, and on
+    sessions that were not in the ledger."""
 
     @property
     def text(self) -> str:
@@ -119,16 +122,17 @@ def close_booking(
     same, _ = _folders(data, session.subject)
     copies = same.get(session.id, _Copies(session)).folders
     water = _read_best({folder, *copies}, session.id, count)
-    if step_s is None:
-        step_s = _clock_step_s(session)
-        reason += clock_step(step_s)
     with open_record(data) as record:
         ledger = Ledger(record)
         old = ledger.get(session.id)
         if old is None:
             old = _opened(session, folder.name)
             ledger.open(old)
-        closed = _closed(old, _zero(session, step_s), water, old.reason if old.closed else reason)
+        if step_s is None:
+            step_s = _clock_step_s(session, old.began)
+            reason += clock_step(step_s)
+        zero = old.began + _forward(step_s)
+        closed = _closed(old, zero, water, old.reason if old.closed else reason)
         if _is_entered(closed, old) or not ledger.close(closed):
             return old
         if not closed.unknown_ul:
@@ -183,7 +187,7 @@ def water_of_day(data: Path, name: str, day: date | None = None) -> DayWater:
         sum(one.at_most_ul for one in entries),
         tuple(folders[one.id].folders[0] for one in still_open if one.id in folders),
         tuple(one for one in unreadable if one.folder.name not in entered),
-        (*_future(entries, now), *missing),
+        (*_future(entries, now), *missing, *_from_folders(bookings, entries)),
     )
 
 
@@ -281,7 +285,7 @@ def _found(copies: _Copies) -> Booking:
     if not any(is_closed(folder) for folder in folders):
         return opened
     return _closed(
-        opened, _zero_now(session), _read_best(folders, session.id), "entered from its folder"
+        opened, _zero_now(session, opened.began), _read_best(folders, session.id), _FROM_FOLDER
     )
 
 
@@ -291,7 +295,10 @@ def _refined(booking: Booking, folders: dict[str, _Copies]) -> Booking:
         return booking
     copies = folders[booking.id]
     read_now = _closed(
-        booking, _zero_now(copies.session), _read_best(copies.folders, copies.session.id), ""
+        booking,
+        _zero_now(copies.session, booking.began),
+        _read_best(copies.folders, copies.session.id),
+        "",
     )
     return msgspec.structs.replace(read_now, closed=False)
 
@@ -317,6 +324,16 @@ def _future(entries: Iterable[Water], now: float) -> Iterator[str]:
             yield f"{one.source} is dated in the future ({at}) and counts today; check the clock"
 
 
+def _from_folders(bookings: Iterable[Booking], entries: Iterable[Water]) -> Iterator[str]:
+    shown = {one.source for one in entries}
+    for one in bookings:
+        if one.reason == _FROM_FOLDER and one.folder in shown:
+            yield (
+                f"session {one.folder} was not in the record and was entered from its folder; if "
+                "the record is an older copy, enter the water that was given by hand since"
+            )
+
+
 def _missing(booking: Booking) -> str:
     return (
         f"session {booking.folder} was never closed and its folder is missing: it counts as up to "
@@ -324,26 +341,27 @@ def _missing(booking: Booking) -> str:
     )
 
 
-def _zero(session: SessionSettings, step_s: float = 0.0) -> float:
-    """Return the start of a session, s since 1970, by a clock that was set forward by step_s."""
-    began = datetime.fromisoformat(session.began).timestamp() if session.began else 0.0
-    return began + (step_s if step_s > CLOCK_STEP_S else 0.0)
+def _zero(session: SessionSettings) -> float:
+    """Return the start of a session by its settings, s since 1970; the ledger may say better."""
+    return datetime.fromisoformat(session.began).timestamp() if session.began else 0.0
 
 
-def _zero_now(session: SessionSettings) -> float:
-    """Return the start of a session by the clock as it is now."""
-    return _zero(session, _clock_step_s(session))
+def _zero_now(session: SessionSettings, began: float) -> float:
+    """Return the start of a session by the clock as it is now; `began` is its start then."""
+    return began + _forward(_clock_step_s(session, began))
 
 
-def _clock_step_s(session: SessionSettings) -> float:
+def _forward(step_s: float) -> float:
+    return step_s if step_s > CLOCK_STEP_S else 0.0
+
+
+def _clock_step_s(session: SessionSettings, began: float) -> float:
     """Return the time by which the computer's clock was set since a session began, s.
 
     It is known, by the monotonic clock, until the computer is restarted or suspended; then 0.
     """
     known = session.began and began_since_restart(session.id) and suspended_s() < CLOCK_STEP_S
-    if not known:
-        return 0.0
-    return time.time() - _zero(session) - (monotonic_ns() - session.t0_ns) / 1e9
+    return time.time() - began - (monotonic_ns() - session.t0_ns) / 1e9 if known else 0.0
 
 
 def _holds_session(folder: Path) -> bool:

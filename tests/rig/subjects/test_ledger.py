@@ -27,7 +27,7 @@ from rig.subjects.booking import (
 from rig.subjects.ledger import Ledger, Supplement
 from rig.subjects.record import RECORD_FILE, open_record
 from rig.subjects.record_check import CHECK_FILE
-from rig.subjects.session_identity import session_of
+from rig.subjects.session_identity import save_settings, session_of
 from rig.subjects.water_reserve import RESERVE_FILE
 from rig.transport.log import JOURNAL_FOLDER
 from tests.rig.animals import (
@@ -153,6 +153,31 @@ def test_a_number_is_not_used_again_after_its_folder_is_gone(tmp_path: Path) -> 
     assert next_number(data, "VR2", TODAY) == 2
     run(data, 5, 2, at=time.time())
     assert today(data) == (30.0, 30.0)
+
+
+def test_the_start_of_a_session_is_that_of_its_row(tmp_path: Path) -> None:
+    """Without the log's Start the settings are read, which have no checksum."""
+    session, folder = killed(tmp_path, 4)
+    before = today(tmp_path)
+    (folder / JOURNAL_FOLDER / "launch.mcap").unlink()
+    changed = msgspec.structs.replace(session, began="2019-01-01T12:00:00+00:00")
+    save_settings(folder, changed)
+    assert today(tmp_path) == before == (12.0, 15.0)
+    close_booking(tmp_path, session_of(folder), folder, "recovered")
+    assert today(tmp_path) == before
+
+
+def test_an_older_record_that_lacks_a_session_is_said(tmp_path: Path) -> None:
+    run(tmp_path, 1)
+    assert water_of_day(tmp_path, "VR2").remarks == ()
+    older = {path: path.read_bytes() for path in tmp_path.glob("subjects.*")}
+    run(tmp_path, 3, number=2)
+    for path, data in older.items():
+        path.write_bytes(data)
+    for _ in range(2):  # also after it was entered
+        (remark,) = water_of_day(tmp_path, "VR2").remarks
+        assert "_2 was not in the record and was entered from its folder" in remark
+    assert today(tmp_path) == (12.0, 12.0)
 
 
 def test_folders_that_the_record_does_not_know_are_entered_once(tmp_path: Path) -> None:
