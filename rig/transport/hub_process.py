@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -170,6 +171,16 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
+def _allow_many_connections() -> None:
+    """Raise the limit on open files to the largest allowed: ZeroMQ aborts when it is reached."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with suppress(OSError, ValueError):  # macOS refuses an unlimited number
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main() -> None:
     """Run the hub; the plan is the first line of standard input, and the hub ends at its end."""
     plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=HubPlan)
@@ -177,6 +188,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     prioritise(plan.realtime, rank=2)  # above the display, which may draw for a long time
     stay_on_one_core()
+    _allow_many_connections()
     try:
         serve(plan)
     except zmq.ZMQError as error:

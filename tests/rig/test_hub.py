@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,28 @@ def test_raw_bytes_at_the_port_leave_the_hub_running() -> None:
         ):
             with socket.create_connection(("127.0.0.1", hub.port)) as stranger:
                 stranger.sendall(data)
+        bus = hub.bus("x", Wheel)
+        bus.publish(Wheel(1, 1, 0.0))
+        while not any(isinstance(m, Wheel) for _, m in bus.receive(None)):
+            pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on open files")
+def test_more_idle_connections_than_open_files_leave_the_hub_running() -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1024:
+        pytest.skip("this user may open too few files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))  # the hub inherits it
+    try:
+        hub = RunningHub("x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with closing(hub), ExitStack() as strangers:
+        for number in range(3 * 128):
+            stranger = strangers.enter_context(socket.socket(socket.AF_UNIX))
+            stranger.connect(os.fspath(hub_folder(hub.port) / ENDS[number % 3]))
         bus = hub.bus("x", Wheel)
         bus.publish(Wheel(1, 1, 0.0))
         while not any(isinstance(m, Wheel) for _, m in bus.receive(None)):
