@@ -89,6 +89,10 @@ class Hardware(Node):
     def check(self, task: dict[str, Any]) -> None:
         self._water_checks.check(task)
 
+    def warnings(self) -> list[str]:
+        warning = self.devices.wheel.settings.warning()
+        return [] if warning is None else [warning]
+
     def open(self) -> None:
         for board in self.devices.boards.values():
             board.open()

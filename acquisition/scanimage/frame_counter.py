@@ -63,6 +63,8 @@ class FrameCounter:
         self._frame_s = 1.0 / header.frame_rate_hz if header.frame_rate_hz else math.inf
         """Time of a scanned frame; without a header's, the shortest one of this recording."""
         self._votes = 0
+        self._unclear_ends = 0
+        """Number of ends of volumes between consecutive numbers whose times gave no answer."""
         self._assumed = False
         """True if a frame after the first volume was placed before `_vote` had any evidence."""
         self._first: _Label | None = None
@@ -238,20 +240,23 @@ class FrameCounter:
         if not volumes:
             self._learn_frame_time(last, label)
             return
-        if math.isinf(self._frame_s) and (self._assumed or then - first > 1):
+        unknown = "frame rate (scanFrameRate)" if math.isinf(self._frame_s) else ""
+        if label.timestamp_s <= last.timestamp_s:
+            unknown = "times that advance (frameTimestamps_sec)"
+        if unknown and (self._assumed or then - first > 1):
             self._assumed = True  # the numbers count what was not saved
             return
-        if math.isinf(self._frame_s):
-            raise NotScanImage(
-                "scans fly-back frames and gives no frame rate (scanFrameRate), so that nothing "
-                "shows whether they are numbered; the depth of a page is ambiguous"
-            )
+        if unknown:
+            raise _ambiguous_flyback(f"gives no {unknown}")
         frames = (label.timestamp_s - last.timestamp_s) / self._frame_s
         numbered = abs(frames - (then - first)) < _AGREES_FRAMES
         more = volumes * self._model.flyback_frames
         unnumbered = abs(frames - (then - first) - more) < _AGREES_FRAMES
         if not numbered and not unnumbered:
             self._assumed |= self._model.flyback_numbered
+            self._unclear_ends += then - first == 1
+            if not self._votes and self._unclear_ends >= _VOTES:
+                raise _ambiguous_flyback("has times that fit neither way to number them")
             return
         before = self._votes > 0 or self._assumed
         if before and numbered != self._model.flyback_numbered:
@@ -316,6 +321,13 @@ class FrameCounter:
         """Record that, after the last fault, pages no longer follow in the order of the planes."""
         if channels_shift or not self._model.one_plane:
             self.uneven = self.uneven or self.faults[-1]
+
+
+def _ambiguous_flyback(why: str) -> NotScanImage:
+    return NotScanImage(
+        f"scans fly-back frames and {why}, so that nothing shows whether they are numbered; "
+        "the depth of a page is ambiguous"
+    )
 
 
 def _is_next_acquisition(last: _Label, label: _Label) -> bool:

@@ -56,7 +56,7 @@ def read_stack(
     """
     rows = depth_rows(settings)
     if not _is_fast(settings):
-        unclear = _slow_stack(settings, rows)
+        unclear = _slow_stack(settings, rows) or _off(settings, rows, frame_rate_hz, volume_rate_hz)
         return Stack(rows if len(rows) == 1 else (), unclear=unclear)
     stack = _fast_stack(settings, rows)
     if stack.unclear:
@@ -114,6 +114,26 @@ def _slow_stack(settings: Mapping[str, Value], rows: Rows) -> str:
     if not slow:
         return ""
     return f"is a slow stack of {slices} slices, which is not a time series; record a fast stack"
+
+
+def _off(
+    settings: Mapping[str, Value],
+    rows: Rows,
+    frame_rate_hz: float | None,
+    volume_rate_hz: float | None,
+) -> str:
+    """Return the error for a stack that is off although the rates are those of its volumes."""
+    stack = _fast_stack(settings, rows)
+    if stack.unclear or stack.one_plane or not frame_rate_hz or not volume_rate_hz:
+        return ""
+    frames = frame_rate_hz / volume_rate_hz
+    if abs(frames - stack.frames) > _RATE_TOLERANCE_FRAMES:
+        return ""
+    return (
+        f"has a stack of {len(stack.zs_um)} slices that is off (hStackManager.enable, "
+        f"hFastZ.enable) and {frames:.2f} frames a volume by its rates (scanFrameRate / "
+        "scanVolumeRate), as if it were on; the depth of a page is ambiguous"
+    )
 
 
 def _fast_stack(settings: Mapping[str, Value], rows: Rows) -> Stack:

@@ -110,10 +110,6 @@ def _stat_cells(stat: NDArray[Any], path: Path) -> Cells:
         where = f"cells_file {path}, cell {number}"
         try:
             own, weight = _pixels(entry)
-        except _NotStat as error:
-            raise Refused(f"{where} has no ypix, xpix and lam; is this Suite2p's stat.npy?") from (
-                error
-            )
         except ValueError as error:
             left_out.append(f"{where} {error}; it is left out")
             continue
@@ -133,17 +129,13 @@ def _stat_cells(stat: NDArray[Any], path: Path) -> Cells:
     return replace(cells, plane=planes, has_planes=all("iplane" in stat[row] for row in rows))
 
 
-class _NotStat(Exception):
-    """Raised for an entry that is not from Suite2p."""
-
-
 def _pixels(entry: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the pixels (n, 2) and weights (n,) of an entry. Raises ValueError if unusable."""
     try:
         y, x, weight = (np.asarray(entry[key]) for key in ("ypix", "xpix", "lam"))
         overlap = entry.get("overlap")
     except (TypeError, KeyError, IndexError, ValueError, AttributeError) as error:
-        raise _NotStat from error
+        raise ValueError("has no ypix, xpix and lam, as in Suite2p's stat.npy") from error
     if not y.size or y.shape != x.shape or y.shape != weight.shape or y.ndim != 1:
         raise ValueError(f"has {y.size} ypix, {x.size} xpix and {weight.size} lam")
     if any(values.dtype.kind not in "iuf" for values in (y, x, weight)):

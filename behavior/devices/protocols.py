@@ -66,6 +66,10 @@ class TimedBoard(Board, Protocol):
         """Return the times of both clocks at one moment, once a second; None in between."""
 
 
+_SMALLEST_CM_PER_COUNT = 0.0003
+"""Shortest usual distance per count, cm: that of a sensor with 8,000 counts per inch."""
+
+
 class WheelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The calibration of a wheel: the keys of every wheel's table, in addition to its wiring."""
 
@@ -79,6 +83,16 @@ class WheelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if not self.cm_per_count:
             raise ValueError("cm_per_count is 0; measure it: rig calibrate wheel")
         date.fromisoformat(self.calibrated or "2000-01-01")
+
+    def warning(self) -> str | None:
+        """Return a sentence if the calibration is probably in another unit; otherwise None."""
+        cm = abs(self.cm_per_count)
+        if cm >= _SMALLEST_CM_PER_COUNT:
+            return None
+        return (
+            f"wheel.cm_per_count = {self.cm_per_count:g} is unusual (0.0003 to 1 cm); if you mean "
+            f"m, write {self.cm_per_count * 100:g}"
+        )
 
 
 class Wheel(Device, Protocol):
@@ -201,7 +215,7 @@ class Output(Device, Protocol):
 class TriggerLineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of every trigger line's table, in addition to its wiring."""
 
-    longest_ms: Annotated[float, msgspec.Meta(gt=0, le=60_000)] = 1000.0
+    longest_ms: Annotated[float, msgspec.Meta(ge=1, le=60_000)] = 1000.0
     """Longest time for which a trigger may keep the line up, ms."""
 
 

@@ -63,7 +63,14 @@ def make_printable() -> None:
 
 
 def protect_output() -> None:
-    """Make commands continue if the reader of their output has ended."""
+    """Make commands continue if the reader of their output has ended, or if there is none.
+
+    A stream that is closed, as a service or a command with `>&-` may find it, becomes the null
+    device; otherwise the next file to be opened would get its descriptor.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     sys.stdout = cast(TextIO, _Output(sys.stdout))
     sys.stderr = cast(TextIO, _Output(sys.stderr))
 

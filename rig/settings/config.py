@@ -118,10 +118,20 @@ def resolve(setup: Path, task: Path, subject: str, seed: int, sets: list[str]) -
 
 
 def check_folder(folder: str, key: str) -> None:
-    """Raise Refused if a folder's path is not one of this operating system."""
+    """Raise Refused if a text is not the path of a folder on this operating system.
+
+    Otherwise a new folder with the wrong name would be made, and the session would wait in it.
+    """
+    if folder != folder.strip():
+        raise Refused(f"{key} = {folder!r}: remove the spaces around the path")
+    if re.match(r"~|[A-Za-z]{2,}:/|[^%]*(\$\w|\$\{|%\w+%)", folder):
+        raise Refused(
+            f"{key} = {folder!r}: write the whole path, without ~, variables or URLs, as in "
+            "/data/imaging"
+        )
     if os.name != "posix":
         return
-    if re.match(r"[A-Za-z]:[\\/]|\\\\", folder):
+    if re.match(r"[A-Za-z]:([\\/]|$)|\\\\", folder):
         raise Refused(
             f"{key} = {folder!r} is a Windows path, but this computer does not run Windows; give a "
             "path on this computer, as in /data/imaging"

@@ -12,6 +12,7 @@ T = TypeVar("T")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """The first bytes of a file written by Windows PowerShell with `>`."""
 _CURLY_QUOTES = re.compile("[\u201c\u201d\u201e\u2018\u2019]")
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
 _BACKSLASH_PATH = re.compile(r'"[^"]*\\[^"]*"')
 _DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
 _BOOLEAN = re.compile(r"(?i:true|yes|on|false|no|off)")
@@ -97,7 +98,9 @@ def _explain(path: Path, text: str, error: str) -> str:
     """Return the error for a file that is not TOML: what is wrong, where, and what to do."""
     at = re.search(r" ?\(at line (\d+), column \d+\)", error)
     if at is None:
-        return f"{path} is not valid TOML: {error}; complete the last line"
+        reason = error.removesuffix(" (at end of document)")
+        advice = _advice("", reason) if reason.startswith("Cannot") else "complete the last line"
+        return f"{path} is not valid TOML: {reason}; {advice} (at the end of the file)"
     number = int(at.group(1))
     line = text.splitlines()[number - 1].strip() if number <= len(text.splitlines()) else ""
     reason = error[: at.start()]
@@ -112,10 +115,20 @@ def _advice(line: str, reason: str) -> str:
     if reason.startswith("Cannot overwrite"):
         return "this key is set already; remove one of the two lines"
     value = line.partition("=")[2].split("#")[0].strip()
-    advice = _advice_on_value(value)
+    advice = _advice_on_characters(line) or _advice_on_value(value)
     if advice is None and (bare := _BARE_TEXT.fullmatch(line)):
         advice = f'put text in quotes, as in {bare.group(1).strip()} = "{bare.group(2)}"'
     return advice or f"{reason[:1].lower()}{reason[1:]}; correct this line"
+
+
+def _advice_on_characters(line: str) -> str | None:
+    """Return how to correct characters that look like others, as copied from a document."""
+    code = line.partition("#")[0]
+    space = next((c for c in code if c.isspace() and c not in " \t"), None)
+    if space is not None:
+        return f"replace the no-break or wide space (U+{ord(space):04X}) by an ordinary one"
+    dash = next((c for c in code if c in _DASHES), None)
+    return f'replace the dash "{dash}" by an ordinary minus sign (-)' if dash else None
 
 
 def _advice_on_value(value: str) -> str | None:

@@ -141,6 +141,19 @@ def test_fly_back_frames_without_a_rate_and_times_are_refused() -> None:
         counter.place(page(2, timestamp_s=0.3))
 
 
+@pytest.mark.parametrize(
+    ("step_s", "why"), [(0.0, "no times that advance"), (0.2, "times that fit neither way")]
+)
+def test_times_that_do_not_show_how_fly_back_is_numbered_are_refused(
+    step_s: float, why: str
+) -> None:
+    """Frames are numbered one after the other; each takes 0.1 s by the header."""
+    counter = FrameCounter(volume(1, flyback_frames=2, frame_rate_hz=10.0))
+    with pytest.raises(NotScanImage, match=why):
+        for number in range(1, 10):
+            counter.place(page(number, timestamp_s=1.0 + step_s * number))
+
+
 def test_the_two_numbers_of_a_frame_must_increase_together() -> None:
     counter = FrameCounter(volume(3))
     counter.place(page(1))

@@ -209,6 +209,17 @@ def test_a_volume_rate_shows_that_a_stack_was_scanned() -> None:
     assert VolumeModel.of(header).slices == 3
 
 
+@pytest.mark.parametrize(("flyback", "volume_hz"), [(0, 10.0), (1, 7.5)])
+def test_a_stack_that_is_off_and_has_a_volume_rate_is_refused(
+    flyback: int, volume_hz: float
+) -> None:
+    off = STACK.replace("= true", "= false") + "SI.hStackManager.zs = [0 1 2]\n"
+    off += f"SI.hFastZ.numDiscardFlybackFrames = {flyback}\nSI.hRoiManager.scanVolumeRate = "
+    with pytest.raises(NotScanImage, match=r"a stack of 3 slices that is off .* as if it were on"):
+        VolumeModel.of(parse_header(off + str(volume_hz)))
+    assert VolumeModel.of(parse_header(off + "30")).one_plane
+
+
 def test_a_slow_stack_is_refused() -> None:
     slow = STACK.replace("hFastZ.enable = true", "hFastZ.enable = false").replace("fast'", "slow'")
     header = parse_header(slow + "SI.hStackManager.zs = [0 1 2]\n")

@@ -1,6 +1,7 @@
 """Output causes no error for any encoding of the terminal and any input."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,14 @@ def test_the_command_itself_prints_in_ascii(tmp_path: Path) -> None:
     assert run.returncode == 2
     assert "?!=" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_a_command_without_standard_streams_ends_with_its_own_exit_code(closed: str) -> None:
+    """A service or a scheduler may start a command like this."""
+    rig = shlex.join([sys.executable, "-c", "from rig.cli.main import main; main()"])
+    run = subprocess.run(f"{rig} info nowhere {closed}", shell=True, text=True, check=False)
+    assert run.returncode == 2
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))

@@ -45,6 +45,8 @@ def test_every_editor_s_file_is_read(tmp_path: Path, data: bytes) -> None:
         ("x = True", "write true or false, in lower case"),
         ("x = no", "write true or false, in lower case"),
         ("x = active", 'put text in quotes, as in x = "active"'),
+        ("x\u00a0= 2", "replace the no-break or wide space (U+00A0) by an ordinary one"),
+        ("x = \u22122", 'replace the dash "\u2212" by an ordinary minus sign'),
         ("a = 2", "this key is set already"),
         ("[t]\n[t]", "this table is in the file already"),
         ("x = 3 4", "correct this line"),
@@ -59,6 +61,11 @@ def test_a_mistake_is_refused_with_its_line_and_the_remedy(
     number = 3 + line.count("\n")
     assert str(refused.value).startswith(f"{path}, line {number} is not valid TOML: ")
     assert remedy in str(refused.value)
+
+
+def test_a_key_that_the_last_line_sets_again_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"this key is set already; .* \(at the end of the file\)"):
+        read_toml(write(tmp_path, "a = 1\na = 2"))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +129,12 @@ def test_a_value_of_the_command_line_is_toml_or_text(text: str, value: Any) -> N
         ("rig.imaging_folder=D:/tif", "is a Windows path"),
         ("rig.imaging_folder=D:\\tif", "is a Windows path"),
         ("rig.imaging_folder=a\\b", "separate the folders of a path by /"),
+        ("rig.imaging_folder=C:", "is a Windows path"),
+        ("rig.imaging_folder=~/imaging", "write the whole path, without ~"),
+        ("rig.imaging_folder=$DATA/imaging", "write the whole path, without ~"),
+        ("rig.imaging_folder=%USERPROFILE%/imaging", "write the whole path, without ~"),
+        ("rig.imaging_folder=file:///imaging", "write the whole path, without ~"),
+        ("rig.imaging_folder=' imaging'", "remove the spaces around the path"),
         ("rig.nothing.x=1", "no key `rig.nothing`"),
         ("nodes.nothing.x=1", "there is no table 'nothing'"),
     ],
@@ -137,7 +150,9 @@ def test_a_table_that_the_setup_leaves_out_can_be_set() -> None:
     assert session.nodes["hardware"]["new_table"] == {"x": 1}
 
 
-@pytest.mark.parametrize("folder", ["imaging", "/data/imaging", "a:b/c"])
+@pytest.mark.parametrize(
+    "folder", ["imaging", "/data/imaging", "a:b/c", "/data/5%/100%", "/a b/~c"]
+)
 def test_a_path_of_this_system_is_accepted(folder: str) -> None:
     check_folder(folder, "rig.imaging_folder")
 

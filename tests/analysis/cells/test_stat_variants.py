@@ -46,11 +46,13 @@ BAD = [
     cell([1], [1], lam=np.array([0.0])),
     cell([1, 2], [1, 1], lam=np.array([1.0, -0.1])),
     cell([1.5], [1]),  # type: ignore[list-item]
+    {"ypix": np.array([1])},
+    None,
 ]
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_entry_is_left_out_and_named(bad: dict[str, Any], tmp_path: Path) -> None:
+def test_a_bad_entry_is_left_out_and_named(bad: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "stat.npy", stat(GOOD[0], bad, GOOD[1]), allow_pickle=True)
     cells = read_cells(tmp_path / "stat.npy")
     assert cells.names == ("0", "2")
