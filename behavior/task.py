@@ -81,6 +81,7 @@ class Task(Node):
     name = "task"
     subscribes = (Start, Wheel, Lick, Valve, OperatorRequest, Edge)
     publishes = (Position, TrialStart, TrialEnd, Cue, Arm, Disarm, Acquire, SettingChange)
+    shares_hub_core = True
     settings_from_task = True
     replay_counts = TaskCounts
 

@@ -58,6 +58,9 @@ class Node:
     """True if a Frame comes with its pixels, which costs a copy of each page."""
     rank: ClassVar[int] = 2
     """Real-time priority if `realtime`: a process of higher rank never waits for a lower one."""
+    shares_hub_core: ClassVar[bool] = False
+    """True if the process, if `realtime`, stays on the core of the hub. For a decider that handles
+    each message in microseconds; never for a driver, whose hardware must not wait for the hub."""
     max_lag_s: ClassVar[float] = 1.0
     """A node that gets messages older than this (seconds) has fallen behind and must end."""
     settings_from_task: ClassVar[bool] = False

@@ -29,9 +29,9 @@ def prioritise(realtime: bool, rank: int = 1) -> None:
 def stay_on_one_core() -> None:
     """Bind this thread, and threads that it starts later, to the last core that it may use.
 
-    This is for a process whose threads pass each message to each other, because waking a thread on
-    another core takes several times as long. Without real-time scheduling nothing is done, because
-    the process might have to wait for an ordinary process on that core.
+    This is for the hub and the task, whose threads pass each message from one to the next, because
+    waking a thread on another core takes several times as long. Without real-time scheduling
+    nothing is done, because the process might have to wait for an ordinary process on that core.
     """
     if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_RR:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

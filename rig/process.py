@@ -19,7 +19,7 @@ from rig.clock import RealClock
 from rig.errors import Refused
 from rig.messages import COMMON_MESSAGES, Message, Start, Stop, kind
 from rig.node import Node, Publish, drive
-from rig.priority import prioritise
+from rig.priority import prioritise, stay_on_one_core
 from rig.settings.config import SessionSettings, check_folder, convert, read_session
 from rig.settings.device_factory import animal_devices
 from rig.transport.bus import Batching, Bus, BusError
@@ -190,6 +190,8 @@ def _run(node_type: type[Node]) -> None:
     os.chdir(folder)
     session = read_session(folder)
     prioritise(bool(session.nodes[node_type.name].get("realtime", False)), node_type.rank)
+    if node_type.shares_hub_core:
+        stay_on_one_core()
     clock = RealClock(session.t0_ns)
     subscribes = (*node_type.subscribes, Start, Stop)
     with Journal(folder, node_type.name) as journal:

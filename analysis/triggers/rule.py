@@ -46,6 +46,8 @@ _UNITS_NS = {"ms": 1e6, "s": 1e9}
 _FRAME_UNITS = ("frame", "frames")
 _LONGEST = 1000
 """Maximum number of characters of a rule."""
+_DEEPEST = 50
+"""Maximum number of brackets and "not" inside each other."""
 
 
 class Condition(Protocol):
@@ -233,6 +235,7 @@ class _Parser:
             raise Refused(f"a rule may have {_LONGEST} characters at most; shorten it")
         self._tokens = list(_tokens(text))
         self._at = 0
+        self._depth = 0
 
     def parse(self) -> Condition:
         rule = self._any()
@@ -268,10 +271,16 @@ class _Parser:
         return conditions[0] if len(conditions) == 1 else Junction(False, tuple(conditions))
 
     def _term(self) -> Condition:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise Refused(f"a rule may nest {_DEEPEST} brackets and nots at most; simplify it")
         if self._takes("not"):
-            return Not(self._term())
-        condition = self._condition()
-        return self._held(condition) if self._takes("for") else condition
+            term: Condition = Not(self._term())
+        else:
+            condition = self._condition()
+            term = self._held(condition) if self._takes("for") else condition
+        self._depth -= 1
+        return term
 
     def _held(self, condition: Condition) -> Condition:
         count, unit = self._take(), self._take()
@@ -307,6 +316,8 @@ class _Parser:
     def _operand(self) -> Operand:
         token = self._take()
         if token.kind == "number":
+            if not math.isfinite(float(token.text)):
+                raise Refused(f'"{token.text}" is too large a number; write a smaller one')
             return Operand("number", False, "", float(token.text))
         if token.kind == "text":
             return Operand("text", False, "", token.text[1:-1])

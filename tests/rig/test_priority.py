@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from rig.process import node_class
+from rig.settings.toml import read_toml
+from tests.behavior.sessions import ROOT
 
 ASK = """
 import os, sys
@@ -39,6 +41,13 @@ def test_the_wheel_has_priority_over_drawing() -> None:
     drawing, wheel = priority("stimuli.display"), priority("behavior.hardware")
     assert 0 < drawing < wheel == priority("behavior.task")
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_only_the_task_shares_the_core_of_the_hub() -> None:
+    """Drivers must not wait for a flooded hub, nor the hub for an analysis."""
+    setup = read_toml(ROOT / "rig" / "setups" / "simulated.toml")
+    nodes = [node_class(table["run"]) for table in setup["nodes"].values()]
+    assert [node.name for node in nodes if node.shares_hub_core] == ["task"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for real time")

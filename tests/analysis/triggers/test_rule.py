@@ -118,6 +118,9 @@ def test_a_condition_after_or_keeps_counting_while_another_is_true() -> None:
         ("__class__", 'no signal "__class__"'),
         ("moving; moving", "not a part of a rule"),
         ("not " * 400 + "moving", "1000 characters at most"),
+        ("not " * 200 + "moving", "50 brackets and nots at most"),
+        ("(" * 400 + "moving" + ")" * 400, "50 brackets and nots at most"),
+        ("position_m > 1e999", '"1e999" is too large a number'),
     ],
 )
 def test_a_wrong_rule_is_refused_with_what_to_write(text: str, expected: str) -> None:
