@@ -39,7 +39,7 @@ def test_every_pickle_protocol_is_read(protocol: int, core: str, tmp_path: Path)
     np.testing.assert_allclose(cells.weight, [0.5, 0.75, 1.0, 0.5, 1.0])
 
 
-BAD = [
+BAD: list[Any] = [
     cell([], []),
     cell([1, 2], [1]),
     cell([1], [1], lam=np.array([np.nan])),
