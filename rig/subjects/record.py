@@ -25,6 +25,8 @@ _FACTS = ("birth_date", "sex", "genotype", "project", "experimenter")
 _WAIT_S = 5.0
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 """Errors that SQLite reports if the disk is full or fails; the record is then not damaged."""
+_IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""Errors that SQLite reports if another program keeps the record locked."""
 _TABLES = """
 create table subject (
     name text primary key, cohort text not null, stage text not null, baseline_g real not null,
@@ -170,7 +172,13 @@ def open_record(data: Path) -> Iterator[Record]:
         yield Record(connection, path)
     except sqlite3.OperationalError as error:
         # an error of Python's module, such as text that is not UTF-8, has no code of SQLite
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_ERRORS:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _IN_USE:
+            raise Refused(
+                f"the record {path} is in use by another program ({error}); end that program, or "
+                "try again"
+            ) from error
+        if code in _DISK_ERRORS:
             raise Refused(
                 f"the record {path} cannot be read or written ({error}); check that the disk has "
                 "room and may be written to"

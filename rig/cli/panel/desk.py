@@ -22,7 +22,7 @@ from rig.session.preflight import Objection
 from rig.settings.config import convert
 from rig.settings.lab import REHEARSAL_FOLDER, read_lab
 from rig.settings.setting_errors import blamed_on
-from rig.subjects.record import Subject
+from rig.subjects.record import Subject, has_record
 
 Row = dict[str, Any]
 _READY = "ready"
@@ -38,6 +38,7 @@ class Desk:
         """Use the record of a data folder; with `rehearse`, sessions are in DATA/rehearsal."""
         self._data, self._choices, self._rehearse = data.absolute(), choices, rehearse
         self._sessions = self._data / REHEARSAL_FOLDER if rehearse else self._data
+        self._had_record = has_record(self._data)
         self._run = running(self._sessions)
         self._choosing = threading.Lock()
         """Lock that is held while another session is chosen to be shown."""
@@ -106,6 +107,7 @@ class Desk:
 
     def animals(self) -> Row:
         """Return the animals of the record, and what can be chosen."""
+        self._check_record_is_there()
         return {
             "animals": animal_rows.rows(self._data, self._rehearse),
             "setups": list(self._choices.setups()),
@@ -127,6 +129,7 @@ class Desk:
         if verb not in self._verbs:
             known = ", ".join(self._verbs)
             raise Refused(f"{verb[:20]!r} is not a request; use one of {known}")
+        self._check_record_is_there()
         return self._verbs[verb](values)
 
     def report(self) -> Path | None:
@@ -135,6 +138,15 @@ class Desk:
             return None
         path = self._run.folder / REPORT_FILE
         return path if path.is_file() and self._report_state() == "ready" else None
+
+    def _check_record_is_there(self) -> None:
+        """Raise Refused if the record is gone: a new one would not know today's water."""
+        self._had_record |= has_record(self._data)
+        if self._had_record and not has_record(self._data):
+            raise Refused(
+                f"the record of {self._data} is gone; check that the disk is mounted and the "
+                "folder was not moved"
+            )
 
     def _weigh(self, values: Row) -> Row:
         animal = entries.known(self._data, _text(values, "name"))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import time
 from datetime import timedelta
@@ -233,6 +234,19 @@ def test_only_offered_files_can_be_chosen(tmp_path: Path, name: str) -> None:
     at = desk(tmp_path)
     assert "there is no setup" in refused(at, "check", **{**CHOSEN, "setup": name})
     assert "there is no task" in refused(at, "check", **{**CHOSEN, "task": name})
+
+
+def test_a_record_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
+    """Else an animal that is added again would get its water of the day twice."""
+    at, data = desk(tmp_path), tmp_path / "data"
+    known(data)
+    assert [one["name"] for one in at.animals()["animals"]] == ["VR2"]
+    shutil.rmtree(data)  # its disk was unmounted
+    with pytest.raises(Refused, match="is gone; check that the disk is mounted"):
+        at.animals()
+    for verb in ("add", "weigh", "give", "check", "start"):
+        assert "is gone" in refused(at, verb, **ANIMAL)
+    assert not data.exists()
 
 
 def test_a_missing_folder_of_setups_is_refused(tmp_path: Path) -> None:

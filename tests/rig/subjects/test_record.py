@@ -4,6 +4,7 @@ import hashlib
 import resource
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -99,6 +100,18 @@ def test_a_record_on_a_full_disk_is_not_called_damaged(
             record.weigh("VR2", Weighing(TODAY.isoformat(), 23.0, "", ""))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert find(tmp_path, "VR2") == VR2
+
+
+def test_a_record_in_use_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known(tmp_path)
+    monkeypatch.setattr("rig.subjects.record._WAIT_S", 0.01)
+    with closing(sqlite3.connect(tmp_path / RECORD_FILE, isolation_level=None)) as backup:
+        backup.execute("begin exclusive")
+        with pytest.raises(Refused, match=r"is in use by another program \(database is locked\)"):
+            find(tmp_path, "VR2")
     assert find(tmp_path, "VR2") == VR2
 
 
