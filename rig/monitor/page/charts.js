@@ -26,16 +26,20 @@ export function dashOf(stimulus, all) {
   return DASHES[Math.max(0, all.indexOf(stimulus)) % DASHES.length];
 }
 
+// On a large screen the panels fill it, and charts are as high as there is room (see monitor.css).
+const filled = matchMedia("(min-width: 1500px) and (min-height: 850px)");
+
 // Make a canvas as sharp as the screen; return its context and its size in CSS pixels.
 export function prepared(canvas) {
   const ratio = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth, height = Number(canvas.getAttribute("data-height") || canvas.height);
-  if (!canvas.dataset.height) canvas.setAttribute("data-height", String(height));
+  if (!canvas.dataset.height) canvas.setAttribute("data-height", String(canvas.height));
+  const fills = filled.matches && canvas.closest(".fills");
+  const width = canvas.clientWidth, height = fills ? canvas.clientHeight : Number(canvas.dataset.height);
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
-    canvas.style.height = `${height}px`;
   }
+  canvas.style.height = fills ? "" : `${height}px`;
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);

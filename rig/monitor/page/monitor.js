@@ -6,8 +6,8 @@ import * as panels from "./panels.js";
 const SCHEMA = "3", FULL = 4429;
 const STALE_MS = 800, LOOK_MS = 100, SCREENS_MS = 200, RECONNECT_MS = 5000, ASK_MS = 3000;
 const QUESTIONS = {
-  water: "Give one reward now, by hand?", stop: "Stop after this trial?", quit: "Stop the session now?",
-  note: "Note", pause: "",
+  water: "give one reward now, by hand?", stop: "stop after this trial?", quit: "stop the session now?",
+  note: "note", pause: "",
 };
 const get = (id) => document.getElementById(id);
 
@@ -206,7 +206,7 @@ async function ask(verb, text = "") {
 }
 
 // Ask for confirmation, and for the text of a note or the value of a setting.
-function confirm(verb, question = QUESTIONS[verb], value = "", written = (text) => text) {
+function confirm(verb, question = `${model.session.subject || "-"}: ${QUESTIONS[verb]}`, value = "", written = (text) => text) {
   if (verb === "pause") return ask(verb);
   const dialog = get("ask"), typed = verb === "note" || verb === "set";
   panels.text("question", question);

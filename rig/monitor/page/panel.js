@@ -120,6 +120,7 @@ function animalButton(one) {
   if (last && one.restricted) share.classList.add(shareClass(last.share));
   const when = one.weighed ? "weighed today" : last ? `weighed ${dayOf(last.day)}` : "never weighed";
   button.append(element("b", one.name), share, element("small", `${one.cohort} · ${one.stage}${one.retired ? " · retired" : ""}`), element("small", when, "when"));
+  button.title = one.name;
   button.classList.toggle("chosen", one.name === view.name);
   button.classList.toggle("retired", one.retired);
   button.onclick = () => choose(one.name);

@@ -4,7 +4,8 @@ import { axes, bars, colourOf, css, dashOf, isRed, line, prepared } from "./char
 
 const get = (id) => document.getElementById(id);
 const GROUPS = ["all", "V1", "medial", "lateral", "anterior"];
-const MOST_NAMED = 3, MOST_FAULTS = 6;
+const NONE = ["-", "number none"];
+const MOST_NAMED = 3, MOST_FAULTS = 4;
 const SIGNS = 3, THRESHOLDS = 10, AT_03 = 2;
 
 export function text(id, value) {
@@ -44,8 +45,9 @@ export function header(model, since) {
   text("subject", session.subject || "-");
   text("what", session.subject ? [session.cohort, session.stage || session.task, session.rig].filter(Boolean).join(" · ") : "waiting for a session");
   const phase = head.ended ? "ended" : head.phase;
-  text("phase", head.ended ? "ENDED" : phase.toUpperCase());
+  text("phase", head.ended ? "ENDED" : session.subject ? phase.toUpperCase() : "-");
   get("phase").className = `badge ${phase}`;
+  get("subject").title = session.subject || "";
   get("phase").title = head.ended || "";
   const total = session.trials ? ` / ${session.trials}` : "";
   text("trial", head.trial >= 0 ? `${head.trial + 1}${total}` : "-");
@@ -67,15 +69,15 @@ export function corridor(model) {
   const { context, width, height } = prepared(get("corridor"));
   const texture = trial ? trial.texture_m : 4, grey = trial ? trial.grey_m : 2, length = texture + grey || 6;
   const x = (metres) => 14 + (metres / length) * (width - 28);
-  const top = 26, tall = height - 58;
+  const top = 24, tall = height - 50, wall = Math.min(12, tall / 5);
   context.fillStyle = trial ? colourOf(trial.stimulus, session.stimuli || []) : css("--line");
   context.globalAlpha = trial ? 0.75 : 1;
-  context.fillRect(x(0), top, x(texture) - x(0), 12);
-  context.fillRect(x(0), top + tall - 12, x(texture) - x(0), 12);
+  context.fillRect(x(0), top, x(texture) - x(0), wall);
+  context.fillRect(x(0), top + tall - wall, x(texture) - x(0), wall);
   context.globalAlpha = 1;
   context.fillStyle = css("--line");
-  context.fillRect(x(texture), top, x(length) - x(texture), 12);
-  context.fillRect(x(texture), top + tall - 12, x(length) - x(texture), 12);
+  context.fillRect(x(texture), top, x(length) - x(texture), wall);
+  context.fillRect(x(texture), top + tall - wall, x(length) - x(texture), wall);
   context.fillStyle = css("--dim");
   context.textAlign = "center";
   for (let metre = 0; metre <= length; metre += 1) context.fillText(`${metre} m`, x(metre), height - 10);
@@ -94,7 +96,7 @@ export function corridor(model) {
     mark(trial.cue_m ?? trial.drawn_cue_m, trial.cue_m === undefined ? "cue due" : "cue", css("--ink"), "left");
     mark(trial.reward_m, "reward", css("--water"), "right");
     context.fillStyle = css("--ink");
-    for (const lick of trial.licks_m) context.fillRect(x(lick) - 1, top + tall / 2 + 14, 2, 8);
+    for (const lick of trial.licks_m) context.fillRect(x(lick) - 1, top + tall - wall - 9, 2, 8);
   }
   const mouse = x(trial ? head.position_m : 0), middle = top + tall / 2;
   context.fillStyle = head.moving ? css("--good") : css("--warn");
@@ -221,9 +223,9 @@ export function processes(model, since) {
     const down = model.down[process.name];
     return { kind: down ? "dead" : "", cells: [process.name, down ? down.toUpperCase() : process.state,
       [age === null ? "-" : `${age.toFixed(1)} s ago`, "number"],
-      [process.loop_ms === undefined ? "-" : `${process.loop_ms} ms`, "number"],
-      [process.cpu_percent === undefined ? "-" : `${process.cpu_percent} %`, "number"],
-      [process.memory_mb === undefined ? "-" : `${process.memory_mb} MB`, "number"], [process.reason || "", "wrap"]] };
+      process.loop_ms === undefined ? NONE : [`${process.loop_ms} ms`, "number"],
+      process.cpu_percent === undefined ? NONE : [`${process.cpu_percent} %`, "number"],
+      process.memory_mb === undefined ? NONE : [`${process.memory_mb} MB`, "number"], [process.reason || "", "wrap"]] };
   });
   fill(get("processes"), head, rows);
 }
@@ -355,6 +357,7 @@ export function faults(model) {
     const item = document.createElement("li"), when = document.createElement("small");
     when.textContent = `${clock(fault.t_s)} ${fault.sender}`;
     item.append(when, fault.text);
+    item.title = fault.text;
     return item;
   });
   if (more) {

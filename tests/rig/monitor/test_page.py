@@ -98,6 +98,27 @@ def test_canvases_are_drawn(page: Page, tab: Tab) -> None:
         assert tab.evaluate(lit, name), name
 
 
+@pytest.mark.parametrize("height", [1080, 940])
+def test_all_panels_are_on_the_screen_also_with_a_fault(
+    page: Page, feed: Handed, tab: Tab, height: int
+) -> None:
+    """The second height is that of a browser that is not in full screen."""
+    tab.set_viewport_size({"width": 1920, "height": height})
+    tab.goto(page.address)
+    expect(tab.locator("#processes tr", has_text="hardware")).to_be_visible()
+    outside = """() => {
+      const end = document.querySelector("footer").getBoundingClientRect().top;
+      const below = (part) => part.getBoundingClientRect().bottom > end;
+      return [...document.querySelectorAll("main > section, main canvas")].filter(below).length;
+    }"""
+    assert tab.evaluate(outside) == 0
+    feed.hand(enveloped([("stream", Fault(2000 * MS, "frame 5 is missing; check the disk"))]))
+    expect(tab.locator("#alarm")).to_be_visible()
+    expect(tab.locator("body")).to_have_attribute("data-updates", SEVERAL)
+    assert tab.evaluate(outside) == 0
+    assert tab.evaluate("document.documentElement.scrollHeight") == height
+
+
 def test_a_fault_stays_until_the_operator_acknowledges_it(
     page: Page, feed: Handed, tab: Tab
 ) -> None:
@@ -148,7 +169,7 @@ def test_water_by_key_needs_a_second_key(page: Page, tab: Tab) -> None:
     expect(tab.locator('[data-verb="water"]')).to_be_enabled()
     assert "token" not in tab.url
     tab.keyboard.press("w")
-    expect(tab.locator("#question")).to_have_text("Give one reward now, by hand?")
+    expect(tab.locator("#question")).to_have_text("VR2: give one reward now, by hand?")
     tab.keyboard.press("Escape")
     expect(tab.locator("#ask")).to_be_hidden()
     tab.keyboard.press("w")
@@ -237,7 +258,7 @@ def test_a_storm_of_faults_is_acknowledged_with_one_request(
     tab.on("request", lambda request: asked.append(request.url))
     tab.goto(f"{page.address}/#token={TOKEN}")
     feed.hand(enveloped([("stream", Fault(2000 * MS, f"frame {n} is missing")) for n in range(90)]))
-    expect(tab.locator("#faults li").last).to_have_text("and 84 before these")
+    expect(tab.locator("#faults li").last).to_have_text("and 86 before these")
     tab.locator("#acknowledge").click()
     expect(tab.locator("#alarm")).to_be_hidden()
     assert len([url for url in asked if url.endswith("/request")]) == 1

@@ -110,6 +110,16 @@ def test_a_weight_and_water_are_entered(panel: Panel, tab: Page, tmp_path: Path)
         assert [one.grams for one in record.weights("VR2")] == [22.0, 21.4]
 
 
+@pytest.mark.parametrize("width", [1920, 1366, 1024])
+def test_a_long_name_covers_nothing(panel: Panel, tab: Page, tmp_path: Path, width: int) -> None:
+    name = "VR2_" + "x" * 60
+    known(tmp_path / "data", subject=msgspec.structs.replace(VR2, name=name))
+    tab.set_viewport_size({"width": width, "height": 1080})
+    choose(tab, panel.address, name)
+    expect(tab.locator("#checklist")).to_contain_text(name)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_a_double_click_enters_water_once(panel: Panel, tab: Page, tmp_path: Path) -> None:
     choose(tab, panel.address)
     tab.locator("#ml").fill("0.3")
