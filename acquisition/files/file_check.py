@@ -64,7 +64,7 @@ def check(paths: Sequence[Path], vendor: bool = True) -> list[Checked]:
             counter = _go_through(one, follower, counter)
         if vendor and not one.problems and one.pages:
             try:
-                with IsolatedFile(path) as file:
+                with closing(IsolatedFile(path)) as file:
                     file.read(len(file) - 1, len(file))
             except Refused as refusal:
                 one.problems.append(str(refusal))

@@ -5,9 +5,9 @@ import queue
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
@@ -79,17 +79,6 @@ class IsolatedFile:
             if pipe is not None:
                 pipe.close()
 
-    def __enter__(self) -> "IsolatedFile":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _answer(self) -> dict[str, Any]:
         """Return the next line of the process."""
         deadline = time.monotonic() + self._timeout_s
@@ -147,7 +136,7 @@ def _serve(path: Path) -> None:
         out.flush()
 
     try:
-        with ClosedFile(path) as file:
+        with closing(ClosedFile(path)) as file:
             answer({"pages": len(file), "shape": file.shape, "dtype": file.dtype})
             for line in sys.stdin:
                 first, after = map(int, line.split())

@@ -8,8 +8,8 @@ the file.
 
 import threading
 from array import array
+from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -107,17 +107,6 @@ class ClosedFile:
                 reader.close()
             self._follower.close()
 
-    def __enter__(self) -> "ClosedFile":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _whole_pages(self) -> "array[int]":
         """Check the whole file; return the offsets of its pages' pixels."""
         follower = self._follower
@@ -177,5 +166,5 @@ def pages_in(path: Path) -> int:
 
     Raises Refused as ClosedFile does.
     """
-    with ClosedFile(path) as file:
+    with closing(ClosedFile(path)) as file:
         return len(file) - file.flyback_pages

@@ -1,6 +1,7 @@
 """The cells of a recorded session and their tuning, computed from its folder."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, TypeVar
 
 import numpy as np
@@ -107,7 +108,7 @@ def mean_tunings(session: Session, groups: Mapping[Key, Sequence[int]]) -> dict[
     means = {key: np.full((BINS, cells), np.nan) for key in groups}
     if not traces.size or not any(map(len, groups.values())):
         return means
-    with ScratchRows(None, cells) as store:
+    with closing(ScratchRows(None, cells)) as store:
         tuning = Tuning(cells, store, _ignore)
         for trial in completed.trial:
             tuning.start_trial(int(trial))

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ def _somewhere(raw: bytearray, rng: random.Random) -> int:
 def judge(path: Path) -> str:
     """Return what became of a file: refused, same, or one of the failures."""
     try:
-        with ClosedFile(path) as file:
+        with closing(ClosedFile(path)) as file:
             ours = file.read(0, len(file)) if len(file) else None
             if len(file) > 1:
                 file.read(len(file) - 1, len(file))

@@ -1,6 +1,7 @@
 """Checking and repairing saved files, and the hand-over to Suite2p."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_a_cut_off_file_is_repaired_wherever_it_is_cut(tmp_path: Path, link: Lin
         pages, left_out = repair(cut, mended)
         assert cut.read_bytes() == before
         assert mended.stat().st_size == len(before) - left_out
-        with ClosedFile(mended) as file:
+        with closing(ClosedFile(mended)) as file:
             assert len(file) == pages
             np.testing.assert_array_equal(file.read(0, pages), frames[:pages])
         np.testing.assert_array_equal(tifffile.imread(mended), frames[:pages])

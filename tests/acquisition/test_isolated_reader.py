@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.acquisition.fuzz import FAILURES, run
 
 def test_it_reads_as_the_vendors_reader_does(tmp_path: Path) -> None:
     frames = np.stack(pictures(5))
-    with IsolatedFile(save(tmp_path / "a.tif", list(frames))) as file:
+    with closing(IsolatedFile(save(tmp_path / "a.tif", list(frames)))) as file:
         assert (len(file), file.shape, file.dtype) == (5, frames.shape[1:], "<i2")
         np.testing.assert_array_equal(file.read(0, 5), frames)
         np.testing.assert_array_equal(file.read(2, 3), frames[2:3])
@@ -67,7 +67,7 @@ def test_a_reader_that_crashes_or_hangs_ends_in_a_sentence(
     ):
         IsolatedFile(path, timeout_s=0.2)
     opens = 'print(\'{"pages": 9, "shape": [6, 10], "dtype": "<i2"}\', flush=True); input(); 1 / 0'
-    with reader_that(opens, monkeypatch), IsolatedFile(path) as file:
+    with reader_that(opens, monkeypatch), closing(IsolatedFile(path)) as file:
         with pytest.raises(Refused, match="crashes ScanImage's reader"):
             file.read(0, 9)
         with pytest.raises(Refused, match="crashes ScanImage's reader"):

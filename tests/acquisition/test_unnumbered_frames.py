@@ -1,5 +1,6 @@
 """Files of ScanImage 3.8 and 4, without frame numbers: not followed, but read when closed."""
 
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -56,7 +57,7 @@ def test_closed_it_is_checked_and_read(version: str) -> None:
     (one,) = check([Path("imaging/old.tif")])
     assert (one.problems, one.pages, one.frames) == ([], 3, (0, 0))
     assert (one.header.version, one.header.zoom, one.header.frame_rate_hz) == (version, 4.0, 3.91)
-    with ClosedFile(Path("imaging/old.tif")) as file:
+    with closing(ClosedFile(Path("imaging/old.tif"))) as file:
         np.testing.assert_array_equal(file.read(0, 3), FRAMES)
     facts = CliRunner().invoke(app, ["tiff", "info", "imaging/old.tif"])
     assert facts.exit_code == 0 and version in facts.output

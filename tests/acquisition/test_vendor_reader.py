@@ -103,7 +103,7 @@ def test_a_file_that_is_not_from_scanimage_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_ranges_are_checked_before_the_vendors_reader_sees_them(tmp_path: Path, count: int) -> None:
     frames = np.stack(pictures(count))
-    with ClosedFile(save(tmp_path / "a.tif", list(frames))) as file:
+    with closing(ClosedFile(save(tmp_path / "a.tif", list(frames)))) as file:
         for first in range(-2, count + 2):
             for after in range(-2, count + 3):
                 if 0 <= first < after <= count:
@@ -153,7 +153,7 @@ def test_it_may_be_closed_while_another_thread_reads(tmp_path: Path) -> None:
 def test_pages_that_the_vendors_reader_misreads_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with ClosedFile(save(tmp_path / "a.tif", pictures(3))) as file:
+    with closing(ClosedFile(save(tmp_path / "a.tif", pictures(3)))) as file:
         right = file.read(0, 3)
         wrong = SimpleNamespace(data=lambda *_: right + (right > 9), close=lambda: None)
         monkeypatch.setattr(file, "_reader", wrong)

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def test_suite2p_and_the_vendors_reader_find_the_same_planes(
     ops = ops_of(files)
     assert suite2p_planes(ops, files) == [[1], [2], [3]]
     assert ops["fs"] == pytest.approx(RATE_HZ / volume_frames(recorded))
-    with ClosedFile(path) as file:
+    with closing(ClosedFile(path)) as file:
         assert file.places == [place for place, _ in true_places(recorded, frames)]
     assert pages_in(path) == channels * sum(frame.slice_ is not None for frame in frames)
 

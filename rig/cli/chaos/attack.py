@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -94,9 +94,8 @@ class Arena:
         journals.mkdir()
         before = set(self._folders())
         sets = (*_SETS, f"nodes.hardware.guard.max_day_ul={self.plan.max_day_ul}")
-        with SessionProcess(
-            self.data, sets, self.setup, subject=SUBJECT, env=self.environment
-        ) as session:
+        session = SessionProcess(self.data, sets, self.setup, subject=SUBJECT, env=self.environment)
+        with closing(session):
             acts = _Acts(session, plan.acts, Random(f"{self.plan.seed} {number}"))
             with acts:
                 if self._starts(session, before, journals):

@@ -3,6 +3,7 @@
 The definitions are written out here in plain NumPy (float64), independently of the product.
 """
 
+from contextlib import closing
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -101,7 +102,7 @@ def streamed(made: Made) -> list[LearningSignals]:
     messages: list[Message] = []
     last = -1
     ends = {f.trial: f.t for f in made.frames if f.trial >= 0}
-    with ScratchRows(None, CELLS) as store:
+    with closing(ScratchRows(None, CELLS)) as store:
         signals = RunningSignals(TASK, groups_of(AREA), 0.3, store, SEED)
 
         def end(trial: int) -> None:

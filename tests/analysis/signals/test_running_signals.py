@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import closing
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -70,7 +71,7 @@ def run(steps: list[Step], aborted: set[int], trials: int) -> Run:
     """Stream a session; return its messages, and the tuning of all completed trials."""
     messages: list[Message] = []
     last = -1
-    with ScratchRows(None, CELLS) as store:
+    with closing(ScratchRows(None, CELLS)) as store:
         signals = RunningSignals(TASK, groups_of(AREA), 0.3, store)
         for at, (trial, stimulus, position, activity) in enumerate(steps):
             if trial != last:
@@ -248,13 +249,14 @@ def test_ninety_thousand_cells_and_hundreds_of_trials_stay_below_a_gigabyte() ->
     """Rows are written to disk when they are determined, so memory does not grow with trials."""
     code = """
 import resource
+from contextlib import closing
 import numpy as np
 from analysis.signals.running_signals import RunningSignals
 from analysis.signals.scratch import ScratchRows
 from analysis.signals.task_signals import TaskSignals
 from rig.messages import Frame, Position, TrialEnd, TrialStart
 cells, grown = 90_000, []
-with ScratchRows(None, cells) as store:
+with closing(ScratchRows(None, cells)) as store:
     task = TaskSignals(contrasts=(("leaf1", "circle1"),))
     signals = RunningSignals(task, np.zeros(cells, np.uint8), 0.3, store)
     activity = np.random.default_rng(1).exponential(50, cells).astype(np.float32)

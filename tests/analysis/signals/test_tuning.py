@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_after_each_completed_trial_the_tuning_agrees_with_the_definition(
 ) -> None:
     rng = np.random.default_rng(seed)
     emitted: dict[int, NDArray[np.float32]] = {}
-    with ScratchRows(None, CELLS) as store:
+    with closing(ScratchRows(None, CELLS)) as store:
         tuning = Tuning(CELLS, store, emitted.__setitem__)
         frames: Frames = []
         completed = 0
@@ -87,7 +88,7 @@ def test_after_each_completed_trial_the_tuning_agrees_with_the_definition(
 
 def test_an_aborted_trial_leaves_no_gap_between_its_neighbours() -> None:
     """Activity equals the position run so far, so every grid point has a known value."""
-    with ScratchRows(None, 1) as store:
+    with closing(ScratchRows(None, 1)) as store:
         tuning = Tuning(1, store, lambda *_: None)
         run = 0
         for trial, steps, aborted in ((0, 60, False), (1, 31, True), (2, 60, False)):
@@ -111,7 +112,7 @@ def test_a_point_is_emitted_as_soon_as_the_mouse_has_passed_it() -> None:
         assert row.shape == (1,)
         emitted.append(point)
 
-    with ScratchRows(None, 1) as store:
+    with closing(ScratchRows(None, 1)) as store:
         tuning = Tuning(1, store, emit)
         tuning.start_trial(7)
         tuning.add_frame(7, 2.5 / 60, np.ones(1, np.float32))
@@ -133,7 +134,7 @@ def test_a_row_that_does_not_fit_on_the_disk_is_refused(
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the limit would cut off a .pyc file
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with ScratchRows(tmp_path, 2) as store:
+    with closing(ScratchRows(tmp_path, 2)) as store:
         for row, sentence in ((0, "is full; free disk space"), (1, "File too large")):
             resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
             try:
@@ -144,7 +145,7 @@ def test_a_row_that_does_not_fit_on_the_disk_is_refused(
 
 
 def test_a_point_far_beyond_two_frames_almost_at_one_place_is_undetermined(tmp_path: Path) -> None:
-    with ScratchRows(tmp_path, 2) as store:
+    with closing(ScratchRows(tmp_path, 2)) as store:
         tuning = Tuning(2, store, lambda _point, _row: None)
         tuning.start_trial(0)
         tuning.add_frame(0, 0.0, np.zeros(2, np.float32))
@@ -155,7 +156,7 @@ def test_a_point_far_beyond_two_frames_almost_at_one_place_is_undetermined(tmp_p
 
 
 def test_the_scratch_file_leaves_nothing_behind(tmp_path: Path) -> None:
-    with ScratchRows(tmp_path, 2) as store:
+    with closing(ScratchRows(tmp_path, 2)) as store:
         store.write(3, np.ones(2, np.float32))
         assert list(tmp_path.iterdir()) == []
         np.testing.assert_array_equal(store.read(2, 2), [[0, 0], [1, 1]])

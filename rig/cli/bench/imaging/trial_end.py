@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Iterator
+from contextlib import closing
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -55,7 +56,7 @@ def _measure(cells: int, trials: int) -> Iterator[Row]:
     groups = rng.choice(len(_SHARES), cells, p=_SHARES).astype(np.uint8)
     pool = [rng.exponential(1, cells).astype(np.float32) for _ in range(8)]
     name = f"{cells} cells, {trials} trials"
-    with ScratchRows(None, cells) as rows, ScratchRows(None, cells) as remainders:
+    with closing(ScratchRows(None, cells)) as rows, closing(ScratchRows(None, cells)) as remainders:
         tuning = Tuning(cells, rows, _ignore, remainders)
         learning = Learning(_TASK, groups, tuning, rows, 0)
         measured_from = max(0, trials - _MEASURED)
