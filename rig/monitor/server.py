@@ -233,10 +233,10 @@ class Monitor:
         state = self.state
         self._slow = {
             "session": state.session,
-            "signals": state.signals(),
+            "signals": state.signals.row(),
             "processes": self.usage.rows(state.processes),
             "disk": self.usage.disk(),
-            "imaging": self.imaging.facts(state.d_prime),
+            "imaging": self.imaging.facts(state.signals.d_prime),
             "past": self.past,
         }
         self._slow_number += 1
@@ -291,7 +291,7 @@ class Endpoints:
         return Response(struct.pack("<HH", width, height) + drawn.tobytes(), media_type=_BYTES)
 
     async def cells(self, request: Request) -> Response:
-        found = self._monitor.imaging.cells(self._monitor.state.d_prime)
+        found = self._monitor.imaging.cells(self._monitor.state.signals.d_prime)
         return Response(found, media_type=_BYTES)
 
     async def ask(self, request: Request) -> Response:

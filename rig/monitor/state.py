@@ -4,14 +4,12 @@ Rows of growing tables (trials, faults, notes) have a revision, so that a browse
 that have changed since its last update.
 """
 
-import warnings
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from rig.messages import (
     CellSignals,
@@ -35,20 +33,11 @@ from rig.messages import (
     Valve,
     kind,
 )
+from rig.monitor.signal_state import LATENCIES, Row, SignalState
 from rig.transport.envelope import Envelope
 
-Row = dict[str, Any]
-_LATENCIES = 500
-"""Number of the newest latencies from which percentiles are computed."""
-_MOTION_FRAMES = 300
-_BINS, _BINS_FROM_BEFORE = 60, 70
-"""Number of 10 cm bins of a corridor, and of a corridor with the metre before it."""
-_AREAS = 4
 _ZONE_M = (2.0, 4.0)
 """The reward zone of a corridor without a cue, m."""
-_D_PRIME_EDGES = np.linspace(-2.0, 2.0, 41)
-"""Edges of the histogram of d'; values outside are counted in the outermost bins."""
-
 _UNKNOWN_TRIAL: Row = {
     "stimulus": "",
     "rewarded": False,
@@ -83,26 +72,13 @@ class MonitorState:
         self.position = Position(0, -1, 0.0, 0.0, False, "grey")
         self.ended = ""
         """Why the session ended; empty while it runs."""
-        self.d_prime: NDArray[np.float32] = np.empty(0, np.float32)
+        self.signals = SignalState()
         self._water_ul = self._manual_ul = 0.0
         self._rewards = self._licks = 0
         self._last_lick_t: int | None = None
         self._flips = self._late_flips = 0
         self._shown_m = 0.0
-        self._lick_to_valve_ms: deque[float] = deque(maxlen=_LATENCIES)
-        self._frame_to_signals_ms: deque[float] = deque(maxlen=_LATENCIES)
-        self._frames = 0
-        self._motion: deque[tuple[int, float, float, float | None]] = deque(maxlen=_MOTION_FRAMES)
-        """Frame, shift down and right (px), and drift of the focus (um); means of all strips."""
-        self._current: tuple[int, dict[int, list[float | None]]] = (-1, {})
-        """Projections of the current trial: its index among the completed, and values by bin."""
-        self._current_ramp: tuple[int, list[tuple[float, float]]] = (-1, [])
-        """Reward prediction of the current trial: its number, and position (m) and population
-        signal of each frame in which the corridor moved."""
-        self._selective: float | None = None
-        self._undefined = ""
-        self._fractions: list[float | None] = []
-        self._learning: Row = {"predicting": [], "ramp": {}, "projections": [], "similarity": {}}
+        self._lick_to_valve_ms: deque[float] = deque(maxlen=LATENCIES)
         self._integrity: Row = {"sound": True, "edges": 0, "pages": 0, "finding": ""}
         self._violations = 0
         self._judged = 0
@@ -144,13 +120,13 @@ class MonitorState:
             "late_flips": self._late_flips,
             "latency_ms": {
                 "lick to valve": _percentiles(self._lick_to_valve_ms),
-                "frame to final signals": _percentiles(self._frame_to_signals_ms),
+                "frame to final signals": _percentiles(self.signals.latency_ms),
             },
             "referee": {"judged": self._judged, "with violations": self._violations},
             "integrity": self._integrity,
-            "frames": self._frames,
-            "selective": self._selective,
-            "undefined": self._undefined,
+            "frames": self.signals.frames,
+            "selective": self.signals.selective,
+            "undefined": self.signals.undefined,
             "ended": self.ended,
         }
 
@@ -176,23 +152,6 @@ class MonitorState:
         """Return the trials, faults and notes that have changed after a revision."""
         rows = {"trials": self.trials.values(), "faults": self.faults, "notes": self.notes}
         return {name: [r for r in of if r["revision"] > revision] for name, of in rows.items()}
-
-    def signals(self) -> Row:
-        """Return the histogram of d', the fractions by area and the motion, for slow charts."""
-        defined = self.d_prime[np.isfinite(self.d_prime)]
-        clipped = np.clip(defined, _D_PRIME_EDGES[0], _D_PRIME_EDGES[-1])
-        counts, _ = np.histogram(clipped, _D_PRIME_EDGES)
-        return {
-            "d_prime_edges": _D_PRIME_EDGES.tolist(),
-            "d_prime_counts": counts.tolist(),
-            "cells": int(self.d_prime.size),
-            "defined": int(defined.size),
-            "fractions": self._fractions,
-            "motion": [list(point) for point in self._motion],
-            "current": [[bin_, *areas] for bin_, areas in sorted(self._current[1].items())],
-            "current_ramp": [list(point) for point in self._current_ramp[1]],
-            **self._learning,
-        }
 
     def corridor_shown(self) -> tuple[Row | None, float]:
         """Return the trial whose corridor is on the screens, and the position shown, m."""
@@ -228,8 +187,8 @@ class MonitorState:
             Fault: lambda envelope, fault: self._fault(envelope.sender, fault),
             OperatorRequest: lambda _, request: self._note(request),
             SettingChange: lambda _, change: self._change_setting(change),
-            CellSignals: self._cells,
-            LearningSignals: lambda _, signals: self._learn(signals),
+            CellSignals: lambda envelope, signals: self.signals.add(signals, envelope.sent),
+            LearningSignals: lambda _, signals: self.signals.learn(signals, self._completed()),
             Integrity: lambda _, integrity: self._integrity_of(integrity),
             Ended: lambda envelope, ended: self._end(envelope.sender, ended),
             Stop: lambda envelope, stop: self._stop(envelope.sender, stop),
@@ -349,64 +308,9 @@ class MonitorState:
         note = {"t_s": _s(request.t), "verb": request.verb, "text": request.text, "by": request.by}
         self.notes.append({**note, "revision": self._revise()})
 
-    def _cells(self, envelope: Envelope, signals: CellSignals) -> None:
-        self._frames += 1
-        self._frame_to_signals_ms.append((envelope.sent - signals.t) / 1e6)
-        if signals.fractions:
-            values = np.frombuffer(signals.fractions, "<f4")
-            self._fractions = [float(v) if np.isfinite(v) else None for v in values]
-        self._selective, self._undefined = signals.selective_fraction, signals.undefined
-        if signals.motion:
-            down, right, _ = np.mean(signals.motion, axis=0)
-            z_um = round(float(np.mean(signals.z_um)), 2) if signals.z_um else None
-            self._motion.append(
-                (signals.frame, round(float(down), 2), round(float(right), 2), z_um)
-            )
-        self._project(signals)
-        if signals.ramp is not None and signals.moving and signals.trial >= 0:
-            if signals.trial != self._current_ramp[0]:
-                self._current_ramp = (signals.trial, [])
-            point = (round(signals.position_m, 3), round(signals.ramp, 3))
-            self._current_ramp[1].append(point)
-
-    def _project(self, signals: CellSignals) -> None:
-        """Add the projections of the current trial, at the positions that are known now."""
-        if not signals.projection:
-            return
-        values = np.frombuffer(signals.projection, "<f4").reshape(len(signals.tuned), -1, _AREAS)
-        for point, areas in zip(signals.tuned, values[:, 0], strict=True):
-            index, bin_ = divmod(point, _BINS)
-            if index != self._current[0]:
-                self._current = (index, {})
-            self._current[1][bin_] = _listed(areas)
-
-    def _learn(self, signals: LearningSignals) -> None:
-        """Store the d' of the task's first contrast."""
-        every = np.frombuffer(signals.d_prime, "<f4")
-        self.d_prime = every[: every.size // max(1, len(signals.contrasts))]
-        done = [row["stimulus"] for row in self.trials.values() if row["outcome"] == "done"]
-        self._learning = {
-            "predicting": _listed(np.frombuffer(signals.predicting, "<f4")),
-            "ramp": _by_stimulus(np.frombuffer(signals.ramp_by_position, "<f4"), done, _BINS),
-            "projections": self._projections(signals, done),
-            "similarity": self._similarity(signals),
-        }
-
-    def _projections(self, signals: LearningSignals, done: list[str]) -> list[Row]:
-        """Return, for each area, the mean projection of the first contrast by stimulus."""
-        values = np.frombuffer(signals.projections, "<f4")
-        first = values[: values.size // max(1, len(signals.contrasts))]
-        areas = first.reshape(_AREAS, -1) if first.size else np.empty((0, 0), np.float32)
-        return [_by_stimulus(area, done, _BINS_FROM_BEFORE) for area in areas]
-
-    def _similarity(self, signals: LearningSignals) -> dict[str, list[float | None]]:
-        """Return the signed similarity index of each stimulus in each area."""
-        values = np.frombuffer(signals.similarity, "<f4")
-        first = values[: values.size // max(1, len(signals.contrasts))]
-        if not first.size:
-            return {}
-        table = first.reshape(_AREAS, len(signals.stimuli), 2)[:, :, 0]
-        return {name: _listed(table[:, n]) for n, name in enumerate(signals.stimuli)}
+    def _completed(self) -> list[str]:
+        """Return the stimulus of each completed trial."""
+        return [row["stimulus"] for row in self.trials.values() if row["outcome"] == "done"]
 
     def _change(self, trial: int, values: Row) -> None:
         row = self.trials.setdefault(trial, {**_UNKNOWN_TRIAL, "trial": trial, "licks_m": []})
@@ -449,28 +353,6 @@ def _contrast(task: Row, online: Row) -> list[str]:
     if contrasts:
         return list(contrasts[0])
     return [str(online.get("a", "")), str(online.get("b", ""))]
-
-
-def _by_stimulus(values: NDArray[np.float32], done: list[str], bins: int) -> Row:
-    """Return the mean of each stimulus's completed trials, and the values of the last trial.
-
-    Args:
-        values: One row per completed trial, (trials * bins,).
-        done: The stimulus of each completed trial.
-        bins: Number of positions.
-    """
-    rows = values.reshape(-1, bins)
-    if not len(rows) or len(rows) > len(done):
-        return {}
-    names = np.array(done[: len(rows)])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a bin without values is NaN
-        means = {n: _listed(np.nanmean(rows[names == n], axis=0)) for n in np.unique(names)}
-    return {"means": means, "last": _listed(rows[-1]), "last_stimulus": str(names[-1])}
-
-
-def _listed(values: NDArray[Any]) -> list[float | None]:
-    return [round(float(v), 3) if np.isfinite(v) else None for v in values]
 
 
 def _percentiles(values: "deque[float]") -> Row | None:

@@ -30,7 +30,7 @@ from rig.messages import (
     Valve,
 )
 from rig.monitor.feeds import ReplayFeed
-from rig.monitor.state import Row
+from rig.monitor.signal_state import Row
 from rig.transport.frame_ring import Ring, RingPlan
 from tests.analysis.logs import MS, corridor, enveloped, standing, write_log
 from tests.rig.monitor.browsers import chromium, open_tab

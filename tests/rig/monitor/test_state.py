@@ -23,7 +23,8 @@ from rig.messages import (
     TrialVerdict,
     Valve,
 )
-from rig.monitor.state import MonitorState, Row
+from rig.monitor.signal_state import Row
+from rig.monitor.state import MonitorState
 from tests.analysis.logs import MS, corridor, enveloped, standing
 
 STARTED = Start(
@@ -129,7 +130,7 @@ def test_undefined_d_prime_is_counted_separately() -> None:
     pair, others = (("leaf1", "circle1"), ("leaf2", "circle1")), np.ones(4, "<f4")
     whole = np.concatenate([d_prime, others]).astype("<f4").tobytes()
     signals = LearningSignals(0, 0, 1, False, pair, whole, b"", (), ())
-    slow = folded(STARTED, signals).signals()
+    slow = folded(STARTED, signals).signals.row()
     assert (slow["cells"], slow["defined"], sum(slow["d_prime_counts"])) == (4, 3, 3)
     assert slow["d_prime_counts"][0] == 1  # beyond the edge
 
@@ -196,11 +197,11 @@ def test_motion_focus_and_the_projections_of_the_current_trial_are_shown() -> No
         motion=((1.0, -1.0, 0.9), (3.0, 0.0, 0.9)), z_um=(2.0, 4.0),
         tuned=(60 + 12, 60 + 13), projection=values.tobytes(),
     )  # fmt: skip
-    slow = folded(STARTED, frame).signals()
+    slow = folded(STARTED, frame).signals.row()
     assert slow["motion"] == [[7, 2.0, -0.5, 3.0]]
     assert slow["current"] == [[12, 0.0, 1.0, 2.0, 3.0], [13, 4.0, 5.0, 6.0, 7.0]]
     earlier = msgspec.structs.replace(frame, tuned=(120, 121))
-    assert [row[0] for row in folded(STARTED, frame, earlier).signals()["current"]] == [0, 1]
+    assert [row[0] for row in folded(STARTED, frame, earlier).signals.row()["current"]] == [0, 1]
 
 
 def test_the_reward_prediction_of_the_current_trial_grows_frame_by_frame() -> None:
@@ -212,9 +213,9 @@ def test_the_reward_prediction_of_the_current_trial_grows_frame_by_frame() -> No
         msgspec.structs.replace(first, frame=10, position_m=0.9, ramp=None),
         msgspec.structs.replace(first, frame=11, trial=-1, position_m=0.0, ramp=9.0),
     ]
-    assert folded(STARTED, *frames).signals()["current_ramp"] == [[0.5, 1.5], [0.7, 2.0]]
+    assert folded(STARTED, *frames).signals.row()["current_ramp"] == [[0.5, 1.5], [0.7, 2.0]]
     later = msgspec.structs.replace(first, frame=12, trial=5, position_m=0.1, ramp=3.0)
-    assert folded(STARTED, *frames, later).signals()["current_ramp"] == [[0.1, 3.0]]
+    assert folded(STARTED, *frames, later).signals.row()["current_ramp"] == [[0.1, 3.0]]
 
 
 def test_the_longest_tick_of_a_process_is_shown() -> None:
