@@ -96,8 +96,8 @@ def write_lab(
         day: N of _dayN for a behavior-only cohort; None: count the animal's sessions.
 
     Raises:
-        Refused: No corridor was completed, corridors differ in length, or a file that is there
-            cannot be extended.
+        Refused: No corridor was completed, corridors differ in length, a file that is there cannot
+            be extended, or the log of an earlier day cannot be read.
     """
     contents = replace(contents, only_imaged=True)
     exp_type = exp_type or experiment_type(contents)
@@ -318,7 +318,7 @@ def _day(contents: Contents, held: Iterable[str]) -> int:
     """
     own = f"{contents.began:%Y-%m-%d}"
     beside = contents.session.folder.resolve().parent.glob("ses-*")
-    days = {_pretraining_day(folder) for folder in beside}
+    days = {_pretraining_day(folder, own) for folder in beside}
     of_mouse = f"{contents.subject}_"
     days |= {
         "-".join(k.removeprefix(of_mouse).split("_")[:3]) for k in held if k.startswith(of_mouse)
@@ -326,17 +326,27 @@ def _day(contents: Contents, held: Iterable[str]) -> int:
     return len({own, *(day for day in days if day and day < own)})
 
 
-def _pretraining_day(folder: Path) -> str:
-    """Return the date of a session, YYYY-MM-DD; "" unless it has a corridor of pretraining."""
+def _pretraining_day(folder: Path, before: str) -> str:
+    """Return the date of a session, YYYY-MM-DD; "" unless it has a corridor of pretraining.
+
+    Raises Refused if that cannot be known of a session before the date `before`.
+    """
     try:
         session = read_session(folder)
-        if session.task.get("stage") not in _PRETRAINING_STAGES:
-            return ""
-        ends = (message for _, message in read_kinds(folder / LOG_FILE, {TrialEnd}))
-        is_run = any(isinstance(end, TrialEnd) and end.outcome == "done" for end in ends)
-    except (Refused, OSError):
+    except Refused:  # not a session
         return ""
-    return session.began[: len("YYYY-MM-DD")] if is_run else ""
+    day = session.began[: len("YYYY-MM-DD")]
+    if session.task.get("stage") not in _PRETRAINING_STAGES or day >= before:
+        return ""
+    try:
+        ends = [message for _, message in read_kinds(folder / LOG_FILE, {TrialEnd})]
+    except (Refused, OSError):
+        raise Refused(
+            f"{folder} has no readable {LOG_FILE}, so the days cannot be counted; run: rig recover "
+            f"{folder}, or give the day: --day N"
+        ) from None
+    is_run = any(isinstance(end, TrialEnd) and end.outcome == "done" for end in ends)
+    return day if is_run else ""
 
 
 def _corridor_dm(contents: Contents) -> float:

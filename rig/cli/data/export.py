@@ -135,7 +135,7 @@ def export(
     for session in sessions:
         own = to / session.name if to and kind in (Format.CSV, Format.PARQUET) else to
         try:
-            intact &= _export(session, Format(kind), own, options, console)
+            intact &= _export(session_in(session), Format(kind), own, options, console)
         except Refused as refusal:
             console.print(f"{session.name} was not exported: {escape(str(refusal))}")
             refused += 1
@@ -167,7 +167,7 @@ def _sessions_of(subject: str, data: Path) -> list[Path]:
     ids = {folder: _ids(folder) for folder in found}
     begun = {f: own for f, (own, earlier) in ids.items() if not (earlier and never_began(f))}
     continued = {ids[folder][1] for folder in begun} - {""}
-    return [session_in(folder) for folder, own in begun.items() if own not in continued]
+    return [folder for folder, own in begun.items() if own not in continued]
 
 
 def _ids(folder: Path) -> tuple[str, str]:

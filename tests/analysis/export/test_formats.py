@@ -320,6 +320,17 @@ def test_bad_input_gets_one_sentence(tmp_path: Path, arguments: list[str], sente
     assert sentence in str(done.exception)
 
 
+def test_a_folder_that_is_no_session_does_not_stop_the_export_of_others(tmp_path: Path) -> None:
+    session = whole_session(tmp_path)
+    (session.parent / "ses-20260301_1").mkdir()
+    (session.parent / "ses-notes").touch()
+    command = ["export", "csv", "--subject", "VR2", "--to", str(tmp_path / "all")]
+    done = CliRunner().invoke(app, [*command, "--data", str(tmp_path)])
+    assert str(done.exception) == "2 of 3 sessions of VR2 were not exported"
+    assert "ses-notes was not exported: " in done.output
+    assert [path.name for path in (tmp_path / "all").iterdir()] == [session.name]
+
+
 def test_all_sessions_of_an_animal_are_exported(tmp_path: Path) -> None:
     whole_session(tmp_path)
     command = ["export", "csv", "--subject", "VR2", "--to", str(tmp_path / "all")]

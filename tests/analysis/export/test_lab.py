@@ -20,6 +20,7 @@ from analysis.export.lab import (
 )
 from rig.errors import Refused
 from rig.messages import Message, TrialStart
+from rig.transport.log import LOG_FILE
 from tests.analysis.export.recorded import (
     AREAS,
     CELLS,
@@ -262,6 +263,26 @@ def test_a_day_counts_if_a_corridor_was_completed_or_the_file_has_it(tmp_path: P
     assert list(loaded(path)) == ["VR2_2026_03_03_1_day1", "VR2_2026_03_04_1_day2"]
     write_lab(read_contents(folders[2]), tmp_path / "lab", day=4)
     assert list(loaded(path)) == ["VR2_2026_03_03_1_day1", "VR2_2026_03_04_1_day4"]
+
+
+def test_a_day_is_not_counted_if_the_log_of_an_earlier_one_is_lost(tmp_path: Path) -> None:
+    for day, stage in ((2, "passive"), (3, "active"), (4, "active")):
+        messages = trial(0, "leaf1", 6000)
+        pretraining_session(tmp_path, day, f"pretraining_{stage}", messages)
+    first, lost, last = sorted((tmp_path / "sub-VR2").iterdir())
+    (lost / LOG_FILE).unlink()
+    (last.parent / "ses-20260301_1").mkdir()  # not a session
+    with pytest.raises(Refused, match=f"{lost} has no readable log.mcap, .* give the day: --day N"):
+        write_lab(read_contents(last), tmp_path / "lab")
+    (key,) = keys_after(first, tmp_path)
+    assert key.endswith("_day1")
+    assert "VR2_2026_03_04_1_day3" in keys_after(last, tmp_path, day=3)
+
+
+def keys_after(folder: Path, data: Path, day: int | None = None) -> list[str]:
+    """Export a session; return the keys of the file of its experiment type."""
+    write_lab(read_contents(folder), data / "lab", day=day)
+    return list(loaded(data / "lab" / "beh" / "Beh_pretrain_on_nat_image.npy"))
 
 
 def pretraining_session(data: Path, day: int, stage: str, messages: list[Message]) -> Path:
