@@ -1,5 +1,6 @@
 """The `rig` command. A refusal is one sentence on the terminal and exit code 2."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -87,6 +88,13 @@ app.add_typer(alerts, name="alerts", rich_help_panel=_ANIMALS)
 app.add_typer(subject, name="subject", rich_help_panel=_ANIMALS)
 
 
+_PATH_ERRORS = (
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.ENOSPC, errno.EROFS),
+)
+"""Errors of files that are caused by the paths that a person chose, or by a full disk."""
+
+
 @app.callback()
 def options(
     version: Annotated[
@@ -116,6 +124,8 @@ def main() -> None:
     except Refused as refusal:
         _fail(str(refusal), 2)
     except Exception as error:
+        if isinstance(error, OSError) and error.filename and error.errno in _PATH_ERRORS:
+            _fail(f"{error.filename}: {error.strerror}; choose another path, or make room", 1)
         _fail(report_error(error), 70)
 
 

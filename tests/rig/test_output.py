@@ -101,6 +101,32 @@ def test_an_unexpected_error_is_a_sentence_a_report_and_exit_70(
     assert "Traceback" in report.read_text()
 
 
+@pytest.mark.parametrize(
+    ("to", "why"), [("a file", "File exists"), ("a" * 300, "File name too long")]
+)
+def test_a_path_that_cannot_be_used_is_a_sentence_and_no_fault_of_the_program(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    to: str,
+    why: str,
+) -> None:
+    (tmp_path / "a file").touch()
+
+    def makes_a_folder() -> None:
+        (tmp_path / to).mkdir()
+
+    monkeypatch.setenv("COLUMNS", "1000")
+    monkeypatch.setattr(command, "app", makes_a_folder)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    with pytest.raises(SystemExit) as exit_:
+        command.main()
+    assert exit_.value.code == 1
+    sentence = f"{tmp_path / to}: {why}; choose another path, or make room"
+    assert capsys.readouterr().err.strip() == sentence
+
+
 def test_a_report_is_saved_elsewhere_if_the_home_folder_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
