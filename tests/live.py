@@ -1,5 +1,6 @@
 """A real session, run by the real command, for tests that observe, signal and kill it."""
 
+import json
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ import zmq
 
 from rig.cli.chaos import session_process
 from rig.cli.chaos.session_process import SessionProcess
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.errors import Refused
 from rig.messages import Heartbeat, Message, OperatorRequest
 from rig.transport.envelope import Envelope, unpack
@@ -22,6 +24,15 @@ from tests.hubs import observer
 PACKAGE, TASK = session_process.PACKAGE, session_process.TASK
 SETUP = session_process.SIMULATED_SETUP
 NO_SCREEN = "nodes.display.screen={is='stimuli.window:SimulatedScreen'}"
+SHORT = (
+    "task.texture_m=1.5",
+    "task.grey_m=0.5",
+    "task.cue_from_m=0.3",
+    "task.cue_to_m=0.8",
+    "task.grey_before_s=1",
+    "task.grey_after_s=1",
+)
+"""Settings of short corridors: 1.5 m of texture and 0.5 m of grey."""
 W = TypeVar("W", bound=Message)
 
 
@@ -118,6 +129,11 @@ class Live(SessionProcess):
             if (found := re.search(r"live page: (\S+)", line)) is not None:
                 return found[1]
         raise AssertionError("it ended without a live page")
+
+    def summary(self) -> dict[str, Any]:
+        """Return the summary of the session, which has ended."""
+        found: dict[str, Any] = json.loads((self.folder / SUMMARY_FILE).read_text())
+        return found
 
     def press(self, key: str) -> None:
         """Press a key at its terminal."""

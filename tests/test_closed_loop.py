@@ -18,16 +18,8 @@ from rig.session.provenance import about
 from rig.transport.frame_ring import read_pixels
 from rig.transport.log import JOURNAL_FOLDER, LOG_FILE, read_kinds
 from stimuli.window.display_requirements import missing
-from tests.live import NO_SCREEN, Live
+from tests.live import NO_SCREEN, SHORT, Live
 
-SHORT = (
-    "task.texture_m=1.5",
-    "task.grey_m=0.5",
-    "task.cue_from_m=0.3",
-    "task.cue_to_m=0.8",
-    "task.grey_before_s=1",
-    "task.grey_after_s=1",
-)
 TRIALS = 8
 
 

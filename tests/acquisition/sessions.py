@@ -14,18 +14,10 @@ from rig.messages import Message
 from rig.process import completed
 from rig.settings.config import resolve
 from rig.transport.envelope import Envelope
-from tests.live import SETUP, TASK
+from tests.live import SETUP, SHORT, TASK
 
 Kind = TypeVar("Kind", bound=Message)
 Published = list[tuple[Envelope, Message]]
-SHORT = (
-    "task.texture_m=1.5",
-    "task.grey_m=0.5",
-    "task.cue_from_m=0.3",
-    "task.cue_to_m=0.8",
-    "task.grey_before_s=1",
-    "task.grey_after_s=1",
-)
 LEFT_OUT = ("display", "referee", "online")
 
 

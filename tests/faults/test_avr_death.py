@@ -1,6 +1,5 @@
 """The hardware process dies while our board is armed or its valve open; missing boards."""
 
-import json
 import os
 import signal
 import time
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Arm, DeviceTime, TrialStart, Valve, Wheel
 from rig.settings.config import read_session
 from tests.behavior.devices.harp.pty_board import PtyBoard
@@ -46,7 +44,7 @@ def _killed(session: Live, pid: int) -> int:
     struck_ns = time.monotonic_ns()
     code, output = session.end()
     assert code == 1, output
-    summary = json.loads((session.folder / SUMMARY_FILE).read_text())
+    summary = session.summary()
     assert summary["end_reason"] == "hardware died: SIGKILL"
     return struck_ns
 
@@ -91,7 +89,7 @@ def test_a_board_lost_during_a_session_ends_it_with_one_sentence(avr: Avr, tmp_p
         avr.close()
         code, output = session.end()
         assert code == 1, output
-        summary = json.loads((session.folder / SUMMARY_FILE).read_text())
+        summary = session.summary()
         assert "board avr is lost: its port is gone" in summary["end_reason"]
 
 

@@ -1,6 +1,5 @@
 """A process that dies or hangs ends the session with a reason; no published message is lost."""
 
-import json
 import signal
 import time
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from rig.cli.chaos.session_process import behavior_alone
-from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Ended, Heartbeat, Position, Start, Stop, kind
 from rig.replay.replay import Report, replay
 from rig.session.provenance import about
@@ -92,7 +90,7 @@ def test_a_killed_process_ends_the_session(name: str, tmp_path: Path) -> None:
         code, output = live.end()
         assert code == 1, output
         assert f"{name} died: SIGKILL" in output
-        summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        summary = live.summary()
         assert summary["end_reason"] == f"{name} died: SIGKILL"
         assert summary["gaps"] == 0
         check_nothing_is_lost(live)
@@ -216,7 +214,7 @@ def test_a_closed_terminal_ends_the_session_in_order(tmp_path: Path) -> None:
         get_under_way(live)
         live.signal("launch", signal.SIGHUP)
         live.end()
-        summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        summary = live.summary()
         assert summary["end_reason"] == "SIGHUP"
         check_nothing_is_lost(live)
 

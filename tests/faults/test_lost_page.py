@@ -1,10 +1,8 @@
 """A page that was scanned but not saved, and an analysis slower than the ring, are reported."""
 
-import json
 import signal
 from pathlib import Path
 
-from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Fault, Frame, Integrity
 from rig.replay.replay import Report, replay
 from rig.session.provenance import about
@@ -54,7 +52,7 @@ def test_a_lost_page_and_an_overrun_are_reported_and_change_nothing_else(tmp_pat
         live.signal("launch", signal.SIGINT)
         code, output = live.end()
         assert code == 0, output
-        summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        summary = live.summary()
         assert "NOT SOUND: counts differ 1, " in output
         assert "page lost 1 (" in output
         assert summary["integrity"]["findings"]["page lost"] == 1

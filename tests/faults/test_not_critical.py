@@ -1,10 +1,8 @@
 """A node that is not critical may hang, die or fail: the session continues without it."""
 
-import json
 import signal
 from pathlib import Path
 
-from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Fault, Position
 from tests.faults.test_death import BRIEF, NODES, QUICK, with_node
 from tests.live import Live
@@ -36,6 +34,6 @@ def check_it_continues(live: Live, name: str, module: str, number: signal.Signal
     code, output = live.end()
     assert code == 0, output
     assert f"the session continues without {name}" in output
-    summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+    summary = live.summary()
     assert summary["end_reason"] == "Ctrl-C"
     assert any(f"continues without {name}" in str(fault) for fault in summary["faults"])

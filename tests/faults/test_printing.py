@@ -1,11 +1,9 @@
 """A session and its water do not depend on what is typed, who reads the output, or a slow disk."""
 
-import json
 import os
 from pathlib import Path
 
 from rig.cli.chaos.session_process import behavior_alone
-from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import OperatorRequest, Valve
 from rig.subjects.booking import water_of_day
 from rig.transport.log import LOG_FILE, read_completeness
@@ -54,7 +52,7 @@ def test_a_note_with_brackets_is_kept_and_shown_also_on_a_slow_disk(tmp_path: Pa
         code, output = live.end()
         assert code == 0, output
         assert f"note at {output.partition('note at ')[2].split(' s: ')[0]} s: {NOTE}" in output
-        summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        summary = live.summary()
         assert [note["text"] for note in summary["notes"]] == [NOTE]
         assert summary["end_reason"] == "stopped by the operator"
         check_water_and_log(live)
@@ -71,7 +69,7 @@ def test_a_pipe_that_is_closed_during_a_session_changes_nothing(tmp_path: Path) 
         live.press(f"n{NOTE}\r")  # prints
         live.press("q")
         assert live.process.wait(240) == 0
-        summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        summary = live.summary()
         assert [note["text"] for note in summary["notes"]] == [NOTE]
         assert summary["end_reason"] == "stopped by the operator"
         check_water_and_log(live)

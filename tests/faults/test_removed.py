@@ -1,15 +1,12 @@
 """Files that are removed under a session are noticed, and the operator or launch decides."""
 
-import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rig.cli.chaos.session_process import behavior_alone
-from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.errors import Refused
 from rig.messages import Fault, Frame, OperatorRequest, Stop, TrialStart, Valve
 from rig.replay.replay import replay
@@ -40,11 +37,6 @@ def until_lost(live: Live) -> Fault:
             return fault
 
 
-def summary(live: Live) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((live.folder / SUMMARY_FILE).read_text())
-    return found
-
-
 def test_a_growing_tiff_that_is_deleted_pauses_the_session_until_the_operator_decides(
     tmp_path: Path,
 ) -> None:
@@ -66,7 +58,7 @@ def test_a_growing_tiff_that_is_deleted_pauses_the_session_until_the_operator_de
         assert code == 0, output
         assert "press p to resume without it, s or q to stop" in output
         assert "NOT SOUND" in output
-        found = summary(live)
+        found = live.summary()
         assert found["integrity"]["findings"]["file lost"] == 1
         assert not found["integrity"]["sound"]
         with pytest.raises(Refused, match="the pixels of frame 0 are missing; restore imaging/"):
@@ -83,7 +75,7 @@ def test_a_growing_tiff_that_is_deleted_ends_a_session_without_an_operator(tmp_p
         assert stop.t / 1e9 - removed_s < NOTICED_WITHIN_S
         code, output = live.end()
         assert code == 1, output
-        reason = summary(live)["end_reason"]
+        reason = live.summary()["end_reason"]
         assert reason.startswith("stream: imaging/")
         assert "was deleted during the session" in reason
 

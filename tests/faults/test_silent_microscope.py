@@ -1,10 +1,7 @@
 """A microscope that stops, or never starts: the session waits for the operator, or ends."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Acquire, Edge, Ended, Fault, Position, Start, TrialEnd, TrialStart, Valve
 from rig.replay.replay import Report, replay
 from rig.session.provenance import about
@@ -46,11 +43,6 @@ def until_paused(live: Live) -> int:
     return paused.t
 
 
-def summary(live: Live) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((live.folder / SUMMARY_FILE).read_text())
-    return found
-
-
 def replayed(live: Live) -> Report:
     report = replay(live.folder, [], about())
     assert report.first is None
@@ -77,7 +69,7 @@ def test_a_silent_frame_clock_pauses_the_session_and_the_operator_resumes_it(
         assert trials == [(trial, "done") for trial in range(len(trials))]
         grey = [w for w in messages if isinstance(w, Position) and paused_t <= w.t < again.t]
         assert {w.trial for w in grey} == {-1}
-        verdict = summary(live)["integrity"]
+        verdict = live.summary()["integrity"]
         assert verdict["edges"] == verdict["pages"] > SILENT_FROM
         replayed(live)
 
@@ -88,10 +80,10 @@ def test_while_it_waits_for_the_microscope_the_operator_stops_the_session(tmp_pa
         live.press("s")
         code, output = live.end()
         assert code == 0, output
-        assert summary(live)["end_reason"] == "stopped by the operator"
+        assert live.summary()["end_reason"] == "stopped by the operator"
         messages = [message for _, message in read(live.folder / LOG_FILE)]
         assert [w.on for w in messages if isinstance(w, Acquire)] == [True, False]
-        assert summary(live)["integrity"]["pages"] == SILENT_FROM - 1
+        assert live.summary()["integrity"]["pages"] == SILENT_FROM - 1
         replayed(live)
 
 
@@ -104,7 +96,7 @@ def test_a_microscope_that_never_scans_ends_the_session_with_a_sentence(tmp_path
         sentence = "the microscope did not start to scan: no edge on frame_clock within 1 s"
         assert sentence in output
         assert "Traceback" not in output
-        assert sentence in summary(live)["end_reason"]
+        assert sentence in live.summary()["end_reason"]
         messages = [message for _, message in read(live.folder / LOG_FILE)]
         assert not [w for w in messages if isinstance(w, Valve | TrialStart)]
         lines = [(w.line, w.up) for w in messages if isinstance(w, Edge) and w.line == "imaging"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from analysis.session import Session
 from rig.cli.data import copy as copying
@@ -15,16 +15,7 @@ from rig.errors import Refused
 from rig.messages import Frame
 from rig.transport.log import LOG_FILE
 from tests.analysis.export.recorded import signals, start, trial, whole_session, write
-
-
-def rig(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refusal(*arguments: object) -> str:
-    done = rig(*arguments)
-    assert isinstance(done.exception, Refused), done.output
-    return str(done.exception)
+from tests.command import refusal, rig
 
 
 @pytest.fixture

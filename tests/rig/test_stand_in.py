@@ -6,14 +6,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
 
 from analysis.session import Session
 from behavior.hardware import Hardware
 from rig import virtual_session
-from rig.cli.main import app
 from rig.cli.sessions import replay as replay_command
-from rig.errors import Refused
 from rig.messages import Arm, CellSignals, Flip, Message, Start, TrialStart, Wheel, kind
 from rig.process import completed
 from rig.replay.replay import replay
@@ -24,18 +21,9 @@ from tests.acquisition import sessions
 from tests.analysis.logs import write_log
 from tests.behavior.judging.refereed import EAGER, refereed
 from tests.behavior.sessions import S
+from tests.command import refusal, rig
 
 SCREEN = "nodes.display.screen={is='stimuli.window:SimulatedScreen'}"
-
-
-def rig(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refusal(*arguments: object) -> str:
-    done = rig(*arguments)
-    assert isinstance(done.exception, Refused), done.output
-    return str(done.exception)
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,8 @@ from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import Edge, Fault, Message, Position, TriggerOutput
 from rig.replay.replay import replay
 from rig.session.provenance import about
-from tests.live import Live
+from tests.live import SHORT, Live
 
-SHORT = (
-    "task.texture_m=1.5",
-    "task.grey_m=0.5",
-    "task.cue_from_m=0.3",
-    "task.cue_to_m=0.8",
-    "task.grey_before_s=1",
-    "task.grey_after_s=1",
-)
 RULES = (
     'task.triggers=[{name="place", when="position_m >= 0.5", line="laser", pulse_ms=20.0, '
     'sham_fraction=0.5}, {name="zone", when="position_m > 1.0 and in texture", line="laser", '

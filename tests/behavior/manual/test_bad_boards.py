@@ -1,7 +1,6 @@
 """Boards that do not fit the setup, with the real commands: one sentence, and nothing is armed."""
 
 import gc
-import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.messages import TrialStart, Valve
 from rig.settings.calibration_overlay import measure
 from tests.behavior.devices.harp.pty_board import PtyBoard
@@ -136,7 +134,7 @@ def test_a_card_lost_in_mid_pulse_ends_the_session_with_the_valve_shut(
                 live.until(Valve, refused="")
                 bench.card.fail(DEVICE_LOST)
             code, output = live.end()
-            summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+            summary = live.summary()
         assert code == 1, output
         assert "the card is gone" in summary["end_reason"] or "-88705" in summary["end_reason"]
         assert "\n" not in summary["end_reason"]
@@ -156,7 +154,7 @@ def test_a_lost_port_ends_the_session_in_one_sentence(tmp_path: Path) -> None:
             live.until(TrialStart)
             bench.board.unplug()
             code, output = live.end()
-            summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+            summary = live.summary()
         assert code == 1, output
         assert "board behavior is lost: " in summary["end_reason"]
         assert not bench.is_open()

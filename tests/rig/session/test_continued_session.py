@@ -9,18 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from analysis.session import Session
 from rig.cli.chaos.session_process import behavior_alone
 from rig.cli.data.manifest import check_manifest
-from rig.cli.main import app
-from rig.errors import Refused
 from rig.messages import Start, TrialEnd, TrialStart, Valve
 from rig.settings.config import read_session
 from rig.subjects.booking import water_of_day
 from rig.transport.log import LOG_FILE, read_kinds
 from tests.analysis.logs import enveloped, write_log
+from tests.command import refusal, rig
 from tests.live import PACKAGE, Live
 
 QUICK = (
@@ -31,16 +29,6 @@ QUICK = (
     "task.grey_after_s=0.5",
     "task.reward_mode='passive'",
 )
-
-
-def rig(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refusal(*arguments: object) -> str:
-    done = rig(*arguments)
-    assert isinstance(done.exception, Refused), done.output
-    return str(done.exception)
 
 
 def given_ul(folder: Path) -> float:

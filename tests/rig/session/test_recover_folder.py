@@ -7,15 +7,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
 
 from acquisition.files.file_check import check
 from acquisition.files.session_tiffs import repaired_copy, session_tiffs
 from behavior.hardware import Hardware
 from rig import virtual_session
 from rig.cli.data.manifest import MANIFEST_FILE, read_manifest, session_files
-from rig.cli.main import app
-from rig.errors import Refused
 from rig.process import completed
 from rig.session.provenance import about
 from rig.settings.config import RECOVERED_FILE
@@ -24,16 +21,7 @@ from rig.transport.log import LOG_FILE
 from tests.acquisition import files
 from tests.analysis.logs import write_log
 from tests.behavior.sessions import session
-
-
-def rig(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refusal(*arguments: object) -> str:
-    done = rig(*arguments)
-    assert isinstance(done.exception, Refused), done.output
-    return str(done.exception)
+from tests.command import refusal, rig
 
 
 @pytest.fixture

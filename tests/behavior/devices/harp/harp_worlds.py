@@ -1,6 +1,7 @@
 """Test environments of the Harp devices: our firmware in simavr, and a simulated Behavior board."""
 
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from behavior.devices.harp.board import Board
@@ -12,6 +13,7 @@ from tests.behavior.devices.harp.simavr.avr import Avr
 from tests.behavior.devices.harp.simavr.needed import need_tools
 
 MS = 1_000_000
+_PATIENCE_NS = 30_000_000_000
 _WIRED = {
     "centre": {"port": 0},
     "frame_clock": {"line": 1},
@@ -134,3 +136,12 @@ class BehaviorWorld(_HarpWorld):
         self.there.touch(line, up=False)
         self.wait(ms)
         return t
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """Wait until the result of a function is true, and return it."""
+    end_ns = monotonic_ns() + _PATIENCE_NS
+    while not (found := look()):
+        assert monotonic_ns() < end_ns, "it never came"
+        time.sleep(0.001)
+    return found

@@ -1,9 +1,7 @@
 """Our firmware alone: if the driver, the line or its code fails, nothing stays armed."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,7 +10,7 @@ from behavior.devices.harp.messages import READ, U16, WRITE, HarpMessage
 from behavior.devices.harp.models import ARMED, FIRED, INPUTS, WHEEL
 from behavior.devices.protocols import ArmedValve
 from rig.clock import monotonic_ns
-from tests.behavior.devices.harp.harp_worlds import MS, AvrWorld
+from tests.behavior.devices.harp.harp_worlds import MS, AvrWorld, until
 
 LONG = 60_000 * MS
 S = 1_000 * MS
@@ -80,7 +78,7 @@ def test_hung_firmware_is_reset_and_set_up_again_with_the_valve_shut(avr: AvrWor
     _until_shut(avr, 1)
     ((_, ms),) = avr.openings("centre")
     assert ms <= 150.01
-    remark = _until(lambda: avr.wait(5) and avr.board.pop_warnings())[0]
+    remark = until(lambda: avr.wait(5) and avr.board.pop_warnings())[0]
     assert "board b was lost" in remark
     valve.pulse(avr.wait(1), 20.0)
     _until_shut(avr, 2)
@@ -99,7 +97,7 @@ def test_an_armed_reward_ends_without_renewal(
 def test_a_request_that_has_fired_never_arms_again(avr: AvrWorld) -> None:
     valve = _armed(avr)
     avr.lick()
-    _until(lambda: valve.fired(avr.wait(5)))
+    until(lambda: valve.fired(avr.wait(5)))
     _until_shut(avr, 1)
     request = avr.board.ask(HarpMessage(READ, ARMED, U16)).values[0]
     answer = avr.board.ask(HarpMessage(WRITE, ARMED, U16, (request, 10_000, 500)))
@@ -134,7 +132,7 @@ def test_a_lick_during_other_events_is_sent_before_its_reward(
         valve.arm(monotonic_ns(), 1.0, monotonic_ns() + LONG)
         events.clear()
         avr.avr.command(f"at 1 C0 1\nat {late_us} B0 1\nat 500 C0 0\nat 1000 B0 0")
-        _until(is_read)
+        until(is_read)
         lick = next(e for e in events if e.address == INPUTS and int(e.values[0]) & 1)
         (fired,) = [event for event in events if event.address == FIRED]
         assert events.index(lick) < events.index(fired), f"{late_us} us"
@@ -168,7 +166,7 @@ def test_a_reward_whose_event_was_lost_is_counted(avr: AvrWorld) -> None:
     avr.avr.command("mute 1")
     avr.avr.pulse("B0", "lick", 5000)
     avr.avr.command("mute 0")
-    fired = _until(lambda: valve.fired(avr.wait(5)))
+    fired = until(lambda: valve.fired(avr.wait(5)))
     assert fired.open_ms == pytest.approx(60.0)
     _until_shut(avr, 1)
 
@@ -182,7 +180,7 @@ def test_a_reward_whose_event_was_damaged_is_dated_to_its_lick(
     avr.lick()
     avr.lick()
     (t, _) = lick.onsets(avr.wait(20))
-    fired = _until(lambda: valve.fired(avr.wait(5)))
+    fired = until(lambda: valve.fired(avr.wait(5)))
     assert fired.lick_t == fired.opened_t == t
 
 
@@ -192,7 +190,7 @@ def test_a_reward_given_while_the_board_was_lost_is_counted(avr: AvrWorld) -> No
     avr.avr.pulse("B0", "lick", 5000)
     back = threading.Timer(0.5, avr.avr.command, ["mute 0"])
     back.start()
-    fired = _until(lambda: valve.fired(avr.wait(5)))
+    fired = until(lambda: valve.fired(avr.wait(5)))
     back.join()
     assert fired.open_ms == pytest.approx(60.0)
     assert valve.disarm(avr.wait(1)) is None
@@ -203,12 +201,12 @@ def test_the_reward_is_armed_again_after_a_reconnection(avr: AvrWorld) -> None:
     avr.avr.command("mute 1")
     back = threading.Timer(0.7, avr.avr.command, ["mute 0"])
     back.start()
-    _until(lambda: avr.wait(5) and avr.board.pop_warnings())
+    until(lambda: avr.wait(5) and avr.board.pop_warnings())
     back.join()
     for _ in range(3):
         assert valve.fired(avr.wait(10)) is None
     avr.lick()
-    assert _until(lambda: valve.fired(avr.wait(5))).open_ms == pytest.approx(60.0)
+    assert until(lambda: valve.fired(avr.wait(5))).open_ms == pytest.approx(60.0)
     _until_shut(avr, 1)
     avr.wait(100)
     assert len(avr.openings("centre")) == 1
@@ -219,7 +217,7 @@ def test_an_armed_reward_counts_as_given_if_the_board_was_lost_and_reset(avr: Av
     avr.avr.command("freeze 1")
     back = threading.Timer(0.5, avr.avr.command, ["freeze 0"])
     back.start()
-    fired = _until(lambda: valve.fired(avr.wait(5)))
+    fired = until(lambda: valve.fired(avr.wait(5)))
     back.join()
     assert fired.open_ms == pytest.approx(60.0)
 
@@ -230,13 +228,4 @@ def _rises(world: AvrWorld) -> int:
 
 
 def _until_shut(world: AvrWorld, times: int) -> None:
-    _until(lambda: len(world.openings("centre")) >= times)
-
-
-def _until(look: Callable[[], Any]) -> Any:
-    """Wait until the result of a function is true, and return it."""
-    patience = monotonic_ns() + 30 * S
-    while not (found := look()):
-        assert monotonic_ns() < patience, "it never came"
-        time.sleep(0.001)
-    return found
+    until(lambda: len(world.openings("centre")) >= times)

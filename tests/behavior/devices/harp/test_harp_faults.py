@@ -1,9 +1,7 @@
 """Serial boards that fail: one error sentence, and nothing stays armed."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from serial.tools import list_ports
@@ -14,7 +12,7 @@ from behavior.devices.harp.models import ENCODERS, WHO_AM_I
 from rig.clock import monotonic_ns
 from rig.errors import Refused
 from rig.messages import Edge, Message, Start
-from tests.behavior.devices.harp.harp_worlds import MS, BehaviorWorld
+from tests.behavior.devices.harp.harp_worlds import MS, BehaviorWorld, until
 from tests.behavior.devices.harp.pty_board import PtyBoard
 from tests.behavior.sessions import hardware, of
 
@@ -146,18 +144,18 @@ def test_a_board_plugged_in_again_is_found_by_its_number_and_continues(
     world.open()
     before = wheel.counts(world.wait(1)) + 1000
     world.turn(1000)
-    _until(lambda: wheel.counts(world.wait(1)) == before)
+    until(lambda: wheel.counts(world.wait(1)) == before)
     old = world.there.port
     world.there.unplug()
     if reset:
         world.there.reset()
     world.there.plug()
-    (warning,) = _until(lambda: world.wait(1) and world.board.pop_warnings())
+    (warning,) = until(lambda: world.wait(1) and world.board.pop_warnings())
     assert wheel.counts(world.wait(1)) == before
     world.turn(7)
     t = world.lick()
-    _until(lambda: wheel.counts(world.wait(1)) == before + 7)
-    (onset,) = _until(lambda: lick.onsets(world.wait(1)))
+    until(lambda: wheel.counts(world.wait(1)) == before + 7)
+    (onset,) = until(lambda: lick.onsets(world.wait(1)))
     assert abs(onset - t) < world.slack_ns
     assert "board b was lost for" in warning
     assert world.there.port != old
@@ -198,7 +196,7 @@ def test_the_touch_is_updated_after_a_reconnection(
     world.there.unplug()
     world.there.touch(0, up=still)
     world.there.plug()
-    _until(lambda: world.wait(5) and world.board.pop_warnings())
+    until(lambda: world.wait(5) and world.board.pop_warnings())
     assert lick.onsets(world.wait(5)) == []
     touched = lick.touched_since(world.wait(1))
     assert touched is None if not still else touched is not None and touched > t + 20 * MS
@@ -236,15 +234,6 @@ def test_late_answers_do_not_move_the_clock(world: BehaviorWorld) -> None:
     world.wait(1500)
     assert abs(clock.host_ns(device) - before) < 50 * MS
     assert world.board.pop_warnings() == []
-
-
-def _until(look: Callable[[], Any]) -> Any:
-    """Wait until the result of a function is true, and return it."""
-    patience = monotonic_ns() + 30 * S
-    while not (found := look()):
-        assert monotonic_ns() < patience, "it never came"
-        time.sleep(0.001)
-    return found
 
 
 def test_the_edge_of_an_output_that_goes_up_at_the_start_is_in_session_time(

@@ -1,6 +1,5 @@
 """The local NI driver through a fake C library that can hang; the benchmarks of the devices."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,7 +9,6 @@ from types import ModuleType
 
 import pytest
 
-from rig.cli.sessions.end_summary import SUMMARY_FILE
 from tests.behavior.devices.bench import host_loop, nidaq, serial_board
 from tests.behavior.manual.shipped_setups import shipped
 from tests.live import Live
@@ -97,7 +95,7 @@ def test_a_hung_call_ends_the_session_after_missed_heartbeats(
     by = ("--override", "a fake driver")
     with Live(tmp_path / "data", calibrated, setup=setup, args=by, env=env) as live:
         code, output = live.end()
-        summary = json.loads((live.folder / SUMMARY_FILE).read_text())
+        summary = live.summary()
     assert code == 1, output
     assert summary["end_reason"].startswith("hardware hung: no heartbeat for")
 
