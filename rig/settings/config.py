@@ -18,6 +18,8 @@ SETTINGS_FILE = "settings.json"
 RECOVERED_FILE = "recovered.json"
 """Name of the file by which `rig recover` marks a session that did not end normally."""
 FILES_FOLDER = "files"
+EXPORT_FOLDER = "export"
+"""Folder of the exports in a session folder; they can be recreated."""
 IMAGES_FOLDER = "images_folder"
 _SUBJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 T = TypeVar("T")

@@ -17,12 +17,13 @@ from rig.settings.config import SETTINGS_FILE, read_session
 from rig.transport.log import LOG_FILE
 from tests.analysis.logs import MS, START
 from tests.analysis.session.test_summary import a_trial, summary_of
+from tests.command import refusal
 from tests.kept_sessions import SCHEMAS, kept_session
 
 
 @pytest.fixture
 def summary(tmp_path: Path) -> dict[str, Any]:
-    """A session folder in tmp_path; the path of its summary, which does not exist yet."""
+    """Write a session folder in tmp_path; return its summary, which is not written yet."""
     messages = [START, *a_trial(0, "leaf1", "done", 3), *a_trial(1, "circle1", "aborted", 0)]
     stopped = Stop(900 * MS, "all trials done", ())
     return summary_of(tmp_path, [*messages, stopped])
@@ -62,6 +63,25 @@ def test_the_table_of_a_whole_summary(summary: dict[str, Any], info: Any) -> Non
     assert "display: late flip 2" in output
     assert cell(output, "lick to valve") == "median 1.50, 99 % 1.50, maximum 1.50 ms"
     assert cell(output, "ended") == "all trials done"
+
+
+def test_the_files_of_an_export_are_one_line(
+    tmp_path: Path, summary: dict[str, Any], info: Any
+) -> None:
+    for name in ("export/csv/trials.csv", "export/csv/licks.csv", "export/nwb/a.nwb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(1_250_000))
+    _, output = info(json.dumps(summary))
+    assert "  export/csv  2.50 MB in 2 files\n" in output
+    assert "  export/nwb  1.25 MB\n" in output
+    assert "trials.csv" not in output
+
+
+def test_the_live_page_of_an_ended_session_is_refused(
+    tmp_path: Path, summary: dict[str, Any]
+) -> None:
+    (tmp_path / SUMMARY_FILE).write_text(json.dumps(summary))
+    assert f"run: rig replay {tmp_path} --monitor" in refusal("monitor", tmp_path, "--no-browser")
 
 
 def test_what_an_older_summary_lacks_is_a_dash(summary: dict[str, Any], info: Any) -> None:

@@ -20,15 +20,13 @@ from rig.cli.sessions.session_argument import session_in
 from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.session.continuation import never_began
-from rig.settings.config import SETTINGS_FILE, read_session
+from rig.settings.config import EXPORT_FOLDER, SETTINGS_FILE, read_session
 from rig.subjects.record import Subject, find
 from rig.subjects.session_identity import changed_files, check_one_session
 from rig.transport.log import LOG_FILE
 
 if TYPE_CHECKING:
     from analysis.export.contents import Contents
-
-EXPORT_FOLDER = "export"
 
 
 class Format(StrEnum):

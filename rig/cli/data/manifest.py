@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 
 from rig.errors import Refused
+from rig.settings.config import EXPORT_FOLDER
 
 MANIFEST_FILE = "MANIFEST.json"
 _BLOCK_BYTES = 4 * 1024 * 1024
 COPIES_FILE = "copies.txt"
 """Name of the file that lists the folders to which a session was copied, one per line."""
-_EXPORTS = "export"
 _DERIVED = ("report.html", "found_cells.npy")
 """Files that can be made again from the others, and may then differ."""
 
@@ -38,7 +38,7 @@ def session_files(folder: Path) -> list[str]:
     for path in _files_in(folder, set()):
         relative = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in relative.parts)
-        if hidden or relative.parts[0] == _EXPORTS:
+        if hidden or relative.parts[0] == EXPORT_FOLDER:
             continue
         if not path.exists():
             raise Refused(

@@ -14,6 +14,7 @@ from rig.cli.sessions.session_argument import SessionDir, session_in
 from rig.cli.sessions.video_frames import compared
 from rig.cli.terminal import new_console
 from rig.errors import Refused
+from rig.settings.config import EXPORT_FOLDER
 
 
 def info(
@@ -41,8 +42,9 @@ def info(
     completeness = check_log(folder, console)
     if not (folder / SUMMARY_FILE).exists():
         raise Refused(f"{folder} is not closed; unless it still runs, run: rig recover {folder}")
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        console.print(f"  {path.relative_to(folder)}  {path.stat().st_size / 1e6:.2f} MB")
+    for name, sizes in _file_sizes(folder).items():
+        count = f" in {len(sizes)} files" if len(sizes) > 1 else ""
+        console.print(f"  {name}  {sum(sizes) / 1e6:.2f} MB{count}")
     whole = Text("whole", "green") if completeness.whole else Text("not whole", "bold red")
     missing = f"; missing: {completeness.missing}" if completeness.missing else ""
     console.print(Text.assemble("log: ", whole, missing))
@@ -54,3 +56,13 @@ def info(
         passed = passed and ok
     if not passed:
         raise typer.Exit(1)
+
+
+def _file_sizes(folder: Path) -> dict[str, list[int]]:
+    """Return the sizes of the files of a session, those of an export together."""
+    sizes: dict[str, list[int]] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        parts = path.relative_to(folder).parts
+        name = "/".join(parts[:2] if parts[0] == EXPORT_FOLDER else parts)
+        sizes.setdefault(name, []).append(path.stat().st_size)
+    return sizes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from rig.cli.sessions.end_summary import SUMMARY_FILE
 from rig.cli.sessions.page.last_sessions import last_sessions
 from rig.cli.sessions.page.screens_view import ScreensView
 from rig.cli.sessions.run import Data
@@ -55,6 +56,8 @@ def monitor(
 
     names = names_of(host, certificate, key, name or ())
     folder = session_in(folder) if folder is not None else _newest(data)
+    if (folder / SUMMARY_FILE).exists():
+        raise Refused(f"{folder} has ended; to show it, run: rig replay {folder} --monitor")
     _run(live_monitor(folder), host, port, certificate, key, names, not no_browser)
 
 
