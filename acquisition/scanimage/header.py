@@ -20,6 +20,10 @@ from acquisition.scanimage.stack_settings import read_stack
 _SCANNERS = ("hScan2D", "hResScan", "hLinScan")
 """Names of the active scanner: hScan2D since 2016; before, each kind had its own name."""
 _MAX_COUNT = 10_000
+_UNKNOWN = (
+    "has a header without any known setting of ScanImage (VERSION_MAJOR, channelSave, "
+    "scanFrameRate); the depth of a page is ambiguous"
+)
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,11 +108,15 @@ def parse_header(text: str) -> Header:
     )
     volume_hz = _positive(settings, "hRoiManager.scanVolumeRate")
     averaged = max(1, _count(settings, 1, *_of_scanner(settings, "logAverageFactor")))
+    version = _version(settings)
     stack = read_stack(settings, averaged, rate_hz, volume_hz)
+    unclear = stack.unclear
+    if text.strip() and not (version or channels or rate_hz or stack.zs_um or unclear):
+        unclear = _UNKNOWN
     if rate_hz and (volume_hz is None or abs(rate_hz / volume_hz - stack.frames) > 0.5):
         volume_hz = rate_hz / stack.frames
     return Header(
-        version=_version(settings),
+        version=version,
         frame_rate_hz=rate_hz,
         volume_rate_hz=volume_hz,
         line_period_s=_positive(settings, "hRoiManager.linePeriod", "linePeriod"),
@@ -119,7 +127,7 @@ def parse_header(text: str) -> Header:
         frames_per_slice=stack.frames_per_slice,
         flyback_frames=stack.flyback_frames,
         averaged=averaged,
-        unclear=stack.unclear,
+        unclear=unclear,
         laser_gated=_laser_gated(settings, channels),
         bidirectional=_flag(settings, *_of_scanner(settings, "bidirectional")),
         um_per_degree=_positive(settings, "objectiveResolution"),

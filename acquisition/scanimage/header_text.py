@@ -15,15 +15,16 @@ _NUMBERS = {"_Inf_": math.inf, "-_Inf_": -math.inf, "_NaN_": math.nan, "Inf": ma
 def read_settings(text: str) -> Mapping[str, Value]:
     """Return the settings of a header by key, such as "hRoiManager.scanFrameRate".
 
-    Raises NotScanImage if the text begins like JSON but is not valid JSON.
+    Raises NotScanImage if the text begins like JSON but is not an object in valid JSON.
     """
-    if not text.lstrip().startswith("{"):
+    text = text.removeprefix("\ufeff")
+    if not text.lstrip().startswith(("{", "[")):
         return read_lines(text)
     try:
-        leaves = {
-            without_prefix(key): value
-            for key, value in _leaves("", json.loads(text, parse_int=float))
-        }
+        tree = json.loads(text, parse_int=float)
+        if not isinstance(tree, dict):
+            raise NotScanImage("has a header in JSON that is not an object of settings")
+        leaves = {without_prefix(key): value for key, value in _leaves("", tree)}
     except (ValueError, RecursionError) as error:
         raise NotScanImage(f"has a header in JSON that cannot be read ({error})") from error
     return LazyValues(leaves, _value)

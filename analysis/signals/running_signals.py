@@ -64,6 +64,8 @@ class RunningSignals:
         """
         self._selectivity = Selectivity(task.contrasts, groups.size)
         self._groups, self._at = groups, selective_at
+        self._sizes = np.bincount(groups, minlength=len(NAMES)).astype(np.float64)
+        """Number of cells of each group; the first is that of the cells in no group."""
         self._remainders = None if store is None else ScratchRows(None, groups.size)
         self.tuning = Tuning(groups.size, store, self._emit, self._remainders)
         self._learning: Learning | None = None
@@ -213,6 +215,7 @@ class RunningSignals:
     def _update_d_prime(self) -> None:
         self._d_prime = self._selectivity.d_prime().astype(np.float32)
         self._selective: list[_Selective] | None = None
+        self._counted: tuple[bytes, tuple[int, ...]] | None = None
 
     def _emit(self, point: int, row: Floats) -> None:
         if self._selective is None:
@@ -232,13 +235,17 @@ class RunningSignals:
             return None
         return self._learning.ramp(activity, index)
 
-    def _fractions(self) -> bytes:
-        rows = [fractions(d_prime, self._groups) for d_prime in self._d_prime]
-        return np.array(rows, "<f4").tobytes()
+    def _counts(self) -> tuple[bytes, tuple[int, ...]]:
+        """Return the fractions of selective cells and the numbers of cells with a defined d'.
 
-    def _defined(self) -> tuple[int, ...]:
-        counts = [defined_counts(d_prime, self._groups) for d_prime in self._d_prime]
-        return tuple(count for row in counts for count in row)
+        They are counted once for each d', which does not change while the mouse stands still.
+        """
+        if self._counted is None:
+            rows = [fractions(d_prime, self._groups) for d_prime in self._d_prime]
+            counts = [defined_counts(d_prime, self._groups) for d_prime in self._d_prime]
+            defined = tuple(count for row in counts for count in row)
+            self._counted = np.array(rows, "<f4").tobytes(), defined
+        return self._counted
 
     def _cell_signals(
         self, frame: Frame, position: Position, activity: Floats, scanned_t: int
@@ -255,15 +262,14 @@ class RunningSignals:
             position.moving,
             activity.astype("<f4").tobytes(),
             selective_fraction(first, self._at),
-            self._fractions(),
-            self._defined(),
+            *self._counts(),
             tuned,
             tuning,
             self._selectivity.undefined(),
             scanned_t=scanned_t,
             projection=np.array([p for _, _, p in self._points], "<f4").tobytes(),
             ramp=self._ramp(position, activity),
-            area_activity=area_means(activity, self._groups).tobytes(),
+            area_activity=area_means(activity, self._groups, self._sizes).tobytes(),
             area_projection=self._projection(activity),
         )
 
@@ -284,8 +290,7 @@ class RunningSignals:
             final,
             self._selectivity.contrasts,
             self._d_prime.astype("<f4").tobytes(),
-            self._fractions(),
-            self._defined(),
+            *self._counts(),
             (why,) if why else (),
             tuned,
             tuning,
@@ -294,15 +299,16 @@ class RunningSignals:
         )
 
 
-def area_means(activity: Floats, groups: NDArray[np.uint8]) -> Floats:
+def area_means(activity: Floats, groups: NDArray[np.uint8], sizes: NDArray[np.float64]) -> Floats:
     """Return the mean activity of all cells and of each area group; NaN for an empty group.
 
     Args:
         activity: (cells,).
         groups: Index of each cell's group in areas.NAMES, 0 for a cell in none: (cells,).
+        sizes: Number of cells of each group: (NAMES,).
     """
-    sums = np.bincount(groups, activity, len(NAMES))
-    counts = np.bincount(groups, minlength=len(NAMES)).astype(np.float64)
+    sums, counts = np.zeros(len(NAMES)), sizes.copy()
+    _sum_groups(activity, groups, sums)
     sums[0], counts[0] = sums.sum(), counts.sum()
     means = np.full(len(NAMES), np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
@@ -335,6 +341,12 @@ def _select(d_prime: Floats, groups: NDArray[np.uint8], at: float) -> _Selective
     kinds = (2 * groups[cells] + (d_prime[cells] < 0.0)).astype(np.uint8)
     counts = np.bincount(kinds, minlength=2 * len(NAMES)).astype(np.float64)
     return _Selective(cells, kinds, counts)
+
+
+@compiled
+def _sum_groups(row: Floats, groups: NDArray[np.uint8], sums: NDArray[np.float64]) -> None:
+    for c in range(row.size):
+        sums[groups[c]] += row[c]
 
 
 @compiled

@@ -60,6 +60,24 @@ def test_a_header_in_json_has_the_same_settings() -> None:
     assert (found.channels, found.pmt_gains, found.slices) == ((1, 2), (650.0, 700.0), 3)
 
 
+def test_a_byte_order_mark_before_a_json_header_is_ignored() -> None:
+    text = json.dumps({"SI": SETTINGS})
+    assert parse_header("\ufeff" + text) == parse_header(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[{"SI": {}}]', "in JSON that is not an object"),
+        ("hello world", "without any known setting"),
+        ("<SI/>", "without any known setting"),
+        ("si.hChannels.channelSave = 1", "without any known setting"),
+    ],
+)
+def test_a_header_that_is_not_understood_is_never_taken_for_one_plane(text: str, why: str) -> None:
+    assert why in parse_header(text).unclear
+
+
 def test_a_header_of_broken_json_is_refused_in_a_sentence() -> None:
     assert "a header in JSON that cannot be read" in parse_header('{"SI": {').unclear
 

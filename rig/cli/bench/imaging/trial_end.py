@@ -9,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.signals.learning import Learning
+from analysis.signals.learning_job import Result
+from analysis.signals.learning_message import with_result
 from analysis.signals.scratch import ScratchRows
 from analysis.signals.task_signals import TaskSignals
 from analysis.signals.trial_records import TrialRecord
 from analysis.signals.tuning import Tuning
 from rig.cli.bench.harness import Row, count, row, timed
 from rig.cli.bench.imaging.memory import resident_mb_now
+from rig.clock import SetClock
+from rig.messages import LearningSignals
+from rig.transport.envelope import Sender, pack
 
 _PERIOD_MS = 1000.0 / 3.0
 """Time between two volumes, ms."""
@@ -65,17 +70,20 @@ def _measure(cells: int, trials: int) -> Iterator[Row]:
             learning.commit()
         frames_ms: list[float] = []
         steps: list[int] = []
+        log_mb = 0.0
         for trial in range(measured_from, trials):
             record = _run_trial(learning, tuning, trial, pool)
-            taken = _frames_of_job(learning, record, pool[0].astype(np.float64))
+            taken, result = _frames_of_job(learning, record, pool[0].astype(np.float64))
             frames_ms += taken
             steps.append(len(taken))
+            log_mb = _log_mb(result, groups, trial)
         held_mb = resident_mb_now()
         learning.close()
     under = {"max": _PERIOD_MS}
     yield row(f"{name}: work after a trial, each frame", frames_ms, "ms", under)
     yield count(f"{name}: frames until it is published", max(steps), "frames", most=30)
     yield count(f"{name}: memory of the process", held_mb, "MB", most=2000)
+    yield count(f"{name}: message after the last trial", log_mb, "MB")
 
 
 def _run_trial(
@@ -96,8 +104,8 @@ def _run_trial(
 
 def _frames_of_job(
     learning: Learning, record: TrialRecord, d_prime: NDArray[np.float64]
-) -> list[float]:
-    """Return the CPU time (ms) of each frame in the computations after a trial."""
+) -> tuple[list[float], Result]:
+    """Return the CPU time (ms) of each frame in the computations after a trial, and the result."""
     begin_ms, _ = timed(lambda: learning.end_trial(record, d_prime))
     taken: list[float] = []
     result = None
@@ -105,7 +113,15 @@ def _frames_of_job(
         step_ms, result = timed(learning.step)
         taken.append(step_ms)
     taken[0] += begin_ms
-    return taken
+    return taken, result
+
+
+def _log_mb(result: Result, groups: NDArray[np.uint8], trial: int) -> float:
+    """Return the size (MB) of the message with these signals, before the log compresses it."""
+    d_prime = np.zeros((len(_TASK.contrasts), groups.size), "<f4").tobytes()
+    base = LearningSignals(0, trial, trial + 1, False, _TASK.contrasts, d_prime, b"", (), ())
+    envelope = Sender("online", SetClock()).wrap(with_result(base, 0, result, groups))
+    return len(pack(envelope)) / 1e6
 
 
 def _ignore(point: int, values: NDArray[np.float32]) -> None:
