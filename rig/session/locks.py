@@ -233,10 +233,12 @@ def _lock(file: IO[str], patience_s: float) -> None:
 
 
 def _write_holder(file: IO[str], user: str) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(f"{user}, process {os.getpid()}")
-    file.flush()
+    """Write who holds a lock into its file; on a full disk, hold it without a name."""
+    number = file.fileno()
+    with suppress(OSError):
+        os.ftruncate(number, 0)
+        os.lseek(number, 0, os.SEEK_SET)
+        os.write(number, f"{user}, process {os.getpid()}".encode())
 
 
 def _holder(file: IO[str]) -> str:

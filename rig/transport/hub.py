@@ -77,11 +77,15 @@ class Hub:
         ends = addresses(self._port, self._unix_sockets)
         hub_key, hub_secret = zmq.curve_keypair()
         names = {}
-        for name in (*publishers, OBSERVER):
-            public, secret = zmq.curve_keypair()
-            names[public.decode()] = name
-            keys = (key.decode() for key in (hub_key, public, secret))
-            write_access(self._port, name, Access(ends, *keys))
+        try:
+            for name in (*publishers, OBSERVER):
+                public, secret = zmq.curve_keypair()
+                names[public.decode()] = name
+                keys = (key.decode() for key in (hub_key, public, secret))
+                write_access(self._port, name, Access(ends, *keys))
+        except OSError as error:
+            remove_access(self._port)
+            raise Refused(f"the keys of the hub cannot be written ({error}); make room") from error
         plan = HubPlan(session, t0_ns, ends, hub_secret.decode(), names, dict(publishers), realtime)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "rig.transport.hub_process"],

@@ -1,5 +1,6 @@
 """Only the processes of a session can publish in it, each under its own name."""
 
+import errno
 import os
 import re
 import socket
@@ -14,13 +15,16 @@ from typing import Any
 import pytest
 import zmq
 
+from rig.cli.chaos.session_process import free_port
 from rig.clock import RealClock
 from rig.errors import Refused
 from rig.messages import Arm, Ended, Fault, Lick, Message, OperatorRequest, Start, Stop, Wheel, kind
+from rig.transport import hub as hub_module
 from rig.transport import hub_access
 from rig.transport.bus import Bus
 from rig.transport.envelope import Sender
 from rig.transport.gate import Gate, Publisher
+from rig.transport.hub import Hub
 from rig.transport.hub_access import (
     BACK,
     BATCHES,
@@ -336,6 +340,20 @@ def test_only_this_user_can_read_the_keys_and_reach_the_sockets() -> None:
         assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
         assert all((folder / end).is_socket() for end in ENDS)
     assert not folder.exists()
+
+
+def test_a_hub_whose_keys_cannot_be_written_is_refused_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(port: int, name: str, access: hub_access.Access) -> None:
+        hub_access.write_access(port, name, access)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(hub_module, "write_access", full)
+    port = free_port()
+    with closing(Hub(port)) as hub, pytest.raises(Refused, match=r"No space left .*; make room"):
+        hub.start(SESSION, 0, {"hardware": DRIVER})
+    assert not hub_folder(port).exists()
 
 
 def test_a_folder_that_others_may_enter_is_refused(

@@ -1,5 +1,6 @@
 """Only one process uses a rig at a time, whatever port or name is set."""
 
+import errno
 import os
 import signal
 import stat
@@ -112,6 +113,17 @@ def test_a_link_in_place_of_the_lock_is_not_followed(folder: Path, tmp_path: Pat
     with pytest.raises(Refused, match="cannot check whether rig test is free"):
         RigLock(rig())
     assert victim.read_text() == "three years"
+
+
+def test_a_lock_holds_without_a_name_if_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        taken = RigLock(rig())
+    with taken, pytest.raises(Refused, match="in use by a command that has just begun"):
+        RigLock(rig())
 
 
 def test_the_folder_of_the_locks_is_the_users_own(tmp_path: Path) -> None:
