@@ -13,6 +13,7 @@ from rig.cli.numbers import number
 from rig.cli.record_entries import NEED_ML, SEXES, WEIGHT_G, day_data, known
 from rig.cli.sessions.run import Data, Rehearse
 from rig.cli.terminal import new_console
+from rig.settings.config import check_subject_name
 from rig.settings.lab import read_lab
 from rig.subjects.booking import DayWater, days_of_water, session_folders, subject_folder
 from rig.subjects.booking import water_of_day as water_on
@@ -32,7 +33,14 @@ subject = typer.Typer(
     no_args_is_help=True,
 )
 _FACTS = ("birth_date", "sex", "genotype", "project", "experimenter")
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the animal.")]
+
+
+def _checked(name: str) -> str:
+    check_subject_name(name)
+    return name
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the animal.", callback=_checked)]
 Note = Annotated[str, typer.Option(help="A note, kept with this entry.")]
 BirthDate = Annotated[str | None, typer.Option(help="Birth date, YYYY-MM-DD.")]
 Sex = Annotated[str | None, typer.Option(help=f"{', '.join(SEXES)} (U: unknown, O: other).")]

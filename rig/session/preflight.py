@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rig.errors import Refused
+from rig.plain_text import as_plain
 from rig.settings.config import SessionSettings
 from rig.settings.device_factory import HARDWARE, animal_devices, is_simulated
 from rig.settings.lab import read_lab
@@ -49,7 +50,7 @@ def admit(session: SessionSettings, data: Path, override: str, console: Console)
 
     Raises Refused if the session may not begin, or only with an override.
     """
-    subject = find(data, session.subject)
+    subject, override = find(data, session.subject), as_plain(override)
     found = objections(session, data)
     if final := [one.text for one in found if one.final]:
         raise Refused(f"{final[0]}{' (no --override helps)' * bool(override)}")

@@ -85,7 +85,9 @@ class Hub:
                 write_access(self._port, name, Access(ends, *keys))
         except OSError as error:
             remove_access(self._port)
-            raise Refused(f"the keys of the hub cannot be written ({error}); make room") from error
+            raise Refused(
+                f"the keys of the hub cannot be written ({error}); make room in {private_folder()}"
+            ) from error
         plan = HubPlan(session, t0_ns, ends, hub_secret.decode(), names, dict(publishers), realtime)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "rig.transport.hub_process"],

@@ -67,6 +67,8 @@ def test_an_unknown_name_on_real_devices_needs_a_reason(tmp_path: Path) -> None:
     admitted, output = begin(tmp_path, session(REAL), "a new animal")
     assert "OVERRIDDEN: a new animal (against: subject VR2 is not in" in output
     assert "a new animal" in admitted.override
+    admitted, output = begin(tmp_path, session(REAL), "new\udce9\x1b[2J")  # it must be recorded
+    assert "new\ufffd\ufffd[2J (against: " in admitted.override
     assert "SIMULATED" not in output
 
 

@@ -105,3 +105,12 @@ def test_a_rehearsal_leaves_the_record_unchanged(tmp_path: Path) -> None:
     with open_record(tmp_path) as record:
         assert record.weights("VR2") == []
     assert water_of_day(tmp_path, "VR2").at_most_ul == 0.0
+
+
+@pytest.mark.parametrize("name", ["\udce9", "[/red]", "../VR2", ""])
+@pytest.mark.parametrize("verb", ["show", "weights", "water", "retire", "weigh"])
+def test_a_name_that_no_animal_can_have_is_refused(tmp_path: Path, verb: str, name: str) -> None:
+    """Also a byte that is not valid UTF-8, which the record could not search for."""
+    known(tmp_path)
+    sentence = refused(tmp_path, verb, name, *(["24"] if verb == "weigh" else []))
+    assert "use letters, digits, _ and -, beginning with a letter or digit" in sentence
