@@ -32,7 +32,7 @@ _FOLDER_NS = 100_000_000
 _TICK_NS = 50_000_000
 """Longest time to read pages in one tick, ns; heartbeats are sent between ticks."""
 _LONG_HEADER = 1 << 20
-"""A header with more characters than this is read by a thread, so that heartbeats go on."""
+"""A header with more characters than this is read by a thread, so that heartbeats continue."""
 _LAST_LOOKS = 200
 """Number of polls for pages that are still being saved at the end: 1 s in all."""
 

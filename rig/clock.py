@@ -13,7 +13,7 @@ def monotonic_ns() -> int:
 def suspended_s() -> float:
     """Return for how long the computer was suspended since its start, s; 0 if not known.
 
-    The monotonic clock stands still during that time.
+    The monotonic clock does not advance during that time.
     """
     if sys.platform != "linux":
         return 0.0

@@ -35,7 +35,7 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 class RecordedMouse:
-    """A mouse that replays a recording with the pauses of its game loop, and then stands still."""
+    """A mouse that replays a recording with the pauses of its game loop, and then stops."""
 
     simulated: ClassVar[bool] = True
 

@@ -160,8 +160,8 @@ class Monitor:
 
         A request that is sent again with the same id gets its answer again and is not repeated. A
         request that was on its way for too long, or that was made on the page of another session,
-        is refused: otherwise a server that was stopped and goes on would give water long after the
-        operator asked for it.
+        is refused: otherwise a server that was stopped and continued would give water long after
+        the operator asked for it.
         """
         number, verb = str(body.get("id", "")), str(body.get("verb", ""))
         text = str(body.get("text", ""))

@@ -103,7 +103,7 @@ class Bus:
         """Time at which `receive` last returned, ns; None before the first call."""
         self._longest_turn_ns = 0
         self._unheard_beat_t: int | None = None
-        """Publication time (ns) of the oldest Heartbeat that has not come back from the hub yet."""
+        """Publication time (ns) of the oldest Heartbeat not yet received from the hub."""
         self._early: list[tuple[Envelope, Message]] = []
         access = read_access(port, sender.sender)
         self._context = zmq.Context()
@@ -125,9 +125,9 @@ class Bus:
         self._out.send(name.encode() + b" " + data)
 
     def connect(self) -> None:
-        """Publish Heartbeats until one comes back; then all later messages will be received.
+        """Publish Heartbeats until one is received; then all later messages will be received.
 
-        Raises BusError if none comes back within a minute.
+        Raises BusError if none is received within a minute.
         """
         deadline = self._clock.now() + _MEET_WITHIN_NS
         while not self._ready:
@@ -264,7 +264,7 @@ class Bus:
 
 
 def _topics(subscribes: tuple[type, ...]) -> list[bytes]:
-    """Return the topics, with Heartbeat last: when one comes back, all topics are subscribed."""
+    """Return the topics, with Heartbeat last: when one is received, all topics are subscribed."""
     if Envelope in subscribes:
         return [b""]
     names = {kind(message) for message in subscribes if issubclass(message, Message)}

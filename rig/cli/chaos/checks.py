@@ -54,15 +54,15 @@ def published(ran: Ran) -> dict[Key, int]:
 
 def check_log(ran: Ran, folder: Path, info: tuple[int, str]) -> Iterator[str]:
     """Check the log, and the output of `rig info`, against the published messages."""
-    code, said = info
+    code, printed = info
     log, truth = folder / LOG_FILE, published(ran)
-    said_whole = code == 0 and "log: whole" in said
+    printed_whole = code == 0 and "log: whole" in printed
     if not log.exists():
         if code != 2:
             yield f"there is no log, and info exits with {code}"
         return
     still_damaged = ran.damaged_log == log.read_bytes() if ran.damaged_log else False
-    if said_whole and still_damaged:
+    if printed_whole and still_damaged:
         yield "a damaged log passes for whole"
     read = [
         ((envelope.sender, kind(message), envelope.incarnation, envelope.seq))
@@ -79,13 +79,13 @@ def check_log(ran: Ran, folder: Path, info: tuple[int, str]) -> Iterator[str]:
         if changed := [key for key, crc in alone if truth.get(key, crc) != crc]:
             yield f"{len(changed)} messages were changed: {changed[:3]}"
     missing = [key for key in truth.keys() - set(read) if _must_be_kept(key)]
-    if said_whole and missing:
+    if printed_whole and missing:
         yield f"{len(missing)} messages are missing in a log that passes for whole: {missing[:3]}"
-    if code != 2 and not said_whole and "; missing: " not in said:
+    if code != 2 and not printed_whole and "; missing: " not in printed:
         yield "info does not say what is missing"
     may_lack = ran.damaged & {"log", "journal"} or any("may grow" in act for act in ran.done)
-    if not said_whole and not may_lack and _began(truth):
-        yield f"the log is not whole, and nothing was damaged: {_first_lines(said)}"
+    if not printed_whole and not may_lack and _began(truth):
+        yield f"the log is not whole, and nothing was damaged: {_first_lines(printed)}"
 
 
 def _must_be_kept(key: Key) -> bool:
@@ -101,16 +101,16 @@ def _began(truth: dict[Key, int]) -> bool:
     return ("launch", "Start", 0, 0) in truth
 
 
-def check_readers(said: dict[str, tuple[int, str]]) -> Iterator[str]:
+def check_readers(printed: dict[str, tuple[int, str]]) -> Iterator[str]:
     """Check that each command is either right, or reports that something is missing."""
-    code, text = said["info"]
+    code, text = printed["info"]
     whole = code == 0 and "log: whole" in text
-    for verb, (exit_code, output) in said.items():
+    for verb, (exit_code, output) in printed.items():
         if exit_code not in _IN_ORDER or "Traceback" in output:
             yield f"rig {verb}: exit code {exit_code}: {output[-600:]}"
         if not whole and exit_code != 2 and "not whole" not in output:
             yield f"rig {verb} is silent about what is missing: {output[-300:]}"
-    code, text = said["replay --verify"]
+    code, text = printed["replay --verify"]
     if code == 0 and (not whole or "identical: " not in text):
         yield f"replay --verify passes: {_first_lines(text)}"
     if code == 1 and whole and "nothing verified" not in text:

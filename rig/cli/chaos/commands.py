@@ -29,5 +29,5 @@ def run_command(*arguments: str) -> tuple[int, str]:
 def read_session_by_all(folder: Path) -> dict[str, tuple[int, str]]:
     """Return the exit code and output of each command that reads a session."""
     with ThreadPoolExecutor() as pool:
-        said = pool.map(lambda reader: run_command(*reader.split(), str(folder)), READERS)
-        return dict(zip(READERS, said, strict=True))
+        printed = pool.map(lambda reader: run_command(*reader.split(), str(folder)), READERS)
+        return dict(zip(READERS, printed, strict=True))

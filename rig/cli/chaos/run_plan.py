@@ -77,9 +77,9 @@ def _check(arena: Arena, session: _Session) -> Iterator[str]:
     yield from checks.check_valve(pulses)
     yield from checks.check_booking(ran, booking, session.before, pulses)
     yield from checks.check_reason(ran, booking, session.recovered)
-    said = read_session_by_all(folder)
-    yield from checks.check_readers(said)
-    yield from checks.check_log(ran, folder, said["info"])
+    printed = read_session_by_all(folder)
+    yield from checks.check_readers(printed)
+    yield from checks.check_log(ran, folder, printed["info"])
 
 
 def _is_open(arena: Arena, session: _Session) -> bool:

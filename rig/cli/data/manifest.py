@@ -32,7 +32,7 @@ Manifest = dict[str, Entry]
 def session_files(folder: Path) -> list[str]:
     """Return the files of a session that its manifest lists, sorted.
 
-    A link stands for the file or folder that it names. Raises Refused if that does not exist.
+    A link counts as the file or folder that it names. Raises Refused if that does not exist.
     """
     found = []
     for path in _files_in(folder, set()):

@@ -48,12 +48,12 @@ class Comparison(NamedTuple):
 
 def measure(minutes: float, readers: int) -> Comparison:
     """Run the session. Raises Refused if it failed."""
-    said, turns = io.StringIO(), _Turns(readers)
+    printed, turns = io.StringIO(), _Turns(readers)
     with tempfile.TemporaryDirectory() as data:
-        switching = threading.Thread(target=turns.run, args=(said, Path(data)), daemon=True)
+        switching = threading.Thread(target=turns.run, args=(printed, Path(data)), daemon=True)
         switching.start()
         session = session_of(SETUPS[0], "task", minutes)
-        outcome = launch(session, Path(data), new_console(file=said), page=Page.SERVED)
+        outcome = launch(session, Path(data), new_console(file=printed), page=Page.SERVED)
         turns.ending.set()
         switching.join()
         if outcome.failed:
@@ -79,8 +79,8 @@ class _Turns:
         """Return True if there were readers at a session time (ns)."""
         return ([False] + [on for since, on in self._switched if since <= t])[-1]
 
-    def run(self, said: io.StringIO, data: Path) -> None:
-        while (found := re.search(r"live page: (\S+?)#", said.getvalue())) is None:
+    def run(self, printed: io.StringIO, data: Path) -> None:
+        while (found := re.search(r"live page: (\S+?)#", printed.getvalue())) is None:
             if self.ending.wait(0.1):
                 return
         (folder,) = data.glob("sub-*/ses-*")
