@@ -81,12 +81,19 @@ class Hosts:
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self.names = tuple(f"rig{os.getpid()}{letter}" for letter in "ab")
+        try:
+            self._far_link = self._connect()
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"this system makes no network namespaces: {error.stderr!r}")
+        self.port, self.t0_ns = free_port(), monotonic_ns()
+        self.addresses = {end: f"tcp://10.77.0.1:{self.port + n}" for n, end in enumerate(ENDS)}
+        self._start_hub()
+
+    def _connect(self) -> str:
+        """Make the hosts and the cable; return the cable's end at the second host."""
         for name in self.names:
-            try:
-                ip("netns", "add", name)
-            except subprocess.CalledProcessError as error:
-                pytest.skip(f"this system makes no network namespaces: {error.stderr!r}")
-            stack.callback(ip, "netns", "delete", name)
+            ip("netns", "add", name)
+            self._stack.callback(ip, "netns", "delete", name)
         links = [f"r{os.getpid()}{letter}" for letter in "ab"]
         ip("link", "add", links[0], "type", "veth", "peer", "name", links[1])
         for number, (name, link) in enumerate(zip(self.names, links, strict=True), start=1):
@@ -94,10 +101,7 @@ class Hosts:
             ip("-n", name, "address", "add", f"10.77.0.{number}/24", "dev", link)
             ip("-n", name, "link", "set", "lo", "up")
             ip("-n", name, "link", "set", link, "up")
-        self._far_link = links[1]
-        self.port, self.t0_ns = free_port(), monotonic_ns()
-        self.addresses = {end: f"tcp://10.77.0.1:{self.port + n}" for n, end in enumerate(ENDS)}
-        self._start_hub()
+        return links[1]
 
     def run(self, host: int, code: str, *arguments: str) -> IO[str]:
         """Run a program on a host until the end of the test; return its output."""
