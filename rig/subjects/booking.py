@@ -273,7 +273,7 @@ def _closed(old: Booking, zero: float, water: SessionWater, reason: str) -> Book
 
 
 def _is_entered(closed: Booking, old: Booking) -> bool:
-    """Return whether a closed row already has that water, at any times."""
+    """Return True if a closed row already has this amount of water, whatever its times."""
     volumes_ul = [[ul for _, ul in one.pulses] for one in (closed, old)]
     return old.closed and volumes_ul[0] == volumes_ul[1] and closed.unknown_ul == old.unknown_ul
 

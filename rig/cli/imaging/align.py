@@ -53,7 +53,7 @@ def align(
     import numpy as np
 
     from analysis.registration.day_alignment import align as find_alignment
-    from analysis.registration.day_alignment import mean_page, undo
+    from analysis.registration.day_alignment import undo
     from analysis.registration.reference_images import read_reference_images
     from analysis.registration.rigid import MotionSettings
     from analysis.registration.z_estimate import z_of
@@ -62,13 +62,7 @@ def align(
 
     console = new_console()
     folder = _last_imaged(data, subject, plane)
-    then = mean_page(islice(_pages_then(folder, plane), pages))
-    now = mean_page(_latest(_pages_now(today, plane), pages))
-    if now.shape != then.shape:
-        raise Refused(
-            f"{today} has pages of {now.shape[0]} x {now.shape[1]} px, {folder} of "
-            f"{then.shape[0]} x {then.shape[1]}: image the same field"
-        )
+    then, now = _mean_pages(folder, today, plane, pages)
     found = find_alignment(now, then)
     back = undo(now, found)
     where = _sentence(found)
@@ -84,6 +78,22 @@ def align(
     if save is not None:
         console.print(_save_moved(folder, found, save), soft_wrap=True)
     console.print(f"picture: {out} (magenta: today, green: that day, white: both)", soft_wrap=True)
+
+
+def _mean_pages(
+    folder: Path, today: Path, plane: int, pages: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the mean pages of the earlier day and of today; refuse pages of different sizes."""
+    from analysis.registration.day_alignment import mean_page
+
+    then = mean_page(islice(_pages_then(folder, plane), pages))
+    now = mean_page(_latest(_pages_now(today, plane), pages))
+    if now.shape != then.shape:
+        raise Refused(
+            f"{today} has pages of {now.shape[0]} x {now.shape[1]} px, {folder} of "
+            f"{then.shape[0]} x {then.shape[1]}: image the same field"
+        )
+    return then, now
 
 
 def _save_moved(folder: Path, found: "DayAlignment", path: Path) -> str:
