@@ -20,6 +20,10 @@ _MEAN_EVERY = 4
 """Number of pages read per page that is added to the running mean."""
 _SAMPLE_PX = 128
 """Number of pixels of a row and column from which the contrast is computed."""
+_LEVELS = 40
+"""Number of colours for a d' from 0 to 1, and for one from 0 to -1."""
+_UNDEFINED = -128
+"""Level of a cell whose d' is not defined."""
 _CONTRAST_PERCENTILES = (1.0, 99.7)
 _HEADER = struct.Struct("<8Hff")
 """Width and height (px as sent), page px per sent px, top and left of the crop, height and width of
@@ -66,9 +70,11 @@ class ImagingView:
         self._pages = self._reads = 0
         self._images: dict[tuple[str, int, Crop], bytes] = {}
         """Cached images of the newest pages."""
-        self._cells: tuple[Floats, int, bytes] | None = None
-        """Cached result of `cells`: d', number of cells, bytes."""
-        self._cells_version = 0
+        self._places = b""
+        """Cached result of `cells`."""
+        self._levels: tuple[Floats, int, bytes] | None = None
+        """Cached result of `levels`: d', number of cells, bytes."""
+        self._levels_version = 0
 
     def handle(self, message: Message) -> None:
         """Handle Start (path of the ring), Frame (there is a new page) and CellsFound."""
@@ -95,16 +101,16 @@ class ImagingView:
     def facts(self, d_prime: Floats) -> dict[str, Any]:
         """Return the depths, the number of known cells, and two counters of changes.
 
-        `pages` and `cells_version` increase when an image or the cells have changed.
+        `pages` and `levels_version` increase when an image or the levels have changed.
         """
-        self.cells(d_prime)
+        self.levels(d_prime)
         return {
             "planes": sorted(self._newest),
             "cells": len(self._centres),
             "page_px": self._shape,
             "strips": self._strips,
             "pages": self._pages,
-            "cells_version": self._cells_version,
+            "levels_version": self._levels_version,
         }
 
     def image(self, kind: str, plane: int, crop: Crop = _WHOLE) -> bytes:
@@ -125,21 +131,30 @@ class ImagingView:
             self._images[key] = _as_bytes(page, crop)
         return self._images[key]
 
-    def cells(self, d_prime: Floats) -> bytes:
-        """Return depth, y, x and d' of each cell as little-endian float32, (cells, 4)."""
-        if not len(self._centres):
-            return b""
-        if self._cells is not None:
-            of, count, answer = self._cells
+    def cells(self) -> bytes:
+        """Return depth, y and x (px) of each cell as little-endian float32, (cells, 3)."""
+        if len(self._places) != 12 * len(self._centres):
+            columns = (self._planes, self._centres[:, 0], self._centres[:, 1])
+            self._places = bytes(np.stack(columns, axis=1).astype("<f4").tobytes())
+        return self._places
+
+    def levels(self, d_prime: Floats) -> bytes:
+        """Return d' of each cell as int8: 40 for 1 and more, -40 for -1 and less.
+
+        A cell without d' is -128. Levels change every second; the places of the cells do not.
+        """
+        if self._levels is not None:
+            of, count, answer = self._levels
             if of is d_prime and count == len(self._centres):
                 return answer
-        values = np.full(len(self._centres), np.nan, np.float32)
-        known = min(len(d_prime), len(values))
-        values[:known] = d_prime[:known]
-        columns = (self._planes, self._centres[:, 0], self._centres[:, 1], values)
-        answer = bytes(np.stack(columns, axis=1).astype("<f4").tobytes())
-        self._cells = (d_prime, len(self._centres), answer)
-        self._cells_version += 1
+        values = np.full(len(self._centres), _UNDEFINED, np.int8)
+        known = d_prime[: len(values)]
+        defined = np.isfinite(known)
+        scaled = np.rint(_LEVELS * np.clip(known[defined], -1.0, 1.0))
+        values[: len(known)][defined] = scaled.astype(np.int8)
+        answer = bytes(values.tobytes())
+        self._levels = (d_prime, len(self._centres), answer)
+        self._levels_version += 1
         return answer
 
     def close(self) -> None:

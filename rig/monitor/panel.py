@@ -208,6 +208,10 @@ class _Panel:
         page = self._shown.page
         return answer(_NO_SESSION, 409) if page is None else await page.cells(request)
 
+    async def levels(self, request: Request) -> Response:
+        page = self._shown.page
+        return answer(_NO_SESSION, 409) if page is None else await page.levels(request)
+
     async def screens(self, request: Request) -> Response:
         page = self._shown.page
         return answer(_NO_SESSION, 409) if page is None else await page.screens(request)
@@ -270,6 +274,7 @@ def panel_application(
         Route("/report", at.report),
         Route("/image", at.image),
         Route("/cells", at.cells),
+        Route("/levels", at.levels),
         Route("/screens", at.screens),
         Route("/status", at.status),
         Route("/request", at.ask, methods=["POST"]),

@@ -291,7 +291,10 @@ class Endpoints:
         return Response(struct.pack("<HH", width, height) + drawn.tobytes(), media_type=_BYTES)
 
     async def cells(self, request: Request) -> Response:
-        found = self._monitor.imaging.cells(self._monitor.state.signals.d_prime)
+        return Response(self._monitor.imaging.cells(), media_type=_BYTES)
+
+    async def levels(self, request: Request) -> Response:
+        found = self._monitor.imaging.levels(self._monitor.state.signals.d_prime)
         return Response(found, media_type=_BYTES)
 
     async def ask(self, request: Request) -> Response:
@@ -369,6 +372,7 @@ def application(monitor: Monitor) -> Starlette:
         Route("/", at.page),
         Route("/image", at.image),
         Route("/cells", at.cells),
+        Route("/levels", at.levels),
         Route("/status", at.status),
         Route("/screens", at.screens),
         Route("/request", at.ask, methods=["POST"]),

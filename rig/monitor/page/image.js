@@ -3,10 +3,10 @@
 import { css, dPrimeColour, isRed, prepared } from "./charts.js";
 
 const get = (id) => document.getElementById(id);
-const HEADER_BYTES = 24, COLUMNS = 4, LEVELS = 40, DOT_PX = 3.5;
+const HEADER_BYTES = 24, COLUMNS = 3, LEVELS = 40, UNDEFINED = -128, DOT_PX = 3.5;
 const view = { kind: "mean", plane: 0, dots: true, crop: null, dark: 0, bright: 255 };
-let picture = null, cells = null, layer = null, layerKey = "";
-let shownImage = "", shownCells = "", model = null, changed = true;
+let picture = null, cells = null, levels = [], layer = null, layerKey = "";
+let shownImage = "", shownCells = "", shownLevels = "", model = null, changed = true;
 
 const pageHeight = () => model.imaging.page_px[0], pageWidth = () => model.imaging.page_px[1];
 const whole = () => ({ top: 0, left: 0, height: pageHeight(), width: pageWidth() });
@@ -19,7 +19,7 @@ export async function pull(found) {
     fillChoices();
     const { top, left, height, width } = Object.fromEntries(Object.entries(shownCrop()).map(([k, v]) => [k, Math.round(v)]));
     const query = `kind=${view.kind}&plane=${view.plane}&top=${top}&left=${left}&height=${height}&width=${width}`;
-    const image = `${query} ${model.imaging.pages} ${model.session.id}`, known = `${model.imaging.cells_version} ${model.session.id}`;
+    const image = `${query} ${model.imaging.pages} ${model.session.id}`, places = `${model.imaging.cells} ${model.session.id}`, known = `${model.imaging.levels_version} ${places}`;
     try {
       if (image !== shownImage) {
         const bytes = await (await fetch(`/image?${query}`)).arrayBuffer();
@@ -27,10 +27,14 @@ export async function pull(found) {
         shownImage = image;
         changed = true;
       }
-      if (known !== shownCells) {
+      if (places !== shownCells) {
         const values = await (await fetch("/cells")).arrayBuffer();
         cells = values.byteLength ? new Float32Array(values) : null;
-        shownCells = known;
+        shownCells = places;
+      }
+      if (known !== shownLevels) {
+        levels = new Int8Array(await (await fetch("/levels")).arrayBuffer());
+        shownLevels = known;
         layerKey = "";
         changed = true;
       }
@@ -104,7 +108,7 @@ function strips(context, place) {
 
 // All cells of the depth on a canvas of their own, drawn anew only if something changed.
 function drawnCells(place, width, height) {
-  const key = [width, height, JSON.stringify(view.crop), view.plane, shownCells, isRed(), pageWidth(), model.down.online].join();
+  const key = [width, height, JSON.stringify(view.crop), view.plane, shownLevels, isRed(), pageWidth(), model.down.online].join();
   if (key === layerKey) return layer;
   layerKey = key;
   const ratio = window.devicePixelRatio || 1;
@@ -116,7 +120,7 @@ function drawnCells(place, width, height) {
   for (let n = 0; n < cells.length; n += COLUMNS) {
     const x = place.x(cells[n + 2]), y = place.y(cells[n + 1]);
     if (cells[n] !== view.plane || x < 0 || y < 0 || x > width || y > height) continue;
-    const level = Number.isFinite(cells[n + 3]) && !model.down.online ? Math.round(Math.max(-1, Math.min(1, cells[n + 3])) * LEVELS) : NaN;
+    const sent = levels[n / COLUMNS] ?? UNDEFINED, level = sent === UNDEFINED || model.down.online ? NaN : sent;
     if (!byLevel.has(level)) byLevel.set(level, []);
     byLevel.get(level).push(x, y);
   }

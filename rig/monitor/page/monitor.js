@@ -79,10 +79,9 @@ function take(update) {
   for (const name of ["head", "ages", "down", "replay", "can_act", "session", "signals", "processes", "disk", "imaging", "past"]) {
     if (update[name] !== undefined) model[name] = update[name];
   }
-  if (model.session.id !== shownSession) {
-    shownSession = model.session.id;
-    get("ask").close("no");  // it was asked about another session
-  }
+  const session = model.session.subject ? `${model.session.id} ${model.session.subject}` : "";
+  if (shownSession && session !== shownSession) get("ask").close("no");  // it was asked about another one
+  shownSession = session;
   const down = Object.keys(update.down).join();
   if (update.signals !== undefined || down !== shownDown) slowDue = true;
   if (down !== shownDown) image.redraw();

@@ -76,9 +76,15 @@ def test_cells_are_sent_again_only_when_something_changed(tmp_path: Path) -> Non
     centres = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
     shown = ImagingView(tmp_path, centres, np.array([0, 1]))
     d_prime = np.array([0.5], np.float32)
-    first = shown.facts(d_prime)["cells_version"]
-    assert shown.facts(d_prime)["cells_version"] == first
-    assert shown.facts(d_prime.copy())["cells_version"] == first + 1
-    values = np.frombuffer(shown.cells(d_prime), "<f4").reshape(2, 4)
-    assert values[0].tolist() == [0.0, 1.0, 2.0, 0.5]
-    assert np.isnan(values[1, 3])
+    first = shown.facts(d_prime)["levels_version"]
+    assert shown.facts(d_prime)["levels_version"] == first
+    assert shown.facts(d_prime.copy())["levels_version"] == first + 1
+    places = np.frombuffer(shown.cells(), "<f4").reshape(2, 3)
+    assert places.tolist() == [[0.0, 1.0, 2.0], [1.0, 3.0, 4.0]]
+    for values, levels in (
+        ([0.5], [20, -128]),
+        ([-9.0, 9.0], [-40, 40]),
+        ([np.nan, -0.1, 1.0], [-128, -4]),
+    ):
+        sent = shown.levels(np.array(values, np.float32))
+        assert np.frombuffer(sent, np.int8).tolist() == levels

@@ -233,6 +233,7 @@ def test_a_request_of_a_page_that_is_out_of_date_is_refused(page: Page, tab: Tab
 
 def test_a_question_about_a_session_is_closed_with_it(page: Page, feed: Handed, tab: Tab) -> None:
     tab.goto(f"{page.address}/#token={TOKEN}")
+    expect(tab.locator("#subject")).to_have_text("VR2")
     expect(tab.locator('[data-verb="water"]')).to_be_enabled()
     tab.keyboard.press("w")
     expect(tab.locator("#ask")).to_be_visible()

@@ -28,7 +28,7 @@ async def main() -> None:
 
 async def _read(address: str) -> None:
     parts = urlsplit(address)
-    known: tuple[object, object] = (None, None)
+    known: tuple[object, object, object] = (None, None, None)
     with suppress(OSError, WebSocketException):
         async with connect(f"ws://{parts.netloc}/live", max_size=None) as socket:
             async for text in socket:
@@ -36,11 +36,13 @@ async def _read(address: str) -> None:
                 found = json.loads(text).get("imaging")
                 if not found:
                     continue
-                new = (found["pages"], found["cells_version"])
+                new = (found["pages"], found["cells"], found["levels_version"])
                 if new[0] != known[0]:
                     await _get(parts.netloc, "/image?kind=live&plane=0")
                 if new[1] != known[1]:
                     await _get(parts.netloc, "/cells")
+                if new[2] != known[2]:
+                    await _get(parts.netloc, "/levels")
                 known = new
 
 
