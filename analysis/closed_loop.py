@@ -13,6 +13,7 @@ from analysis.triggers.settings import (
     check_in_session,
     check_names,
     parse_rule,
+    unit_warnings,
 )
 from analysis.triggers.signals import Moment
 from analysis.triggers.trigger import Now, Requests, RuleTrigger
@@ -70,6 +71,10 @@ class ClosedLoop(Node):
     def check_session(self, session: SessionSettings) -> None:
         for settings, rule in zip(self.settings.triggers, self._rules, strict=True):
             check_in_session(settings, rule, session)
+
+    def warnings(self) -> list[str]:
+        pairs = zip(self.settings.triggers, self._rules, strict=True)
+        return [warning for pair in pairs for warning in unit_warnings(*pair)]
 
     def open(self) -> None:
         pairs = zip(self.settings.triggers, self._rules, strict=True)

@@ -191,6 +191,13 @@ class Rule:
             str(one.constant) for one in operands if one.kind == "text" and not one.signal
         }
         """The texts in it: names of stimuli."""
+        self.compared = [
+            (one.signal, float(other.constant))
+            for pair in pairs
+            for one, other in ((pair.left, pair.right), (pair.right, pair.left))
+            if one.signal and isinstance(other.constant, float)
+        ]
+        """Each signal that is compared with a number, and the number."""
         self.of_frames = any(one.of_frames for one in operands)
         """True if the rule is evaluated at each imaging frame, False if at each wheel tick."""
         self._held = [part for part in every if isinstance(part, Held)]

@@ -1,5 +1,6 @@
 """Settings of the [[triggers]] tables of a task, and the checks of a trigger in a session."""
 
+import math
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -11,6 +12,15 @@ from analysis.triggers.signals import PROJECTION, RAMP, contrast_of
 from rig.errors import Refused
 from rig.settings.config import SessionSettings
 
+_TIME = (600.0, "ms", 0.001)
+_LARGEST = {
+    "position_m": (20.0, "cm", 0.01),
+    "speed_cm_s": (200.0, "mm/s", 0.1),
+    "since_start_s": _TIME,
+    "since_cue_s": _TIME,
+    "since_lick_s": _TIME,
+}
+"""Largest usual value of a signal, a unit used by mistake, and its factor to the right one."""
 _HARDWARE, _ONLINE = "hardware", "online"
 
 
@@ -52,6 +62,19 @@ def parse_rule(settings: TriggerSettings) -> Rule | None:
         return Rule(settings.when)
     except Refused as refusal:
         raise Refused(f"{_where(settings)}: {refusal}") from refusal
+
+
+def unit_warnings(settings: TriggerSettings, rule: Rule | None) -> list[str]:
+    """Return a sentence for each number in a rule that is probably in another unit."""
+    warnings = []
+    for signal, value in [] if rule is None else rule.compared:
+        largest, unit, factor = _LARGEST.get(signal, (math.inf, "", 1.0))
+        if value > largest:
+            warnings.append(
+                f"{_where(settings)}: {signal} never reaches {value:g}; if you mean {value:g} "
+                f"{unit}, write {value * factor:g}"
+            )
+    return warnings
 
 
 def check_names(triggers: list[TriggerSettings]) -> None:

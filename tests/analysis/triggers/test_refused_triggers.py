@@ -46,6 +46,20 @@ def test_a_wrong_trigger_is_refused(table: dict[str, Any], expected: str) -> Non
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("position_m >= 200", ["position_m never reaches 200; if you mean 200 cm, write 2"]),
+        ("1500 < since_cue_s", ["since_cue_s never reaches 1500; if you mean 1500 ms, write 1.5"]),
+        ("position_m >= 2 and speed_cm_s > 20 and projection.medial > 400", []),
+    ],
+)
+def test_a_number_in_another_unit_gives_a_warning(when: str, expected: list[str]) -> None:
+    table = {"triggers": [rule(when)], "seed": 1}
+    node = ClosedLoop(msgspec.convert(table, ClosedLoop.Settings), list[Message]().append)
+    assert node.warnings() == [f'[[triggers]] "one": {text}' for text in expected]
+
+
 def test_two_triggers_of_one_name_are_refused() -> None:
     with pytest.raises(Refused, match='two triggers are named "one"; rename one'):
         with_loop(rule(), rule("moving"))
