@@ -163,7 +163,7 @@ def test_only_a_process_with_a_key_reaches_the_hub_of_another_host(hosts: Hosts)
     assert answers == ["refused", "refused", "connected"]
 
 
-def test_a_process_whose_cable_is_pulled_ends_and_the_others_go_on(hosts: Hosts) -> None:
+def test_a_process_whose_cable_is_pulled_ends_and_the_others_continue(hosts: Hosts) -> None:
     near, far = hosts.start(0, "near", "far"), hosts.start(1, "far", "near")
     assert near.readline() == "hears far\n"
     assert far.readline() == "hears near\n"

@@ -320,7 +320,7 @@ def test_bad_input_gets_one_sentence(tmp_path: Path, arguments: list[str], sente
     assert sentence in str(done.exception)
 
 
-def test_a_folder_that_is_no_session_does_not_stop_the_export_of_others(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_session_does_not_stop_the_export_of_others(tmp_path: Path) -> None:
     session = whole_session(tmp_path)
     (session.parent / "ses-20260301_1").mkdir()
     (session.parent / "ses-notes").touch()

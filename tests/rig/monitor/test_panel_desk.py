@@ -236,7 +236,7 @@ def test_only_offered_files_can_be_chosen(tmp_path: Path, name: str) -> None:
     assert "there is no task" in refused(at, "check", **{**CHOSEN, "task": name})
 
 
-def test_a_record_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
+def test_a_missing_record_is_not_replaced_by_a_new_one(tmp_path: Path) -> None:
     """Else an animal that is added again would get its water of the day twice."""
     at, data = desk(tmp_path), tmp_path / "data"
     known(data)

@@ -167,7 +167,7 @@ def test_the_start_of_a_session_is_that_of_its_row(tmp_path: Path) -> None:
     assert today(tmp_path) == before
 
 
-def test_an_older_record_that_lacks_a_session_is_said(tmp_path: Path) -> None:
+def test_an_older_record_that_lacks_a_session_is_reported(tmp_path: Path) -> None:
     run(tmp_path, 1)
     assert water_of_day(tmp_path, "VR2").remarks == ()
     older = {path: path.read_bytes() for path in tmp_path.glob("subjects.*")}
