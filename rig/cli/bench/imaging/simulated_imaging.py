@@ -11,6 +11,7 @@ from rig.messages import Message, kind
 from rig.process import completed
 from rig.session.provenance import about
 from rig.settings.config import resolve
+from rig.subjects.session_identity import save_settings
 from rig.transport.envelope import Envelope, pack
 from rig.transport.log import LOG_FILE, Completeness, LogWriter
 
@@ -23,9 +24,9 @@ _TICK_S = 0.02
 
 
 def run_imaging_session(
-    setup: Path, task: Path, folder: Path, seed: int, changes: list[str]
+    setup: Path, task: Path, folder: Path, seed: int, changes: list[str], tick_s: float = _TICK_S
 ) -> None:
-    """Run a session of a simulated setup and write its log, with its imaging files, to a folder.
+    """Run a session of a simulated setup and write its log, settings and imaging files to a folder.
 
     Args:
         setup: The setup.
@@ -33,6 +34,7 @@ def run_imaging_session(
         folder: An empty folder.
         seed: Random seed of the session.
         changes: Settings to change, as after --set.
+        tick_s: Interval between wheel samples, s; a rig has 0.001.
 
     Raises:
         Refused: A setting is not valid.
@@ -43,11 +45,13 @@ def run_imaging_session(
     for name, source in resolved.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, folder / name)
+    session = completed(session)
+    save_settings(folder, session)
     writer = LogWriter(folder / LOG_FILE)
 
     def keep(envelope: Envelope, message: Message) -> None:
         writer.append(kind(message), envelope, pack(envelope))
 
     with contextlib.chdir(folder):
-        virtual_session.run(completed(session), keep=keep, tick_s=_TICK_S)
+        virtual_session.run(session, keep=keep, tick_s=tick_s)
     writer.close(Completeness(True, writer.count))
