@@ -73,7 +73,7 @@ def _cells(contents: Contents) -> Arrays:
 
 def write_alf(contents: Contents, root: Path) -> list[Path]:
     """Write a session's ALF files below `root`; return them."""
-    number = int(contents.session.folder.name.rpartition("_")[2])
+    number = int(contents.day_and_number[1])
     date = f"{contents.began:%Y-%m-%d}"
     folder = root / contents.subject / date / f"{number:0{_NUMBER_DIGITS}d}" / "alf"
     files = {f"{name}.npy": _saver(values) for name, values in alf_arrays(contents).items()}

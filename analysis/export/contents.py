@@ -1,5 +1,6 @@
 """The data that all exports share: completed trials, frames and events of one session."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +47,21 @@ class Contents:
     def subject(self) -> str:
         """The animal's name."""
         return str(self.session.settings["subject"])
+
+    @cached_property
+    def day_and_number(self) -> tuple[str, str]:
+        """Day (YYYYMMDD) and number on that day, from the folder's name.
+
+        Raises Refused if the folder has another name than ses-DAY_NUMBER.
+        """
+        name = self.session.folder.resolve().name
+        found = re.fullmatch(r"ses-(\d{8})_(\d+)", name)
+        if found is None:
+            raise Refused(
+                f"{self.session.folder} was renamed: NWB, ALF and the study's files need the "
+                "session's number on its day; name the folder ses-YYYYMMDD_N again, or export csv"
+            )
+        return found[1], found[2]
 
     @cached_property
     def began(self) -> datetime:

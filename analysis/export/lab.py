@@ -301,8 +301,7 @@ def _lick_arrays(contents: Contents, days: Callable[[Floats], Floats]) -> dict[s
 
 
 def _parts(contents: Contents) -> tuple[str, str, str]:
-    block = contents.session.folder.name.rpartition("_")[2]
-    return contents.subject, f"{contents.began:%Y_%m_%d}", block
+    return contents.subject, f"{contents.began:%Y_%m_%d}", contents.day_and_number[1]
 
 
 def _is_pretraining(contents: Contents) -> bool:

@@ -227,4 +227,4 @@ def _devices(tables: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]
 
 
 def _session_id(contents: Contents) -> str:
-    return contents.session.folder.name.removeprefix("ses-").replace("_", "-")
+    return "-".join(contents.day_and_number)

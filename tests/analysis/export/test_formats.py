@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from analysis.export import nwb
 from analysis.export.alf import write_alf
 from analysis.export.contents import read_contents
-from analysis.export.lab import behavior_dict
+from analysis.export.lab import behavior_dict, write_lab
 from analysis.export.nwb import SubjectFacts, check_times, write_nwb
 from analysis.export.raw_pages import RawPages
 from analysis.export.tables import write_tables
@@ -318,6 +318,21 @@ def test_bad_input_gets_one_sentence(tmp_path: Path, arguments: list[str], sente
     done = CliRunner().invoke(app, command)
     assert isinstance(done.exception, Refused)
     assert sentence in str(done.exception)
+
+
+@pytest.mark.parametrize("name", ["ses-20260304_2 copy", "first run", "ses-20260304"])
+def test_a_renamed_session_is_refused_where_its_number_is_needed(tmp_path: Path, name: str) -> None:
+    folder = whole_session(tmp_path)
+    contents = read_contents(folder.rename(folder.with_name(name)))
+    for write_one in (
+        lambda: write_nwb(contents, tmp_path / "out", SUBJECT),
+        lambda: write_alf(contents, tmp_path / "out"),
+        lambda: write_lab(contents, tmp_path / "out"),
+    ):
+        with pytest.raises(Refused, match="name the folder ses-YYYYMMDD_N again, or export csv"):
+            write_one()
+    assert not (tmp_path / "out").exists()
+    assert write_tables(contents, tmp_path / "out", "csv")
 
 
 def test_a_folder_that_is_not_a_session_does_not_stop_the_export_of_others(tmp_path: Path) -> None:
