@@ -24,6 +24,9 @@ from rig.transport.log import (
 )
 from rig.transport.log_scan import Found
 
+INTERRUPTED = "not known, as the recovery was interrupted; repeat it"
+"""What is missing according to a mark that was written before the recovery."""
+
 
 class Recovery(msgspec.Struct, frozen=True):
     """The results of `rig recover`."""
@@ -44,6 +47,15 @@ def mark_recovered(folder: Path, recovery: Recovery) -> None:
     part = folder / f".part.{RECOVERED_FILE}"
     part.write_bytes(msgspec.json.format(msgspec.json.encode(recovery)))
     part.replace(folder / RECOVERED_FILE)
+
+
+def is_interrupted(folder: Path) -> bool:
+    """Return whether a recovery of a session began and did not end."""
+    try:
+        mark = msgspec.json.decode((folder / RECOVERED_FILE).read_bytes(), type=Recovery)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    return mark.missing == INTERRUPTED
 
 
 def complete_log(folder: Path) -> Completeness:

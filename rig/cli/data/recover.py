@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from rig.cli.data.manifest import check_manifest, manifest_of, write_manifest
+from rig.cli.data.manifest import MANIFEST_FILE, check_manifest, manifest_of, write_manifest
 from rig.cli.sessions.completeness_notice import INCOMPLETE
 from rig.cli.sessions.end_summary import end
 from rig.cli.sessions.post_session import water_due
@@ -16,14 +16,21 @@ from rig.cli.terminal import new_console
 from rig.errors import Refused
 from rig.session.locks import SubjectLock
 from rig.session.provenance import about
-from rig.session.recover import Recovery, complete_log, kept_journals, mark_recovered
+from rig.session.recover import (
+    INTERRUPTED,
+    Recovery,
+    complete_log,
+    is_interrupted,
+    kept_journals,
+    mark_recovered,
+)
 from rig.session.session_folder import sweep
 from rig.settings.config import SessionSettings
 from rig.subjects.booking import close_booking
 from rig.subjects.ledger import Booking
 from rig.subjects.session_identity import has_settings, save_settings, session_of
 from rig.subjects.session_water import is_closed
-from rig.transport.log import Completeness
+from rig.transport.log import JOURNAL_FOLDER, Completeness
 
 
 def recover(folder: SessionDir) -> None:
@@ -43,7 +50,10 @@ def recover(folder: SessionDir) -> None:
     try:
         booking = _enter_water(folder, session, data, console)
         check_manifest(folder)
-        ended_by_itself = is_closed(folder)
+        (folder / MANIFEST_FILE).unlink(missing_ok=True)  # what is killed now can be repeated
+        unfinished = _was_unfinished(folder)
+        if unfinished:
+            mark_recovered(folder, Recovery(_now(), about()["rig"], INTERRUPTED))
         completeness = complete_log(folder)
         sweep(session)
         if not has_settings(folder, session):
@@ -51,7 +61,7 @@ def recover(folder: SessionDir) -> None:
         _print_state(folder, completeness, console)
         repaired, intact = _repair(folder, console)
         intact &= completeness.whole
-        if not ended_by_itself or repaired:
+        if unfinished or repaired:
             _mark(folder, completeness, repaired)
         try:
             end(folder, None, console)
@@ -65,6 +75,12 @@ def recover(folder: SessionDir) -> None:
         console.print(due, soft_wrap=True)
     if not intact:
         raise typer.Exit(INCOMPLETE)
+
+
+def _was_unfinished(folder: Path) -> bool:
+    """Return whether a session did not end by itself, or its recovery was interrupted."""
+    has_journals = (folder / JOURNAL_FOLDER).is_dir()
+    return not is_closed(folder) or has_journals or is_interrupted(folder)
 
 
 def _enter_water(folder: Path, session: SessionSettings, data: Path, console: Console) -> Booking:
@@ -90,10 +106,13 @@ def _repair(folder: Path, console: Console) -> tuple[dict[str, str], bool]:
 
 
 def _mark(folder: Path, completeness: Completeness, repaired: dict[str, str]) -> None:
-    at = datetime.now().astimezone().isoformat(timespec="seconds")
     missing = "" if completeness.whole else completeness.missing or "messages"
     journals = tuple(path.name for path in kept_journals(folder))
-    mark_recovered(folder, Recovery(at, about()["rig"], missing, repaired, journals))
+    mark_recovered(folder, Recovery(_now(), about()["rig"], missing, repaired, journals))
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def _print_state(folder: Path, completeness: Completeness, console: Console) -> None:

@@ -12,7 +12,8 @@ from acquisition.files.file_check import check
 from acquisition.files.session_tiffs import repaired_copy, session_tiffs
 from behavior.hardware import Hardware
 from rig import virtual_session
-from rig.cli.data.manifest import MANIFEST_FILE, read_manifest, session_files
+from rig.cli.data.manifest import MANIFEST_FILE, check_manifest, read_manifest, session_files
+from rig.cli.data.recover import recover
 from rig.process import completed
 from rig.session.provenance import about
 from rig.settings.config import RECOVERED_FILE
@@ -77,6 +78,37 @@ def test_a_session_that_ended_by_itself_is_not_marked(folder: Path) -> None:
     assert rig("recover", folder).exit_code == 0
     assert not (folder / RECOVERED_FILE).exists()
     assert json.loads((folder / "summary.json").read_text())["recovered"] is False
+
+
+def test_a_session_whose_log_was_closed_without_launch_is_marked(folder: Path) -> None:
+    """The recorder closes the log if the launching process is killed; journals are left."""
+    (folder / "journal").mkdir()
+    assert rig("recover", folder).exit_code == 0
+    assert json.loads((folder / RECOVERED_FILE).read_text())["missing"] == ""
+    assert json.loads((folder / "summary.json").read_text())["recovered"] is True
+
+
+@pytest.mark.parametrize("step", ["complete_log", "end", "write_manifest"])
+def test_a_recovery_that_is_killed_at_any_step_can_be_repeated(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    (folder / "journal").mkdir()  # the launching process was killed
+
+    class Killed(BaseException):
+        """What ends a recovery here."""
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(f"rig.cli.data.recover.{step}", kill)
+        recover(folder)
+    assert rig("recover", folder).exit_code == 0
+    assert not (folder / "journal").exists()
+    mark = json.loads((folder / RECOVERED_FILE).read_text())
+    assert mark["missing"] == ""
+    assert json.loads((folder / "summary.json").read_text())["recovered"] is True
+    check_manifest(folder)
 
 
 @pytest.mark.parametrize("name", ["imaging/a.tif", LOG_FILE, "settings.json"])
