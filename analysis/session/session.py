@@ -50,7 +50,7 @@ from rig.settings.config import RECOVERED_FILE
 from rig.transport.envelope import Envelope
 from rig.transport.frame_pixels import imaging_file
 from rig.transport.frame_ring import read_pixels
-from rig.transport.log import LOG_FILE, Completeness
+from rig.transport.log import LOG_FILE, Completeness, read_kinds
 
 
 class Session:
@@ -345,7 +345,7 @@ class Session:
 
     def _cell_rows(self, message: type[Message], field: str) -> NDArray[np.float32]:
         sizes = self._table(message)[field].to_numpy(np.int64)
-        return read_rows(self._read(), message, field, sizes)
+        return read_rows(self._read_kind(message), message, field, sizes)
 
     @cached_property
     def _messages(self) -> MessageTables:
@@ -355,6 +355,12 @@ class Session:
         """Yield the messages of all parts, with signals computed over all parts."""
         messages = read_parts(self.parts)
         return with_joined_signals(messages, self.folder) if len(self.parts) > 1 else messages
+
+    def _read_kind(self, message: type[Message]) -> Iterator[tuple[Envelope, Message]]:
+        """Yield the messages of a type; other messages are only unpacked in a continued session."""
+        if len(self.parts) > 1:
+            return self._read()
+        return read_kinds(self.parts[0].folder / LOG_FILE, {message})
 
     def _table(self, message: type[Message]) -> pd.DataFrame:
         """Return the table of a message type; free its columns, so that memory holds it once."""
