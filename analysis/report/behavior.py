@@ -1,5 +1,7 @@
 """The mouse's behavior in the report of a session: speed, performance and water."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -42,10 +44,21 @@ def overview(data: ReportData) -> Section | None:
         "yaxis2": {**rows, "range": [0.4, 3.6], "domain": [0, 0.3]},
         "margin": {"t": 30},
     }
-    traces = [line(minute, speed, SPEED, name="speed", fill="tozeroy", width=1.0)]
+    traces = _speed_lines(minute, speed)
     traces += [{**trace, "yaxis": "y2"} for trace in events]
     text = "Speed of the mouse (mean of each second), corridors, licks and water."
     return Section("Overview", text, [Figure("", traces, layout, 320, wide=True)])
+
+
+def _speed_lines(minute: NDArray[np.float64], speed: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """Return a line for each time without a gap, as plotly would tint the area under a gap."""
+    known = np.flatnonzero(np.isfinite(speed))
+    runs = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
+    lines = [
+        line(minute[run], speed[run], SPEED, name="speed", fill="tozeroy", width=1.0)
+        for run in runs
+    ]
+    return [{**one, "legendgroup": "speed", "showlegend": one is lines[0]} for one in lines]
 
 
 def performance(data: ReportData) -> Section | None:

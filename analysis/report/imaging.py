@@ -10,7 +10,7 @@ from analysis.report.cell_map import cell_maps, cells_of
 from analysis.report.colours import AREAS, DATA, DIM
 from analysis.report.data import ReportData
 from analysis.report.html import Figure, Section
-from analysis.report.plots import bars, line, plain, steps
+from analysis.report.plots import bars, line, plain, steps, with_gaps
 from analysis.report.signals.density_map import density_map
 from analysis.session.lick_metrics import Rate, interval
 from analysis.session.offline_tuning import mean_tunings
@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 
 SELECTIVE = 0.3
 """Cells with |d'| of at least this are selective."""
+_MOST_APART_MIN = 0.2
+"""Frames farther apart than this are not connected, minutes; between them nothing was recorded."""
 _MOST_ROWS = 1000
 """Largest number of rows of a heat map; of more cells, every second, third ... is shown."""
 _Z_RANGE = (-1.0, 3.0)
@@ -194,11 +196,12 @@ def motion(data: ReportData) -> Section | None:
     minutes = decoded.t_s[decoded.motion.map(bool)].to_numpy() / 60
     strips = np.array(moved, np.float64)
     middle = np.median(strips, axis=1)
+    down, right, likeness = (with_gaps(minutes, column, _MOST_APART_MIN) for column in middle.T)
     shifts = [
-        line(minutes, middle[:, 0], "#111111", name="down", width=1.2),
-        line(minutes, middle[:, 1], "#8a8f98", name="right", width=1.2),
+        line(*down, "#111111", name="down", width=1.2),
+        line(*right, "#8a8f98", name="right", width=1.2),
     ]
-    correlation = [line(minutes, middle[:, 2], DIM, name="correlation", width=1.2)]
+    correlation = [line(*likeness, DIM, name="correlation", width=1.2)]
     axes = {"xaxis": {"title": "minutes"}, "yaxis": {"title": "", "range": [0, 1.04]}}
     figures = [
         Figure("Shift", shifts, _axes("minutes", "shift, px", legend=True)),

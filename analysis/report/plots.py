@@ -85,6 +85,16 @@ def separate(begins: Any, ends: Any) -> NDArray[np.float64]:
     return np.stack([*pairs, np.full(len(pairs[0]), np.nan)], axis=1).ravel()
 
 
+def with_gaps(x: Any, y: Any, longest: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return a line's points with NaN, which plotly draws as a gap, where nothing was recorded.
+
+    Points that are more than `longest` apart in x are not connected.
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    after = np.flatnonzero(np.diff(x) > longest) + 1
+    return np.insert(x, after, np.nan), np.insert(y, after, np.nan)
+
+
 def plain(values: Any) -> list[float]:
     """Return values as JSON numbers, rounded to 4 decimals; NaN becomes null there."""
     rounded: list[float] = np.round(np.asarray(values, np.float64), 4).tolist()

@@ -26,6 +26,9 @@ _TRIAL = {
     "licks": "licks",
 }
 
+_SAME_TIME_S = 1e-6
+"""Times closer than this are the same, s; they differ by rounding."""
+
 
 def summarise(folder: Path, frames_written: int, reason: str | None = None) -> dict[str, Any]:
     """Return the summary of a session, ready for JSON; undefined values are None.
@@ -132,17 +135,26 @@ def latencies_s(session: Session) -> dict[str, NDArray[np.float64]]:
     """Return the latencies of the rig by name, in seconds, one value per event."""
     rewards = session.rewards.dropna(subset="lick_t_s")
     flips, decoded = session.flips, session.decoded
-    # The values of a frame become final when the frame `lag` frames later arrives.
-    final_s = decoded.t_s.to_numpy()[_lag_frames(session.settings) :]
     # A flip before the first Position shows no sample of the wheel.
     shown = flips[flips.wheel_t_s.isin(session.wheel.t_s)].drop_duplicates("wheel_t_s")
     return {
         "lick_to_valve": (rewards.t_s - rewards.lick_t_s).to_numpy(),
         "wheel_to_flip": (shown.t_s - shown.wheel_t_s).to_numpy(),
         "flip_to_photodiode": photodiode_delays_s(session),
-        "frame_to_decoded": decoded.sent_s.to_numpy()[: len(final_s)] - final_s,
+        "frame_to_decoded": frame_latencies_s(decoded, _lag_frames(session.settings)),
         **trigger_latencies_s(session, session.triggers),
     }
+
+
+def frame_latencies_s(decoded: pd.DataFrame, lag_frames: int) -> NDArray[np.float64]:
+    """Return the time from the frame that makes values final to their publication, s.
+
+    The values of a frame become final when the frame `lag_frames` later arrives. If that frame is
+    of the next part of a continued session, they never did, and there is no latency.
+    """
+    final_s = decoded.t_s.to_numpy()[lag_frames:]
+    latency_s = decoded.sent_s.to_numpy()[: len(final_s)] - final_s
+    return np.asarray(latency_s[latency_s > -_SAME_TIME_S], np.float64)
 
 
 def trigger_latencies_s(session: Session, triggers: pd.DataFrame) -> dict[str, NDArray[np.float64]]:

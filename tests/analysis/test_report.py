@@ -17,6 +17,7 @@ from analysis.report.colours import AREAS, CUE, DATA, LICK, SPEED, WATER, stimul
 from analysis.report.colours import STIMULI as COLOURS
 from analysis.report.data import ReportData
 from analysis.report.html import Section
+from analysis.report.plots import with_gaps
 from analysis.report.write import report
 from analysis.session import Session
 from behavior.hardware import Hardware
@@ -28,6 +29,7 @@ from rig.messages import (
     Lick,
     Message,
     OperatorRequest,
+    Position,
     Stop,
     TrialEnd,
     TrialStart,
@@ -254,6 +256,22 @@ def test_the_axis_of_speed_begins_at_0(tmp_path: Path) -> None:
     assert overview["layout"]["yaxis"]["range"][0] == 0
     on_speed = [trace for trace in overview["traces"] if trace.get("yaxis") != "y2"]
     assert [trace["name"] for trace in on_speed] == ["speed"]
+
+
+def test_speed_is_not_drawn_where_nothing_was_recorded(tmp_path: Path) -> None:
+    """Between the parts of a continued session there is no speed."""
+    moving = [Position(s * 1000 * MS, -1, 0.0, 20.0, True, "grey") for s in (1, 2, 3, 60, 61)]
+    lick = Lick(61_000 * MS, "centre")
+    overview = _with_axis(made(tmp_path, [START, *moving, lick]), "yaxis", "speed, cm/s")[0]
+    lines = [trace for trace in overview["traces"] if trace["name"] == "speed"]
+    assert [[round(60 * minute) for minute in one["x"]] for one in lines] == [[1, 2, 3], [60, 61]]
+    assert [one["showlegend"] for one in lines] == [True, False]
+
+
+def test_a_line_has_a_gap_where_its_points_are_far_apart() -> None:
+    x, y = with_gaps([0.0, 0.1, 5.0, 5.1], [1.0, 2.0, 3.0, 4.0], 1.0)
+    assert [str(value) for value in x] == ["0.0", "0.1", "nan", "5.0", "5.1"]
+    assert [str(value) for value in y] == ["1.0", "2.0", "nan", "3.0", "4.0"]
 
 
 def test_every_figure_numbers_trials_as_the_log_does(tmp_path: Path) -> None:

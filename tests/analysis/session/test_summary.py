@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.session.summary import summarise
+from analysis.session.summary import frame_latencies_s, summarise
 from rig.messages import (
     CellSignals,
     Cue,
@@ -156,3 +158,11 @@ def test_the_counts_of_any_session_add_up(
     assert summary["rewards"] == len(rewarded)
     assert all(t["rewarded"] and t["licks"] for t in rewarded)
     assert summary["water_ul"] == 2.5 * len(rewarded)
+
+
+def test_values_that_never_were_final_have_no_latency() -> None:
+    """The last two frames of the first part would get the times of the next part."""
+    t_s = np.array([0.0, 0.1, 0.2, 0.3, 90.0, 90.1, 90.2, 90.3])
+    decoded = pd.DataFrame({"t_s": t_s, "sent_s": t_s + 0.2 + 0.004})
+    latency_s = frame_latencies_s(decoded, 2)
+    assert latency_s == pytest.approx([0.004] * 4)
