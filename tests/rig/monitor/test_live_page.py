@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from rig.messages import (
 )
 from rig.transport.log import LOG_FILE, read, read_completeness
 from tests.live import Live
+from tests.rig.monitor.pages import post
 
 PROCESS = "rig.cli.sessions.live_page_process"
 SETS = ("task.grey_before_s=0.3", "task.texture_m=2.0", "task.cue_from_m=0.3", "task.cue_to_m=0.6")
@@ -137,16 +139,24 @@ def test_a_killed_page_is_restarted_and_the_session_continues(tmp_path: Path) ->
         assert live.end()[0] == 0
 
 
-def test_a_stopped_page_changes_nothing_in_the_session(tmp_path: Path) -> None:
-    with session(tmp_path) as live:
-        live.page_address()
+def test_a_stopped_page_changes_nothing_and_gives_no_late_water(tmp_path: Path) -> None:
+    with session(tmp_path) as live, ThreadPoolExecutor() as pool:
+        page, token = live.page_address().split("/#token=")
         live.until(TrialStart)
         live.signal(PROCESS, signal.SIGSTOP)
         _, stopped = live.until(Position)
-        while live.until(Position)[1].t < stopped.t + 4_000_000_000:
+        water = {"id": "request-water", "verb": "water", "t_s": stopped.t / 1e9}
+        asked = pool.submit(post, f"{page}/request", water, token, None)
+        while live.until(Position)[1].t < stopped.t + 5_000_000_000:
             pass
+        live.signal(PROCESS, signal.SIGCONT)
+        status, answer = asked.result()
+        assert status == 409
+        assert answer.endswith("s ago, so nothing was done; ask again")
         live.signal("launch", signal.SIGINT)
         code, output = live.end()
         assert code == 0, output
+        logged = [message for _, message in read(live.folder / LOG_FILE)]
+        assert not [message for message in logged if isinstance(message, OperatorRequest)]
         completeness = read_completeness(live.folder / LOG_FILE)
         assert completeness is not None and completeness.whole
