@@ -57,6 +57,8 @@ def report(folder: Path, path: Path, other: Path | None = None) -> None:
     Raises Refused if the folder contains no session that was run and closed, or the file cannot
     be written.
     """
+    if path.exists() and not path.is_file():  # a device would be replaced by the file
+        raise Refused(f"{path} is not a file; name another file with --out")
     data = read_data(folder, other)
     sections = [section for make in SECTIONS if (section := make(data)) is not None]
     page = render(_title(data), _text(data), _cards(data), sections, top=findings(data))

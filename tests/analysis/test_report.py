@@ -1,6 +1,7 @@
 """The report of a session: correct numbers, for every kind of session, in one HTML page."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -355,3 +356,11 @@ def test_a_missing_session_and_an_unwritable_page_are_refused(tmp_path: Path) ->
     write_log(tmp_path, enveloped([START, *_trial(0, "leaf1")]))
     with pytest.raises(Refused, match=r"cannot be written .*--out"):
         report(tmp_path, tmp_path / "nowhere" / "report.html")
+
+
+def test_no_report_takes_the_place_of_a_device(tmp_path: Path) -> None:
+    write_log(tmp_path, enveloped([START, *_trial(0, "leaf1")]))
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with pytest.raises(Refused, match="pipe is not a file; name another file with --out"):
+        report(tmp_path, pipe)
+    assert pipe.is_fifo()

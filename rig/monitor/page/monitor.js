@@ -151,7 +151,7 @@ function drawSlow() {
   attempt("signals", () => panels.signals(model));
   attempt("learning signals", () => panels.learning(model));
   attempt("notes", () => panels.notes(model));
-  const acting = Boolean(model.can_act && token);
+  const acting = Boolean(model.can_act && token && model.session.subject);
   for (const button of document.querySelectorAll("#actions button")) button.disabled = !acting;
   attempt("settings", () => panels.settings(model, acting, changeSetting));
   get("actions").hidden = Boolean(model.replay && model.replay.speed);
