@@ -27,6 +27,8 @@ from rig.errors import Refused
 _MS = 1_000_000
 _ANSWER_TIMEOUT_S = 0.05
 """Longest wait for an answer to each try, s."""
+_ONCE_TIMEOUT_S = 0.15
+"""Longest wait for an answer to a command that must not be repeated, such as a pulse, s."""
 _SYNC_EVERY_NS = 100 * _MS
 """Time between questions for the board's time, ns."""
 _SILENT_NS = 500 * _MS
@@ -244,10 +246,12 @@ class Connection:
     def _ask(self, request: HarpMessage, tries: int) -> tuple[HarpMessage, int]:
         """Send a request; return the answer and the time of its arrival (ns)."""
         key = (request.kind, request.address)
+        is_once = tries == 1 and request.kind != READ
+        timeout_s = _ONCE_TIMEOUT_S if is_once else _ANSWER_TIMEOUT_S
         for _ in range(tries):
             self._answers.pop(key, None)
             self._port.send(build(request))
-            until = min(time.monotonic() + _ANSWER_TIMEOUT_S, self._until)
+            until = min(time.monotonic() + timeout_s, self._until)
             while key not in self._answers and (left := until - time.monotonic()) > 0:
                 self._port.wait(left)
                 self._take()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from behavior.devices.harp import connection
 from behavior.manual.manual_control import open_devices
 from rig.cli.bringup import device_walkthrough
 from rig.cli.bringup.setup_argument import setup_session
@@ -30,8 +31,9 @@ boards = pytest.mark.parametrize("board", BENCHES)
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Return a function that makes a board by its name; all are closed at the end."""
+    monkeypatch.setattr(connection, "_ONCE_TIMEOUT_S", 10.0)  # emulated, on a busy machine
     made: list[Bench] = []
 
     def one(name: str, looped: bool = False) -> Bench:
