@@ -15,9 +15,11 @@ def suspended_s() -> float:
 
     The monotonic clock does not advance during that time.
     """
-    if sys.platform != "linux":
-        return 0.0
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    sleep_s = 0.0
+    if sys.platform == "linux":
+        since_start_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        sleep_s = since_start_s - time.clock_gettime(time.CLOCK_MONOTONIC)
+    return sleep_s
 
 
 class Clock(Protocol):

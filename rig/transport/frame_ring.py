@@ -91,7 +91,10 @@ class Ring:
 
 
 def _user() -> int:
-    return os.getuid() if sys.platform != "win32" else 0
+    user = 0
+    if sys.platform != "win32":
+        user = os.getuid()
+    return user
 
 
 def read_pixels(
