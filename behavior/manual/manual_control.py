@@ -208,4 +208,4 @@ def open_devices(session: SessionSettings) -> Iterator[ManualControl]:
 
 
 def _ignore(message: object) -> None:
-    """Drop a message of the driver, as there is no session."""
+    """Drop a message of the driver, because no session is running."""

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,17 @@ def test_a_closed_pipe_ends_no_command(tmp_path: Path) -> None:
     assert (run.returncode, run.stderr) == (0, "")
 
 
+def exit_code(monkeypatch: pytest.MonkeyPatch, app: Callable[[], None]) -> str | int | None:
+    """Return the exit code of the command `rig` with another function in place of its verbs."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    monkeypatch.setattr(command, "app", app)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    with pytest.raises(SystemExit) as exit_:
+        command.main()
+    return exit_.value.code
+
+
 def test_an_unexpected_error_is_a_sentence_a_report_and_exit_70(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,13 +98,7 @@ def test_an_unexpected_error_is_a_sentence_a_report_and_exit_70(
         raise KeyError("leaf9")
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "1000")
-    monkeypatch.setattr(command, "app", broken)
-    monkeypatch.setattr(sys, "stdout", sys.stdout)
-    monkeypatch.setattr(sys, "stderr", sys.stderr)
-    with pytest.raises(SystemExit) as exit_:
-        command.main()
-    assert exit_.value.code == 70
+    assert exit_code(monkeypatch, broken) == 70
     output = capsys.readouterr().err.strip()
     (report,) = (tmp_path / "rig").iterdir()
     assert len(output.splitlines()) == 1
@@ -116,13 +122,7 @@ def test_a_path_that_cannot_be_used_is_a_sentence_and_no_fault_of_the_program(
     def makes_a_folder() -> None:
         (tmp_path / to).mkdir()
 
-    monkeypatch.setenv("COLUMNS", "1000")
-    monkeypatch.setattr(command, "app", makes_a_folder)
-    monkeypatch.setattr(sys, "stdout", sys.stdout)
-    monkeypatch.setattr(sys, "stderr", sys.stderr)
-    with pytest.raises(SystemExit) as exit_:
-        command.main()
-    assert exit_.value.code == 1
+    assert exit_code(monkeypatch, makes_a_folder) == 1
     sentence = f"{tmp_path / to}: {why}; choose another path, or make room"
     assert capsys.readouterr().err.strip() == sentence
 

@@ -118,5 +118,5 @@ def test_the_command_writes_both_files(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"there is no folder .*absent; create it"):
+    with pytest.raises(Refused, match=r"folder .*absent does not exist; create it"):
         schema(tmp_path / "absent")

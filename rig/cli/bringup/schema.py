@@ -24,7 +24,9 @@ def schema(
 
     console = new_console()
     if not folder.is_dir():
-        raise Refused(f"there is no folder {folder}; create it, or name the folder of your setups")
+        raise Refused(
+            f"folder {folder} does not exist; create it, or name the folder of your setups"
+        )
     schemas = {made.SETUP_FILE: made.setup_schema(), made.TASK_FILE: made.task_schema()}
     for name, one in schemas.items():
         try:

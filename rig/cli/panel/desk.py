@@ -265,7 +265,7 @@ class Desk:
     def _write_report(self, _: Row) -> Row:
         run = self._run
         if run is None or run.folder is None or run.phase is not Phase.ENDED:
-            raise Refused("there is no session to report")
+            raise Refused("no session of this panel has ended yet; run one, then write its report")
         if self._reporting is None or self._reporting.poll() is not None:
             self._reporting = subprocess.Popen(
                 [*RIG, "report", str(run.folder)],
